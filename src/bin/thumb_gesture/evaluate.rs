@@ -1,0 +1,98 @@
+//! `thumb_gesture evaluate`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde::Serialize;
+use thumb_gesture::classifier;
+use thumb_gesture::dataset::{Dataset, Label};
+use thumb_gesture::evaluation::{self, Evaluation, FileClassifier};
+use thumb_gesture::model_store::ModelStore;
+
+use crate::output;
+
+/// Count what a model gets right on labelled pictures, and what it takes for what.
+///
+/// Use pictures that the model was not trained on, and that are no neighbours in time of those it was.
+#[derive(Args)]
+pub struct Arguments {
+    /// Folder with one folder of JPEG or PNG pictures for each label
+    #[arg(long, value_name = "DIR")]
+    dataset: PathBuf,
+    /// Folder of the trained models
+    #[arg(long, value_name = "DIR")]
+    store: PathBuf,
+    /// Which model [default: the active one]
+    #[arg(long, value_name = "ID")]
+    model: Option<String>,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    model_id: &'a str,
+    backend: &'a str,
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+}
+
+pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let dataset = Dataset::read(&arguments.dataset).context("dataset")?;
+    let store = ModelStore::open(&arguments.store).context("store")?;
+    let model = store.model_or_active(arguments.model.as_deref())?;
+    let labels = &model.manifest.labels;
+    let files = labelled_files(&dataset, labels)?;
+    if files.is_empty() {
+        bail!("{} holds no pictures: it needs one folder of them for each label", arguments.dataset.display());
+    }
+    let classifier = classifier::load(&model, output::all_cores())?;
+    let mut classifier = FileClassifier::new(classifier, labels.len());
+    let bar = output::bar("evaluate", files.len());
+    let evaluation =
+        evaluation::evaluate(&mut classifier, labels, &files, |done| bar.set_position(done as u64))?;
+    bar.abandon();
+    let report = Report {
+        model_id: &model.manifest.id,
+        backend: classifier.backend(),
+        evaluation: &evaluation,
+    };
+    match arguments.json {
+        true => output::print_json(&report)?,
+        false => print_report(&report)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Every file with the index of its label in the model.
+fn labelled_files(dataset: &Dataset, labels: &[Label]) -> anyhow::Result<Vec<(PathBuf, usize)>> {
+    let mut files = Vec::new();
+    for frames in &dataset.labels {
+        let Some(index) = labels.iter().position(|label| *label == frames.label) else {
+            let known = labels.iter().map(Label::as_str).collect::<Vec<_>>().join(", ");
+            bail!("the model does not know the label {}; its labels: {known}", frames.label);
+        };
+        files.extend(frames.files.iter().map(|file| (file.clone(), index)));
+    }
+    Ok(files)
+}
+
+fn print_report(report: &Report) -> anyhow::Result<()> {
+    let evaluation = report.evaluation;
+    for skipped in &evaluation.skipped {
+        eprintln!("left out {}: {}", skipped.file.display(), skipped.reason);
+    }
+    output::print_line(&format!(
+        "{} on {}\n{} of {} frames right: {}\n{}",
+        report.model_id,
+        report.backend,
+        evaluation.correct,
+        evaluation.frames,
+        output::percent(evaluation.accuracy),
+        output::confusion_table(&evaluation.labels, &evaluation.confusion),
+    ))
+}
+

@@ -1,0 +1,57 @@
+//! `thumb_gesture`, the command line: train, evaluate, predict, models, bench. Needs no ROS.
+
+mod bench;
+mod evaluate;
+mod models;
+mod output;
+mod predict;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Teach a camera thumbs up, thumbs down and none, and judge pictures with what it learnt.
+///
+/// A dataset is a folder with one folder of pictures for each label, such as dataset/thumbs_up/1.jpg.
+/// A store is a folder of trained models; one of them is the active one.
+#[derive(Parser)]
+#[command(version, after_help = "\
+Example, from pictures to verdicts:
+  thumb_gesture train --dataset ./dataset --store ./store
+  thumb_gesture predict --store ./store photo.jpg
+  thumb_gesture evaluate --dataset ./other_photos --store ./store")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Train(train::Arguments),
+    Evaluate(evaluate::Arguments),
+    Predict(predict::Arguments),
+    Models(models::Arguments),
+    Bench(bench::Arguments),
+}
+
+fn main() -> ExitCode {
+    let log_filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(log_filter).with_writer(std::io::stderr).init();
+    let result = match Arguments::parse().command {
+        Command::Train(arguments) => train::run(arguments),
+        Command::Evaluate(arguments) => evaluate::run(arguments),
+        Command::Predict(arguments) => predict::run(arguments),
+        Command::Models(arguments) => models::run(arguments),
+        Command::Bench(arguments) => bench::run(arguments),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

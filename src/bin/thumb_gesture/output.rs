@@ -1,0 +1,61 @@
+//! What the commands share in talking to people and to programs.
+
+use std::io::{IsTerminal, Write};
+use std::num::NonZeroUsize;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use thumb_gesture::dataset::Label;
+
+/// Threads for one frame where the user names none: all cores.
+pub fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// One JSON object on one line of standard output.
+pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    print_line(&serde_json::to_string(value)?)
+}
+
+/// A line on standard output; unlike `println!` it does not panic when nobody reads any more.
+pub fn print_line(line: &str) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout(), "{line}")?)
+}
+
+/// True where standard output was closed by its reader (`| head`), which is no failure.
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// A progress bar on standard error, where that is a terminal.
+pub fn bar(title: &'static str, total: usize) -> ProgressBar {
+    let target = match std::io::stderr().is_terminal() {
+        true => ProgressDrawTarget::stderr(),
+        false => ProgressDrawTarget::hidden(),
+    };
+    let style = ProgressStyle::with_template("{prefix:>9} [{bar:30}] {pos}/{len} {elapsed} {msg}")
+        .expect("the template is well-formed")
+        .progress_chars("=> ");
+    ProgressBar::with_draw_target(Some(total as u64), target).with_style(style).with_prefix(title)
+}
+
+/// A share as a person reads it; `None` where nothing was measured.
+pub fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "not measured".to_owned(), |share| format!("{:.1} %", share * 100.0))
+}
+
+/// `confusion[truth][verdict]` as a table, truths down, verdicts across.
+pub fn confusion_table(labels: &[Label], confusion: &[Vec<usize>]) -> String {
+    let width = labels.iter().map(|label| label.as_str().len()).max().unwrap_or(0).max(5);
+    let mut table = format!("{:>width$}  seen as", "");
+    for label in labels {
+        table += &format!(" {label:>width$}");
+    }
+    for (label, row) in labels.iter().zip(confusion) {
+        table += &format!("\n{label:>width$}         ");
+        for count in row {
+            table += &format!(" {count:>width$}");
+        }
+    }
+    table
+}

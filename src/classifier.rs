@@ -1,0 +1,99 @@
+//! Network input -> logits and probabilities, on whatever runs the network.
+
+pub mod onnx;
+
+use crate::model_store::StoredModel;
+use crate::network::UnknownNetwork;
+use crate::preprocess::INPUT_SIDE_PX;
+
+/// A loaded model. One thread owns it.
+pub trait Classifier: Send {
+    /// Runs the network on one input of [`crate::preprocess::INPUT_LEN`] values; writes one logit for each label.
+    ///
+    /// # Errors
+    /// The runtime's word.
+    fn logits(&mut self, input: &[f32], logits: &mut [f32]) -> Result<(), ClassifierError>;
+
+    /// What really runs it, as `<runtime>/<device>/<precision>`.
+    fn backend(&self) -> &str;
+}
+
+/// Why a model cannot be loaded or run.
+#[derive(Debug, thiserror::Error)]
+pub enum ClassifierError {
+    /// The runtime's library is not there or too old.
+    #[error("cannot load ONNX Runtime from {path}: {reason}; set ORT_DYLIB_PATH to a libonnxruntime.so of version 1.22 or later")]
+    Runtime {
+        /// Where it was looked for.
+        path: String,
+        /// What the loader said.
+        reason: String,
+    },
+    /// ONNX Runtime's word.
+    #[error("ONNX Runtime: {0}")]
+    Onnx(String),
+    /// The model is of an architecture that is not known here.
+    #[error(transparent)]
+    Network(#[from] UnknownNetwork),
+    /// The model's file and its manifest do not belong together.
+    #[error("the model takes {inputs:?} and gives {outputs:?}; with its {labels} labels it should take [1, 3, {INPUT_SIDE_PX}, {INPUT_SIDE_PX}] and give [1, {labels}]")]
+    Shape {
+        /// Shape of the input.
+        inputs: Vec<i64>,
+        /// Shape of the output.
+        outputs: Vec<i64>,
+        /// Labels in the manifest.
+        labels: usize,
+    },
+    /// The model was trained on frames that went through something else.
+    #[error("the model wants other preprocessing than this version does: {0}")]
+    Preprocessing(String),
+}
+
+/// Loads a model and runs it once, so that its first frame is as fast as the others.
+///
+/// `threads` is how many run one frame.
+///
+/// # Errors
+/// A model that does not fit this version or its own manifest; a runtime that is not there.
+pub fn load(model: &StoredModel, threads: usize) -> Result<Box<dyn Classifier>, ClassifierError> {
+    let manifest = &model.manifest;
+    let current = crate::model_store::manifest::Preprocessing::current();
+    if manifest.preprocessing != current {
+        return Err(ClassifierError::Preprocessing(format!("{:?}", manifest.preprocessing)));
+    }
+    crate::network::Network::named(&manifest.network, manifest.labels.len())?;
+    let classifier = onnx::OnnxClassifier::load(&model.onnx_file(), manifest.labels.len(), threads)?;
+    Ok(Box::new(classifier))
+}
+
+/// Turns logits into probabilities in place: they are positive and sum to 1.
+pub fn softmax(values: &mut [f32]) {
+    let greatest = values.iter().copied().fold(f32::MIN, f32::max);
+    let mut sum = 0.0;
+    for value in values.iter_mut() {
+        *value = (*value - greatest).exp();
+        sum += *value;
+    }
+    values.iter_mut().for_each(|value| *value /= sum);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_sum_to_one_and_keep_the_order() {
+        let mut values = [1.0, 3.0, 2.0];
+        softmax(&mut values);
+        assert!((values.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        assert!(values[1] > values[2] && values[2] > values[0]);
+    }
+
+    #[test]
+    fn huge_logits_do_not_overflow() {
+        let mut values = [1e30, -1e30];
+        softmax(&mut values);
+        assert_eq!(values, [1.0, 0.0]);
+    }
+}

@@ -1,0 +1,291 @@
+//! Bytes from a camera or a file, validated into a [`Frame`].
+//!
+//! After this file nothing needs to ask again whether a picture's size, step and data fit together.
+//! Scaling and normalising is left to [`crate::preprocess`].
+
+use std::path::Path;
+
+use image::{DynamicImage, ImageReader, Limits, RgbImage};
+
+/// The longest side of a picture that is taken in, in pixels.
+pub const MAX_SIDE_PX: u32 = 8192;
+
+/// How the bytes of one pixel are laid out; the names are those of ROS `sensor_msgs/image_encodings`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PixelFormat {
+    /// Red, green, blue.
+    Rgb8,
+    /// Blue, green, red.
+    Bgr8,
+    /// Red, green, blue, alpha (ignored).
+    Rgba8,
+    /// Blue, green, red, alpha (ignored).
+    Bgra8,
+    /// Grey.
+    Mono8,
+}
+
+/// A picture whose size, step and data are known to fit together.
+///
+/// Holds at least `step` × (`height` - 1) + `row_bytes` bytes; rows lie `step` bytes apart, the first at the top.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    width: u32,
+    height: u32,
+    step: usize,
+    format: PixelFormat,
+    data: Vec<u8>,
+}
+
+/// Why bytes are not a picture, with what would be right.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// The encoding has no picture in it, or none that is supported.
+    #[error("unsupported encoding {0:?}; supported: {SUPPORTED_ENCODINGS}")]
+    UnsupportedEncoding(String),
+    /// A side is zero or longer than [`MAX_SIDE_PX`].
+    #[error("picture of {width}x{height} pixels; each side must be 1 to {MAX_SIDE_PX}")]
+    Size {
+        /// Pixels across.
+        width: u32,
+        /// Pixels down.
+        height: u32,
+    },
+    /// A row does not fit into its step.
+    #[error("step is {step} bytes, but {width} pixels of {encoding} need at least {needed}")]
+    Step {
+        /// Bytes from one row to the next, as announced.
+        step: usize,
+        /// Pixels across.
+        width: u32,
+        /// The encoding's name.
+        encoding: &'static str,
+        /// The least step there can be.
+        needed: usize,
+    },
+    /// There are fewer bytes than announced.
+    #[error("{found} bytes of data, but step {step} x height {height} need {needed}")]
+    Data {
+        /// Bytes there are.
+        found: usize,
+        /// Bytes from one row to the next.
+        step: usize,
+        /// Rows.
+        height: u32,
+        /// Bytes there must be.
+        needed: usize,
+    },
+    /// A compressed image in a format that holds no picture for us.
+    #[error("unsupported compressed format {0:?}; supported: jpeg and png, as compressed_image_transport writes them")]
+    UnsupportedFormat(String),
+    /// The decoder gave up.
+    #[error("cannot decode the picture: {0}")]
+    Decode(#[from] image::ImageError),
+    /// The file cannot be read.
+    #[error("cannot read the picture: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+const SUPPORTED_ENCODINGS: &str = "rgb8, bgr8, rgba8, bgra8, mono8";
+
+impl PixelFormat {
+    /// The format that a ROS encoding names.
+    ///
+    /// # Errors
+    /// [`FrameError::UnsupportedEncoding`] for every name that is not supported.
+    pub fn from_encoding(encoding: &str) -> Result<PixelFormat, FrameError> {
+        match encoding {
+            "rgb8" => Ok(PixelFormat::Rgb8),
+            "bgr8" => Ok(PixelFormat::Bgr8),
+            "rgba8" => Ok(PixelFormat::Rgba8),
+            "bgra8" => Ok(PixelFormat::Bgra8),
+            "mono8" => Ok(PixelFormat::Mono8),
+            _ => Err(FrameError::UnsupportedEncoding(shortened(encoding))),
+        }
+    }
+
+    /// The ROS name of the format.
+    pub fn encoding(self) -> &'static str {
+        match self {
+            PixelFormat::Rgb8 => "rgb8",
+            PixelFormat::Bgr8 => "bgr8",
+            PixelFormat::Rgba8 => "rgba8",
+            PixelFormat::Bgra8 => "bgra8",
+            PixelFormat::Mono8 => "mono8",
+        }
+    }
+
+    /// Bytes of one pixel.
+    pub fn bytes_per_pixel(self) -> usize {
+        match self {
+            PixelFormat::Rgb8 | PixelFormat::Bgr8 => 3,
+            PixelFormat::Rgba8 | PixelFormat::Bgra8 => 4,
+            PixelFormat::Mono8 => 1,
+        }
+    }
+
+    /// Where red, green and blue stand within a pixel's bytes.
+    pub fn rgb_offsets(self) -> [usize; 3] {
+        match self {
+            PixelFormat::Rgb8 | PixelFormat::Rgba8 => [0, 1, 2],
+            PixelFormat::Bgr8 | PixelFormat::Bgra8 => [2, 1, 0],
+            PixelFormat::Mono8 => [0, 0, 0],
+        }
+    }
+}
+
+impl Frame {
+    /// A frame from the fields of a `sensor_msgs/Image`; the data moves in, nothing is copied.
+    ///
+    /// # Errors
+    /// An unsupported encoding, a side of 0 or beyond [`MAX_SIDE_PX`], a step too small for a row, too few bytes.
+    pub fn from_raw(
+        encoding: &str,
+        width: u32,
+        height: u32,
+        step: u32,
+        data: Vec<u8>,
+    ) -> Result<Frame, FrameError> {
+        let format = PixelFormat::from_encoding(encoding)?;
+        check_size(width, height)?;
+        let step = step as usize;
+        let row_bytes = width as usize * format.bytes_per_pixel();
+        if step < row_bytes {
+            return Err(FrameError::Step {
+                step,
+                width,
+                encoding: format.encoding(),
+                needed: row_bytes,
+            });
+        }
+        // The sides are bounded but the step is not: the product of a hostile one must not wrap around.
+        let needed = step.saturating_mul(height as usize);
+        if data.len() < needed {
+            return Err(FrameError::Data {
+                found: data.len(),
+                step,
+                height,
+                needed,
+            });
+        }
+        Ok(Frame {
+            width,
+            height,
+            step,
+            format,
+            data,
+        })
+    }
+
+    /// A frame from the fields of a `sensor_msgs/CompressedImage`.
+    ///
+    /// What the bytes are is read from the bytes; `format` may be empty, and is asked only to refuse what
+    /// is no picture (`compressedDepth`).
+    ///
+    /// # Errors
+    /// A format that holds no picture, bytes that are neither JPEG nor PNG or break off, a side beyond [`MAX_SIDE_PX`].
+    pub fn from_compressed(format: &str, data: &[u8]) -> Result<Frame, FrameError> {
+        if format.contains("compressedDepth") {
+            return Err(FrameError::UnsupportedFormat(shortened(format)));
+        }
+        let mut reader = ImageReader::new(std::io::Cursor::new(data)).with_guessed_format()?;
+        if reader.format().is_none() {
+            return Err(FrameError::UnsupportedFormat(shortened(format)));
+        }
+        reader.limits(decode_limits());
+        Frame::from_image(reader.decode()?)
+    }
+
+    /// A frame from a JPEG or PNG file.
+    ///
+    /// # Errors
+    /// As [`Frame::from_compressed`], and what the file system says.
+    pub fn from_file(path: &Path) -> Result<Frame, FrameError> {
+        Frame::from_compressed("", &std::fs::read(path)?)
+    }
+
+    /// A frame from a decoded picture.
+    ///
+    /// # Errors
+    /// A side of 0 or beyond [`MAX_SIDE_PX`].
+    pub fn from_image(image: DynamicImage) -> Result<Frame, FrameError> {
+        let (width, height) = (image.width(), image.height());
+        let (format, data) = match image {
+            DynamicImage::ImageLuma8(grey) => (PixelFormat::Mono8, grey.into_raw()),
+            other => (PixelFormat::Rgb8, other.into_rgb8().into_raw()),
+        };
+        let step = width.saturating_mul(format.bytes_per_pixel() as u32);
+        Frame::from_raw(format.encoding(), width, height, step, data)
+    }
+
+    /// Pixels across.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Pixels down.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// How a pixel's bytes are laid out.
+    pub fn format(&self) -> PixelFormat {
+        self.format
+    }
+
+    /// The pixels without gaps, where the rows follow each other without gaps; else `None`.
+    pub fn packed(&self) -> Option<&[u8]> {
+        let row_bytes = self.row_bytes();
+        (self.step == row_bytes).then(|| &self.data[..row_bytes * self.height as usize])
+    }
+
+    /// The rows from the top, each without the padding at its end.
+    pub fn rows(&self) -> impl Iterator<Item = &[u8]> {
+        let row_bytes = self.row_bytes();
+        self.data
+            .chunks(self.step)
+            .take(self.height as usize)
+            .map(move |row| &row[..row_bytes])
+    }
+
+    /// The picture in red, green, blue: a copy, for files and overlays.
+    pub fn to_rgb_image(&self) -> RgbImage {
+        let [red, green, blue] = self.format.rgb_offsets();
+        let mut pixels = Vec::with_capacity(self.width as usize * self.height as usize * 3);
+        for row in self.rows() {
+            for pixel in row.chunks_exact(self.format.bytes_per_pixel()) {
+                pixels.extend_from_slice(&[pixel[red], pixel[green], pixel[blue]]);
+            }
+        }
+        RgbImage::from_raw(self.width, self.height, pixels)
+            .expect("every row has width pixels and there are height rows")
+    }
+
+    fn row_bytes(&self) -> usize {
+        self.width as usize * self.format.bytes_per_pixel()
+    }
+}
+
+fn check_size(width: u32, height: u32) -> Result<(), FrameError> {
+    let sides = 1..=MAX_SIDE_PX;
+    if sides.contains(&width) && sides.contains(&height) {
+        Ok(())
+    } else {
+        Err(FrameError::Size { width, height })
+    }
+}
+
+fn decode_limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE_PX);
+    limits.max_image_height = Some(MAX_SIDE_PX);
+    limits
+}
+
+/// Text from outside, cut to what is worth reading in a log.
+fn shortened(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests;

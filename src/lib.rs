@@ -1,0 +1,24 @@
+//! Teach a robot's camera thumbs up, thumbs down and none, and act on what it sees.
+//!
+//! The way of a frame: [`frame`] -> [`preprocess`] -> [`classifier`] -> [`decision`], one direction.
+//! The way of a model: [`dataset`] -> [`training`] -> [`model_store`] -> [`classifier`].
+//!
+//! Invariants:
+//! - Only the node and the photo camera know ROS. Without the cargo feature `ros` everything else builds and is tested.
+//! - Only [`network::torch`] and [`training`] know libtorch; only [`classifier::onnx`] knows ONNX Runtime.
+//! - [`preprocess`] is the only copy: training and inference see the same numbers for the same picture.
+//! - The order of labels is the model's own, written in its manifest, never that of a directory listing.
+//! - Nothing on disk is ever half-written: temporary file, sync, rename.
+
+pub mod classifier;
+pub mod dataset;
+pub mod decision;
+pub mod drawn_hand;
+pub mod evaluation;
+pub mod frame;
+pub mod gesture;
+pub mod model_store;
+pub mod network;
+pub mod preprocess;
+pub mod training;
+pub mod weights;

@@ -1,0 +1,364 @@
+//! Versioned models on disk: publish, activate, roll back.
+//!
+//! ```text
+//! <store>/models/<id>/manifest.json model.onnx weights.safetensors
+//! <store>/active.json                              the active model, and the one before it
+//! ```
+//! A model is a folder that appears at once: it is filled under another name, then renamed. What is in it never changes.
+
+pub mod manifest;
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+pub use manifest::{Manifest, MANIFEST_VERSION};
+
+/// The model as ONNX Runtime reads it; points into [`WEIGHTS_FILE`].
+pub const ONNX_FILE: &str = "model.onnx";
+/// The weights.
+pub const WEIGHTS_FILE: &str = "weights.safetensors";
+const MANIFEST_FILE: &str = "manifest.json";
+const ACTIVE_FILE: &str = "active.json";
+const MODELS_FOLDER: &str = "models";
+
+/// A folder of models.
+#[derive(Clone, Debug)]
+pub struct ModelStore {
+    root: PathBuf,
+}
+
+/// A model whose files are all there and unchanged.
+#[derive(Clone, Debug)]
+pub struct StoredModel {
+    /// The model's folder.
+    pub folder: PathBuf,
+    /// What the model says of itself.
+    pub manifest: Manifest,
+}
+
+/// A model that is being made: a folder to fill, invisible until [`ModelStore::publish`].
+pub struct Draft {
+    folder: TempDir,
+    /// The id that the model will have.
+    pub id: String,
+}
+
+/// Every model that can be read, the newest first, and what is wrong with the others.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The models.
+    pub models: Vec<Manifest>,
+    /// The folders that hold no readable model, each with the reason.
+    pub unreadable: Vec<StoreError>,
+}
+
+/// Why the store cannot do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file system's word.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// A file of the store is not what it should be.
+    #[error("{path} cannot be read: {source}")]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What the reader found.
+        source: serde_json::Error,
+    },
+    /// A manifest from a later version of this package.
+    #[error("{path} is of format {found}; this version reads {MANIFEST_VERSION}")]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The format found.
+        found: u32,
+    },
+    /// No model of that id.
+    #[error("there is no model {id:?} in {store}; `thumb_gesture models --store {store}` lists those there are")]
+    NoSuchModel {
+        /// The id asked for.
+        id: String,
+        /// The store.
+        store: PathBuf,
+    },
+    /// No model yet.
+    #[error("there is no active model in {0}: train one first")]
+    NoActiveModel(PathBuf),
+    /// No model before the active one.
+    #[error("there is no earlier model to go back to")]
+    NoEarlierModel,
+    /// A file was truncated or changed.
+    #[error("{path} is damaged: its sha256 is not the one in the manifest; delete this model or bring the file back")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Active {
+    active: Option<String>,
+    previous: Option<String>,
+}
+
+impl ModelStore {
+    /// Opens a store; makes its folder where it is new.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn open(root: &Path) -> Result<ModelStore, StoreError> {
+        let models = root.join(MODELS_FOLDER);
+        fs::create_dir_all(&models).map_err(|source| io_error(&models, source))?;
+        Ok(ModelStore {
+            root: root.to_owned(),
+        })
+    }
+
+    /// The store's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Begins a model. What is written into the draft's folder vanishes with the draft unless it is published.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn draft(&self, network: &str, now: OffsetDateTime) -> Result<Draft, StoreError> {
+        let models = self.root.join(MODELS_FOLDER);
+        let folder = tempfile::Builder::new()
+            .prefix(".draft-")
+            .tempdir_in(&models)
+            .map_err(|source| io_error(&models, source))?;
+        let format = format_description!("[year][month][day]T[hour][minute][second].[subsecond digits:3]Z");
+        let time = now.to_offset(time::UtcOffset::UTC).format(&format).expect("a date has these parts");
+        Ok(Draft {
+            folder,
+            id: format!("{network}-{time}"),
+        })
+    }
+
+    /// Makes a draft a model: hashes its files, writes the manifest, and lets the folder appear under its id.
+    ///
+    /// # Errors
+    /// A missing file, a full disk; then no model appears.
+    pub fn publish(&self, draft: Draft, mut manifest: Manifest) -> Result<StoredModel, StoreError> {
+        let folder = draft.folder.path();
+        manifest.id = draft.id;
+        for name in [ONNX_FILE, WEIGHTS_FILE] {
+            let path = folder.join(name);
+            let digest = sha256_and_sync(&path).map_err(|source| io_error(&path, source))?;
+            manifest.sha256.insert(name.to_owned(), digest);
+        }
+        write_json(&folder.join(MANIFEST_FILE), &manifest)?;
+        sync_folder(folder)?;
+        let target = self.model_folder(&manifest.id);
+        fs::rename(folder, &target).map_err(|source| io_error(&target, source))?;
+        // The folder has moved away from under its guard, which must not look for it any more.
+        let _moved = draft.folder.keep();
+        sync_folder(&self.root.join(MODELS_FOLDER))?;
+        Ok(StoredModel {
+            folder: target,
+            manifest,
+        })
+    }
+
+    /// Every model, the newest first.
+    ///
+    /// # Errors
+    /// A store that cannot be listed; a single unreadable model is part of the answer.
+    pub fn list(&self) -> Result<Listing, StoreError> {
+        let folder = self.root.join(MODELS_FOLDER);
+        let mut listing = Listing::default();
+        for entry in fs::read_dir(&folder).map_err(|source| io_error(&folder, source))? {
+            let entry = entry.map_err(|source| io_error(&folder, source))?;
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            match read_manifest(&entry.path()) {
+                Ok(manifest) => listing.models.push(manifest),
+                Err(error) => listing.unreadable.push(error),
+            }
+        }
+        listing.models.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
+        Ok(listing)
+    }
+
+    /// A model by its id, its files checked against the hashes in its manifest.
+    ///
+    /// # Errors
+    /// No such model, a manifest that cannot be read, a file that is missing, truncated or changed.
+    pub fn model(&self, id: &str) -> Result<StoredModel, StoreError> {
+        // An id is the name of a folder in the store and nothing else: no way leads out of it.
+        let folder = self.model_folder(id);
+        let is_name = Path::new(id).file_name().is_some_and(|name| name == id) && !id.starts_with('.');
+        if !is_name || !folder.is_dir() {
+            return Err(StoreError::NoSuchModel {
+                id: id.to_owned(),
+                store: self.root.clone(),
+            });
+        }
+        let manifest = read_manifest(&folder)?;
+        for (name, expected) in &manifest.sha256 {
+            let path = folder.join(name);
+            let found = sha256(&path).map_err(|source| io_error(&path, source))?;
+            if found != *expected {
+                return Err(StoreError::Damaged { path });
+            }
+        }
+        Ok(StoredModel { folder, manifest })
+    }
+
+    /// The active model's id, or `None` where none was activated yet.
+    ///
+    /// # Errors
+    /// An `active.json` that cannot be read.
+    pub fn active_id(&self) -> Result<Option<String>, StoreError> {
+        Ok(self.read_active()?.active)
+    }
+
+    /// The id of the model that was active before the active one.
+    ///
+    /// # Errors
+    /// [`StoreError::NoEarlierModel`] where there was none.
+    pub fn previous_id(&self) -> Result<String, StoreError> {
+        self.read_active()?.previous.ok_or(StoreError::NoEarlierModel)
+    }
+
+    /// The model of that id, or the active one.
+    ///
+    /// # Errors
+    /// As [`ModelStore::model`], and no active model.
+    pub fn model_or_active(&self, id: Option<&str>) -> Result<StoredModel, StoreError> {
+        match id {
+            Some(id) => self.model(id),
+            None => match self.active_id()? {
+                Some(id) => self.model(&id),
+                None => Err(StoreError::NoActiveModel(self.root.clone())),
+            },
+        }
+    }
+
+    /// Makes a model the active one, and remembers the one before it.
+    ///
+    /// # Errors
+    /// What the file system says; the active model then stays.
+    pub fn activate(&self, model: &StoredModel) -> Result<(), StoreError> {
+        let before = self.read_active()?;
+        let id = &model.manifest.id;
+        if before.active.as_ref() == Some(id) {
+            return Ok(());
+        }
+        let after = Active {
+            active: Some(id.clone()),
+            previous: before.active,
+        };
+        write_json(&self.root.join(ACTIVE_FILE), &after)?;
+        sync_folder(&self.root)
+    }
+
+    fn model_folder(&self, id: &str) -> PathBuf {
+        self.root.join(MODELS_FOLDER).join(id)
+    }
+
+    fn read_active(&self) -> Result<Active, StoreError> {
+        let path = self.root.join(ACTIVE_FILE);
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|source| StoreError::Json { path, source }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Active::default()),
+            Err(source) => Err(io_error(&path, source)),
+        }
+    }
+}
+
+impl Draft {
+    /// Where to put a file of the model.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+impl StoredModel {
+    /// The ONNX file.
+    pub fn onnx_file(&self) -> PathBuf {
+        self.folder.join(ONNX_FILE)
+    }
+}
+
+fn read_manifest(folder: &Path) -> Result<Manifest, StoreError> {
+    let path = folder.join(MANIFEST_FILE);
+    let bytes = fs::read(&path).map_err(|source| io_error(&path, source))?;
+    let json_error = |source| StoreError::Json {
+        path: path.clone(),
+        source,
+    };
+    // The version first: a later format may lack or add fields that the rest would stumble over.
+    let version: manifest::Version = serde_json::from_slice(&bytes).map_err(json_error)?;
+    if version.version != MANIFEST_VERSION {
+        return Err(StoreError::Version {
+            path,
+            found: version.version,
+        });
+    }
+    serde_json::from_slice(&bytes).map_err(json_error)
+}
+
+/// Writes a file that appears whole or not at all.
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
+    let write = || {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::Builder::new().prefix(".json-").tempfile_in(folder)?;
+        serde_json::to_writer_pretty(&mut file, value)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(|source| io_error(path, source))
+}
+
+fn sha256(path: &Path) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut file = File::open(path)?;
+    let mut chunk = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => break,
+            length => hasher.update(&chunk[..length]),
+        }
+    }
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn sha256_and_sync(path: &Path) -> io::Result<String> {
+    File::open(path)?.sync_all()?;
+    sha256(path)
+}
+
+/// A rename is on disk only once its folder is.
+fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| io_error(folder, source))
+}
+
+fn io_error(path: &Path, source: io::Error) -> StoreError {
+    StoreError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests;

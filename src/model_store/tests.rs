@@ -1,0 +1,115 @@
+//! The store on a real disk: what appears, what stays, what is refused.
+
+use std::collections::BTreeMap;
+
+use super::manifest::{FrameCounts, Preprocessing};
+use super::*;
+use crate::dataset::Label;
+
+fn manifest(created: OffsetDateTime) -> Manifest {
+    Manifest {
+        version: MANIFEST_VERSION,
+        id: String::new(),
+        network: "alexnet".to_owned(),
+        labels: vec![Label::new("none").expect("a label"), Label::new("thumbs_up").expect("a label")],
+        created,
+        preprocessing: Preprocessing::current(),
+        frames: FrameCounts { train: 8, validation: 2 },
+        accuracy: Some(0.5),
+        epochs: 3,
+        seed: 1,
+        dataset: "/data".to_owned(),
+        sha256: BTreeMap::new(),
+    }
+}
+
+fn published(store: &ModelStore, unix_secs: i64) -> StoredModel {
+    let now = OffsetDateTime::from_unix_timestamp(unix_secs).expect("a date");
+    let draft = store.draft("alexnet", now).expect("a draft");
+    fs::write(draft.path(ONNX_FILE), b"graph").expect("writes");
+    fs::write(draft.path(WEIGHTS_FILE), b"numbers").expect("writes");
+    store.publish(draft, manifest(now)).expect("publishes")
+}
+
+fn new_store() -> (tempfile::TempDir, ModelStore) {
+    let root = tempfile::tempdir().expect("a directory");
+    let store = ModelStore::open(&root.path().join("store")).expect("opens");
+    (root, store)
+}
+
+#[test]
+fn a_published_model_is_read_back_and_listed_newest_first() {
+    let (_root, store) = new_store();
+    let old = published(&store, 1_000);
+    let new = published(&store, 2_000);
+    assert_eq!(store.model(&old.manifest.id).expect("is there").manifest, old.manifest);
+    let listing = store.list().expect("lists");
+    assert_eq!(listing.models, [new.manifest, old.manifest]);
+    assert!(listing.unreadable.is_empty());
+}
+
+#[test]
+fn a_draft_that_is_not_published_leaves_nothing() {
+    let (_root, store) = new_store();
+    let draft = store.draft("alexnet", OffsetDateTime::UNIX_EPOCH).expect("a draft");
+    fs::write(draft.path(WEIGHTS_FILE), b"half").expect("writes");
+    assert!(store.list().expect("lists").models.is_empty(), "invisible while it is a draft");
+    drop(draft);
+    assert_eq!(fs::read_dir(store.root().join("models")).expect("lists").count(), 0);
+}
+
+#[test]
+fn a_draft_without_its_files_is_not_published() {
+    let (_root, store) = new_store();
+    let draft = store.draft("alexnet", OffsetDateTime::UNIX_EPOCH).expect("a draft");
+    store.publish(draft, manifest(OffsetDateTime::UNIX_EPOCH)).expect_err("no files");
+    assert!(store.list().expect("lists").models.is_empty());
+}
+
+#[test]
+fn activating_remembers_the_model_before() {
+    let (_root, store) = new_store();
+    assert_eq!(store.active_id().expect("reads"), None);
+    assert!(matches!(store.model_or_active(None), Err(StoreError::NoActiveModel(_))));
+    let (old, new) = (published(&store, 1_000), published(&store, 2_000));
+    store.activate(&old).expect("activates");
+    assert!(matches!(store.previous_id(), Err(StoreError::NoEarlierModel)));
+    store.activate(&new).expect("activates");
+    store.activate(&new).expect("twice is once");
+    assert_eq!(store.active_id().expect("reads"), Some(new.manifest.id));
+    assert_eq!(store.previous_id().expect("reads"), old.manifest.id);
+}
+
+#[test]
+fn a_damaged_file_is_named_and_the_others_are_listed() {
+    let (_root, store) = new_store();
+    let model = published(&store, 1_000);
+    let weights = model.folder.join(WEIGHTS_FILE);
+    fs::write(&weights, b"numb").expect("writes");
+    let error = store.model(&model.manifest.id).expect_err("truncated");
+    assert!(error.to_string().contains(WEIGHTS_FILE), "{error}");
+    fs::write(model.folder.join(MANIFEST_FILE), b"{").expect("writes");
+    let healthy = published(&store, 2_000);
+    let listing = store.list().expect("lists");
+    assert_eq!(listing.models, [healthy.manifest]);
+    assert_eq!(listing.unreadable.len(), 1);
+}
+
+#[test]
+fn a_manifest_of_a_later_format_is_refused_by_its_number() {
+    let (_root, store) = new_store();
+    let model = published(&store, 1_000);
+    fs::write(model.folder.join(MANIFEST_FILE), br#"{"version": 99}"#).expect("writes");
+    let error = store.model(&model.manifest.id).expect_err("later");
+    assert!(error.to_string().contains("99"), "{error}");
+}
+
+#[test]
+fn an_id_leads_nowhere_outside_the_store() {
+    let (root, store) = new_store();
+    fs::create_dir(root.path().join("outside")).expect("creates");
+    for id in ["", ".", "..", "../../outside", "/", "a/../b", "nothing"] {
+        let error = store.model(id).expect_err(id);
+        assert!(matches!(error, StoreError::NoSuchModel { .. }), "{error}");
+    }
+}

@@ -1,0 +1,186 @@
+//! Layers and weights -> an ONNX file (fp32).
+//!
+//! The graph takes `input`, 1x3x224x224 float32, and gives `logits`, 1 x labels. It uses only operators of opset 13 that
+//! ONNX Runtime and TensorRT 8.6 and later read. The weights stay in their safetensors file, into which the ONNX file points as external
+//! data: both files must lie in one folder. The protobuf messages are the part of `onnx.proto3` that is written here.
+
+mod proto;
+
+use std::io::Write;
+use std::path::Path;
+
+use prost::Message;
+
+use self::proto::{
+    Attribute, Graph, Model, Node, OperatorSet, StringStringEntry, Tensor, ValueInfo,
+};
+use super::{Layer, Network, ParameterSpec, Shape};
+use crate::weights::{Place, WeightsError, places_in_file};
+
+/// Name of the graph's input.
+pub const INPUT_NAME: &str = "input";
+/// Name of the graph's output.
+pub const OUTPUT_NAME: &str = "logits";
+
+const IR_VERSION: i64 = 8;
+const OPSET_VERSION: i64 = 13;
+
+/// Writes the ONNX file of a network whose weights already lie in `weights_file`, in the same folder.
+///
+/// `metadata` goes into the file as key and value.
+///
+/// # Errors
+/// A parameter that the weights file lacks or holds in another size, and what the file system says.
+pub fn write(
+    path: &Path,
+    network: &Network,
+    weights_file: &Path,
+    metadata: &[(&str, String)],
+) -> Result<(), WeightsError> {
+    let bytes = model(network, weights_file, metadata)?.encode_to_vec();
+    std::fs::File::create(path)
+        .and_then(|mut file| file.write_all(&bytes))
+        .map_err(|source| WeightsError::Io {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+fn model(
+    network: &Network,
+    weights_file: &Path,
+    metadata: &[(&str, String)],
+) -> Result<Model, WeightsError> {
+    let places = places_in_file(weights_file)?;
+    let location = weights_file.file_name().unwrap_or_default().to_string_lossy();
+    let initializers = super::parameters(&network.layers)
+        .iter()
+        .map(|parameter| {
+            let place = places
+                .get(&parameter.name)
+                .ok_or_else(|| WeightsError::Missing(parameter.name.clone()))?;
+            external_tensor(parameter, *place, &location)
+        })
+        .collect::<Result<_, _>>()?;
+    let (nodes, output) = nodes(&network.layers);
+    Ok(Model {
+        ir_version: IR_VERSION,
+        producer_name: env!("CARGO_PKG_NAME").to_owned(),
+        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        graph: Some(Graph {
+            name: network.name.to_owned(),
+            nodes,
+            initializers,
+            inputs: vec![value_info(INPUT_NAME, Network::INPUT)],
+            outputs: vec![value_info(OUTPUT_NAME, output)],
+        }),
+        operator_sets: vec![OperatorSet {
+            domain: String::new(),
+            version: OPSET_VERSION,
+        }],
+        metadata: metadata.iter().map(|(key, value)| entry(key, value)).collect(),
+    })
+}
+
+/// The nodes in order, each named after what it computes, and the shape that comes out at the end.
+fn nodes(layers: &[Layer]) -> (Vec<Node>, Shape) {
+    let mut nodes: Vec<Node> = Vec::new();
+    let mut shape = Network::INPUT;
+    let mut value = INPUT_NAME.to_owned();
+    for layer in layers {
+        if let Some(mut node) = node(layer, shape) {
+            let name = format!("{}_{}", node.op_type.to_lowercase(), nodes.len());
+            node.inputs.insert(0, value);
+            node.outputs = vec![name.clone()];
+            node.name = name.clone();
+            nodes.push(node);
+            value = name;
+        }
+        shape = layer.output(shape);
+    }
+    if let Some(last) = nodes.last_mut() {
+        last.outputs = vec![OUTPUT_NAME.to_owned()];
+    }
+    (nodes, shape)
+}
+
+/// The node of a layer, still without its data input and output; `None` where a layer does nothing at inference.
+fn node(layer: &Layer, input: Shape) -> Option<Node> {
+    let (op_type, attributes) = match *layer {
+        Layer::Conv2d {
+            kernel,
+            stride,
+            padding,
+            ..
+        } => ("Conv", window(kernel, stride, padding)),
+        Layer::Relu => ("Relu", vec![]),
+        Layer::MaxPool2d { kernel, stride } => ("MaxPool", window(kernel, stride, 0)),
+        Layer::AdaptiveAvgPool2d { side } => match input {
+            Shape::Image { side: given, .. } if given != side => {
+                assert_eq!(given % side, 0, "windows of one size, as every network here has");
+                ("AveragePool", window(given / side, given / side, 0))
+            }
+            _ => return None,
+        },
+        Layer::Flatten => ("Flatten", vec![Attribute::int("axis", 1)]),
+        Layer::Dropout { .. } => return None,
+        Layer::Linear { .. } => ("Gemm", vec![Attribute::int("transB", 1)]),
+    };
+    let inputs = layer.parameters().into_iter().map(|parameter| parameter.name);
+    Some(Node {
+        inputs: inputs.collect(),
+        op_type: op_type.to_owned(),
+        attributes,
+        ..Node::default()
+    })
+}
+
+fn window(kernel: usize, stride: usize, padding: usize) -> Vec<Attribute> {
+    let (kernel, stride, padding) = (kernel as i64, stride as i64, padding as i64);
+    vec![
+        Attribute::ints("kernel_shape", vec![kernel; 2]),
+        Attribute::ints("strides", vec![stride; 2]),
+        Attribute::ints("pads", vec![padding; 4]),
+    ]
+}
+
+fn external_tensor(
+    parameter: &ParameterSpec,
+    place: Place,
+    location: &str,
+) -> Result<Tensor, WeightsError> {
+    let wanted = parameter.shape.iter().product::<usize>() * size_of::<f32>();
+    if place.length != wanted as u64 {
+        return Err(WeightsError::Shape {
+            name: parameter.name.clone(),
+            found: vec![place.length as usize / size_of::<f32>()],
+            wanted: parameter.shape.clone(),
+        });
+    }
+    Ok(Tensor {
+        dims: parameter.shape.iter().map(|&length| length as i64).collect(),
+        data_type: proto::FLOAT,
+        name: parameter.name.clone(),
+        external_data: vec![
+            entry("location", location),
+            entry("offset", &place.offset.to_string()),
+            entry("length", &place.length.to_string()),
+        ],
+        data_location: proto::EXTERNAL,
+    })
+}
+
+fn value_info(name: &str, shape: Shape) -> ValueInfo {
+    let dims = match shape {
+        Shape::Image { channels, side } => vec![1, channels, side, side],
+        Shape::Row(features) => vec![1, features],
+    };
+    ValueInfo::float_tensor(name, &dims)
+}
+
+fn entry(key: &str, value: &str) -> StringStringEntry {
+    StringStringEntry {
+        key: key.to_owned(),
+        value: value.to_owned(),
+    }
+}

@@ -1,0 +1,106 @@
+//! What every part of the node needs of ROS: its clock and its log.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use r2r::builtin_interfaces::msg as builtin;
+
+/// The node's clock and log, for any thread.
+#[derive(Clone)]
+pub struct NodeHandle {
+    logger: Arc<str>,
+    clock: Arc<Mutex<r2r::Clock>>,
+}
+
+impl NodeHandle {
+    /// The handle of a node.
+    pub fn new(node: &r2r::Node) -> NodeHandle {
+        NodeHandle {
+            logger: node.logger().into(),
+            clock: node.get_ros_clock(),
+        }
+    }
+
+    /// The ROS time, which is the bag's under `use_sim_time` and 0 before its first `/clock`.
+    pub fn now(&self) -> Duration {
+        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        clock.get_now().unwrap_or_default()
+    }
+
+    /// The ROS time as a stamp.
+    pub fn stamp(&self) -> builtin::Time {
+        r2r::Clock::to_builtin_time(&self.now())
+    }
+
+    /// For what is worth a line in normal running.
+    pub fn info(&self, message: &str) {
+        r2r::log_info!(&self.logger, "{}", printable(message));
+    }
+
+    /// For what someone should look at.
+    pub fn warn(&self, message: &str) {
+        r2r::log_warn!(&self.logger, "{}", printable(message));
+    }
+
+    /// For what was lost.
+    pub fn error(&self, message: &str) {
+        r2r::log_error!(&self.logger, "{}", printable(message));
+    }
+}
+
+/// Lets one message through in a while, so that a fault at camera rate does not fill the log.
+#[derive(Default)]
+pub struct Throttle {
+    last: Option<Instant>,
+    held_back: u64,
+}
+
+impl Throttle {
+    const PERIOD: Duration = Duration::from_secs(5);
+
+    /// Where it is time again: how many were held back since the last one let through.
+    pub fn pass(&mut self) -> Option<u64> {
+        if self.last.is_some_and(|last| last.elapsed() < Throttle::PERIOD) {
+            self.held_back += 1;
+            return None;
+        }
+        self.last = Some(Instant::now());
+        Some(std::mem::take(&mut self.held_back))
+    }
+}
+
+/// Seconds since the epoch of a stamp.
+pub fn secs_of(stamp: &builtin::Time) -> f64 {
+    f64::from(stamp.sec) + f64::from(stamp.nanosec) * 1e-9
+}
+
+/// A span as a message has it.
+pub fn duration_message(span: Duration) -> builtin::Duration {
+    builtin::Duration {
+        sec: i32::try_from(span.as_secs()).unwrap_or(i32::MAX),
+        nanosec: span.subsec_nanos(),
+    }
+}
+
+/// r2r panics on a NUL in a string that goes out.
+fn printable(message: &str) -> String {
+    message.replace('\0', "\\0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_flood_of_messages_one_passes() {
+        let mut throttle = Throttle::default();
+        assert_eq!(throttle.pass(), Some(0));
+        assert!((0..100).all(|_| throttle.pass().is_none()));
+        assert_eq!(throttle.held_back, 100);
+    }
+
+    #[test]
+    fn a_nul_does_not_reach_the_log() {
+        assert_eq!(printable("a\0b"), "a\\0b");
+    }
+}

@@ -1,0 +1,412 @@
+//! The node's parameters: declared once, checked on every way in.
+//!
+//! `config/thumb_gesture.yaml` and the table in `README.md` are held against [`DECLARATIONS`] by the tests below.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use r2r::indexmap::IndexMap;
+use r2r::{Parameter, ParameterValue, RosParams};
+
+use crate::decision::DecisionSettings;
+
+/// All there is to know of a parameter.
+pub struct Declaration {
+    /// Its name.
+    pub name: &'static str,
+    /// Its default, which also fixes its type.
+    pub default: Default,
+    /// What it means, with the unit.
+    pub description: &'static str,
+    /// For numbers: the least and the greatest.
+    pub range: Option<RangeInclusive<f64>>,
+    /// For texts: the possible values; empty where any will do.
+    pub choices: &'static [&'static str],
+    /// True where a change takes effect at once; else it can only be set at the start.
+    pub is_live: bool,
+}
+
+/// A default, as a constant can hold it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Default {
+    /// true or false.
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A number.
+    Double(f64),
+    /// Text.
+    Text(&'static str),
+}
+
+/// Every parameter of the node.
+pub const DECLARATIONS: &[Declaration] = &[
+    text("dataset", "~/.ros/thumb_gesture/dataset", "folder of the captured frames, one folder a label"),
+    text("store", "~/.ros/thumb_gesture/store", "folder of the trained models"),
+    choice(
+        "image_transport",
+        "raw",
+        &["raw", "compressed"],
+        "raw subscribes camera/image_raw, compressed camera/image_raw/compressed",
+    ),
+    choice(
+        "image_reliability",
+        "best_effort",
+        &["best_effort", "reliable"],
+        "QoS of the camera's subscription; reliable receives nothing from a best-effort camera",
+    ),
+    Declaration {
+        range: Some(1.0..=10.0),
+        ..number("image_depth", Default::Integer(1), "QoS depth of the camera's subscription, frames")
+    },
+    Declaration {
+        range: Some(1.0..=64.0),
+        ..number("threads", Default::Integer(2), "threads that run the network on one frame")
+    },
+    live("threshold", 0.6, 0.0..=1.0, "least probability of a verdict"),
+    live("margin", 0.2, 0.0..=1.0, "least lead of a verdict over the second likeliest label"),
+    live("smoothing", 0.2, 0.0..=60.0, "time constant of the smoothing over frames, s; 0 takes each for itself"),
+    live("hold_time", 0.5, 0.0..=60.0, "how long a verdict must hold to be stable, s"),
+    live("stale_timeout", 1.0, 0.05..=60.0, "without a frame for so long the gesture is UNKNOWN, stale, s"),
+    live("capture_timeout", 5.0, 0.1..=60.0, "a capture fails when no frame comes for so long, s"),
+    Declaration {
+        name: "use_sim_time",
+        default: Default::Bool(false),
+        description: "take the time from /clock, as a replayed bag needs it",
+        range: None,
+        choices: &[],
+        is_live: false,
+    },
+];
+
+/// The parameters' values, each known to keep its declaration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Params {
+    values: Vec<ParameterValue>,
+}
+
+const fn number(name: &'static str, default: Default, description: &'static str) -> Declaration {
+    Declaration {
+        name,
+        default,
+        description,
+        range: None,
+        choices: &[],
+        is_live: false,
+    }
+}
+
+const fn text(name: &'static str, default: &'static str, description: &'static str) -> Declaration {
+    number(name, Default::Text(default), description)
+}
+
+const fn choice(
+    name: &'static str,
+    default: &'static str,
+    choices: &'static [&'static str],
+    description: &'static str,
+) -> Declaration {
+    Declaration {
+        name,
+        default: Default::Text(default),
+        description,
+        range: None,
+        choices,
+        is_live: false,
+    }
+}
+
+const fn live(
+    name: &'static str,
+    default: f64,
+    range: RangeInclusive<f64>,
+    description: &'static str,
+) -> Declaration {
+    Declaration {
+        name,
+        default: Default::Double(default),
+        description,
+        range: Some(range),
+        choices: &[],
+        is_live: true,
+    }
+}
+
+impl Params {
+    /// All defaults.
+    pub fn new() -> Params {
+        Params {
+            values: DECLARATIONS.iter().map(|declaration| declaration.default.into()).collect(),
+        }
+    }
+
+    /// The value of a boolean parameter.
+    pub fn bool(&self, name: &str) -> bool {
+        matches!(self.value(name), ParameterValue::Bool(true))
+    }
+
+    /// The value of a whole-number parameter.
+    pub fn integer(&self, name: &str) -> usize {
+        match self.value(name) {
+            ParameterValue::Integer(value) => usize::try_from(*value).unwrap_or_default(),
+            other => unreachable!("{name} is declared otherwise: {other:?}"),
+        }
+    }
+
+    /// The value of a number parameter.
+    pub fn double(&self, name: &str) -> f64 {
+        match self.value(name) {
+            ParameterValue::Double(value) => *value,
+            other => unreachable!("{name} is declared otherwise: {other:?}"),
+        }
+    }
+
+    /// The value of a text parameter.
+    pub fn text(&self, name: &str) -> &str {
+        match self.value(name) {
+            ParameterValue::String(value) => value,
+            other => unreachable!("{name} is declared otherwise: {other:?}"),
+        }
+    }
+
+    /// The value of a text parameter that names a folder; `~/` is the user's home.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        let text = self.text(name);
+        match (text.strip_prefix("~/"), std::env::home_dir()) {
+            (Some(rest), Some(home)) => home.join(rest),
+            _ => PathBuf::from(text),
+        }
+    }
+
+    /// The parameters of the decision.
+    pub fn decision(&self) -> DecisionSettings {
+        DecisionSettings {
+            threshold: self.double("threshold") as f32,
+            margin: self.double("margin") as f32,
+            smoothing_secs: self.double("smoothing"),
+            hold_secs: self.double("hold_time"),
+        }
+    }
+
+    fn value(&self, name: &str) -> &ParameterValue {
+        let index = index_of(name).unwrap_or_else(|| unreachable!("{name} is not declared"));
+        &self.values[index]
+    }
+
+    /// Takes a value as it was given at the start.
+    fn set_at_start(&mut self, name: &str, value: &ParameterValue) -> Result<(), String> {
+        let Some(index) = index_of(name) else {
+            let known: Vec<&str> = DECLARATIONS.iter().map(|declaration| declaration.name).collect();
+            return Err(format!("there is no parameter {name}; known: {}", known.join(", ")));
+        };
+        self.values[index] = DECLARATIONS[index].checked(value)?;
+        Ok(())
+    }
+
+    /// The reason why a value is refused while the node runs, or the value as it will be kept.
+    fn checked_live(name: &str, value: &ParameterValue) -> Result<(usize, ParameterValue), String> {
+        let index = index_of(name).ok_or_else(|| format!("there is no parameter {name}"))?;
+        let declaration = &DECLARATIONS[index];
+        if !declaration.is_live {
+            return Err(format!("{name} is read-only: set it when the node starts"));
+        }
+        Ok((index, declaration.checked(value)?))
+    }
+}
+
+impl Declaration {
+    /// The value, where it keeps the declaration; else the rule it breaks.
+    fn checked(&self, value: &ParameterValue) -> Result<ParameterValue, String> {
+        let value = match (self.default, value) {
+            // YAML makes 1 an integer, where a person means the number 1.0.
+            (Default::Double(_), ParameterValue::Integer(whole)) => ParameterValue::Double(*whole as f64),
+            (Default::Bool(_), ParameterValue::Bool(_))
+            | (Default::Integer(_), ParameterValue::Integer(_))
+            | (Default::Double(_), ParameterValue::Double(_))
+            | (Default::Text(_), ParameterValue::String(_)) => value.clone(),
+            _ => return Err(format!("{} is of type {}", self.name, self.default.type_name())),
+        };
+        let is_allowed = match (&value, &self.range) {
+            (ParameterValue::Integer(number), Some(range)) => range.contains(&(*number as f64)),
+            (ParameterValue::Double(number), Some(range)) => range.contains(number),
+            (ParameterValue::String(text), _) if self.choices.is_empty() => !text.is_empty(),
+            (ParameterValue::String(text), _) => self.choices.contains(&text.as_str()),
+            _ => true,
+        };
+        match is_allowed {
+            true => Ok(value),
+            false => Err(format!("{} must be {}", self.name, self.rule())),
+        }
+    }
+
+    /// What a value must be, for people.
+    pub fn rule(&self) -> String {
+        match &self.range {
+            Some(range) => format!("{} to {}", range.start(), range.end()),
+            None if !self.choices.is_empty() => self.choices.join(" or "),
+            None => match self.default {
+                Default::Bool(_) => "true or false".to_owned(),
+                _ => "not empty".to_owned(),
+            },
+        }
+    }
+}
+
+impl Default {
+    fn type_name(self) -> &'static str {
+        ParameterValue::from(self).type_name()
+    }
+}
+
+impl From<Default> for ParameterValue {
+    fn from(default: Default) -> ParameterValue {
+        match default {
+            Default::Bool(value) => ParameterValue::Bool(value),
+            Default::Integer(value) => ParameterValue::Integer(value),
+            Default::Double(value) => ParameterValue::Double(value),
+            Default::Text(value) => ParameterValue::String(value.to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Display for Default {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Default::Bool(value) => value.fmt(f),
+            Default::Integer(value) => value.fmt(f),
+            Default::Double(value) => write!(f, "{value:?}"),
+            Default::Text(value) => value.fmt(f),
+        }
+    }
+}
+
+/// How r2r's parameter services reach the values.
+impl RosParams for Params {
+    fn register_parameters(
+        &mut self,
+        _prefix: &str,
+        _parameter: Option<Parameter>,
+        given: &mut IndexMap<String, Parameter>,
+    ) -> r2r::Result<()> {
+        for (name, parameter) in given.iter() {
+            // rclcpp's and launch's own, which this node has no use for.
+            if name.starts_with("qos_overrides.") {
+                continue;
+            }
+            self.set_at_start(name, &parameter.value).map_err(|reason| refusal(name, reason))?;
+        }
+        given.clear();
+        for (declaration, value) in DECLARATIONS.iter().zip(&self.values) {
+            let parameter = Parameter {
+                value: value.clone(),
+                description: declaration.description,
+            };
+            given.insert(declaration.name.to_owned(), parameter);
+        }
+        Ok(())
+    }
+
+    fn get_parameter(&mut self, name: &str) -> r2r::Result<ParameterValue> {
+        match index_of(name) {
+            Some(index) => Ok(self.values[index].clone()),
+            None => Err(r2r::Error::InvalidParameterName { name: name.to_owned() }),
+        }
+    }
+
+    fn set_parameter(&mut self, name: &str, value: &ParameterValue) -> r2r::Result<()> {
+        let (index, value) = Params::checked_live(name, value).map_err(|reason| refusal(name, reason))?;
+        self.values[index] = value;
+        Ok(())
+    }
+
+    fn check_parameter(&self, name: &str, value: &ParameterValue) -> r2r::Result<()> {
+        Params::checked_live(name, value).map(drop).map_err(|reason| refusal(name, reason))
+    }
+}
+
+fn refusal(name: &str, msg: String) -> r2r::Error {
+    r2r::Error::ParameterValueConv {
+        name: name.to_owned(),
+        msg,
+    }
+}
+
+fn index_of(name: &str) -> Option<usize> {
+    DECLARATIONS.iter().position(|declaration| declaration.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(name: &str, value: ParameterValue) -> Result<Params, String> {
+        let mut params = Params::new();
+        params.set_at_start(name, &value)?;
+        Ok(params)
+    }
+
+    #[test]
+    fn every_default_keeps_its_own_rule() {
+        for declaration in DECLARATIONS {
+            let default = declaration.default.into();
+            assert_eq!(declaration.checked(&default), Ok(default));
+        }
+    }
+
+    #[test]
+    fn a_whole_number_will_do_for_a_number() {
+        let params = set("threshold", ParameterValue::Integer(1)).expect("1 is 1.0");
+        assert_eq!(params.double("threshold"), 1.0);
+    }
+
+    #[test]
+    fn bad_values_are_refused_with_the_rule() {
+        let refusals = [
+            ("threshold", ParameterValue::Double(1.5), "0 to 1"),
+            ("threshold", ParameterValue::Double(f64::NAN), "0 to 1"),
+            ("threads", ParameterValue::Integer(0), "1 to 64"),
+            ("threads", ParameterValue::Double(2.0), "integer"),
+            ("image_transport", ParameterValue::String("theora".into()), "raw or compressed"),
+            ("dataset", ParameterValue::String(String::new()), "not empty"),
+            ("treshold", ParameterValue::Double(0.5), "known: dataset, store"),
+        ];
+        for (name, value, rule) in refusals {
+            let reason = set(name, value).expect_err(name);
+            assert!(reason.contains(rule), "{reason}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_take_effect_is_read_only_while_running() {
+        let reason = Params::new().set_parameter("store", &ParameterValue::String("/x".into()));
+        assert!(reason.expect_err("read-only").to_string().contains("read-only"));
+        let mut params = Params::new();
+        params.set_parameter("threshold", &ParameterValue::Double(0.9)).expect("is live");
+        assert_eq!(params.decision().threshold, 0.9);
+    }
+
+    #[test]
+    fn the_configuration_file_holds_exactly_the_defaults() {
+        let mut expected = "/**:\n  ros__parameters:\n".to_owned();
+        for Declaration { name, default, description, .. } in DECLARATIONS {
+            expected += &format!("    {name}: {default}  # {description}\n");
+        }
+        let found: String = include_str!("../../config/thumb_gesture.yaml")
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_readme_describes_every_parameter() {
+        let readme = include_str!("../../README.md");
+        for declaration in DECLARATIONS {
+            let Declaration { name, default, description, is_live, .. } = declaration;
+            let live = if *is_live { "yes" } else { "no" };
+            let row = format!("| `{name}` | `{default}` | {} | {live} | {description} |", declaration.rule());
+            assert!(readme.contains(&row), "README.md lacks the row\n{row}");
+        }
+    }
+}

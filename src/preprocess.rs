@@ -1,0 +1,186 @@
+//! Frame -> normalised network input. The only copy: capture, training and inference all come through here.
+//!
+//! It is torchvision's `Resize((224, 224))`, `ToTensor()`, `Normalize(MEAN, STD)` on a PIL image, to within one grey
+//! level before normalising: bilinear with antialiasing, first across, then down, as Pillow does it, with
+//! eight bits in between.
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+use crate::frame::{Frame, PixelFormat};
+
+/// Pixels across and down of the network's input.
+pub const INPUT_SIDE_PX: usize = 224;
+/// Values of one input: 3 channels (red, green, blue) of [`INPUT_SIDE_PX`] rows of as many columns.
+pub const INPUT_LEN: usize = 3 * INPUT_SIDE_PX * INPUT_SIDE_PX;
+/// Mean of red, green and blue over ImageNet, in 0..=1, as torchvision's pretrained networks were trained with.
+pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+/// Standard deviation of red, green and blue over ImageNet, in 0..=1.
+pub const STD: [f32; 3] = [0.229, 0.224, 0.225];
+
+/// Turns frames into network inputs; keeps its buffers, so that a warm one allocates nothing while the frame size stays.
+pub struct Preprocessor {
+    resizer: Resizer,
+    options: ResizeOptions,
+    /// The frame without gaps between its rows, where it had some.
+    unpadded: Vec<u8>,
+    /// [`INPUT_SIDE_PX`] across, as high as the frame.
+    narrow: Vec<u8>,
+    /// [`INPUT_SIDE_PX`] across and down.
+    square: Vec<u8>,
+    /// For red, green and blue, the normalised value of each grey level.
+    levels: [[f32; 256]; 3],
+}
+
+impl Preprocessor {
+    /// A preprocessor with empty buffers.
+    pub fn new() -> Preprocessor {
+        Preprocessor {
+            resizer: Resizer::new(),
+            // Alpha is a byte like any other here: multiplied in, it would darken what the camera saw.
+            options: ResizeOptions::new()
+                .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+                .use_alpha(false),
+            unpadded: Vec::new(),
+            narrow: Vec::new(),
+            square: Vec::new(),
+            levels: normalised_levels(),
+        }
+    }
+
+    /// Writes the network input for a frame: `input[channel][row][column]`, red first, normalised by [`MEAN`] and [`STD`].
+    ///
+    /// # Panics
+    /// If `input` does not hold [`INPUT_LEN`] values.
+    pub fn tensor_from_frame(&mut self, frame: &Frame, input: &mut [f32]) {
+        assert_eq!(input.len(), INPUT_LEN, "an input is 3x224x224");
+        self.resize(frame);
+        let offsets = frame.format().rgb_offsets();
+        let pixel_bytes = frame.format().bytes_per_pixel();
+        for (channel, plane) in input.chunks_exact_mut(INPUT_SIDE_PX * INPUT_SIDE_PX).enumerate() {
+            let (levels, offset) = (&self.levels[channel], offsets[channel]);
+            for (value, pixel) in plane.iter_mut().zip(self.square.chunks_exact(pixel_bytes)) {
+                *value = levels[usize::from(pixel[offset])];
+            }
+        }
+    }
+
+    /// Fills `square`: across first and down second, in two calls, because one call would choose the other order.
+    fn resize(&mut self, frame: &Frame) {
+        let (width, height) = (frame.width(), frame.height());
+        let side = INPUT_SIDE_PX as u32;
+        let pixel_type = pixel_type(frame.format());
+        let pixel_bytes = frame.format().bytes_per_pixel();
+        self.narrow.resize(INPUT_SIDE_PX * height as usize * pixel_bytes, 0);
+        self.square.resize(INPUT_SIDE_PX * INPUT_SIDE_PX * pixel_bytes, 0);
+
+        let pixels = match frame.packed() {
+            Some(pixels) => pixels,
+            None => {
+                self.unpadded.clear();
+                frame.rows().for_each(|row| self.unpadded.extend_from_slice(row));
+                &self.unpadded
+            }
+        };
+        let source = ImageRef::new(width, height, pixels, pixel_type);
+        let narrow = Image::from_slice_u8(side, height, &mut self.narrow, pixel_type);
+        resize_step(&mut self.resizer, &self.options, source, narrow);
+        let narrow = ImageRef::new(side, height, &self.narrow, pixel_type);
+        let square = Image::from_slice_u8(side, side, &mut self.square, pixel_type);
+        resize_step(&mut self.resizer, &self.options, narrow, square);
+    }
+}
+
+impl Default for Preprocessor {
+    fn default() -> Self {
+        Preprocessor::new()
+    }
+}
+
+type BufferResult<T> = Result<T, fast_image_resize::ImageBufferError>;
+
+fn resize_step(
+    resizer: &mut Resizer,
+    options: &ResizeOptions,
+    source: BufferResult<ImageRef>,
+    target: BufferResult<Image>,
+) {
+    let source = source.expect("a frame's size and data fit together");
+    let mut target = target.expect("the buffers were just given their size");
+    resizer
+        .resize(&source, &mut target, options)
+        .expect("source and target have one pixel type");
+}
+
+fn pixel_type(format: PixelFormat) -> PixelType {
+    match format {
+        PixelFormat::Rgb8 | PixelFormat::Bgr8 => PixelType::U8x3,
+        PixelFormat::Rgba8 | PixelFormat::Bgra8 => PixelType::U8x4,
+        PixelFormat::Mono8 => PixelType::U8,
+    }
+}
+
+fn normalised_levels() -> [[f32; 256]; 3] {
+    std::array::from_fn(|channel| {
+        std::array::from_fn(|level| (level as f32 / 255.0 - MEAN[channel]) / STD[channel])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn input_of(frame: &Frame) -> Vec<f32> {
+        let mut input = vec![0.0; INPUT_LEN];
+        Preprocessor::new().tensor_from_frame(frame, &mut input);
+        input
+    }
+
+    #[test]
+    fn a_plain_colour_is_normalised_channel_by_channel() {
+        let data = [255, 0, 128].repeat(640 * 480);
+        let frame = Frame::from_raw("rgb8", 640, 480, 1920, data).expect("a good frame");
+        let input = input_of(&frame);
+        let plane = INPUT_SIDE_PX * INPUT_SIDE_PX;
+        for (channel, level) in [255.0, 0.0, 128.0].into_iter().enumerate() {
+            let expected = (level / 255.0 - MEAN[channel]) / STD[channel];
+            let found = &input[channel * plane..(channel + 1) * plane];
+            assert!(found.iter().all(|value| (value - expected).abs() < 1e-6));
+        }
+    }
+
+    /// The same picture in every encoding gives the same input, also with padded rows and any alpha.
+    #[test]
+    fn the_encoding_makes_no_difference() {
+        let (width, height) = (50u32, 40u32);
+        let rgb: Vec<[u8; 3]> = (0..width * height)
+            .map(|i| [i as u8, (i / 7) as u8, (i / 3) as u8])
+            .collect();
+        let frame = |encoding: &str, padding: usize, bytes: &dyn Fn(&[u8; 3]) -> Vec<u8>| {
+            let mut data = Vec::new();
+            for row in rgb.chunks(width as usize) {
+                row.iter().for_each(|pixel| data.extend(bytes(pixel)));
+                data.extend(vec![77; padding]);
+            }
+            let step = data.len() as u32 / height;
+            Frame::from_raw(encoding, width, height, step, data).expect("a good frame")
+        };
+        let expected = input_of(&frame("rgb8", 0, &|p| p.to_vec()));
+        assert_eq!(input_of(&frame("rgb8", 5, &|p| p.to_vec())), expected);
+        assert_eq!(input_of(&frame("bgr8", 0, &|p| vec![p[2], p[1], p[0]])), expected);
+        assert_eq!(input_of(&frame("rgba8", 0, &|p| vec![p[0], p[1], p[2], p[0]])), expected);
+        assert_eq!(input_of(&frame("bgra8", 2, &|p| vec![p[2], p[1], p[0], 0])), expected);
+    }
+
+    #[test]
+    fn one_preprocessor_serves_frames_of_changing_size() {
+        let mut preprocessor = Preprocessor::new();
+        let mut input = vec![0.0; INPUT_LEN];
+        for (width, height) in [(640, 480), (1, 1), (224, 224), (31, 900)] {
+            let data = vec![100; (width * height) as usize];
+            let frame = Frame::from_raw("mono8", width, height, width, data).expect("good");
+            preprocessor.tensor_from_frame(&frame, &mut input);
+            assert!((input[0] - (100.0 / 255.0 - MEAN[0]) / STD[0]).abs() < 1e-6);
+        }
+    }
+}
