@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2329 # the install_ functions are called by their stages' names
 # Builds the environment: everything the package needs to build and run, in one folder, from the package registries.
 #
 #   scripts/setup.sh            what building and running need
@@ -123,8 +124,9 @@ choose_python() {
 }
 
 check_rust() {
-    command -v cargo >/dev/null && command -v rustc >/dev/null || fail "cargo is not on PATH" \
-        "install Rust $least_rustc or newer with rustup"
+    if ! command -v cargo >/dev/null || ! command -v rustc >/dev/null; then
+        fail "cargo is not on PATH" "install Rust $least_rustc or newer with rustup"
+    fi
     local version
     version=$(rustc --version | cut -d ' ' -f 2)
     [[ $(printf '%s\n' "$least_rustc" "$version" | sort -V | head -n 1) == "$least_rustc" ]] || fail \
@@ -214,7 +216,6 @@ install_onnxruntime() {
     folder=$(scratch_folder onnxruntime)
     pip_get install "${bars[@]}" --no-deps --only-binary :all: --python-version 3.12 --platform "manylinux_2_28_$(uname -m)" \
         --target "$folder" -r "$requirements/onnxruntime.txt"
-    rm -rf "$environment/lib"
     mkdir -p "$folder/lib"
     mv "$folder"/onnxruntime/capi/libonnxruntime*.so* "$folder/lib/"
     ln -s "$(basename "$folder"/lib/libonnxruntime.so.*)" "$folder/lib/libonnxruntime.so"
@@ -290,7 +291,7 @@ parse() {
         case $argument in
         --tests) tests=yes ;;
         -h | --help)
-            sed -n '2,/^set /{/^set /!s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
+            sed -n '3,/^set /{/^set /!s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
             exit
             ;;
         *) fail "unknown argument $argument" "scripts/setup.sh [--tests]" ;;
@@ -337,14 +338,19 @@ run_stages() {
     fi
 }
 
-parse "$@"
-ros_kind=wheels
-if ros_prefix=$(sourced_ros); then ros_kind=sourced; fi
-libtorch_kind=cpu
-if has_nvidia_gpu; then libtorch_kind=cuda; fi
-check_machine
-python=$(choose_python)
-take_lock
-run_stages
-rm -rf "$environment/scratch"
-echo "setup: $environment is complete; use it with: . scripts/env.sh"
+main() {
+    parse "$@"
+    ros_kind=wheels
+    if ros_prefix=$(sourced_ros); then ros_kind=sourced; fi
+    libtorch_kind=cpu
+    if has_nvidia_gpu; then libtorch_kind=cuda; fi
+    check_machine
+    python=$(choose_python)
+    take_lock
+    run_stages
+    rm -rf "$environment/scratch"
+    echo "setup: $environment is complete; use it with: . scripts/env.sh"
+}
+
+# In one line: bash reads a script as it goes, and this one may be edited while it waits for a download.
+main "$@"; exit

@@ -19,6 +19,10 @@ pub mod frame;
 pub mod gesture;
 pub mod model_store;
 pub mod network;
+#[cfg(feature = "ros")]
+pub mod node;
+#[cfg(feature = "ros")]
+pub mod overlay;
 pub mod preprocess;
 pub mod training;
 pub mod weights;

@@ -1,10 +1,13 @@
 //! From labelled frames to a model in the store.
 //!
-//! The pretrained layers stay as they are: [`features`] runs each frame through them once, [`fit`] trains the classifier on what comes
-//! out. Then the network is exported, and the exported file, not the trained one, is measured on the held-out frames.
+//! The pretrained layers stay as they are: [`features`] runs each frame and its augmented copies through them once, [`fit`] trains
+//! a classifier on what comes out. Then the network is exported, and the exported file, not the trained one, is measured on
+//! the held-out frames.
 
 mod features;
 mod fit;
+
+use features::{Copies, Extractor};
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -26,6 +29,9 @@ use crate::network::torch::TorchError;
 use crate::network::{Network, UnknownNetwork, alexnet, onnx, parameters};
 use crate::weights::{Weights, WeightsError};
 
+/// As many as ImageNet has.
+const MOST_LABELS: usize = 1000;
+
 /// What can be chosen of a training.
 #[derive(Clone, Debug)]
 pub struct TrainingOptions {
@@ -39,7 +45,7 @@ pub struct TrainingOptions {
 
 impl TrainingOptions {
     /// Epochs where none are asked for.
-    pub const DEFAULT_EPOCHS: u32 = 15;
+    pub const DEFAULT_EPOCHS: u32 = 20;
     /// The most epochs that make sense to ask for.
     pub const MOST_EPOCHS: u32 = 1000;
 }
@@ -129,6 +135,14 @@ pub enum TrainingError {
         /// The labels that have frames.
         found: String,
     },
+    /// There are more labels than a network of this kind can tell apart.
+    #[error("{root} holds frames of {labels} labels; at most {MOST_LABELS} can be told apart")]
+    TooManyLabels {
+        /// The dataset.
+        root: PathBuf,
+        /// Labels that have frames.
+        labels: usize,
+    },
     /// A label has no frame that can be read.
     #[error("label {label}: none of its {files} files is a picture ({example}); capture it anew")]
     NoReadableFrames {
@@ -183,10 +197,11 @@ pub fn train(
     let (train_files, validation_files) = parts(dataset, options.seed);
     let device = Device::cuda_if_available();
 
-    let extractor = features::Extractor::new(&network, &pretrained, device)?;
+    let extractor = Extractor::new(&network, &pretrained, device)?;
     let total = train_files.len() + validation_files.len();
-    let train_set = extractor.examples(&train_files, true, |done| on_progress(Progress::Features { done, total }))?;
-    let validation_set = extractor.examples(&validation_files, false, |done| {
+    let copies = Copies::for_frames(train_files.len(), options.seed);
+    let train_set = extractor.examples(&train_files, copies, |done| on_progress(Progress::Features { done, total }))?;
+    let validation_set = extractor.examples(&validation_files, Copies::NONE, |done| {
         let done = train_files.len() + done;
         on_progress(Progress::Features { done, total });
     })?;
@@ -196,8 +211,7 @@ pub fn train(
     tch::manual_seed(options.seed as i64);
     let classifier = fit::fit(&network, &train_set, &validation_set, options.epochs, device, &mut on_progress)?;
     let mut weights = pretrained;
-    weights.extend(classifier.weights()?);
-    drop(classifier);
+    weights.extend(classifier);
 
     let draft = store.draft(network.name, OffsetDateTime::now_utc())?;
     let weights_file = draft.path(WEIGHTS_FILE);
@@ -215,7 +229,7 @@ pub fn train(
         created: OffsetDateTime::now_utc(),
         preprocessing: Preprocessing::current(),
         frames: FrameCounts {
-            train: train_set.frames(),
+            train: train_set.frames,
             validation: measured.frames,
         },
         accuracy: measured.accuracy,
@@ -243,6 +257,12 @@ pub fn installed_pretrained() -> PathBuf {
 
 fn labels_of(dataset: &Dataset) -> Result<Vec<Label>, TrainingError> {
     let labels: Vec<Label> = dataset.labels.iter().map(|frames| frames.label.clone()).collect();
+    if labels.len() > MOST_LABELS {
+        return Err(TrainingError::TooManyLabels {
+            root: dataset.root.clone(),
+            labels: labels.len(),
+        });
+    }
     if labels.len() >= 2 {
         return Ok(labels);
     }

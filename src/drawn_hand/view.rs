@@ -8,9 +8,9 @@ use super::hands::Hand;
 use super::shapes::Canvas;
 
 /// The hand's larger side as a part of the image's smaller one.
-const HAND_PART: std::ops::Range<f32> = 0.45..0.75;
+const HAND_PART: std::ops::Range<f32> = 0.65..0.9;
 /// How far the hand is turned either way.
-const TURN_DEGREES: f32 = 20.0;
+const TURN_DEGREES: f32 = 15.0;
 
 /// How the hand's own space lies in the image: mirrored, turned, scaled, moved. The unit is the image's height.
 pub(super) struct View {

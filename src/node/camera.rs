@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use futures::{FutureExt, Stream, StreamExt};
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
@@ -138,21 +137,5 @@ impl ImageMessage for CompressedImage {
             frame: Frame::from_compressed(&self.format, &self.data)?,
             header: self.header,
         })
-    }
-}
-
-/// When a frame last came, for those who watch that the camera is alive.
-#[derive(Default)]
-pub struct LastFrame(Mutex<Option<Instant>>);
-
-impl LastFrame {
-    /// A frame has come.
-    pub fn mark(&self) {
-        *self.0.lock().expect("no thread panics while it holds this") = Some(Instant::now());
-    }
-
-    /// When that was last.
-    pub fn get(&self) -> Option<Instant> {
-        *self.0.lock().expect("no thread panics while it holds this")
     }
 }

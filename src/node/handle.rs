@@ -1,9 +1,10 @@
-//! What every part of the node needs of ROS: its clock and its log.
+//! What every part of the node needs of ROS: its clock, its log, and topics to publish on.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use r2r::builtin_interfaces::msg as builtin;
+use r2r::{Publisher, WrappedTypesupport};
 
 /// The node's clock and log, for any thread.
 #[derive(Clone)]
@@ -45,6 +46,42 @@ impl NodeHandle {
     /// For what was lost.
     pub fn error(&self, message: &str) {
         r2r::log_error!(&self.logger, "{}", printable(message));
+    }
+}
+
+/// A topic that the node publishes on, from any thread.
+pub struct Topic<T: WrappedTypesupport> {
+    handle: NodeHandle,
+    name: &'static str,
+    // r2r's publisher may change threads, but two may not use it at once.
+    publisher: Mutex<Publisher<T>>,
+}
+
+impl<T: WrappedTypesupport + 'static> Topic<T> {
+    /// Makes the topic known; `name` may begin with `~/`.
+    ///
+    /// # Errors
+    /// rcl's word.
+    pub fn new(node: &mut r2r::Node, name: &'static str, qos: r2r::QosProfile) -> r2r::Result<Topic<T>> {
+        Ok(Topic {
+            handle: NodeHandle::new(node),
+            name,
+            publisher: Mutex::new(node.create_publisher(name, qos)?),
+        })
+    }
+
+    /// Publishes; where that fails, the log says so.
+    pub fn publish(&self, message: &T) {
+        let publisher = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = publisher.publish(message) {
+            self.handle.error(&format!("{} could not be published: {error}", self.name));
+        }
+    }
+
+    /// True while anybody subscribes.
+    pub fn has_subscribers(&self) -> bool {
+        let publisher = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+        publisher.get_inter_process_subscription_count().unwrap_or(0) > 0
     }
 }
 

@@ -1,10 +1,12 @@
-//! What the frozen pretrained layers make of each frame, computed once.
+//! What the frozen pretrained layers make of each frame and of its augmented copies, computed once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use tch::{Device, Tensor};
 
-use crate::dataset::augment::flip_horizontally;
+use crate::dataset::augment::Augmentation;
 use crate::evaluation::Skipped;
 use crate::frame::{Frame, FrameError};
 use crate::network::Network;
@@ -12,10 +14,10 @@ use crate::network::torch::{TorchError, TorchModule};
 use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX, Preprocessor};
 use crate::weights::Weights;
 
-/// Frames that go through the network together; decoded, they take 19 MB.
-const BATCH: usize = 32;
+/// Frames that go through the network together with their copies; of eight copies each, they take 43 MB.
+const BATCH: usize = 8;
 
-/// Features of frames with the indices of their labels.
+/// Features of frames and their copies, with the indices of their labels.
 pub struct Examples {
     /// One row of features for each example.
     pub features: Tensor,
@@ -23,14 +25,36 @@ pub struct Examples {
     pub labels: Tensor,
     /// Files that were no pictures.
     pub skipped: Vec<Skipped>,
+    /// How many frames the examples were made of.
+    pub frames: usize,
     indices: Vec<i64>,
-    frames: usize,
+}
+
+/// How many augmented copies of each frame, and the seed of their changes.
+#[derive(Clone, Copy, Debug)]
+pub struct Copies {
+    /// Copies beside the frame itself.
+    pub count: usize,
+    /// The same seed gives the same copies.
+    pub seed: u64,
 }
 
 /// The frozen layers.
 pub struct Extractor {
     module: TorchModule,
     device: Device,
+}
+
+impl Copies {
+    /// None but the frame itself, as for validation.
+    pub const NONE: Copies = Copies { count: 0, seed: 0 };
+
+    /// Many of few frames, few of many: about a thousand examples in all, which take ten seconds on two cores.
+    pub fn for_frames(frames: usize, seed: u64) -> Copies {
+        const EXAMPLES: usize = 1000;
+        let count = (EXAMPLES / frames.max(1)).clamp(1, 8);
+        Copies { count, seed }
+    }
 }
 
 impl Extractor {
@@ -43,7 +67,7 @@ impl Extractor {
         Ok(Extractor { module, device })
     }
 
-    /// The features of some files; with `mirrored`, of their mirror images too.
+    /// The features of some files and their copies.
     ///
     /// `progress` is called with how many files are done. A file that is no picture is skipped and named.
     ///
@@ -52,21 +76,19 @@ impl Extractor {
     pub fn examples(
         &self,
         files: &[(PathBuf, usize)],
-        mirrored: bool,
+        copies: Copies,
         mut progress: impl FnMut(usize),
     ) -> Result<Examples, TorchError> {
         let mut rows = Vec::new();
         let mut indices = Vec::new();
         let mut skipped = Vec::new();
-        let mut done = 0;
-        let mut frames = 0;
-        for batch in files.chunks(BATCH) {
-            let mut inputs = Vec::with_capacity(batch.len() * INPUT_LEN);
-            for ((file, label), input) in batch.iter().zip(inputs_of(batch)) {
-                match input {
-                    Ok(input) => {
-                        inputs.extend_from_slice(&input);
-                        indices.push(*label as i64);
+        for (batch_index, batch) in files.chunks(BATCH).enumerate() {
+            let mut inputs = Vec::with_capacity(batch.len() * (1 + copies.count) * INPUT_LEN);
+            for ((file, label), result) in batch.iter().zip(inputs_of(batch, batch_index * BATCH, copies)) {
+                match result {
+                    Ok(of_file) => {
+                        inputs.extend_from_slice(&of_file);
+                        indices.extend(std::iter::repeat_n(*label as i64, 1 + copies.count));
                     }
                     Err(error) => skipped.push(Skipped {
                         file: file.clone(),
@@ -74,47 +96,33 @@ impl Extractor {
                     }),
                 }
             }
-            frames += inputs.len() / INPUT_LEN;
-            rows.extend(self.features(&inputs)?);
-            if mirrored {
-                flip_horizontally(&mut inputs);
-                rows.extend(self.features(&inputs)?);
-                indices.extend_from_within(indices.len() - inputs.len() / INPUT_LEN..);
+            if !inputs.is_empty() {
+                rows.push(self.features(&inputs)?);
             }
-            done += batch.len();
-            progress(done);
+            progress(batch_index * BATCH + batch.len());
         }
         let features = match rows.is_empty() {
-            true => Tensor::from_slice::<f32>(&[]),
+            true => Tensor::f_from_slice::<f32>(&[])?,
             false => Tensor::f_cat(&rows, 0)?,
         };
         Ok(Examples {
             features,
             labels: Tensor::f_from_slice(&indices)?.f_to_device(self.device)?,
+            frames: files.len() - skipped.len(),
             skipped,
             indices,
-            frames,
         })
     }
 
-    fn features(&self, inputs: &[f32]) -> Result<Option<Tensor>, TorchError> {
-        let count = inputs.len() / INPUT_LEN;
-        if count == 0 {
-            return Ok(None);
-        }
+    fn features(&self, inputs: &[f32]) -> Result<Tensor, TorchError> {
         let side = INPUT_SIDE_PX as i64;
-        let batch = Tensor::f_from_slice(inputs)?.f_reshape([count as i64, 3, side, side])?;
+        let batch = Tensor::f_from_slice(inputs)?.f_reshape([-1, 3, side, side])?;
         let batch = batch.f_to_device(self.device)?;
-        tch::no_grad(|| self.module.forward(&batch, false)).map(Some)
+        tch::no_grad(|| self.module.forward(&batch, false))
     }
 }
 
 impl Examples {
-    /// How many frames the examples were made of.
-    pub fn frames(&self) -> usize {
-        self.frames
-    }
-
     /// How many examples there are.
     pub fn len(&self) -> usize {
         self.indices.len()
@@ -126,28 +134,42 @@ impl Examples {
     }
 }
 
-/// The network input of each file, decoded on all cores.
-fn inputs_of(files: &[(PathBuf, usize)]) -> Vec<Result<Vec<f32>, FrameError>> {
+/// The network inputs of each file, decoded and changed on all cores; `first` is the number of the first file.
+fn inputs_of(files: &[(PathBuf, usize)], first: usize, copies: Copies) -> Vec<Result<Vec<f32>, FrameError>> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let share = files.len().div_ceil(threads).max(1);
+    let of_share = |(index, files): (usize, &[(PathBuf, usize)])| {
+        let mut preprocessor = Preprocessor::new();
+        let first = first + index * share;
+        let inputs = files.iter().zip(first..).map(|((file, _), number)| {
+            let mut rng = ChaCha8Rng::seed_from_u64(copies.seed);
+            rng.set_stream(number as u64);
+            inputs_of_file(&mut preprocessor, file, copies.count, &mut rng)
+        });
+        inputs.collect::<Vec<_>>()
+    };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = files
-            .chunks(share)
-            .map(|files| {
-                scope.spawn(move || {
-                    let mut preprocessor = Preprocessor::new();
-                    let input = |(file, _): &(PathBuf, usize)| {
-                        let mut input = vec![0.0; INPUT_LEN];
-                        preprocessor.tensor_from_frame(&Frame::from_file(file)?, &mut input);
-                        Ok(input)
-                    };
-                    files.iter().map(input).collect::<Vec<_>>()
-                })
-            })
-            .collect();
+        let shares = files.chunks(share).enumerate();
+        let workers: Vec<_> = shares.map(|part| scope.spawn(move || of_share(part))).collect();
         workers
             .into_iter()
             .flat_map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
     })
+}
+
+/// The input of a file, and behind it those of its copies.
+fn inputs_of_file(
+    preprocessor: &mut Preprocessor,
+    file: &Path,
+    copies: usize,
+    rng: &mut ChaCha8Rng,
+) -> Result<Vec<f32>, FrameError> {
+    let mut input = vec![0.0; INPUT_LEN];
+    preprocessor.tensor_from_frame(&Frame::from_file(file)?, &mut input);
+    let mut inputs = input.clone();
+    for _ in 0..copies {
+        inputs.extend(Augmentation::random(rng).apply(&input));
+    }
+    Ok(inputs)
 }

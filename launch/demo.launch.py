@@ -1,0 +1,57 @@
+"""Starts the gesture node with a camera that shows drawn hands or photos: `ros2 launch thumb_gesture demo.launch.py`."""
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.substitutions import FindPackageShare
+
+PACKAGE = "thumb_gesture"
+
+
+def generate_launch_description() -> LaunchDescription:
+    """The camera, and the node by way of its own launch file, whose arguments can be given too."""
+    node = IncludeLaunchDescription(
+        PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", "thumb_gesture.launch.py"])
+    )
+    return LaunchDescription([
+        DeclareLaunchArgument(
+            "photos",
+            default_value="",
+            description="Folder of photos to show, with a folder for each label. Empty: hands that the camera draws.",
+        ),
+        DeclareLaunchArgument("rate", default_value="30.0", description="Frames per second."),
+        # What is learnt from drawn hands must not get between what the owner taught.
+        DeclareLaunchArgument(
+            "dataset", default_value="~/.ros/thumb_gesture_demo/dataset", description="Folder of the captured frames."
+        ),
+        DeclareLaunchArgument(
+            "store", default_value="~/.ros/thumb_gesture_demo/store", description="Folder of the trained models."
+        ),
+        node,
+        OpaqueFunction(function=camera),
+    ])  # fmt: skip
+
+
+def camera(context: LaunchContext) -> list[Node]:
+    """The camera, which shows what was chosen."""
+    value = {name: LaunchConfiguration(name).perform(context) for name in ["photos", "image_transport", "image_topic"]}
+    options = ["--rate", LaunchConfiguration("rate")]
+    if value["photos"]:
+        options += ["--photos", value["photos"]]
+    if value["image_transport"] == "compressed":
+        options += ["--compressed"]
+    return [
+        Node(
+            package=PACKAGE,
+            executable="photo_camera",
+            name="photo_camera",
+            namespace=LaunchConfiguration("namespace"),
+            arguments=options,
+            remappings=[
+                ("camera/image_raw", value["image_topic"]),
+                ("camera/image_raw/compressed", f"{value['image_topic']}/compressed"),
+            ],
+            output="screen",
+        )
+    ]

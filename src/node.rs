@@ -1,0 +1,324 @@
+//! The node: wires the camera, the classifier, capture and training to ROS, and ends in good order.
+//!
+//! Threads: one spins r2r and owns the node; one drains the camera's topic; one owns the classifier; a small tokio
+//! runtime answers services. A training is a process of its own.
+
+mod camera;
+mod capture;
+mod classify;
+mod diagnostics;
+mod handle;
+mod models;
+pub mod params;
+mod retrain;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use r2r::sensor_msgs::msg::{CompressedImage, Image};
+use r2r::std_srvs::srv::Trigger;
+use r2r::thumb_gesture::srv::{ActivateModel, CaptureFrames, ListModels, Retrain};
+use r2r::{Context, Node, QosProfile, ServiceRequest, WrappedServiceTypeSupport};
+use tokio::runtime::Runtime;
+
+use camera::{Camera, CameraCounters, CameraFrame, CaptureTap};
+use capture::Capture;
+use classify::{Classify, ClassifyTopics, ClassifyStatus, Inbox};
+use diagnostics::Diagnostics;
+use handle::{NodeHandle, Topic};
+use models::Models;
+use params::Params;
+use retrain::Retraining;
+
+use crate::model_store::{ModelStore, StoreError};
+
+/// The node's name, unless a launch file gives another.
+const NODE_NAME: &str = "thumb_gesture";
+/// How long r2r waits for something to do before it looks whether the node ends.
+const SPIN_PERIOD: Duration = Duration::from_millis(20);
+/// What is left of the time after a signal for tasks that do not end by themselves.
+const GRACE_PERIOD: Duration = Duration::from_millis(500);
+
+/// Why the node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// rcl's word, through r2r; a parameter that was refused too.
+    #[error("ROS: {0}")]
+    Ros(#[from] r2r::Error),
+    /// The store cannot be opened.
+    #[error("parameter store: {0}")]
+    Store(#[from] StoreError),
+    /// The system's word.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// What is common to all parts of a running node.
+struct Parts {
+    handle: NodeHandle,
+    params: Arc<Mutex<Params>>,
+    topic: String,
+    counters: Arc<CameraCounters>,
+    tap: Arc<CaptureTap>,
+    inbox: Arc<Inbox>,
+    status: Arc<ClassifyStatus>,
+    models: Arc<Models>,
+    retraining: Arc<Retraining>,
+}
+
+/// Runs the node until SIGINT or SIGTERM.
+///
+/// # Errors
+/// Why it did not start: a parameter that breaks its rule, a store that cannot be opened, ROS itself.
+pub fn run() -> Result<(), NodeError> {
+    // Signals are waited for from the very beginning: one that comes while the node starts must end it in good order too.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let _in_runtime = runtime.enter();
+    let signals = Signals::new()?;
+
+    let mut node = Node::create(Context::create()?, NODE_NAME, "")?;
+    let (parts, topics) = parts(&mut node)?;
+    let camera = start_camera(&mut node, &parts)?;
+    let classifier = start_classifier(&parts, topics)?;
+    serve(&mut node, &parts)?;
+    let models = parts.models.clone();
+    runtime.spawn_blocking(move || models.load_active());
+    let is_ending = Arc::new(AtomicBool::new(false));
+    let spinner = start_spinning(node, is_ending.clone())?;
+    parts.handle.info(&format!("waiting for frames on {}", parts.topic));
+
+    runtime.block_on(signals.wait());
+    end(&runtime, &parts);
+    parts.inbox.stop();
+    // A thread that panicked has said so already.
+    let _classifier_ended = classifier.join();
+    is_ending.store(true, Ordering::Relaxed);
+    // The node goes with its thread, and with the node the streams that the other threads read end.
+    let _spinner_ended = spinner.join();
+    let _camera_ended = camera.join();
+    drop(parts);
+    drop(_in_runtime);
+    runtime.shutdown_timeout(GRACE_PERIOD);
+    Ok(())
+}
+
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Ends a running training and waits for its process to be gone.
+fn end(runtime: &Runtime, parts: &Parts) {
+    if parts.retraining.cancel() {
+        let gone = async {
+            while parts.retraining.is_running() {
+                tokio::time::sleep(SPIN_PERIOD).await;
+            }
+        };
+        let _in_time = runtime.block_on(async { tokio::time::timeout(GRACE_PERIOD, gone).await });
+    }
+}
+
+fn parts(node: &mut Node) -> Result<(Parts, ClassifyTopics), NodeError> {
+    let handle = NodeHandle::new(node);
+    let params = Arc::new(Mutex::new(Params::new()));
+    let (parameter_services, parameter_changes) = node.make_derived_parameter_handler(params.clone())?;
+    tokio::spawn(parameter_services);
+    // Whoever needs a live parameter reads it when it needs it; the queue of changes is kept empty.
+    tokio::spawn(parameter_changes.for_each(|_| async {}));
+
+    let given = params.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let store = ModelStore::open(&given.folder("store"))?;
+    let inbox = Arc::new(Inbox::default());
+    let topics = ClassifyTopics {
+        gesture: Topic::new(node, "thumb_gesture", QosProfile::default().keep_last(10))?,
+        model: Arc::new(Topic::new(node, "~/model", latched())?),
+        overlay: Topic::new(node, "~/overlay/compressed", QosProfile::sensor_data())?,
+    };
+    let models = Arc::new(Models::new(
+        handle.clone(),
+        store,
+        inbox.clone(),
+        given.integer("threads"),
+        topics.model.clone(),
+    ));
+    let training = Topic::new(node, "~/training", latched())?;
+    let retraining = Retraining::new(handle.clone(), given.folder("dataset"), models.clone(), training);
+    let parts = Parts {
+        topic: camera_topic(node, &given),
+        handle,
+        params,
+        counters: Arc::default(),
+        tap: Arc::default(),
+        inbox,
+        status: Arc::default(),
+        models,
+        retraining: Arc::new(retraining),
+    };
+    Ok((parts, topics))
+}
+
+/// The topic as messages name it: r2r does not tell what it was remapped to.
+fn camera_topic(node: &Node, params: &Params) -> String {
+    let namespace = node.namespace().unwrap_or_default();
+    format!("{}/{} (or its remap)", namespace.trim_end_matches('/'), relative_camera_topic(params))
+}
+
+fn relative_camera_topic(params: &Params) -> &'static str {
+    match params.text("image_transport") {
+        "compressed" => "camera/image_raw/compressed",
+        _ => "camera/image_raw",
+    }
+}
+
+fn start_camera(node: &mut Node, parts: &Parts) -> Result<thread::JoinHandle<()>, NodeError> {
+    let params = parts.params.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let qos = QosProfile::sensor_data().keep_last(params.integer("image_depth"));
+    let qos = match params.text("image_reliability") {
+        "reliable" => qos.reliable(),
+        _ => qos.best_effort(),
+    };
+    let camera = Camera {
+        handle: parts.handle.clone(),
+        counters: parts.counters.clone(),
+        tap: parts.tap.clone(),
+    };
+    let inbox = parts.inbox.clone();
+    let deliver = move |frame: Arc<CameraFrame>| inbox.put_frame(frame);
+    let topic = relative_camera_topic(&params);
+    let builder = thread::Builder::new().name("camera".to_owned());
+    Ok(match params.text("image_transport") {
+        "compressed" => {
+            let frames = node.subscribe::<CompressedImage>(topic, qos)?;
+            builder.spawn(move || futures::executor::block_on(camera.drain(frames, deliver)))?
+        }
+        _ => {
+            let frames = node.subscribe::<Image>(topic, qos)?;
+            builder.spawn(move || futures::executor::block_on(camera.drain(frames, deliver)))?
+        }
+    })
+}
+
+fn start_classifier(parts: &Parts, topics: ClassifyTopics) -> std::io::Result<thread::JoinHandle<()>> {
+    let classify = Classify::new(
+        parts.handle.clone(),
+        parts.params.clone(),
+        parts.inbox.clone(),
+        parts.status.clone(),
+        topics,
+    );
+    thread::Builder::new().name("classifier".to_owned()).spawn(move || classify.run())
+}
+
+fn start_spinning(mut node: Node, is_ending: Arc<AtomicBool>) -> std::io::Result<thread::JoinHandle<()>> {
+    thread::Builder::new().name("ros".to_owned()).spawn(move || {
+        while !is_ending.load(Ordering::Relaxed) {
+            node.spin_once(SPIN_PERIOD);
+        }
+    })
+}
+
+fn serve(node: &mut Node, parts: &Parts) -> Result<(), NodeError> {
+    let capture = Capture {
+        handle: parts.handle.clone(),
+        dataset: parts.params.lock().unwrap_or_else(PoisonError::into_inner).folder("dataset"),
+        tap: parts.tap.clone(),
+        topic: parts.topic.clone(),
+        params: parts.params.clone(),
+        summary: Topic::new(node, "~/dataset", latched())?,
+    };
+    tokio::spawn(capture.serve(requests::<CaptureFrames::Service>(node, "~/capture")?));
+
+    let retraining = parts.retraining.clone();
+    let handle = parts.handle.clone();
+    let retrain = requests::<Retrain::Service>(node, "~/retrain")?;
+    tokio::spawn(retrain.for_each(move |request| {
+        let response = retraining.answer_retrain(&request.message);
+        respond(&handle, request, response)
+    }));
+    let retraining = parts.retraining.clone();
+    let handle = parts.handle.clone();
+    let cancel = requests::<Trigger::Service>(node, "~/cancel_training")?;
+    tokio::spawn(cancel.for_each(move |request| respond(&handle, request, retraining.answer_cancel())));
+
+    // Loading and listing read from the disk: not on a worker of the runtime.
+    let (models, handle) = (parts.models.clone(), parts.handle.clone());
+    let activate = requests::<ActivateModel::Service>(node, "~/activate_model")?;
+    tokio::spawn(activate.for_each(move |request| {
+        let (models, handle) = (models.clone(), handle.clone());
+        in_background(move || {
+            let response = models.answer_activate(&request.message);
+            let _answered = respond(&handle, request, response);
+        })
+    }));
+    let (models, handle) = (parts.models.clone(), parts.handle.clone());
+    let list = requests::<ListModels::Service>(node, "~/list_models")?;
+    tokio::spawn(list.for_each(move |request| {
+        let (models, handle) = (models.clone(), handle.clone());
+        in_background(move || {
+            let response = models.answer_list();
+            let _answered = respond(&handle, request, response);
+        })
+    }));
+
+    let diagnostics = Diagnostics {
+        handle: parts.handle.clone(),
+        name: node.fully_qualified_name()?.trim_start_matches('/').to_owned(),
+        camera_topic: parts.topic.clone(),
+        camera: parts.counters.clone(),
+        inbox: parts.inbox.clone(),
+        classify: parts.status.clone(),
+        retraining: parts.retraining.clone(),
+        diagnostics: Topic::new(node, "/diagnostics", QosProfile::default())?,
+    };
+    tokio::spawn(diagnostics.run());
+    Ok(())
+}
+
+/// For what a newcomer must hear too: the last message is kept for it.
+fn latched() -> QosProfile {
+    QosProfile::default().keep_last(1).reliable().transient_local()
+}
+
+fn requests<T: WrappedServiceTypeSupport + 'static>(
+    node: &mut Node,
+    name: &str,
+) -> r2r::Result<impl Stream<Item = ServiceRequest<T>> + Unpin + use<T>> {
+    node.create_service::<T>(name, QosProfile::services_default())
+}
+
+fn respond<T: WrappedServiceTypeSupport + 'static>(
+    handle: &NodeHandle,
+    request: ServiceRequest<T>,
+    response: T::Response,
+) -> std::future::Ready<()> {
+    if let Err(error) = request.respond(response) {
+        handle.error(&format!("an answer could not be sent: {error}"));
+    }
+    std::future::ready(())
+}
+
+async fn in_background(work: impl FnOnce() + Send + 'static) {
+    // A panic in there has been reported by the panic hook; the node goes on.
+    let _ended = tokio::task::spawn_blocking(work).await;
+}

@@ -1,0 +1,155 @@
+//! `~/capture`: the next frames of the camera into the image folder.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use r2r::ServiceRequest;
+use r2r::thumb_gesture::msg::DatasetSummary;
+use r2r::thumb_gesture::srv::CaptureFrames;
+use time::OffsetDateTime;
+
+use super::camera::CaptureTap;
+use super::handle::{NodeHandle, Topic};
+use super::params::Params;
+use crate::dataset::capture::Burst;
+use crate::dataset::{Dataset, DatasetError, Label};
+
+/// The most frames of one call.
+const MOST_FRAMES: u32 = 1000;
+/// Frames that may wait for the disk before the camera goes on without them.
+const FRAMES_IN_WAITING: usize = 8;
+
+/// Saves frames, one call after the other.
+pub struct Capture {
+    /// The node.
+    pub handle: NodeHandle,
+    /// The dataset's folder.
+    pub dataset: PathBuf,
+    /// Where the frames come from.
+    pub tap: Arc<CaptureTap>,
+    /// The camera's topic, for messages.
+    pub topic: String,
+    /// For the timeout.
+    pub params: Arc<Mutex<Params>>,
+    /// `~/dataset`.
+    pub summary: Topic<DatasetSummary>,
+}
+
+/// Why fewer frames were saved than asked for.
+#[derive(Debug, thiserror::Error)]
+enum CaptureError {
+    #[error("frames must be 1 to {MOST_FRAMES}, not {0}")]
+    Count(u32),
+    #[error(transparent)]
+    Label(#[from] crate::dataset::LabelError),
+    #[error("no frame came for {0:?} on {1}: is the camera running, and does its QoS fit (image_reliability)?")]
+    NoFrame(Duration, String),
+    #[error("{0}")]
+    Dataset(#[from] DatasetError),
+    #[error("the node is shutting down")]
+    Ending,
+}
+
+impl Capture {
+    /// Answers calls until the node ends.
+    pub async fn serve(self, mut requests: impl Stream<Item = ServiceRequest<CaptureFrames::Service>> + Unpin) {
+        self.publish_summary();
+        while let Some(request) = requests.next().await {
+            let response = self.answer(&request.message).await;
+            if let Err(error) = request.respond(response) {
+                self.handle.error(&format!("the answer to ~/capture could not be sent: {error}"));
+            }
+        }
+    }
+
+    async fn answer(&self, request: &CaptureFrames::Request) -> CaptureFrames::Response {
+        let mut saved = 0;
+        let result = self.capture(request, &mut saved).await;
+        if saved > 0 {
+            self.publish_summary();
+        }
+        let total = Label::new(&request.label).map_or(0, |label| self.count(&label));
+        match result {
+            Ok(()) => CaptureFrames::Response {
+                success: true,
+                message: format!("{saved} frames saved under {}", request.label),
+                saved,
+                total,
+            },
+            Err(error) => CaptureFrames::Response {
+                success: false,
+                message: format!("{error} ({saved} frames saved)"),
+                saved,
+                total,
+            },
+        }
+    }
+
+    async fn capture(&self, request: &CaptureFrames::Request, saved: &mut u32) -> Result<(), CaptureError> {
+        let label = Label::new(&request.label)?;
+        if !(1..=MOST_FRAMES).contains(&request.frames) {
+            return Err(CaptureError::Count(request.frames));
+        }
+        let mut frames = self.tap.open(FRAMES_IN_WAITING);
+        let _closes_the_tap = CloseOnDrop(&self.tap);
+        let timeout = self.timeout();
+        let mut burst: Option<Burst> = None;
+        while *saved < request.frames {
+            let frame = match tokio::time::timeout(timeout, frames.recv()).await {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Err(CaptureError::Ending),
+                Err(_) => return Err(CaptureError::NoFrame(timeout, self.topic.clone())),
+            };
+            // The folder is made with the first frame: a label of which there is none leaves no trace.
+            let (dataset, label) = (self.dataset.clone(), label.clone());
+            let opened = burst.take();
+            let saving = tokio::task::spawn_blocking(move || {
+                let mut burst = match opened {
+                    Some(burst) => burst,
+                    None => Burst::open(&dataset, &label, OffsetDateTime::now_utc())?,
+                };
+                burst.save(&frame.frame)?;
+                Ok::<Burst, DatasetError>(burst)
+            });
+            burst = Some(saving.await.map_err(|_| CaptureError::Ending)??);
+            *saved += 1;
+        }
+        Ok(())
+    }
+
+    fn timeout(&self) -> Duration {
+        let params = self.params.lock().unwrap_or_else(PoisonError::into_inner);
+        Duration::from_secs_f64(params.double("capture_timeout"))
+    }
+
+    fn count(&self, label: &Label) -> u32 {
+        let count = Dataset::read(&self.dataset).map_or(0, |dataset| dataset.count(label));
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    fn publish_summary(&self) {
+        let labels = match Dataset::read(&self.dataset) {
+            Ok(dataset) => dataset.labels,
+            Err(error) => {
+                self.handle.warn(&format!("the dataset cannot be read: {error}"));
+                Vec::new()
+            }
+        };
+        self.summary.publish(&DatasetSummary {
+            stamp: self.handle.stamp(),
+            path: self.dataset.display().to_string(),
+            frames: labels.iter().map(|frames| u32::try_from(frames.files.len()).unwrap_or(u32::MAX)).collect(),
+            labels: labels.iter().map(|frames| frames.label.to_string()).collect(),
+        });
+    }
+}
+
+struct CloseOnDrop<'a>(&'a CaptureTap);
+
+impl Drop for CloseOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}

@@ -1,0 +1,152 @@
+//! Which model classifies: at the start, by `~/activate_model`, after a training. And `~/list_models`.
+
+use std::sync::Arc;
+
+use r2r::builtin_interfaces::msg::Time;
+use r2r::thumb_gesture::msg::ModelInfo;
+use r2r::thumb_gesture::srv::{ActivateModel, ListModels};
+
+use super::classify::{Inbox, LoadedModel};
+use super::handle::{NodeHandle, Topic};
+use crate::classifier::{self, ClassifierError};
+use crate::dataset::Label;
+use crate::model_store::{Manifest, ModelStore, StoreError, StoredModel};
+
+/// Loads models and hands them to the classifier's thread.
+pub struct Models {
+    handle: NodeHandle,
+    store: ModelStore,
+    inbox: Arc<Inbox>,
+    threads: usize,
+    topic: Arc<Topic<ModelInfo>>,
+}
+
+/// Why a model was not made active; the running one stays.
+#[derive(Debug, thiserror::Error)]
+pub enum ActivateError {
+    /// The store's word.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The runtime's word.
+    #[error(transparent)]
+    Classifier(#[from] ClassifierError),
+}
+
+impl Models {
+    /// Nothing is loaded yet.
+    pub fn new(
+        handle: NodeHandle,
+        store: ModelStore,
+        inbox: Arc<Inbox>,
+        threads: usize,
+        topic: Arc<Topic<ModelInfo>>,
+    ) -> Models {
+        Models {
+            handle,
+            store,
+            inbox,
+            threads,
+            topic,
+        }
+    }
+
+    /// The folder of models.
+    pub fn store(&self) -> &ModelStore {
+        &self.store
+    }
+
+    /// Loads the model that the store calls active. Without one, or with a broken one, `~/model` says what to do.
+    pub fn load_active(&self) {
+        let advice = match self.store.active_id() {
+            Ok(None) => "no model yet: capture frames of two labels or more with ~/capture, then call ~/retrain".to_owned(),
+            Ok(Some(id)) => match self.load(&id) {
+                Ok((_, loaded)) => return self.inbox.put_model(loaded),
+                Err(error) => format!("the active model cannot be loaded: {error}"),
+            },
+            Err(error) => format!("the store cannot be read: {error}"),
+        };
+        self.handle.warn(&advice);
+        self.topic.publish(&ModelInfo {
+            accuracy: f32::NAN,
+            message: advice,
+            ..ModelInfo::default()
+        });
+    }
+
+    /// Makes a model the one that classifies: it is loaded and run once before the running one gives way.
+    ///
+    /// # Errors
+    /// No such model, a damaged one, one that does not run; then all stays as it was.
+    pub fn activate(&self, id: &str) -> Result<(), ActivateError> {
+        let (stored, loaded) = self.load(id)?;
+        self.store.activate(&stored)?;
+        self.inbox.put_model(loaded);
+        Ok(())
+    }
+
+    /// Answers `~/activate_model`.
+    pub fn answer_activate(&self, request: &ActivateModel::Request) -> ActivateModel::Response {
+        let id = match request.model_id.as_str() {
+            "" => self.store.previous_id(),
+            id => Ok(id.to_owned()),
+        };
+        let result = id.map_err(ActivateError::from).and_then(|id| self.activate(&id).map(|()| id));
+        match result {
+            Ok(id) => ActivateModel::Response {
+                success: true,
+                message: format!("{id} classifies from the next frame on"),
+            },
+            Err(error) => ActivateModel::Response {
+                success: false,
+                message: format!("{error}; the running model stays"),
+            },
+        }
+    }
+
+    /// Answers `~/list_models`.
+    pub fn answer_list(&self) -> ListModels::Response {
+        let (listing, active) = match self.store.list().and_then(|list| Ok((list, self.store.active_id()?))) {
+            Ok(answer) => answer,
+            Err(error) => {
+                return ListModels::Response {
+                    models: Vec::new(),
+                    message: error.to_string(),
+                };
+            }
+        };
+        let info = |manifest: &Manifest| ModelInfo {
+            active: active.as_ref() == Some(&manifest.id),
+            ..info_of(manifest)
+        };
+        let unreadable: Vec<String> = listing.unreadable.iter().map(ToString::to_string).collect();
+        ListModels::Response {
+            models: listing.models.iter().map(info).collect(),
+            message: unreadable.join("\n"),
+        }
+    }
+
+    fn load(&self, id: &str) -> Result<(StoredModel, LoadedModel), ActivateError> {
+        let stored = self.store.model(id)?;
+        let classifier = classifier::load(&stored, self.threads)?;
+        let manifest = stored.manifest.clone();
+        Ok((stored, LoadedModel { manifest, classifier }))
+    }
+}
+
+/// What a manifest says, as a message.
+pub fn info_of(manifest: &Manifest) -> ModelInfo {
+    let frames = |count| u32::try_from(count).unwrap_or(u32::MAX);
+    ModelInfo {
+        created: Time {
+            sec: i32::try_from(manifest.created.unix_timestamp()).unwrap_or(i32::MAX),
+            nanosec: manifest.created.nanosecond(),
+        },
+        model_id: manifest.id.clone(),
+        network: manifest.network.clone(),
+        labels: manifest.labels.iter().map(Label::to_string).collect(),
+        accuracy: manifest.accuracy.map_or(f32::NAN, |accuracy| accuracy as f32),
+        train_frames: frames(manifest.frames.train),
+        validation_frames: frames(manifest.frames.validation),
+        ..ModelInfo::default()
+    }
+}

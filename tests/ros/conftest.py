@@ -1,0 +1,85 @@
+"""What the tests share: a world each, and one model that was taught as a user teaches it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from harness import BEST_EFFORT, CAMERA, FRAMES_PER_LABEL, LABELS, REPOSITORY, World, free_domain, pixels_of, truth_of
+from numpy import ndarray
+from sensor_msgs.msg import Image
+
+
+@dataclass
+class Taught:
+    """What came of teaching the node drawn hands."""
+
+    dataset: Path
+    store: Path
+    model_id: str
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A world that knows nothing yet."""
+    with free_domain() as domain, World(tmp_path, domain) as world:
+        yield world
+
+
+@pytest.fixture
+def taught_world(world: World, taught: Taught) -> World:
+    """A world that has the taught dataset and model, free to change what lies in it."""
+    copy(taught.dataset, world.dataset)
+    copy(taught.store, world.store)
+    return world
+
+
+@pytest.fixture(scope="session")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Taught:
+    """Frames of drawn hands that the node captured from the camera, and the model that the command line made of them."""
+    with free_domain() as domain, World(tmp_path_factory.mktemp("taught"), domain) as world:
+        world.start_node()
+        world.start_camera("--rate", "30", "--blocks", "odd", "--label", LABELS[0])
+        frames = world.listen(Image, CAMERA, BEST_EFFORT)
+        for label in LABELS:
+            world.show(f"odd:{label}", frames)
+            answer = world.capture(label, FRAMES_PER_LABEL)
+            assert (answer.saved, answer.total) == (FRAMES_PER_LABEL, FRAMES_PER_LABEL)
+        summary = world.run(
+            "thumb_gesture", "train", "--dataset", str(world.dataset), "--store", str(world.store), "--json"
+        )
+        return Taught(world.dataset, world.store, summary["model_id"])
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ndarray]:
+    """A picture of each label that was not captured: red, green, blue."""
+    pictures: dict[str, ndarray] = {}
+    with free_domain() as domain, World(tmp_path_factory.mktemp("drawn"), domain) as world:
+        camera = world.start_camera("--rate", "30", "--blocks", "even", "--seed", "7")
+        frames = world.listen(Image, CAMERA, BEST_EFFORT)
+
+        def is_complete() -> bool:
+            pictures.update((truth_of(frame), pixels_of(frame)) for frame in frames)
+            return set(pictures) == set(LABELS)
+
+        world.wait_for(is_complete, "a picture of each label", camera)
+    return pictures
+
+
+@pytest.fixture(scope="session")
+def photos() -> Path:
+    """A folder of real photos, where there is one."""
+    folder = Path(os.environ.get("THUMB_GESTURE_PHOTOS", REPOSITORY.parent / "shared" / "photos"))
+    if not folder.is_dir():
+        pytest.skip(f"no photos in {folder}; THUMB_GESTURE_PHOTOS names a folder with a folder for each label")
+    return folder
+
+
+def copy(source: Path, target: Path) -> None:
+    """A copy in no time: what the package wrote it never changes, so that both may share the files."""
+    shutil.copytree(source, target, copy_function=os.link)

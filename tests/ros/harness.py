@@ -1,0 +1,380 @@
+"""How the tests start the installed programs, talk to them over ROS, and wait for things without sleeping."""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy
+import rclpy
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+from thumb_gesture.msg import DatasetSummary, ModelInfo, ThumbGesture, TrainingStatus
+from thumb_gesture.srv import ActivateModel, CaptureFrames, ListModels, Retrain
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "scripts"))
+from demo import free_domain  # noqa: E402, F401: the demo and the tests must not choose the same domain
+
+NAMESPACE = "/jetbot"
+NODE = f"{NAMESPACE}/thumb_gesture"
+CAMERA = f"{NAMESPACE}/camera/image_raw"
+IN_NAMESPACE = ["--ros-args", "-r", f"__ns:={NAMESPACE}"]
+LABELS = ["none", "thumbs_down", "thumbs_up"]
+FRAMES_PER_LABEL = 60
+
+# A queue that loses nothing while a test looks elsewhere.
+EVERY_ONE = QoSProfile(depth=1000)
+BEST_EFFORT = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+
+TIMEOUT = 20.0
+TRAINING_TIMEOUT = 120.0
+
+
+class Program:
+    """A process that writes into a file; the one seam through which the tests start anything."""
+
+    def __init__(self, log: Path, env: dict[str, str], command: list[str]) -> None:
+        self.log = log
+        self.command = command
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                command, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+
+    @property
+    def name(self) -> str:
+        """The program's name."""
+        return Path(self.command[0]).name
+
+    def output(self) -> str:
+        """What it has written so far, to either stream."""
+        return self.log.read_text(errors="replace")
+
+    def is_running(self) -> bool:
+        """True until it has ended."""
+        return self.process.poll() is None
+
+    def end(self, with_signal: signal.Signals = signal.SIGINT, timeout: float = 5.0) -> int:
+        """Sends a signal and gives the exit status; fails where the program does not end in time."""
+        self.process.send_signal(with_signal)
+        return self.wait(timeout)
+
+    def wait(self, timeout: float) -> int:
+        """Waits for the program to end by itself; gives the exit status."""
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.name} has not ended within {timeout} s") from None
+
+    def kill(self) -> None:
+        """Ends the program and whatever it started."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+    def children(self) -> list[int]:
+        """The processes that it has started and that still run."""
+        files = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return [int(pid) for file in files for pid in file.read_text().split()]
+
+
+class World:
+    """A ROS domain of its own with a folder of its own: programs of the package, and our peer of them."""
+
+    def __init__(self, folder: Path, domain: int) -> None:
+        self.folder = folder
+        self.dataset = folder / "dataset"
+        self.store = folder / "store"
+        self.programs: list[Program] = []
+        self.env = os.environ | {
+            "ROS_DOMAIN_ID": str(domain),
+            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+            "ROS_LOG_DIR": str(folder / "log"),
+        }
+        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
+        self.peer = rclpy.create_node("peer", context=self.context, namespace=NAMESPACE)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.peer)
+        self.clients: dict[str, Any] = {}
+
+    def __enter__(self) -> World:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends all programs and shows what they wrote, which pytest prints for a test that failed."""
+        endings = [(program, program.end()) for program in reversed(self.programs) if program.is_running()]
+        self.close()
+        for program, status in endings:
+            assert status == 0, f"{program.name} ended with status {status}"
+
+    def close(self) -> None:
+        """Kills what still runs and leaves the domain."""
+        for program in self.programs:
+            program.kill()
+            print(f"--- {' '.join(program.command)}\n{program.output()}")
+        self.executor.shutdown()
+        self.peer.destroy_node()
+        self.context.try_shutdown()
+
+    # Programs
+
+    def start(self, *command: str, **env: str) -> Program:
+        """Starts a program of the package."""
+        log = self.folder / f"{len(self.programs)}_{Path(command[0]).name}.log"
+        program = Program(log, self.env | env, list(command))
+        self.programs.append(program)
+        return program
+
+    def start_node(self, **parameters: object) -> Program:
+        """Starts the node on this world's dataset and store, and waits until its services are there."""
+        given = {"dataset": self.dataset, "store": self.store} | parameters
+        options = [word for name, value in given.items() for word in ("-p", f"{name}:={value}")]
+        node = self.start("thumb_gesture_node", *IN_NAMESPACE, *options)
+        for name in SERVICES:
+            self.wait_for(self.client(name).service_is_ready, f"~/{name}", node)
+        return node
+
+    def start_camera(self, *options: str) -> Program:
+        """Starts the camera that the package brings."""
+        return self.start("photo_camera", "--size", "320x240", *options, *IN_NAMESPACE)
+
+    def run(self, *command: str, timeout: float = TRAINING_TIMEOUT) -> dict[str, Any]:
+        """Runs a command that answers in JSON to its end."""
+        program = self.start(*command)
+        status = program.wait(timeout)
+        assert status == 0, f"{' '.join(command)}: {program.output()}"
+        return json.loads(program.output())
+
+    # Topics and services
+
+    def wait_for(self, is_met: Callable[[], Any], what: str, *programs: Program, timeout: float = TIMEOUT) -> None:
+        """Spins until the condition is met; fails after the timeout, or when one of the programs ends."""
+        deadline = time.monotonic() + timeout
+        while not is_met():
+            assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
+            for program in programs:
+                assert program.is_running(), f"{program.name} has ended:\n{program.output()}"
+            self.executor.spin_once(timeout_sec=0.02)
+
+    def spin_for(self, seconds: float) -> None:
+        """Lets time pass: for what must not happen in it."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.executor.spin_once(timeout_sec=left)
+
+    def listen(self, message: type, topic: str, qos: QoSProfile = EVERY_ONE) -> list[Any]:
+        """Subscribes; the list that it gives grows while the world spins."""
+        messages: list[Any] = []
+        self.peer.create_subscription(message, topic, messages.append, qos)
+        return messages
+
+    def gestures(self) -> list[ThumbGesture]:
+        """Subscribes to the gestures."""
+        return self.listen(ThumbGesture, NODE)
+
+    def client(self, name: str, kind: type | None = None) -> Any:
+        """The client of one of the node's services."""
+        if name not in self.clients:
+            self.clients[name] = self.peer.create_client(kind or SERVICES[name], f"{NODE}/{name}")
+        return self.clients[name]
+
+    def send(self, name: str, kind: type | None = None, **fields: object) -> Any:
+        """Calls a service of the node without waiting for the answer."""
+        client = self.client(name, kind)
+        self.wait_for(client.service_is_ready, f"~/{name}")
+        return client.call_async((kind or SERVICES[name]).Request(**fields))
+
+    def call(self, name: str, kind: type | None = None, timeout: float = TIMEOUT, **fields: object) -> Any:
+        """Calls a service of the node; gives the answer."""
+        answer = self.send(name, kind, **fields)
+        self.wait_for(answer.done, f"an answer of ~/{name}", timeout=timeout)
+        return answer.result()
+
+    def model(self) -> ModelInfo:
+        """What ~/model says now."""
+        models = self.listen(ModelInfo, f"{NODE}/model", LATCHED)
+        self.wait_for(lambda: models, "a message on ~/model")
+        return models[-1]
+
+    def diagnostics(self) -> Diagnostics:
+        """Subscribes to /diagnostics."""
+        return Diagnostics(self.listen(DiagnosticArray, "/diagnostics"))
+
+    # What a user does
+
+    def show(self, what: str, frames: list[Image]) -> None:
+        """Has the camera show something else; `frames` is what was heard of it so far, and is emptied."""
+        shower = self.peer.create_publisher(String, f"{NAMESPACE}/photo_camera/show", 10)
+        self.wait_for(lambda: shower.get_subscription_count() > 0, "the camera listens to ~/show")
+        shower.publish(String(data=what))
+        label = what.rpartition(":")[2]
+        frames.clear()
+        if label == "all":
+            self.wait_for(lambda: len({frame.header.frame_id for frame in frames}) > 1, f"{what} is shown")
+        else:
+            self.wait_for(lambda: frames and frames[-1].header.frame_id == f"camera_{label}", f"{what} is shown")
+
+    def capture(self, label: str, frames: int) -> CaptureFrames.Response:
+        """Captures frames; fails where that fails."""
+        answer = self.call("capture", label=label, frames=frames)
+        assert answer.success, answer.message
+        return answer
+
+    def train(self, **fields: int) -> TrainingStatus:
+        """Retrains and waits for the end; gives the last word on it."""
+        statuses = self.listen(TrainingStatus, f"{NODE}/training", EVERY_ONE)
+        answer = self.call("retrain", **fields)
+        assert answer.success, answer.message
+        self.wait_for(lambda: statuses and statuses[-1].state != TrainingStatus.RUNNING, "the end of the training",
+                      timeout=TRAINING_TIMEOUT)  # fmt: skip
+        return statuses[-1]
+
+    def camera_publisher(self, kind: type = Image, reliable: bool = False) -> Any:
+        """A publisher in the place of a camera, matched with the node."""
+        topic = CAMERA if kind is Image else f"{CAMERA}/compressed"
+        publisher = self.peer.create_publisher(kind, topic, QoSProfile(depth=5) if reliable else BEST_EFFORT)
+        self.wait_for(lambda: publisher.get_subscription_count() > 0, f"the node subscribes to {topic}")
+        return publisher
+
+    def gesture_of(self, publisher: Any, image: Image | CompressedImage, gestures: list[ThumbGesture]) -> ThumbGesture:
+        """Publishes a picture, again and again, until there is a gesture of it; gives that gesture."""
+        sent: set[tuple[int, int, str]] = set()
+        found: list[ThumbGesture] = []
+        last = 0.0
+
+        def is_there() -> bool:
+            nonlocal last
+            found.extend(gesture for gesture in gestures if key_of(gesture.header) in sent)
+            gestures.clear()
+            if not found and time.monotonic() - last > 0.1:
+                last = time.monotonic()
+                image.header.stamp = self.peer.get_clock().now().to_msg()
+                sent.add(key_of(image.header))
+                publisher.publish(image)
+            return bool(found)
+
+        self.wait_for(is_there, f"a gesture of {describe(image)}")
+        return found[0]
+
+
+class Diagnostics:
+    """The node's own status on /diagnostics, the newest there is."""
+
+    def __init__(self, arrays: list[DiagnosticArray]) -> None:
+        self.arrays = arrays
+
+    def status(self) -> Any:
+        """The newest status, none before the first."""
+        statuses = [status for array in self.arrays[-1:] for status in array.status]
+        return statuses[0] if statuses else None
+
+    def value(self, key: str) -> str:
+        """A value of the newest status, empty before the first."""
+        status = self.status()
+        return next((pair.value for pair in status.values if pair.key == key), "") if status else ""
+
+    def count(self, key: str) -> int:
+        """A count of the newest status, 0 before the first."""
+        return int(self.value(key) or 0)
+
+    def level(self) -> int | None:
+        """The newest level, none before the first."""
+        status = self.status()
+        return None if status is None else int.from_bytes(status.level, "little")
+
+
+SERVICES: dict[str, Any] = {
+    "capture": CaptureFrames,
+    "retrain": Retrain,
+    "cancel_training": Trigger,
+    "activate_model": ActivateModel,
+    "list_models": ListModels,
+}
+
+
+def key_of(header: Any) -> tuple[int, int, str]:
+    """What tells frames apart."""
+    return header.stamp.sec, header.stamp.nanosec, header.frame_id
+
+
+def truth_of(message: Any) -> str:
+    """The label that the package's camera says it has shown."""
+    return message.header.frame_id.removeprefix("camera_")
+
+
+def describe(image: Image | CompressedImage) -> str:
+    """A picture in words."""
+    if isinstance(image, CompressedImage):
+        return f"a picture in format {image.format!r}"
+    return f"a picture of {image.width}x{image.height} in {image.encoding}, step {image.step}"
+
+
+def pixels_of(image: Image) -> numpy.ndarray:
+    """The pixels of an rgb8 message, height x width x 3."""
+    assert image.encoding == "rgb8"
+    return numpy.frombuffer(image.data, numpy.uint8).reshape(image.height, image.width, 3)
+
+
+def raw(pixels: numpy.ndarray, encoding: str, padding: int = 0, frame_id: str = "camera") -> Image:
+    """Red, green and blue pixels as a message in some encoding, its rows `padding` bytes apart."""
+    alpha = numpy.full((*pixels.shape[:2], 1), 77, numpy.uint8)
+    channels = {
+        "rgb8": pixels,
+        "bgr8": pixels[:, :, ::-1],
+        "rgba8": numpy.concatenate([pixels, alpha], axis=2),
+        "bgra8": numpy.concatenate([pixels[:, :, ::-1], alpha], axis=2),
+        "mono8": pixels[:, :, :1],
+    }[encoding]
+    height, width, depth = channels.shape
+    rows = numpy.full((height, width * depth + padding), 255, numpy.uint8)
+    rows[:, : width * depth] = channels.reshape(height, -1)
+    image = Image(height=height, width=width, encoding=encoding, step=rows.shape[1])
+    image.header.frame_id = frame_id
+    image.data = array.array("B", rows.tobytes())
+    return image
+
+
+def compressed(data: bytes, format: str, frame_id: str = "camera") -> CompressedImage:
+    """A file's bytes as a message."""
+    image = CompressedImage(format=format, data=array.array("B", data))
+    image.header.frame_id = frame_id
+    return image
+
+
+def png_of(pixels: numpy.ndarray) -> bytes:
+    """Red, green and blue pixels as a PNG file."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width, _ = pixels.shape
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def nanoseconds_of(stamp: Time) -> int:
+    """A stamp in nanoseconds."""
+    return stamp.sec * 1_000_000_000 + stamp.nanosec
