@@ -11,6 +11,7 @@ mod handle;
 mod models;
 pub mod params;
 mod retrain;
+pub mod signals;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +33,7 @@ use handle::{NodeHandle, Topic};
 use models::Models;
 use params::Params;
 use retrain::Retraining;
+use signals::Signals;
 
 use crate::model_store::{ModelStore, StoreError};
 
@@ -77,7 +79,7 @@ pub fn run() -> Result<(), NodeError> {
     // Signals are waited for from the very beginning: one that comes while the node starts must end it in good order too.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let _in_runtime = runtime.enter();
-    let signals = Signals::new()?;
+    let mut signals = Signals::new()?;
 
     let mut node = Node::create(Context::create()?, NODE_NAME, "")?;
     let (parts, topics) = parts(&mut node)?;
@@ -103,28 +105,6 @@ pub fn run() -> Result<(), NodeError> {
     drop(_in_runtime);
     runtime.shutdown_timeout(GRACE_PERIOD);
     Ok(())
-}
-
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Signals {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn wait(mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 /// Ends a running training and waits for its process to be gone.

@@ -1,1 +1,129 @@
-fn main() {}
+//! `photo_camera`: a folder of photos, or hands drawn by the program itself, as a ROS camera.
+
+mod pictures;
+mod publisher;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser;
+use futures::{Stream, StreamExt};
+use r2r::{Context, Node, QosProfile};
+use thumb_gesture::node::signals::Signals;
+use tokio::time::MissedTickBehavior;
+
+use pictures::{Pictures, Selection};
+use publisher::{Encoding, ImagePublisher};
+
+const SPIN_PERIOD: Duration = Duration::from_millis(20);
+
+/// Publishes photos, or hands drawn by the program itself, as camera/image_raw.
+///
+/// What a frame shows stands in its header: frame_id is camera_<label>.
+/// While it runs, a std_msgs/String on ~/show chooses what it shows, as --show does at the start.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "\
+Examples:
+  photo_camera --show thumbs_up
+  photo_camera --photos ./dataset --rate 15 --ros-args -r __ns:=/jetbot
+  ros2 topic pub --once /jetbot/photo_camera/show std_msgs/msg/String '{data: even:none}'"
+)]
+struct Arguments {
+    /// Folder with one folder of JPEG or PNG pictures for each label [default: hands are drawn]
+    #[arg(long, value_name = "DIR")]
+    photos: Option<PathBuf>,
+    /// A label or all, and before it, with a colon, odd or even: every other six photos of a take, or scenes of another seed
+    #[arg(long, value_name = "[odd:|even:]LABEL", default_value = "all")]
+    show: Selection,
+    /// The same seed shows the same pictures in the same order
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Frames a second
+    #[arg(long, value_name = "HZ", default_value_t = 30.0, value_parser = parse_rate)]
+    rate: f64,
+    /// Pixels across and down
+    #[arg(long, value_name = "WxH", default_value = "640x480", value_parser = parse_size)]
+    size: (u32, u32),
+    /// Encoding of the frames
+    #[arg(long, value_enum, default_value_t = Encoding::Bgr8)]
+    encoding: Encoding,
+    /// Publish JPEG on camera/image_raw/compressed instead
+    #[arg(long)]
+    compressed: bool,
+    /// End after so many frames [default: never]
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+}
+
+fn main() -> anyhow::Result<()> {
+    // What stands behind --ros-args is rcl's.
+    let arguments = Arguments::parse_from(std::env::args().take_while(|argument| argument != "--ros-args"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(run(arguments))
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    let mut pictures = Pictures::open(arguments.photos.as_deref(), arguments.seed, arguments.size)?;
+    let selection = Arc::new(Mutex::new(pictures.checked(arguments.show)?));
+
+    let mut node = Node::create(Context::create()?, "photo_camera", "")?;
+    let logger = node.logger().to_owned();
+    let clock = node.get_ros_clock();
+    let publisher = ImagePublisher::new(&mut node, arguments.encoding, arguments.compressed)?;
+    let wishes = node.subscribe::<r2r::std_msgs::msg::String>("~/show", QosProfile::default())?;
+    tokio::spawn(follow(wishes, pictures.clone(), selection.clone(), logger));
+    tokio::task::spawn_blocking(move || {
+        loop {
+            node.spin_once(SPIN_PERIOD);
+        }
+    });
+
+    let mut ticks = tokio::time::interval(Duration::from_secs_f64(1.0 / arguments.rate));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    for _ in 0..arguments.count.unwrap_or(u64::MAX) {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = signals.wait() => break,
+        }
+        let selection = selection.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (image, label) = pictures.next(&selection)?;
+        let now = clock.lock().unwrap_or_else(PoisonError::into_inner).get_now()?;
+        publisher.publish(&image, r2r::Clock::to_builtin_time(&now), format!("camera_{label}"))?;
+    }
+    // The thread that spins never ends by itself.
+    std::process::exit(0)
+}
+
+/// Takes over what is wished on ~/show.
+async fn follow(
+    mut wishes: impl Stream<Item = r2r::std_msgs::msg::String> + Unpin,
+    pictures: Pictures,
+    selection: Arc<Mutex<Selection>>,
+    logger: String,
+) {
+    while let Some(wish) = wishes.next().await {
+        match wish.data.parse().and_then(|wished| pictures.checked(wished)) {
+            Ok(wished) => *selection.lock().unwrap_or_else(PoisonError::into_inner) = wished,
+            Err(error) => r2r::log_warn!(&logger, "~/show: {error}"),
+        }
+    }
+}
+
+fn parse_rate(text: &str) -> anyhow::Result<f64> {
+    let rate: f64 = text.parse()?;
+    anyhow::ensure!((0.01..=1000.0).contains(&rate), "the rate must be 0.01 to 1000 Hz");
+    Ok(rate)
+}
+
+fn parse_size(text: &str) -> anyhow::Result<(u32, u32)> {
+    let (width, height) = text.split_once('x').context("a size is WIDTHxHEIGHT, such as 640x480")?;
+    let size: (u32, u32) = (width.parse()?, height.parse()?);
+    let sides = 16..=4096;
+    anyhow::ensure!(sides.contains(&size.0) && sides.contains(&size.1), "each side must be 16 to 4096 pixels");
+    Ok(size)
+}

@@ -1,0 +1,77 @@
+//! Pictures as ROS messages.
+
+use clap::ValueEnum;
+use image::RgbImage;
+use image::codecs::jpeg::JpegEncoder;
+use r2r::builtin_interfaces::msg::Time;
+use r2r::sensor_msgs::msg::{CompressedImage, Image};
+use r2r::std_msgs::msg::Header;
+use r2r::{Node, Publisher, QosProfile};
+
+const JPEG_QUALITY: u8 = 90;
+
+/// How the bytes of a pixel are laid out.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Encoding {
+    Rgb8,
+    Bgr8,
+    Rgba8,
+    Bgra8,
+    Mono8,
+}
+
+/// Publishes on one of the two topics.
+pub enum ImagePublisher {
+    Raw(Publisher<Image>, Encoding),
+    Compressed(Publisher<CompressedImage>),
+}
+
+impl ImagePublisher {
+    /// Offers reliable delivery, so that subscribers of both kinds are served.
+    pub fn new(node: &mut Node, encoding: Encoding, compressed: bool) -> r2r::Result<ImagePublisher> {
+        let qos = QosProfile::default().keep_last(5);
+        Ok(match compressed {
+            true => ImagePublisher::Compressed(node.create_publisher("camera/image_raw/compressed", qos)?),
+            false => ImagePublisher::Raw(node.create_publisher("camera/image_raw", qos)?, encoding),
+        })
+    }
+
+    pub fn publish(&self, image: &RgbImage, stamp: Time, frame_id: String) -> anyhow::Result<()> {
+        let header = Header { stamp, frame_id };
+        match self {
+            ImagePublisher::Raw(publisher, encoding) => publisher.publish(&raw(image, *encoding, header))?,
+            ImagePublisher::Compressed(publisher) => publisher.publish(&compressed(image, header)?)?,
+        }
+        Ok(())
+    }
+}
+
+fn raw(image: &RgbImage, encoding: Encoding, header: Header) -> Image {
+    let pixels = image.pixels().map(|pixel| pixel.0);
+    let (name, data): (&str, Vec<u8>) = match encoding {
+        Encoding::Rgb8 => ("rgb8", image.as_raw().clone()),
+        Encoding::Bgr8 => ("bgr8", pixels.flat_map(|[r, g, b]| [b, g, r]).collect()),
+        Encoding::Rgba8 => ("rgba8", pixels.flat_map(|[r, g, b]| [r, g, b, 255]).collect()),
+        Encoding::Bgra8 => ("bgra8", pixels.flat_map(|[r, g, b]| [b, g, r, 255]).collect()),
+        Encoding::Mono8 => ("mono8", image::imageops::grayscale(image).into_raw()),
+    };
+    Image {
+        header,
+        height: image.height(),
+        width: image.width(),
+        encoding: name.to_owned(),
+        is_bigendian: 0,
+        step: data.len() as u32 / image.height(),
+        data,
+    }
+}
+
+fn compressed(image: &RgbImage, header: Header) -> anyhow::Result<CompressedImage> {
+    let mut data = Vec::new();
+    JpegEncoder::new_with_quality(&mut data, JPEG_QUALITY).encode_image(image)?;
+    Ok(CompressedImage {
+        header,
+        format: "rgb8; jpeg compressed bgr8".to_owned(),
+        data,
+    })
+}
