@@ -162,9 +162,13 @@ def work_folder(keep: str | None) -> Iterator[Path]:
             yield Path(folder)
         return
     folder = Path(keep).resolve()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DemoError(f"{folder} is not empty; --keep (or DEMO_DIR) wants a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("dataset", "store"):
+        if (folder / name).exists():
+            raise DemoError(f"{folder} holds a {name} already; --keep (or DEMO_DIR) wants a new folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DemoError(f"cannot make the folder {folder}: {error.strerror}") from None
     yield folder
 
 
@@ -382,7 +386,7 @@ class Robot:
         in_namespace = ["--ros-args", "-r", f"__ns:={NAMESPACE}"]
         first = next(iter(self.settings.frames))
         self.programs = [
-            Program(folder, "photo_camera", *source, "--blocks", "odd", "--label", first, *in_namespace),
+            Program(folder, "photo_camera", *source, "--show", f"odd:{first}", *in_namespace),
             # Smoothing is for a hand that stays; here each frame shows another one.
             Program(
                 folder, "thumb_gesture_node", *in_namespace,
@@ -466,7 +470,7 @@ class Robot:
             if status is None:
                 return screen.bar(0.0)
             epochs = f"epoch {status.epoch}/{status.epochs}" if status.epochs else "looking at the frames"
-            return f"{screen.bar(status.progress)}  {status.progress:4.0%}  {epochs}  {status.stage}"
+            return f"{screen.bar(status.progress)}  {100 * status.progress:3.0f} %  {epochs}  {status.stage}"
 
         self.wait_until(is_over, TRAINING_TIMEOUT, "the training did not end", lambda: screen.moving(line()))
         status = self.training
@@ -519,7 +523,7 @@ class Robot:
         score.last = gesture
         seen = f"unsure ({gesture.reason})" if is_unsure else gesture.label
         return (
-            f"shown {truth:<{width}}  seen {seen:<{width + 2}}  {gesture.confidence:4.0%}  {age_ms:4.0f} ms  "
+            f"shown {truth:<{width}}  seen {seen:<{width + 2}}  {100 * gesture.confidence:3.0f} %  {age_ms:4.0f} ms  "
             f"{'right' if is_right else 'WRONG'}  {percent(score.accuracy)} of {score.count}"
         )
 

@@ -22,7 +22,9 @@ pub trait Classifier: Send {
 #[derive(Debug, thiserror::Error)]
 pub enum ClassifierError {
     /// The runtime's library is not there or too old.
-    #[error("cannot load ONNX Runtime from {path}: {reason}; set ORT_DYLIB_PATH to a libonnxruntime.so of version 1.22 or later")]
+    #[error(
+        "cannot load ONNX Runtime from {path}: {reason}; set ORT_DYLIB_PATH to a libonnxruntime.so of version 1.22 or later"
+    )]
     Runtime {
         /// Where it was looked for.
         path: String,
@@ -36,7 +38,9 @@ pub enum ClassifierError {
     #[error(transparent)]
     Network(#[from] UnknownNetwork),
     /// The model's file and its manifest do not belong together.
-    #[error("the model takes {inputs:?} and gives {outputs:?}; with its {labels} labels it should take [1, 3, {INPUT_SIDE_PX}, {INPUT_SIDE_PX}] and give [1, {labels}]")]
+    #[error(
+        "the model takes {inputs:?} and gives {outputs:?}; with its {labels} labels it should take [1, 3, {INPUT_SIDE_PX}, {INPUT_SIDE_PX}] and give [1, {labels}]"
+    )]
     Shape {
         /// Shape of the input.
         inputs: Vec<i64>,
@@ -60,7 +64,10 @@ pub fn load(model: &StoredModel, threads: usize) -> Result<Box<dyn Classifier>, 
     let manifest = &model.manifest;
     let current = crate::model_store::manifest::Preprocessing::current();
     if manifest.preprocessing != current {
-        return Err(ClassifierError::Preprocessing(format!("{:?}", manifest.preprocessing)));
+        return Err(ClassifierError::Preprocessing(format!(
+            "{:?}",
+            manifest.preprocessing
+        )));
     }
     crate::network::Network::named(&manifest.network, manifest.labels.len())?;
     let classifier = onnx::OnnxClassifier::load(&model.onnx_file(), manifest.labels.len(), threads)?;

@@ -62,7 +62,10 @@ impl Dataset {
                 continue;
             }
             let label = label_of(&folder)?;
-            let files: Vec<PathBuf> = entries(&folder)?.into_iter().filter(|file| is_picture(file)).collect();
+            let files: Vec<PathBuf> = entries(&folder)?
+                .into_iter()
+                .filter(|file| is_picture(file))
+                .collect();
             if !files.is_empty() {
                 labels.push(LabelledFrames { label, files });
             }
@@ -141,9 +144,17 @@ mod tests {
             "readme.jpg",
         ]);
         let dataset = Dataset::read(root.path()).expect("reads");
-        let labels: Vec<&str> = dataset.labels.iter().map(|frames| frames.label.as_str()).collect();
+        let labels: Vec<&str> = dataset
+            .labels
+            .iter()
+            .map(|frames| frames.label.as_str())
+            .collect();
         assert_eq!(labels, ["none", "thumbsup"]);
-        let names: Vec<_> = dataset.labels[1].files.iter().map(|file| file.file_name()).collect();
+        let names: Vec<_> = dataset.labels[1]
+            .files
+            .iter()
+            .map(|file| file.file_name())
+            .collect();
         assert_eq!(names, [Some("a.PNG".as_ref()), Some("b.jpg".as_ref())]);
         assert_eq!(dataset.frames(), 3);
     }

@@ -88,7 +88,9 @@ impl Decision {
             label,
             confidence,
             doubt,
-            stable: self.held.is_some_and(|(_, since_secs)| now_secs - since_secs >= settings.hold_secs),
+            stable: self
+                .held
+                .is_some_and(|(_, since_secs)| now_secs - since_secs >= settings.hold_secs),
         }
     }
 
@@ -153,7 +155,10 @@ mod tests {
 
     #[test]
     fn within_the_margin_there_is_doubt() {
-        let settings = DecisionSettings { threshold: 0.4, ..SETTINGS };
+        let settings = DecisionSettings {
+            threshold: 0.4,
+            ..SETTINGS
+        };
         let verdict = Decision::default().update(&settings, &[0.5, 0.45, 0.05], 0.0);
         assert_eq!(verdict.doubt, Some(Doubt::Margin));
     }
@@ -166,7 +171,10 @@ mod tests {
             .map(|now_secs| decision.update(&SETTINGS, &[0.9, 0.1], now_secs).stable)
             .collect();
         assert_eq!(stable, [false, false, true, true]);
-        assert!(!decision.update(&SETTINGS, &[0.1, 0.9], 1.0).stable, "another label begins afresh");
+        assert!(
+            !decision.update(&SETTINGS, &[0.1, 0.9], 1.0).stable,
+            "another label begins afresh"
+        );
     }
 
     #[test]
@@ -179,7 +187,10 @@ mod tests {
 
     #[test]
     fn one_odd_frame_does_not_turn_a_smoothed_verdict() {
-        let settings = DecisionSettings { smoothing_secs: 0.3, ..SETTINGS };
+        let settings = DecisionSettings {
+            smoothing_secs: 0.3,
+            ..SETTINGS
+        };
         let mut decision = Decision::default();
         for frame in 0..10 {
             decision.update(&settings, &[0.95, 0.05], f64::from(frame) / 30.0);
@@ -189,7 +200,10 @@ mod tests {
 
     #[test]
     fn a_clock_that_jumps_back_begins_afresh() {
-        let settings = DecisionSettings { smoothing_secs: 10.0, ..SETTINGS };
+        let settings = DecisionSettings {
+            smoothing_secs: 10.0,
+            ..SETTINGS
+        };
         let mut decision = Decision::default();
         decision.update(&settings, &[1.0, 0.0], 100.0);
         let verdict = decision.update(&settings, &[0.0, 1.0], 3.0);

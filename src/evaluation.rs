@@ -123,5 +123,9 @@ pub fn evaluate(
 /// Index of the greatest value.
 pub fn likeliest(probabilities: &[f32]) -> usize {
     let by_value = |a: &(usize, &f32), b: &(usize, &f32)| a.1.total_cmp(b.1);
-    probabilities.iter().enumerate().max_by(by_value).map_or(0, |(index, _)| index)
+    probabilities
+        .iter()
+        .enumerate()
+        .max_by(by_value)
+        .map_or(0, |(index, _)| index)
 }

@@ -76,7 +76,9 @@ pub enum FrameError {
         needed: usize,
     },
     /// A compressed image in a format that holds no picture for us.
-    #[error("unsupported compressed format {0:?}; supported: jpeg and png, as compressed_image_transport writes them")]
+    #[error(
+        "unsupported compressed format {0:?}; supported: jpeg and png, as compressed_image_transport writes them"
+    )]
     UnsupportedFormat(String),
     /// The decoder gave up.
     #[error("cannot decode the picture: {0}")]

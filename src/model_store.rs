@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-pub use manifest::{Manifest, MANIFEST_VERSION};
+pub use manifest::{MANIFEST_VERSION, Manifest};
 
 /// The model as ONNX Runtime reads it; points into [`WEIGHTS_FILE`].
 pub const ONNX_FILE: &str = "model.onnx";
@@ -87,7 +87,9 @@ pub enum StoreError {
         found: u32,
     },
     /// No model of that id.
-    #[error("there is no model {id:?} in {store}; `thumb_gesture models --store {store}` lists those there are")]
+    #[error(
+        "there is no model {id:?} in {store}; `thumb_gesture models --store {store}` lists those there are"
+    )]
     NoSuchModel {
         /// The id asked for.
         id: String,
@@ -101,7 +103,9 @@ pub enum StoreError {
     #[error("there is no earlier model to go back to")]
     NoEarlierModel,
     /// A file was truncated or changed.
-    #[error("{path} is damaged: its sha256 is not the one in the manifest; delete this model or bring the file back")]
+    #[error(
+        "{path} is damaged: its sha256 is not the one in the manifest; delete this model or bring the file back"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -143,7 +147,10 @@ impl ModelStore {
             .tempdir_in(&models)
             .map_err(|source| io_error(&models, source))?;
         let format = format_description!("[year][month][day]T[hour][minute][second].[subsecond digits:3]Z");
-        let time = now.to_offset(time::UtcOffset::UTC).format(&format).expect("a date has these parts");
+        let time = now
+            .to_offset(time::UtcOffset::UTC)
+            .format(&format)
+            .expect("a date has these parts");
         Ok(Draft {
             folder,
             id: format!("{network}-{time}"),
@@ -192,7 +199,9 @@ impl ModelStore {
                 Err(error) => listing.unreadable.push(error),
             }
         }
-        listing.models.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
+        listing
+            .models
+            .sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
         Ok(listing)
     }
 
@@ -338,7 +347,11 @@ fn sha256(path: &Path) -> io::Result<String> {
             length => hasher.update(&chunk[..length]),
         }
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 fn sha256_and_sync(path: &Path) -> io::Result<String> {

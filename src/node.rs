@@ -27,7 +27,7 @@ use tokio::runtime::Runtime;
 
 use camera::{Camera, CameraCounters, CameraFrame, CaptureTap};
 use capture::Capture;
-use classify::{Classify, ClassifyTopics, ClassifyStatus, Inbox};
+use classify::{Classify, ClassifyStatus, ClassifyTopics, Inbox};
 use diagnostics::Diagnostics;
 use handle::{NodeHandle, Topic};
 use models::Models;
@@ -77,7 +77,10 @@ struct Parts {
 /// Why it did not start: a parameter that breaks its rule, a store that cannot be opened, ROS itself.
 pub fn run() -> Result<(), NodeError> {
     // Signals are waited for from the very beginning: one that comes while the node starts must end it in good order too.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     let _in_runtime = runtime.enter();
     let mut signals = Signals::new()?;
 
@@ -90,7 +93,9 @@ pub fn run() -> Result<(), NodeError> {
     runtime.spawn_blocking(move || models.load_active());
     let is_ending = Arc::new(AtomicBool::new(false));
     let spinner = start_spinning(node, is_ending.clone())?;
-    parts.handle.info(&format!("waiting for frames on {}", parts.topic));
+    parts
+        .handle
+        .info(&format!("waiting for frames on {}", parts.topic));
 
     runtime.block_on(signals.wait());
     end(&runtime, &parts);
@@ -161,7 +166,11 @@ fn parts(node: &mut Node) -> Result<(Parts, ClassifyTopics), NodeError> {
 /// The topic as messages name it: r2r does not tell what it was remapped to.
 fn camera_topic(node: &Node, params: &Params) -> String {
     let namespace = node.namespace().unwrap_or_default();
-    format!("{}/{} (or its remap)", namespace.trim_end_matches('/'), relative_camera_topic(params))
+    format!(
+        "{}/{} (or its remap)",
+        namespace.trim_end_matches('/'),
+        relative_camera_topic(params)
+    )
 }
 
 fn relative_camera_topic(params: &Params) -> &'static str {
@@ -172,7 +181,11 @@ fn relative_camera_topic(params: &Params) -> &'static str {
 }
 
 fn start_camera(node: &mut Node, parts: &Parts) -> Result<thread::JoinHandle<()>, NodeError> {
-    let params = parts.params.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let params = parts
+        .params
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
     let qos = QosProfile::sensor_data().keep_last(params.integer("image_depth"));
     let qos = match params.text("image_reliability") {
         "reliable" => qos.reliable(),
@@ -207,7 +220,9 @@ fn start_classifier(parts: &Parts, topics: ClassifyTopics) -> std::io::Result<th
         parts.status.clone(),
         topics,
     );
-    thread::Builder::new().name("classifier".to_owned()).spawn(move || classify.run())
+    thread::Builder::new()
+        .name("classifier".to_owned())
+        .spawn(move || classify.run())
 }
 
 fn start_spinning(mut node: Node, is_ending: Arc<AtomicBool>) -> std::io::Result<thread::JoinHandle<()>> {
@@ -221,7 +236,11 @@ fn start_spinning(mut node: Node, is_ending: Arc<AtomicBool>) -> std::io::Result
 fn serve(node: &mut Node, parts: &Parts) -> Result<(), NodeError> {
     let capture = Capture {
         handle: parts.handle.clone(),
-        dataset: parts.params.lock().unwrap_or_else(PoisonError::into_inner).folder("dataset"),
+        dataset: parts
+            .params
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .folder("dataset"),
         tap: parts.tap.clone(),
         topic: parts.topic.clone(),
         params: parts.params.clone(),

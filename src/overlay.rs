@@ -20,7 +20,11 @@ const TALL_PX: u32 = 400;
 
 /// Draws a title and a bar for each label with its probability (0 to 1), and encodes the picture as JPEG.
 pub fn jpeg<'a>(image: RgbImage, title: &str, bars: impl Iterator<Item = (&'a str, f32)>) -> Vec<u8> {
-    let font = if image.height() < TALL_PX { FONT_6X13_BOLD } else { FONT_10X20 };
+    let font = if image.height() < TALL_PX {
+        FONT_6X13_BOLD
+    } else {
+        FONT_10X20
+    };
     let mut canvas = Canvas(image);
     let line = font.character_size.height;
     line_of_text(&mut canvas, 0, title, 1.0, PAPER, &font);
@@ -41,7 +45,9 @@ fn line_of_text(canvas: &mut Canvas, top: u32, text: &str, part: f32, background
     let width = (canvas.0.width() / 2).max(20 * font.character_size.width);
     let size = Size::new((width as f32 * part) as u32, font.character_size.height);
     let corner = Point::new(0, top as i32);
-    let Ok(()) = Rectangle::new(corner, size).into_styled(PrimitiveStyle::with_fill(background)).draw(canvas);
+    let Ok(()) = Rectangle::new(corner, size)
+        .into_styled(PrimitiveStyle::with_fill(background))
+        .draw(canvas);
     let style = MonoTextStyle::new(font, INK);
     let Ok(_) = Text::with_baseline(text, corner, style, Baseline::Top).draw(canvas);
 }

@@ -71,7 +71,8 @@ impl Preprocessor {
         let side = INPUT_SIDE_PX as u32;
         let pixel_type = pixel_type(frame.format());
         let pixel_bytes = frame.format().bytes_per_pixel();
-        self.narrow.resize(INPUT_SIDE_PX * height as usize * pixel_bytes, 0);
+        self.narrow
+            .resize(INPUT_SIDE_PX * height as usize * pixel_bytes, 0);
         self.square.resize(INPUT_SIDE_PX * INPUT_SIDE_PX * pixel_bytes, 0);
 
         let pixels = match frame.packed() {
@@ -168,8 +169,14 @@ mod tests {
         let expected = input_of(&frame("rgb8", 0, &|p| p.to_vec()));
         assert_eq!(input_of(&frame("rgb8", 5, &|p| p.to_vec())), expected);
         assert_eq!(input_of(&frame("bgr8", 0, &|p| vec![p[2], p[1], p[0]])), expected);
-        assert_eq!(input_of(&frame("rgba8", 0, &|p| vec![p[0], p[1], p[2], p[0]])), expected);
-        assert_eq!(input_of(&frame("bgra8", 2, &|p| vec![p[2], p[1], p[0], 0])), expected);
+        assert_eq!(
+            input_of(&frame("rgba8", 0, &|p| vec![p[0], p[1], p[2], p[0]])),
+            expected
+        );
+        assert_eq!(
+            input_of(&frame("bgra8", 2, &|p| vec![p[2], p[1], p[0], 0])),
+            expected
+        );
     }
 
     #[test]

@@ -200,7 +200,9 @@ pub fn train(
     let extractor = Extractor::new(&network, &pretrained, device)?;
     let total = train_files.len() + validation_files.len();
     let copies = Copies::for_frames(train_files.len(), options.seed);
-    let train_set = extractor.examples(&train_files, copies, |done| on_progress(Progress::Features { done, total }))?;
+    let train_set = extractor.examples(&train_files, copies, |done| {
+        on_progress(Progress::Features { done, total })
+    })?;
     let validation_set = extractor.examples(&validation_files, Copies::NONE, |done| {
         let done = train_files.len() + done;
         on_progress(Progress::Features { done, total });
@@ -209,7 +211,14 @@ pub fn train(
     check_every_label(dataset, &labels, &train_set)?;
 
     tch::manual_seed(options.seed as i64);
-    let classifier = fit::fit(&network, &train_set, &validation_set, options.epochs, device, &mut on_progress)?;
+    let classifier = fit::fit(
+        &network,
+        &train_set,
+        &validation_set,
+        options.epochs,
+        device,
+        &mut on_progress,
+    )?;
     let mut weights = pretrained;
     weights.extend(classifier);
 
@@ -250,7 +259,9 @@ pub fn installed_pretrained() -> PathBuf {
         return path.into();
     }
     // The programs lie in <prefix>/lib/thumb_gesture.
-    let program = std::env::current_exe().and_then(std::fs::canonicalize).unwrap_or_default();
+    let program = std::env::current_exe()
+        .and_then(std::fs::canonicalize)
+        .unwrap_or_default();
     let prefix = program.ancestors().nth(3).map(PathBuf::from).unwrap_or_default();
     prefix.join(IN_PREFIX)
 }
@@ -312,7 +323,10 @@ fn check_every_label(
     for (index, label) in labels.iter().enumerate() {
         if !examples.has_label(index) {
             let folder = dataset.root.join(label.as_str());
-            let example = examples.skipped.iter().find(|skipped| skipped.file.starts_with(&folder));
+            let example = examples
+                .skipped
+                .iter()
+                .find(|skipped| skipped.file.starts_with(&folder));
             return Err(TrainingError::NoReadableFrames {
                 label: label.clone(),
                 files: dataset.count(label),
@@ -347,10 +361,13 @@ fn measure(
 
 fn summary(model: &StoredModel, measured: Evaluation, skipped: Vec<Skipped>, start: Instant) -> Summary {
     let manifest = &model.manifest;
-    let skipped = skipped.into_iter().chain(measured.skipped).map(|skipped| SkippedFile {
-        file: skipped.file.display().to_string(),
-        reason: skipped.reason,
-    });
+    let skipped = skipped
+        .into_iter()
+        .chain(measured.skipped)
+        .map(|skipped| SkippedFile {
+            file: skipped.file.display().to_string(),
+            reason: skipped.reason,
+        });
     Summary {
         model_id: manifest.id.clone(),
         network: manifest.network.clone(),

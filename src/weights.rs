@@ -125,7 +125,10 @@ impl Weights {
     /// No tensor of that name, or one of another shape.
     pub fn get(&self, parameter: &ParameterSpec) -> Result<&Tensor, WeightsError> {
         let name = &parameter.name;
-        let tensor = self.tensors.get(name).ok_or_else(|| WeightsError::Missing(name.clone()))?;
+        let tensor = self
+            .tensors
+            .get(name)
+            .ok_or_else(|| WeightsError::Missing(name.clone()))?;
         if tensor.shape != parameter.shape {
             return Err(WeightsError::Shape {
                 name: name.clone(),

@@ -15,10 +15,17 @@ Parameters, all of them with -p name:=value or --params-file FILE after --ros-ar
 ";
 
 fn main() -> ExitCode {
-    if std::env::args().skip(1).take_while(|arg| arg != "--ros-args").any(|arg| arg == "--help" || arg == "-h") {
+    if std::env::args()
+        .skip(1)
+        .take_while(|arg| arg != "--ros-args")
+        .any(|arg| arg == "--help" || arg == "-h")
+    {
         print!("{HELP}");
         for declaration in thumb_gesture::node::params::DECLARATIONS {
-            println!("  {:<18} {} [default: {}]", declaration.name, declaration.description, declaration.default);
+            println!(
+                "  {:<18} {} [default: {}]",
+                declaration.name, declaration.description, declaration.default
+            );
         }
         return ExitCode::SUCCESS;
     }

@@ -34,7 +34,10 @@ impl Burst {
             source,
         })?;
         let format = format_description!("[year][month][day]T[hour][minute][second].[subsecond digits:3]Z");
-        let name = now.to_offset(time::UtcOffset::UTC).format(&format).expect("a date has these parts");
+        let name = now
+            .to_offset(time::UtcOffset::UTC)
+            .format(&format)
+            .expect("a date has these parts");
         Ok(Burst {
             folder,
             name,
@@ -95,7 +98,10 @@ mod tests {
         let first = burst.save(&frame()).expect("saves");
         burst.save(&frame()).expect("saves");
         assert_eq!(burst.saved(), 2);
-        assert!(first.ends_with("thumbs_up/20260304T050607.089Z_0000.jpg"), "{first:?}");
+        assert!(
+            first.ends_with("thumbs_up/20260304T050607.089Z_0000.jpg"),
+            "{first:?}"
+        );
 
         let dataset = Dataset::read(root.path()).expect("reads");
         assert_eq!(dataset.count(&label), 2);
@@ -108,9 +114,16 @@ mod tests {
         let root = tempfile::tempdir().expect("a directory");
         let label = Label::new("none").expect("a label");
         let now = OffsetDateTime::UNIX_EPOCH;
-        Burst::open(root.path(), &label, now).expect("opens").save(&frame()).expect("saves");
+        Burst::open(root.path(), &label, now)
+            .expect("opens")
+            .save(&frame())
+            .expect("saves");
         let mut second = Burst::open(root.path(), &label, now).expect("opens");
         second.save(&frame()).expect_err("a file of that name is there");
-        assert_eq!(Dataset::read(root.path()).expect("reads").frames(), 1, "and nothing half-written");
+        assert_eq!(
+            Dataset::read(root.path()).expect("reads").frames(),
+            1,
+            "and nothing half-written"
+        );
     }
 }

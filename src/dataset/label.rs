@@ -78,7 +78,20 @@ mod tests {
     #[test]
     fn names_that_could_leave_the_dataset_are_refused_with_the_rule() {
         let long = "a".repeat(300);
-        for name in ["", ".", "..", ".hidden", "/", "a/b", "../up", "a\0b", "-rf", "thumbs up", "dämon", &long] {
+        for name in [
+            "",
+            ".",
+            "..",
+            ".hidden",
+            "/",
+            "a/b",
+            "../up",
+            "a\0b",
+            "-rf",
+            "thumbs up",
+            "dämon",
+            &long,
+        ] {
             let error = Label::new(name).expect_err(name);
             assert!(error.to_string().contains("a-z"), "{error}");
             assert!(!error.to_string().contains('\0'), "the answer carries no NUL");

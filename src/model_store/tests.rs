@@ -11,10 +11,16 @@ fn manifest(created: OffsetDateTime) -> Manifest {
         version: MANIFEST_VERSION,
         id: String::new(),
         network: "alexnet".to_owned(),
-        labels: vec![Label::new("none").expect("a label"), Label::new("thumbs_up").expect("a label")],
+        labels: vec![
+            Label::new("none").expect("a label"),
+            Label::new("thumbs_up").expect("a label"),
+        ],
         created,
         preprocessing: Preprocessing::current(),
-        frames: FrameCounts { train: 8, validation: 2 },
+        frames: FrameCounts {
+            train: 8,
+            validation: 2,
+        },
         accuracy: Some(0.5),
         epochs: 3,
         seed: 1,
@@ -42,7 +48,10 @@ fn a_published_model_is_read_back_and_listed_newest_first() {
     let (_root, store) = new_store();
     let old = published(&store, 1_000);
     let new = published(&store, 2_000);
-    assert_eq!(store.model(&old.manifest.id).expect("is there").manifest, old.manifest);
+    assert_eq!(
+        store.model(&old.manifest.id).expect("is there").manifest,
+        old.manifest
+    );
     let listing = store.list().expect("lists");
     assert_eq!(listing.models, [new.manifest, old.manifest]);
     assert!(listing.unreadable.is_empty());
@@ -51,18 +60,30 @@ fn a_published_model_is_read_back_and_listed_newest_first() {
 #[test]
 fn a_draft_that_is_not_published_leaves_nothing() {
     let (_root, store) = new_store();
-    let draft = store.draft("alexnet", OffsetDateTime::UNIX_EPOCH).expect("a draft");
+    let draft = store
+        .draft("alexnet", OffsetDateTime::UNIX_EPOCH)
+        .expect("a draft");
     fs::write(draft.path(WEIGHTS_FILE), b"half").expect("writes");
-    assert!(store.list().expect("lists").models.is_empty(), "invisible while it is a draft");
+    assert!(
+        store.list().expect("lists").models.is_empty(),
+        "invisible while it is a draft"
+    );
     drop(draft);
-    assert_eq!(fs::read_dir(store.root().join("models")).expect("lists").count(), 0);
+    assert_eq!(
+        fs::read_dir(store.root().join("models")).expect("lists").count(),
+        0
+    );
 }
 
 #[test]
 fn a_draft_without_its_files_is_not_published() {
     let (_root, store) = new_store();
-    let draft = store.draft("alexnet", OffsetDateTime::UNIX_EPOCH).expect("a draft");
-    store.publish(draft, manifest(OffsetDateTime::UNIX_EPOCH)).expect_err("no files");
+    let draft = store
+        .draft("alexnet", OffsetDateTime::UNIX_EPOCH)
+        .expect("a draft");
+    store
+        .publish(draft, manifest(OffsetDateTime::UNIX_EPOCH))
+        .expect_err("no files");
     assert!(store.list().expect("lists").models.is_empty());
 }
 
@@ -70,7 +91,10 @@ fn a_draft_without_its_files_is_not_published() {
 fn activating_remembers_the_model_before() {
     let (_root, store) = new_store();
     assert_eq!(store.active_id().expect("reads"), None);
-    assert!(matches!(store.model_or_active(None), Err(StoreError::NoActiveModel(_))));
+    assert!(matches!(
+        store.model_or_active(None),
+        Err(StoreError::NoActiveModel(_))
+    ));
     let (old, new) = (published(&store, 1_000), published(&store, 2_000));
     store.activate(&old).expect("activates");
     assert!(matches!(store.previous_id(), Err(StoreError::NoEarlierModel)));

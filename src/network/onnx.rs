@@ -11,9 +11,7 @@ use std::path::Path;
 
 use prost::Message;
 
-use self::proto::{
-    Attribute, Graph, Model, Node, OperatorSet, StringStringEntry, Tensor, ValueInfo,
-};
+use self::proto::{Attribute, Graph, Model, Node, OperatorSet, StringStringEntry, Tensor, ValueInfo};
 use super::{Layer, Network, ParameterSpec, Shape};
 use crate::weights::{Place, WeightsError, places_in_file};
 
@@ -46,11 +44,7 @@ pub fn write(
         })
 }
 
-fn model(
-    network: &Network,
-    weights_file: &Path,
-    metadata: &[(&str, String)],
-) -> Result<Model, WeightsError> {
+fn model(network: &Network, weights_file: &Path, metadata: &[(&str, String)]) -> Result<Model, WeightsError> {
     let places = places_in_file(weights_file)?;
     let location = weights_file.file_name().unwrap_or_default().to_string_lossy();
     let initializers = super::parameters(&network.layers)
@@ -144,11 +138,7 @@ fn window(kernel: usize, stride: usize, padding: usize) -> Vec<Attribute> {
     ]
 }
 
-fn external_tensor(
-    parameter: &ParameterSpec,
-    place: Place,
-    location: &str,
-) -> Result<Tensor, WeightsError> {
+fn external_tensor(parameter: &ParameterSpec, place: Place, location: &str) -> Result<Tensor, WeightsError> {
     let wanted = parameter.shape.iter().product::<usize>() * size_of::<f32>();
     if place.length != wanted as u64 {
         return Err(WeightsError::Shape {

@@ -34,7 +34,11 @@ impl TorchModule {
     ///
     /// # Errors
     /// A weight that is missing or misshaped.
-    pub fn with_weights(layers: &[Layer], weights: &Weights, device: Device) -> Result<TorchModule, TorchError> {
+    pub fn with_weights(
+        layers: &[Layer],
+        weights: &Weights,
+        device: Device,
+    ) -> Result<TorchModule, TorchError> {
         TorchModule::new(layers, device, |parameter| {
             let tensor = weights.get(parameter)?;
             let shape: Vec<i64> = tensor.shape.iter().map(|&length| length as i64).collect();

@@ -96,7 +96,9 @@ impl Camera {
         match throttle.pass() {
             None => {}
             Some(0) => self.handle.warn(&format!("bad frame: {error}")),
-            Some(held_back) => self.handle.warn(&format!("bad frame: {error} ({held_back} more before it)")),
+            Some(held_back) => self
+                .handle
+                .warn(&format!("bad frame: {error} ({held_back} more before it)")),
         }
     }
 }

@@ -44,7 +44,9 @@ enum CaptureError {
     Count(u32),
     #[error(transparent)]
     Label(#[from] crate::dataset::LabelError),
-    #[error("no frame came for {0:?} on {1}: is the camera running, and does its QoS fit (image_reliability)?")]
+    #[error(
+        "no frame came for {0:?} on {1}: is the camera running, and does its QoS fit (image_reliability)?"
+    )]
     NoFrame(Duration, String),
     #[error("{0}")]
     Dataset(#[from] DatasetError),
@@ -54,12 +56,16 @@ enum CaptureError {
 
 impl Capture {
     /// Answers calls until the node ends.
-    pub async fn serve(self, mut requests: impl Stream<Item = ServiceRequest<CaptureFrames::Service>> + Unpin) {
+    pub async fn serve(
+        self,
+        mut requests: impl Stream<Item = ServiceRequest<CaptureFrames::Service>> + Unpin,
+    ) {
         self.publish_summary();
         while let Some(request) = requests.next().await {
             let response = self.answer(&request.message).await;
             if let Err(error) = request.respond(response) {
-                self.handle.error(&format!("the answer to ~/capture could not be sent: {error}"));
+                self.handle
+                    .error(&format!("the answer to ~/capture could not be sent: {error}"));
             }
         }
     }
@@ -140,7 +146,10 @@ impl Capture {
         self.summary.publish(&DatasetSummary {
             stamp: self.handle.stamp(),
             path: self.dataset.display().to_string(),
-            frames: labels.iter().map(|frames| u32::try_from(frames.files.len()).unwrap_or(u32::MAX)).collect(),
+            frames: labels
+                .iter()
+                .map(|frames| u32::try_from(frames.files.len()).unwrap_or(u32::MAX))
+                .collect(),
             labels: labels.iter().map(|frames| frames.label.to_string()).collect(),
         });
     }

@@ -206,7 +206,10 @@ impl Classify {
 
     fn swap(&mut self, model: LoadedModel) {
         let id = &model.manifest.id;
-        self.handle.info(&format!("model {id} classifies from now on, on {}", model.classifier.backend()));
+        self.handle.info(&format!(
+            "model {id} classifies from now on, on {}",
+            model.classifier.backend()
+        ));
         let mut info = models::info_of(&model.manifest);
         info.backend = model.classifier.backend().to_owned();
         info.active = true;
@@ -249,7 +252,11 @@ impl Classify {
         softmax(&mut probabilities);
         let end = Instant::now();
 
-        let settings = self.params.lock().unwrap_or_else(PoisonError::into_inner).decision();
+        let settings = self
+            .params
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .decision();
         let taken_secs = match secs_of(&frame.header.stamp) {
             0.0 => self.handle.now().as_secs_f64(),
             stamp_secs => stamp_secs,
@@ -309,7 +316,11 @@ impl Classify {
         if !self.topics.overlay.has_subscribers() {
             return;
         }
-        let bars = gesture.labels.iter().map(String::as_str).zip(gesture.probabilities.iter().copied());
+        let bars = gesture
+            .labels
+            .iter()
+            .map(String::as_str)
+            .zip(gesture.probabilities.iter().copied());
         let title = match gesture.gesture {
             UNKNOWN => format!("unknown ({})", gesture.reason),
             _ => format!("{} {:.0} %", gesture.label, gesture.confidence * 100.0),
@@ -378,7 +389,10 @@ mod tests {
     #[test]
     fn an_age_is_never_negative_or_made_up() {
         let stamp = |sec| Time { sec, nanosec: 0 };
-        assert_eq!(age_of(&stamp(10), Duration::from_secs(12)), Duration::from_secs(2));
+        assert_eq!(
+            age_of(&stamp(10), Duration::from_secs(12)),
+            Duration::from_secs(2)
+        );
         assert_eq!(age_of(&stamp(10), Duration::from_secs(3)), Duration::ZERO);
         assert_eq!(age_of(&stamp(0), Duration::from_secs(3)), Duration::ZERO);
         assert_eq!(age_of(&stamp(10), Duration::ZERO), Duration::ZERO);

@@ -80,7 +80,13 @@ impl Diagnostics {
 
     fn status(&self, before: Counts, now: Counts, period: Duration) -> DiagnosticStatus {
         let model = self.classify.model();
-        let (level, message) = judge(before, now, model.is_some(), self.classify.is_stale(), &self.camera_topic);
+        let (level, message) = judge(
+            before,
+            now,
+            model.is_some(),
+            self.classify.is_stale(),
+            &self.camera_topic,
+        );
         let (model_id, backend) = model.unwrap_or_default();
         let rate = |after: u64, before: u64| format!("{:.1}", (after - before) as f64 / period.as_secs_f64());
         let values = [
@@ -89,13 +95,27 @@ impl Diagnostics {
             ("gestures per second", rate(now.classified, before.classified)),
             ("frames received", now.received.to_string()),
             ("frames classified", now.classified.to_string()),
-            ("frames dropped, overtaken by a newer one", now.dropped.to_string()),
+            (
+                "frames dropped, overtaken by a newer one",
+                now.dropped.to_string(),
+            ),
             ("frames bad", now.bad.to_string()),
             ("frames failed in the runtime", now.failed.to_string()),
-            ("age of the last gesture, s", format!("{:.3}", self.classify.age().as_secs_f64())),
+            (
+                "age of the last gesture, s",
+                format!("{:.3}", self.classify.age().as_secs_f64()),
+            ),
             ("model", model_id),
             ("backend", backend),
-            ("training", if self.retraining.is_running() { "running" } else { "none" }.to_owned()),
+            (
+                "training",
+                if self.retraining.is_running() {
+                    "running"
+                } else {
+                    "none"
+                }
+                .to_owned(),
+            ),
         ];
         let value = |(key, value): (&str, String)| KeyValue {
             key: key.to_owned(),
@@ -126,7 +146,10 @@ fn judge(before: Counts, now: Counts, has_model: bool, is_stale: bool, topic: &s
         return (WARN, "bad frames come from the camera: see the log".to_owned());
     }
     if !has_model {
-        return (WARN, "no model: capture frames of two labels or more, then retrain".to_owned());
+        return (
+            WARN,
+            "no model: capture frames of two labels or more, then retrain".to_owned(),
+        );
     }
     (OK, "classifying".to_owned())
 }
@@ -164,7 +187,13 @@ mod tests {
 
     #[test]
     fn a_camera_that_never_was_is_named() {
-        let (level, message) = judge(Counts::default(), Counts::default(), true, false, "/jetbot/camera/image_raw");
+        let (level, message) = judge(
+            Counts::default(),
+            Counts::default(),
+            true,
+            false,
+            "/jetbot/camera/image_raw",
+        );
         assert_eq!(level, WARN);
         assert!(message.contains("/jetbot/camera/image_raw"), "{message}");
     }

@@ -74,7 +74,8 @@ impl<T: WrappedTypesupport + 'static> Topic<T> {
     pub fn publish(&self, message: &T) {
         let publisher = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = publisher.publish(message) {
-            self.handle.error(&format!("{} could not be published: {error}", self.name));
+            self.handle
+                .error(&format!("{} could not be published: {error}", self.name));
         }
     }
 

@@ -58,7 +58,10 @@ impl Models {
     /// Loads the model that the store calls active. Without one, or with a broken one, `~/model` says what to do.
     pub fn load_active(&self) {
         let advice = match self.store.active_id() {
-            Ok(None) => "no model yet: capture frames of two labels or more with ~/capture, then call ~/retrain".to_owned(),
+            Ok(None) => {
+                "no model yet: capture frames of two labels or more with ~/capture, then call ~/retrain"
+                    .to_owned()
+            }
             Ok(Some(id)) => match self.load(&id) {
                 Ok((_, loaded)) => return self.inbox.put_model(loaded),
                 Err(error) => format!("the active model cannot be loaded: {error}"),
@@ -90,7 +93,9 @@ impl Models {
             "" => self.store.previous_id(),
             id => Ok(id.to_owned()),
         };
-        let result = id.map_err(ActivateError::from).and_then(|id| self.activate(&id).map(|()| id));
+        let result = id
+            .map_err(ActivateError::from)
+            .and_then(|id| self.activate(&id).map(|()| id));
         match result {
             Ok(id) => ActivateModel::Response {
                 success: true,
@@ -105,7 +110,11 @@ impl Models {
 
     /// Answers `~/list_models`.
     pub fn answer_list(&self) -> ListModels::Response {
-        let (listing, active) = match self.store.list().and_then(|list| Ok((list, self.store.active_id()?))) {
+        let (listing, active) = match self
+            .store
+            .list()
+            .and_then(|list| Ok((list, self.store.active_id()?)))
+        {
             Ok(answer) => answer,
             Err(error) => {
                 return ListModels::Response {

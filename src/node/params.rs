@@ -41,8 +41,16 @@ pub enum Default {
 
 /// Every parameter of the node.
 pub const DECLARATIONS: &[Declaration] = &[
-    text("dataset", "~/.ros/thumb_gesture/dataset", "folder of the captured frames, one folder a label"),
-    text("store", "~/.ros/thumb_gesture/store", "folder of the trained models"),
+    text(
+        "dataset",
+        "~/.ros/thumb_gesture/dataset",
+        "folder of the captured frames, one folder a label",
+    ),
+    text(
+        "store",
+        "~/.ros/thumb_gesture/store",
+        "folder of the trained models",
+    ),
     choice(
         "image_transport",
         "raw",
@@ -57,18 +65,51 @@ pub const DECLARATIONS: &[Declaration] = &[
     ),
     Declaration {
         range: Some(1.0..=10.0),
-        ..number("image_depth", Default::Integer(1), "QoS depth of the camera's subscription, frames")
+        ..number(
+            "image_depth",
+            Default::Integer(1),
+            "QoS depth of the camera's subscription, frames",
+        )
     },
     Declaration {
         range: Some(1.0..=64.0),
-        ..number("threads", Default::Integer(2), "threads that run the network on one frame")
+        ..number(
+            "threads",
+            Default::Integer(2),
+            "threads that run the network on one frame",
+        )
     },
-    live("threshold", 0.6, 0.0..=1.0, "least probability of a verdict"),
-    live("margin", 0.2, 0.0..=1.0, "least lead of a verdict over the second likeliest label"),
-    live("smoothing", 0.2, 0.0..=60.0, "time constant of the smoothing over frames, s; 0 takes each for itself"),
-    live("hold_time", 0.5, 0.0..=60.0, "how long a verdict must hold to be stable, s"),
-    live("stale_timeout", 1.0, 0.05..=60.0, "without a frame for so long the gesture is UNKNOWN, stale, s"),
-    live("capture_timeout", 5.0, 0.1..=60.0, "a capture fails when no frame comes for so long, s"),
+    live("threshold", 0.5, 0.0..=1.0, "least probability of a verdict"),
+    live(
+        "margin",
+        0.1,
+        0.0..=1.0,
+        "least lead of a verdict over the second likeliest label",
+    ),
+    live(
+        "smoothing",
+        0.0,
+        0.0..=60.0,
+        "time constant of the smoothing over frames, s; 0 takes each for itself",
+    ),
+    live(
+        "hold_time",
+        0.5,
+        0.0..=60.0,
+        "how long a verdict must hold to be stable, s",
+    ),
+    live(
+        "stale_timeout",
+        1.0,
+        0.05..=60.0,
+        "without a frame for so long the gesture is UNKNOWN, stale, s",
+    ),
+    live(
+        "capture_timeout",
+        5.0,
+        0.1..=60.0,
+        "a capture fails when no frame comes for so long, s",
+    ),
     Declaration {
         name: "use_sim_time",
         default: Default::Bool(false),
@@ -136,7 +177,10 @@ impl Params {
     /// All defaults.
     pub fn new() -> Params {
         Params {
-            values: DECLARATIONS.iter().map(|declaration| declaration.default.into()).collect(),
+            values: DECLARATIONS
+                .iter()
+                .map(|declaration| declaration.default.into())
+                .collect(),
         }
     }
 
@@ -197,7 +241,10 @@ impl Params {
     fn set_at_start(&mut self, name: &str, value: &ParameterValue) -> Result<(), String> {
         let Some(index) = index_of(name) else {
             let known: Vec<&str> = DECLARATIONS.iter().map(|declaration| declaration.name).collect();
-            return Err(format!("there is no parameter {name}; known: {}", known.join(", ")));
+            return Err(format!(
+                "there is no parameter {name}; known: {}",
+                known.join(", ")
+            ));
         };
         self.values[index] = DECLARATIONS[index].checked(value)?;
         Ok(())
@@ -293,7 +340,8 @@ impl RosParams for Params {
             if name.starts_with("qos_overrides.") {
                 continue;
             }
-            self.set_at_start(name, &parameter.value).map_err(|reason| refusal(name, reason))?;
+            self.set_at_start(name, &parameter.value)
+                .map_err(|reason| refusal(name, reason))?;
         }
         given.clear();
         for (declaration, value) in DECLARATIONS.iter().zip(&self.values) {
@@ -309,7 +357,9 @@ impl RosParams for Params {
     fn get_parameter(&mut self, name: &str) -> r2r::Result<ParameterValue> {
         match index_of(name) {
             Some(index) => Ok(self.values[index].clone()),
-            None => Err(r2r::Error::InvalidParameterName { name: name.to_owned() }),
+            None => Err(r2r::Error::InvalidParameterName {
+                name: name.to_owned(),
+            }),
         }
     }
 
@@ -320,7 +370,9 @@ impl RosParams for Params {
     }
 
     fn check_parameter(&self, name: &str, value: &ParameterValue) -> r2r::Result<()> {
-        Params::checked_live(name, value).map(drop).map_err(|reason| refusal(name, reason))
+        Params::checked_live(name, value)
+            .map(drop)
+            .map_err(|reason| refusal(name, reason))
     }
 }
 
@@ -332,7 +384,9 @@ fn refusal(name: &str, msg: String) -> r2r::Error {
 }
 
 fn index_of(name: &str) -> Option<usize> {
-    DECLARATIONS.iter().position(|declaration| declaration.name == name)
+    DECLARATIONS
+        .iter()
+        .position(|declaration| declaration.name == name)
 }
 
 #[cfg(test)]
@@ -366,7 +420,11 @@ mod tests {
             ("threshold", ParameterValue::Double(f64::NAN), "0 to 1"),
             ("threads", ParameterValue::Integer(0), "1 to 64"),
             ("threads", ParameterValue::Double(2.0), "integer"),
-            ("image_transport", ParameterValue::String("theora".into()), "raw or compressed"),
+            (
+                "image_transport",
+                ParameterValue::String("theora".into()),
+                "raw or compressed",
+            ),
             ("dataset", ParameterValue::String(String::new()), "not empty"),
             ("treshold", ParameterValue::Double(0.5), "known: dataset, store"),
         ];
@@ -381,14 +439,22 @@ mod tests {
         let reason = Params::new().set_parameter("store", &ParameterValue::String("/x".into()));
         assert!(reason.expect_err("read-only").to_string().contains("read-only"));
         let mut params = Params::new();
-        params.set_parameter("threshold", &ParameterValue::Double(0.9)).expect("is live");
+        params
+            .set_parameter("threshold", &ParameterValue::Double(0.9))
+            .expect("is live");
         assert_eq!(params.decision().threshold, 0.9);
     }
 
     #[test]
     fn the_configuration_file_holds_exactly_the_defaults() {
         let mut expected = "/**:\n  ros__parameters:\n".to_owned();
-        for Declaration { name, default, description, .. } in DECLARATIONS {
+        for Declaration {
+            name,
+            default,
+            description,
+            ..
+        } in DECLARATIONS
+        {
             expected += &format!("    {name}: {default}  # {description}\n");
         }
         let found: String = include_str!("../../config/thumb_gesture.yaml")
@@ -403,9 +469,18 @@ mod tests {
     fn the_readme_describes_every_parameter() {
         let readme = include_str!("../../README.md");
         for declaration in DECLARATIONS {
-            let Declaration { name, default, description, is_live, .. } = declaration;
+            let Declaration {
+                name,
+                default,
+                description,
+                is_live,
+                ..
+            } = declaration;
             let live = if *is_live { "yes" } else { "no" };
-            let row = format!("| `{name}` | `{default}` | {} | {live} | {description} |", declaration.rule());
+            let row = format!(
+                "| `{name}` | `{default}` | {} | {live} | {description} |",
+                declaration.rule()
+            );
             assert!(readme.contains(&row), "README.md lacks the row\n{row}");
         }
     }

@@ -43,7 +43,6 @@ pub struct Retraining {
     cancel: Mutex<Option<watch::Sender<bool>>>,
 }
 
-
 /// How a training ended, short of success.
 enum Ending {
     Cancelled,
@@ -81,7 +80,10 @@ impl Retraining {
     /// Answers `~/retrain`: starts a training on the runtime it is called in, or says why not.
     pub fn answer_retrain(self: &Arc<Self>, request: &Retrain::Request) -> Retrain::Response {
         let (success, message) = match self.start(request) {
-            Ok(frames) => (true, format!("training on {frames} frames has started; follow it on ~/training")),
+            Ok(frames) => (
+                true,
+                format!("training on {frames} frames has started; follow it on ~/training"),
+            ),
             Err(reason) => (false, reason),
         };
         Retrain::Response { success, message }
@@ -101,12 +103,17 @@ impl Retraining {
 
     /// Ends the running training; true where there is one.
     pub fn cancel(&self) -> bool {
-        self.lock().as_ref().is_some_and(|cancel| cancel.send(true).is_ok())
+        self.lock()
+            .as_ref()
+            .is_some_and(|cancel| cancel.send(true).is_ok())
     }
 
     fn start(self: &Arc<Self>, request: &Retrain::Request) -> Result<usize, String> {
         if request.epochs > TrainingOptions::MOST_EPOCHS {
-            return Err(format!("epochs must be 0 (the default) to {}", TrainingOptions::MOST_EPOCHS));
+            return Err(format!(
+                "epochs must be 0 (the default) to {}",
+                TrainingOptions::MOST_EPOCHS
+            ));
         }
         let mut running = self.lock();
         if running.is_some() {
@@ -120,7 +127,10 @@ impl Retraining {
                 dataset.labels.len()
             ));
         }
-        let child = self.command(request).spawn().map_err(|error| format!("cannot start the training: {error}"))?;
+        let child = self
+            .command(request)
+            .spawn()
+            .map_err(|error| format!("cannot start the training: {error}"))?;
         let (cancel, cancelled) = watch::channel(false);
         *running = Some(cancel);
         drop(running);
@@ -130,16 +140,24 @@ impl Retraining {
 
     fn command(&self, request: &Retrain::Request) -> Command {
         // The two programs are installed side by side.
-        let program = std::env::current_exe().unwrap_or_default().with_file_name("thumb_gesture");
+        let program = std::env::current_exe()
+            .unwrap_or_default()
+            .with_file_name("thumb_gesture");
         let mut command = Command::new(program);
-        command.arg("train").args(["--progress", "json", "--background", "--no-activate"]);
+        command
+            .arg("train")
+            .args(["--progress", "json", "--background", "--no-activate"]);
         command.arg("--dataset").arg(absolute(&self.dataset));
         command.arg("--store").arg(absolute(self.models.store().root()));
         command.args(["--seed", &request.seed.to_string()]);
         if request.epochs > 0 {
             command.args(["--epochs", &request.epochs.to_string()]);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
         command
     }
 
@@ -166,7 +184,12 @@ impl Retraining {
     }
 
     /// Publishes what the child reports; gives the new model's id.
-    async fn follow(&self, child: &mut Child, status: &mut TrainingStatus, start: Instant) -> Result<String, Ending> {
+    async fn follow(
+        &self,
+        child: &mut Child,
+        status: &mut TrainingStatus,
+        start: Instant,
+    ) -> Result<String, Ending> {
         let (Some(output), Some(complaints)) = (child.stdout.take(), child.stderr.take()) else {
             unreachable!("both were asked to be pipes");
         };
@@ -232,7 +255,10 @@ impl Retraining {
 
     fn report_skipped(&self, skipped: &[crate::training::SkippedFile]) {
         for file in skipped {
-            self.handle.warn(&format!("left out of the training: {}: {}", file.file, file.reason));
+            self.handle.warn(&format!(
+                "left out of the training: {}: {}",
+                file.file, file.reason
+            ));
         }
     }
 
@@ -332,7 +358,12 @@ mod tests {
             ("CANCELLED", CANCELLED),
         ];
         for (name, number) in states {
-            assert!(message.lines().any(|line| line == format!("uint8 {name}={number}")), "{name}");
+            assert!(
+                message
+                    .lines()
+                    .any(|line| line == format!("uint8 {name}={number}")),
+                "{name}"
+            );
         }
     }
 

@@ -153,7 +153,11 @@ fn inputs_of(files: &[(PathBuf, usize)], first: usize, copies: Copies) -> Vec<Re
         let workers: Vec<_> = shares.map(|part| scope.spawn(move || of_share(part))).collect();
         workers
             .into_iter()
-            .flat_map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .flat_map(|worker| {
+                worker
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
             .collect()
     })
 }

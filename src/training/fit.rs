@@ -93,7 +93,9 @@ fn lay_in(network: &Network, linear: &Weights) -> Result<Weights, weights::Weigh
             for (unit, sign) in [(2 * label, 1.0), (2 * label + 1, -1.0)] {
                 if index == 0 {
                     let row = &mut values[unit * columns..][..columns];
-                    row.iter_mut().zip(row_of_features).for_each(|(value, feature)| *value = sign * feature);
+                    row.iter_mut()
+                        .zip(row_of_features)
+                        .for_each(|(value, feature)| *value = sign * feature);
                     biases[unit] = sign * bias.values[label];
                 } else if index + 1 == count {
                     values[label * columns + unit] = sign;
@@ -111,7 +113,10 @@ fn lay_in(network: &Network, linear: &Weights) -> Result<Weights, weights::Weigh
 }
 
 fn linears(network: &Network) -> impl Iterator<Item = &Layer> {
-    network.classifier().iter().filter(|layer| matches!(layer, Layer::Linear { .. }))
+    network
+        .classifier()
+        .iter()
+        .filter(|layer| matches!(layer, Layer::Linear { .. }))
 }
 
 /// Features in and out of a fully connected layer.
@@ -154,7 +159,10 @@ fn validate(classifier: &TorchModule, validation: &Examples) -> Result<(f64, f64
         let logits = classifier.forward(&validation.features, false)?;
         let loss = cross_entropy(&logits, &validation.labels)?.f_double_value(&[])?;
         let hits = logits.f_argmax(-1, false)?.f_eq_tensor(&validation.labels)?;
-        let accuracy = hits.f_to_kind(Kind::Double)?.f_mean(Kind::Double)?.f_double_value(&[])?;
+        let accuracy = hits
+            .f_to_kind(Kind::Double)?
+            .f_mean(Kind::Double)?
+            .f_double_value(&[])?;
         Ok((loss, accuracy))
     })
 }

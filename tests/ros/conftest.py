@@ -32,8 +32,8 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture
 def taught_world(world: World, taught: Taught) -> World:
-    """A world that has the taught dataset and model, free to change what lies in it."""
-    copy(taught.dataset, world.dataset)
+    """A world that has the taught model and some of its frames, free to change what lies in it."""
+    copy_frames(taught, world.dataset, LABELS)
     copy(taught.store, world.store)
     return world
 
@@ -43,7 +43,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Taught:
     """Frames of drawn hands that the node captured from the camera, and the model that the command line made of them."""
     with free_domain() as domain, World(tmp_path_factory.mktemp("taught"), domain) as world:
         world.start_node()
-        world.start_camera("--rate", "30", "--blocks", "odd", "--label", LABELS[0])
+        world.start_camera("--rate", "30", "--show", f"odd:{LABELS[0]}")
         frames = world.listen(Image, CAMERA, BEST_EFFORT)
         for label in LABELS:
             world.show(f"odd:{label}", frames)
@@ -60,7 +60,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ndarray]:
     """A picture of each label that was not captured: red, green, blue."""
     pictures: dict[str, ndarray] = {}
     with free_domain() as domain, World(tmp_path_factory.mktemp("drawn"), domain) as world:
-        camera = world.start_camera("--rate", "30", "--blocks", "even", "--seed", "7")
+        camera = world.start_camera("--rate", "30", "--show", "even:all", "--seed", "7", "--encoding", "rgb8")
         frames = world.listen(Image, CAMERA, BEST_EFFORT)
 
         def is_complete() -> bool:
@@ -78,6 +78,14 @@ def photos() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no photos in {folder}; THUMB_GESTURE_PHOTOS names a folder with a folder for each label")
     return folder
+
+
+def copy_frames(taught: Taught, dataset: Path, labels: list[str], count: int = 8) -> None:
+    """Some of the taught frames as a dataset: a training on few is a short one."""
+    for label in labels:
+        (dataset / label).mkdir(parents=True)
+        for file in sorted((taught.dataset / label).iterdir())[:count]:
+            os.link(file, dataset / label / file.name)
 
 
 def copy(source: Path, target: Path) -> None:

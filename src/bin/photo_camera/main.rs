@@ -4,6 +4,7 @@ mod pictures;
 mod publisher;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -62,7 +63,10 @@ struct Arguments {
 fn main() -> anyhow::Result<()> {
     // What stands behind --ros-args is rcl's.
     let arguments = Arguments::parse_from(std::env::args().take_while(|argument| argument != "--ros-args"));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
     runtime.block_on(run(arguments))
 }
 
@@ -77,9 +81,13 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let publisher = ImagePublisher::new(&mut node, arguments.encoding, arguments.compressed)?;
     let wishes = node.subscribe::<r2r::std_msgs::msg::String>("~/show", QosProfile::default())?;
     tokio::spawn(follow(wishes, pictures.clone(), selection.clone(), logger));
-    tokio::task::spawn_blocking(move || {
-        loop {
-            node.spin_once(SPIN_PERIOD);
+    let is_ending = Arc::new(AtomicBool::new(false));
+    let spinner = tokio::task::spawn_blocking({
+        let is_ending = is_ending.clone();
+        move || {
+            while !is_ending.load(Ordering::Relaxed) {
+                node.spin_once(SPIN_PERIOD);
+            }
         }
     });
 
@@ -93,10 +101,14 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         let selection = selection.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (image, label) = pictures.next(&selection)?;
         let now = clock.lock().unwrap_or_else(PoisonError::into_inner).get_now()?;
-        publisher.publish(&image, r2r::Clock::to_builtin_time(&now), format!("camera_{label}"))?;
+        publisher.publish(
+            &image,
+            r2r::Clock::to_builtin_time(&now),
+            format!("camera_{label}"),
+        )?;
     }
-    // The thread that spins never ends by itself.
-    std::process::exit(0)
+    is_ending.store(true, Ordering::Relaxed);
+    Ok(spinner.await?)
 }
 
 /// Takes over what is wished on ~/show.
@@ -116,14 +128,22 @@ async fn follow(
 
 fn parse_rate(text: &str) -> anyhow::Result<f64> {
     let rate: f64 = text.parse()?;
-    anyhow::ensure!((0.01..=1000.0).contains(&rate), "the rate must be 0.01 to 1000 Hz");
+    anyhow::ensure!(
+        (0.01..=1000.0).contains(&rate),
+        "the rate must be 0.01 to 1000 Hz"
+    );
     Ok(rate)
 }
 
 fn parse_size(text: &str) -> anyhow::Result<(u32, u32)> {
-    let (width, height) = text.split_once('x').context("a size is WIDTHxHEIGHT, such as 640x480")?;
+    let (width, height) = text
+        .split_once('x')
+        .context("a size is WIDTHxHEIGHT, such as 640x480")?;
     let size: (u32, u32) = (width.parse()?, height.parse()?);
     let sides = 16..=4096;
-    anyhow::ensure!(sides.contains(&size.0) && sides.contains(&size.1), "each side must be 16 to 4096 pixels");
+    anyhow::ensure!(
+        sides.contains(&size.0) && sides.contains(&size.1),
+        "each side must be 16 to 4096 pixels"
+    );
     Ok(size)
 }

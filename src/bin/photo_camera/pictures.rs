@@ -75,8 +75,15 @@ impl Pictures {
         if let Some(wished) = &selection.label
             && !self.labels.iter().any(|labelled| labelled.label == *wished)
         {
-            let known: Vec<&str> = self.labels.iter().map(|labelled| labelled.label.as_str()).collect();
-            bail!("there are no pictures of {wished:?}; there are: all, {}", known.join(", "));
+            let known: Vec<&str> = self
+                .labels
+                .iter()
+                .map(|labelled| labelled.label.as_str())
+                .collect();
+            bail!(
+                "there are no pictures of {wished:?}; there are: all, {}",
+                known.join(", ")
+            );
         }
         Ok(selection)
     }
@@ -97,10 +104,16 @@ impl Pictures {
                 drawn_hand::draw(*gesture, seed, index, width, height)
             }
             Source::Photos(files) => {
-                let part: Vec<&PathBuf> =
-                    files.iter().filter(|(_, block)| selection.part.has(*block)).map(|(file, _)| file).collect();
+                let part: Vec<&PathBuf> = files
+                    .iter()
+                    .filter(|(_, block)| selection.part.has(*block))
+                    .map(|(file, _)| file)
+                    .collect();
                 if part.is_empty() {
-                    bail!("{} has too few photos for odd and even blocks of six", labelled.label);
+                    bail!(
+                        "{} has too few photos for odd and even blocks of six",
+                        labelled.label
+                    );
                 }
                 photo(part[index as usize % part.len()], self.size)?
             }
@@ -146,7 +159,10 @@ fn drawn(gesture: Gesture) -> Labelled {
 fn photos_in(folder: &Path) -> anyhow::Result<Vec<Labelled>> {
     let dataset = Dataset::read(folder)?;
     if dataset.labels.is_empty() {
-        bail!("{} holds no pictures: it needs one folder of them for each label", folder.display());
+        bail!(
+            "{} holds no pictures: it needs one folder of them for each label",
+            folder.display()
+        );
     }
     let labelled = dataset.labels.into_iter().map(|frames| Labelled {
         label: frames.label.to_string(),
@@ -158,8 +174,13 @@ fn photos_in(folder: &Path) -> anyhow::Result<Vec<Labelled>> {
 /// Numbers the blocks of each take from 1. Files of one take have one name up to the last underscore.
 fn with_blocks(files: Vec<PathBuf>) -> Vec<(PathBuf, usize)> {
     let take_of = |file: &Path| {
-        let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        stem.rsplit_once('_').map_or(String::new(), |(take, _)| take.to_owned())
+        let stem = file
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        stem.rsplit_once('_')
+            .map_or(String::new(), |(take, _)| take.to_owned())
     };
     let (mut take, mut place) = (None, 0);
     let number = |file: PathBuf| {
@@ -192,8 +213,17 @@ mod tests {
 
     #[test]
     fn selections_are_understood() {
-        assert_eq!(selection("all"), Selection { part: Part::All, label: None });
-        let even_none = Selection { part: Part::Even, label: Some("none".to_owned()) };
+        assert_eq!(
+            selection("all"),
+            Selection {
+                part: Part::All,
+                label: None
+            }
+        );
+        let even_none = Selection {
+            part: Part::Even,
+            label: Some("none".to_owned()),
+        };
         assert_eq!(selection("even:none"), even_none);
         "second:none".parse::<Selection>().expect_err("no such part");
     }
@@ -207,8 +237,8 @@ mod tests {
 
     #[test]
     fn takes_are_numbered_in_blocks_of_six() {
-        let files = |take: &str, count: usize| (0..count).map(move |i| PathBuf::from(format!("{take}_{i:02}.jpg")));
-        let files: Vec<PathBuf> = files("a", 8).chain(files("b", 2)).collect();
+        let names = (0..8).map(|i| format!("a_{i:02}.jpg")).chain((0..2).map(|i| format!("b_{i:02}.jpg")));
+        let files = names.map(PathBuf::from).collect();
         let blocks: Vec<usize> = with_blocks(files).into_iter().map(|(_, block)| block).collect();
         assert_eq!(blocks, [1, 1, 1, 1, 1, 1, 2, 2, 1, 1]);
     }

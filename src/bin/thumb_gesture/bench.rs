@@ -110,9 +110,8 @@ fn percentiles(mut values: Vec<f64>) -> Percentiles {
 }
 
 fn print_report(report: &Report) -> anyhow::Result<()> {
-    let line = |name: &str, ms: &Percentiles| {
-        format!("{name:>10}  {:8.3}  {:8.3}  {:8.3}", ms.p50, ms.p95, ms.p99)
-    };
+    let line =
+        |name: &str, ms: &Percentiles| format!("{name:>10}  {:8.3}  {:8.3}  {:8.3}", ms.p50, ms.p95, ms.p99);
     output::print_line(&format!(
         "{} on {}, {} threads, {} frames of 640x480 bgr8\n{:>10}  {:>8}  {:>8}  {:>8}\n{}\n{}",
         report.model_id,

@@ -47,13 +47,17 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let labels = &model.manifest.labels;
     let files = labelled_files(&dataset, labels)?;
     if files.is_empty() {
-        bail!("{} holds no pictures: it needs one folder of them for each label", arguments.dataset.display());
+        bail!(
+            "{} holds no pictures: it needs one folder of them for each label",
+            arguments.dataset.display()
+        );
     }
     let classifier = classifier::load(&model, output::all_cores())?;
     let mut classifier = FileClassifier::new(classifier, labels.len());
     let bar = output::bar("evaluate", files.len());
-    let evaluation =
-        evaluation::evaluate(&mut classifier, labels, &files, |done| bar.set_position(done as u64))?;
+    let evaluation = evaluation::evaluate(&mut classifier, labels, &files, |done| {
+        bar.set_position(done as u64)
+    })?;
     bar.abandon();
     let report = Report {
         model_id: &model.manifest.id,
@@ -73,7 +77,10 @@ fn labelled_files(dataset: &Dataset, labels: &[Label]) -> anyhow::Result<Vec<(Pa
     for frames in &dataset.labels {
         let Some(index) = labels.iter().position(|label| *label == frames.label) else {
             let known = labels.iter().map(Label::as_str).collect::<Vec<_>>().join(", ");
-            bail!("the model does not know the label {}; its labels: {known}", frames.label);
+            bail!(
+                "the model does not know the label {}; its labels: {known}",
+                frames.label
+            );
         };
         files.extend(frames.files.iter().map(|file| (file.clone(), index)));
     }
@@ -95,4 +102,3 @@ fn print_report(report: &Report) -> anyhow::Result<()> {
         output::confusion_table(&evaluation.labels, &evaluation.confusion),
     ))
 }
-

@@ -16,11 +16,14 @@ use clap::{Parser, Subcommand};
 /// A dataset is a folder with one folder of pictures for each label, such as dataset/thumbs_up/1.jpg.
 /// A store is a folder of trained models; one of them is the active one.
 #[derive(Parser)]
-#[command(version, after_help = "\
+#[command(
+    version,
+    after_help = "\
 Example, from pictures to verdicts:
   thumb_gesture train --dataset ./dataset --store ./store
   thumb_gesture predict --store ./store photo.jpg
-  thumb_gesture evaluate --dataset ./other_photos --store ./store")]
+  thumb_gesture evaluate --dataset ./other_photos --store ./store"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -38,7 +41,10 @@ enum Command {
 fn main() -> ExitCode {
     let log_filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(log_filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(log_filter)
+        .with_writer(std::io::stderr)
+        .init();
     let result = match Arguments::parse().command {
         Command::Train(arguments) => train::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(arguments),

@@ -68,7 +68,12 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn print_model(model: &Manifest, is_active: bool) -> anyhow::Result<()> {
-    let labels = model.labels.iter().map(Label::as_str).collect::<Vec<_>>().join(" ");
+    let labels = model
+        .labels
+        .iter()
+        .map(Label::as_str)
+        .collect::<Vec<_>>()
+        .join(" ");
     output::print_line(&format!(
         "{} {}  {}  accuracy {}  {} frames  {labels}",
         if is_active { "*" } else { " " },

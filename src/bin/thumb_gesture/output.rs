@@ -24,7 +24,9 @@ pub fn print_line(line: &str) -> anyhow::Result<()> {
 
 /// True where standard output was closed by its reader (`| head`), which is no failure.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// A progress bar on standard error, where that is a terminal.
@@ -36,17 +38,27 @@ pub fn bar(title: &'static str, total: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix:>9} [{bar:30}] {pos}/{len} {elapsed} {msg}")
         .expect("the template is well-formed")
         .progress_chars("=> ");
-    ProgressBar::with_draw_target(Some(total as u64), target).with_style(style).with_prefix(title)
+    ProgressBar::with_draw_target(Some(total as u64), target)
+        .with_style(style)
+        .with_prefix(title)
 }
 
 /// A share as a person reads it; `None` where nothing was measured.
 pub fn percent(share: Option<f64>) -> String {
-    share.map_or_else(|| "not measured".to_owned(), |share| format!("{:.1} %", share * 100.0))
+    share.map_or_else(
+        || "not measured".to_owned(),
+        |share| format!("{:.1} %", share * 100.0),
+    )
 }
 
 /// `confusion[truth][verdict]` as a table, truths down, verdicts across.
 pub fn confusion_table(labels: &[Label], confusion: &[Vec<usize>]) -> String {
-    let width = labels.iter().map(|label| label.as_str().len()).max().unwrap_or(0).max(5);
+    let width = labels
+        .iter()
+        .map(|label| label.as_str().len())
+        .max()
+        .unwrap_or(0)
+        .max(5);
     let mut table = format!("{:>width$}  seen as", "");
     for label in labels {
         table += &format!(" {label:>width$}");

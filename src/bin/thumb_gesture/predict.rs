@@ -66,7 +66,11 @@ fn print(file: &Path, labels: &[Label], probabilities: &[f32], as_json: bool) ->
         file,
         label: &labels[best],
         confidence: probabilities[best],
-        probabilities: labels.iter().map(Label::as_str).zip(probabilities.iter().copied()).collect(),
+        probabilities: labels
+            .iter()
+            .map(Label::as_str)
+            .zip(probabilities.iter().copied())
+            .collect(),
     };
     match as_json {
         true => output::print_json(&prediction),

@@ -79,7 +79,10 @@ fn train(arguments: &Arguments) -> anyhow::Result<Summary> {
     let options = TrainingOptions {
         epochs: arguments.epochs,
         seed: arguments.seed,
-        pretrained: arguments.pretrained.clone().unwrap_or_else(training::installed_pretrained),
+        pretrained: arguments
+            .pretrained
+            .clone()
+            .unwrap_or_else(training::installed_pretrained),
     };
     let mut bars = Bars::default();
     let as_events = arguments.progress == ProgressFormat::Json;

@@ -166,7 +166,12 @@ pub struct Dimension {
 impl ValueInfo {
     /// A float32 tensor of fixed shape.
     pub fn float_tensor(name: &str, dims: &[usize]) -> ValueInfo {
-        let dims = dims.iter().map(|&length| Dimension { length: length as i64 }).collect();
+        let dims = dims
+            .iter()
+            .map(|&length| Dimension {
+                length: length as i64,
+            })
+            .collect();
         ValueInfo {
             name: name.to_owned(),
             kind: Some(Type {

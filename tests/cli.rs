@@ -1,0 +1,327 @@
+//! The command line as its users run it: from pictures to verdicts, and every wrong turn on the way.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use support::{complaint, draw_dataset, json, thumb_gesture};
+
+/// Frames of each label that the shared model is trained on.
+const TRAIN_FRAMES: u64 = 80;
+/// Frames of each label, from another seed, that it is judged by.
+const TEST_FRAMES: u64 = 40;
+
+/// A dataset and a store with one model, made once for all tests that only read them.
+struct Trained {
+    root: tempfile::TempDir,
+    summary: Value,
+}
+
+impl Trained {
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+}
+
+fn trained() -> &'static Trained {
+    static TRAINED: OnceLock<Trained> = OnceLock::new();
+    TRAINED.get_or_init(|| {
+        let root = tempfile::tempdir().expect("a directory");
+        draw_dataset(&root.path().join("train"), 1, TRAIN_FRAMES);
+        draw_dataset(&root.path().join("test"), 2, TEST_FRAMES);
+        let summary = json(&train(
+            &root.path().join("train"),
+            &root.path().join("store"),
+            &[],
+        ));
+        Trained { root, summary }
+    })
+}
+
+fn train(dataset: &Path, store: &Path, more: &[&str]) -> std::process::Output {
+    let command = ["train", "--json", "--dataset"].map(Into::into);
+    let paths = [dataset.as_os_str(), "--store".as_ref(), store.as_os_str()];
+    let more = more.iter().map(|argument| std::ffi::OsStr::new(argument));
+    thumb_gesture::<&std::ffi::OsStr>(
+        command
+            .iter()
+            .map(|c: &std::ffi::OsString| c.as_os_str())
+            .chain(paths)
+            .chain(more),
+    )
+}
+
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .expect("lists")
+        .map(|entry| entry.expect("lists").path())
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn drawn_hands_are_told_apart_on_frames_never_trained_on() {
+    let trained = trained();
+    let arguments = [
+        "evaluate".into(),
+        "--json".into(),
+        "--dataset".into(),
+        trained.path("test"),
+        "--store".into(),
+        trained.path("store"),
+    ];
+    let report = json(&thumb_gesture(arguments));
+    assert_eq!(report["model_id"], trained.summary["model_id"]);
+    assert_eq!(
+        report["labels"],
+        serde_json::json!(["none", "thumbs_down", "thumbs_up"])
+    );
+    assert_eq!(report["frames"], 3 * TEST_FRAMES);
+    let confusion: u64 = report["confusion"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .flat_map(|row| row.as_array().expect("counts"))
+        .filter_map(Value::as_u64)
+        .sum();
+    assert_eq!(confusion, 3 * TEST_FRAMES);
+    let accuracy = report["accuracy"].as_f64().expect("a number");
+    assert!(accuracy >= 0.95, "{report}");
+}
+
+#[test]
+fn a_training_says_what_it_was_made_of() {
+    let summary = &trained().summary;
+    let frames = &summary["frames"];
+    let count = |part: &str| frames[part].as_u64().expect("a count");
+    assert_eq!(count("train") + count("validation"), 3 * TRAIN_FRAMES);
+    assert!(count("validation") >= 3 * TRAIN_FRAMES / 7, "{frames}");
+    assert!(summary["accuracy"].as_f64().expect("a number") > 0.8, "{summary}");
+    assert!(summary["train_seconds"].as_f64().expect("a number") > 0.0);
+}
+
+#[test]
+fn predict_prints_a_line_for_each_file_and_names_those_that_are_no_pictures() {
+    let trained = trained();
+    let pictures = files_in(&trained.path("test").join("thumbs_up"));
+    let no_picture = trained.path("no_picture.jpg");
+    fs::write(&no_picture, b"no picture").expect("writes");
+    let mut arguments: Vec<PathBuf> = vec![
+        "predict".into(),
+        "--json".into(),
+        "--store".into(),
+        trained.path("store"),
+    ];
+    arguments.extend([pictures[0].clone(), no_picture, pictures[1].clone()]);
+    let output = thumb_gesture(&arguments);
+    let complaint = complaint(&output);
+    assert!(complaint.contains("no_picture.jpg"), "{complaint}");
+    let lines: Vec<Value> = output
+        .stdout
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).expect("JSON"))
+        .collect();
+    assert_eq!(lines.len(), 2);
+    for (line, picture) in lines.iter().zip(&pictures) {
+        assert_eq!(line["file"], picture.display().to_string());
+        let probabilities = line["probabilities"].as_object().expect("by label");
+        let sum: f64 = probabilities.values().filter_map(Value::as_f64).sum();
+        assert!((sum - 1.0).abs() < 1e-5);
+        let label = line["label"].as_str().expect("a label");
+        assert_eq!(line["confidence"], probabilities[label]);
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_model_and_models_are_kept_and_rolled_back() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (dataset, store) = (root.path().join("dataset"), root.path().join("store"));
+    draw_dataset(&dataset, 5, 6);
+    let first = json(&train(&dataset, &store, &["--epochs", "2"]));
+    let second = json(&train(&dataset, &store, &["--epochs", "2"]));
+    let weights = |summary: &Value| {
+        let id = summary["model_id"].as_str().expect("an id");
+        fs::read(store.join("models").join(id).join("weights.safetensors")).expect("reads")
+    };
+    assert!(weights(&first) == weights(&second), "the weights differ");
+
+    let models = |more: &[&str]| {
+        let store = store.display().to_string();
+        json(&thumb_gesture(
+            ["models", "--json", "--store", &store]
+                .into_iter()
+                .chain(more.iter().copied()),
+        ))
+    };
+    let report = models(&[]);
+    assert_eq!(report["active"], second["model_id"]);
+    assert_eq!(report["models"][1]["id"], first["model_id"]);
+    assert_eq!(models(&["--roll-back"])["active"], first["model_id"]);
+    let id = second["model_id"].as_str().expect("an id");
+    assert_eq!(models(&["--activate", id])["active"], second["model_id"]);
+}
+
+#[test]
+fn a_bad_file_is_named_and_left_out() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (dataset, store) = (root.path().join("dataset"), root.path().join("store"));
+    draw_dataset(&dataset, 5, 6);
+    let good = fs::read(dataset.join("none/0000.png")).expect("reads");
+    fs::write(dataset.join("none/cut_off.png"), &good[..good.len() / 2]).expect("writes");
+    fs::write(dataset.join("none/empty.jpg"), b"").expect("writes");
+    let summary = json(&train(&dataset, &store, &["--epochs", "1"]));
+    let skipped = summary["skipped"].as_array().expect("a list");
+    let names: Vec<&str> = skipped.iter().filter_map(|file| file["file"].as_str()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(
+        names.iter().any(|name| name.ends_with("cut_off.png")),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn datasets_that_cannot_be_trained_on_are_refused_with_the_mend() {
+    let root = tempfile::tempdir().expect("a directory");
+    let store = root.path().join("store");
+    let refusal = |name: &str, prepare: &dyn Fn(&Path)| {
+        let dataset = root.path().join(name);
+        fs::create_dir_all(&dataset).expect("creates");
+        prepare(&dataset);
+        complaint(&train(&dataset, &store, &[]))
+    };
+    let empty = refusal("empty", &|_| {});
+    assert!(empty.contains("two labels or more"), "{empty}");
+    let one_label = refusal("one_label", &|dataset| {
+        draw_dataset(dataset, 1, 2);
+        fs::remove_dir_all(dataset.join("none")).expect("removes");
+        fs::remove_dir_all(dataset.join("thumbs_up")).expect("removes");
+    });
+    assert!(one_label.contains("only frames of thumbs_down"), "{one_label}");
+    let corrupt = refusal("corrupt", &|dataset| {
+        draw_dataset(dataset, 1, 3);
+        for file in files_in(&dataset.join("none")) {
+            fs::write(file, b"no picture").expect("writes");
+        }
+    });
+    assert!(corrupt.contains("label none"), "{corrupt}");
+    let no_label = refusal("no_label", &|dataset| {
+        fs::create_dir(dataset.join("thumbs up")).expect("creates")
+    });
+    assert!(no_label.contains("a-z"), "{no_label}");
+    let missing = complaint(&train(&root.path().join("missing"), &store, &[]));
+    assert!(missing.contains("missing"), "{missing}");
+    let no_start = complaint(&train(
+        &trained().path("train"),
+        &store,
+        &["--pretrained", "/nowhere.safetensors"],
+    ));
+    assert!(no_start.contains("/nowhere.safetensors"), "{no_start}");
+}
+
+#[test]
+fn a_store_without_a_model_a_damaged_one_and_one_of_another_network_are_refused() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (dataset, store) = (root.path().join("dataset"), root.path().join("store"));
+    draw_dataset(&dataset, 5, 3);
+    let picture = dataset.join("none/0000.png");
+    let predict = || {
+        complaint(&thumb_gesture([
+            "predict".as_ref(),
+            "--store".as_ref(),
+            store.as_os_str(),
+            picture.as_os_str(),
+        ]))
+    };
+    let without = predict();
+    assert!(without.contains("train one first"), "{without}");
+
+    let id = json(&train(&dataset, &store, &["--epochs", "1"]))["model_id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let manifest = store.join("models").join(&id).join("manifest.json");
+    let whole = fs::read_to_string(&manifest).expect("reads");
+    fs::write(
+        &manifest,
+        whole.replace("\"network\": \"alexnet\"", "\"network\": \"lenet\""),
+    )
+    .expect("writes");
+    let other = predict();
+    assert!(other.contains("lenet") && other.contains("alexnet"), "{other}");
+
+    fs::write(&manifest, whole).expect("writes");
+    let weights = store.join("models").join(&id).join("weights.safetensors");
+    let file = fs::OpenOptions::new().write(true).open(&weights).expect("opens");
+    file.set_len(1000).expect("truncates");
+    let damaged = predict();
+    assert!(damaged.contains("weights.safetensors is damaged"), "{damaged}");
+}
+
+/// Killed half-way, at whatever it is doing: the store holds no half model, and the next training goes on as if nothing had been.
+#[test]
+fn a_training_that_is_killed_leaves_no_half_model() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (dataset, store) = (root.path().join("dataset"), root.path().join("store"));
+    draw_dataset(&dataset, 5, 6);
+    for stage in ["epoch", "export"] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_thumb_gesture"))
+            .args(["train", "--progress", "json", "--epochs", "3", "--dataset"])
+            .args([&dataset, Path::new("--store"), &store])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        let output = std::io::BufReader::new(child.stdout.take().expect("a pipe"));
+        let deadline = Instant::now() + Duration::from_secs(120);
+        let wanted = format!("\"event\":\"{stage}\"");
+        let seen = std::io::BufRead::lines(output)
+            .map_while(Result::ok)
+            .take_while(|_| Instant::now() < deadline)
+            .any(|line| line.contains(&wanted));
+        assert!(seen, "the training never came to {stage}");
+        child.kill().expect("kills");
+        child.wait().expect("ends");
+        let report = json(&thumb_gesture([
+            "models".as_ref(),
+            "--json".as_ref(),
+            "--store".as_ref(),
+            store.as_os_str(),
+        ]));
+        assert_eq!(report["models"], serde_json::json!([]), "killed at {stage}");
+        assert_eq!(report["unreadable"], serde_json::json!([]));
+    }
+    json(&train(&dataset, &store, &["--epochs", "1"]));
+}
+
+#[test]
+fn bench_gives_its_figures() {
+    let store = trained().path("store").display().to_string();
+    let report = json(&thumb_gesture([
+        "bench",
+        "--json",
+        "--frames",
+        "5",
+        "--threads",
+        "1",
+        "--store",
+        &store,
+    ]));
+    assert_eq!(
+        (&report["backend"], &report["precision"]),
+        (&"onnx/cpu/fp32".into(), &"fp32".into())
+    );
+    assert_eq!(report["threads"], 1);
+    for figures in ["forward_ms", "preprocess_ms"] {
+        let at = |percentile: &str| report[figures][percentile].as_f64().expect("a number");
+        assert!(
+            0.0 < at("p50") && at("p50") <= at("p95") && at("p95") <= at("p99"),
+            "{report}"
+        );
+    }
+}

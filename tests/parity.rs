@@ -1,0 +1,170 @@
+//! The networks and the preprocessing held against torchvision's, and the export against the ONNX package's checker.
+//!
+//! They need Python's torch and torchvision, which `scripts/setup.sh --tests` installs and `scripts/env.sh` names in
+//! `THUMB_GESTURE_TEST_PYTHON`. Where that is not set, each test says that it was skipped.
+
+use std::path::Path;
+use std::process::Command;
+
+use image::RgbImage;
+use tch::{Device, Tensor};
+use thumb_gesture::classifier::Classifier;
+use thumb_gesture::classifier::onnx::OnnxClassifier;
+use thumb_gesture::drawn_hand;
+use thumb_gesture::frame::Frame;
+use thumb_gesture::gesture::Gesture;
+use thumb_gesture::network::alexnet::alexnet;
+use thumb_gesture::network::onnx;
+use thumb_gesture::network::torch::TorchModule;
+use thumb_gesture::network::{Network, ParameterSpec};
+use thumb_gesture::preprocess::{INPUT_LEN, INPUT_SIDE_PX, Preprocessor, STD};
+use thumb_gesture::weights::Weights;
+
+/// Logits may differ by so much.
+const LOGIT_TOLERANCE: f32 = 1e-4;
+
+#[test]
+fn alexnets_logits_are_torchvisions() {
+    let Some(folder) = reference("alexnet", |_| {}) else {
+        return;
+    };
+    let (network, weights, inputs, expected) = alexnet_reference(folder.path());
+    let module =
+        TorchModule::with_weights(&network.layers, &weights, Device::Cpu).expect("torchvision's weights fit");
+    let batch = Tensor::from_slice(&inputs).reshape([2, 3, INPUT_SIDE_PX as i64, INPUT_SIDE_PX as i64]);
+    let logits = tch::no_grad(|| module.forward(&batch, false)).expect("runs");
+    let found = Vec::<f32>::try_from(logits.flatten(0, -1)).expect("float values");
+    assert_close(&found, &expected);
+    let again = tch::no_grad(|| module.forward(&batch, false)).expect("runs");
+    assert!(logits.equal(&again), "no dropout is left on");
+}
+
+#[test]
+fn the_onnx_file_gives_torchvisions_logits_and_passes_the_checker() {
+    let Some(folder) = reference("alexnet", |_| {}) else {
+        return;
+    };
+    let (network, _, inputs, expected) = alexnet_reference(folder.path());
+    let path = folder.path().join("model.onnx");
+    let metadata = [("model_id", "parity".to_owned())];
+    onnx::write(
+        &path,
+        &network,
+        &folder.path().join("weights.safetensors"),
+        &metadata,
+    )
+    .expect("writes");
+    run_reference("check_onnx", folder.path());
+
+    let mut classifier = OnnxClassifier::load(&path, 1000, 1).expect("loads");
+    let mut found = vec![0.0; 2000];
+    for (input, logits) in inputs.chunks(INPUT_LEN).zip(found.chunks_mut(1000)) {
+        classifier.logits(input, logits).expect("runs");
+    }
+    assert_close(&found, &expected);
+}
+
+#[test]
+fn preprocessing_is_torchvisions_within_a_grey_level() {
+    let sizes = [
+        (640, 480),
+        (320, 240),
+        (224, 224),
+        (1280, 720),
+        (97, 301),
+        (30, 20),
+    ];
+    let pictures: Vec<(String, RgbImage)> = sizes
+        .into_iter()
+        .map(|(width, height)| {
+            let picture = drawn_hand::draw(Gesture::ThumbsUp, 1, u64::from(width), width, height);
+            (format!("{width}x{height}.png"), picture)
+        })
+        .collect();
+    let write = |folder: &Path| {
+        for (name, picture) in &pictures {
+            picture.save(folder.join(name)).expect("writes");
+        }
+    };
+    let Some(folder) = reference("inputs", write) else {
+        return;
+    };
+    let expected = Weights::read(&folder.path().join("expected.safetensors")).expect("reads");
+    let mut preprocessor = Preprocessor::new();
+    for (name, picture) in pictures {
+        let mut input = vec![0.0; INPUT_LEN];
+        let frame = Frame::from_image(picture.into()).expect("a good frame");
+        preprocessor.tensor_from_frame(&frame, &mut input);
+        let shape = [3, INPUT_SIDE_PX, INPUT_SIDE_PX];
+        let torchvision = values(&expected, &name, &shape);
+        let plane = INPUT_SIDE_PX * INPUT_SIDE_PX;
+        let level = |index: usize| (input[index] - torchvision[index]).abs() * STD[index / plane] * 255.0;
+        let off = (0..INPUT_LEN).filter(|&index| level(index) > 0.5).count();
+        let greatest = (0..INPUT_LEN).map(level).fold(0.0, f32::max);
+        assert!(greatest < 1.01, "{name}: {greatest} grey levels apart");
+        let share = off as f64 / INPUT_LEN as f64;
+        assert!(
+            share < 0.01,
+            "{name}: {:.2} % of the values are a level apart",
+            share * 100.0
+        );
+    }
+}
+
+/// Torchvision's network, weights, inputs and logits, as the reference wrote them.
+fn alexnet_reference(folder: &Path) -> (Network, Weights, Vec<f32>, Vec<f32>) {
+    let read = |name: &str| Weights::read(&folder.join(name)).expect("reads");
+    let expected = read("expected.safetensors");
+    let inputs = values(&expected, "input", &[2, 3, INPUT_SIDE_PX, INPUT_SIDE_PX]);
+    let logits = values(&expected, "logits", &[2, 1000]);
+    (alexnet(1000), read("weights.safetensors"), inputs, logits)
+}
+
+fn values(weights: &Weights, name: &str, shape: &[usize]) -> Vec<f32> {
+    let parameter = ParameterSpec {
+        name: name.to_owned(),
+        shape: shape.to_vec(),
+        fan_in: 1,
+    };
+    weights.get(&parameter).expect(name).values.clone()
+}
+
+fn assert_close(found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len());
+    let greatest = found
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
+    assert!(greatest < LOGIT_TOLERANCE, "logits differ by {greatest}");
+}
+
+/// A folder in which `prepare` and then the reference have written; none where there is no Python with torchvision.
+fn reference(task: &str, prepare: impl FnOnce(&Path)) -> Option<tempfile::TempDir> {
+    if std::env::var_os("THUMB_GESTURE_TEST_PYTHON").is_none() {
+        eprintln!(
+            "skipped: THUMB_GESTURE_TEST_PYTHON is not set; scripts/setup.sh --tests installs torchvision"
+        );
+        return None;
+    }
+    let folder = tempfile::tempdir().expect("a directory");
+    prepare(folder.path());
+    run_reference(task, folder.path());
+    Some(folder)
+}
+
+fn run_reference(task: &str, folder: &Path) {
+    let python = std::env::var_os("THUMB_GESTURE_TEST_PYTHON").expect("was there a moment ago");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/reference.py");
+    let output = Command::new(python)
+        .arg(script)
+        .arg(task)
+        .arg(folder)
+        .output()
+        .expect("starts");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -1,0 +1,53 @@
+"""`make demo`, from outside."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from harness import REPOSITORY, World
+
+DEMO = [sys.executable, str(REPOSITORY / "scripts" / "demo.py")]
+
+
+def test_the_demo_teaches_and_recognises(world: World) -> None:
+    kept = world.folder / "kept"
+    demo = world.start(*DEMO, "--watch", "5", "--keep", str(kept))
+    assert demo.wait(120.0) == 0, demo.output()
+    for part in ["Capture", "Train", "Watch", "Result", "onnx/", "alexnet-", "held out", "median"]:
+        assert part in demo.output(), part
+    assert {folder.name for folder in (kept / "dataset").iterdir()} == {"none", "thumbs_down", "thumbs_up"}
+    assert list((kept / "store" / "models").iterdir())
+
+
+def test_a_demo_that_is_interrupted_leaves_nothing_behind(world: World) -> None:
+    demo = world.start(*DEMO, TMPDIR=str(world.folder))
+    world.wait_for(lambda: "Capture" in demo.output(), "it has begun", demo)
+    world.wait_for(lambda: len(demo.children()) == 2, "its programs run")
+    children = demo.children()
+    assert demo.end(signal.SIGINT, 10.0) == 130
+    assert "Traceback" not in demo.output()
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    assert not list(world.folder.glob("thumb_gesture_demo_*"))
+
+
+def test_a_demo_without_photos_says_so(world: World) -> None:
+    demo = world.start(*DEMO, "--photos", str(world.folder / "nowhere"))
+    assert demo.wait(10.0) == 1
+    assert "nowhere" in demo.output() and "Traceback" not in demo.output()
+
+
+def test_a_demo_whose_node_dies_fails_and_names_it(world: World) -> None:
+    demo = world.start(*DEMO)
+    world.wait_for(lambda: "Capture" in demo.output(), "it has begun", demo)
+    world.wait_for(lambda: len(demo.children()) == 2, "its programs run")
+    os.kill(next(child for child in demo.children() if name_of(child) == "thumb_gesture_n"), signal.SIGKILL)
+    assert demo.wait(20.0) == 1
+    assert "thumb_gesture_node has ended" in demo.output() and "Traceback" not in demo.output()
+
+
+def name_of(pid: int) -> str:
+    """A process's name, of which Linux keeps 15 characters."""
+    return Path(f"/proc/{pid}/comm").read_text().strip()

@@ -1,0 +1,263 @@
+"""Camera pictures in, gestures out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+import pytest
+from conftest import Taught, copy
+from diagnostic_msgs.msg import DiagnosticStatus
+from harness import (
+    LABELS,
+    NODE,
+    Diagnostics,
+    Program,
+    World,
+    compressed,
+    free_domain,
+    key_of,
+    png_of,
+    raw,
+    truth_of,
+)
+from sensor_msgs.msg import CompressedImage, Image
+from thumb_gesture.msg import ThumbGesture
+
+NUMBERS = {"none": ThumbGesture.NONE, "thumbs_up": ThumbGesture.THUMBS_UP, "thumbs_down": ThumbGesture.THUMBS_DOWN}
+
+
+@dataclass
+class Judge:
+    """A node that classifies, and a camera of ours before it."""
+
+    world: World
+    node: Program
+    publisher: Any
+    gestures: list[ThumbGesture]
+    diagnostics: Diagnostics
+
+    def gesture_of(self, image: Image | CompressedImage) -> ThumbGesture:
+        """The gesture of one picture."""
+        return self.world.gesture_of(self.publisher, image, self.gestures)
+
+    def refuses(self, image: Image | CompressedImage) -> None:
+        """Fails unless the node counts the picture as bad, lives, and gives it no gesture."""
+        before = self.diagnostics.count("frames bad")
+        self.gestures.clear()
+        last = 0.0
+
+        def is_counted() -> bool:
+            nonlocal last
+            if time.monotonic() - last > 0.2:
+                last = time.monotonic()
+                image.header.stamp = self.world.peer.get_clock().now().to_msg()
+                self.publisher.publish(image)
+            return self.diagnostics.count("frames bad") > before
+
+        self.world.wait_for(is_counted, "the bad frame is counted", self.node)
+        assert all(gesture.reason == "stale" for gesture in self.gestures)
+
+
+def judge_of(world: World, taught: Taught, kind: type, **parameters: object) -> Judge:
+    """A node with the taught model and without smoothing."""
+    copy(taught.store, world.store)
+    node = world.start_node(smoothing=0.0, **parameters)
+    world.wait_for(lambda: world.model().model_id == taught.model_id, "the model is loaded")
+    return Judge(world, node, world.camera_publisher(kind), world.gestures(), world.diagnostics())
+
+
+@pytest.fixture(scope="module")
+def judge(taught: Taught, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
+    """One for all tests of raw pictures: each leaves it as it was."""
+    with free_domain() as domain, World(tmp_path_factory.mktemp("raw"), domain) as world:
+        yield judge_of(world, taught, Image)
+
+
+@pytest.fixture(scope="module")
+def compressed_judge(taught: Taught, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
+    """One for all tests of compressed pictures."""
+    with free_domain() as domain, World(tmp_path_factory.mktemp("compressed"), domain) as world:
+        yield judge_of(world, taught, CompressedImage, image_transport="compressed")
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_an_image_gives_a_gesture_with_its_header(
+    judge: Judge, taught: Taught, drawn: dict[str, numpy.ndarray], label: str
+) -> None:
+    image = raw(drawn[label], "rgb8", frame_id=f"left/camera of {label}")
+    gesture = judge.gesture_of(image)
+    assert gesture.header.frame_id == f"left/camera of {label}"
+    assert gesture.model_id == taught.model_id
+    assert list(gesture.labels) == LABELS
+    assert sum(gesture.probabilities) == pytest.approx(1.0, abs=1e-4)
+    assert gesture.label == gesture.labels[int(numpy.argmax(gesture.probabilities))]
+    # A picture that is not clear is UNKNOWN, and says why.
+    assert gesture.gesture == (ThumbGesture.UNKNOWN if gesture.reason else NUMBERS[gesture.label])
+    assert gesture.reason in ("", "threshold", "margin")
+    assert gesture.backend.startswith("onnx/")
+    assert gesture.inference_time.sec == 0 and gesture.inference_time.nanosec > 0
+    assert 0.0 < gesture.age.sec + gesture.age.nanosec * 1e-9 < 2.0
+
+
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8"])
+@pytest.mark.parametrize("padding", [0, 13])
+def test_every_encoding_shows_the_same(
+    judge: Judge, drawn: dict[str, numpy.ndarray], encoding: str, padding: int
+) -> None:
+    pixels = drawn["thumbs_up"]
+    expected = judge.gesture_of(raw(pixels, "rgb8")).probabilities
+    found = judge.gesture_of(raw(pixels, encoding, padding)).probabilities
+    assert list(found) == list(expected)
+
+
+@pytest.mark.parametrize("padding", [0, 13])
+def test_grey_is_red_green_and_blue_alike(judge: Judge, drawn: dict[str, numpy.ndarray], padding: int) -> None:
+    grey = numpy.repeat(drawn["thumbs_up"][:, :, :1], 3, axis=2)
+    expected = judge.gesture_of(raw(grey, "rgb8")).probabilities
+    found = judge.gesture_of(raw(grey, "mono8", padding)).probabilities
+    assert list(found) == list(expected)
+
+
+def test_red_is_not_blue(judge: Judge, drawn: dict[str, numpy.ndarray]) -> None:
+    """What the tests of encodings compare does tell one order of the colours from the other."""
+    pixels = drawn["thumbs_up"]
+    found = [judge.gesture_of(raw(order, "rgb8")).probabilities for order in (pixels, pixels[:, :, ::-1])]
+    assert list(found[0]) != list(found[1])
+
+
+def bad_frames() -> dict[str, Image]:
+    """Messages that are no pictures."""
+    pixels = numpy.zeros((24, 32, 3), numpy.uint8)
+    frames = {name: raw(pixels, "rgb8") for name in ["float", "small step", "short data", "empty", "huge"]}
+    frames["float"].encoding = "32FC1"
+    frames["small step"].step = 95
+    frames["short data"].data = frames["short data"].data[:-1]
+    frames["empty"].width = frames["empty"].height = frames["empty"].step = 0
+    frames["huge"].width = frames["huge"].height = 20_000
+    frames["huge"].step = 60_000
+    return frames
+
+
+@pytest.mark.parametrize("name", bad_frames())
+def test_a_bad_frame_is_counted_and_the_next_one_classified(
+    judge: Judge, drawn: dict[str, numpy.ndarray], name: str
+) -> None:
+    judge.refuses(bad_frames()[name])
+    assert judge.gesture_of(raw(drawn["thumbs_up"], "rgb8")).label in LABELS
+    assert "bad frame" in judge.node.output()
+
+
+@pytest.mark.parametrize("format", ["png", "bgr8; png compressed bgr8", ""])
+def test_a_png_shows_what_a_raw_image_shows(
+    judge: Judge, compressed_judge: Judge, drawn: dict[str, numpy.ndarray], format: str
+) -> None:
+    pixels = drawn["thumbs_down"]
+    expected = judge.gesture_of(raw(pixels, "rgb8")).probabilities
+    found = compressed_judge.gesture_of(compressed(png_of(pixels), format)).probabilities
+    assert list(found) == list(expected)
+
+
+@pytest.mark.parametrize("format", ["jpeg", "rgb8; jpeg compressed bgr8"])
+def test_a_jpeg_is_classified(compressed_judge: Judge, taught: Taught, format: str) -> None:
+    """On pictures that the model was taught, which it knows nearly all."""
+    seen = []
+    for label in LABELS:
+        for file in sorted((taught.dataset / label).glob("*.jpg"))[:4]:
+            gesture = compressed_judge.gesture_of(compressed(file.read_bytes(), format, f"camera_{label}"))
+            seen.append(gesture.label == label == truth_of(gesture))
+    assert sum(seen) >= len(seen) - 1
+
+
+@pytest.mark.parametrize("name", ["noise", "half a file", "depth"])
+def test_a_bad_compressed_frame_is_counted_and_the_next_one_classified(
+    compressed_judge: Judge, drawn: dict[str, numpy.ndarray], name: str
+) -> None:
+    png = png_of(drawn["thumbs_up"])
+    frames = {
+        "noise": compressed(b"\x17" * 1000, "jpeg"),
+        "half a file": compressed(png[: len(png) // 2], "png"),
+        "depth": compressed(png, "32FC1; compressedDepth png"),
+    }
+    compressed_judge.refuses(frames[name])
+    assert compressed_judge.gesture_of(compressed(png, "png")).label in LABELS
+
+
+def test_the_package_camera_compresses_too(taught_world: World) -> None:
+    taught_world.start_node(image_transport="compressed")
+    taught_world.start_camera("--compressed")
+    gestures = taught_world.gestures()
+    taught_world.wait_for(lambda: len(gestures) >= 10, "gestures of compressed frames")
+    assert {truth_of(gesture) for gesture in gestures} <= set(LABELS)
+
+
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8", "mono8"])
+def test_the_package_camera_publishes_every_encoding(judge: Judge, encoding: str) -> None:
+    """The camera in its own words: what it announces is what it sends."""
+    camera = judge.world.start_camera("--encoding", encoding, "--rate", "20")
+    judge.gestures.clear()
+    judge.world.wait_for(lambda: len(judge.gestures) >= 5, f"gestures of frames in {encoding}", camera)
+    assert camera.end() == 0
+
+
+def test_when_the_camera_stops_the_gesture_goes_stale_and_comes_back(taught_world: World) -> None:
+    taught_world.start_node()
+    camera = taught_world.start_camera("--show", "thumbs_up")
+    gestures, diagnostics = taught_world.gestures(), taught_world.diagnostics()
+    taught_world.wait_for(lambda: len(gestures) >= 10, "gestures")
+    taught_world.wait_for(lambda: ord(DiagnosticStatus.OK) == diagnostics.level(), "diagnostics OK")
+
+    assert camera.end() == 0
+    taught_world.wait_for(lambda: gestures[-1].reason == "stale", "a stale gesture", timeout=3.0)
+    stale = gestures[-1]
+    assert stale.gesture == ThumbGesture.UNKNOWN and not stale.stable
+    lively = [gesture for gesture in gestures if gesture.reason != "stale"]
+    assert key_of(stale.header) == key_of(lively[-1].header)
+    taught_world.wait_for(lambda: ord(DiagnosticStatus.ERROR) == diagnostics.level(), "diagnostics ERROR")
+    assert "stalled" in diagnostics.status().message
+
+    gestures.clear()
+    taught_world.start_camera("--show", "thumbs_up")
+    taught_world.wait_for(lambda: gestures and gestures[-1].reason != "stale", "gestures again")
+    taught_world.wait_for(lambda: ord(DiagnosticStatus.OK) == diagnostics.level(), "diagnostics OK again")
+
+
+def test_a_gesture_that_lasts_becomes_stable(taught_world: World) -> None:
+    taught_world.start_node(hold_time=0.3)
+    gestures = taught_world.gestures()
+    taught_world.start_camera("--show", "odd:thumbs_up")
+    taught_world.wait_for(lambda: any(gesture.stable for gesture in gestures), "a stable gesture")
+    first = next(index for index, gesture in enumerate(gestures) if gesture.stable)
+    assert first > 0, "the first gesture has not held yet"
+    assert gestures[first].gesture != ThumbGesture.UNKNOWN
+
+
+def test_drawn_hands_that_were_not_captured_are_recognised(taught_world: World) -> None:
+    taught_world.start_node(smoothing=0.0)
+    gestures = taught_world.gestures()
+    taught_world.start_camera("--rate", "30", "--show", "even:all")
+    taught_world.wait_for(lambda: len(gestures) >= 200, "200 gestures", timeout=60.0)
+    truths = {key_of(gesture.header): truth_of(gesture) for gesture in gestures}
+    assert len(truths) == len(gestures), "one gesture for each frame"
+    assert set(truths.values()) == set(LABELS)
+    right = [gesture.gesture == NUMBERS[truth_of(gesture)] for gesture in gestures]
+    accuracy = sum(right) / len(right)
+    print(f"{accuracy:.3f} of {len(right)} gestures are right")
+    assert accuracy >= 0.95
+
+
+def test_the_overlay_is_a_jpeg_of_the_frame(judge: Judge, drawn: dict[str, numpy.ndarray]) -> None:
+    overlays = judge.world.listen(CompressedImage, f"{NODE}/overlay/compressed", 5)
+    seen: set[tuple[int, int, str]] = set()
+
+    def has_come() -> bool:
+        seen.add(key_of(judge.gesture_of(raw(drawn["thumbs_up"], "rgb8")).header))
+        return bool(overlays)
+
+    judge.world.wait_for(has_come, "an overlay")
+    assert bytes(overlays[0].data[:3]) == b"\xff\xd8\xff"
+    assert overlays[0].format == "jpeg"
+    assert key_of(overlays[0].header) in seen

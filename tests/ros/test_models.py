@@ -1,0 +1,161 @@
+"""Switching models, and models that are not fit to be switched to."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy
+import pytest
+from conftest import Taught, copy
+from diagnostic_msgs.msg import DiagnosticStatus
+from harness import World, raw
+
+OTHER = "alexnet-20200101T000000.000Z"
+
+
+def truncated_weights(model: Path) -> str:
+    """Cuts the largest file in half."""
+    file = max((file for file in model.iterdir()), key=lambda file: file.stat().st_size)
+    whole = file.read_bytes()
+    # The file is shared with the model it was copied from.
+    file.unlink()
+    file.write_bytes(whole[: len(whole) // 2])
+    return file.name
+
+
+def missing_file(model: Path) -> str:
+    """Removes the network."""
+    (model / "model.onnx").unlink()
+    return "model.onnx"
+
+
+def another_network(model: Path) -> str:
+    """Gives the model an architecture that there is not."""
+    change_manifest(model, network="resnet9000")
+    return "resnet9000"
+
+
+def another_number_of_labels(model: Path) -> str:
+    """Gives the model a label for which its network has no output."""
+    change_manifest(model, labels=["none", "thumbs_down", "thumbs_up", "wave"])
+    return "4 labels"
+
+
+def a_later_format(model: Path) -> str:
+    """Gives the model a manifest of a version to come."""
+    change_manifest(model, version=1000)
+    return "format 1000"
+
+
+def no_manifest_at_all(model: Path) -> str:
+    """Gives the model a manifest that is none."""
+    (model / "manifest.json").unlink()
+    (model / "manifest.json").write_text("{")
+    return "manifest.json"
+
+
+def change_manifest(model: Path, **fields: object) -> None:
+    """Writes fields into a model's manifest, as a file of its own."""
+    path = model / "manifest.json"
+    manifest = json.loads(path.read_text()) | fields
+    path.unlink()
+    path.write_text(json.dumps(manifest))
+
+
+def add_model(store: Path, taught: Taught) -> Path:
+    """A second model: a copy of the first under another id."""
+    model = store / "models" / OTHER
+    copy(store / "models" / taught.model_id, model)
+    change_manifest(model, id=OTHER, created="2020-01-01T00:00:00Z")
+    return model
+
+
+DAMAGES = [truncated_weights, missing_file, another_network, another_number_of_labels, a_later_format, no_manifest_at_all]
+
+
+def test_a_model_that_cannot_run_is_refused_and_the_running_one_stays(
+    taught_world: World, taught: Taught, drawn: dict[str, numpy.ndarray]
+) -> None:
+    taught_world.start_node()
+    publisher, gestures = taught_world.camera_publisher(), taught_world.gestures()
+    image = raw(drawn["thumbs_up"], "rgb8")
+    for damage in DAMAGES:
+        model = add_model(taught_world.store, taught)
+        name = damage(model)
+        answer = taught_world.call("activate_model", model_id=OTHER)
+        assert not answer.success, damage.__name__
+        assert name in answer.message
+        assert "the running model stays" in answer.message
+        gesture = taught_world.gesture_of(publisher, image, gestures)
+        assert gesture.model_id == taught.model_id
+        remove(model)
+    active = [model.model_id for model in taught_world.call("list_models").models if model.active]
+    assert active == [taught.model_id]
+
+
+def test_a_good_model_is_switched_to_and_back(
+    taught_world: World, taught: Taught, drawn: dict[str, numpy.ndarray]
+) -> None:
+    """The counterpart of the refusals: nothing but the damage is why those fail."""
+    add_model(taught_world.store, taught)
+    node = taught_world.start_node()
+    publisher, gestures = taught_world.camera_publisher(), taught_world.gestures()
+    for asked, expected in [(OTHER, OTHER), ("", taught.model_id), ("", OTHER)]:
+        answer = taught_world.call("activate_model", model_id=asked)
+        assert answer.success, answer.message
+        gesture = taught_world.gesture_of(publisher, raw(drawn["none"], "rgb8"), gestures)
+        assert gesture.model_id == expected == taught_world.model().model_id
+    assert node.end() == 0
+    taught_world.start_node()
+    taught_world.wait_for(lambda: taught_world.model().model_id == OTHER, "the choice outlives the node")
+
+
+@pytest.mark.parametrize("model_id", ["no-such-model", "../models", ".", "/", "a\nb"])
+def test_an_id_of_no_model_is_refused(taught_world: World, model_id: str) -> None:
+    taught_world.start_node()
+    answer = taught_world.call("activate_model", model_id=model_id)
+    assert not answer.success
+    assert "there is no model" in answer.message
+
+
+def test_without_an_earlier_model_there_is_no_way_back(taught_world: World, taught: Taught) -> None:
+    taught_world.start_node()
+    answer = taught_world.call("activate_model", model_id="")
+    assert not answer.success
+    assert "no earlier model" in answer.message
+    assert taught_world.model().model_id == taught.model_id
+
+
+@pytest.mark.parametrize("damage", [truncated_weights, another_network])
+def test_a_broken_active_model_is_reported_and_the_node_lives(
+    taught_world: World, taught: Taught, damage: Callable[[Path], str]
+) -> None:
+    name = damage(taught_world.store / "models" / taught.model_id)
+    node = taught_world.start_node()
+    diagnostics = taught_world.diagnostics()
+    model = taught_world.model()
+    assert model.model_id == ""
+    assert name in model.message
+    taught_world.wait_for(lambda: diagnostics.level() == ord(DiagnosticStatus.WARN), "diagnostics warn", node)
+
+
+def test_the_list_tells_what_it_cannot_read(taught_world: World, taught: Taught) -> None:
+    no_manifest_at_all(add_model(taught_world.store, taught))
+    taught_world.start_node()
+    answer = taught_world.call("list_models")
+    assert [model.model_id for model in answer.models] == [taught.model_id]
+    assert OTHER in answer.message
+    model = answer.models[0]
+    assert model.active and model.network == "alexnet"
+    assert list(model.labels) == ["none", "thumbs_down", "thumbs_up"]
+    assert model.train_frames + model.validation_frames == 180
+
+
+def remove(model: Path) -> None:
+    """Removes a model's folder."""
+    for file in model.iterdir():
+        file.unlink()
+    os.rmdir(model)

@@ -1,0 +1,133 @@
+"""Parameters at the start, and while the node runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+import pytest
+from ament_index_python.packages import get_package_share_directory
+from harness import IN_NAMESPACE, World, raw
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters, SetParameters, SetParametersAtomically
+from thumb_gesture.msg import ThumbGesture
+
+
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        ("threshold:=1.5", "threshold must be 0 to 1"),
+        ("threshold:=.nan", "threshold must be 0 to 1"),
+        ("threshold:=high", "threshold is of type double"),
+        ("threads:=0", "threads must be 1 to 64"),
+        ("image_transport:=theora", "image_transport must be raw or compressed"),
+        ("image_depth:=[1]", "image_depth is of type integer"),
+        ("dataset:=''", "dataset must be not empty"),
+        ("treshold:=0.5", "no parameter treshold; known: dataset, store"),
+    ],
+)
+def test_a_bad_value_at_the_start_ends_the_node_with_the_rule(world: World, given: str, rule: str) -> None:
+    node = world.start("thumb_gesture_node", *IN_NAMESPACE, "-p", f"store:={world.store}", "-p", given)
+    assert node.wait(10.0) not in (0, -6), node.output()
+    assert rule in node.output()
+    assert "panicked" not in node.output()
+
+
+def text(value: str) -> ParameterValue:
+    """A text."""
+    return ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
+
+
+def number(value: float) -> ParameterValue:
+    """A number."""
+    return ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
+
+
+def set_parameter(world: World, name: str, value: ParameterValue) -> Any:
+    """Sets a parameter as `ros2 param set` does; gives the result."""
+    parameter = Parameter(name=name, value=value)
+    return world.call("set_parameters", SetParameters, parameters=[parameter]).results[0]
+
+
+def get_parameter(world: World, name: str) -> ParameterValue:
+    """A parameter as `ros2 param get` has it."""
+    return world.call("get_parameters", GetParameters, names=[name]).values[0]
+
+
+def test_a_live_parameter_takes_effect_on_the_next_frame(
+    taught_world: World, drawn: dict[str, numpy.ndarray]
+) -> None:
+    taught_world.start_node(smoothing=0.0, margin=0.0)
+    publisher, gestures = taught_world.camera_publisher(), taught_world.gestures()
+    # Noise is nothing that the model can be certain of.
+    noise = numpy.random.default_rng(1).integers(0, 256, drawn["none"].shape, numpy.uint8)
+    image = raw(noise, "rgb8")
+    for threshold, reason in [(0.0, ""), (1.0, "threshold"), (0.0, "")]:
+        result = set_parameter(taught_world, "threshold", number(threshold))
+        assert result.successful, result.reason
+        assert get_parameter(taught_world, "threshold").double_value == threshold
+        gesture = taught_world.gesture_of(publisher, image, gestures)
+        assert gesture.confidence < 1.0
+        assert gesture.reason == reason
+        assert (gesture.gesture == ThumbGesture.UNKNOWN) == bool(reason)
+
+
+def test_the_services_refuse_what_the_declaration_forbids(world: World) -> None:
+    world.start_node()
+    refusals = [
+        ("threshold", number(1.5), "0 to 1"),
+        ("threshold", number(float("nan")), "0 to 1"),
+        ("threshold", text("high"), "double"),
+        ("store", text("/elsewhere"), "read-only"),
+        ("use_sim_time", ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=True), "read-only"),
+        ("treshold", number(0.5), "no parameter treshold"),
+    ]
+    for name, value, rule in refusals:
+        result = set_parameter(world, name, value)
+        assert not result.successful, (name, value)
+        assert rule in result.reason
+    assert get_parameter(world, "threshold").double_value == 0.6
+    assert get_parameter(world, "store").string_value == str(world.store)
+
+
+def test_atomically_all_are_set_or_none(world: World) -> None:
+    world.start_node()
+
+    def set_both(margin: float) -> Any:
+        parameters = [Parameter(name="threshold", value=number(0.9)), Parameter(name="margin", value=number(margin))]
+        return world.call("set_parameters_atomically", SetParametersAtomically, parameters=parameters).result
+
+    refused = set_both(7.0)
+    assert not refused.successful
+    assert "0 to 1" in refused.reason
+    assert get_parameter(world, "threshold").double_value == 0.6
+    accepted = set_both(0.1)
+    assert accepted.successful, accepted.reason
+    assert [get_parameter(world, name).double_value for name in ("threshold", "margin")] == [0.9, 0.1]
+
+
+def test_every_parameter_is_listed_and_described(world: World) -> None:
+    world.start_node()
+    names = list(world.call("list_parameters", ListParameters).result.names)
+    assert {"dataset", "store", "image_transport", "threshold", "use_sim_time"} <= set(names)
+    descriptors = world.call("describe_parameters", DescribeParameters, names=names).descriptors
+    assert [descriptor.name for descriptor in descriptors] == names
+    assert all(descriptor.description for descriptor in descriptors)
+    assert {descriptor.type for descriptor in descriptors} == {
+        ParameterType.PARAMETER_BOOL,
+        ParameterType.PARAMETER_INTEGER,
+        ParameterType.PARAMETER_DOUBLE,
+        ParameterType.PARAMETER_STRING,
+    }
+
+
+@pytest.mark.parametrize("node_name", ["/**", "/jetbot/thumb_gesture"])
+def test_a_parameter_file_is_read(world: World, node_name: str) -> None:
+    """As a person writes it, and as `ros2 launch` does."""
+    own = world.folder / "own.yaml"
+    own.write_text(f"{node_name}:\n  ros__parameters:\n    threshold: 0.75\n    store: {world.store}\n")
+    installed = f"{get_package_share_directory('thumb_gesture')}/config/thumb_gesture.yaml"
+    world.start("thumb_gesture_node", *IN_NAMESPACE, "--params-file", installed, "--params-file", str(own))
+    world.wait_for(world.client("capture").service_is_ready, "the node")
+    assert get_parameter(world, "threshold").double_value == 0.75
+    assert get_parameter(world, "store").string_value == str(world.store)

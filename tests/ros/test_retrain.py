@@ -1,0 +1,161 @@
+"""From the first frames to a model that classifies, and to the next one, while the node runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from conftest import Taught, copy_frames
+from diagnostic_msgs.msg import DiagnosticStatus
+from harness import CAMERA, BEST_EFFORT, LATCHED, NODE, TRAINING_TIMEOUT, World, nanoseconds_of
+from sensor_msgs.msg import Image
+from thumb_gesture.msg import ModelInfo, ThumbGesture, TrainingStatus
+
+FEW = 12
+
+
+def test_from_nothing_to_a_second_model_and_back_without_a_restart(world: World) -> None:
+    node = world.start_node()
+    models = world.listen(ModelInfo, f"{NODE}/model", LATCHED)
+    gestures, diagnostics = world.gestures(), world.diagnostics()
+    world.wait_for(lambda: models, "~/model speaks though there is no model")
+    assert models[-1].model_id == ""
+    assert "capture" in models[-1].message and "retrain" in models[-1].message
+
+    world.start_camera("--rate", "30", "--show", "odd:all")
+    frames = world.listen(Image, CAMERA, BEST_EFFORT)
+    world.wait_for(
+        lambda: diagnostics.level() == ord(DiagnosticStatus.WARN) and "no model" in diagnostics.status().message,
+        "diagnostics warn that there is no model",
+    )
+    for label in ("thumbs_down", "thumbs_up"):
+        world.show(f"odd:{label}", frames)
+        world.capture(label, FEW)
+    assert gestures == [], "nothing is said without a model"
+
+    first = world.train(epochs=5)
+    assert (first.state, first.progress) == (TrainingStatus.SUCCEEDED, 1.0), first.message
+    assert first.model_id in first.message
+    world.wait_for(lambda: gestures, "gestures after the first training")
+    assert gestures[0].model_id == first.model_id == models[-1].model_id
+    assert models[-1].active and models[-1].backend == gestures[0].backend
+
+    gestures.clear()
+    second = world.train(epochs=5, seed=2)
+    assert second.state == TrainingStatus.SUCCEEDED, second.message
+    world.wait_for(lambda: gestures[-1].model_id == second.model_id, "gestures of the second model")
+    check_hand_over(gestures, first.model_id, second.model_id)
+
+    gestures.clear()
+    answer = world.call("activate_model", model_id="")
+    assert answer.success, answer.message
+    world.wait_for(lambda: gestures and gestures[-1].model_id == first.model_id, "the first model is back")
+    check_hand_over(gestures, second.model_id, first.model_id)
+    listed = {model.model_id: model.active for model in world.call("list_models").models}
+    assert listed == {first.model_id: True, second.model_id: False}
+    assert node.is_running()
+
+
+def check_hand_over(gestures: list[ThumbGesture], before: str, after: str) -> None:
+    """Fails unless the gestures go from one model to the other once and without a gap."""
+    ids = [gesture.model_id for gesture in gestures]
+    change = ids.index(after)
+    assert set(ids[:change]) == {before} and set(ids[change:]) == {after}
+    assert all(gesture.reason != "stale" for gesture in gestures)
+    stamps = [nanoseconds_of(gesture.header.stamp) for gesture in gestures]
+    gaps = [(later - earlier) * 1e-9 for earlier, later in zip(stamps, stamps[1:])]
+    print(f"longest gap {max(gaps):.3f} s in {len(gestures)} gestures")
+    assert max(gaps) < 1.0
+
+
+def test_a_training_reports_on_its_way(taught_world: World) -> None:
+    taught_world.start_node()
+    statuses = taught_world.listen(TrainingStatus, f"{NODE}/training")
+    assert taught_world.train(epochs=3).state == TrainingStatus.SUCCEEDED
+    running = [status for status in statuses if status.state == TrainingStatus.RUNNING]
+    progress = [status.progress for status in running]
+    assert progress == sorted(progress)
+    assert [stage for stage in ("features", "fit", "export") if any(s.stage == stage for s in running)] == [
+        "features", "fit", "export",
+    ]  # fmt: skip
+    assert (statuses[-1].epoch, statuses[-1].epochs) == (3, 3)
+    assert 0.5 < statuses[-1].accuracy <= 1.0
+    assert statuses[-1].elapsed.sec + statuses[-1].elapsed.nanosec * 1e-9 > 0.0
+
+
+@pytest.mark.parametrize("labels", [None, [], ["thumbs_up"]])
+def test_too_few_labels_are_refused(world: World, taught: Taught, labels: list[str] | None) -> None:
+    if labels is not None:
+        world.dataset.mkdir()
+        copy_frames(taught, world.dataset, labels)
+    world.start_node()
+    answer = world.call("retrain")
+    assert not answer.success
+    assert str(world.dataset) in answer.message
+    assert labels is None or "two or more" in answer.message
+
+
+def test_a_label_without_a_readable_frame_fails_and_is_named(world: World, taught: Taught) -> None:
+    copy_frames(taught, world.dataset, ["thumbs_up"])
+    (world.dataset / "broken").mkdir()
+    for index in range(5):
+        (world.dataset / "broken" / f"{index}.jpg").write_bytes(b"no picture")
+    world.start_node()
+    status = world.train(epochs=1)
+    assert status.state == TrainingStatus.FAILED
+    assert "broken" in status.message
+    assert world.model().model_id == ""
+
+
+def test_a_corrupt_file_among_good_ones_is_left_out_and_named(world: World, taught: Taught) -> None:
+    copy_frames(taught, world.dataset, ["none", "thumbs_up"])
+    corrupt = world.dataset / "none" / "0_corrupt.jpg"
+    whole = next((world.dataset / "none").glob("2*.jpg")).read_bytes()
+    corrupt.write_bytes(whole[: len(whole) // 20])
+    node = world.start_node()
+    status = world.train(epochs=1)
+    assert status.state == TrainingStatus.SUCCEEDED, status.message
+    world.wait_for(lambda: str(corrupt) in node.output(), "the log names the file that was left out")
+    assert world.model().model_id == status.model_id
+
+
+def test_one_training_at_a_time_and_it_can_be_cancelled(taught_world: World, taught: Taught) -> None:
+    node = taught_world.start_node()
+    statuses = taught_world.listen(TrainingStatus, f"{NODE}/training")
+    answer = taught_world.call("retrain", epochs=1000)
+    assert answer.success, answer.message
+    taught_world.wait_for(lambda: statuses and statuses[-1].progress > 0.0, "the training is under way")
+    trainers = node.children()
+    assert len(trainers) == 1
+
+    second = taught_world.call("retrain")
+    assert not second.success
+    assert "running" in second.message and "cancel_training" in second.message
+
+    assert taught_world.call("cancel_training").success
+    taught_world.wait_for(lambda: statuses[-1].state == TrainingStatus.CANCELLED, "it is cancelled", timeout=3.0)
+    assert not Path(f"/proc/{trainers[0]}").exists(), "the trainer is gone"
+    assert not taught_world.call("cancel_training").success
+    assert taught_world.model().model_id == taught.model_id
+    assert [model.model_id for model in taught_world.call("list_models").models] == [taught.model_id]
+    assert taught_world.train(epochs=1).state == TrainingStatus.SUCCEEDED, "and the next one is free to run"
+
+
+def test_a_trainer_that_is_killed_is_a_training_that_failed(taught_world: World, taught: Taught) -> None:
+    node = taught_world.start_node()
+    statuses = taught_world.listen(TrainingStatus, f"{NODE}/training")
+    assert taught_world.call("retrain", epochs=1000).success
+    taught_world.wait_for(node.children, "the trainer runs")
+    os.kill(node.children()[0], signal.SIGKILL)
+    taught_world.wait_for(lambda: statuses[-1].state == TrainingStatus.FAILED, "it failed", timeout=TRAINING_TIMEOUT)
+    assert "killed" in statuses[-1].message
+    assert taught_world.model().model_id == taught.model_id
+
+
+def test_too_many_epochs_are_refused(taught_world: World) -> None:
+    taught_world.start_node()
+    answer = taught_world.call("retrain", epochs=1001)
+    assert not answer.success
+    assert "1000" in answer.message

@@ -1,0 +1,68 @@
+"""The node ends when it is told to, in good order and in no time."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from harness import NODE, World
+from thumb_gesture.msg import TrainingStatus
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+IN_TIME = 2.0
+
+
+@pytest.mark.parametrize("with_signal", SIGNALS)
+def test_a_node_without_a_model_ends(world: World, with_signal: signal.Signals) -> None:
+    node = world.start_node()
+    assert node.end(with_signal, IN_TIME) == 0
+
+
+@pytest.mark.parametrize("with_signal", SIGNALS)
+def test_a_node_that_classifies_ends(taught_world: World, with_signal: signal.Signals) -> None:
+    node = taught_world.start_node()
+    taught_world.start_camera("--rate", "60")
+    gestures = taught_world.gestures()
+    taught_world.wait_for(lambda: len(gestures) > 10, "gestures")
+    assert node.end(with_signal, IN_TIME) == 0
+    assert "panicked" not in node.output()
+
+
+@pytest.mark.parametrize("with_signal", SIGNALS)
+def test_a_node_that_captures_ends(world: World, with_signal: signal.Signals) -> None:
+    node = world.start_node()
+    world.start_camera("--rate", "10")
+    world.send("capture", label="none", frames=1000)
+    world.wait_for(lambda: list(world.dataset.rglob("*.jpg")), "a frame is saved")
+    assert node.end(with_signal, IN_TIME) == 0
+    assert not list(world.dataset.rglob(".*")), "no half-written file is left"
+
+
+@pytest.mark.parametrize("with_signal", [*SIGNALS, signal.SIGKILL])
+def test_a_node_that_trains_takes_the_trainer_along(taught_world: World, with_signal: signal.Signals) -> None:
+    node = taught_world.start_node()
+    statuses = taught_world.listen(TrainingStatus, f"{NODE}/training")
+    assert taught_world.call("retrain", epochs=1000).success
+    taught_world.wait_for(lambda: statuses and statuses[-1].progress > 0.0, "the training is under way")
+    trainers = node.children()
+    assert len(trainers) == 1
+    expected = -signal.SIGKILL if with_signal == signal.SIGKILL else 0
+    assert node.end(with_signal, IN_TIME) == expected
+    taught_world.wait_for(lambda: not is_alive(trainers[0]), "the trainer is gone", timeout=IN_TIME)
+
+
+def is_alive(pid: int) -> bool:
+    """True for a process that runs; a zombie whom nobody has asked for its status does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_the_camera_ends_after_its_last_frame(world: World) -> None:
+    camera = world.start_camera("--rate", "50", "--count", "10")
+    start = time.monotonic()
+    assert camera.wait(5.0) == 0
+    assert time.monotonic() - start >= 0.15
