@@ -339,7 +339,7 @@ class Robot:
 
     def __init__(self, settings: Settings) -> None:
         import rclpy
-        from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+        from rclpy.qos import QoSDurabilityPolicy, QoSProfile
         from rclpy.signals import SignalHandlerOptions
         from sensor_msgs.msg import Image
         from std_msgs.msg import String
@@ -358,7 +358,7 @@ class Robot:
         # Ctrl-C is ours: rclpy would shut its side down before the programs are.
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self.node = rclpy.create_node("demo", namespace=NAMESPACE)
-        newest = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+        newest = QoSProfile(depth=1)
         latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
         self.frame_id = ""
         self.model: Any = None
@@ -387,10 +387,11 @@ class Robot:
         first = next(iter(self.settings.frames))
         self.programs = [
             Program(folder, "photo_camera", *source, "--show", f"odd:{first}", *in_namespace),
-            # Smoothing is for a hand that stays; here each frame shows another one.
+            # Smoothing is for a hand that stays; here each frame shows another one. And large photos arrive only where
+            # they are asked for reliably.
             Program(
-                folder, "thumb_gesture_node", *in_namespace,
-                "-p", f"dataset:={folder / 'dataset'}", "-p", f"store:={folder / 'store'}", "-p", "smoothing:=0.0",
+                folder, "thumb_gesture_node", *in_namespace, "-p", "smoothing:=0.0", "-p", "image_reliability:=reliable",
+                "-p", f"dataset:={folder / 'dataset'}", "-p", f"store:={folder / 'store'}",
             ),
         ]  # fmt: skip
         for service in self.services.values():

@@ -12,7 +12,7 @@ use serde_json::Value;
 use support::{complaint, draw_dataset, json, thumb_gesture};
 
 /// Frames of each label that the shared model is trained on.
-const TRAIN_FRAMES: u64 = 80;
+const TRAIN_FRAMES: u64 = 100;
 /// Frames of each label, from another seed, that it is judged by.
 const TEST_FRAMES: u64 = 40;
 

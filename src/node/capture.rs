@@ -138,6 +138,8 @@ impl Capture {
     fn publish_summary(&self) {
         let labels = match Dataset::read(&self.dataset) {
             Ok(dataset) => dataset.labels,
+            // Nothing was captured yet.
+            Err(_) if !self.dataset.exists() => Vec::new(),
             Err(error) => {
                 self.handle.warn(&format!("the dataset cannot be read: {error}"));
                 Vec::new()

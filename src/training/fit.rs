@@ -15,9 +15,6 @@ use crate::weights::{self, Weights};
 
 const BATCH: i64 = 32;
 const LEARNING_RATE: f64 = 1e-3;
-/// As before AlexNet's own first fully connected layer.
-const DROPOUT: f64 = 0.5;
-
 /// Name of the linear classifier's parameters while it is trained.
 const LINEAR: &str = "linear";
 
@@ -35,7 +32,7 @@ pub fn fit(
     device: Device,
     mut on_progress: impl FnMut(Progress),
 ) -> Result<Weights, TorchError> {
-    let classifier = TorchModule::with_random_weights(&linear_layers(network), device)?;
+    let classifier = TorchModule::with_random_weights(&[linear_layer(network)], device)?;
     let mut optimizer = nn::AdamW::default().build(classifier.variables(), LEARNING_RATE)?;
     for epoch in 1..=epochs {
         let train_loss = train_epoch(&classifier, &mut optimizer, train)?;
@@ -54,16 +51,15 @@ pub fn fit(
     Ok(lay_in(network, &classifier.weights()?)?)
 }
 
-/// Dropout and one fully connected layer, from the network's features to its labels.
-fn linear_layers(network: &Network) -> [Layer; 2] {
+/// One fully connected layer, from the network's features to its labels.
+fn linear_layer(network: &Network) -> Layer {
     let (in_features, _) = sizes(linears(network).next());
     let (_, out_features) = sizes(linears(network).last());
-    let linear = Layer::Linear {
+    Layer::Linear {
         name: LINEAR,
         in_features,
         out_features,
-    };
-    [Layer::Dropout { probability: DROPOUT }, linear]
+    }
 }
 
 /// Writes a linear classifier into a stack of fully connected layers with ReLUs between them.
@@ -71,8 +67,7 @@ fn linear_layers(network: &Network) -> [Layer; 2] {
 /// A ReLU stops what is negative, so the first layer computes each logit z and -z in two units; the layers between hand both on;
 /// the last subtracts: relu(z) - relu(-z) = z. All other weights are 0. A stack of one layer takes the classifier as it is.
 fn lay_in(network: &Network, linear: &Weights) -> Result<Weights, weights::WeightsError> {
-    let [_, linear_layer] = linear_layers(network);
-    let [weight, bias] = &linear_layer.parameters()[..] else {
+    let [weight, bias] = &linear_layer(network).parameters()[..] else {
         unreachable!("a fully connected layer has a weight and a bias");
     };
     let (weight, bias) = (linear.get(weight)?, linear.get(bias)?);
@@ -181,7 +176,7 @@ mod tests {
     fn the_network_computes_what_the_linear_classifier_does() {
         tch::manual_seed(3);
         let network = alexnet(3);
-        let linear = TorchModule::with_random_weights(&linear_layers(&network), Device::Cpu).expect("fits");
+        let linear = TorchModule::with_random_weights(&[linear_layer(&network)], Device::Cpu).expect("fits");
         let laid_in = lay_in(&network, &linear.weights().expect("copies")).expect("fits");
         let stack = TorchModule::with_weights(network.classifier(), &laid_in, Device::Cpu).expect("fits");
         let features = Tensor::randn([5, 9216], (Kind::Float, Device::Cpu));

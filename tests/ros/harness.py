@@ -41,6 +41,7 @@ FRAMES_PER_LABEL = 60
 
 # A queue that loses nothing while a test looks elsewhere.
 EVERY_ONE = QoSProfile(depth=1000)
+NEWEST = QoSProfile(depth=1)
 BEST_EFFORT = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 

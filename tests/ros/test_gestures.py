@@ -12,6 +12,7 @@ import pytest
 from conftest import Taught, copy
 from diagnostic_msgs.msg import DiagnosticStatus
 from harness import (
+    BEST_EFFORT,
     LABELS,
     NODE,
     Diagnostics,
@@ -250,7 +251,7 @@ def test_drawn_hands_that_were_not_captured_are_recognised(taught_world: World) 
 
 
 def test_the_overlay_is_a_jpeg_of_the_frame(judge: Judge, drawn: dict[str, numpy.ndarray]) -> None:
-    overlays = judge.world.listen(CompressedImage, f"{NODE}/overlay/compressed", 5)
+    overlays = judge.world.listen(CompressedImage, f"{NODE}/overlay/compressed", BEST_EFFORT)
     seen: set[tuple[int, int, str]] = set()
 
     def has_come() -> bool:

@@ -52,11 +52,11 @@ def launch(world: World, name: str, *arguments: str) -> None:
 @needs_launch
 def test_arguments_reach_the_node(world: World) -> None:
     launch(world, "thumb_gesture.launch.py", "use_sim_time:=true", "log_level:=debug")
-    names = ["dataset", "store", "use_sim_time", "threshold"]
+    names = ["dataset", "store", "use_sim_time", "image_transport"]
     values = world.call("get_parameters", GetParameters, names=names).values
     assert [values[0].string_value, values[1].string_value] == [str(world.dataset), str(world.store)]
     assert values[2].bool_value
-    assert values[3].double_value == 0.6, "what is not given is as the installed file has it"
+    assert values[3].string_value == "raw", "what is not given is as the installed file has it"
 
 
 @needs_launch

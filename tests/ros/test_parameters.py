@@ -73,7 +73,7 @@ def test_a_live_parameter_takes_effect_on_the_next_frame(
 
 
 def test_the_services_refuse_what_the_declaration_forbids(world: World) -> None:
-    world.start_node()
+    world.start_node(threshold=0.6)
     refusals = [
         ("threshold", number(1.5), "0 to 1"),
         ("threshold", number(float("nan")), "0 to 1"),
@@ -91,7 +91,7 @@ def test_the_services_refuse_what_the_declaration_forbids(world: World) -> None:
 
 
 def test_atomically_all_are_set_or_none(world: World) -> None:
-    world.start_node()
+    world.start_node(threshold=0.6)
 
     def set_both(margin: float) -> Any:
         parameters = [Parameter(name="threshold", value=number(0.9)), Parameter(name="margin", value=number(margin))]

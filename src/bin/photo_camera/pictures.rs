@@ -237,7 +237,9 @@ mod tests {
 
     #[test]
     fn takes_are_numbered_in_blocks_of_six() {
-        let names = (0..8).map(|i| format!("a_{i:02}.jpg")).chain((0..2).map(|i| format!("b_{i:02}.jpg")));
+        let names = (0..8)
+            .map(|i| format!("a_{i:02}.jpg"))
+            .chain((0..2).map(|i| format!("b_{i:02}.jpg")));
         let files = names.map(PathBuf::from).collect();
         let blocks: Vec<usize> = with_blocks(files).into_iter().map(|(_, block)| block).collect();
         assert_eq!(blocks, [1, 1, 1, 1, 1, 1, 2, 2, 1, 1]);
