@@ -31,7 +31,9 @@ demo: build ## Teach and watch the gestures, without a robot
 	. scripts/env.sh
 	python3 scripts/demo.py
 
-bench: build ## Measure speed on this machine
+bench: ## Measure speed on this machine, side by side with Python
+	scripts/setup.sh --tests
+	scripts/build.sh
 	. scripts/env.sh
 	python3 benches/run.py
 
