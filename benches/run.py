@@ -39,9 +39,9 @@ def measure(python: str, rounds: int, frames: int, threads: int) -> list[dict]:
         run(["thumb_gesture", "train", "--json", "--epochs", 1, "--dataset", dataset, "--store", store])
         results = []
         for number in range(1, rounds + 1):
-            print(f"\rround {number} of {rounds}", end="", file=sys.stderr, flush=True)
+            if sys.stderr.isatty():
+                print(f"\rround {number} of {rounds}", end="" if number < rounds else "\n", file=sys.stderr, flush=True)
             results.append((ours(store, frames, threads), pythons(python, frames, threads)))
-        print(file=sys.stderr)
     return [
         {
             "step": step.removesuffix("_ms"),

@@ -126,7 +126,7 @@ fn end(runtime: &Runtime, parts: &Parts) {
 
 fn parts(node: &mut Node) -> Result<(Parts, ClassifyTopics), NodeError> {
     let handle = NodeHandle::new(node);
-    let params = Arc::new(Mutex::new(Params::new()));
+    let params = Arc::new(Mutex::new(Params::default()));
     let (parameter_services, parameter_changes) = node.make_derived_parameter_handler(params.clone())?;
     tokio::spawn(parameter_services);
     // Whoever needs a live parameter reads it when it needs it; the queue of changes is kept empty.

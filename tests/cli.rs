@@ -4,12 +4,12 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::{complaint, draw_dataset, json, thumb_gesture};
+use support::{complaint, draw_dataset, json, program, thumb_gesture};
 
 /// Frames of each label that the shared model is trained on.
 const TRAIN_FRAMES: u64 = 100;
@@ -43,17 +43,15 @@ fn trained() -> &'static Trained {
     })
 }
 
-fn train(dataset: &Path, store: &Path, more: &[&str]) -> std::process::Output {
-    let command = ["train", "--json", "--dataset"].map(Into::into);
-    let paths = [dataset.as_os_str(), "--store".as_ref(), store.as_os_str()];
-    let more = more.iter().map(|argument| std::ffi::OsStr::new(argument));
-    thumb_gesture::<&std::ffi::OsStr>(
-        command
-            .iter()
-            .map(|c: &std::ffi::OsString| c.as_os_str())
-            .chain(paths)
-            .chain(more),
-    )
+fn train(dataset: &Path, store: &Path, more: &[&str]) -> Output {
+    let mut command = program();
+    command
+        .args(["train", "--json", "--dataset"])
+        .arg(dataset)
+        .arg("--store")
+        .arg(store)
+        .args(more);
+    command.output().expect("starts")
 }
 
 fn files_in(folder: &Path) -> Vec<PathBuf> {
@@ -271,7 +269,7 @@ fn a_training_that_is_killed_leaves_no_half_model() {
     let (dataset, store) = (root.path().join("dataset"), root.path().join("store"));
     draw_dataset(&dataset, 5, 6);
     for stage in ["epoch", "export"] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_thumb_gesture"))
+        let mut child = program()
             .args(["train", "--progress", "json", "--epochs", "3", "--dataset"])
             .args([&dataset, Path::new("--store"), &store])
             .stdout(Stdio::piped())

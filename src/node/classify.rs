@@ -40,7 +40,7 @@ pub struct Inbox {
 #[derive(Default)]
 struct Content {
     frame: Option<Arc<CameraFrame>>,
-    model: Option<LoadedModel>,
+    model: Option<Box<LoadedModel>>,
     is_stopped: bool,
 }
 
@@ -81,7 +81,7 @@ pub struct Classify {
     preprocessor: Preprocessor,
     input: Vec<f32>,
     decision: Decision,
-    model: Option<LoadedModel>,
+    model: Option<Box<LoadedModel>>,
     /// The last frame's gesture, which goes stale.
     last: Option<(ThumbGesture, Instant)>,
     throttle: Throttle,
@@ -89,7 +89,7 @@ pub struct Classify {
 
 enum Work {
     Frame(Arc<CameraFrame>),
-    Model(LoadedModel),
+    Model(Box<LoadedModel>),
     Stale,
     Stop,
 }
@@ -105,7 +105,7 @@ impl Inbox {
 
     /// From the next frame on, this model.
     pub fn put_model(&self, model: LoadedModel) {
-        self.lock().model = Some(model);
+        self.lock().model = Some(Box::new(model));
         self.arrived.notify_one();
     }
 
@@ -204,7 +204,7 @@ impl Classify {
         }
     }
 
-    fn swap(&mut self, model: LoadedModel) {
+    fn swap(&mut self, model: Box<LoadedModel>) {
         let id = &model.manifest.id;
         self.handle.info(&format!(
             "model {id} classifies from now on, on {}",

@@ -15,7 +15,7 @@ pub struct Declaration {
     /// Its name.
     pub name: &'static str,
     /// Its default, which also fixes its type.
-    pub default: Default,
+    pub default: Value,
     /// What it means, with the unit.
     pub description: &'static str,
     /// For numbers: the least and the greatest.
@@ -28,7 +28,7 @@ pub struct Declaration {
 
 /// A default, as a constant can hold it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Default {
+pub enum Value {
     /// true or false.
     Bool(bool),
     /// A whole number.
@@ -67,7 +67,7 @@ pub const DECLARATIONS: &[Declaration] = &[
         range: Some(1.0..=10.0),
         ..number(
             "image_depth",
-            Default::Integer(1),
+            Value::Integer(1),
             "QoS depth of the camera's subscription, frames",
         )
     },
@@ -75,7 +75,7 @@ pub const DECLARATIONS: &[Declaration] = &[
         range: Some(1.0..=64.0),
         ..number(
             "threads",
-            Default::Integer(2),
+            Value::Integer(2),
             "threads that run the network on one frame",
         )
     },
@@ -112,7 +112,7 @@ pub const DECLARATIONS: &[Declaration] = &[
     ),
     Declaration {
         name: "use_sim_time",
-        default: Default::Bool(false),
+        default: Value::Bool(false),
         description: "take the time from /clock, as a replayed bag needs it",
         range: None,
         choices: &[],
@@ -126,7 +126,7 @@ pub struct Params {
     values: Vec<ParameterValue>,
 }
 
-const fn number(name: &'static str, default: Default, description: &'static str) -> Declaration {
+const fn number(name: &'static str, default: Value, description: &'static str) -> Declaration {
     Declaration {
         name,
         default,
@@ -138,7 +138,7 @@ const fn number(name: &'static str, default: Default, description: &'static str)
 }
 
 const fn text(name: &'static str, default: &'static str, description: &'static str) -> Declaration {
-    number(name, Default::Text(default), description)
+    number(name, Value::Text(default), description)
 }
 
 const fn choice(
@@ -149,7 +149,7 @@ const fn choice(
 ) -> Declaration {
     Declaration {
         name,
-        default: Default::Text(default),
+        default: Value::Text(default),
         description,
         range: None,
         choices,
@@ -165,7 +165,7 @@ const fn live(
 ) -> Declaration {
     Declaration {
         name,
-        default: Default::Double(default),
+        default: Value::Double(default),
         description,
         range: Some(range),
         choices: &[],
@@ -173,17 +173,17 @@ const fn live(
     }
 }
 
-impl Params {
-    /// All defaults.
-    pub fn new() -> Params {
+impl Default for Params {
+    /// Every parameter at its default.
+    fn default() -> Params {
+        let defaults = DECLARATIONS.iter().map(|declaration| declaration.default.into());
         Params {
-            values: DECLARATIONS
-                .iter()
-                .map(|declaration| declaration.default.into())
-                .collect(),
+            values: defaults.collect(),
         }
     }
+}
 
+impl Params {
     /// The value of a boolean parameter.
     pub fn bool(&self, name: &str) -> bool {
         matches!(self.value(name), ParameterValue::Bool(true))
@@ -266,11 +266,11 @@ impl Declaration {
     fn checked(&self, value: &ParameterValue) -> Result<ParameterValue, String> {
         let value = match (self.default, value) {
             // YAML makes 1 an integer, where a person means the number 1.0.
-            (Default::Double(_), ParameterValue::Integer(whole)) => ParameterValue::Double(*whole as f64),
-            (Default::Bool(_), ParameterValue::Bool(_))
-            | (Default::Integer(_), ParameterValue::Integer(_))
-            | (Default::Double(_), ParameterValue::Double(_))
-            | (Default::Text(_), ParameterValue::String(_)) => value.clone(),
+            (Value::Double(_), ParameterValue::Integer(whole)) => ParameterValue::Double(*whole as f64),
+            (Value::Bool(_), ParameterValue::Bool(_))
+            | (Value::Integer(_), ParameterValue::Integer(_))
+            | (Value::Double(_), ParameterValue::Double(_))
+            | (Value::Text(_), ParameterValue::String(_)) => value.clone(),
             _ => return Err(format!("{} is of type {}", self.name, self.default.type_name())),
         };
         let is_allowed = match (&value, &self.range) {
@@ -292,37 +292,37 @@ impl Declaration {
             Some(range) => format!("{} to {}", range.start(), range.end()),
             None if !self.choices.is_empty() => self.choices.join(" or "),
             None => match self.default {
-                Default::Bool(_) => "true or false".to_owned(),
+                Value::Bool(_) => "true or false".to_owned(),
                 _ => "not empty".to_owned(),
             },
         }
     }
 }
 
-impl Default {
+impl Value {
     fn type_name(self) -> &'static str {
         ParameterValue::from(self).type_name()
     }
 }
 
-impl From<Default> for ParameterValue {
-    fn from(default: Default) -> ParameterValue {
+impl From<Value> for ParameterValue {
+    fn from(default: Value) -> ParameterValue {
         match default {
-            Default::Bool(value) => ParameterValue::Bool(value),
-            Default::Integer(value) => ParameterValue::Integer(value),
-            Default::Double(value) => ParameterValue::Double(value),
-            Default::Text(value) => ParameterValue::String(value.to_owned()),
+            Value::Bool(value) => ParameterValue::Bool(value),
+            Value::Integer(value) => ParameterValue::Integer(value),
+            Value::Double(value) => ParameterValue::Double(value),
+            Value::Text(value) => ParameterValue::String(value.to_owned()),
         }
     }
 }
 
-impl std::fmt::Display for Default {
+impl std::fmt::Display for Value {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Default::Bool(value) => value.fmt(f),
-            Default::Integer(value) => value.fmt(f),
-            Default::Double(value) => write!(f, "{value:?}"),
-            Default::Text(value) => value.fmt(f),
+            Value::Bool(value) => value.fmt(f),
+            Value::Integer(value) => value.fmt(f),
+            Value::Double(value) => write!(f, "{value:?}"),
+            Value::Text(value) => value.fmt(f),
         }
     }
 }
@@ -394,7 +394,7 @@ mod tests {
     use super::*;
 
     fn set(name: &str, value: ParameterValue) -> Result<Params, String> {
-        let mut params = Params::new();
+        let mut params = Params::default();
         params.set_at_start(name, &value)?;
         Ok(params)
     }
@@ -436,9 +436,9 @@ mod tests {
 
     #[test]
     fn what_cannot_take_effect_is_read_only_while_running() {
-        let reason = Params::new().set_parameter("store", &ParameterValue::String("/x".into()));
+        let reason = Params::default().set_parameter("store", &ParameterValue::String("/x".into()));
         assert!(reason.expect_err("read-only").to_string().contains("read-only"));
-        let mut params = Params::new();
+        let mut params = Params::default();
         params
             .set_parameter("threshold", &ParameterValue::Double(0.9))
             .expect("is live");

@@ -43,7 +43,7 @@ FRAMES_PER_LABEL = 60
 EVERY_ONE = QoSProfile(depth=1000)
 NEWEST = QoSProfile(depth=1)
 BEST_EFFORT = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
-LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+LATCHED = QoSProfile(depth=1000, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 TIMEOUT = 20.0
 TRAINING_TIMEOUT = 120.0
@@ -195,6 +195,13 @@ class World:
         """Subscribes to the gestures."""
         return self.listen(ThumbGesture, NODE)
 
+    def trainings(self) -> list[TrainingStatus]:
+        """Subscribes to what will be said about trainings from now on."""
+        statuses = self.listen(TrainingStatus, f"{NODE}/training", LATCHED)
+        self.wait_for(lambda: statuses, "a message on ~/training")
+        statuses.clear()
+        return statuses
+
     def client(self, name: str, kind: type | None = None) -> Any:
         """The client of one of the node's services."""
         if name not in self.clients:
@@ -245,7 +252,7 @@ class World:
 
     def train(self, **fields: int) -> TrainingStatus:
         """Retrains and waits for the end; gives the last word on it."""
-        statuses = self.listen(TrainingStatus, f"{NODE}/training", EVERY_ONE)
+        statuses = self.trainings()
         answer = self.call("retrain", **fields)
         assert answer.success, answer.message
         self.wait_for(lambda: statuses and statuses[-1].state != TrainingStatus.RUNNING, "the end of the training",

@@ -72,7 +72,7 @@ def check_hand_over(gestures: list[ThumbGesture], before: str, after: str) -> No
 
 def test_a_training_reports_on_its_way(taught_world: World) -> None:
     taught_world.start_node()
-    statuses = taught_world.listen(TrainingStatus, f"{NODE}/training")
+    statuses = taught_world.trainings()
     assert taught_world.train(epochs=3).state == TrainingStatus.SUCCEEDED
     running = [status for status in statuses if status.state == TrainingStatus.RUNNING]
     progress = [status.progress for status in running]
@@ -122,7 +122,7 @@ def test_a_corrupt_file_among_good_ones_is_left_out_and_named(world: World, taug
 
 def test_one_training_at_a_time_and_it_can_be_cancelled(taught_world: World, taught: Taught) -> None:
     node = taught_world.start_node()
-    statuses = taught_world.listen(TrainingStatus, f"{NODE}/training")
+    statuses = taught_world.trainings()
     answer = taught_world.call("retrain", epochs=1000)
     assert answer.success, answer.message
     taught_world.wait_for(lambda: statuses and statuses[-1].progress > 0.0, "the training is under way")
@@ -134,7 +134,7 @@ def test_one_training_at_a_time_and_it_can_be_cancelled(taught_world: World, tau
     assert "running" in second.message and "cancel_training" in second.message
 
     assert taught_world.call("cancel_training").success
-    taught_world.wait_for(lambda: statuses[-1].state == TrainingStatus.CANCELLED, "it is cancelled", timeout=3.0)
+    taught_world.wait_for(lambda: statuses and statuses[-1].state == TrainingStatus.CANCELLED, "it is cancelled", timeout=3.0)
     assert not Path(f"/proc/{trainers[0]}").exists(), "the trainer is gone"
     assert not taught_world.call("cancel_training").success
     assert taught_world.model().model_id == taught.model_id
@@ -144,11 +144,11 @@ def test_one_training_at_a_time_and_it_can_be_cancelled(taught_world: World, tau
 
 def test_a_trainer_that_is_killed_is_a_training_that_failed(taught_world: World, taught: Taught) -> None:
     node = taught_world.start_node()
-    statuses = taught_world.listen(TrainingStatus, f"{NODE}/training")
+    statuses = taught_world.trainings()
     assert taught_world.call("retrain", epochs=1000).success
     taught_world.wait_for(node.children, "the trainer runs")
     os.kill(node.children()[0], signal.SIGKILL)
-    taught_world.wait_for(lambda: statuses[-1].state == TrainingStatus.FAILED, "it failed", timeout=TRAINING_TIMEOUT)
+    taught_world.wait_for(lambda: statuses and statuses[-1].state == TrainingStatus.FAILED, "it failed", timeout=TRAINING_TIMEOUT)
     assert "killed" in statuses[-1].message
     assert taught_world.model().model_id == taught.model_id
 

@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import NODE, World
-from thumb_gesture.msg import TrainingStatus
+from harness import World
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 IN_TIME = 2.0
@@ -43,7 +42,7 @@ def test_a_node_that_captures_ends(world: World, with_signal: signal.Signals) ->
 @pytest.mark.parametrize("with_signal", [*SIGNALS, signal.SIGKILL])
 def test_a_node_that_trains_takes_the_trainer_along(taught_world: World, with_signal: signal.Signals) -> None:
     node = taught_world.start_node()
-    statuses = taught_world.listen(TrainingStatus, f"{NODE}/training")
+    statuses = taught_world.trainings()
     assert taught_world.call("retrain", epochs=1000).success
     taught_world.wait_for(lambda: statuses and statuses[-1].progress > 0.0, "the training is under way")
     trainers = node.children()

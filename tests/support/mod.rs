@@ -19,12 +19,14 @@ pub fn draw_dataset(folder: &Path, seed: u64, per_label: u64) {
     }
 }
 
+/// `thumb_gesture`, still without arguments.
+pub fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_thumb_gesture"))
+}
+
 /// Runs `thumb_gesture`.
 pub fn thumb_gesture<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_thumb_gesture"))
-        .args(arguments)
-        .output()
-        .expect("starts")
+    program().args(arguments).output().expect("starts")
 }
 
 /// The one JSON object that a run printed.

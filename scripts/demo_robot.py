@@ -1,0 +1,199 @@
+"""The demo's camera and gesture node, and our side of their topics and services."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import rclpy
+from demo_screen import DemoError
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+from thumb_gesture.msg import ModelInfo, ThumbGesture, TrainingStatus
+from thumb_gesture.srv import CaptureFrames, Retrain
+
+NAMESPACE = "/jetbot"
+NODE = f"{NAMESPACE}/thumb_gesture"
+CAMERA = f"{NAMESPACE}/camera/image_raw"
+SHOW = f"{NAMESPACE}/photo_camera/show"
+
+TIMEOUT = 20.0
+CAPTURE_TIMEOUT = 60.0
+TRAINING_TIMEOUT = 300.0
+SHUTDOWN_TIMEOUT = 5.0
+
+Tick = Callable[[], None]
+
+
+class Program:
+    """A program of the package as a process of its own, which writes into a log file."""
+
+    def __init__(self, folder: Path, name: str, *arguments: str) -> None:
+        path = shutil.which(name)
+        if path is None:
+            raise DemoError(f"there is no program {name} on the PATH; `make demo` builds it first")
+        self.name = name
+        self.log = folder / f"{name}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [path, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def check(self) -> None:
+        """Complains where the program has ended."""
+        status = self.process.poll()
+        if status is not None:
+            words = self.log.read_text(errors="replace").strip().splitlines()[-5:]
+            raise DemoError("\n  ".join([f"{self.name} has ended with status {status}", *words]))
+
+    def stop(self) -> None:
+        """Ends the program, by force where it does not end by itself."""
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(SHUTDOWN_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Robot:
+    """A context in which the camera and the node run."""
+
+    def __init__(self, folder: Path, photos: Path | None, first_label: str) -> None:
+        self.folder = folder
+        self.camera_options = ["--photos", str(photos)] if photos else ["--size", "320x240"]
+        self.camera_options += ["--show", f"odd:{first_label}"]
+        self.programs: list[Program] = []
+        self.frame_id = ""
+        self.model = ModelInfo()
+        self.training = TrainingStatus()
+        self.gestures: list[ThumbGesture] = []
+
+    def __enter__(self) -> Robot:
+        # Ctrl-C is the demo's: rclpy would shut our side down before the programs have ended.
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        self.node = rclpy.create_node("demo", namespace=NAMESPACE)
+        try:
+            self.connect()
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # From here on there is nothing to interrupt.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for program in reversed(self.programs):
+            program.stop()
+        self.node.destroy_node()
+        rclpy.shutdown()
+
+    def connect(self) -> None:
+        """Makes our side of the topics and services."""
+        latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+        subscribe = self.node.create_subscription
+        subscribe(ModelInfo, f"{NODE}/model", lambda model: setattr(self, "model", model), latched)
+        subscribe(TrainingStatus, f"{NODE}/training", lambda status: setattr(self, "training", status), latched)
+        subscribe(ThumbGesture, NODE, self.gestures.append, 100)
+        self.camera = subscribe(Image, CAMERA, lambda image: setattr(self, "frame_id", image.header.frame_id), 1)
+        self.shower = self.node.create_publisher(String, SHOW, 10)
+        self.capturing = self.node.create_client(CaptureFrames, f"{NODE}/capture")
+        self.retraining = self.node.create_client(Retrain, f"{NODE}/retrain")
+
+    def start(self) -> None:
+        """Starts both programs and waits until they are there."""
+        in_namespace = ["--ros-args", "-r", f"__ns:={NAMESPACE}"]
+        self.programs.append(Program(self.folder, "photo_camera", *self.camera_options, *in_namespace))
+        parameters = {
+            "dataset": self.folder / "dataset",
+            "store": self.folder / "store",
+            # Smoothing is for a hand that stays; here each frame shows another one.
+            "smoothing": 0.0,
+            # Fast DDS loses many pictures as large as photos where nobody asks for them again.
+            "image_reliability": "reliable",
+        }
+        options = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+        self.programs.append(Program(self.folder, "thumb_gesture_node", *in_namespace, *options))
+        for service in (self.capturing, self.retraining):
+            self.wait_until(service.service_is_ready, "the node's services did not appear")
+        self.wait_until(lambda: self.frame_id, f"no frame came on {CAMERA}")
+
+    def wait_until(
+        self, is_met: Callable[[], object], complaint: str, timeout: float = TIMEOUT, tick: Tick | None = None
+    ) -> None:
+        """Spins until the condition is met; complains after the timeout, or where a program has ended."""
+        deadline = time.monotonic() + timeout
+        while not is_met():
+            if time.monotonic() > deadline:
+                raise DemoError(f"{complaint} within {timeout:.0f} s")
+            self.spin_once()
+            if tick:
+                tick()
+
+    def spin_once(self) -> None:
+        """Takes in what has come; complains where a program has ended."""
+        rclpy.spin_once(self.node, timeout_sec=0.05)
+        for program in self.programs:
+            program.check()
+
+    def show(self, what: str, is_shown: Callable[[], object]) -> None:
+        """Asks the camera to show something else."""
+        self.wait_until(lambda: self.shower.get_subscription_count() > 0, "the camera does not listen")
+        self.frame_id = ""
+        self.shower.publish(String(data=what))
+        self.wait_until(is_shown, f"the camera did not show {what}")
+
+    def capture(self, label: str, count: int, tick: Tick) -> None:
+        """Has the camera show a label, and the node save frames of it."""
+        self.show(f"odd:{label}", lambda: self.frame_id == f"camera_{label}")
+        answer = self.capturing.call_async(CaptureFrames.Request(label=label, frames=count))
+        self.wait_until(answer.done, "~/capture did not answer", CAPTURE_TIMEOUT, tick)
+        if not answer.result().success:
+            raise DemoError(f"~/capture refused: {answer.result().message}")
+
+    def captured(self, label: str) -> int:
+        """How many frames of a label are saved."""
+        return len(list((self.folder / "dataset" / label).glob("*.jpg")))
+
+    def train(self, tick: Tick) -> TrainingStatus:
+        """Trains until the new model classifies; gives the last word on it."""
+        self.training = TrainingStatus(state=TrainingStatus.RUNNING)
+        answer = self.retraining.call_async(Retrain.Request())
+        self.wait_until(answer.done, "~/retrain did not answer")
+        if not answer.result().success:
+            raise DemoError(f"~/retrain refused: {answer.result().message}")
+        self.wait_until(
+            lambda: self.training.state != TrainingStatus.RUNNING, "the training did not end", TRAINING_TIMEOUT, tick
+        )
+        if self.training.state != TrainingStatus.SUCCEEDED:
+            raise DemoError(f"the training failed: {self.training.message}")
+        self.wait_until(
+            lambda: self.model.model_id == self.training.model_id, "the new model did not go live"
+        )
+        return self.training
+
+    def show_others(self) -> int:
+        """Has the camera show what was not captured; gives the time since which it does, in nanoseconds."""
+        last_captured = self.frame_id
+        self.show("even:all", lambda: self.frame_id not in ("", last_captured))
+        self.node.destroy_subscription(self.camera)
+        return self.node.get_clock().now().nanoseconds
+
+    def gestures_since(self, since: int) -> list[ThumbGesture]:
+        """The gestures that have come, of frames that were taken later than that."""
+        self.spin_once()
+        new = [gesture for gesture in self.gestures if nanoseconds_of(gesture.header.stamp) > since]
+        self.gestures.clear()
+        return [gesture for gesture in new if gesture.reason != "stale"]
+
+
+def nanoseconds_of(time_or_duration: object) -> int:
+    """A stamp or a duration message in nanoseconds."""
+    return time_or_duration.sec * 1_000_000_000 + time_or_duration.nanosec
