@@ -153,6 +153,8 @@ impl Retraining {
         if request.epochs > 0 {
             command.args(["--epochs", &request.epochs.to_string()]);
         }
+        // libtorch's threads wait for each other by spinning, which beside a camera and a classifier takes three times as long.
+        command.env("OMP_WAIT_POLICY", "passive");
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
