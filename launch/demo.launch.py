@@ -1,4 +1,4 @@
-"""Starts the gesture node with a camera that shows drawn hands or photos: `ros2 launch thumb_gesture demo.launch.py`."""
+"""Starts the node with a camera that shows hands or photos: `ros2 launch thumb_gesture demo.launch.py`."""
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
@@ -14,28 +14,35 @@ def generate_launch_description() -> LaunchDescription:
     node = IncludeLaunchDescription(
         PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", "thumb_gesture.launch.py"])
     )
-    return LaunchDescription([
-        DeclareLaunchArgument(
-            "photos",
-            default_value="",
-            description="Folder of photos to show, with a folder for each label. Empty: hands that the camera draws.",
-        ),
-        DeclareLaunchArgument("rate", default_value="30.0", description="Frames per second."),
-        # What is learnt from drawn hands must not get between what the owner taught.
-        DeclareLaunchArgument(
-            "dataset", default_value="~/.ros/thumb_gesture_demo/dataset", description="Folder of the captured frames."
-        ),
-        DeclareLaunchArgument(
-            "store", default_value="~/.ros/thumb_gesture_demo/store", description="Folder of the trained models."
-        ),
-        node,
-        OpaqueFunction(function=camera),
-    ])  # fmt: skip
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                "photos",
+                default_value="",
+                description="Folder with a folder of photos for each label. Empty: hands are drawn.",
+            ),
+            DeclareLaunchArgument("rate", default_value="30.0", description="Frames per second."),
+            # What is learnt from drawn hands must not get between what the owner taught.
+            DeclareLaunchArgument(
+                "dataset",
+                default_value="~/.ros/thumb_gesture_demo/dataset",
+                description="Folder of the captured frames.",
+            ),
+            DeclareLaunchArgument(
+                "store",
+                default_value="~/.ros/thumb_gesture_demo/store",
+                description="Folder of the trained models.",
+            ),
+            node,
+            OpaqueFunction(function=camera),
+        ]
+    )
 
 
 def camera(context: LaunchContext) -> list[Node]:
     """The camera, which shows what was chosen."""
-    value = {name: LaunchConfiguration(name).perform(context) for name in ["photos", "image_transport", "image_topic"]}
+    names = ["photos", "image_transport", "image_topic"]
+    value = {name: LaunchConfiguration(name).perform(context) for name in names}
     options = ["--rate", LaunchConfiguration("rate")]
     if value["photos"]:
         options += ["--photos", value["photos"]]

@@ -1,4 +1,4 @@
-"""Starts the gesture node: `ros2 launch thumb_gesture thumb_gesture.launch.py`; `--show-args` lists what can be chosen."""
+"""Starts the node: `ros2 launch thumb_gesture thumb_gesture.launch.py`; `--show-args` lists the arguments."""
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
@@ -28,29 +28,38 @@ def generate_launch_description() -> LaunchDescription:
         )
         for name, (text, choices) in PARAMETERS.items()
     ]
-    return LaunchDescription([
-        DeclareLaunchArgument("namespace", default_value="jetbot", description="Namespace of the node and of the camera."),
-        DeclareLaunchArgument(
-            "image_topic",
-            default_value="camera/image_raw",
-            description="The camera's topic, sensor_msgs/Image; relative to the namespace unless it begins with /.",
-        ),
-        DeclareLaunchArgument(
-            "params_file",
-            default_value=PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "thumb_gesture.yaml"]),
-            description="YAML file with the node's parameters.",
-        ),
-        *parameters,
-        DeclareLaunchArgument(
-            "log_level", default_value="", description="debug, info, warn, error or fatal. Empty: as ROS has it."
-        ),
-        OpaqueFunction(function=node),
-    ])  # fmt: skip
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                "namespace", default_value="jetbot", description="Namespace of the node and of the camera."
+            ),
+            DeclareLaunchArgument(
+                "image_topic",
+                default_value="camera/image_raw",
+                description="The camera's topic; relative to the namespace unless it begins with /.",
+            ),
+            DeclareLaunchArgument(
+                "params_file",
+                default_value=PathJoinSubstitution(
+                    [FindPackageShare(PACKAGE), "config", "thumb_gesture.yaml"]
+                ),
+                description="YAML file with the node's parameters.",
+            ),
+            *parameters,
+            DeclareLaunchArgument(
+                "log_level",
+                default_value="",
+                description="debug, info, warn, error or fatal. Empty: as ROS has it.",
+            ),
+            OpaqueFunction(function=node),
+        ]
+    )
 
 
 def node(context: LaunchContext) -> list[Node]:
     """The node, given only what was chosen."""
-    value = {name: LaunchConfiguration(name).perform(context) for name in ["image_topic", "log_level", *PARAMETERS]}
+    names = ["image_topic", "log_level", *PARAMETERS]
+    value = {name: LaunchConfiguration(name).perform(context) for name in names}
     chosen = {name: value[name] for name in PARAMETERS if value[name]}
     if "use_sim_time" in chosen:
         chosen["use_sim_time"] = chosen["use_sim_time"] == "true"

@@ -20,12 +20,13 @@ from demo_screen import DemoError, Screen, bar, percent
 from ros_domain import free_domain
 
 if TYPE_CHECKING:
-    from demo_robot import Robot
     from thumb_gesture.msg import ThumbGesture, TrainingStatus
+
+    from demo_robot import Robot
 
 DRAWN_LABELS = ["none", "thumbs_down", "thumbs_up"]
 PICTURES = {".jpg", ".jpeg", ".png"}
-MOST_FRAMES = 60  # captured of each label
+MOST_FRAMES = 100  # captured of each label
 BLOCK = 6  # photos of a take that belong together
 LEAST_ACCURACY = 0.9
 INTERRUPTED = 130  # the exit status that shells give for Ctrl-C
@@ -271,7 +272,9 @@ def watch(robot: Robot, watch_secs: float, width: int, screen: Screen) -> Score:
 def summarise(score: Score, training: TrainingStatus, screen: Screen) -> int:
     """Says what came of it; gives the exit status."""
     screen.heading("Result")
-    screen.line(f"gestures   {percent(score.accuracy)} right: {score.right} of {score.count}, {score.unsure} unsure")
+    screen.line(
+        f"gestures   {percent(score.accuracy)} right: {score.right} of {score.count}, {score.unsure} unsure"
+    )
     screen.line(f"latency    {statistics.median(score.ages_ms):.0f} ms from the frame to its gesture, median")
     screen.line(f"backend    {score.last.backend}")
     screen.line(f"model      {score.last.model_id}")

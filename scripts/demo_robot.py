@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import rclpy
-from demo_screen import DemoError
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from thumb_gesture.msg import ModelInfo, ThumbGesture, TrainingStatus
 from thumb_gesture.srv import CaptureFrames, Retrain
+
+from demo_screen import DemoError
 
 NAMESPACE = "/jetbot"
 NODE = f"{NAMESPACE}/thumb_gesture"
@@ -100,9 +101,13 @@ class Robot:
         latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
         subscribe = self.node.create_subscription
         subscribe(ModelInfo, f"{NODE}/model", lambda model: setattr(self, "model", model), latched)
-        subscribe(TrainingStatus, f"{NODE}/training", lambda status: setattr(self, "training", status), latched)
+        subscribe(
+            TrainingStatus, f"{NODE}/training", lambda status: setattr(self, "training", status), latched
+        )
         subscribe(ThumbGesture, NODE, self.gestures.append, 100)
-        self.camera = subscribe(Image, CAMERA, lambda image: setattr(self, "frame_id", image.header.frame_id), 1)
+        self.camera = subscribe(
+            Image, CAMERA, lambda image: setattr(self, "frame_id", image.header.frame_id), 1
+        )
         self.shower = self.node.create_publisher(String, SHOW, 10)
         self.capturing = self.node.create_client(CaptureFrames, f"{NODE}/capture")
         self.retraining = self.node.create_client(Retrain, f"{NODE}/retrain")
@@ -170,7 +175,10 @@ class Robot:
         if not answer.result().success:
             raise DemoError(f"~/retrain refused: {answer.result().message}")
         self.wait_until(
-            lambda: self.training.state != TrainingStatus.RUNNING, "the training did not end", TRAINING_TIMEOUT, tick
+            lambda: self.training.state != TrainingStatus.RUNNING,
+            "the training did not end",
+            TRAINING_TIMEOUT,
+            tick,
         )
         if self.training.state != TrainingStatus.SUCCEEDED:
             raise DemoError(f"the training failed: {self.training.message}")

@@ -19,7 +19,7 @@ def free_domain() -> Iterator[int]:
         port = 7400 + 250 * domain
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as mark:
             try:
-                # DDS has no use for the TCP port: it tells others who choose in this way that the domain is taken.
+                # DDS does not use the TCP port: it tells others who choose in this way that it is taken.
                 mark.bind(("127.0.0.1", port))
                 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as first_participant:
                     first_participant.bind(("", port + 10))

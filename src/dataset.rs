@@ -33,20 +33,20 @@ pub struct LabelledFrames {
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
     /// The file system's word.
-    #[error("{path}: {source}")]
+    #[error("{path}: {cause}")]
     Io {
         /// The folder or file.
         path: PathBuf,
         /// What went wrong.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A folder whose name is no label.
-    #[error("the folder {path} is no label: {source}; rename it, or move it out of the dataset")]
+    #[error("the folder {path} is no label: {cause}; rename it, or move it out of the dataset")]
     Label {
         /// The folder.
         path: PathBuf,
         /// The rule.
-        source: LabelError,
+        cause: LabelError,
     },
 }
 
@@ -90,9 +90,9 @@ impl Dataset {
 
 /// What lies in a folder and is not hidden, sorted by name.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
-    let io_error = |source| DatasetError::Io {
+    let io_error = |cause| DatasetError::Io {
         path: folder.to_owned(),
-        source,
+        cause,
     };
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io_error)? {
@@ -107,9 +107,9 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
 
 fn label_of(folder: &Path) -> Result<Label, DatasetError> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    Label::new(&name).map_err(|source| DatasetError::Label {
+    Label::new(&name).map_err(|cause| DatasetError::Label {
         path: folder.to_owned(),
-        source,
+        cause,
     })
 }
 

@@ -1,6 +1,6 @@
 //! How good a model is on labelled frames: the count of what it got right, and what it took for what.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -40,7 +40,7 @@ pub struct FileClassifier {
     classifier: Box<dyn Classifier>,
     preprocessor: Preprocessor,
     input: Vec<f32>,
-    probabilities: Vec<f32>,
+    output: Vec<f32>,
 }
 
 /// Why a file got no verdict.
@@ -61,7 +61,7 @@ impl FileClassifier {
             classifier,
             preprocessor: Preprocessor::new(),
             input: vec![0.0; INPUT_LEN],
-            probabilities: vec![0.0; labels],
+            output: vec![0.0; labels],
         }
     }
 
@@ -70,16 +70,25 @@ impl FileClassifier {
         self.classifier.backend()
     }
 
-    /// The probability of each label for a picture in a file.
+    /// The network's logits for a picture in a file.
     ///
     /// # Errors
     /// A file that is no picture, and the runtime's word.
-    pub fn probabilities(&mut self, file: &std::path::Path) -> Result<&[f32], PredictError> {
+    pub fn logits(&mut self, file: &Path) -> Result<&[f32], PredictError> {
         let frame = Frame::from_file(file)?;
         self.preprocessor.tensor_from_frame(&frame, &mut self.input);
-        self.classifier.logits(&self.input, &mut self.probabilities)?;
-        softmax(&mut self.probabilities);
-        Ok(&self.probabilities)
+        self.classifier.logits(&self.input, &mut self.output)?;
+        Ok(&self.output)
+    }
+
+    /// The probability of each label for a picture in a file.
+    ///
+    /// # Errors
+    /// As [`FileClassifier::logits`].
+    pub fn probabilities(&mut self, file: &Path) -> Result<&[f32], PredictError> {
+        self.logits(file)?;
+        softmax(&mut self.output);
+        Ok(&self.output)
     }
 }
 
@@ -120,10 +129,10 @@ pub fn evaluate(
     })
 }
 
-/// Index of the greatest value.
-pub fn likeliest(probabilities: &[f32]) -> usize {
+/// Index of the greatest of some logits or probabilities.
+pub fn likeliest(values: &[f32]) -> usize {
     let by_value = |a: &(usize, &f32), b: &(usize, &f32)| a.1.total_cmp(b.1);
-    probabilities
+    values
         .iter()
         .enumerate()
         .max_by(by_value)

@@ -80,6 +80,9 @@ pub enum FrameError {
         "unsupported compressed format {0:?}; supported: jpeg and png, as compressed_image_transport writes them"
     )]
     UnsupportedFormat(String),
+    /// Bytes that are no picture, whatever they are announced as.
+    #[error("the data, announced as {0:?}, is neither JPEG nor PNG")]
+    UnknownContent(String),
     /// The decoder gave up.
     #[error("cannot decode the picture: {0}")]
     Decode(#[from] image::ImageError),
@@ -192,7 +195,7 @@ impl Frame {
         }
         let mut reader = ImageReader::new(std::io::Cursor::new(data)).with_guessed_format()?;
         if reader.format().is_none() {
-            return Err(FrameError::UnsupportedFormat(shortened(format)));
+            return Err(FrameError::UnknownContent(shortened(format)));
         }
         reader.limits(decode_limits());
         Frame::from_image(reader.decode()?)

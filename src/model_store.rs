@@ -63,20 +63,20 @@ pub struct Listing {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file system's word.
-    #[error("{path}: {source}")]
+    #[error("{path}: {cause}")]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// What went wrong.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file of the store is not what it should be.
-    #[error("{path} cannot be read: {source}")]
+    #[error("{path} cannot be read: {cause}")]
     Json {
         /// The file.
         path: PathBuf,
         /// What the reader found.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// A manifest from a later version of this package.
     #[error("{path} is of format {found}; this version reads {MANIFEST_VERSION}")]
@@ -125,7 +125,7 @@ impl ModelStore {
     /// What the file system says.
     pub fn open(root: &Path) -> Result<ModelStore, StoreError> {
         let models = root.join(MODELS_FOLDER);
-        fs::create_dir_all(&models).map_err(|source| io_error(&models, source))?;
+        fs::create_dir_all(&models).map_err(|cause| io_error(&models, cause))?;
         Ok(ModelStore {
             root: root.to_owned(),
         })
@@ -145,7 +145,7 @@ impl ModelStore {
         let folder = tempfile::Builder::new()
             .prefix(".draft-")
             .tempdir_in(&models)
-            .map_err(|source| io_error(&models, source))?;
+            .map_err(|cause| io_error(&models, cause))?;
         let format = format_description!("[year][month][day]T[hour][minute][second].[subsecond digits:3]Z");
         let time = now
             .to_offset(time::UtcOffset::UTC)
@@ -166,13 +166,13 @@ impl ModelStore {
         manifest.id = draft.id;
         for name in [ONNX_FILE, WEIGHTS_FILE] {
             let path = folder.join(name);
-            let digest = sha256_and_sync(&path).map_err(|source| io_error(&path, source))?;
+            let digest = sha256_and_sync(&path).map_err(|cause| io_error(&path, cause))?;
             manifest.sha256.insert(name.to_owned(), digest);
         }
         write_json(&folder.join(MANIFEST_FILE), &manifest)?;
         sync_folder(folder)?;
         let target = self.model_folder(&manifest.id);
-        fs::rename(folder, &target).map_err(|source| io_error(&target, source))?;
+        fs::rename(folder, &target).map_err(|cause| io_error(&target, cause))?;
         // The folder has moved away from under its guard, which must not look for it any more.
         let _moved = draft.folder.keep();
         sync_folder(&self.root.join(MODELS_FOLDER))?;
@@ -189,8 +189,8 @@ impl ModelStore {
     pub fn list(&self) -> Result<Listing, StoreError> {
         let folder = self.root.join(MODELS_FOLDER);
         let mut listing = Listing::default();
-        for entry in fs::read_dir(&folder).map_err(|source| io_error(&folder, source))? {
-            let entry = entry.map_err(|source| io_error(&folder, source))?;
+        for entry in fs::read_dir(&folder).map_err(|cause| io_error(&folder, cause))? {
+            let entry = entry.map_err(|cause| io_error(&folder, cause))?;
             if entry.file_name().as_encoded_bytes().starts_with(b".") {
                 continue;
             }
@@ -222,7 +222,7 @@ impl ModelStore {
         let manifest = read_manifest(&folder)?;
         for (name, expected) in &manifest.sha256 {
             let path = folder.join(name);
-            let found = sha256(&path).map_err(|source| io_error(&path, source))?;
+            let found = sha256(&path).map_err(|cause| io_error(&path, cause))?;
             if found != *expected {
                 return Err(StoreError::Damaged { path });
             }
@@ -285,9 +285,9 @@ impl ModelStore {
     fn read_active(&self) -> Result<Active, StoreError> {
         let path = self.root.join(ACTIVE_FILE);
         match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|source| StoreError::Json { path, source }),
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|cause| StoreError::Json { path, cause }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Active::default()),
-            Err(source) => Err(io_error(&path, source)),
+            Err(cause) => Err(io_error(&path, cause)),
         }
     }
 }
@@ -308,10 +308,10 @@ impl StoredModel {
 
 fn read_manifest(folder: &Path) -> Result<Manifest, StoreError> {
     let path = folder.join(MANIFEST_FILE);
-    let bytes = fs::read(&path).map_err(|source| io_error(&path, source))?;
-    let json_error = |source| StoreError::Json {
+    let bytes = fs::read(&path).map_err(|cause| io_error(&path, cause))?;
+    let json_error = |cause| StoreError::Json {
         path: path.clone(),
-        source,
+        cause,
     };
     // The version first: a later format may lack or add fields that the rest would stumble over.
     let version: manifest::Version = serde_json::from_slice(&bytes).map_err(json_error)?;
@@ -334,7 +334,7 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
         file.persist(path)?;
         Ok(())
     };
-    write().map_err(|source| io_error(path, source))
+    write().map_err(|cause| io_error(path, cause))
 }
 
 fn sha256(path: &Path) -> io::Result<String> {
@@ -363,13 +363,13 @@ fn sha256_and_sync(path: &Path) -> io::Result<String> {
 fn sync_folder(folder: &Path) -> Result<(), StoreError> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
-        .map_err(|source| io_error(folder, source))
+        .map_err(|cause| io_error(folder, cause))
 }
 
-fn io_error(path: &Path, source: io::Error) -> StoreError {
+fn io_error(path: &Path, cause: io::Error) -> StoreError {
     StoreError::Io {
         path: path.to_owned(),
-        source,
+        cause,
     }
 }
 

@@ -1,15 +1,15 @@
 //! From labelled frames to a model in the store.
 //!
 //! The pretrained layers stay as they are: [`features`] runs each frame and its augmented copies through them once, [`fit`] trains
-//! a classifier on what comes out. Then the network is exported, and the exported file, not the trained one, is measured on
-//! the held-out frames.
+//! a classifier on what comes out, twice: without the held-out frames, which say how good that is, and then with all of them,
+//! for the model. The exported file must give what the trained network gives, or there is no model.
 
 mod features;
 mod fit;
 
-use features::{Copies, Extractor};
+use features::{Copies, Examples, Extractor};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -20,12 +20,12 @@ use crate::classifier::ClassifierError;
 use crate::classifier::onnx::OnnxClassifier;
 use crate::dataset::split::{Split, split};
 use crate::dataset::{Dataset, Label};
-use crate::evaluation::{Evaluation, FileClassifier, Skipped, evaluate};
+use crate::evaluation::{FileClassifier, PredictError, Skipped, likeliest};
 use crate::model_store::manifest::{FrameCounts, Preprocessing};
 use crate::model_store::{
     MANIFEST_VERSION, Manifest, ModelStore, ONNX_FILE, StoreError, StoredModel, WEIGHTS_FILE,
 };
-use crate::network::torch::TorchError;
+use crate::network::torch::{TorchError, TorchModule};
 use crate::network::{Network, UnknownNetwork, alexnet, onnx, parameters};
 use crate::weights::{Weights, WeightsError};
 
@@ -74,11 +74,11 @@ pub enum Progress {
         /// On the held-out frames, 0 to 1.
         accuracy: Option<f64>,
     },
-    /// The network has been exported and is being measured.
+    /// The network has been exported and is being compared with the trained one.
     Export {
-        /// Held-out frames done.
+        /// Frames done.
         done: usize,
-        /// Held-out frames in all.
+        /// Frames in all.
         total: usize,
     },
     /// The model is in the store.
@@ -101,7 +101,7 @@ pub struct Summary {
     pub labels: Vec<Label>,
     /// Frames on both sides of the split.
     pub frames: FrameCounts,
-    /// Of the exported model on the held-out frames, 0 to 1; none where there are none.
+    /// Share of the held-out frames that a classifier trained without them got right, 0 to 1; none where there are none.
     pub accuracy: Option<f64>,
     /// `confusion[truth][verdict]` on the held-out frames, both in the order of `labels`.
     pub confusion: Vec<Vec<usize>>,
@@ -154,12 +154,12 @@ pub enum TrainingError {
         example: String,
     },
     /// The pretrained weights cannot be used.
-    #[error("pretrained weights {path}: {source}; scripts/setup.sh makes them, --pretrained names others")]
+    #[error("pretrained weights {path}: {cause}; scripts/setup.sh makes them, --pretrained names others")]
     Pretrained {
         /// The file.
         path: PathBuf,
         /// What was wrong with it.
-        source: WeightsError,
+        cause: WeightsError,
     },
     /// Weights could not be written.
     #[error(transparent)]
@@ -173,6 +173,17 @@ pub enum TrainingError {
     /// The exported model does not run.
     #[error("the exported model does not run: {0}")]
     Export(#[from] ClassifierError),
+    /// A file that was a picture a moment ago is none now, or the exported model fails on it.
+    #[error("the exported model does not run on a frame: {0}")]
+    ExportFrame(#[from] PredictError),
+    /// The exported model is not the trained one.
+    #[error(
+        "the exported model's logits differ from the trained network's by {difference}; please report this"
+    )]
+    ExportDisagrees {
+        /// The greatest difference of a logit.
+        difference: f32,
+    },
     /// No such architecture.
     #[error(transparent)]
     Network(#[from] UnknownNetwork),
@@ -199,11 +210,11 @@ pub fn train(
 
     let extractor = Extractor::new(&network, &pretrained, device)?;
     let total = train_files.len() + validation_files.len();
-    let copies = Copies::for_frames(train_files.len(), options.seed);
+    let copies = Copies::for_frames(total, options.seed);
     let train_set = extractor.examples(&train_files, copies, |done| {
-        on_progress(Progress::Features { done, total })
+        on_progress(Progress::Features { done, total });
     })?;
-    let validation_set = extractor.examples(&validation_files, Copies::NONE, |done| {
+    let held_out = extractor.examples(&validation_files, copies, |done| {
         let done = train_files.len() + done;
         on_progress(Progress::Features { done, total });
     })?;
@@ -211,16 +222,22 @@ pub fn train(
     check_every_label(dataset, &labels, &train_set)?;
 
     tch::manual_seed(options.seed as i64);
-    let classifier = fit::fit(
+    let trial = fit::fit(
         &network,
         &train_set,
-        &validation_set,
+        Some(&held_out),
         options.epochs,
-        device,
         &mut on_progress,
     )?;
+    let measured = Measured::of(&trial, &held_out, labels.len())?;
+    let frames = FrameCounts {
+        train: train_set.frames(),
+        validation: held_out.frames(),
+    };
+    let all = train_set.and(held_out)?;
+    let classifier = fit::fit(&network, &all, None, options.epochs, |_| {})?;
     let mut weights = pretrained;
-    weights.extend(classifier);
+    weights.extend(fit::lay_in(&network, &classifier.weights()?)?);
 
     let draft = store.draft(network.name, OffsetDateTime::now_utc())?;
     let weights_file = draft.path(WEIGHTS_FILE);
@@ -228,7 +245,7 @@ pub fn train(
     drop(weights);
     let onnx_file = draft.path(ONNX_FILE);
     onnx::write(&onnx_file, &network, &weights_file, &metadata(&draft.id, &labels))?;
-    let measured = measure(&onnx_file, &labels, &validation_files, &mut on_progress)?;
+    check_export(&onnx_file, &classifier, &all, labels.len(), &mut on_progress)?;
 
     let manifest = Manifest {
         version: MANIFEST_VERSION,
@@ -237,10 +254,7 @@ pub fn train(
         labels,
         created: OffsetDateTime::now_utc(),
         preprocessing: Preprocessing::current(),
-        frames: FrameCounts {
-            train: train_set.frames,
-            validation: measured.frames,
-        },
+        frames,
         accuracy: measured.accuracy,
         epochs: options.epochs,
         seed: options.seed,
@@ -248,7 +262,7 @@ pub fn train(
         sha256: Default::default(),
     };
     let model = store.publish(draft, manifest)?;
-    let summary = summary(&model, measured, train_set.skipped, start);
+    let summary = summary(&model, measured, all.skipped, start);
     Ok((model, summary))
 }
 
@@ -289,9 +303,9 @@ fn labels_of(dataset: &Dataset) -> Result<Vec<Label>, TrainingError> {
 
 /// The weights of the feature layers and nothing else of what the file may hold.
 fn pretrained_weights(network: &Network, options: &TrainingOptions) -> Result<Weights, TrainingError> {
-    let pretrained_error = |source| TrainingError::Pretrained {
+    let pretrained_error = |cause| TrainingError::Pretrained {
         path: options.pretrained.clone(),
-        source,
+        cause,
     };
     let file = Weights::read(&options.pretrained).map_err(pretrained_error)?;
     let mut weights = Weights::default();
@@ -315,11 +329,7 @@ fn parts(dataset: &Dataset, seed: u64) -> (LabelledFiles, LabelledFiles) {
     parts
 }
 
-fn check_every_label(
-    dataset: &Dataset,
-    labels: &[Label],
-    examples: &features::Examples,
-) -> Result<(), TrainingError> {
+fn check_every_label(dataset: &Dataset, labels: &[Label], examples: &Examples) -> Result<(), TrainingError> {
     for (index, label) in labels.iter().enumerate() {
         if !examples.has_label(index) {
             let folder = dataset.root.join(label.as_str());
@@ -342,32 +352,70 @@ fn metadata(id: &str, labels: &[Label]) -> [(&'static str, String); 2] {
     [("model_id", id.to_owned()), ("labels", labels.join(","))]
 }
 
-/// Measures the exported file on the held-out frames: the figure is that of what will run.
-fn measure(
-    onnx_file: &std::path::Path,
-    labels: &[Label],
-    files: &[(PathBuf, usize)],
-    mut on_progress: impl FnMut(Progress),
-) -> Result<Evaluation, TrainingError> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let classifier = OnnxClassifier::load(onnx_file, labels.len(), threads)?;
-    let mut classifier = FileClassifier::new(Box::new(classifier), labels.len());
-    let total = files.len();
-    on_progress(Progress::Export { done: 0, total });
-    Ok(evaluate(&mut classifier, labels, files, |done| {
-        on_progress(Progress::Export { done, total });
-    })?)
+/// What a classifier makes of frames that it was not trained on.
+struct Measured {
+    accuracy: Option<f64>,
+    confusion: Vec<Vec<usize>>,
 }
 
-fn summary(model: &StoredModel, measured: Evaluation, skipped: Vec<Skipped>, start: Instant) -> Summary {
+impl Measured {
+    fn of(classifier: &TorchModule, held_out: &Examples, labels: usize) -> Result<Measured, TorchError> {
+        let mut confusion = vec![vec![0; labels]; labels];
+        for (logits, truth) in fit::logits_of_frames(classifier, held_out)?
+            .iter()
+            .zip(held_out.labels_of_frames())
+        {
+            confusion[truth][likeliest(logits)] += 1;
+        }
+        let correct: usize = (0..labels).map(|label| confusion[label][label]).sum();
+        let frames = held_out.frames();
+        let accuracy = (frames > 0).then(|| correct as f64 / frames as f64);
+        Ok(Measured { accuracy, confusion })
+    }
+}
+
+/// Runs the exported file on some frames, spread over all of them: its logits must be those of the trained network.
+fn check_export(
+    onnx_file: &Path,
+    classifier: &TorchModule,
+    examples: &Examples,
+    labels: usize,
+    mut on_progress: impl FnMut(Progress),
+) -> Result<(), TrainingError> {
+    const CHECKED_FRAMES: usize = 16;
+    /// The two runtimes add up thousands of products in different orders.
+    const TOLERANCE: f32 = 1e-2;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut exported = FileClassifier::new(
+        Box::new(OnnxClassifier::load(onnx_file, labels, threads)?),
+        labels,
+    );
+    let expected = fit::logits_of_frames(classifier, examples)?;
+    let step = examples.frames().div_ceil(CHECKED_FRAMES);
+    let checked: Vec<_> = examples.files.iter().zip(&expected).step_by(step).collect();
+    let total = checked.len();
+    for (done, (file, expected)) in checked.into_iter().enumerate() {
+        on_progress(Progress::Export { done, total });
+        let found = exported.logits(file)?;
+        let difference = found
+            .iter()
+            .zip(expected)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        if difference > TOLERANCE {
+            return Err(TrainingError::ExportDisagrees { difference });
+        }
+    }
+    on_progress(Progress::Export { done: total, total });
+    Ok(())
+}
+
+fn summary(model: &StoredModel, measured: Measured, skipped: Vec<Skipped>, start: Instant) -> Summary {
     let manifest = &model.manifest;
-    let skipped = skipped
-        .into_iter()
-        .chain(measured.skipped)
-        .map(|skipped| SkippedFile {
-            file: skipped.file.display().to_string(),
-            reason: skipped.reason,
-        });
+    let skipped = skipped.into_iter().map(|skipped| SkippedFile {
+        file: skipped.file.display().to_string(),
+        reason: skipped.reason,
+    });
     Summary {
         model_id: manifest.id.clone(),
         network: manifest.network.clone(),

@@ -40,20 +40,20 @@ pub struct Place {
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
     /// The file system's word.
-    #[error("{path}: {source}")]
+    #[error("{path}: {cause}")]
     Io {
         /// The file.
         path: PathBuf,
         /// What went wrong.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The file is not safetensors, or is cut off.
-    #[error("{path} is not a whole safetensors file: {source}")]
+    #[error("{path} is not a whole safetensors file: {cause}")]
     Format {
         /// The file.
         path: PathBuf,
         /// What the reader found.
-        source: safetensors::SafeTensorError,
+        cause: safetensors::SafeTensorError,
     },
     /// The values are of another type.
     #[error("tensor {name} holds {dtype:?}; supported: F32")]
@@ -84,8 +84,8 @@ impl Weights {
     /// # Errors
     /// A file that is not there, not safetensors, cut off, or holds other values than float32.
     pub fn read(path: &Path) -> Result<Weights, WeightsError> {
-        let bytes = std::fs::read(path).map_err(|source| io_error(path, source))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|source| format_error(path, source))?;
+        let bytes = std::fs::read(path).map_err(|cause| io_error(path, cause))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|cause| format_error(path, cause))?;
         let mut weights = Weights::default();
         for (name, view) in file.tensors() {
             let tensor = tensor_from_view(&name, &view)?;
@@ -103,10 +103,10 @@ impl Weights {
         for (name, tensor) in &self.tensors {
             let bytes = bytemuck::cast_slice(&tensor.values);
             let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)
-                .map_err(|source| format_error(path, source))?;
+                .map_err(|cause| format_error(path, cause))?;
             views.push((name.as_str(), view));
         }
-        safetensors::serialize_to_file(views, None, path).map_err(|source| format_error(path, source))
+        safetensors::serialize_to_file(views, None, path).map_err(|cause| format_error(path, cause))
     }
 
     /// Adds a tensor, or replaces the one of that name.
@@ -145,9 +145,9 @@ impl Weights {
 /// # Errors
 /// A file that is not there or not safetensors.
 pub fn places_in_file(path: &Path) -> Result<BTreeMap<String, Place>, WeightsError> {
-    let bytes = header_bytes(path).map_err(|source| io_error(path, source))?;
-    let header: safetensors::tensor::Metadata = serde_json::from_slice(&bytes[8..])
-        .map_err(|source| io_error(path, std::io::Error::other(source)))?;
+    let bytes = header_bytes(path).map_err(|cause| io_error(path, cause))?;
+    let header: safetensors::tensor::Metadata =
+        serde_json::from_slice(&bytes[8..]).map_err(|cause| io_error(path, std::io::Error::other(cause)))?;
     let data_start = bytes.len();
     let place = |(name, info): (String, &safetensors::tensor::TensorInfo)| {
         let (start, end) = info.data_offsets;
@@ -189,17 +189,17 @@ fn tensor_from_view(name: &str, view: &TensorView) -> Result<Tensor, WeightsErro
     })
 }
 
-fn io_error(path: &Path, source: std::io::Error) -> WeightsError {
+fn io_error(path: &Path, cause: std::io::Error) -> WeightsError {
     WeightsError::Io {
         path: path.to_owned(),
-        source,
+        cause,
     }
 }
 
-fn format_error(path: &Path, source: safetensors::SafeTensorError) -> WeightsError {
+fn format_error(path: &Path, cause: safetensors::SafeTensorError) -> WeightsError {
     WeightsError::Format {
         path: path.to_owned(),
-        source,
+        cause,
     }
 }
 

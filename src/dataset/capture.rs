@@ -29,9 +29,9 @@ impl Burst {
     /// What the file system says.
     pub fn open(dataset: &Path, label: &Label, now: OffsetDateTime) -> Result<Burst, DatasetError> {
         let folder = dataset.join(label.as_str());
-        std::fs::create_dir_all(&folder).map_err(|source| DatasetError::Io {
+        std::fs::create_dir_all(&folder).map_err(|cause| DatasetError::Io {
             path: folder.clone(),
-            source,
+            cause,
         })?;
         let format = format_description!("[year][month][day]T[hour][minute][second].[subsecond digits:3]Z");
         let name = now
@@ -51,9 +51,9 @@ impl Burst {
     /// What the file system says, such as a full disk; what was saved before stays.
     pub fn save(&mut self, frame: &Frame) -> Result<PathBuf, DatasetError> {
         let path = self.folder.join(format!("{}_{:04}.jpg", self.name, self.saved));
-        write_jpeg(&self.folder, &path, frame).map_err(|source| DatasetError::Io {
+        write_jpeg(&self.folder, &path, frame).map_err(|cause| DatasetError::Io {
             path: path.clone(),
-            source,
+            cause,
         })?;
         self.saved += 1;
         Ok(path)

@@ -27,9 +27,9 @@ pub struct Manifest {
     pub created: OffsetDateTime,
     /// What a frame goes through before the network.
     pub preprocessing: Preprocessing,
-    /// How many frames it was trained and measured on.
+    /// How many frames it learnt from, on both sides of the split.
     pub frames: FrameCounts,
-    /// On the validation frames, 0 to 1; none where no frames were held out.
+    /// Share of the held-out frames that a classifier trained without them got right, 0 to 1; none where none were held out.
     pub accuracy: Option<f64>,
     /// Epochs of training.
     pub epochs: u32,
@@ -56,9 +56,9 @@ pub struct Preprocessing {
 /// Frames on both sides of the split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameCounts {
-    /// Trained on.
+    /// Trained on in both trainings.
     pub train: usize,
-    /// Held out.
+    /// Held out in the training that was measured, trained on in the one that made the model.
     pub validation: usize,
 }
 

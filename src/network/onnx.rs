@@ -38,9 +38,9 @@ pub fn write(
     let bytes = model(network, weights_file, metadata)?.encode_to_vec();
     std::fs::File::create(path)
         .and_then(|mut file| file.write_all(&bytes))
-        .map_err(|source| WeightsError::Io {
+        .map_err(|cause| WeightsError::Io {
             path: path.to_owned(),
-            source,
+            cause,
         })
 }
 

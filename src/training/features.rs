@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use tch::{Device, Tensor};
+use tch::{Device, TchError, Tensor};
 
 use crate::dataset::augment::Augmentation;
 use crate::evaluation::Skipped;
@@ -19,15 +19,16 @@ const BATCH: usize = 8;
 
 /// Features of frames and their copies, with the indices of their labels.
 pub struct Examples {
-    /// One row of features for each example.
+    /// One row of features for each example: each frame's, and behind it those of its copies.
     pub features: Tensor,
     /// One index for each example.
     pub labels: Tensor,
+    /// The files of the frames.
+    pub files: Vec<PathBuf>,
     /// Files that were no pictures.
     pub skipped: Vec<Skipped>,
-    /// How many frames the examples were made of.
-    pub frames: usize,
     indices: Vec<i64>,
+    copies: usize,
 }
 
 /// How many augmented copies of each frame, and the seed of their changes.
@@ -46,9 +47,6 @@ pub struct Extractor {
 }
 
 impl Copies {
-    /// None but the frame itself, as for validation.
-    pub const NONE: Copies = Copies { count: 0, seed: 0 };
-
     /// Many of few frames, few of many: some eight hundred examples in all, which take eight seconds on two cores.
     pub fn for_frames(frames: usize, seed: u64) -> Copies {
         const EXAMPLES: usize = 800;
@@ -81,13 +79,14 @@ impl Extractor {
     ) -> Result<Examples, TorchError> {
         let mut rows = Vec::new();
         let mut indices = Vec::new();
-        let mut skipped = Vec::new();
+        let (mut kept, mut skipped) = (Vec::new(), Vec::new());
         for (batch_index, batch) in files.chunks(BATCH).enumerate() {
             let mut inputs = Vec::with_capacity(batch.len() * (1 + copies.count) * INPUT_LEN);
             for ((file, label), result) in batch.iter().zip(inputs_of(batch, batch_index * BATCH, copies)) {
                 match result {
                     Ok(of_file) => {
                         inputs.extend_from_slice(&of_file);
+                        kept.push(file.clone());
                         indices.extend(std::iter::repeat_n(*label as i64, 1 + copies.count));
                     }
                     Err(error) => skipped.push(Skipped {
@@ -102,15 +101,17 @@ impl Extractor {
             progress(batch_index * BATCH + batch.len());
         }
         let features = match rows.is_empty() {
-            true => Tensor::f_from_slice::<f32>(&[])?,
+            // libtorch joins a row of nothing with anything.
+            true => Tensor::f_from_slice::<f32>(&[])?.f_to_device(self.device)?,
             false => Tensor::f_cat(&rows, 0)?,
         };
         Ok(Examples {
             features,
             labels: Tensor::f_from_slice(&indices)?.f_to_device(self.device)?,
-            frames: files.len() - skipped.len(),
+            files: kept,
             skipped,
             indices,
+            copies: copies.count,
         })
     }
 
@@ -123,14 +124,49 @@ impl Extractor {
 }
 
 impl Examples {
+    /// How many frames the examples were made of.
+    pub fn frames(&self) -> usize {
+        self.files.len()
+    }
+
     /// How many examples there are.
     pub fn len(&self) -> usize {
         self.indices.len()
     }
 
+    /// The features of the frames alone, without those of their copies.
+    ///
+    /// # Errors
+    /// libtorch's word.
+    pub fn features_of_frames(&self) -> Result<Tensor, TchError> {
+        self.features
+            .f_slice(0, 0, self.len() as i64, 1 + self.copies as i64)
+    }
+
+    /// The index of each frame's label.
+    pub fn labels_of_frames(&self) -> impl Iterator<Item = usize> {
+        self.indices
+            .iter()
+            .step_by(1 + self.copies)
+            .map(|&index| index as usize)
+    }
+
     /// True where there is an example of the label with this index.
     pub fn has_label(&self, index: usize) -> bool {
         self.indices.contains(&(index as i64))
+    }
+
+    /// These examples and others with as many copies.
+    ///
+    /// # Errors
+    /// libtorch's word, such as too little memory.
+    pub fn and(mut self, others: Examples) -> Result<Examples, TorchError> {
+        self.features = Tensor::f_cat(&[self.features, others.features], 0)?;
+        self.labels = Tensor::f_cat(&[self.labels, others.labels], 0)?;
+        self.files.extend(others.files);
+        self.skipped.extend(others.skipped);
+        self.indices.extend(others.indices);
+        Ok(self)
     }
 }
 

@@ -18,7 +18,7 @@ const LEARNING_RATE: f64 = 1e-3;
 /// Name of the linear classifier's parameters while it is trained.
 const LINEAR: &str = "linear";
 
-/// Trains a classifier for some epochs, reporting each; gives the weights of the network's classifier layers.
+/// Trains a linear classifier for some epochs, reporting each; what it makes of `held_out`, which may be empty, is part of the report.
 ///
 /// Seed libtorch before, for the same result each time.
 ///
@@ -27,28 +27,39 @@ const LINEAR: &str = "linear";
 pub fn fit(
     network: &Network,
     train: &Examples,
-    validation: &Examples,
+    held_out: Option<&Examples>,
     epochs: u32,
-    device: Device,
     mut on_progress: impl FnMut(Progress),
-) -> Result<Weights, TorchError> {
-    let classifier = TorchModule::with_random_weights(&[linear_layer(network)], device)?;
+) -> Result<TorchModule, TorchError> {
+    let classifier = TorchModule::with_random_weights(&[linear_layer(network)], train.features.device())?;
     let mut optimizer = nn::AdamW::default().build(classifier.variables(), LEARNING_RATE)?;
+    let held_out = held_out.filter(|held_out| held_out.frames() > 0);
     for epoch in 1..=epochs {
         let train_loss = train_epoch(&classifier, &mut optimizer, train)?;
-        let (validation_loss, accuracy) = match validation.len() {
-            0 => (None, None),
-            _ => validate(&classifier, validation).map(|(loss, accuracy)| (Some(loss), Some(accuracy)))?,
-        };
+        let validated = held_out
+            .map(|held_out| validate(&classifier, held_out))
+            .transpose()?;
         on_progress(Progress::Epoch {
             epoch,
             epochs,
             train_loss,
-            validation_loss,
-            accuracy,
+            validation_loss: validated.map(|(loss, _)| loss),
+            accuracy: validated.map(|(_, accuracy)| accuracy),
         });
     }
-    Ok(lay_in(network, &classifier.weights()?)?)
+    Ok(classifier)
+}
+
+/// The logits of each frame, without those of its copies.
+///
+/// # Errors
+/// libtorch's word.
+pub fn logits_of_frames(classifier: &TorchModule, examples: &Examples) -> Result<Vec<Vec<f32>>, TorchError> {
+    if examples.frames() == 0 {
+        return Ok(Vec::new());
+    }
+    let logits = tch::no_grad(|| classifier.forward(&examples.features_of_frames()?, false))?;
+    Ok(Vec::try_from(logits.f_to_device(Device::Cpu)?)?)
 }
 
 /// One fully connected layer, from the network's features to its labels.
@@ -66,7 +77,10 @@ fn linear_layer(network: &Network) -> Layer {
 ///
 /// A ReLU stops what is negative, so the first layer computes each logit z and -z in two units; the layers between hand both on;
 /// the last subtracts: relu(z) - relu(-z) = z. All other weights are 0. A stack of one layer takes the classifier as it is.
-fn lay_in(network: &Network, linear: &Weights) -> Result<Weights, weights::WeightsError> {
+///
+/// # Errors
+/// A linear classifier that is not this network's.
+pub fn lay_in(network: &Network, linear: &Weights) -> Result<Weights, weights::WeightsError> {
     let [weight, bias] = &linear_layer(network).parameters()[..] else {
         unreachable!("a fully connected layer has a weight and a bias");
     };
@@ -148,12 +162,14 @@ fn train_epoch(
     Ok(loss_sum / count as f64)
 }
 
-/// Mean loss and accuracy on held-out examples.
-fn validate(classifier: &TorchModule, validation: &Examples) -> Result<(f64, f64), TorchError> {
+/// Mean loss and accuracy on held-out frames.
+fn validate(classifier: &TorchModule, held_out: &Examples) -> Result<(f64, f64), TorchError> {
     tch::no_grad(|| {
-        let logits = classifier.forward(&validation.features, false)?;
-        let loss = cross_entropy(&logits, &validation.labels)?.f_double_value(&[])?;
-        let hits = logits.f_argmax(-1, false)?.f_eq_tensor(&validation.labels)?;
+        let logits = classifier.forward(&held_out.features_of_frames()?, false)?;
+        let labels: Vec<i64> = held_out.labels_of_frames().map(|index| index as i64).collect();
+        let labels = Tensor::f_from_slice(&labels)?.f_to_device(logits.device())?;
+        let loss = cross_entropy(&logits, &labels)?.f_double_value(&[])?;
+        let hits = logits.f_argmax(-1, false)?.f_eq_tensor(&labels)?;
         let accuracy = hits
             .f_to_kind(Kind::Double)?
             .f_mean(Kind::Double)?

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from harness import BEST_EFFORT, CAMERA, FRAMES_PER_LABEL, LABELS, REPOSITORY, World, free_domain, pixels_of, truth_of
 from numpy import ndarray
 from sensor_msgs.msg import Image
+
+from harness import BEST_EFFORT, CAMERA, FRAMES_PER_LABEL, LABELS, REPOSITORY, World, free_domain, truth_of
+from pictures import pixels_of
 
 
 @dataclass
@@ -40,15 +42,16 @@ def taught_world(world: World, taught: Taught) -> World:
 
 @pytest.fixture(scope="session")
 def taught(tmp_path_factory: pytest.TempPathFactory) -> Taught:
-    """Frames of drawn hands that the node captured from the camera, and the model that the command line made of them."""
+    """Frames that the node captured of drawn hands, and the model that the command line made of them."""
     with free_domain() as domain, World(tmp_path_factory.mktemp("taught"), domain) as world:
-        world.start_node()
-        world.start_camera("--rate", "30", "--show", f"odd:{LABELS[0]}")
-        frames = world.listen(Image, CAMERA, BEST_EFFORT)
+        # Each label has a camera of its own, which the node awaits: the frames are nearly the same every time.
+        world.start_node(image_reliability="reliable")
         for label in LABELS:
-            world.show(f"odd:{label}", frames)
-            answer = world.capture(label, FRAMES_PER_LABEL)
-            assert (answer.saved, answer.total) == (FRAMES_PER_LABEL, FRAMES_PER_LABEL)
+            answer = world.send("capture", label=label, frames=FRAMES_PER_LABEL)
+            camera = world.start_camera("--rate", "30", "--show", f"odd:{label}")
+            world.wait_for(answer.done, f"frames of {label}", camera)
+            assert answer.result().success, answer.result().message
+            assert camera.end() == 0
         summary = world.run(
             "thumb_gesture", "train", "--dataset", str(world.dataset), "--store", str(world.store), "--json"
         )
@@ -76,7 +79,9 @@ def photos() -> Path:
     """A folder of real photos, where there is one."""
     folder = Path(os.environ.get("THUMB_GESTURE_PHOTOS", REPOSITORY.parent / "shared" / "photos"))
     if not folder.is_dir():
-        pytest.skip(f"no photos in {folder}; THUMB_GESTURE_PHOTOS names a folder with a folder for each label")
+        pytest.skip(
+            f"no photos in {folder}; THUMB_GESTURE_PHOTOS names a folder with a folder for each label"
+        )
     return folder
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import array
+import contextlib
 import json
 import os
 import signal
-import struct
 import subprocess
 import sys
 import time
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy
 import rclpy
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
@@ -25,19 +22,21 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
-from thumb_gesture.msg import DatasetSummary, ModelInfo, ThumbGesture, TrainingStatus
+from thumb_gesture.msg import ModelInfo, ThumbGesture, TrainingStatus
 from thumb_gesture.srv import ActivateModel, CaptureFrames, ListModels, Retrain
+
+from pictures import describe
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
-from demo import free_domain  # noqa: E402, F401: the demo and the tests must not choose the same domain
+from ros_domain import free_domain  # noqa: E402, F401
 
 NAMESPACE = "/jetbot"
 NODE = f"{NAMESPACE}/thumb_gesture"
 CAMERA = f"{NAMESPACE}/camera/image_raw"
 IN_NAMESPACE = ["--ros-args", "-r", f"__ns:={NAMESPACE}"]
 LABELS = ["none", "thumbs_down", "thumbs_up"]
-FRAMES_PER_LABEL = 60
+FRAMES_PER_LABEL = 100
 
 # A queue that loses nothing while a test looks elsewhere.
 EVERY_ONE = QoSProfile(depth=1000)
@@ -57,7 +56,12 @@ class Program:
         self.command = command
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                command, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                command,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
 
     @property
@@ -87,10 +91,8 @@ class Program:
 
     def kill(self) -> None:
         """Ends the program and whatever it started."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
 
     def children(self) -> list[int]:
@@ -125,10 +127,12 @@ class World:
 
     def __exit__(self, *_: object) -> None:
         """Ends all programs and shows what they wrote, which pytest prints for a test that failed."""
-        endings = [(program, program.end()) for program in reversed(self.programs) if program.is_running()]
-        self.close()
-        for program, status in endings:
-            assert status == 0, f"{program.name} ended with status {status}"
+        try:
+            running = [program for program in reversed(self.programs) if program.is_running()]
+            endings = {program.name: program.end() for program in running}
+        finally:
+            self.close()
+        assert not any(endings.values()), f"exit statuses {endings}"
 
     def close(self) -> None:
         """Kills what still runs and leaves the domain."""
@@ -138,8 +142,6 @@ class World:
         self.executor.shutdown()
         self.peer.destroy_node()
         self.context.try_shutdown()
-
-    # Programs
 
     def start(self, *command: str, **env: str) -> Program:
         """Starts a program of the package."""
@@ -168,9 +170,9 @@ class World:
         assert status == 0, f"{' '.join(command)}: {program.output()}"
         return json.loads(program.output())
 
-    # Topics and services
-
-    def wait_for(self, is_met: Callable[[], Any], what: str, *programs: Program, timeout: float = TIMEOUT) -> None:
+    def wait_for(
+        self, is_met: Callable[[], Any], what: str, *programs: Program, timeout: float = TIMEOUT
+    ) -> None:
         """Spins until the condition is met; fails after the timeout, or when one of the programs ends."""
         deadline = time.monotonic() + timeout
         while not is_met():
@@ -230,8 +232,6 @@ class World:
         """Subscribes to /diagnostics."""
         return Diagnostics(self.listen(DiagnosticArray, "/diagnostics"))
 
-    # What a user does
-
     def show(self, what: str, frames: list[Image]) -> None:
         """Has the camera show something else; `frames` is what was heard of it so far, and is emptied."""
         shower = self.peer.create_publisher(String, f"{NAMESPACE}/photo_camera/show", 10)
@@ -242,7 +242,9 @@ class World:
         if label == "all":
             self.wait_for(lambda: len({frame.header.frame_id for frame in frames}) > 1, f"{what} is shown")
         else:
-            self.wait_for(lambda: frames and frames[-1].header.frame_id == f"camera_{label}", f"{what} is shown")
+            self.wait_for(
+                lambda: frames and frames[-1].header.frame_id == f"camera_{label}", f"{what} is shown"
+            )
 
     def capture(self, label: str, frames: int) -> CaptureFrames.Response:
         """Captures frames; fails where that fails."""
@@ -255,8 +257,11 @@ class World:
         statuses = self.trainings()
         answer = self.call("retrain", **fields)
         assert answer.success, answer.message
-        self.wait_for(lambda: statuses and statuses[-1].state != TrainingStatus.RUNNING, "the end of the training",
-                      timeout=TRAINING_TIMEOUT)  # fmt: skip
+
+        def is_over() -> bool:
+            return bool(statuses) and statuses[-1].state != TrainingStatus.RUNNING
+
+        self.wait_for(is_over, "the end of the training", timeout=TRAINING_TIMEOUT)
         return statuses[-1]
 
     def camera_publisher(self, kind: type = Image, reliable: bool = False) -> Any:
@@ -266,7 +271,9 @@ class World:
         self.wait_for(lambda: publisher.get_subscription_count() > 0, f"the node subscribes to {topic}")
         return publisher
 
-    def gesture_of(self, publisher: Any, image: Image | CompressedImage, gestures: list[ThumbGesture]) -> ThumbGesture:
+    def gesture_of(
+        self, publisher: Any, image: Image | CompressedImage, gestures: list[ThumbGesture]
+    ) -> ThumbGesture:
         """Publishes a picture, again and again, until there is a gesture of it; gives that gesture."""
         sent: set[tuple[int, int, str]] = set()
         found: list[ThumbGesture] = []
@@ -330,57 +337,6 @@ def key_of(header: Any) -> tuple[int, int, str]:
 def truth_of(message: Any) -> str:
     """The label that the package's camera says it has shown."""
     return message.header.frame_id.removeprefix("camera_")
-
-
-def describe(image: Image | CompressedImage) -> str:
-    """A picture in words."""
-    if isinstance(image, CompressedImage):
-        return f"a picture in format {image.format!r}"
-    return f"a picture of {image.width}x{image.height} in {image.encoding}, step {image.step}"
-
-
-def pixels_of(image: Image) -> numpy.ndarray:
-    """The pixels of an rgb8 message, height x width x 3."""
-    assert image.encoding == "rgb8"
-    return numpy.frombuffer(image.data, numpy.uint8).reshape(image.height, image.width, 3)
-
-
-def raw(pixels: numpy.ndarray, encoding: str, padding: int = 0, frame_id: str = "camera") -> Image:
-    """Red, green and blue pixels as a message in some encoding, its rows `padding` bytes apart."""
-    alpha = numpy.full((*pixels.shape[:2], 1), 77, numpy.uint8)
-    channels = {
-        "rgb8": pixels,
-        "bgr8": pixels[:, :, ::-1],
-        "rgba8": numpy.concatenate([pixels, alpha], axis=2),
-        "bgra8": numpy.concatenate([pixels[:, :, ::-1], alpha], axis=2),
-        "mono8": pixels[:, :, :1],
-    }[encoding]
-    height, width, depth = channels.shape
-    rows = numpy.full((height, width * depth + padding), 255, numpy.uint8)
-    rows[:, : width * depth] = channels.reshape(height, -1)
-    image = Image(height=height, width=width, encoding=encoding, step=rows.shape[1])
-    image.header.frame_id = frame_id
-    image.data = array.array("B", rows.tobytes())
-    return image
-
-
-def compressed(data: bytes, format: str, frame_id: str = "camera") -> CompressedImage:
-    """A file's bytes as a message."""
-    image = CompressedImage(format=format, data=array.array("B", data))
-    image.header.frame_id = frame_id
-    return image
-
-
-def png_of(pixels: numpy.ndarray) -> bytes:
-    """Red, green and blue pixels as a PNG file."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    height, width, _ = pixels.shape
-    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def nanoseconds_of(stamp: Time) -> int:

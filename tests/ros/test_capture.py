@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy
 import pytest
-from harness import LATCHED, NODE, Program, World, free_domain, raw
 from thumb_gesture.msg import DatasetSummary
+
+from harness import LATCHED, NODE, Program, World, free_domain
+from pictures import raw
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +39,15 @@ def test_frames_become_pictures_and_the_summary_counts_them(watching: World) -> 
 
     def is_counted() -> bool:
         summary = summaries[-1] if summaries else DatasetSummary()
-        return dict(zip(summary.labels, summary.frames)).get("wave-2") == 5
+        return dict(zip(summary.labels, summary.frames, strict=True)).get("wave-2") == 5
 
     watching.wait_for(is_counted, "~/dataset counts the frames")
     assert summaries[-1].path == str(watching.dataset)
 
 
-@pytest.mark.parametrize("label", ["", "..", "/", "a/b", "../up", ".hidden", "-rf", "thumbs up", "dämon", "a" * 300])
+@pytest.mark.parametrize(
+    "label", ["", "..", "/", "a/b", "../up", ".hidden", "-rf", "thumbs up", "dämon", "a" * 300]
+)
 def test_a_bad_label_is_refused_with_the_rule(watching: World, label: str) -> None:
     before = files(watching.folder)
     answer = watching.call("capture", label=label, frames=1)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from ament_index_python.packages import get_package_share_directory
-from harness import BEST_EFFORT, NAMESPACE, World
 from rcl_interfaces.srv import GetParameters
 from sensor_msgs.msg import CompressedImage, Image
+
+from harness import BEST_EFFORT, NAMESPACE, World
 
 FILES = ["thumb_gesture.launch.py", "demo.launch.py"]
 LAUNCH = """
@@ -20,8 +21,10 @@ from launch import LaunchDescription, LaunchService
 from launch.actions import IncludeLaunchDescription
 file, *arguments = sys.argv[1:]
 arguments = [tuple(argument.split(":=", 1)) for argument in arguments]
-service = LaunchService()
-service.include_launch_description(LaunchDescription([IncludeLaunchDescription(file, launch_arguments=arguments)]))
+# Passes a signal on to the programs: only a terminal sends it to all of them.
+service = LaunchService(noninteractive=True)
+include = IncludeLaunchDescription(file, launch_arguments=arguments)
+service.include_launch_description(LaunchDescription([include]))
 sys.exit(service.run())
 """
 
@@ -39,7 +42,9 @@ def installed(name: str) -> Path:
 @pytest.mark.parametrize("name", FILES)
 def test_a_launch_file_is_installed_and_is_python(name: str) -> None:
     tree = ast.parse(installed(name).read_text())
-    assert "generate_launch_description" in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert "generate_launch_description" in {
+        node.name for node in tree.body if isinstance(node, ast.FunctionDef)
+    }
 
 
 def launch(world: World, name: str, *arguments: str) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy
 import pytest
-from conftest import Taught, copy
 from diagnostic_msgs.msg import DiagnosticStatus
-from harness import World, raw
+
+from conftest import Taught, copy
+from harness import FRAMES_PER_LABEL, LABELS, World
+from pictures import raw
 
 OTHER = "alexnet-20200101T000000.000Z"
 
@@ -73,7 +75,14 @@ def add_model(store: Path, taught: Taught) -> Path:
     return model
 
 
-DAMAGES = [truncated_weights, missing_file, another_network, another_number_of_labels, a_later_format, no_manifest_at_all]
+DAMAGES = [
+    truncated_weights,
+    missing_file,
+    another_network,
+    another_number_of_labels,
+    a_later_format,
+    no_manifest_at_all,
+]
 
 
 def test_a_model_that_cannot_run_is_refused_and_the_running_one_stays(
@@ -150,8 +159,8 @@ def test_the_list_tells_what_it_cannot_read(taught_world: World, taught: Taught)
     assert OTHER in answer.message
     model = answer.models[0]
     assert model.active and model.network == "alexnet"
-    assert list(model.labels) == ["none", "thumbs_down", "thumbs_up"]
-    assert model.train_frames + model.validation_frames == 180
+    assert list(model.labels) == LABELS
+    assert model.train_frames + model.validation_frames == FRAMES_PER_LABEL * len(LABELS)
 
 
 def remove(model: Path) -> None:

@@ -7,10 +7,18 @@ from typing import Any
 import numpy
 import pytest
 from ament_index_python.packages import get_package_share_directory
-from harness import IN_NAMESPACE, World, raw
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters, SetParameters, SetParametersAtomically
+from rcl_interfaces.srv import (
+    DescribeParameters,
+    GetParameters,
+    ListParameters,
+    SetParameters,
+    SetParametersAtomically,
+)
 from thumb_gesture.msg import ThumbGesture
+
+from harness import IN_NAMESPACE, World
+from pictures import raw
 
 
 @pytest.mark.parametrize(
@@ -94,7 +102,10 @@ def test_atomically_all_are_set_or_none(world: World) -> None:
     world.start_node(threshold=0.6)
 
     def set_both(margin: float) -> Any:
-        parameters = [Parameter(name="threshold", value=number(0.9)), Parameter(name="margin", value=number(margin))]
+        parameters = [
+            Parameter(name="threshold", value=number(0.9)),
+            Parameter(name="margin", value=number(margin)),
+        ]
         return world.call("set_parameters_atomically", SetParametersAtomically, parameters=parameters).result
 
     refused = set_both(7.0)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from demo import photo_counts
-from harness import CAMERA, IN_NAMESPACE, NEWEST, World, key_of, truth_of
 from sensor_msgs.msg import Image
 from thumb_gesture.msg import ThumbGesture, TrainingStatus
+
+from demo import photo_counts
+from harness import CAMERA, IN_NAMESPACE, NEWEST, World, key_of, truth_of
 
 
 def test_photos_that_were_not_captured_are_recognised(world: World, photos: Path) -> None:
@@ -25,7 +26,9 @@ def test_photos_that_were_not_captured_are_recognised(world: World, photos: Path
     gestures = world.gestures()
     world.wait_for(lambda: len(gestures) >= 150, "150 gestures", node, timeout=60.0)
     assert len({key_of(gesture.header) for gesture in gestures}) == len(gestures)
-    right = [gesture.label == truth_of(gesture) and gesture.gesture != ThumbGesture.UNKNOWN for gesture in gestures]
+    right = [
+        gesture.label == truth_of(gesture) and gesture.gesture != ThumbGesture.UNKNOWN for gesture in gestures
+    ]
     accuracy = sum(right) / len(right)
     print(f"{accuracy:.3f} of {len(right)} gestures are right")
     assert accuracy >= 0.95

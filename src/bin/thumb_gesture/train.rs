@@ -15,7 +15,8 @@ use crate::output;
 /// Train a model on a dataset, measure it on frames held out, and make it the active one.
 ///
 /// The network is AlexNet; its convolutions are pretrained on ImageNet and stay as they are, its classifier is trained.
-/// About a fifth of each label's frames is held out, in runs of neighbours, to say how good the model is.
+/// About a fifth of each label's frames is held out at first, in runs of neighbours, to say how good the model is;
+/// then it is trained on all of them.
 #[derive(Args)]
 pub struct Arguments {
     /// Folder with one folder of JPEG or PNG pictures for each label
@@ -150,7 +151,7 @@ fn print_summary(summary: &Summary, is_inactive: bool) -> anyhow::Result<()> {
     }
     let state = if is_inactive { "stored" } else { "active" };
     output::print_line(&format!(
-        "{} is {state}\n{} frames trained on, {} held out, {:.1} s\naccuracy on the held-out frames: {}\n{}",
+        "{} is {state}\n{} frames and {} held out to measure, {:.1} s\naccuracy on the held-out frames, without having trained on them: {}\n{}",
         summary.model_id,
         summary.frames.train,
         summary.frames.validation,
