@@ -73,6 +73,8 @@ _thumb_gesture_use_package() { # repository, site-packages
     _thumb_gesture_prepend PYTHONPATH "$_thumb_gesture_folder/lib/$(basename "$(dirname "$2")")/site-packages"
     _thumb_gesture_prepend PATH "$_thumb_gesture_folder/lib/thumb_gesture"
     export CARGO_TARGET_DIR="$1/build/thumb_gesture/cargo"
+    # Pictures sent best effort get lost without it.
+    export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$1/config/fastdds.xml}"
     # Says nothing that AMENT_PREFIX_PATH does not, and r2r's build scripts run again whenever it differs.
     unset CMAKE_PREFIX_PATH
 }

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use image::{DynamicImage, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ImageFormat, ImageReader, Limits, RgbImage};
 
 /// The longest side of a picture that is taken in, in pixels.
 pub const MAX_SIDE_PX: u32 = 8192;
@@ -83,6 +83,9 @@ pub enum FrameError {
     /// Bytes that are no picture, whatever they are announced as.
     #[error("the data, announced as {0:?}, is neither JPEG nor PNG")]
     UnknownContent(String),
+    /// A JPEG without its end, of which the decoder would make grey what is missing.
+    #[error("the JPEG breaks off")]
+    CutOff,
     /// The decoder gave up.
     #[error("cannot decode the picture: {0}")]
     Decode(#[from] image::ImageError),
@@ -197,6 +200,9 @@ impl Frame {
         if reader.format().is_none() {
             return Err(FrameError::UnknownContent(shortened(format)));
         }
+        if reader.format() == Some(ImageFormat::Jpeg) && !has_end(data) {
+            return Err(FrameError::CutOff);
+        }
         reader.limits(decode_limits());
         Frame::from_image(reader.decode()?)
     }
@@ -278,6 +284,14 @@ fn check_size(width: u32, height: u32) -> Result<(), FrameError> {
     } else {
         Err(FrameError::Size { width, height })
     }
+}
+
+/// True where a JPEG's end marker comes after its last scan; the picture in a picture that cameras put first has one too.
+fn has_end(jpeg: &[u8]) -> bool {
+    const START_OF_SCAN: [u8; 2] = [0xFF, 0xDA];
+    const END_OF_IMAGE: [u8; 2] = [0xFF, 0xD9];
+    let last_scan = jpeg.windows(2).rposition(|pair| pair == START_OF_SCAN);
+    last_scan.is_some_and(|start| jpeg[start..].windows(2).any(|pair| pair == END_OF_IMAGE))
 }
 
 fn decode_limits() -> Limits {

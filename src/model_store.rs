@@ -10,6 +10,7 @@ pub mod manifest;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,11 @@ pub const WEIGHTS_FILE: &str = "weights.safetensors";
 const MANIFEST_FILE: &str = "manifest.json";
 const ACTIVE_FILE: &str = "active.json";
 const MODELS_FOLDER: &str = "models";
+/// Behind it stands the id of the process that fills the draft.
+const DRAFT_PREFIX: &str = ".draft-";
+
+/// Less what the umask takes away; a temporary file would else be its owner's alone.
+const READABLE_BY_ALL: u32 = 0o666;
 
 /// A folder of models.
 #[derive(Clone, Debug)]
@@ -86,6 +92,14 @@ pub enum StoreError {
         /// The format found.
         found: u32,
     },
+    /// A model's folder was renamed or copied.
+    #[error("{path} is of the model {id:?}: name its folder so")]
+    Renamed {
+        /// The manifest.
+        path: PathBuf,
+        /// The id in it.
+        id: String,
+    },
     /// No model of that id.
     #[error(
         "there is no model {id:?} in {store}; `thumb_gesture models --store {store}` lists those there are"
@@ -142,8 +156,9 @@ impl ModelStore {
     /// What the file system says.
     pub fn draft(&self, network: &str, now: OffsetDateTime) -> Result<Draft, StoreError> {
         let models = self.root.join(MODELS_FOLDER);
+        sweep_drafts(&models)?;
         let folder = tempfile::Builder::new()
-            .prefix(".draft-")
+            .prefix(&format!("{DRAFT_PREFIX}{}-", std::process::id()))
             .tempdir_in(&models)
             .map_err(|cause| io_error(&models, cause))?;
         let format = format_description!("[year][month][day]T[hour][minute][second].[subsecond digits:3]Z");
@@ -321,14 +336,41 @@ fn read_manifest(folder: &Path) -> Result<Manifest, StoreError> {
             found: version.version,
         });
     }
-    serde_json::from_slice(&bytes).map_err(json_error)
+    let manifest: Manifest = serde_json::from_slice(&bytes).map_err(json_error)?;
+    // What names a model everywhere must be what finds it again.
+    if folder.file_name() != Some(manifest.id.as_ref()) {
+        return Err(StoreError::Renamed {
+            path,
+            id: manifest.id,
+        });
+    }
+    Ok(manifest)
+}
+
+/// Removes the drafts of processes that were killed before they could.
+fn sweep_drafts(models: &Path) -> Result<(), StoreError> {
+    for entry in fs::read_dir(models).map_err(|cause| io_error(models, cause))? {
+        let entry = entry.map_err(|cause| io_error(models, cause))?;
+        let name = entry.file_name();
+        let process = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(DRAFT_PREFIX))
+            .and_then(|rest| rest.split('-').next());
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            fs::remove_dir_all(entry.path()).map_err(|cause| io_error(&entry.path(), cause))?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file that appears whole or not at all.
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
     let write = || {
         let folder = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new().prefix(".json-").tempfile_in(folder)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".json-")
+            .permissions(fs::Permissions::from_mode(READABLE_BY_ALL))
+            .tempfile_in(folder)?;
         serde_json::to_writer_pretty(&mut file, value)?;
         file.as_file().sync_all()?;
         file.persist(path)?;

@@ -56,6 +56,9 @@ pub enum NodeError {
     /// The system's word.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// A part of the node has panicked, and has said why on standard error.
+    #[error("a part of the node has failed; see above")]
+    Thread,
 }
 
 /// What is common to all parts of a running node.
@@ -86,30 +89,70 @@ pub fn run() -> Result<(), NodeError> {
 
     let mut node = Node::create(Context::create()?, NODE_NAME, "")?;
     let (parts, topics) = parts(&mut node)?;
-    let camera = start_camera(&mut node, &parts)?;
-    let classifier = start_classifier(&parts, topics)?;
+    let ended = Ended::default();
+    let camera = start_camera(&mut node, &parts, &ended)?;
+    let classifier = start_classifier(&parts, topics, &ended)?;
     serve(&mut node, &parts)?;
     let models = parts.models.clone();
     runtime.spawn_blocking(move || models.load_active());
     let is_ending = Arc::new(AtomicBool::new(false));
-    let spinner = start_spinning(node, is_ending.clone())?;
+    let spinner = start_spinning(node, is_ending.clone(), &ended)?;
     parts
         .handle
         .info(&format!("waiting for frames on {}", parts.topic));
 
-    runtime.block_on(signals.wait());
+    let has_failed = runtime.block_on(async {
+        tokio::select! {
+            () = signals.wait() => false,
+            () = ended.wait() => true,
+        }
+    });
     end(&runtime, &parts);
     parts.inbox.stop();
-    // A thread that panicked has said so already.
-    let _classifier_ended = classifier.join();
+    let _said_already = classifier.join();
     is_ending.store(true, Ordering::Relaxed);
     // The node goes with its thread, and with the node the streams that the other threads read end.
-    let _spinner_ended = spinner.join();
-    let _camera_ended = camera.join();
+    let _said_already = spinner.join();
+    let _said_already = camera.join();
     drop(parts);
     drop(_in_runtime);
     runtime.shutdown_timeout(GRACE_PERIOD);
-    Ok(())
+    match has_failed {
+        true => Err(NodeError::Thread),
+        false => Ok(()),
+    }
+}
+
+/// Whether one of the node's threads has ended, which none should before the node does.
+#[derive(Clone, Default)]
+struct Ended(Arc<tokio::sync::Notify>);
+
+/// Held by a thread: tells when it is dropped, also in a panic.
+struct TellEnd(Ended);
+
+impl Ended {
+    async fn wait(&self) {
+        self.0.notified().await;
+    }
+
+    /// Starts a thread whose end is told.
+    fn spawn(
+        &self,
+        name: &str,
+        work: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<thread::JoinHandle<()>> {
+        let tell = TellEnd(self.clone());
+        thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let _tell = tell;
+            work();
+        })
+    }
+}
+
+impl Drop for TellEnd {
+    fn drop(&mut self) {
+        self.0.0.notify_one();
+    }
 }
 
 /// Ends a running training and waits for its process to be gone.
@@ -180,7 +223,7 @@ fn relative_camera_topic(params: &Params) -> &'static str {
     }
 }
 
-fn start_camera(node: &mut Node, parts: &Parts) -> Result<thread::JoinHandle<()>, NodeError> {
+fn start_camera(node: &mut Node, parts: &Parts, ended: &Ended) -> Result<thread::JoinHandle<()>, NodeError> {
     let params = parts
         .params
         .lock()
@@ -199,20 +242,27 @@ fn start_camera(node: &mut Node, parts: &Parts) -> Result<thread::JoinHandle<()>
     let inbox = parts.inbox.clone();
     let deliver = move |frame: Arc<CameraFrame>| inbox.put_frame(frame);
     let topic = relative_camera_topic(&params);
-    let builder = thread::Builder::new().name("camera".to_owned());
     Ok(match params.text("image_transport") {
         "compressed" => {
             let frames = node.subscribe::<CompressedImage>(topic, qos)?;
-            builder.spawn(move || futures::executor::block_on(camera.drain(frames, deliver)))?
+            ended.spawn("camera", move || {
+                futures::executor::block_on(camera.drain(frames, deliver))
+            })?
         }
         _ => {
             let frames = node.subscribe::<Image>(topic, qos)?;
-            builder.spawn(move || futures::executor::block_on(camera.drain(frames, deliver)))?
+            ended.spawn("camera", move || {
+                futures::executor::block_on(camera.drain(frames, deliver))
+            })?
         }
     })
 }
 
-fn start_classifier(parts: &Parts, topics: ClassifyTopics) -> std::io::Result<thread::JoinHandle<()>> {
+fn start_classifier(
+    parts: &Parts,
+    topics: ClassifyTopics,
+    ended: &Ended,
+) -> std::io::Result<thread::JoinHandle<()>> {
     let classify = Classify::new(
         parts.handle.clone(),
         parts.params.clone(),
@@ -220,13 +270,15 @@ fn start_classifier(parts: &Parts, topics: ClassifyTopics) -> std::io::Result<th
         parts.status.clone(),
         topics,
     );
-    thread::Builder::new()
-        .name("classifier".to_owned())
-        .spawn(move || classify.run())
+    ended.spawn("classifier", move || classify.run())
 }
 
-fn start_spinning(mut node: Node, is_ending: Arc<AtomicBool>) -> std::io::Result<thread::JoinHandle<()>> {
-    thread::Builder::new().name("ros".to_owned()).spawn(move || {
+fn start_spinning(
+    mut node: Node,
+    is_ending: Arc<AtomicBool>,
+    ended: &Ended,
+) -> std::io::Result<thread::JoinHandle<()>> {
+    ended.spawn("ros", move || {
         while !is_ending.load(Ordering::Relaxed) {
             node.spin_once(SPIN_PERIOD);
         }
@@ -288,6 +340,7 @@ fn serve(node: &mut Node, parts: &Parts) -> Result<(), NodeError> {
         inbox: parts.inbox.clone(),
         classify: parts.status.clone(),
         retraining: parts.retraining.clone(),
+        params: parts.params.clone(),
         diagnostics: Topic::new(node, "/diagnostics", QosProfile::default())?,
     };
     tokio::spawn(diagnostics.run());

@@ -97,7 +97,7 @@ impl Weights {
     /// Writes a safetensors file whole.
     ///
     /// # Errors
-    /// What the file system says; a disk that is full leaves no file behind.
+    /// What the file system says, such as a full disk.
     pub fn write(&self, path: &Path) -> Result<(), WeightsError> {
         let mut views = Vec::with_capacity(self.tensors.len());
         for (name, tensor) in &self.tensors {
@@ -106,7 +106,8 @@ impl Weights {
                 .map_err(|cause| format_error(path, cause))?;
             views.push((name.as_str(), view));
         }
-        safetensors::serialize_to_file(views, None, path).map_err(|cause| format_error(path, cause))
+        let bytes = safetensors::serialize(views, None).map_err(|cause| format_error(path, cause))?;
+        std::fs::write(path, bytes).map_err(|cause| io_error(path, cause))
     }
 
     /// Adds a tensor, or replaces the one of that name.

@@ -1,7 +1,5 @@
 //! One test for every shape of good and bad bytes.
 
-use image::ImageFormat;
-
 use super::*;
 
 fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
@@ -90,11 +88,25 @@ fn jpeg_and_png_are_known_by_their_content() {
 
 #[test]
 fn truncated_and_foreign_bytes_are_refused() {
-    let image = DynamicImage::ImageRgb8(RgbImage::new(64, 64));
-    let png = encoded(&image, ImageFormat::Png);
-    for bytes in [&[][..], b"not a picture", &png[..png.len() / 2]] {
-        assert!(Frame::from_compressed("png", bytes).is_err());
+    let image = DynamicImage::ImageRgb8(RgbImage::from_fn(64, 64, |x, y| {
+        image::Rgb([x as u8, y as u8, 0])
+    }));
+    let [png, jpeg] = [ImageFormat::Png, ImageFormat::Jpeg].map(|format| encoded(&image, format));
+    let halves = [
+        &png[..png.len() / 2],
+        &jpeg[..jpeg.len() / 2],
+        &jpeg[..jpeg.len() - 2],
+    ];
+    for bytes in [&[][..], b"not a picture"].into_iter().chain(halves) {
+        assert!(Frame::from_compressed("", bytes).is_err());
     }
+}
+
+#[test]
+fn bytes_behind_the_end_of_a_jpeg_do_no_harm() {
+    let image = DynamicImage::ImageRgb8(RgbImage::new(64, 64));
+    let padded = [encoded(&image, ImageFormat::Jpeg), vec![0; 100]].concat();
+    Frame::from_compressed("jpeg", &padded).expect("decodes");
 }
 
 #[test]

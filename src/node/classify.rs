@@ -58,7 +58,6 @@ pub struct ClassifyStatus {
 struct State {
     model: Option<(String, String)>,
     age: Duration,
-    is_stale: bool,
 }
 
 /// What the classifier's thread publishes.
@@ -155,11 +154,6 @@ impl ClassifyStatus {
     /// Age of the last gesture when it was published.
     pub fn age(&self) -> Duration {
         self.lock().age
-    }
-
-    /// True where the camera has stopped.
-    pub fn is_stale(&self) -> bool {
-        self.lock().is_stale
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -295,7 +289,6 @@ impl Classify {
             ..gesture
         };
         self.publish(gesture.clone());
-        self.status.lock().is_stale = true;
         // It is said again and again: a listener may have come since.
         self.last = Some((gesture, Instant::now()));
     }
@@ -303,11 +296,7 @@ impl Classify {
     fn publish(&self, mut gesture: ThumbGesture) {
         let age = age_of(&gesture.header.stamp, self.handle.now());
         gesture.age = duration_message(age);
-        {
-            let mut state = self.status.lock();
-            state.age = age;
-            state.is_stale = false;
-        }
+        self.status.lock().age = age;
         self.topics.gesture.publish(&gesture);
     }
 

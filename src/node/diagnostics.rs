@@ -1,7 +1,7 @@
 //! `/diagnostics` once a second: is the camera alive, is there a model, what was lost.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
@@ -9,6 +9,7 @@ use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 use super::camera::CameraCounters;
 use super::classify::{ClassifyStatus, Inbox};
 use super::handle::{NodeHandle, Topic};
+use super::params::Params;
 use super::retrain::Retraining;
 
 // The levels of `DiagnosticStatus.msg`.
@@ -34,6 +35,8 @@ pub struct Diagnostics {
     pub classify: Arc<ClassifyStatus>,
     /// The training.
     pub retraining: Arc<Retraining>,
+    /// For the timeout.
+    pub params: Arc<Mutex<Params>>,
     /// `/diagnostics`.
     pub diagnostics: Topic<DiagnosticArray>,
 }
@@ -53,10 +56,15 @@ impl Diagnostics {
     pub async fn run(self) {
         let mut ticks = tokio::time::interval(PERIOD);
         let mut before = (self.counts(), Instant::now());
+        let mut last_frame = Instant::now();
         loop {
             ticks.tick().await;
             let now = (self.counts(), Instant::now());
-            let status = self.status(before.0, now.0, now.1 - before.1);
+            if now.0.received > before.0.received {
+                last_frame = now.1;
+            }
+            let is_stalled = now.0.received > 0 && last_frame.elapsed() > self.stale_timeout();
+            let status = self.status(before.0, now.0, now.1 - before.1, is_stalled);
             before = now;
             let mut array = DiagnosticArray {
                 status: vec![status],
@@ -65,6 +73,12 @@ impl Diagnostics {
             array.header.stamp = self.handle.stamp();
             self.diagnostics.publish(&array);
         }
+    }
+
+    /// How long without a frame the camera has stalled; the counts are looked at once a period.
+    fn stale_timeout(&self) -> Duration {
+        let params = self.params.lock().unwrap_or_else(PoisonError::into_inner);
+        Duration::from_secs_f64(params.double("stale_timeout")).max(PERIOD / 2)
     }
 
     fn counts(&self) -> Counts {
@@ -78,15 +92,9 @@ impl Diagnostics {
         }
     }
 
-    fn status(&self, before: Counts, now: Counts, period: Duration) -> DiagnosticStatus {
+    fn status(&self, before: Counts, now: Counts, period: Duration, is_stalled: bool) -> DiagnosticStatus {
         let model = self.classify.model();
-        let (level, message) = judge(
-            before,
-            now,
-            model.is_some(),
-            self.classify.is_stale(),
-            &self.camera_topic,
-        );
+        let (level, message) = judge(before, now, model.is_some(), is_stalled, &self.camera_topic);
         let (model_id, backend) = model.unwrap_or_default();
         let rate = |after: u64, before: u64| format!("{:.1}", (after - before) as f64 / period.as_secs_f64());
         let values = [
@@ -132,11 +140,11 @@ impl Diagnostics {
 }
 
 /// The level, and the one thing that most needs saying.
-fn judge(before: Counts, now: Counts, has_model: bool, is_stale: bool, topic: &str) -> (u8, String) {
+fn judge(before: Counts, now: Counts, has_model: bool, is_stalled: bool, topic: &str) -> (u8, String) {
     if now.failed > before.failed {
         return (ERROR, "the runtime fails on frames: see the log".to_owned());
     }
-    if is_stale || (now.received == before.received && now.received > 0) {
+    if is_stalled {
         return (ERROR, format!("camera stalled: no frame comes on {topic}"));
     }
     if now.received == 0 {
@@ -171,8 +179,8 @@ mod tests {
         ..BEFORE
     };
 
-    fn level(now: Counts, has_model: bool, is_stale: bool) -> u8 {
-        judge(BEFORE, now, has_model, is_stale, "/camera/image_raw").0
+    fn level(now: Counts, has_model: bool, is_stalled: bool) -> u8 {
+        judge(BEFORE, now, has_model, is_stalled, "/camera/image_raw").0
     }
 
     #[test]
@@ -180,7 +188,6 @@ mod tests {
         assert_eq!(level(NOW, true, false), OK);
         assert_eq!(level(NOW, false, false), WARN);
         assert_eq!(level(Counts { bad: 5, ..NOW }, true, false), WARN);
-        assert_eq!(level(BEFORE, true, false), ERROR);
         assert_eq!(level(NOW, true, true), ERROR);
         assert_eq!(level(Counts { failed: 1, ..NOW }, true, false), ERROR);
     }

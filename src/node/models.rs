@@ -1,6 +1,6 @@
 //! Which model classifies: at the start, by `~/activate_model`, after a training. And `~/list_models`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use r2r::builtin_interfaces::msg::Time;
 use r2r::thumb_gesture::msg::ModelInfo;
@@ -19,6 +19,8 @@ pub struct Models {
     inbox: Arc<Inbox>,
     threads: usize,
     topic: Arc<Topic<ModelInfo>>,
+    /// One change of model at a time; true once there was one.
+    has_changed: Mutex<bool>,
 }
 
 /// Why a model was not made active; the running one stays.
@@ -47,6 +49,7 @@ impl Models {
             inbox,
             threads,
             topic,
+            has_changed: Mutex::new(false),
         }
     }
 
@@ -57,6 +60,11 @@ impl Models {
 
     /// Loads the model that the store calls active. Without one, or with a broken one, `~/model` says what to do.
     pub fn load_active(&self) {
+        let has_changed = self.lock();
+        // A model that was made active meanwhile is newer than what the store said at the start.
+        if *has_changed {
+            return;
+        }
         let advice = match self.store.active_id() {
             Ok(None) => {
                 "no model yet: capture frames of two labels or more with ~/capture, then call ~/retrain"
@@ -81,21 +89,15 @@ impl Models {
     /// # Errors
     /// No such model, a damaged one, one that does not run; then all stays as it was.
     pub fn activate(&self, id: &str) -> Result<(), ActivateError> {
-        let (stored, loaded) = self.load(id)?;
-        self.store.activate(&stored)?;
-        self.inbox.put_model(loaded);
-        Ok(())
+        self.change(|| Ok(id.to_owned())).map(drop)
     }
 
     /// Answers `~/activate_model`.
     pub fn answer_activate(&self, request: &ActivateModel::Request) -> ActivateModel::Response {
-        let id = match request.model_id.as_str() {
+        let result = self.change(|| match request.model_id.as_str() {
             "" => self.store.previous_id(),
             id => Ok(id.to_owned()),
-        };
-        let result = id
-            .map_err(ActivateError::from)
-            .and_then(|id| self.activate(&id).map(|()| id));
+        });
         match result {
             Ok(id) => ActivateModel::Response {
                 success: true,
@@ -106,6 +108,21 @@ impl Models {
                 message: format!("{error}; the running model stays"),
             },
         }
+    }
+
+    /// Changes to the model whose id `choose` gives, which is asked when no other change is under way.
+    fn change(&self, choose: impl FnOnce() -> Result<String, StoreError>) -> Result<String, ActivateError> {
+        let mut has_changed = self.lock();
+        let id = choose()?;
+        let (stored, loaded) = self.load(&id)?;
+        self.store.activate(&stored)?;
+        self.inbox.put_model(loaded);
+        *has_changed = true;
+        Ok(id)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.has_changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers `~/list_models`.

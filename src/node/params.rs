@@ -184,11 +184,6 @@ impl Default for Params {
 }
 
 impl Params {
-    /// The value of a boolean parameter.
-    pub fn bool(&self, name: &str) -> bool {
-        matches!(self.value(name), ParameterValue::Bool(true))
-    }
-
     /// The value of a whole-number parameter.
     pub fn integer(&self, name: &str) -> usize {
         match self.value(name) {

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use super::handle::{NodeHandle, Topic, duration_message};
 use super::models::Models;
 use crate::dataset::Dataset;
-use crate::training::{Progress, TrainingOptions};
+use crate::training::{PARENT_VARIABLE, Progress, TrainingOptions};
 
 // The constants of `TrainingStatus.msg`; held against it by a test.
 const IDLE: u8 = 0;
@@ -27,9 +27,10 @@ const SUCCEEDED: u8 = 2;
 const FAILED: u8 = 3;
 const CANCELLED: u8 = 4;
 
-/// Of a training's time, the share that the features, and that the features and the epochs take: for the progress.
-const FEATURES_SHARE: f32 = 0.5;
-const EPOCHS_SHARE: f32 = 0.9;
+/// Of a training's time, the share that is over after each stage: for the progress.
+const FEATURES_SHARE: f32 = 0.8;
+const EPOCHS_SHARE: f32 = 0.85;
+const REFIT_SHARE: f32 = 0.9;
 /// Of what the child writes to its standard error, so much is kept for the message.
 const LONGEST_COMPLAINT: u64 = 4096;
 
@@ -93,7 +94,7 @@ impl Retraining {
     pub fn answer_cancel(&self) -> Trigger::Response {
         let (success, message) = match self.cancel() {
             true => (true, "the training is being cancelled"),
-            false => (false, "no training is running"),
+            false => (false, "no training is running, or its model goes live already"),
         };
         Trigger::Response {
             success,
@@ -155,6 +156,9 @@ impl Retraining {
         }
         // libtorch's threads wait for each other by spinning, which beside a camera and a classifier takes three times as long.
         command.env("OMP_WAIT_POLICY", "passive");
+        command.env(PARENT_VARIABLE, std::process::id().to_string());
+        // Ctrl-C in a terminal goes to the node, and the node ends the child.
+        command.process_group(0);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -178,6 +182,8 @@ impl Retraining {
         };
         // Ends a child that was cancelled, and takes the exit status of one that has ended.
         let _ended_already = child.kill().await;
+        // From here on it is too late to cancel.
+        drop(cancelled);
         let result = match result {
             Ok(id) => self.go_live(id).await,
             Err(ending) => Err(ending),
@@ -318,9 +324,13 @@ fn note(status: &mut TrainingStatus, progress: &Progress) {
             let done = share(*epoch as usize, *epochs as usize);
             status.progress = FEATURES_SHARE + (EPOCHS_SHARE - FEATURES_SHARE) * done;
         }
+        Progress::Refit { epoch, epochs } => {
+            let done = share(*epoch as usize, *epochs as usize);
+            status.progress = EPOCHS_SHARE + (REFIT_SHARE - EPOCHS_SHARE) * done;
+        }
         Progress::Export { done, total } => {
             status.stage = "export".to_owned();
-            status.progress = EPOCHS_SHARE + (1.0 - EPOCHS_SHARE) * share(*done, *total);
+            status.progress = REFIT_SHARE + (1.0 - REFIT_SHARE) * share(*done, *total);
         }
         Progress::Finished(_) | Progress::Failed { .. } => {}
     }
@@ -381,6 +391,7 @@ mod tests {
                 validation_loss: None,
                 accuracy: None,
             },
+            Progress::Refit { epoch: 1, epochs: 1 },
             Progress::Export { done: 0, total: 4 },
             Progress::Export { done: 4, total: 4 },
         ];

@@ -44,7 +44,7 @@ def taught_world(world: World, taught: Taught) -> World:
 def taught(tmp_path_factory: pytest.TempPathFactory) -> Taught:
     """Frames that the node captured of drawn hands, and the model that the command line made of them."""
     with free_domain() as domain, World(tmp_path_factory.mktemp("taught"), domain) as world:
-        # Each label has a camera of its own, which the node awaits: the frames are nearly the same every time.
+        # Each label has a camera of its own, which the node awaits: nearly the same frames every time.
         world.start_node(image_reliability="reliable")
         for label in LABELS:
             answer = world.send("capture", label=label, frames=FRAMES_PER_LABEL)

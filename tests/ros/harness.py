@@ -114,10 +114,12 @@ class World:
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
             "ROS_LOG_DIR": str(folder / "log"),
         }
+        # rclpy reads these in this very process.
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+        os.environ.setdefault("ROS_LOG_DIR", str(folder / "log"))
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
-        self.peer = rclpy.create_node("peer", context=self.context, namespace=NAMESPACE)
+        self.peer = rclpy.create_node("peer", context=self.context, namespace=NAMESPACE, enable_rosout=False)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.peer)
         self.clients: dict[str, Any] = {}

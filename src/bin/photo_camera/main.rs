@@ -72,8 +72,8 @@ fn main() -> anyhow::Result<()> {
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    let mut pictures = Pictures::open(arguments.photos.as_deref(), arguments.seed, arguments.size)?;
-    let selection = Arc::new(Mutex::new(pictures.checked(arguments.show)?));
+    let pictures = Pictures::open(arguments.photos.as_deref(), arguments.seed, arguments.size)?;
+    let selection = Arc::new(Mutex::new(pictures.checked(arguments.show.clone())?));
 
     let mut node = Node::create(Context::create()?, "photo_camera", "")?;
     let logger = node.logger().to_owned();
@@ -91,13 +91,29 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
     });
 
+    let show = show(&arguments, pictures, &selection, &publisher, &clock);
+    let result = tokio::select! {
+        result = show => result,
+        () = signals.wait() => Ok(()),
+    };
+    // In good order also after an error: the thread that spins would else keep the program alive.
+    is_ending.store(true, Ordering::Relaxed);
+    spinner.await?;
+    result
+}
+
+/// Publishes picture after picture.
+async fn show(
+    arguments: &Arguments,
+    mut pictures: Pictures,
+    selection: &Mutex<Selection>,
+    publisher: &ImagePublisher,
+    clock: &Mutex<r2r::Clock>,
+) -> anyhow::Result<()> {
     let mut ticks = tokio::time::interval(Duration::from_secs_f64(1.0 / arguments.rate));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     for _ in 0..arguments.count.unwrap_or(u64::MAX) {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = signals.wait() => break,
-        }
+        ticks.tick().await;
         let selection = selection.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (image, label) = pictures.next(&selection)?;
         let now = clock.lock().unwrap_or_else(PoisonError::into_inner).get_now()?;
@@ -107,8 +123,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             format!("camera_{label}"),
         )?;
     }
-    is_ending.store(true, Ordering::Relaxed);
-    Ok(spinner.await?)
+    Ok(())
 }
 
 /// Takes over what is wished on ~/show.

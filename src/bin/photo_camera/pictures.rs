@@ -85,6 +85,23 @@ impl Pictures {
                 known.join(", ")
             );
         }
+        let is_wished = |labelled: &&Labelled| {
+            selection
+                .label
+                .as_ref()
+                .is_none_or(|wished| *wished == labelled.label)
+        };
+        if let Some(empty) = self
+            .labels
+            .iter()
+            .filter(is_wished)
+            .find(|labelled| labelled.is_empty(selection.part))
+        {
+            bail!(
+                "{} has too few photos for odd and even blocks of six",
+                empty.label
+            );
+        }
         Ok(selection)
     }
 
@@ -109,16 +126,20 @@ impl Pictures {
                     .filter(|(_, block)| selection.part.has(*block))
                     .map(|(file, _)| file)
                     .collect();
-                if part.is_empty() {
-                    bail!(
-                        "{} has too few photos for odd and even blocks of six",
-                        labelled.label
-                    );
-                }
                 photo(part[index as usize % part.len()], self.size)?
             }
         };
         Ok((image, labelled.label.clone()))
+    }
+}
+
+impl Labelled {
+    /// True where there is no picture in that part.
+    fn is_empty(&self, part: Part) -> bool {
+        match &self.source {
+            Source::Drawn(_) => false,
+            Source::Photos(files) => !files.iter().any(|(_, block)| part.has(*block)),
+        }
     }
 }
 

@@ -35,7 +35,7 @@ pub fn bar(title: &'static str, total: usize) -> ProgressBar {
         true => ProgressDrawTarget::stderr(),
         false => ProgressDrawTarget::hidden(),
     };
-    let style = ProgressStyle::with_template("{prefix:>9} [{bar:30}] {pos}/{len} {elapsed} {msg}")
+    let style = ProgressStyle::with_template("{prefix:>10} [{bar:30}] {pos}/{len} {elapsed} {msg}")
         .expect("the template is well-formed")
         .progress_chars("=> ");
     ProgressBar::with_draw_target(Some(total as u64), target)

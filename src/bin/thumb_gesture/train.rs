@@ -126,6 +126,10 @@ impl Bars {
                 bar.set_message(format!("loss {train_loss:.3}{held_out}"));
             }
             Progress::Export { done, total } => self.bar("measure", *total).set_position(*done as u64),
+            Progress::Refit { epoch, epochs } => {
+                self.bar("all frames", *epochs as usize)
+                    .set_position(u64::from(*epoch));
+            }
             Progress::Finished(_) | Progress::Failed { .. } => {}
         }
     }
@@ -163,9 +167,16 @@ fn print_summary(summary: &Summary, is_inactive: bool) -> anyhow::Result<()> {
 
 /// The node that started this one must not be slowed down by it, and must never leave it behind.
 fn go_to_background() -> anyhow::Result<()> {
-    use rustix::process::{Signal, nice, set_parent_process_death_signal};
+    use rustix::process::{Signal, getppid, nice, set_parent_process_death_signal};
     nice(10).context("lower the priority")?;
     set_parent_process_death_signal(Some(Signal::KILL)).context("follow the parent process")?;
+    // Where it has ended before it could be followed, another process is the parent now.
+    let parent = getppid().map(|parent| parent.as_raw_nonzero().to_string());
+    let expected = std::env::var(training::PARENT_VARIABLE).ok();
+    anyhow::ensure!(
+        expected.is_none() || expected == parent,
+        "the node that wanted this training has ended"
+    );
     // Where memory runs out, this process is the one to lose.
     std::fs::write("/proc/self/oom_score_adj", "500").context("step back in memory shortage")
 }
