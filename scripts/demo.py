@@ -58,7 +58,8 @@ def main() -> int:
     """Runs the demo; gives the exit status."""
     arguments = parse_arguments()
     sys.stdout.reconfigure(errors="replace")
-    for ending in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT too: a shell starts what runs in its background with that ignored.
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)
     screen = Screen()
     try:
@@ -279,7 +280,7 @@ def summarise(score: Score, training: TrainingStatus, screen: Screen) -> int:
     screen.line(f"backend    {score.last.backend}")
     screen.line(f"model      {score.last.model_id}")
     screen.line(f"training   {seconds_of(training.elapsed):.1f} s")
-    screen.line(f"held out   {percent(training.accuracy)} right of the captured frames it was not trained on")
+    screen.line(f"held out   {percent(training.accuracy)} right of the captured frames held out to measure")
     if score.accuracy < LEAST_ACCURACY:
         raise DemoError(f"too few gestures were right; {percent(LEAST_ACCURACY)} is the least")
     return 0
