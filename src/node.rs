@@ -12,6 +12,7 @@ mod models;
 pub mod params;
 mod retrain;
 pub mod signals;
+mod threads;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,6 +35,7 @@ use models::Models;
 use params::Params;
 use retrain::Retraining;
 use signals::Signals;
+use threads::Threads;
 
 use crate::model_store::{ModelStore, StoreError};
 
@@ -84,19 +86,19 @@ pub fn run() -> Result<(), NodeError> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let _in_runtime = runtime.enter();
+    let entered = runtime.enter();
     let mut signals = Signals::new()?;
 
     let mut node = Node::create(Context::create()?, NODE_NAME, "")?;
     let (parts, topics) = parts(&mut node)?;
-    let ended = Ended::default();
-    let camera = start_camera(&mut node, &parts, &ended)?;
-    let classifier = start_classifier(&parts, topics, &ended)?;
+    let threads = Threads::default();
+    let camera = start_camera(&mut node, &parts, &threads)?;
+    let classifier = start_classifier(&parts, topics, &threads)?;
     serve(&mut node, &parts)?;
     let models = parts.models.clone();
     runtime.spawn_blocking(move || models.load_active());
     let is_ending = Arc::new(AtomicBool::new(false));
-    let spinner = start_spinning(node, is_ending.clone(), &ended)?;
+    let spinner = start_spinning(node, is_ending.clone(), &threads)?;
     parts
         .handle
         .info(&format!("waiting for frames on {}", parts.topic));
@@ -104,7 +106,7 @@ pub fn run() -> Result<(), NodeError> {
     let has_failed = runtime.block_on(async {
         tokio::select! {
             () = signals.wait() => false,
-            () = ended.wait() => true,
+            () = threads.one_has_ended() => true,
         }
     });
     end(&runtime, &parts);
@@ -115,43 +117,11 @@ pub fn run() -> Result<(), NodeError> {
     let _said_already = spinner.join();
     let _said_already = camera.join();
     drop(parts);
-    drop(_in_runtime);
+    drop(entered);
     runtime.shutdown_timeout(GRACE_PERIOD);
     match has_failed {
         true => Err(NodeError::Thread),
         false => Ok(()),
-    }
-}
-
-/// Whether one of the node's threads has ended, which none should before the node does.
-#[derive(Clone, Default)]
-struct Ended(Arc<tokio::sync::Notify>);
-
-/// Held by a thread: tells when it is dropped, also in a panic.
-struct TellEnd(Ended);
-
-impl Ended {
-    async fn wait(&self) {
-        self.0.notified().await;
-    }
-
-    /// Starts a thread whose end is told.
-    fn spawn(
-        &self,
-        name: &str,
-        work: impl FnOnce() + Send + 'static,
-    ) -> std::io::Result<thread::JoinHandle<()>> {
-        let tell = TellEnd(self.clone());
-        thread::Builder::new().name(name.to_owned()).spawn(move || {
-            let _tell = tell;
-            work();
-        })
-    }
-}
-
-impl Drop for TellEnd {
-    fn drop(&mut self) {
-        self.0.0.notify_one();
     }
 }
 
@@ -223,7 +193,11 @@ fn relative_camera_topic(params: &Params) -> &'static str {
     }
 }
 
-fn start_camera(node: &mut Node, parts: &Parts, ended: &Ended) -> Result<thread::JoinHandle<()>, NodeError> {
+fn start_camera(
+    node: &mut Node,
+    parts: &Parts,
+    threads: &Threads,
+) -> Result<thread::JoinHandle<()>, NodeError> {
     let params = parts
         .params
         .lock()
@@ -245,13 +219,13 @@ fn start_camera(node: &mut Node, parts: &Parts, ended: &Ended) -> Result<thread:
     Ok(match params.text("image_transport") {
         "compressed" => {
             let frames = node.subscribe::<CompressedImage>(topic, qos)?;
-            ended.spawn("camera", move || {
+            threads.spawn("camera", move || {
                 futures::executor::block_on(camera.drain(frames, deliver))
             })?
         }
         _ => {
             let frames = node.subscribe::<Image>(topic, qos)?;
-            ended.spawn("camera", move || {
+            threads.spawn("camera", move || {
                 futures::executor::block_on(camera.drain(frames, deliver))
             })?
         }
@@ -261,7 +235,7 @@ fn start_camera(node: &mut Node, parts: &Parts, ended: &Ended) -> Result<thread:
 fn start_classifier(
     parts: &Parts,
     topics: ClassifyTopics,
-    ended: &Ended,
+    threads: &Threads,
 ) -> std::io::Result<thread::JoinHandle<()>> {
     let classify = Classify::new(
         parts.handle.clone(),
@@ -270,15 +244,15 @@ fn start_classifier(
         parts.status.clone(),
         topics,
     );
-    ended.spawn("classifier", move || classify.run())
+    threads.spawn("classifier", move || classify.run())
 }
 
 fn start_spinning(
     mut node: Node,
     is_ending: Arc<AtomicBool>,
-    ended: &Ended,
+    threads: &Threads,
 ) -> std::io::Result<thread::JoinHandle<()>> {
-    ended.spawn("ros", move || {
+    threads.spawn("ros", move || {
         while !is_ending.load(Ordering::Relaxed) {
             node.spin_once(SPIN_PERIOD);
         }

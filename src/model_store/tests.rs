@@ -120,6 +120,41 @@ fn a_damaged_file_is_named_and_the_others_are_listed() {
 }
 
 #[test]
+fn a_renamed_folder_is_refused_with_the_name_it_should_have() {
+    let (_root, store) = new_store();
+    let model = published(&store, 1_000);
+    fs::rename(&model.folder, store.root().join("models/best")).expect("renames");
+    let error = store.model("best").expect_err("renamed");
+    assert!(error.to_string().contains(&model.manifest.id), "{error}");
+    assert_eq!(store.list().expect("lists").unreadable.len(), 1);
+}
+
+#[test]
+fn what_a_killed_process_left_is_swept_and_what_a_running_one_fills_is_not() {
+    let (_root, store) = new_store();
+    let models = store.root().join("models");
+    // No process has a number beyond the greatest there can be.
+    fs::create_dir(models.join(".draft-4194305-left")).expect("creates");
+    let filled = store
+        .draft("alexnet", OffsetDateTime::UNIX_EPOCH)
+        .expect("a draft");
+    let _another = store
+        .draft("alexnet", OffsetDateTime::UNIX_EPOCH)
+        .expect("a draft");
+    assert!(!models.join(".draft-4194305-left").exists());
+    assert!(filled.path("").is_dir());
+}
+
+#[test]
+fn other_users_may_read_a_model() {
+    let (_root, store) = new_store();
+    let model = published(&store, 1_000);
+    let mode = |path: &Path| fs::metadata(path).expect("is there").permissions().mode() & 0o777;
+    let of_plain_file = mode(&model.folder.join(WEIGHTS_FILE));
+    assert_eq!(mode(&model.folder.join("manifest.json")), of_plain_file);
+}
+
+#[test]
 fn a_manifest_of_a_later_format_is_refused_by_its_number() {
     let (_root, store) = new_store();
     let model = published(&store, 1_000);

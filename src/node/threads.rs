@@ -1,0 +1,56 @@
+//! The node's threads, none of which should end before the node does.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use tokio::sync::Notify;
+
+/// Starts threads, and tells when one has ended.
+#[derive(Default)]
+pub struct Threads {
+    end: Arc<Notify>,
+}
+
+/// Held by a thread: tells when it is dropped, also in a panic.
+struct TellEnd(Arc<Notify>);
+
+impl Threads {
+    /// Starts a thread.
+    ///
+    /// # Errors
+    /// The system's word.
+    pub fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+        let tell = TellEnd(self.end.clone());
+        Builder::new().name(name.to_owned()).spawn(move || {
+            let _tell = tell;
+            work();
+        })
+    }
+
+    /// Returns once a thread has ended.
+    pub async fn one_has_ended(&self) {
+        self.end.notified().await;
+    }
+}
+
+impl Drop for TellEnd {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_end_too() {
+        let threads = Threads::default();
+        let thread = threads
+            .spawn("panics", || panic!("as the test wants it"))
+            .expect("starts");
+        thread.join().expect_err("it has panicked");
+        futures::executor::block_on(threads.one_has_ended());
+    }
+}
