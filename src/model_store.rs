@@ -110,6 +110,9 @@ pub enum StoreError {
         /// The store.
         store: PathBuf,
     },
+    /// Not a store.
+    #[error("{0} is no store of models: `thumb_gesture train --store {0}` makes one")]
+    NoStore(PathBuf),
     /// No model yet.
     #[error("there is no active model in {0}: train one first")]
     NoActiveModel(PathBuf),
@@ -140,6 +143,19 @@ impl ModelStore {
     pub fn open(root: &Path) -> Result<ModelStore, StoreError> {
         let models = root.join(MODELS_FOLDER);
         fs::create_dir_all(&models).map_err(|cause| io_error(&models, cause))?;
+        Ok(ModelStore {
+            root: root.to_owned(),
+        })
+    }
+
+    /// Opens a store that is there; makes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NoStore`] for a folder that is none.
+    pub fn open_existing(root: &Path) -> Result<ModelStore, StoreError> {
+        if !root.join(MODELS_FOLDER).is_dir() {
+            return Err(StoreError::NoStore(root.to_owned()));
+        }
         Ok(ModelStore {
             root: root.to_owned(),
         })

@@ -42,7 +42,7 @@ struct Report<'a> {
 
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let dataset = Dataset::read(&arguments.dataset).context("dataset")?;
-    let store = ModelStore::open(&arguments.store).context("store")?;
+    let store = ModelStore::open_existing(&arguments.store)?;
     let model = store.model_or_active(arguments.model.as_deref())?;
     let labels = &model.manifest.labels;
     let files = labelled_files(&dataset, labels)?;

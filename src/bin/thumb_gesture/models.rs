@@ -38,7 +38,7 @@ struct Report<'a> {
 }
 
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let store = ModelStore::open(&arguments.store)?;
+    let store = ModelStore::open_existing(&arguments.store)?;
     if let Some(id) = &arguments.activate {
         store.activate(&store.model(id)?)?;
     } else if arguments.roll_back {

@@ -41,7 +41,7 @@ struct Prediction<'a> {
 }
 
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let store = ModelStore::open(&arguments.store)?;
+    let store = ModelStore::open_existing(&arguments.store)?;
     let model = store.model_or_active(arguments.model.as_deref())?;
     let labels = &model.manifest.labels;
     let classifier = classifier::load(&model, output::all_cores())?;
