@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::classifier::{Classifier, ClassifierError, softmax};
 use crate::dataset::Label;
@@ -10,13 +10,18 @@ use crate::frame::Frame;
 use crate::preprocess::{INPUT_LEN, Preprocessor};
 
 /// A file that could not be used, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
     /// The file.
-    pub file: PathBuf,
+    pub file: String,
     /// What was wrong with it.
     pub reason: String,
 }
+
+/// What was taken for what: `confusion[truth][verdict]` in frames, both in the order of the model's labels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Confusion(Vec<Vec<usize>>);
 
 /// What a model made of labelled frames.
 #[derive(Clone, Debug, Serialize)]
@@ -29,10 +34,52 @@ pub struct Evaluation {
     pub correct: usize,
     /// `correct` / `frames`; none where there were no frames.
     pub accuracy: Option<f64>,
-    /// `confusion[truth][verdict]` in frames, both in the order of `labels`.
-    pub confusion: Vec<Vec<usize>>,
+    /// What was taken for what.
+    pub confusion: Confusion,
     /// Files that were left out.
     pub skipped: Vec<Skipped>,
+}
+
+impl Skipped {
+    /// A file with what was wrong with it.
+    pub fn new(file: &Path, reason: &impl ToString) -> Skipped {
+        Skipped {
+            file: file.display().to_string(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+impl Confusion {
+    /// No frame yet, of so many labels.
+    pub fn new(labels: usize) -> Confusion {
+        Confusion(vec![vec![0; labels]; labels])
+    }
+
+    /// Counts a frame by the index of its true label, and the logits or probabilities that it got.
+    pub fn count(&mut self, truth: usize, values: &[f32]) {
+        self.0[truth][likeliest(values)] += 1;
+    }
+
+    /// Frames counted.
+    pub fn frames(&self) -> usize {
+        self.0.iter().flatten().sum()
+    }
+
+    /// Frames whose likeliest label was the true one.
+    pub fn correct(&self) -> usize {
+        (0..self.0.len()).map(|label| self.0[label][label]).sum()
+    }
+
+    /// The share of them, 0 to 1; none where there were no frames.
+    pub fn accuracy(&self) -> Option<f64> {
+        (self.frames() > 0).then(|| self.correct() as f64 / self.frames() as f64)
+    }
+
+    /// One row for each true label.
+    pub fn rows(&self) -> &[Vec<usize>] {
+        &self.0
+    }
 }
 
 /// A classifier with all that one file needs on its way through it: the node's own path, without the smoothing.
@@ -104,26 +151,21 @@ pub fn evaluate(
     files: &[(PathBuf, usize)],
     mut progress: impl FnMut(usize),
 ) -> Result<Evaluation, ClassifierError> {
-    let mut confusion = vec![vec![0; labels.len()]; labels.len()];
+    let mut confusion = Confusion::new(labels.len());
     let mut skipped = Vec::new();
     for (index, (file, truth)) in files.iter().enumerate() {
         match classifier.probabilities(file) {
-            Ok(probabilities) => confusion[*truth][likeliest(probabilities)] += 1,
-            Err(PredictError::Frame(error)) => skipped.push(Skipped {
-                file: file.clone(),
-                reason: error.to_string(),
-            }),
+            Ok(probabilities) => confusion.count(*truth, probabilities),
+            Err(PredictError::Frame(error)) => skipped.push(Skipped::new(file, &error)),
             Err(PredictError::Classifier(error)) => return Err(error),
         }
         progress(index + 1);
     }
-    let frames = confusion.iter().flatten().sum();
-    let correct = (0..labels.len()).map(|label| confusion[label][label]).sum();
     Ok(Evaluation {
         labels: labels.to_vec(),
-        frames,
-        correct,
-        accuracy: (frames > 0).then(|| correct as f64 / frames as f64),
+        frames: confusion.frames(),
+        correct: confusion.correct(),
+        accuracy: confusion.accuracy(),
         confusion,
         skipped,
     })

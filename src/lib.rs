@@ -13,6 +13,7 @@
 pub mod classifier;
 pub mod dataset;
 pub mod decision;
+mod disk;
 pub mod drawn_hand;
 pub mod evaluation;
 pub mod frame;
@@ -26,3 +27,8 @@ pub mod overlay;
 pub mod preprocess;
 pub mod training;
 pub mod weights;
+
+/// Threads where nobody names another number: one for each core.
+pub fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}

@@ -10,14 +10,14 @@ pub mod manifest;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use time::OffsetDateTime;
-use time::macros::format_description;
+
+use crate::disk::{self, Existing};
 
 pub use manifest::{MANIFEST_VERSION, Manifest};
 
@@ -30,9 +30,6 @@ const ACTIVE_FILE: &str = "active.json";
 const MODELS_FOLDER: &str = "models";
 /// Behind it stands the id of the process that fills the draft.
 const DRAFT_PREFIX: &str = ".draft-";
-
-/// Less what the umask takes away; a temporary file would else be its owner's alone.
-const READABLE_BY_ALL: u32 = 0o666;
 
 /// A folder of models.
 #[derive(Clone, Debug)]
@@ -177,14 +174,9 @@ impl ModelStore {
             .prefix(&format!("{DRAFT_PREFIX}{}-", std::process::id()))
             .tempdir_in(&models)
             .map_err(|cause| io_error(&models, cause))?;
-        let format = format_description!("[year][month][day]T[hour][minute][second].[subsecond digits:3]Z");
-        let time = now
-            .to_offset(time::UtcOffset::UTC)
-            .format(&format)
-            .expect("a date has these parts");
         Ok(Draft {
             folder,
-            id: format!("{network}-{time}"),
+            id: format!("{network}-{}", disk::time_in_name(now)),
         })
     }
 
@@ -381,18 +373,10 @@ fn sweep_drafts(models: &Path) -> Result<(), StoreError> {
 
 /// Writes a file that appears whole or not at all.
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
-    let write = || {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new()
-            .prefix(".json-")
-            .permissions(fs::Permissions::from_mode(READABLE_BY_ALL))
-            .tempfile_in(folder)?;
-        serde_json::to_writer_pretty(&mut file, value)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().map_err(|cause| io_error(path, cause))
+    let write = disk::write_whole(path, Existing::Replace, |writer| {
+        Ok(serde_json::to_writer_pretty(writer, value)?)
+    });
+    write.map_err(|cause| io_error(path, cause))
 }
 
 fn sha256(path: &Path) -> io::Result<String> {

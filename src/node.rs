@@ -15,11 +15,11 @@ pub mod signals;
 mod threads;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 use r2r::std_srvs::srv::Trigger;
 use r2r::thumb_gesture::srv::{ActivateModel, CaptureFrames, ListModels, Retrain};
@@ -30,7 +30,7 @@ use camera::{Camera, CameraCounters, CameraFrame, CaptureTap};
 use capture::Capture;
 use classify::{Classify, ClassifyStatus, ClassifyTopics, Inbox};
 use diagnostics::Diagnostics;
-use handle::{NodeHandle, Topic};
+use handle::{NodeHandle, Topic, lock};
 use models::Models;
 use params::Params;
 use retrain::Retraining;
@@ -145,7 +145,7 @@ fn parts(node: &mut Node) -> Result<(Parts, ClassifyTopics), NodeError> {
     // Whoever needs a live parameter reads it when it needs it; the queue of changes is kept empty.
     tokio::spawn(parameter_changes.for_each(|_| async {}));
 
-    let given = params.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let given = lock(&params).clone();
     let store = ModelStore::open(&given.folder("store"))?;
     let inbox = Arc::new(Inbox::default());
     let topics = ClassifyTopics {
@@ -198,11 +198,7 @@ fn start_camera(
     parts: &Parts,
     threads: &Threads,
 ) -> Result<thread::JoinHandle<()>, NodeError> {
-    let params = parts
-        .params
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
+    let params = lock(&parts.params).clone();
     let qos = QosProfile::sensor_data().keep_last(params.integer("image_depth"));
     let qos = match params.text("image_reliability") {
         "reliable" => qos.reliable(),
@@ -262,11 +258,7 @@ fn start_spinning(
 fn serve(node: &mut Node, parts: &Parts) -> Result<(), NodeError> {
     let capture = Capture {
         handle: parts.handle.clone(),
-        dataset: parts
-            .params
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .folder("dataset"),
+        dataset: lock(&parts.params).folder("dataset"),
         tap: parts.tap.clone(),
         topic: parts.topic.clone(),
         params: parts.params.clone(),
@@ -275,36 +267,19 @@ fn serve(node: &mut Node, parts: &Parts) -> Result<(), NodeError> {
     tokio::spawn(capture.serve(requests::<CaptureFrames::Service>(node, "~/capture")?));
 
     let retraining = parts.retraining.clone();
-    let handle = parts.handle.clone();
-    let retrain = requests::<Retrain::Service>(node, "~/retrain")?;
-    tokio::spawn(retrain.for_each(move |request| {
-        let response = retraining.answer_retrain(&request.message);
-        respond(&handle, request, response)
-    }));
+    answer::<Retrain::Service>(node, parts, "~/retrain", move |request| {
+        retraining.answer_retrain(request)
+    })?;
     let retraining = parts.retraining.clone();
-    let handle = parts.handle.clone();
-    let cancel = requests::<Trigger::Service>(node, "~/cancel_training")?;
-    tokio::spawn(cancel.for_each(move |request| respond(&handle, request, retraining.answer_cancel())));
-
-    // Loading and listing read from the disk: not on a worker of the runtime.
-    let (models, handle) = (parts.models.clone(), parts.handle.clone());
-    let activate = requests::<ActivateModel::Service>(node, "~/activate_model")?;
-    tokio::spawn(activate.for_each(move |request| {
-        let (models, handle) = (models.clone(), handle.clone());
-        in_background(move || {
-            let response = models.answer_activate(&request.message);
-            let _answered = respond(&handle, request, response);
-        })
-    }));
-    let (models, handle) = (parts.models.clone(), parts.handle.clone());
-    let list = requests::<ListModels::Service>(node, "~/list_models")?;
-    tokio::spawn(list.for_each(move |request| {
-        let (models, handle) = (models.clone(), handle.clone());
-        in_background(move || {
-            let response = models.answer_list();
-            let _answered = respond(&handle, request, response);
-        })
-    }));
+    answer::<Trigger::Service>(node, parts, "~/cancel_training", move |_| {
+        retraining.answer_cancel()
+    })?;
+    let models = parts.models.clone();
+    answer_from_disk::<ActivateModel::Service>(node, parts, "~/activate_model", move |request| {
+        models.answer_activate(request)
+    })?;
+    let models = parts.models.clone();
+    answer_from_disk::<ListModels::Service>(node, parts, "~/list_models", move |_| models.answer_list())?;
 
     let diagnostics = Diagnostics {
         handle: parts.handle.clone(),
@@ -333,18 +308,49 @@ fn requests<T: WrappedServiceTypeSupport + 'static>(
     node.create_service::<T>(name, QosProfile::services_default())
 }
 
+/// Offers a service whose answer takes no time.
+fn answer<T: WrappedServiceTypeSupport + 'static>(
+    node: &mut Node,
+    parts: &Parts,
+    name: &str,
+    answer: impl Fn(&T::Request) -> T::Response + Send + 'static,
+) -> r2r::Result<()> {
+    let handle = parts.handle.clone();
+    tokio::spawn(requests::<T>(node, name)?.for_each(move |request| {
+        let response = answer(&request.message);
+        respond(&handle, request, response);
+        std::future::ready(())
+    }));
+    Ok(())
+}
+
+/// Offers a service whose answer reads from the disk, which is not for a worker of the runtime.
+fn answer_from_disk<T: WrappedServiceTypeSupport + 'static>(
+    node: &mut Node,
+    parts: &Parts,
+    name: &str,
+    answer: impl Fn(&T::Request) -> T::Response + Send + Sync + 'static,
+) -> r2r::Result<()> {
+    let handle = parts.handle.clone();
+    let answer = Arc::new(answer);
+    tokio::spawn(requests::<T>(node, name)?.for_each(move |request| {
+        let (handle, answer) = (handle.clone(), answer.clone());
+        let work = tokio::task::spawn_blocking(move || {
+            let response = answer(&request.message);
+            respond(&handle, request, response);
+        });
+        // A panic in there has been reported by the panic hook; the node goes on.
+        work.map(drop)
+    }));
+    Ok(())
+}
+
 fn respond<T: WrappedServiceTypeSupport + 'static>(
     handle: &NodeHandle,
     request: ServiceRequest<T>,
     response: T::Response,
-) -> std::future::Ready<()> {
+) {
     if let Err(error) = request.respond(response) {
         handle.error(&format!("an answer could not be sent: {error}"));
     }
-    std::future::ready(())
-}
-
-async fn in_background(work: impl FnOnce() + Send + 'static) {
-    // A panic in there has been reported by the panic hook; the node goes on.
-    let _ended = tokio::task::spawn_blocking(work).await;
 }

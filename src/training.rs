@@ -7,8 +7,6 @@
 mod features;
 mod fit;
 
-use features::{Copies, Examples, Extractor};
-
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -16,11 +14,14 @@ use serde::{Deserialize, Serialize};
 use tch::Device;
 use time::OffsetDateTime;
 
+use features::{Copies, Examples, Extractor};
+
+use crate::all_cores;
 use crate::classifier::ClassifierError;
 use crate::classifier::onnx::OnnxClassifier;
 use crate::dataset::split::{Split, split};
 use crate::dataset::{Dataset, Label};
-use crate::evaluation::{FileClassifier, PredictError, Skipped, likeliest};
+use crate::evaluation::{Confusion, FileClassifier, PredictError, Skipped};
 use crate::model_store::manifest::{FrameCounts, Preprocessing};
 use crate::model_store::{
     MANIFEST_VERSION, Manifest, ModelStore, ONNX_FILE, StoreError, StoredModel, WEIGHTS_FILE,
@@ -113,8 +114,8 @@ pub struct Summary {
     pub frames: FrameCounts,
     /// Share of the held-out frames that a classifier trained without them got right, 0 to 1; none where there are none.
     pub accuracy: Option<f64>,
-    /// `confusion[truth][verdict]` on the held-out frames, both in the order of `labels`.
-    pub confusion: Vec<Vec<usize>>,
+    /// What of the held-out frames was taken for what.
+    pub confusion: Confusion,
     /// Rounds over all frames.
     pub epochs: u32,
     /// The seed.
@@ -122,16 +123,7 @@ pub struct Summary {
     /// From the first file read to the model in the store.
     pub train_seconds: f64,
     /// Files that were left out, each with the reason.
-    pub skipped: Vec<SkippedFile>,
-}
-
-/// A file that was left out, and why.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SkippedFile {
-    /// The file.
-    pub file: String,
-    /// What was wrong with it.
-    pub reason: String,
+    pub skipped: Vec<Skipped>,
 }
 
 /// Why there is no model.
@@ -239,7 +231,7 @@ pub fn train(
         options.epochs,
         &mut on_progress,
     )?;
-    let measured = Measured::of(&trial, &held_out, labels.len())?;
+    let confusion = measure(&trial, &held_out, labels.len())?;
     let frames = FrameCounts {
         train: train_set.frames(),
         validation: held_out.frames(),
@@ -269,14 +261,14 @@ pub fn train(
         created: OffsetDateTime::now_utc(),
         preprocessing: Preprocessing::current(),
         frames,
-        accuracy: measured.accuracy,
+        accuracy: confusion.accuracy(),
         epochs: options.epochs,
         seed: options.seed,
         dataset: dataset.root.display().to_string(),
         sha256: Default::default(),
     };
     let model = store.publish(draft, manifest)?;
-    let summary = summary(&model, measured, all.skipped, start);
+    let summary = summary(&model, confusion, all.skipped, start);
     Ok((model, summary))
 }
 
@@ -350,7 +342,7 @@ fn check_every_label(dataset: &Dataset, labels: &[Label], examples: &Examples) -
             let example = examples
                 .skipped
                 .iter()
-                .find(|skipped| skipped.file.starts_with(&folder));
+                .find(|skipped| Path::new(&skipped.file).starts_with(&folder));
             return Err(TrainingError::NoReadableFrames {
                 label: label.clone(),
                 files: dataset.count(label),
@@ -367,25 +359,13 @@ fn metadata(id: &str, labels: &[Label]) -> [(&'static str, String); 2] {
 }
 
 /// What a classifier makes of frames that it was not trained on.
-struct Measured {
-    accuracy: Option<f64>,
-    confusion: Vec<Vec<usize>>,
-}
-
-impl Measured {
-    fn of(classifier: &TorchModule, held_out: &Examples, labels: usize) -> Result<Measured, TorchError> {
-        let mut confusion = vec![vec![0; labels]; labels];
-        for (logits, truth) in fit::logits_of_frames(classifier, held_out)?
-            .iter()
-            .zip(held_out.labels_of_frames())
-        {
-            confusion[truth][likeliest(logits)] += 1;
-        }
-        let correct: usize = (0..labels).map(|label| confusion[label][label]).sum();
-        let frames = held_out.frames();
-        let accuracy = (frames > 0).then(|| correct as f64 / frames as f64);
-        Ok(Measured { accuracy, confusion })
+fn measure(classifier: &TorchModule, held_out: &Examples, labels: usize) -> Result<Confusion, TorchError> {
+    let mut confusion = Confusion::new(labels);
+    let logits = fit::logits_of_frames(classifier, held_out)?;
+    for (logits, truth) in logits.iter().zip(held_out.labels_of_frames()) {
+        confusion.count(truth, logits);
     }
+    Ok(confusion)
 }
 
 /// Runs the exported file on some frames, spread over all of them: its logits must be those of the trained network.
@@ -399,9 +379,8 @@ fn check_export(
     const CHECKED_FRAMES: usize = 16;
     /// The two runtimes add up thousands of products in different orders.
     const TOLERANCE: f32 = 1e-2;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut exported = FileClassifier::new(
-        Box::new(OnnxClassifier::load(onnx_file, labels, threads)?),
+        Box::new(OnnxClassifier::load(onnx_file, labels, all_cores())?),
         labels,
     );
     let expected = fit::logits_of_frames(classifier, examples)?;
@@ -426,22 +405,18 @@ fn check_export(
     Ok(())
 }
 
-fn summary(model: &StoredModel, measured: Measured, skipped: Vec<Skipped>, start: Instant) -> Summary {
+fn summary(model: &StoredModel, confusion: Confusion, skipped: Vec<Skipped>, start: Instant) -> Summary {
     let manifest = &model.manifest;
-    let skipped = skipped.into_iter().map(|skipped| SkippedFile {
-        file: skipped.file.display().to_string(),
-        reason: skipped.reason,
-    });
     Summary {
         model_id: manifest.id.clone(),
         network: manifest.network.clone(),
         labels: manifest.labels.clone(),
         frames: manifest.frames,
-        accuracy: measured.accuracy,
-        confusion: measured.confusion,
+        accuracy: confusion.accuracy(),
+        confusion,
         epochs: manifest.epochs,
         seed: manifest.seed,
         train_seconds: start.elapsed().as_secs_f64(),
-        skipped: skipped.collect(),
+        skipped,
     }
 }

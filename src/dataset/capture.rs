@@ -1,14 +1,12 @@
 //! Frames from the camera into the image folder, one burst at a time.
 
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use image::codecs::jpeg::JpegEncoder;
 use time::OffsetDateTime;
-use time::macros::format_description;
 
 use super::{DatasetError, Label};
+use crate::disk::{self, Existing};
 use crate::frame::Frame;
 
 /// JPEG quality of saved frames, 1 to 100: near lossless, at a tenth of the raw size.
@@ -34,14 +32,9 @@ impl Burst {
             path: folder.clone(),
             cause,
         })?;
-        let format = format_description!("[year][month][day]T[hour][minute][second].[subsecond digits:3]Z");
-        let name = now
-            .to_offset(time::UtcOffset::UTC)
-            .format(&format)
-            .expect("a date has these parts");
         Ok(Burst {
             folder,
-            name,
+            name: disk::time_in_name(now),
             saved: 0,
         })
     }
@@ -52,30 +45,19 @@ impl Burst {
     /// What the file system says, such as a full disk; what was saved before stays.
     pub fn save(&mut self, frame: &Frame) -> Result<PathBuf, DatasetError> {
         let path = self.folder.join(format!("{}_{:04}.jpg", self.name, self.saved));
-        write_jpeg(&self.folder, &path, frame).map_err(|cause| DatasetError::Io {
+        let image = frame.to_rgb_image();
+        let write = disk::write_whole(&path, Existing::Keep, |writer| {
+            JpegEncoder::new_with_quality(writer, JPEG_QUALITY)
+                .encode_image(&image)
+                .map_err(std::io::Error::other)
+        });
+        write.map_err(|cause| DatasetError::Io {
             path: path.clone(),
             cause,
         })?;
         self.saved += 1;
         Ok(path)
     }
-}
-
-fn write_jpeg(folder: &Path, path: &Path, frame: &Frame) -> std::io::Result<()> {
-    let mut file = tempfile::Builder::new()
-        .prefix(".capture-")
-        // Less what the umask takes away; a temporary file would else be its owner's alone.
-        .permissions(std::fs::Permissions::from_mode(0o666))
-        .tempfile_in(folder)?;
-    let mut writer = BufWriter::new(&mut file);
-    JpegEncoder::new_with_quality(&mut writer, JPEG_QUALITY)
-        .encode_image(&frame.to_rgb_image())
-        .map_err(std::io::Error::other)?;
-    writer.flush()?;
-    drop(writer);
-    file.as_file().sync_all()?;
-    file.persist_noclobber(path)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The store on a real disk: what appears, what stays, what is refused.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 
 use super::manifest::{FrameCounts, Preprocessing};
 use super::*;

@@ -3,16 +3,15 @@
 //! r2r's queue holds ten messages and drops the newest when it is full. So it is emptied at once here, and what piled up behind the
 //! newest is dropped and counted: latency never queues up.
 
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use futures::{FutureExt, Stream, StreamExt};
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 use r2r::std_msgs::msg::Header;
 use tokio::sync::mpsc;
 
-use super::handle::{NodeHandle, Throttle};
+use super::handle::{NodeHandle, Throttle, lock};
 use crate::frame::{Frame, FrameError};
 
 /// A checked frame with what came along.
@@ -107,18 +106,18 @@ impl CaptureTap {
     /// Opens the tap: frames come from now on, as many as fit into the channel.
     pub fn open(&self, capacity: usize) -> mpsc::Receiver<Arc<CameraFrame>> {
         let (sender, receiver) = mpsc::channel(capacity);
-        *self.sender.lock().expect("no thread panics while it holds this") = Some(sender);
+        *lock(&self.sender) = Some(sender);
         receiver
     }
 
     /// Closes the tap.
     pub fn close(&self) {
-        *self.sender.lock().expect("no thread panics while it holds this") = None;
+        *lock(&self.sender) = None;
     }
 
     /// A capture that cannot keep up, with a slow disk, takes fewer of the frames; the camera never waits for it.
     fn send(&self, frame: &Arc<CameraFrame>) {
-        if let Some(sender) = &*self.sender.lock().expect("no thread panics while it holds this") {
+        if let Some(sender) = &*lock(&self.sender) {
             let _full_or_closed = sender.try_send(frame.clone());
         }
     }

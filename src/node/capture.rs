@@ -1,7 +1,7 @@
 //! `~/capture`: the next frames of the camera into the image folder.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
@@ -11,10 +11,10 @@ use r2r::thumb_gesture::srv::CaptureFrames;
 use time::OffsetDateTime;
 
 use super::camera::CaptureTap;
-use super::handle::{NodeHandle, Topic};
+use super::handle::{NodeHandle, Topic, lock};
 use super::params::Params;
 use crate::dataset::capture::Burst;
-use crate::dataset::{Dataset, DatasetError, Label};
+use crate::dataset::{Dataset, DatasetError, Label, LabelledFrames};
 
 /// The most frames of one call.
 const MOST_FRAMES: u32 = 1000;
@@ -60,7 +60,7 @@ impl Capture {
         self,
         mut requests: impl Stream<Item = ServiceRequest<CaptureFrames::Service>> + Unpin,
     ) {
-        self.publish_summary();
+        self.publish_summary(&self.frames_by_label());
         while let Some(request) = requests.next().await {
             let response = self.answer(&request.message).await;
             if let Err(error) = request.respond(response) {
@@ -73,10 +73,14 @@ impl Capture {
     async fn answer(&self, request: &CaptureFrames::Request) -> CaptureFrames::Response {
         let mut saved = 0;
         let result = self.capture(request, &mut saved).await;
+        let labels = self.frames_by_label();
+        let of_label = labels
+            .iter()
+            .find(|frames| frames.label.as_str() == request.label);
+        let total = of_label.map_or(0, count);
         if saved > 0 {
-            self.publish_summary();
+            self.publish_summary(&labels);
         }
-        let total = Label::new(&request.label).map_or(0, |label| self.count(&label));
         match result {
             Ok(()) => CaptureFrames::Response {
                 success: true,
@@ -100,7 +104,7 @@ impl Capture {
         }
         let mut frames = self.tap.open(FRAMES_IN_WAITING);
         let _closes_the_tap = CloseOnDrop(&self.tap);
-        let timeout = self.timeout();
+        let timeout = lock(&self.params).span("capture_timeout");
         let mut burst: Option<Burst> = None;
         while *saved < request.frames {
             let frame = match tokio::time::timeout(timeout, frames.recv()).await {
@@ -125,18 +129,8 @@ impl Capture {
         Ok(())
     }
 
-    fn timeout(&self) -> Duration {
-        let params = self.params.lock().unwrap_or_else(PoisonError::into_inner);
-        Duration::from_secs_f64(params.double("capture_timeout"))
-    }
-
-    fn count(&self, label: &Label) -> u32 {
-        let count = Dataset::read(&self.dataset).map_or(0, |dataset| dataset.count(label));
-        u32::try_from(count).unwrap_or(u32::MAX)
-    }
-
-    fn publish_summary(&self) {
-        let labels = match Dataset::read(&self.dataset) {
+    fn frames_by_label(&self) -> Vec<LabelledFrames> {
+        match Dataset::read(&self.dataset) {
             Ok(dataset) => dataset.labels,
             // Nothing was captured yet.
             Err(_) if !self.dataset.exists() => Vec::new(),
@@ -144,17 +138,21 @@ impl Capture {
                 self.handle.warn(&format!("the dataset cannot be read: {error}"));
                 Vec::new()
             }
-        };
+        }
+    }
+
+    fn publish_summary(&self, labels: &[LabelledFrames]) {
         self.summary.publish(&DatasetSummary {
             stamp: self.handle.stamp(),
             path: self.dataset.display().to_string(),
-            frames: labels
-                .iter()
-                .map(|frames| u32::try_from(frames.files.len()).unwrap_or(u32::MAX))
-                .collect(),
+            frames: labels.iter().map(count).collect(),
             labels: labels.iter().map(|frames| frames.label.to_string()).collect(),
         });
     }
+}
+
+fn count(frames: &LabelledFrames) -> u32 {
+    u32::try_from(frames.files.len()).unwrap_or(u32::MAX)
 }
 
 struct CloseOnDrop<'a>(&'a CaptureTap);

@@ -1,7 +1,7 @@
 //! The thread that owns the classifier: takes the newest frame, publishes a gesture, swaps models between two frames.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use r2r::builtin_interfaces::msg::Time;
@@ -9,7 +9,7 @@ use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::thumb_gesture::msg::{ModelInfo, ThumbGesture};
 
 use super::camera::CameraFrame;
-use super::handle::{NodeHandle, Throttle, Topic, duration_message, secs_of};
+use super::handle::{NodeHandle, Throttle, Topic, duration_message, lock, secs_of};
 use super::models;
 use super::params::Params;
 use crate::classifier::{Classifier, ClassifierError, softmax};
@@ -96,7 +96,7 @@ enum Work {
 impl Inbox {
     /// A frame has come; it takes the place of one that still waits.
     pub fn put_frame(&self, frame: Arc<CameraFrame>) {
-        if self.lock().frame.replace(frame).is_some() {
+        if lock(&self.content).frame.replace(frame).is_some() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         self.arrived.notify_one();
@@ -104,19 +104,19 @@ impl Inbox {
 
     /// From the next frame on, this model.
     pub fn put_model(&self, model: LoadedModel) {
-        self.lock().model = Some(Box::new(model));
+        lock(&self.content).model = Some(Box::new(model));
         self.arrived.notify_one();
     }
 
     /// Ends the thread after the frame it is at.
     pub fn stop(&self) {
-        self.lock().is_stopped = true;
+        lock(&self.content).is_stopped = true;
         self.arrived.notify_one();
     }
 
     /// The next thing to do; [`Work::Stale`] when nothing comes until `deadline`.
     fn next(&self, deadline: Option<Instant>) -> Work {
-        let mut content = self.lock();
+        let mut content = lock(&self.content);
         loop {
             if content.is_stopped {
                 return Work::Stop;
@@ -139,25 +139,17 @@ impl Inbox {
             content = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, Content> {
-        self.content.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl ClassifyStatus {
     /// Id and backend of the model that classifies.
     pub fn model(&self) -> Option<(String, String)> {
-        self.lock().model.clone()
+        lock(&self.state).model.clone()
     }
 
     /// Age of the last gesture when it was published.
     pub fn age(&self) -> Duration {
-        self.lock().age
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state).age
     }
 }
 
@@ -188,7 +180,10 @@ impl Classify {
     /// Works until [`Inbox::stop`].
     pub fn run(mut self) {
         loop {
-            let deadline = self.last.as_ref().map(|(_, since)| *since + self.stale_timeout());
+            let deadline = self
+                .last
+                .as_ref()
+                .map(|(_, since)| *since + lock(&self.params).span("stale_timeout"));
             match self.inbox.next(deadline) {
                 Work::Frame(frame) => self.frame(&frame),
                 Work::Model(model) => self.swap(model),
@@ -208,7 +203,7 @@ impl Classify {
         info.backend = model.classifier.backend().to_owned();
         info.active = true;
         info.message = "classifies".to_owned();
-        self.status.lock().model = Some((id.clone(), info.backend.clone()));
+        lock(&self.status.state).model = Some((id.clone(), info.backend.clone()));
         self.topics.model.publish(&info);
         self.decision.reset();
         self.model = Some(model);
@@ -246,11 +241,7 @@ impl Classify {
         softmax(&mut probabilities);
         let end = Instant::now();
 
-        let settings = self
-            .params
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .decision();
+        let settings = lock(&self.params).decision();
         let taken_secs = match secs_of(&frame.header.stamp) {
             0.0 => self.handle.now().as_secs_f64(),
             stamp_secs => stamp_secs,
@@ -296,7 +287,7 @@ impl Classify {
     fn publish(&self, mut gesture: ThumbGesture) {
         let age = age_of(&gesture.header.stamp, self.handle.now());
         gesture.age = duration_message(age);
-        self.status.lock().age = age;
+        lock(&self.status.state).age = age;
         self.topics.gesture.publish(&gesture);
     }
 
@@ -319,11 +310,6 @@ impl Classify {
             format: "jpeg".to_owned(),
             data: overlay::jpeg(frame.frame.to_rgb_image(), &title, bars),
         });
-    }
-
-    fn stale_timeout(&self) -> Duration {
-        let params = self.params.lock().unwrap_or_else(PoisonError::into_inner);
-        Duration::from_secs_f64(params.double("stale_timeout"))
     }
 }
 

@@ -1,14 +1,14 @@
 //! `/diagnostics` once a second: is the camera alive, is there a model, what was lost.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 
 use super::camera::CameraCounters;
 use super::classify::{ClassifyStatus, Inbox};
-use super::handle::{NodeHandle, Topic};
+use super::handle::{NodeHandle, Topic, lock};
 use super::params::Params;
 use super::retrain::Retraining;
 
@@ -77,8 +77,7 @@ impl Diagnostics {
 
     /// How long without a frame the camera has stalled; the counts are looked at once a period.
     fn stale_timeout(&self) -> Duration {
-        let params = self.params.lock().unwrap_or_else(PoisonError::into_inner);
-        Duration::from_secs_f64(params.double("stale_timeout")).max(PERIOD / 2)
+        lock(&self.params).span("stale_timeout").max(PERIOD / 2)
     }
 
     fn counts(&self) -> Counts {

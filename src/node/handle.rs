@@ -1,6 +1,6 @@
 //! What every part of the node needs of ROS: its clock, its log, and topics to publish on.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use r2r::builtin_interfaces::msg as builtin;
@@ -24,8 +24,7 @@ impl NodeHandle {
 
     /// The ROS time, which is the bag's under `use_sim_time` and 0 before its first `/clock`.
     pub fn now(&self) -> Duration {
-        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        clock.get_now().unwrap_or_default()
+        lock(&self.clock).get_now().unwrap_or_default()
     }
 
     /// The ROS time as a stamp.
@@ -72,8 +71,7 @@ impl<T: WrappedTypesupport + 'static> Topic<T> {
 
     /// Publishes; where that fails, the log says so.
     pub fn publish(&self, message: &T) {
-        let publisher = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = publisher.publish(message) {
+        if let Err(error) = lock(&self.publisher).publish(message) {
             self.handle
                 .error(&format!("{} could not be published: {error}", self.name));
         }
@@ -81,8 +79,10 @@ impl<T: WrappedTypesupport + 'static> Topic<T> {
 
     /// True while anybody subscribes.
     pub fn has_subscribers(&self) -> bool {
-        let publisher = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
-        publisher.get_inter_process_subscription_count().unwrap_or(0) > 0
+        lock(&self.publisher)
+            .get_inter_process_subscription_count()
+            .unwrap_or(0)
+            > 0
     }
 }
 
@@ -105,6 +105,11 @@ impl Throttle {
         self.last = Some(Instant::now());
         Some(std::mem::take(&mut self.held_back))
     }
+}
+
+/// Locks what threads share. One that panicked while it held the lock left nothing half-done: each holder changes one value.
+pub fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Seconds since the epoch of a stamp.

@@ -1,13 +1,13 @@
 //! Which model classifies: at the start, by `~/activate_model`, after a training. And `~/list_models`.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use r2r::builtin_interfaces::msg::Time;
 use r2r::thumb_gesture::msg::ModelInfo;
 use r2r::thumb_gesture::srv::{ActivateModel, ListModels};
 
 use super::classify::{Inbox, LoadedModel};
-use super::handle::{NodeHandle, Topic};
+use super::handle::{NodeHandle, Topic, lock};
 use crate::classifier::{self, ClassifierError};
 use crate::dataset::Label;
 use crate::model_store::{Manifest, ModelStore, StoreError, StoredModel};
@@ -60,7 +60,7 @@ impl Models {
 
     /// Loads the model that the store calls active. Without one, or with a broken one, `~/model` says what to do.
     pub fn load_active(&self) {
-        let has_changed = self.lock();
+        let has_changed = lock(&self.has_changed);
         // A model that was made active meanwhile is newer than what the store said at the start.
         if *has_changed {
             return;
@@ -112,17 +112,13 @@ impl Models {
 
     /// Changes to the model whose id `choose` gives, which is asked when no other change is under way.
     fn change(&self, choose: impl FnOnce() -> Result<String, StoreError>) -> Result<String, ActivateError> {
-        let mut has_changed = self.lock();
+        let mut has_changed = lock(&self.has_changed);
         let id = choose()?;
         let (stored, loaded) = self.load(&id)?;
         self.store.activate(&stored)?;
         self.inbox.put_model(loaded);
         *has_changed = true;
         Ok(id)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, bool> {
-        self.has_changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers `~/list_models`.

@@ -4,6 +4,7 @@
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use r2r::indexmap::IndexMap;
 use r2r::{Parameter, ParameterValue, RosParams};
@@ -198,6 +199,11 @@ impl Params {
             ParameterValue::Double(value) => *value,
             other => unreachable!("{name} is declared otherwise: {other:?}"),
         }
+    }
+
+    /// The value of a number parameter in seconds, as a span.
+    pub fn span(&self, name: &str) -> Duration {
+        Duration::from_secs_f64(self.double(name))
     }
 
     /// The value of a text parameter.

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use r2r::std_srvs::srv::Trigger;
@@ -15,9 +15,10 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-use super::handle::{NodeHandle, Topic, duration_message};
+use super::handle::{NodeHandle, Topic, duration_message, lock};
 use super::models::Models;
 use crate::dataset::Dataset;
+use crate::evaluation::Skipped;
 use crate::training::{PARENT_VARIABLE, Progress, TrainingOptions};
 
 // The constants of `TrainingStatus.msg`; held against it by a test.
@@ -75,7 +76,7 @@ impl Retraining {
 
     /// True while a training runs.
     pub fn is_running(&self) -> bool {
-        self.lock().is_some()
+        lock(&self.cancel).is_some()
     }
 
     /// Answers `~/retrain`: starts a training on the runtime it is called in, or says why not.
@@ -104,7 +105,7 @@ impl Retraining {
 
     /// Ends the running training; true where there is one.
     pub fn cancel(&self) -> bool {
-        self.lock()
+        lock(&self.cancel)
             .as_ref()
             .is_some_and(|cancel| cancel.send(true).is_ok())
     }
@@ -116,7 +117,7 @@ impl Retraining {
                 TrainingOptions::MOST_EPOCHS
             ));
         }
-        let mut running = self.lock();
+        let mut running = lock(&self.cancel);
         if running.is_some() {
             return Err("a training is running: wait for it, or call ~/cancel_training".to_owned());
         }
@@ -257,11 +258,11 @@ impl Retraining {
         status.elapsed = duration_message(start.elapsed());
         status.time_left = duration_message(Duration::ZERO);
         // First free for the next training, then say so: who hears of the end may call at once.
-        *self.lock() = None;
+        *lock(&self.cancel) = None;
         self.publish(status);
     }
 
-    fn report_skipped(&self, skipped: &[crate::training::SkippedFile]) {
+    fn report_skipped(&self, skipped: &[Skipped]) {
         for file in skipped {
             self.handle.warn(&format!(
                 "left out of the training: {}: {}",
@@ -284,10 +285,6 @@ impl Retraining {
     fn publish(&self, mut status: TrainingStatus) {
         status.stamp = self.handle.stamp();
         self.topic.publish(&status);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<watch::Sender<bool>>> {
-        self.cancel.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

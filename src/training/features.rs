@@ -6,6 +6,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, TchError, Tensor};
 
+use crate::all_cores;
 use crate::dataset::augment::Augmentation;
 use crate::evaluation::Skipped;
 use crate::frame::{Frame, FrameError};
@@ -89,10 +90,7 @@ impl Extractor {
                         kept.push(file.clone());
                         indices.extend(std::iter::repeat_n(*label as i64, 1 + copies.count));
                     }
-                    Err(error) => skipped.push(Skipped {
-                        file: file.clone(),
-                        reason: error.to_string(),
-                    }),
+                    Err(error) => skipped.push(Skipped::new(file, &error)),
                 }
             }
             if !inputs.is_empty() {
@@ -172,8 +170,7 @@ impl Examples {
 
 /// The network inputs of each file, decoded and changed on all cores; `first` is the number of the first file.
 fn inputs_of(files: &[(PathBuf, usize)], first: usize, copies: Copies) -> Vec<Result<Vec<f32>, FrameError>> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = files.len().div_ceil(threads).max(1);
+    let share = files.len().div_ceil(all_cores()).max(1);
     let of_share = |(index, files): (usize, &[(PathBuf, usize)])| {
         let mut preprocessor = Preprocessor::new();
         let first = first + index * share;

@@ -54,7 +54,9 @@ struct Percentiles {
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let store = ModelStore::open_existing(&arguments.store)?;
     let model = store.model_or_active(arguments.model.as_deref())?;
-    let threads = arguments.threads.map_or_else(output::all_cores, usize::from);
+    let threads = arguments
+        .threads
+        .map_or_else(thumb_gesture::all_cores, usize::from);
     let mut classifier = classifier::load(&model, threads)?;
     let mut preprocessor = Preprocessor::new();
     let frame = noise_frame()?;

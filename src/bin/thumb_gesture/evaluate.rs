@@ -52,7 +52,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             arguments.dataset.display()
         );
     }
-    let classifier = classifier::load(&model, output::all_cores())?;
+    let classifier = classifier::load(&model, thumb_gesture::all_cores())?;
     let mut classifier = FileClassifier::new(classifier, labels.len());
     let bar = output::bar("evaluate", files.len());
     let evaluation = evaluation::evaluate(&mut classifier, labels, &files, |done| {
@@ -90,7 +90,7 @@ fn labelled_files(dataset: &Dataset, labels: &[Label]) -> anyhow::Result<Vec<(Pa
 fn print_report(report: &Report) -> anyhow::Result<()> {
     let evaluation = report.evaluation;
     for skipped in &evaluation.skipped {
-        eprintln!("left out {}: {}", skipped.file.display(), skipped.reason);
+        eprintln!("left out {}: {}", skipped.file, skipped.reason);
     }
     output::print_line(&format!(
         "{} on {}\n{} of {} frames right: {}\n{}",

@@ -1,16 +1,11 @@
 //! What the commands share in talking to people and to programs.
 
 use std::io::{IsTerminal, Write};
-use std::num::NonZeroUsize;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use thumb_gesture::dataset::Label;
-
-/// Threads for one frame where the user names none: all cores.
-pub fn all_cores() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
-}
+use thumb_gesture::evaluation::Confusion;
 
 /// One JSON object on one line of standard output.
 pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
@@ -51,8 +46,8 @@ pub fn percent(share: Option<f64>) -> String {
     )
 }
 
-/// `confusion[truth][verdict]` as a table, truths down, verdicts across.
-pub fn confusion_table(labels: &[Label], confusion: &[Vec<usize>]) -> String {
+/// What was taken for what as a table, truths down, verdicts across.
+pub fn confusion_table(labels: &[Label], confusion: &Confusion) -> String {
     let width = labels
         .iter()
         .map(|label| label.as_str().len())
@@ -63,7 +58,7 @@ pub fn confusion_table(labels: &[Label], confusion: &[Vec<usize>]) -> String {
     for label in labels {
         table += &format!(" {label:>width$}");
     }
-    for (label, row) in labels.iter().zip(confusion) {
+    for (label, row) in labels.iter().zip(confusion.rows()) {
         table += &format!("\n{label:>width$}         ");
         for count in row {
             table += &format!(" {count:>width$}");

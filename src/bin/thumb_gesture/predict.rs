@@ -44,7 +44,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let store = ModelStore::open_existing(&arguments.store)?;
     let model = store.model_or_active(arguments.model.as_deref())?;
     let labels = &model.manifest.labels;
-    let classifier = classifier::load(&model, output::all_cores())?;
+    let classifier = classifier::load(&model, thumb_gesture::all_cores())?;
     let mut classifier = FileClassifier::new(classifier, labels.len());
     let mut code = ExitCode::SUCCESS;
     for file in &arguments.files {
