@@ -5,17 +5,20 @@
 
 pub mod alexnet;
 pub mod onnx;
+pub mod resnet;
+pub mod squeezenet;
 pub mod torch;
+pub mod vgg;
 
 use crate::preprocess::INPUT_SIDE_PX;
 
 /// One step of a network. Sizes are in channels, features and pixels; windows are square.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Layer {
-    /// Convolution with bias.
+    /// Convolution.
     Conv2d {
         /// Prefix of its parameters' names.
-        name: &'static str,
+        name: String,
         /// Channels in.
         in_channels: usize,
         /// Channels out.
@@ -26,15 +29,26 @@ pub enum Layer {
         stride: usize,
         /// Zeros added on each side.
         padding: usize,
+        /// Whether a bias is added; batch normalisation behind it makes one needless.
+        has_bias: bool,
+    },
+    /// Batch normalisation by the running statistics, in training too: those of a few dozen frames would be worse than ImageNet's.
+    BatchNorm2d {
+        /// Prefix of its parameters' names.
+        name: String,
+        /// Channels in and out.
+        channels: usize,
     },
     /// Negative values become 0.
     Relu,
-    /// The greatest value in each window, without padding.
+    /// The greatest value in each window.
     MaxPool2d {
         /// Side of the window.
         kernel: usize,
         /// Step of the window.
         stride: usize,
+        /// Border added on each side, which is never the greatest.
+        padding: usize,
     },
     /// Means over windows chosen so that the output is `side` across and down.
     AdaptiveAvgPool2d {
@@ -51,12 +65,28 @@ pub enum Layer {
     /// Fully connected, with bias.
     Linear {
         /// Prefix of its parameters' names.
-        name: &'static str,
+        name: String,
         /// Features in.
         in_features: usize,
         /// Features out.
         out_features: usize,
     },
+    /// Several lists of layers over the same input, whose outputs are joined; an empty list hands the input on.
+    Branches {
+        /// The lists of layers, whose outputs fit each other.
+        branches: Vec<Vec<Layer>>,
+        /// How the outputs become one.
+        join: Join,
+    },
+}
+
+/// How the outputs of [`Layer::Branches`] become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Join {
+    /// Added up, as in a residual block.
+    Sum,
+    /// The channels of the first, then those of the second, as in a fire module.
+    Channels,
 }
 
 /// A network: 3x224x224 values in, one logit for each label out.
@@ -66,19 +96,35 @@ pub struct Network {
     pub name: &'static str,
     /// All layers, in order.
     pub layers: Vec<Layer>,
-    /// How many of the layers make features that a pretrained start brings along; the rest is the classifier.
+    /// How many of the layers see what every picture has, such as edges and textures; those behind them see parts of things.
+    pub early_layers: usize,
+    /// How many of the layers make features; the rest is the classifier.
     pub feature_layers: usize,
 }
 
 /// One parameter of a network.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ParameterSpec {
     /// As in PyTorch's `state_dict`.
     pub name: String,
     /// Length of each dimension.
     pub shape: Vec<usize>,
-    /// Values that flow into one output, which the random start scales by.
-    pub fan_in: usize,
+    /// What it holds before any training.
+    pub start: Start,
+    /// Whether an optimiser may change it; running statistics are not.
+    pub is_trainable: bool,
+}
+
+/// What a parameter holds before any training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Start {
+    /// Uniform within ±1/√fan_in, as PyTorch's `Conv2d` and `Linear` begin.
+    Uniform {
+        /// Values that flow into one output.
+        fan_in: usize,
+    },
+    /// The same number everywhere.
+    Constant(f64),
 }
 
 /// What flows between two layers, without the batch dimension.
@@ -97,20 +143,18 @@ pub enum Shape {
 
 /// A network's name that is not known.
 #[derive(Debug, thiserror::Error)]
-#[error("unknown network {0:?}; known: alexnet")]
+#[error("unknown network {0:?}; known: {known}", known = Network::NAMES.join(", "))]
 pub struct UnknownNetwork(String);
 
 impl Network {
-    /// The network of that name, with an output for each of `labels`.
-    ///
-    /// # Errors
-    /// [`UnknownNetwork`], which lists the known ones.
-    pub fn named(name: &str, labels: usize) -> Result<Network, UnknownNetwork> {
-        match name {
-            alexnet::NAME => Ok(alexnet::alexnet(labels)),
-            _ => Err(UnknownNetwork(name.to_owned())),
-        }
-    }
+    /// The networks there are; the first is the default.
+    pub const NAMES: [&str; 5] = [
+        alexnet::NAME,
+        squeezenet::NAME,
+        vgg::VGG11_NAME,
+        vgg::VGG16_NAME,
+        resnet::NAME,
+    ];
 
     /// What a network takes in.
     pub const INPUT: Shape = Shape::Image {
@@ -118,7 +162,22 @@ impl Network {
         side: INPUT_SIDE_PX,
     };
 
-    /// The layers whose weights a pretrained start brings.
+    /// The network of that name, with an output for each of `labels`.
+    ///
+    /// # Errors
+    /// [`UnknownNetwork`], which lists the known ones.
+    pub fn named(name: &str, labels: usize) -> Result<Network, UnknownNetwork> {
+        match name {
+            alexnet::NAME => Ok(alexnet::alexnet(labels)),
+            squeezenet::NAME => Ok(squeezenet::squeezenet1_1(labels)),
+            vgg::VGG11_NAME => Ok(vgg::vgg11(labels)),
+            vgg::VGG16_NAME => Ok(vgg::vgg16(labels)),
+            resnet::NAME => Ok(resnet::resnet18(labels)),
+            _ => Err(UnknownNetwork(name.to_owned())),
+        }
+    }
+
+    /// The layers that turn a picture into features.
     pub fn features(&self) -> &[Layer] {
         &self.layers[..self.feature_layers]
     }
@@ -127,36 +186,59 @@ impl Network {
     pub fn classifier(&self) -> &[Layer] {
         &self.layers[self.feature_layers..]
     }
+
+    /// Where the last layer with parameters stands among the layers.
+    pub fn last_layer(&self) -> usize {
+        let has_parameters = |layer: &Layer| !layer.parameters().is_empty();
+        self.layers.iter().rposition(has_parameters).unwrap_or(0)
+    }
 }
 
 impl Layer {
-    /// The layer's parameters, the weight first.
+    /// The layer's parameters, those of its branches in order: the weight, the bias where there is one, the running statistics.
     pub fn parameters(&self) -> Vec<ParameterSpec> {
-        let (name, shape, fan_in) = match *self {
+        match self {
             Layer::Conv2d {
                 name,
                 in_channels,
                 out_channels,
                 kernel,
+                has_bias,
                 ..
             } => {
-                let shape = vec![out_channels, in_channels, kernel, kernel];
-                (name, shape, in_channels * kernel * kernel)
+                let fan_in = in_channels * kernel * kernel;
+                let shape = vec![*out_channels, *in_channels, *kernel, *kernel];
+                let weight = trainable(name, "weight", shape, Start::Uniform { fan_in });
+                let bias = trainable(name, "bias", vec![*out_channels], Start::Uniform { fan_in });
+                std::iter::once(weight).chain(has_bias.then_some(bias)).collect()
             }
             Layer::Linear {
                 name,
                 in_features,
                 out_features,
-            } => (name, vec![out_features, in_features], in_features),
-            _ => return Vec::new(),
-        };
-        let bias_shape = vec![shape[0]];
-        let parameter = |part: &str, shape| ParameterSpec {
-            name: format!("{name}.{part}"),
-            shape,
-            fan_in,
-        };
-        vec![parameter("weight", shape), parameter("bias", bias_shape)]
+            } => {
+                let start = Start::Uniform { fan_in: *in_features };
+                let weight = trainable(name, "weight", vec![*out_features, *in_features], start);
+                vec![weight, trainable(name, "bias", vec![*out_features], start)]
+            }
+            Layer::BatchNorm2d { name, channels } => {
+                let parameter = |part, start| trainable(name, part, vec![*channels], Start::Constant(start));
+                let statistic = |part, start| ParameterSpec {
+                    is_trainable: false,
+                    ..parameter(part, start)
+                };
+                vec![
+                    parameter("weight", 1.0),
+                    parameter("bias", 0.0),
+                    statistic("running_mean", 0.0),
+                    statistic("running_var", 1.0),
+                ]
+            }
+            Layer::Branches { branches, .. } => {
+                branches.iter().flat_map(|layers| parameters(layers)).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// What comes out when `input` goes in. The layers of one network fit each other, so there is no error.
@@ -175,16 +257,60 @@ impl Layer {
                 channels: out_channels,
                 side: (side + 2 * padding - kernel) / stride + 1,
             },
-            (&Layer::MaxPool2d { kernel, stride }, Shape::Image { channels, side }) => Shape::Image {
+            (
+                &Layer::MaxPool2d {
+                    kernel,
+                    stride,
+                    padding,
+                },
+                Shape::Image { channels, side },
+            ) => Shape::Image {
                 channels,
-                side: (side - kernel) / stride + 1,
+                side: (side + 2 * padding - kernel) / stride + 1,
             },
             (&Layer::AdaptiveAvgPool2d { side }, Shape::Image { channels, .. }) => {
                 Shape::Image { channels, side }
             }
             (Layer::Flatten, Shape::Image { channels, side }) => Shape::Row(channels * side * side),
             (&Layer::Linear { out_features, .. }, _) => Shape::Row(out_features),
+            (Layer::Branches { branches, join }, _) => join.output(branches, input),
             _ => input,
+        }
+    }
+}
+
+impl Join {
+    fn output(self, branches: &[Vec<Layer>], input: Shape) -> Shape {
+        let outputs: Vec<Shape> = branches.iter().map(|layers| output(layers, input)).collect();
+        match (self, outputs.as_slice()) {
+            (Join::Channels, [Shape::Image { side, .. }, ..]) => Shape::Image {
+                channels: outputs.iter().map(|shape| shape.channels()).sum(),
+                side: *side,
+            },
+            (_, [first, ..]) => *first,
+            (_, []) => input,
+        }
+    }
+}
+
+impl Shape {
+    /// The lengths, without the batch.
+    pub fn dims(self) -> Vec<usize> {
+        match self {
+            Shape::Image { channels, side } => vec![channels, side, side],
+            Shape::Row(features) => vec![features],
+        }
+    }
+
+    /// How many values.
+    pub fn values(self) -> usize {
+        self.dims().iter().product()
+    }
+
+    fn channels(self) -> usize {
+        match self {
+            Shape::Image { channels, .. } => channels,
+            Shape::Row(features) => features,
         }
     }
 }
@@ -192,4 +318,92 @@ impl Layer {
 /// The parameters of some layers, in the layers' order.
 pub fn parameters(layers: &[Layer]) -> Vec<ParameterSpec> {
     layers.iter().flat_map(Layer::parameters).collect()
+}
+
+/// What comes out of some layers when `input` goes in.
+pub fn output(layers: &[Layer], input: Shape) -> Shape {
+    layers.iter().fold(input, |shape, layer| layer.output(shape))
+}
+
+fn trainable(name: &str, part: &str, shape: Vec<usize>, start: Start) -> ParameterSpec {
+    ParameterSpec {
+        name: format!("{name}.{part}"),
+        shape,
+        start,
+        is_trainable: true,
+    }
+}
+
+/// A convolution with bias, as most networks here have it.
+fn conv(
+    name: impl Into<String>,
+    [in_channels, out_channels]: [usize; 2],
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+) -> Layer {
+    Layer::Conv2d {
+        name: name.into(),
+        in_channels,
+        out_channels,
+        kernel,
+        stride,
+        padding,
+        has_bias: true,
+    }
+}
+
+fn max_pool(kernel: usize, stride: usize, padding: usize) -> Layer {
+    Layer::MaxPool2d {
+        kernel,
+        stride,
+        padding,
+    }
+}
+
+fn linear(name: &str, [in_features, out_features]: [usize; 2]) -> Layer {
+    Layer::Linear {
+        name: name.to_owned(),
+        in_features,
+        out_features,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// torchvision's counts, of its documentation ("num_params"), which leave out the running statistics.
+    #[test]
+    fn every_network_has_as_many_parameters_as_torchvisions() {
+        let expected = [61_100_840, 1_235_496, 132_863_336, 138_357_544, 11_689_512];
+        for (name, expected) in Network::NAMES.into_iter().zip(expected) {
+            let network = Network::named(name, 1000).expect("known");
+            let count: usize = parameters(&network.layers)
+                .iter()
+                .filter(|parameter| parameter.is_trainable)
+                .map(|parameter| parameter.shape.iter().product::<usize>())
+                .sum();
+            assert_eq!(count, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_layers_of_every_network_fit_each_other() {
+        for name in Network::NAMES {
+            let network = Network::named(name, 3).expect("known");
+            assert_eq!(output(&network.layers, Network::INPUT), Shape::Row(3), "{name}");
+            assert!(network.early_layers < network.feature_layers, "{name}");
+            assert!(network.feature_layers <= network.last_layer(), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_network_is_refused_with_those_there_are() {
+        let error = Network::named("lenet", 3).expect_err("unknown");
+        assert!(
+            error.to_string().contains("alexnet, squeezenet1_1, vgg11"),
+            "{error}"
+        );
+    }
 }

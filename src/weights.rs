@@ -258,7 +258,8 @@ mod tests {
         let parameter = |name: &str, shape: &[usize]| ParameterSpec {
             name: name.to_owned(),
             shape: shape.to_vec(),
-            fan_in: 1,
+            start: crate::network::Start::Constant(0.0),
+            is_trainable: true,
         };
         let weights = two_tensors();
         let missing = weights.get(&parameter("c.weight", &[1])).expect_err("missing");

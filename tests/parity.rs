@@ -13,10 +13,8 @@ use thumb_gesture::classifier::onnx::OnnxClassifier;
 use thumb_gesture::drawn_hand;
 use thumb_gesture::frame::Frame;
 use thumb_gesture::gesture::Gesture;
-use thumb_gesture::network::alexnet::alexnet;
-use thumb_gesture::network::onnx;
 use thumb_gesture::network::torch::TorchModule;
-use thumb_gesture::network::{Network, ParameterSpec};
+use thumb_gesture::network::{Network, ParameterSpec, Start, alexnet, onnx, resnet, squeezenet, vgg};
 use thumb_gesture::preprocess::{INPUT_LEN, INPUT_SIDE_PX, Preprocessor, STD};
 use thumb_gesture::weights::Weights;
 
@@ -24,44 +22,28 @@ use thumb_gesture::weights::Weights;
 const LOGIT_TOLERANCE: f32 = 1e-4;
 
 #[test]
-fn alexnets_logits_are_torchvisions() {
-    let Some(folder) = reference("alexnet", |_| {}) else {
-        return;
-    };
-    let (network, weights, inputs, expected) = alexnet_reference(folder.path());
-    let module =
-        TorchModule::with_weights(&network.layers, &weights, Device::Cpu).expect("torchvision's weights fit");
-    let batch = Tensor::from_slice(&inputs).reshape([2, 3, INPUT_SIDE_PX as i64, INPUT_SIDE_PX as i64]);
-    let logits = tch::no_grad(|| module.forward(&batch, false)).expect("runs");
-    let found = Vec::<f32>::try_from(logits.flatten(0, -1)).expect("float values");
-    assert_close(&found, &expected);
-    let again = tch::no_grad(|| module.forward(&batch, false)).expect("runs");
-    assert!(logits.equal(&again), "no dropout is left on");
+fn alexnet_is_torchvisions() {
+    compare_network(alexnet::NAME);
 }
 
 #[test]
-fn the_onnx_file_gives_torchvisions_logits_and_passes_the_checker() {
-    let Some(folder) = reference("alexnet", |_| {}) else {
-        return;
-    };
-    let (network, _, inputs, expected) = alexnet_reference(folder.path());
-    let path = folder.path().join("model.onnx");
-    let metadata = [("model_id", "parity".to_owned())];
-    onnx::write(
-        &path,
-        &network,
-        &folder.path().join("weights.safetensors"),
-        &metadata,
-    )
-    .expect("writes");
-    run_reference("check_onnx", folder.path());
+fn squeezenet1_1_is_torchvisions() {
+    compare_network(squeezenet::NAME);
+}
 
-    let mut classifier = OnnxClassifier::load(&path, 1000, 1).expect("loads");
-    let mut found = vec![0.0; 2000];
-    for (input, logits) in inputs.chunks(INPUT_LEN).zip(found.chunks_mut(1000)) {
-        classifier.logits(input, logits).expect("runs");
-    }
-    assert_close(&found, &expected);
+#[test]
+fn vgg11_is_torchvisions() {
+    compare_network(vgg::VGG11_NAME);
+}
+
+#[test]
+fn vgg16_is_torchvisions() {
+    compare_network(vgg::VGG16_NAME);
+}
+
+#[test]
+fn resnet18_is_torchvisions() {
+    compare_network(resnet::NAME);
 }
 
 #[test]
@@ -86,7 +68,7 @@ fn preprocessing_is_torchvisions_within_a_grey_level() {
             picture.save(folder.join(name)).expect("writes");
         }
     };
-    let Some(folder) = reference("inputs", write) else {
+    let Some(folder) = reference(&["inputs"], write) else {
         return;
     };
     let expected = Weights::read(&folder.path().join("expected.safetensors")).expect("reads");
@@ -118,20 +100,56 @@ fn preprocessing_is_torchvisions_within_a_grey_level() {
     }
 }
 
-/// Torchvision's network, weights, inputs and logits, as the reference wrote them.
-fn alexnet_reference(folder: &Path) -> (Network, Weights, Vec<f32>, Vec<f32>) {
-    let read = |name: &str| Weights::read(&folder.join(name)).expect("reads");
-    let expected = read("expected.safetensors");
+/// Both lowerings of a network give torchvision's logits for torchvision's random weights, and the ONNX file passes the checker.
+fn compare_network(name: &str) {
+    let Some(folder) = reference(&["network", name], |_| {}) else {
+        return;
+    };
+    let path = |file: &str| folder.path().join(file);
+    let network = Network::named(name, 1000).expect("known");
+    let expected = Weights::read(&path("expected.safetensors")).expect("reads");
     let inputs = values(&expected, "input", &[2, 3, INPUT_SIDE_PX, INPUT_SIDE_PX]);
     let logits = values(&expected, "logits", &[2, 1000]);
-    (alexnet(1000), read("weights.safetensors"), inputs, logits)
+    assert_close(
+        &torch_logits(&network, &path("weights.safetensors"), &inputs),
+        &logits,
+    );
+
+    let metadata = [("model_id", "parity".to_owned())];
+    onnx::write(
+        &path("model.onnx"),
+        &network,
+        &path("weights.safetensors"),
+        &metadata,
+    )
+    .expect("writes");
+    run_reference(&["check_onnx"], folder.path());
+    let mut classifier = OnnxClassifier::load(&path("model.onnx"), 1000, 1).expect("loads");
+    let mut found = vec![0.0; 2000];
+    for (input, logits) in inputs.chunks(INPUT_LEN).zip(found.chunks_mut(1000)) {
+        classifier.logits(input, logits).expect("runs");
+    }
+    assert_close(&found, &logits);
+}
+
+fn torch_logits(network: &Network, weights: &Path, inputs: &[f32]) -> Vec<f32> {
+    let weights = Weights::read(weights).expect("reads");
+    let module =
+        TorchModule::with_weights(&network.layers, &weights, Device::Cpu).expect("torchvision's weights fit");
+    let side = INPUT_SIDE_PX as i64;
+    let batch = Tensor::from_slice(inputs).reshape([-1, 3, side, side]);
+    let logits = tch::no_grad(|| module.forward(&batch, false)).expect("runs");
+    let again = tch::no_grad(|| module.forward(&batch, false)).expect("runs");
+    assert!(logits.equal(&again), "no dropout is left on");
+    Vec::try_from(logits.flatten(0, -1)).expect("float values")
 }
 
 fn values(weights: &Weights, name: &str, shape: &[usize]) -> Vec<f32> {
     let parameter = ParameterSpec {
         name: name.to_owned(),
         shape: shape.to_vec(),
-        fan_in: 1,
+        start: Start::Constant(0.0),
+        is_trainable: true,
     };
     weights.get(&parameter).expect(name).values.clone()
 }
@@ -147,7 +165,7 @@ fn assert_close(found: &[f32], expected: &[f32]) {
 }
 
 /// A folder in which `prepare` and then the reference have written; none where there is no Python with torchvision.
-fn reference(task: &str, prepare: impl FnOnce(&Path)) -> Option<tempfile::TempDir> {
+fn reference(task: &[&str], prepare: impl FnOnce(&Path)) -> Option<tempfile::TempDir> {
     if std::env::var_os("THUMB_GESTURE_TEST_PYTHON").is_none() {
         eprintln!(
             "skipped: THUMB_GESTURE_TEST_PYTHON is not set; scripts/setup.sh --tests installs torchvision"
@@ -160,12 +178,12 @@ fn reference(task: &str, prepare: impl FnOnce(&Path)) -> Option<tempfile::TempDi
     Some(folder)
 }
 
-fn run_reference(task: &str, folder: &Path) {
+fn run_reference(task: &[&str], folder: &Path) {
     let python = std::env::var_os("THUMB_GESTURE_TEST_PYTHON").expect("was there a moment ago");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/reference.py");
     let output = Command::new(python)
         .arg(script)
-        .arg(task)
+        .args(task)
         .arg(folder)
         .output()
         .expect("starts");

@@ -12,7 +12,7 @@ use std::path::Path;
 use prost::Message;
 
 use self::proto::{Attribute, Graph, Model, Node, OperatorSet, StringStringEntry, Tensor, ValueInfo};
-use super::{Layer, Network, ParameterSpec, Shape};
+use super::{Join, Layer, Network, ParameterSpec, Shape};
 use crate::weights::{Place, WeightsError, places_in_file};
 
 /// Name of the graph's input.
@@ -65,8 +65,8 @@ fn model(network: &Network, weights_file: &Path, metadata: &[(&str, String)]) ->
             name: network.name.to_owned(),
             nodes,
             initializers,
-            inputs: vec![value_info(INPUT_NAME, Network::INPUT)],
-            outputs: vec![value_info(OUTPUT_NAME, output)],
+            inputs: vec![ValueInfo::float_tensor(INPUT_NAME, &batch_of_one(Network::INPUT))],
+            outputs: vec![ValueInfo::float_tensor(OUTPUT_NAME, &batch_of_one(output))],
         }),
         operator_sets: vec![OperatorSet {
             domain: String::new(),
@@ -76,26 +76,72 @@ fn model(network: &Network, weights_file: &Path, metadata: &[(&str, String)]) ->
     })
 }
 
-/// The nodes in order, each named after what it computes, and the shape that comes out at the end.
+/// The nodes of some layers in order, each named after what it computes, and the shape that comes out at the end.
 fn nodes(layers: &[Layer]) -> (Vec<Node>, Shape) {
-    let mut nodes: Vec<Node> = Vec::new();
-    let mut shape = Network::INPUT;
-    let mut value = INPUT_NAME.to_owned();
-    for layer in layers {
-        if let Some(mut node) = node(layer, shape) {
-            let name = format!("{}_{}", node.op_type.to_lowercase(), nodes.len());
-            node.inputs.insert(0, value);
-            node.outputs = vec![name.clone()];
-            node.name = name.clone();
-            nodes.push(node);
-            value = name;
-        }
-        shape = layer.output(shape);
-    }
-    if let Some(last) = nodes.last_mut() {
+    let mut lowering = Lowering::default();
+    let input = (INPUT_NAME.to_owned(), Network::INPUT);
+    let (_, shape) = lowering.layers(layers, input);
+    if let Some(last) = lowering.nodes.last_mut() {
         last.outputs = vec![OUTPUT_NAME.to_owned()];
     }
-    (nodes, shape)
+    (lowering.nodes, shape)
+}
+
+/// The name of what flows between two nodes, and its shape.
+type Value = (String, Shape);
+
+#[derive(Default)]
+struct Lowering {
+    nodes: Vec<Node>,
+}
+
+impl Lowering {
+    fn layers(&mut self, layers: &[Layer], input: Value) -> Value {
+        layers.iter().fold(input, |value, layer| self.layer(layer, value))
+    }
+
+    fn layer(&mut self, layer: &Layer, (input, shape): Value) -> Value {
+        let output = layer.output(shape);
+        let name = match layer {
+            Layer::Branches { branches, join } => {
+                let ends = branches
+                    .iter()
+                    .map(|layers| self.layers(layers, (input.clone(), shape)).0);
+                let ends = ends.collect();
+                self.node(join_node(*join, ends))
+            }
+            _ => match node(layer, shape) {
+                Some(mut node) => {
+                    node.inputs.insert(0, input);
+                    self.node(node)
+                }
+                None => input,
+            },
+        };
+        (name, output)
+    }
+
+    /// Adds a node and gives the name of its output.
+    fn node(&mut self, mut node: Node) -> String {
+        let name = format!("{}_{}", node.op_type.to_lowercase(), self.nodes.len());
+        node.outputs = vec![name.clone()];
+        node.name = name.clone();
+        self.nodes.push(node);
+        name
+    }
+}
+
+fn join_node(join: Join, inputs: Vec<String>) -> Node {
+    let (op_type, attributes) = match join {
+        Join::Sum => ("Add", vec![]),
+        Join::Channels => ("Concat", vec![Attribute::int("axis", 1)]),
+    };
+    Node {
+        inputs,
+        op_type: op_type.to_owned(),
+        attributes,
+        ..Node::default()
+    }
 }
 
 /// The node of a layer, still without its data input and output; `None` where a layer does nothing at inference.
@@ -107,8 +153,14 @@ fn node(layer: &Layer, input: Shape) -> Option<Node> {
             padding,
             ..
         } => ("Conv", window(kernel, stride, padding)),
+        // Its default epsilon is PyTorch's, 1e-5.
+        Layer::BatchNorm2d { .. } => ("BatchNormalization", vec![]),
         Layer::Relu => ("Relu", vec![]),
-        Layer::MaxPool2d { kernel, stride } => ("MaxPool", window(kernel, stride, 0)),
+        Layer::MaxPool2d {
+            kernel,
+            stride,
+            padding,
+        } => ("MaxPool", window(kernel, stride, padding)),
         Layer::AdaptiveAvgPool2d { side } => match input {
             Shape::Image { side: given, .. } if given != side => {
                 assert_eq!(given % side, 0, "windows of one size, as every network here has");
@@ -119,6 +171,7 @@ fn node(layer: &Layer, input: Shape) -> Option<Node> {
         Layer::Flatten => ("Flatten", vec![Attribute::int("axis", 1)]),
         Layer::Dropout { .. } => return None,
         Layer::Linear { .. } => ("Gemm", vec![Attribute::int("transB", 1)]),
+        Layer::Branches { .. } => unreachable!("branches are several nodes"),
     };
     let inputs = layer.parameters().into_iter().map(|parameter| parameter.name);
     Some(Node {
@@ -160,12 +213,8 @@ fn external_tensor(parameter: &ParameterSpec, place: Place, location: &str) -> R
     })
 }
 
-fn value_info(name: &str, shape: Shape) -> ValueInfo {
-    let dims = match shape {
-        Shape::Image { channels, side } => vec![1, channels, side, side],
-        Shape::Row(features) => vec![1, features],
-    };
-    ValueInfo::float_tensor(name, &dims)
+fn batch_of_one(shape: Shape) -> Vec<usize> {
+    [vec![1], shape.dims()].concat()
 }
 
 fn entry(key: &str, value: &str) -> StringStringEntry {

@@ -3,7 +3,7 @@
 use tch::nn::{Path, VarStore};
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::{Layer, ParameterSpec};
+use super::{Join, Layer, ParameterSpec, Start};
 use crate::weights::{self, Weights, WeightsError};
 
 /// Some layers with their weights, on one device.
@@ -25,8 +25,9 @@ pub enum TorchError {
 
 struct TorchLayer {
     layer: Layer,
-    /// Weight and bias, where the layer has them.
+    /// As [`Layer::parameters`] lists them; those of branches lie with the branches.
     parameters: Vec<Tensor>,
+    branches: Vec<Vec<TorchLayer>>,
 }
 
 impl TorchModule {
@@ -55,9 +56,14 @@ impl TorchModule {
     pub fn with_random_weights(layers: &[Layer], device: Device) -> Result<TorchModule, TorchError> {
         TorchModule::new(layers, device, |parameter| {
             let shape: Vec<i64> = parameter.shape.iter().map(|&length| length as i64).collect();
-            let bound = 1.0 / (parameter.fan_in as f64).sqrt();
             let empty = Tensor::f_empty(shape, (Kind::Float, Device::Cpu))?;
-            Ok(empty.f_uniform(-bound, bound)?)
+            match parameter.start {
+                Start::Uniform { fan_in } => {
+                    let bound = 1.0 / (fan_in as f64).sqrt();
+                    Ok(empty.f_uniform(-bound, bound)?)
+                }
+                Start::Constant(value) => Ok(empty.f_fill(value)?),
+            }
         })
     }
 
@@ -67,22 +73,8 @@ impl TorchModule {
         mut value: impl FnMut(&ParameterSpec) -> Result<Tensor, TorchError>,
     ) -> Result<TorchModule, TorchError> {
         let variables = VarStore::new(device);
-        let mut lowered = Vec::with_capacity(layers.len());
-        for layer in layers {
-            let mut parameters = Vec::new();
-            for parameter in layer.parameters() {
-                let (path, leaf) = path_of(&variables, &parameter.name);
-                parameters.push(path.f_var_copy(&leaf, &value(&parameter)?)?);
-            }
-            lowered.push(TorchLayer {
-                layer: layer.clone(),
-                parameters,
-            });
-        }
-        Ok(TorchModule {
-            layers: lowered,
-            variables,
-        })
+        let layers = lower(layers, &variables, &mut value)?;
+        Ok(TorchModule { layers, variables })
     }
 
     /// The parameters, for an optimiser.
@@ -95,11 +87,7 @@ impl TorchModule {
     /// # Errors
     /// libtorch's word, such as an input of another shape.
     pub fn forward(&self, batch: &Tensor, train: bool) -> Result<Tensor, TorchError> {
-        let mut values = batch.shallow_clone();
-        for layer in &self.layers {
-            values = layer.forward(&values, train)?;
-        }
-        Ok(values)
+        Ok(run(&self.layers, batch, train)?)
     }
 
     /// A copy of the weights.
@@ -108,37 +96,105 @@ impl TorchModule {
     /// libtorch's word.
     pub fn weights(&self) -> Result<Weights, TorchError> {
         let mut weights = Weights::default();
-        for layer in &self.layers {
-            for (parameter, tensor) in layer.layer.parameters().into_iter().zip(&layer.parameters) {
-                let flat = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_flatten(0, -1)?;
-                let tensor = weights::Tensor {
-                    shape: parameter.shape,
-                    values: Vec::try_from(flat)?,
-                };
-                weights.insert(parameter.name, tensor);
-            }
+        for (name, variable) in self.variables.variables() {
+            let shape = variable.size().iter().map(|&length| length as usize).collect();
+            let flat = variable.f_detach()?.f_to_device(Device::Cpu)?.f_flatten(0, -1)?;
+            let values = Vec::try_from(flat)?;
+            weights.insert(name, weights::Tensor { shape, values });
         }
         Ok(weights)
     }
 }
 
+fn lower(
+    layers: &[Layer],
+    variables: &VarStore,
+    value: &mut impl FnMut(&ParameterSpec) -> Result<Tensor, TorchError>,
+) -> Result<Vec<TorchLayer>, TorchError> {
+    let mut lowered = Vec::with_capacity(layers.len());
+    for layer in layers {
+        let (mut parameters, mut branches) = (Vec::new(), Vec::new());
+        match layer {
+            Layer::Branches { branches: lists, .. } => {
+                for layers in lists {
+                    branches.push(lower(layers, variables, value)?);
+                }
+            }
+            _ => {
+                for parameter in layer.parameters() {
+                    let (path, leaf) = path_of(variables, &parameter.name);
+                    let value = value(&parameter)?;
+                    let trainable = parameter.is_trainable;
+                    parameters.push(path.f_var_copy(&leaf, &value)?.f_set_requires_grad(trainable)?);
+                }
+            }
+        }
+        lowered.push(TorchLayer {
+            layer: layer.clone(),
+            parameters,
+            branches,
+        });
+    }
+    Ok(lowered)
+}
+
+fn run(layers: &[TorchLayer], batch: &Tensor, train: bool) -> Result<Tensor, TchError> {
+    let mut values = batch.shallow_clone();
+    for layer in layers {
+        values = layer.forward(&values, train)?;
+    }
+    Ok(values)
+}
+
 impl TorchLayer {
     fn forward(&self, input: &Tensor, train: bool) -> Result<Tensor, TchError> {
         match (&self.layer, self.parameters.as_slice()) {
-            (&Layer::Conv2d { stride, padding, .. }, [weight, bias]) => {
+            (&Layer::Conv2d { stride, padding, .. }, [weight, bias @ ..]) => {
                 let (stride, padding) = (stride as i64, padding as i64);
-                input.f_conv2d(weight, Some(bias), [stride; 2], [padding; 2], [1; 2], 1)
+                input.f_conv2d(weight, bias.first(), [stride; 2], [padding; 2], [1; 2], 1)
+            }
+            (Layer::BatchNorm2d { .. }, [weight, bias, mean, variance]) => {
+                // PyTorch's defaults; the momentum counts only where the statistics would be brought up to date.
+                const MOMENTUM: f64 = 0.1;
+                const EPSILON: f64 = 1e-5;
+                let (weight, bias) = (Some(weight), Some(bias));
+                let (mean, variance) = (Some(mean), Some(variance));
+                input.f_batch_norm(weight, bias, mean, variance, false, MOMENTUM, EPSILON, false)
             }
             (Layer::Linear { .. }, [weight, bias]) => input.f_linear(weight, Some(bias)),
-            (&Layer::MaxPool2d { kernel, stride }, _) => {
-                input.f_max_pool2d([kernel as i64; 2], [stride as i64; 2], [0; 2], [1; 2], false)
+            (
+                &Layer::MaxPool2d {
+                    kernel,
+                    stride,
+                    padding,
+                },
+                _,
+            ) => {
+                let (kernel, stride, padding) = (kernel as i64, stride as i64, padding as i64);
+                input.f_max_pool2d([kernel; 2], [stride; 2], [padding; 2], [1; 2], false)
             }
             (&Layer::AdaptiveAvgPool2d { side }, _) => input.f_adaptive_avg_pool2d([side as i64; 2]),
             (Layer::Relu, _) => input.f_relu(),
             (Layer::Flatten, _) => input.f_flatten(1, -1),
             (&Layer::Dropout { probability }, _) => input.f_dropout(probability, train),
-            (Layer::Conv2d { .. } | Layer::Linear { .. }, _) => {
-                unreachable!("a layer with weights is made with a weight and a bias")
+            (Layer::Branches { join, .. }, _) => self.forward_branches(*join, input, train),
+            (Layer::Conv2d { .. } | Layer::BatchNorm2d { .. } | Layer::Linear { .. }, _) => {
+                unreachable!("a layer with parameters is made with all of them")
+            }
+        }
+    }
+
+    fn forward_branches(&self, join: Join, input: &Tensor, train: bool) -> Result<Tensor, TchError> {
+        let mut outputs = Vec::with_capacity(self.branches.len());
+        for layers in &self.branches {
+            outputs.push(run(layers, input, train)?);
+        }
+        match join {
+            Join::Channels => Tensor::f_cat(&outputs, 1),
+            Join::Sum => {
+                let mut outputs = outputs.into_iter();
+                let first = outputs.next().unwrap_or_else(|| input.shallow_clone());
+                outputs.try_fold(first, |sum, output| sum.f_add(&output))
             }
         }
     }

@@ -67,7 +67,7 @@ fn linear_layer(network: &Network) -> Layer {
     let (in_features, _) = sizes(linears(network).next());
     let (_, out_features) = sizes(linears(network).last());
     Layer::Linear {
-        name: LINEAR,
+        name: LINEAR.to_owned(),
         in_features,
         out_features,
     }

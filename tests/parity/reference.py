@@ -36,14 +36,20 @@ def preprocess(picture: Path) -> torch.Tensor:
     return steps(Image.open(picture).convert("RGB"))
 
 
-def alexnet(folder: Path) -> None:
-    """Random weights, an input and its logits."""
+def network(name: str, folder: Path) -> None:
+    """Random weights, where there is batch normalisation random statistics too, an input and its logits."""
     torch.manual_seed(0)
-    network = models.alexnet(weights=None).eval()
+    module = models.get_model(name, weights=None).eval()
+    for key, buffer in module.named_buffers():
+        if key.endswith("running_mean"):
+            buffer.normal_(0, 0.1)
+        elif key.endswith("running_var"):
+            buffer.uniform_(0.5, 1.5)
     batch = torch.randn(2, 3, 224, 224)
     with torch.no_grad():
-        logits = network(batch)
-    write_tensors(folder / "weights.safetensors", network.state_dict())
+        logits = module(batch)
+    weights = {key: tensor for key, tensor in module.state_dict().items() if tensor.is_floating_point()}
+    write_tensors(folder / "weights.safetensors", weights)
     write_tensors(folder / "expected.safetensors", {"input": batch, "logits": logits})
 
 
@@ -61,4 +67,12 @@ def check_onnx(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    {"alexnet": alexnet, "inputs": inputs, "check_onnx": check_onnx}[sys.argv[1]](Path(sys.argv[2]))
+    match sys.argv[1:]:
+        case ["network", name, folder]:
+            network(name, Path(folder))
+        case ["inputs", folder]:
+            inputs(Path(folder))
+        case ["check_onnx", folder]:
+            check_onnx(Path(folder))
+        case _:
+            sys.exit(__doc__)

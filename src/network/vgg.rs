@@ -1,0 +1,54 @@
+//! VGG-11 and VGG-16 without batch normalisation, in torchvision's geometry (`torchvision.models.vgg11` and `vgg16`).
+//!
+//! After Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition", arXiv:1409.1556.
+
+use super::{Layer, Network, conv, linear, max_pool};
+
+/// The name VGG-11 goes by.
+pub const VGG11_NAME: &str = "vgg11";
+/// The name VGG-16 goes by.
+pub const VGG16_NAME: &str = "vgg16";
+
+/// VGG-11 with `labels` outputs; parameters are named as torchvision names them.
+pub fn vgg11(labels: usize) -> Network {
+    vgg(VGG11_NAME, [1, 1, 2, 2, 2], labels)
+}
+
+/// VGG-16 with `labels` outputs; parameters are named as torchvision names them.
+pub fn vgg16(labels: usize) -> Network {
+    vgg(VGG16_NAME, [2, 2, 3, 3, 3], labels)
+}
+
+/// Five blocks of so many convolutions, each block behind the first seeing a picture of half the side.
+fn vgg(name: &'static str, convolutions: [usize; 5], labels: usize) -> Network {
+    const CHANNELS: [usize; 5] = [64, 128, 256, 512, 512];
+    let mut features = Vec::new();
+    let mut channels = 3;
+    let mut early_layers = 0;
+    for (count, out_channels) in convolutions.into_iter().zip(CHANNELS) {
+        early_layers = features.len();
+        for _ in 0..count {
+            let name = format!("features.{}", features.len());
+            features.push(conv(name, [channels, out_channels], 3, 1, 1));
+            features.push(Layer::Relu);
+            channels = out_channels;
+        }
+        features.push(max_pool(2, 2, 0));
+    }
+    features.extend([Layer::AdaptiveAvgPool2d { side: 7 }, Layer::Flatten]);
+    let classifier = vec![
+        linear("classifier.0", [512 * 7 * 7, 4096]),
+        Layer::Relu,
+        Layer::Dropout { probability: 0.5 },
+        linear("classifier.3", [4096, 4096]),
+        Layer::Relu,
+        Layer::Dropout { probability: 0.5 },
+        linear("classifier.6", [4096, labels]),
+    ];
+    Network {
+        name,
+        early_layers,
+        feature_layers: features.len(),
+        layers: [features, classifier].concat(),
+    }
+}
