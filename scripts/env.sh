@@ -59,7 +59,7 @@ _thumb_gesture_use_libraries() { # repository, environment, site-packages
     _thumb_gesture_prepend LD_LIBRARY_PATH "$LIBTORCH/lib"
     export ORT_DYLIB_PATH="$2/lib/libonnxruntime.so"
     # An installed program finds its own; one that cargo runs from its target directory has none beside it.
-    export THUMB_GESTURE_PRETRAINED="${THUMB_GESTURE_PRETRAINED:-$2/weights/alexnet_imagenet.safetensors}"
+    export THUMB_GESTURE_PRETRAINED="${THUMB_GESTURE_PRETRAINED:-$2/weights}"
 }
 
 # The package as colcon built it, or will. The staged interfaces come first, as in CMakeLists.txt: r2r's build scripts run

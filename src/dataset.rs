@@ -1,9 +1,12 @@
 //! The image folder: one folder a label, one JPEG or PNG a frame, as JetBot and torchvision's `ImageFolder` have it.
 //!
-//! [`capture`] writes it, [`split`] parts it into training and validation, [`augment`] makes more of a frame.
+//! [`capture`] writes it, [`bursts`] tells what belongs together by [`fingerprint`], [`split`] parts it into training and
+//! validation, [`augment`] makes more of a frame.
 
 pub mod augment;
+pub mod bursts;
 pub mod capture;
+pub mod fingerprint;
 pub mod label;
 pub mod split;
 

@@ -1,5 +1,8 @@
 //! How good a model is on labelled frames: the count of what it got right, and what it took for what.
 
+pub mod calibration;
+pub mod metrics;
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::classifier::{Classifier, ClassifierError, softmax};
 use crate::dataset::Label;
 use crate::frame::Frame;
+use crate::model_store::Manifest;
 use crate::preprocess::{INPUT_LEN, Preprocessor};
 
 /// A file that could not be used, and why.
@@ -88,6 +92,7 @@ pub struct FileClassifier {
     preprocessor: Preprocessor,
     input: Vec<f32>,
     output: Vec<f32>,
+    temperature: f32,
 }
 
 /// Why a file got no verdict.
@@ -102,13 +107,22 @@ pub enum PredictError {
 }
 
 impl FileClassifier {
-    /// Takes over a classifier with that many labels.
-    pub fn new(classifier: Box<dyn Classifier>, labels: usize) -> FileClassifier {
+    /// Takes over a model's classifier.
+    pub fn new(classifier: Box<dyn Classifier>, manifest: &Manifest) -> FileClassifier {
+        FileClassifier {
+            temperature: manifest.temperature as f32,
+            ..FileClassifier::with_labels(classifier, manifest.labels.len())
+        }
+    }
+
+    /// Takes over a classifier with that many labels, at a temperature of 1.
+    pub fn with_labels(classifier: Box<dyn Classifier>, labels: usize) -> FileClassifier {
         FileClassifier {
             classifier,
             preprocessor: Preprocessor::new(),
             input: vec![0.0; INPUT_LEN],
             output: vec![0.0; labels],
+            temperature: 1.0,
         }
     }
 
@@ -134,7 +148,7 @@ impl FileClassifier {
     /// As [`FileClassifier::logits`].
     pub fn probabilities(&mut self, file: &Path) -> Result<&[f32], PredictError> {
         self.logits(file)?;
-        softmax(&mut self.output);
+        softmax(&mut self.output, self.temperature);
         Ok(&self.output)
     }
 }

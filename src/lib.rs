@@ -18,6 +18,7 @@ pub mod drawn_hand;
 pub mod evaluation;
 pub mod frame;
 pub mod gesture;
+pub mod import;
 pub mod model_store;
 pub mod network;
 #[cfg(feature = "ros")]

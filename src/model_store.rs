@@ -1,8 +1,9 @@
 //! Versioned models on disk: publish, activate, roll back.
 //!
 //! ```text
-//! <store>/models/<id>/manifest.json model.onnx weights.safetensors
+//! <store>/models/<id>/manifest.json model.onnx weights.safetensors    and what else was put into the draft
 //! <store>/active.json                              the active model, and the one before it
+//! <store>/pretrained/<network>.safetensors         imported weights, from which trainings start
 //! ```
 //! A model is a folder that appears at once: it is filled under another name, then renamed. What is in it never changes.
 
@@ -28,6 +29,7 @@ pub const WEIGHTS_FILE: &str = "weights.safetensors";
 const MANIFEST_FILE: &str = "manifest.json";
 const ACTIVE_FILE: &str = "active.json";
 const MODELS_FOLDER: &str = "models";
+const PRETRAINED_FOLDER: &str = "pretrained";
 /// Behind it stands the id of the process that fills the draft.
 const DRAFT_PREFIX: &str = ".draft-";
 
@@ -116,6 +118,9 @@ pub enum StoreError {
     /// No model before the active one.
     #[error("there is no earlier model to go back to")]
     NoEarlierModel,
+    /// What classifies must not vanish.
+    #[error("{0} is the active model; activate another one first")]
+    DeleteActive(String),
     /// A file was truncated or changed.
     #[error(
         "{path} is damaged: its sha256 is not the one in the manifest; delete this model or bring the file back"
@@ -189,8 +194,13 @@ impl ModelStore {
         manifest.id = draft.id;
         for name in [ONNX_FILE, WEIGHTS_FILE] {
             let path = folder.join(name);
-            let digest = sha256_and_sync(&path).map_err(|cause| io_error(&path, cause))?;
+            let digest = sha256(&path).map_err(|cause| io_error(&path, cause))?;
             manifest.sha256.insert(name.to_owned(), digest);
+        }
+        for entry in fs::read_dir(folder).map_err(|cause| io_error(folder, cause))? {
+            let path = entry.map_err(|cause| io_error(folder, cause))?.path();
+            let sync = File::open(&path).and_then(|file| file.sync_all());
+            sync.map_err(|cause| io_error(&path, cause))?;
         }
         write_json(&folder.join(MANIFEST_FILE), &manifest)?;
         sync_folder(folder)?;
@@ -233,15 +243,7 @@ impl ModelStore {
     /// # Errors
     /// No such model, a manifest that cannot be read, a file that is missing, truncated or changed.
     pub fn model(&self, id: &str) -> Result<StoredModel, StoreError> {
-        // An id is the name of a folder in the store and nothing else: no way leads out of it.
-        let folder = self.model_folder(id);
-        let is_name = Path::new(id).file_name().is_some_and(|name| name == id) && !id.starts_with('.');
-        if !is_name || !folder.is_dir() {
-            return Err(StoreError::NoSuchModel {
-                id: id.to_owned(),
-                store: self.root.clone(),
-            });
-        }
+        let folder = self.existing_folder(id)?;
         let manifest = read_manifest(&folder)?;
         for (name, expected) in &manifest.sha256 {
             let path = folder.join(name);
@@ -251,6 +253,14 @@ impl ModelStore {
             }
         }
         Ok(StoredModel { folder, manifest })
+    }
+
+    /// What a model says of itself; its files are not looked at.
+    ///
+    /// # Errors
+    /// No such model, a manifest that cannot be read.
+    pub fn manifest(&self, id: &str) -> Result<Manifest, StoreError> {
+        read_manifest(&self.existing_folder(id)?)
     }
 
     /// The active model's id, or `None` where none was activated yet.
@@ -301,6 +311,69 @@ impl ModelStore {
         sync_folder(&self.root)
     }
 
+    /// Deletes a model for good.
+    ///
+    /// # Errors
+    /// No such model, the active one, and what the file system says.
+    pub fn delete(&self, id: &str) -> Result<(), StoreError> {
+        let folder = self.existing_folder(id)?;
+        let active = self.read_active()?;
+        if active.active.as_deref() == Some(id) {
+            return Err(StoreError::DeleteActive(id.to_owned()));
+        }
+        // It vanishes at once, under a name that a killed process's drafts have: what is left of it is swept with theirs.
+        let models = self.root.join(MODELS_FOLDER);
+        let doomed = models.join(format!("{DRAFT_PREFIX}{}-{id}", std::process::id()));
+        fs::rename(&folder, &doomed).map_err(|cause| io_error(&folder, cause))?;
+        sync_folder(&models)?;
+        fs::remove_dir_all(&doomed).map_err(|cause| io_error(&doomed, cause))?;
+        if active.previous.as_deref() == Some(id) {
+            let after = Active {
+                previous: None,
+                ..active
+            };
+            write_json(&self.root.join(ACTIVE_FILE), &after)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes all models but the newest `kept`, the active one and the one before it; gives the ids of what was deleted.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn prune(&self, kept: usize) -> Result<Vec<String>, StoreError> {
+        let active = self.read_active()?;
+        let is_needed =
+            |id: &String| active.active.as_ref() == Some(id) || active.previous.as_ref() == Some(id);
+        let models = self.list()?.models.into_iter().map(|manifest| manifest.id);
+        let doomed: Vec<String> = models.skip(kept).filter(|id| !is_needed(id)).collect();
+        for id in &doomed {
+            self.delete(id)?;
+        }
+        Ok(doomed)
+    }
+
+    /// Where imported weights of a network lie, or will lie.
+    pub fn pretrained_file(&self, network: &str) -> PathBuf {
+        self.root
+            .join(PRETRAINED_FOLDER)
+            .join(format!("{network}.safetensors"))
+    }
+
+    /// The folder of a model that is there.
+    fn existing_folder(&self, id: &str) -> Result<PathBuf, StoreError> {
+        // An id is the name of a folder in the store and nothing else: no way leads out of it.
+        let folder = self.model_folder(id);
+        let is_name = Path::new(id).file_name().is_some_and(|name| name == id) && !id.starts_with('.');
+        if is_name && folder.is_dir() {
+            return Ok(folder);
+        }
+        Err(StoreError::NoSuchModel {
+            id: id.to_owned(),
+            store: self.root.clone(),
+        })
+    }
+
     fn model_folder(&self, id: &str) -> PathBuf {
         self.root.join(MODELS_FOLDER).join(id)
     }
@@ -323,6 +396,11 @@ impl Draft {
 }
 
 impl StoredModel {
+    /// A file of the model.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     /// The ONNX file.
     pub fn onnx_file(&self) -> PathBuf {
         self.folder.join(ONNX_FILE)
@@ -394,11 +472,6 @@ fn sha256(path: &Path) -> io::Result<String> {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect())
-}
-
-fn sha256_and_sync(path: &Path) -> io::Result<String> {
-    File::open(path)?.sync_all()?;
-    sha256(path)
 }
 
 /// A rename is on disk only once its folder is.

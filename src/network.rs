@@ -187,6 +187,11 @@ impl Network {
         &self.layers[self.feature_layers..]
     }
 
+    /// How many logits come out.
+    pub fn outputs(&self) -> usize {
+        output(&self.layers, Network::INPUT).values()
+    }
+
     /// Where the last layer with parameters stands among the layers.
     pub fn last_layer(&self) -> usize {
         let has_parameters = |layer: &Layer| !layer.parameters().is_empty();

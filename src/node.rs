@@ -161,7 +161,7 @@ fn parts(node: &mut Node) -> Result<(Parts, ClassifyTopics), NodeError> {
         topics.model.clone(),
     ));
     let training = Topic::new(node, "~/training", latched())?;
-    let retraining = Retraining::new(handle.clone(), given.folder("dataset"), models.clone(), training);
+    let retraining = Retraining::new(handle.clone(), models.clone(), params.clone(), training);
     let parts = Parts {
         topic: camera_topic(node, &given),
         handle,

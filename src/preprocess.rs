@@ -65,6 +65,16 @@ impl Preprocessor {
         }
     }
 
+    /// The frame as it is before it is normalised: 224 rows from the top, of 224 pixels, each red, green and blue.
+    pub fn square_from_frame(&mut self, frame: &Frame) -> Vec<u8> {
+        self.resize(frame);
+        let [red, green, blue] = frame.format().rgb_offsets();
+        let pixels = self.square.chunks_exact(frame.format().bytes_per_pixel());
+        pixels
+            .flat_map(|pixel| [pixel[red], pixel[green], pixel[blue]])
+            .collect()
+    }
+
     /// Fills `square`: across first and down second, in two calls, because one call would choose the other order.
     fn resize(&mut self, frame: &Frame) {
         let (width, height) = (frame.width(), frame.height());
@@ -89,6 +99,22 @@ impl Preprocessor {
         let narrow = ImageRef::new(side, height, &self.narrow, pixel_type);
         let square = Image::from_slice_u8(side, side, &mut self.square, pixel_type);
         resize_step(&mut self.resizer, &self.options, narrow, square);
+    }
+}
+
+/// The planes of a square, `picture[channel][row][column]`, red first, with values in 0..=1: what can be augmented.
+pub fn picture_from_square(square: &[u8]) -> Vec<f32> {
+    let plane = |channel| square.iter().skip(channel).step_by(3);
+    (0..3)
+        .flat_map(|channel| plane(channel).map(|&level| f32::from(level) / 255.0))
+        .collect()
+}
+
+/// Turns a picture with values in 0..=1 into a network input, in place.
+pub fn normalise(picture: &mut [f32]) {
+    let planes = picture.chunks_exact_mut(INPUT_SIDE_PX * INPUT_SIDE_PX);
+    for (plane, (mean, std)) in planes.zip(MEAN.into_iter().zip(STD)) {
+        plane.iter_mut().for_each(|value| *value = (*value - mean) / std);
     }
 }
 
@@ -177,6 +203,17 @@ mod tests {
             input_of(&frame("bgra8", 2, &|p| vec![p[2], p[1], p[0], 0])),
             expected
         );
+    }
+
+    /// Training takes this way, with changes in the middle.
+    #[test]
+    fn the_way_over_the_square_gives_the_same_input() {
+        let data = (0..50 * 40 * 3).map(|i| (i * 7) as u8).collect();
+        let frame = Frame::from_raw("bgr8", 50, 40, 150, data).expect("a good frame");
+        let square = Preprocessor::new().square_from_frame(&frame);
+        let mut picture = picture_from_square(&square);
+        normalise(&mut picture);
+        assert_eq!(picture, input_of(&frame));
     }
 
     #[test]

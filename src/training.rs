@@ -1,289 +1,330 @@
-//! From labelled frames to a model in the store.
+//! From a dataset to a model in the store: features, a measurement on held-out frames, the training, the export, the report.
 //!
-//! The pretrained layers stay as they are: [`features`] runs each frame and its augmented copies through them once, [`fit`] trains
-//! a classifier on what comes out, twice: without the held-out frames, which say how good that is, and then with all of them,
-//! for the model. The exported file must give what the trained network gives, or there is no model.
+//! What is right for how many frames is in [`strategy`]; docs/training.md has the figures behind it. Whether the model becomes the active
+//! one is said by [`gate`] and done by the caller.
 
+mod auto;
+mod cache;
+mod error;
+mod export;
 mod features;
 mod fit;
+pub mod gate;
+mod linear;
+mod measure;
+mod options;
+mod plan;
+pub mod pretrained;
+mod progress;
+pub mod report;
+mod source;
+pub mod strategy;
+mod write_up;
 
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
 use tch::Device;
 use time::OffsetDateTime;
 
-use features::{Copies, Examples, Extractor};
-
-use crate::all_cores;
-use crate::classifier::ClassifierError;
-use crate::classifier::onnx::OnnxClassifier;
-use crate::dataset::split::{Split, split};
+use crate::dataset::bursts::{LabelGroups, conflicts, group_frames};
+use crate::dataset::split::{Split, hold_out, k_folds};
 use crate::dataset::{Dataset, Label};
-use crate::evaluation::{Confusion, FileClassifier, PredictError, Skipped};
-use crate::model_store::manifest::{FrameCounts, Preprocessing};
-use crate::model_store::{
-    MANIFEST_VERSION, Manifest, ModelStore, ONNX_FILE, StoreError, StoredModel, WEIGHTS_FILE,
-};
-use crate::network::torch::{TorchError, TorchModule};
-use crate::network::{Network, UnknownNetwork, alexnet, onnx, parameters};
-use crate::weights::{Weights, WeightsError};
+use crate::model_store::{ModelStore, StoredModel};
+use crate::network::{Layer, Network};
+
+use auto::Next;
+pub use error::TrainingError;
+use features::{Copies, Examples, Extractor, labelled_files};
+use fit::Fit;
+use measure::{FoldEpoch, Measured, measure};
+pub use options::{Gate, Overrides, TrainingOptions};
+use plan::Plan;
+use pretrained::Pretrained;
+pub use progress::{Progress, Summary};
+use report::Timing;
+use source::Source;
+use strategy::{Recipe, Strategy};
 
 /// As many as ImageNet has.
 const MOST_LABELS: usize = 1000;
+/// Fewer frames are measured fold by fold, where nobody says how: a fifth of them would say little.
+const FEW_FRAMES: usize = 150;
+/// How many folds then.
+const FOLDS_OF_FEW: usize = 5;
+/// Features that take more memory than this are computed anew each round.
+const MOST_FEATURE_BYTES: usize = 1 << 30;
 
 /// The environment variable in which a node tells its training which process it is.
 pub const PARENT_VARIABLE: &str = "THUMB_GESTURE_PARENT";
-
-/// What can be chosen of a training.
-#[derive(Clone, Debug)]
-pub struct TrainingOptions {
-    /// Rounds over all frames, 1 or more.
-    pub epochs: u32,
-    /// The same seed, frames and machine give the same model.
-    pub seed: u64,
-    /// Safetensors file with the pretrained weights of the feature layers.
-    pub pretrained: PathBuf,
-}
-
-impl TrainingOptions {
-    /// Epochs where none are asked for.
-    pub const DEFAULT_EPOCHS: u32 = 20;
-    /// The most epochs that make sense to ask for.
-    pub const MOST_EPOCHS: u32 = 1000;
-}
-
-/// How a training stands; also the lines that `thumb_gesture train --progress json` prints.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum Progress {
-    /// Frames have gone through the pretrained layers.
-    Features {
-        /// Frames done.
-        done: usize,
-        /// Frames in all.
-        total: usize,
-    },
-    /// A round over all frames has ended.
-    Epoch {
-        /// Rounds done.
-        epoch: u32,
-        /// Rounds in all.
-        epochs: u32,
-        /// Mean cross entropy on the training frames in this round.
-        train_loss: f64,
-        /// The same on the held-out frames; none where there are none.
-        validation_loss: Option<f64>,
-        /// On the held-out frames, 0 to 1.
-        accuracy: Option<f64>,
-    },
-    /// A round of the second training, with all frames, has ended.
-    Refit {
-        /// Rounds done.
-        epoch: u32,
-        /// Rounds in all.
-        epochs: u32,
-    },
-    /// The network has been exported and is being compared with the trained one.
-    Export {
-        /// Frames done.
-        done: usize,
-        /// Frames in all.
-        total: usize,
-    },
-    /// The model is in the store.
-    Finished(Box<Summary>),
-    /// There is no model.
-    Failed {
-        /// Why, and what would be right.
-        message: String,
-    },
-}
-
-/// What came of a training.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Summary {
-    /// The new model.
-    pub model_id: String,
-    /// The architecture.
-    pub network: String,
-    /// The labels in the order of the network's outputs.
-    pub labels: Vec<Label>,
-    /// Frames on both sides of the split.
-    pub frames: FrameCounts,
-    /// Share of the held-out frames that a classifier trained without them got right, 0 to 1; none where there are none.
-    pub accuracy: Option<f64>,
-    /// What of the held-out frames was taken for what.
-    pub confusion: Confusion,
-    /// Rounds over all frames.
-    pub epochs: u32,
-    /// The seed.
-    pub seed: u64,
-    /// From the first file read to the model in the store.
-    pub train_seconds: f64,
-    /// Files that were left out, each with the reason.
-    pub skipped: Vec<Skipped>,
-}
-
-/// Why there is no model.
-#[derive(Debug, thiserror::Error)]
-pub enum TrainingError {
-    /// There is nothing to tell apart.
-    #[error("{root} holds {found}; a training needs frames of two labels or more: capture some of another")]
-    TooFewLabels {
-        /// The dataset.
-        root: PathBuf,
-        /// The labels that have frames.
-        found: String,
-    },
-    /// There are more labels than a network of this kind can tell apart.
-    #[error("{root} holds frames of {labels} labels; at most {MOST_LABELS} can be told apart")]
-    TooManyLabels {
-        /// The dataset.
-        root: PathBuf,
-        /// Labels that have frames.
-        labels: usize,
-    },
-    /// A label has no frame that can be read.
-    #[error("label {label}: none of its {files} files is a picture ({example}); capture it anew")]
-    NoReadableFrames {
-        /// The label.
-        label: Label,
-        /// Files under it.
-        files: usize,
-        /// What was wrong with the first.
-        example: String,
-    },
-    /// The pretrained weights cannot be used.
-    #[error("pretrained weights {path}: {cause}; scripts/setup.sh makes them, --pretrained names others")]
-    Pretrained {
-        /// The file.
-        path: PathBuf,
-        /// What was wrong with it.
-        cause: WeightsError,
-    },
-    /// Weights could not be written.
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    /// libtorch failed.
-    #[error(transparent)]
-    Torch(#[from] TorchError),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The exported model does not run.
-    #[error("the exported model does not run: {0}")]
-    Export(#[from] ClassifierError),
-    /// A file that was a picture a moment ago is none now, or the exported model fails on it.
-    #[error("the exported model does not run on a frame: {0}")]
-    ExportFrame(#[from] PredictError),
-    /// The exported model is not the trained one.
-    #[error(
-        "the exported model's logits differ from the trained network's by {difference}; please report this"
-    )]
-    ExportDisagrees {
-        /// The greatest difference of a logit.
-        difference: f32,
-    },
-    /// No such architecture.
-    #[error(transparent)]
-    Network(#[from] UnknownNetwork),
-}
 
 /// Trains a model on a dataset and publishes it in the store; it is not activated.
 ///
 /// `on_progress` hears of everything on the way, but not of the end.
 ///
 /// # Errors
-/// [`TrainingError`]; then the store is as it was.
+/// [`TrainingError`]; then the store is as it was, but for cached features.
 pub fn train(
     dataset: &Dataset,
     store: &ModelStore,
     options: &TrainingOptions,
     mut on_progress: impl FnMut(Progress),
 ) -> Result<(StoredModel, Summary), TrainingError> {
-    let start = Instant::now();
     let labels = labels_of(dataset)?;
-    let network = Network::named(alexnet::NAME, labels.len())?;
-    let pretrained = pretrained_weights(&network, options)?;
-    let (train_files, validation_files) = parts(dataset, options.seed);
-    let device = Device::cuda_if_available();
-
-    let extractor = Extractor::new(&network, &pretrained, device)?;
-    let total = train_files.len() + validation_files.len();
-    let copies = Copies::for_frames(total, options.seed);
-    let train_set = extractor.examples(&train_files, copies, |done| {
-        on_progress(Progress::Features { done, total });
-    })?;
-    let held_out = extractor.examples(&validation_files, copies, |done| {
-        let done = train_files.len() + done;
-        on_progress(Progress::Features { done, total });
-    })?;
-    drop(extractor);
-    check_every_label(dataset, &labels, &train_set)?;
-
-    tch::manual_seed(options.seed as i64);
-    let trial = fit::fit(
+    let network = Network::named(&options.network, labels.len())?;
+    let pretrained = pretrained::load(&network, store, options.pretrained.as_deref())?;
+    let mut training = Training::prepare(
+        dataset,
+        store,
+        options,
+        labels,
         &network,
-        &train_set,
-        Some(&held_out),
-        options.epochs,
+        &pretrained,
         &mut on_progress,
     )?;
-    let confusion = measure(&trial, &held_out, labels.len())?;
-    let frames = FrameCounts {
-        train: train_set.frames(),
-        validation: held_out.frames(),
-    };
-    let all = train_set.and(held_out)?;
-    let classifier = fit::fit(&network, &all, None, options.epochs, |progress| {
-        if let Progress::Epoch { epoch, epochs, .. } = progress {
-            on_progress(Progress::Refit { epoch, epochs });
-        }
-    })?;
-    let mut weights = pretrained;
-    weights.extend(fit::lay_in(&network, &classifier.weights()?)?);
-
-    let draft = store.draft(network.name, OffsetDateTime::now_utc())?;
-    let weights_file = draft.path(WEIGHTS_FILE);
-    weights.write(&weights_file)?;
-    drop(weights);
-    let onnx_file = draft.path(ONNX_FILE);
-    onnx::write(&onnx_file, &network, &weights_file, &metadata(&draft.id, &labels))?;
-    check_export(&onnx_file, &classifier, &all, labels.len(), &mut on_progress)?;
-
-    let manifest = Manifest {
-        version: MANIFEST_VERSION,
-        id: String::new(),
-        network: network.name.to_owned(),
-        labels,
-        created: OffsetDateTime::now_utc(),
-        preprocessing: Preprocessing::current(),
-        frames,
-        accuracy: confusion.accuracy(),
-        epochs: options.epochs,
-        seed: options.seed,
-        dataset: dataset.root.display().to_string(),
-        sha256: Default::default(),
-    };
-    let model = store.publish(draft, manifest)?;
-    let summary = summary(&model, confusion, all.skipped, start);
-    Ok((model, summary))
+    let chosen = training.choose(&mut on_progress)?;
+    let written = write_up::write(&mut training, &chosen, &mut on_progress)?;
+    if let Err(error) = cache::trim(store.root()) {
+        tracing::warn!("old features stay in the store: {error}");
+    }
+    Ok(written)
 }
 
-/// The pretrained weights that were installed with the running program; `THUMB_GESTURE_PRETRAINED` names others.
-pub fn installed_pretrained() -> PathBuf {
-    const IN_PREFIX: &str = "share/thumb_gesture/weights/alexnet_imagenet.safetensors";
-    if let Some(path) = std::env::var_os("THUMB_GESTURE_PRETRAINED") {
-        return path.into();
+/// All that is the same for every strategy.
+struct Training<'a> {
+    dataset: &'a Dataset,
+    store: &'a ModelStore,
+    options: &'a TrainingOptions,
+    labels: Vec<Label>,
+    network: &'a Network,
+    pretrained: &'a Pretrained,
+    device: Device,
+    /// What goes into the last layer before any training.
+    features: Examples,
+    /// The index of each frame's label.
+    indices: Vec<usize>,
+    groups: Vec<LabelGroups>,
+    split: Split,
+    stopwatch: Stopwatch,
+}
+
+/// A strategy that was carried out on all folds.
+struct Candidate<'a> {
+    plan: Plan<'a>,
+    recipe: Recipe,
+    /// Inputs of the trained layers, where these are not the training's features.
+    examples: Option<Examples>,
+    measured: Measured,
+    reason: String,
+}
+
+impl<'a> Training<'a> {
+    fn prepare(
+        dataset: &'a Dataset,
+        store: &'a ModelStore,
+        options: &'a TrainingOptions,
+        labels: Vec<Label>,
+        network: &'a Network,
+        pretrained: &'a Pretrained,
+        on_progress: &mut impl FnMut(Progress),
+    ) -> Result<Training<'a>, TrainingError> {
+        let mut stopwatch = Stopwatch::new();
+        let device = Device::cuda_if_available();
+        let files = labelled_files(dataset);
+        let recipe = options.recipe(Strategy::LastLayer, files.len());
+        let plan = Plan::new(network, Strategy::LastLayer, &pretrained.weights);
+        let copies = copies(&recipe, options.seed);
+        let extractor = Extractor::new(&plan.frozen, &pretrained.weights, copies, store.root(), device)?;
+        let total = files.len();
+        let features = extractor.examples(&files, |done| on_progress(Progress::Features { done, total }))?;
+        check_every_label(dataset, &labels, &features)?;
+        stopwatch.lap("features");
+
+        let groups = group_frames(&features.frames);
+        for conflict in conflicts(&features.frames) {
+            let [a, b] = conflict.frames.map(|frame| features.files[frame].path.display());
+            tracing::warn!("{a} and {b} are the same picture under two labels: one of them is wrong");
+        }
+        let split = match options.folds.unwrap_or_else(|| folds_for(features.len())) {
+            0 | 1 => hold_out(&features.frames, &groups, options.seed),
+            folds => k_folds(&features.frames, &groups, folds, options.seed),
+        };
+        Ok(Training {
+            indices: features.files.iter().map(|file| file.index).collect(),
+            dataset,
+            store,
+            options,
+            labels,
+            network,
+            pretrained,
+            device,
+            features,
+            groups,
+            split,
+            stopwatch,
+        })
     }
-    // The programs lie in <prefix>/lib/thumb_gesture.
-    let program = std::env::current_exe()
-        .and_then(std::fs::canonicalize)
-        .unwrap_or_default();
-    let prefix = program.ancestors().nth(3).map(PathBuf::from).unwrap_or_default();
-    prefix.join(IN_PREFIX)
+
+    /// Carries out the strategy that was asked for, or finds the right one.
+    fn choose(&mut self, on_progress: &mut impl FnMut(Progress)) -> Result<Candidate<'a>, TrainingError> {
+        if let Some(strategy) = self.options.strategy {
+            return self.candidate(strategy, "asked for".to_owned(), on_progress);
+        }
+        let first = self.candidate(Strategy::LastLayer, String::new(), on_progress)?;
+        let smallest = self.smallest_label();
+        match auto::after_last_layer(first.measured.accuracy(), smallest) {
+            Next::Keep(reason) => Ok(Candidate { reason, ..first }),
+            Next::Try(strategy, reason) => {
+                let second = self.candidate(strategy, reason, on_progress)?;
+                Ok(auto::better(first, second))
+            }
+        }
+    }
+
+    fn candidate(
+        &mut self,
+        strategy: Strategy,
+        reason: String,
+        on_progress: &mut impl FnMut(Progress),
+    ) -> Result<Candidate<'a>, TrainingError> {
+        let recipe = self.options.recipe(strategy, self.features.len());
+        let plan = Plan::new(self.network, strategy, &self.pretrained.weights);
+        let examples = self.examples(&plan.frozen, &recipe, on_progress)?;
+        let mut candidate = Candidate {
+            plan,
+            recipe,
+            examples,
+            measured: Measured::default(),
+            reason,
+        };
+        self.stopwatch.lap("features");
+        let fit = self.fit(&candidate)?;
+        let epochs = recipe.epochs;
+        let measured = measure(&fit, &self.split.folds, |epoch| {
+            on_progress(epoch_progress(&epoch, epochs));
+        })?;
+        drop(fit);
+        candidate.measured = measured;
+        self.stopwatch.lap("measurement");
+        Ok(candidate)
+    }
+
+    /// The inputs of layers behind others than the features' are computed of, or none where they are too large to keep in memory.
+    fn examples(
+        &self,
+        frozen: &[Layer],
+        recipe: &Recipe,
+        on_progress: &mut impl FnMut(Progress),
+    ) -> Result<Option<Examples>, TrainingError> {
+        let copies = copies(recipe, self.options.seed);
+        let values = crate::network::output(frozen, Network::INPUT).values();
+        let bytes = self.features.len() * (1 + copies.count) * values * size_of::<f32>();
+        if frozen.is_empty() || bytes > MOST_FEATURE_BYTES {
+            return Ok(None);
+        }
+        let weights = &self.pretrained.weights;
+        let extractor = Extractor::new(frozen, weights, copies, self.store.root(), self.device)?;
+        let total = self.features.len();
+        let examples = extractor.examples(&self.features.files, |done| {
+            on_progress(Progress::Features { done, total });
+        })?;
+        match examples.skipped.first() {
+            None => Ok(Some(examples)),
+            Some(skipped) => Err(TrainingError::Vanished(skipped.clone())),
+        }
+    }
+
+    fn fit<'b>(&'b self, candidate: &'b Candidate<'a>) -> Result<Fit<'b>, TrainingError> {
+        let weights = &self.pretrained.weights;
+        let source = match &candidate.examples {
+            Some(examples) => Source::Computed(examples),
+            None => Source::Fresh {
+                files: &self.features.files,
+                copies: copies(&candidate.recipe, self.options.seed),
+                frozen: Source::frozen(&candidate.plan.frozen, weights, self.device)?,
+                device: self.device,
+            },
+        };
+        Ok(Fit {
+            plan: &candidate.plan,
+            recipe: &candidate.recipe,
+            source,
+            features: &self.features,
+            pretrained: weights,
+            labels: &self.indices,
+            label_count: self.labels.len(),
+            seed: self.options.seed,
+            device: self.device,
+        })
+    }
+
+    /// Frames of the label that has the fewest.
+    fn smallest_label(&self) -> usize {
+        let count = |label| self.indices.iter().filter(|&&index| index == label).count();
+        (0..self.labels.len()).map(count).min().unwrap_or(0)
+    }
+}
+
+/// How long each stage took.
+struct Stopwatch {
+    start: Instant,
+    lap_start: Instant,
+    laps: Vec<Timing>,
+}
+
+impl Stopwatch {
+    fn new() -> Stopwatch {
+        let start = Instant::now();
+        Stopwatch {
+            start,
+            lap_start: start,
+            laps: Vec::new(),
+        }
+    }
+
+    /// Ends a stage; several laps of one stage add up.
+    fn lap(&mut self, stage: &str) {
+        let seconds = self.lap_start.elapsed().as_secs_f64();
+        self.lap_start = Instant::now();
+        match self.laps.iter_mut().find(|lap| lap.stage == stage) {
+            Some(lap) => lap.seconds += seconds,
+            None => self.laps.push(Timing {
+                stage: stage.to_owned(),
+                seconds,
+            }),
+        }
+    }
+
+    fn total_seconds(&self) -> f64 {
+        self.start.elapsed().as_secs_f64()
+    }
+}
+
+fn copies(recipe: &Recipe, seed: u64) -> Copies {
+    Copies {
+        count: recipe.copies,
+        level: recipe.augmentation,
+        seed,
+    }
+}
+
+fn folds_for(frames: usize) -> usize {
+    match frames < FEW_FRAMES {
+        true => FOLDS_OF_FEW,
+        false => 1,
+    }
+}
+
+fn epoch_progress(epoch: &FoldEpoch, epochs: u32) -> Progress {
+    Progress::Epoch {
+        strategy: epoch.strategy,
+        fold: epoch.fold,
+        folds: epoch.folds,
+        epoch: epoch.point.epoch,
+        epochs,
+        train_loss: epoch.point.train_loss,
+        validation_loss: epoch.point.validation_loss,
+        accuracy: epoch.point.accuracy,
+    }
 }
 
 fn labels_of(dataset: &Dataset) -> Result<Vec<Label>, TrainingError> {
@@ -307,116 +348,26 @@ fn labels_of(dataset: &Dataset) -> Result<Vec<Label>, TrainingError> {
     })
 }
 
-/// The weights of the feature layers and nothing else of what the file may hold.
-fn pretrained_weights(network: &Network, options: &TrainingOptions) -> Result<Weights, TrainingError> {
-    let pretrained_error = |cause| TrainingError::Pretrained {
-        path: options.pretrained.clone(),
-        cause,
-    };
-    let file = Weights::read(&options.pretrained).map_err(pretrained_error)?;
-    let mut weights = Weights::default();
-    for parameter in parameters(network.features()) {
-        let tensor = file.get(&parameter).map_err(pretrained_error)?.clone();
-        weights.insert(parameter.name, tensor);
-    }
-    Ok(weights)
-}
-
-type LabelledFiles = Vec<(PathBuf, usize)>;
-
-/// All labels' files to train on, and those to validate on, each with the index of its label.
-fn parts(dataset: &Dataset, seed: u64) -> (LabelledFiles, LabelledFiles) {
-    let mut parts = (Vec::new(), Vec::new());
-    for (index, frames) in dataset.labels.iter().enumerate() {
-        let Split { train, validation } = split(&frames.files, seed);
-        parts.0.extend(train.into_iter().map(|file| (file, index)));
-        parts.1.extend(validation.into_iter().map(|file| (file, index)));
-    }
-    parts
-}
-
 fn check_every_label(dataset: &Dataset, labels: &[Label], examples: &Examples) -> Result<(), TrainingError> {
     for (index, label) in labels.iter().enumerate() {
-        if !examples.has_label(index) {
-            let folder = dataset.root.join(label.as_str());
-            let example = examples
-                .skipped
-                .iter()
-                .find(|skipped| Path::new(&skipped.file).starts_with(&folder));
-            return Err(TrainingError::NoReadableFrames {
-                label: label.clone(),
-                files: dataset.count(label),
-                example: example.map_or_else(String::new, |skipped| skipped.reason.clone()),
-            });
+        if examples.files.iter().any(|file| file.index == index) {
+            continue;
         }
-    }
-    Ok(())
-}
-
-fn metadata(id: &str, labels: &[Label]) -> [(&'static str, String); 2] {
-    let labels: Vec<&str> = labels.iter().map(Label::as_str).collect();
-    [("model_id", id.to_owned()), ("labels", labels.join(","))]
-}
-
-/// What a classifier makes of frames that it was not trained on.
-fn measure(classifier: &TorchModule, held_out: &Examples, labels: usize) -> Result<Confusion, TorchError> {
-    let mut confusion = Confusion::new(labels);
-    let logits = fit::logits_of_frames(classifier, held_out)?;
-    for (logits, truth) in logits.iter().zip(held_out.labels_of_frames()) {
-        confusion.count(truth, logits);
-    }
-    Ok(confusion)
-}
-
-/// Runs the exported file on some frames, spread over all of them: its logits must be those of the trained network.
-fn check_export(
-    onnx_file: &Path,
-    classifier: &TorchModule,
-    examples: &Examples,
-    labels: usize,
-    mut on_progress: impl FnMut(Progress),
-) -> Result<(), TrainingError> {
-    const CHECKED_FRAMES: usize = 16;
-    /// The two runtimes add up thousands of products in different orders.
-    const TOLERANCE: f32 = 1e-2;
-    let mut exported = FileClassifier::new(
-        Box::new(OnnxClassifier::load(onnx_file, labels, all_cores())?),
-        labels,
-    );
-    let expected = fit::logits_of_frames(classifier, examples)?;
-    let step = examples.frames().div_ceil(CHECKED_FRAMES);
-    let checked: Vec<_> = examples.files.iter().zip(&expected).step_by(step).collect();
-    let total = checked.len();
-    for (done, (file, expected)) in checked.into_iter().enumerate() {
-        on_progress(Progress::Export { done, total });
-        let found = exported.logits(file)?;
-        let difference = found
+        let folder = dataset.root.join(label.as_str());
+        let example = examples
+            .skipped
             .iter()
-            .zip(expected)
-            .map(|(a, b)| (a - b).abs())
-            .fold(0.0, f32::max);
-        // `max` passes over what is not a number.
-        let is_finite = found.iter().all(|logit| logit.is_finite());
-        if difference > TOLERANCE || !is_finite {
-            return Err(TrainingError::ExportDisagrees { difference });
-        }
+            .find(|skipped| std::path::Path::new(&skipped.file).starts_with(&folder));
+        return Err(TrainingError::NoReadableFrames {
+            label: label.clone(),
+            files: dataset.count(label),
+            example: example.map_or_else(String::new, |skipped| skipped.reason.clone()),
+        });
     }
-    on_progress(Progress::Export { done: total, total });
     Ok(())
 }
 
-fn summary(model: &StoredModel, confusion: Confusion, skipped: Vec<Skipped>, start: Instant) -> Summary {
-    let manifest = &model.manifest;
-    Summary {
-        model_id: manifest.id.clone(),
-        network: manifest.network.clone(),
-        labels: manifest.labels.clone(),
-        frames: manifest.frames,
-        accuracy: confusion.accuracy(),
-        confusion,
-        epochs: manifest.epochs,
-        seed: manifest.seed,
-        train_seconds: start.elapsed().as_secs_f64(),
-        skipped,
-    }
+/// When a training ends.
+fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
 }

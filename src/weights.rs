@@ -3,6 +3,8 @@
 //! A file holds each tensor's values as little-endian float32, one after the other, so that an ONNX file can point into it
 //! ([`places_in_file`]): a model's weights lie on disk once. What the names mean is left to [`crate::network`].
 
+pub mod pytorch;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -56,7 +58,7 @@ pub enum WeightsError {
         cause: safetensors::SafeTensorError,
     },
     /// The values are of another type.
-    #[error("tensor {name} holds {dtype:?}; supported: F32")]
+    #[error("tensor {name} holds {dtype:?}; supported: F32, F64, F16, BF16")]
     Dtype {
         /// The tensor.
         name: String,
@@ -79,26 +81,36 @@ pub enum WeightsError {
 }
 
 impl Weights {
-    /// Reads a safetensors file whole.
+    /// Reads a safetensors file whole, as float32; tensors of whole numbers are left out.
     ///
     /// # Errors
-    /// A file that is not there, not safetensors, cut off, or holds other values than float32.
+    /// A file that is not there, not safetensors, cut off, or holds other values than floats and whole numbers.
     pub fn read(path: &Path) -> Result<Weights, WeightsError> {
         let bytes = std::fs::read(path).map_err(|cause| io_error(path, cause))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|cause| format_error(path, cause))?;
         let mut weights = Weights::default();
         for (name, view) in file.tensors() {
-            let tensor = tensor_from_view(&name, &view)?;
-            weights.insert(name, tensor);
+            if let Some(tensor) = tensor_from_view(&name, &view)? {
+                weights.insert(name, tensor);
+            }
         }
         Ok(weights)
     }
 
-    /// Writes a safetensors file whole.
+    /// Writes a safetensors file.
     ///
     /// # Errors
     /// What the file system says, such as a full disk.
     pub fn write(&self, path: &Path) -> Result<(), WeightsError> {
+        let bytes = self.to_bytes(path)?;
+        crate::disk::write_sparse(path, &bytes).map_err(|cause| io_error(path, cause))
+    }
+
+    /// The content of a safetensors file; `path` is where it will lie.
+    ///
+    /// # Errors
+    /// What the format cannot hold.
+    pub fn to_bytes(&self, path: &Path) -> Result<Vec<u8>, WeightsError> {
         let mut views = Vec::with_capacity(self.tensors.len());
         for (name, tensor) in &self.tensors {
             let bytes = bytemuck::cast_slice(&tensor.values);
@@ -106,8 +118,17 @@ impl Weights {
                 .map_err(|cause| format_error(path, cause))?;
             views.push((name.as_str(), view));
         }
-        let bytes = safetensors::serialize(views, None).map_err(|cause| format_error(path, cause))?;
-        std::fs::write(path, bytes).map_err(|cause| io_error(path, cause))
+        safetensors::serialize(views, None).map_err(|cause| format_error(path, cause))
+    }
+
+    /// The names of all tensors, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// The length of each dimension of a tensor; none where it is not there.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        Some(&self.tensors.get(name)?.shape)
     }
 
     /// Adds a tensor, or replaces the one of that name.
@@ -177,17 +198,30 @@ fn header_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn tensor_from_view(name: &str, view: &TensorView) -> Result<Tensor, WeightsError> {
-    if view.dtype() != Dtype::F32 {
-        return Err(WeightsError::Dtype {
-            name: name.to_owned(),
-            dtype: view.dtype(),
-        });
-    }
-    Ok(Tensor {
+/// The values as float32; none where they are whole numbers, such as a batch norm's count of batches.
+fn tensor_from_view(name: &str, view: &TensorView) -> Result<Option<Tensor>, WeightsError> {
+    let bytes = view.data();
+    let values = match view.dtype() {
+        Dtype::F32 => bytemuck::pod_collect_to_vec(bytes),
+        Dtype::F64 => converted(bytes, |value| f64::from_le_bytes(value) as f32),
+        Dtype::F16 => converted(bytes, |value| half::f16::from_le_bytes(value).to_f32()),
+        Dtype::BF16 => converted(bytes, |value| half::bf16::from_le_bytes(value).to_f32()),
+        Dtype::BOOL | Dtype::U8 | Dtype::I8 | Dtype::I16 | Dtype::I32 | Dtype::I64 => return Ok(None),
+        dtype => {
+            return Err(WeightsError::Dtype {
+                name: name.to_owned(),
+                dtype,
+            });
+        }
+    };
+    Ok(Some(Tensor {
         shape: view.shape().to_vec(),
-        values: bytemuck::pod_collect_to_vec(view.data()),
-    })
+        values,
+    }))
+}
+
+fn converted<const N: usize>(bytes: &[u8], convert: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|&value| convert(value)).collect()
 }
 
 fn io_error(path: &Path, cause: std::io::Error) -> WeightsError {

@@ -1,97 +1,116 @@
-//! More of a frame: the same hand a little elsewhere, turned, nearer, lit otherwise, in the mirror.
+//! More of a picture: the same hand a little elsewhere, turned, nearer, lit otherwise, in the mirror.
 //!
-//! A thumb up in the mirror is still a thumb up. Upside down it is not: vertical flips and large turns would swap the labels.
+//! Each change means what torchvision's transform of that name means: `RandomResizedCrop`, `RandomHorizontalFlip`,
+//! `RandomAffine` and `ColorJitter`, in this order. A thumb up in the mirror is still a thumb up. Upside down it is not:
+//! vertical flips and large rotations would swap the labels, and there are none. How much is drawn is left to [`ranges`],
+//! where a pixel comes from to [`geometry`], what becomes of its colour to [`color`], and normalising to the caller.
 
-use rand::{Rng, RngExt};
+pub mod color;
+pub mod geometry;
+pub mod ranges;
 
-use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX};
+use std::fmt;
+use std::str::FromStr;
 
-/// Greatest turn either way, degrees.
-const TURN_DEGREES: f32 = 10.0;
-/// Greatest shift either way, as a part of the picture's side.
-const SHIFT: f32 = 0.1;
-/// Greatest change of size: this many times larger or smaller.
-const ZOOM: f32 = 1.25;
-/// Greatest change of contrast: this many times more or less.
-const CONTRAST: f32 = 1.25;
-/// Greatest change of brightness either way, in normalised units (one is about a quarter of the range from black to white).
-const BRIGHTNESS: f32 = 0.4;
+use rand::Rng;
+use serde::{Deserialize, Serialize};
 
-/// One random change of a network input.
+pub use color::{Adjustment, Color};
+pub use geometry::{Crop, Geometry};
+pub use ranges::Ranges;
+
+use crate::preprocess::INPUT_LEN;
+
+/// How much the copies of a picture differ from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Not at all.
+    Off,
+    /// As if the robot and the lamp had moved a little; the colours change as in JetBot's notebooks.
+    Light,
+    /// As in another room, with another hand nearer to the camera or further from its middle.
+    Strong,
+}
+
+/// A level's name that is not known.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown augmentation level {0:?}; known: {known}", known = Level::ALL.map(Level::name).join(", "))]
+pub struct UnknownLevel(String);
+
+/// One change of a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Augmentation {
-    is_mirrored: bool,
-    turn_radians: f32,
-    zoom: f32,
-    shift_px: [f32; 2],
-    contrast: f32,
-    brightness: f32,
+    /// Where each pixel comes from.
+    pub geometry: Geometry,
+    /// What becomes of the colours afterwards.
+    pub color: Color,
+}
+
+impl Level {
+    /// The levels there are, from none to most.
+    pub const ALL: [Level; 3] = [Level::Off, Level::Light, Level::Strong];
+
+    /// The name that [`Level::from_str`] and serde know it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Off => "off",
+            Level::Light => "light",
+            Level::Strong => "strong",
+        }
+    }
+
+    /// What is drawn from; none where nothing is drawn.
+    pub fn ranges(self) -> Option<&'static Ranges> {
+        match self {
+            Level::Off => None,
+            Level::Light => Some(&ranges::LIGHT),
+            Level::Strong => Some(&ranges::STRONG),
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Level {
+    type Err = UnknownLevel;
+
+    fn from_str(name: &str) -> Result<Level, UnknownLevel> {
+        let known = Level::ALL.into_iter().find(|level| level.name() == name);
+        known.ok_or_else(|| UnknownLevel(name.to_owned()))
+    }
 }
 
 impl Augmentation {
+    /// No change.
+    pub const IDENTITY: Augmentation = Augmentation {
+        geometry: Geometry::IDENTITY,
+        color: Color::IDENTITY,
+    };
+
     /// Draws a change; the same generator state gives the same change.
-    pub fn random(rng: &mut impl Rng) -> Augmentation {
-        let side = INPUT_SIDE_PX as f32;
-        let mut within = |limit: f32| rng.random_range(-limit..=limit);
-        let turn_radians = within(TURN_DEGREES.to_radians());
-        let zoom = within(ZOOM.ln()).exp();
-        let shift_px = [within(SHIFT * side), within(SHIFT * side)];
-        let contrast = within(CONTRAST.ln()).exp();
-        let brightness = within(BRIGHTNESS);
-        Augmentation {
-            is_mirrored: rng.random_bool(0.5),
-            turn_radians,
-            zoom,
-            shift_px,
-            contrast,
-            brightness,
-        }
+    ///
+    /// [`Level::Off`] gives [`Augmentation::IDENTITY`] and leaves the generator as it is.
+    pub fn random(level: Level, rng: &mut impl Rng) -> Augmentation {
+        level
+            .ranges()
+            .map_or(Augmentation::IDENTITY, |ranges| ranges.draw(rng))
     }
 
-    /// The changed input; beyond the picture's edge its edge goes on.
+    /// Writes the changed picture: `picture[channel][row][column]`, red first, 224 rows of 224 columns, values in 0..=1,
+    /// and so is `changed`.
     ///
     /// # Panics
-    /// If `input` does not hold [`INPUT_LEN`] values.
-    pub fn apply(&self, input: &[f32]) -> Vec<f32> {
-        assert_eq!(input.len(), INPUT_LEN, "an input is 3x224x224");
-        let side = INPUT_SIDE_PX;
-        let mut changed = vec![0.0; INPUT_LEN];
-        for row in 0..side {
-            for column in 0..side {
-                let taps = self.taps(column as f32, row as f32);
-                for (plane, out) in input
-                    .chunks_exact(side * side)
-                    .zip(changed.chunks_exact_mut(side * side))
-                {
-                    let value: f32 = taps.iter().map(|(index, weight)| plane[*index] * weight).sum();
-                    out[row * side + column] = value * self.contrast + self.brightness;
-                }
-            }
-        }
-        changed
-    }
-
-    /// The four pixels around the point that a pixel of the changed picture comes from, with their bilinear weights.
-    fn taps(&self, x: f32, y: f32) -> [(usize, f32); 4] {
-        let last = (INPUT_SIDE_PX - 1) as f32;
-        let middle = last / 2.0;
-        let (sin, cos) = self.turn_radians.sin_cos();
-        let (dx, dy) = (
-            (x - middle - self.shift_px[0]) / self.zoom,
-            (y - middle - self.shift_px[1]) / self.zoom,
-        );
-        let mirror = if self.is_mirrored { -1.0 } else { 1.0 };
-        let from_x = (middle + mirror * (cos * dx + sin * dy)).clamp(0.0, last);
-        let from_y = (middle - sin * dx + cos * dy).clamp(0.0, last);
-        let (left, top) = (from_x.floor(), from_y.floor());
-        let (right_part, lower_part) = (from_x - left, from_y - top);
-        let index = |x: f32, y: f32| y.min(last) as usize * INPUT_SIDE_PX + x.min(last) as usize;
-        [
-            (index(left, top), (1.0 - right_part) * (1.0 - lower_part)),
-            (index(left + 1.0, top), right_part * (1.0 - lower_part)),
-            (index(left, top + 1.0), (1.0 - right_part) * lower_part),
-            (index(left + 1.0, top + 1.0), right_part * lower_part),
-        ]
+    /// If `picture` or `changed` does not hold [`INPUT_LEN`] values.
+    pub fn apply(&self, picture: &[f32], changed: &mut [f32]) {
+        assert_eq!(picture.len(), INPUT_LEN, "a picture is 3x224x224");
+        assert_eq!(changed.len(), INPUT_LEN, "a picture is 3x224x224");
+        self.geometry.resample(picture, changed);
+        self.color.adjust(changed);
     }
 }
 
@@ -101,77 +120,82 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
+    use crate::preprocess::INPUT_SIDE_PX;
 
-    const UNCHANGED: Augmentation = Augmentation {
-        is_mirrored: false,
-        turn_radians: 0.0,
-        zoom: 1.0,
-        shift_px: [0.0, 0.0],
-        contrast: 1.0,
-        brightness: 0.0,
-    };
-
-    /// A bright square of 10x10 pixels with its upper left corner at (x, y), in every channel.
-    fn square_at(x: usize, y: usize) -> Vec<f32> {
-        let bright = |index: usize| {
-            let (row, column) = (index / INPUT_SIDE_PX % INPUT_SIDE_PX, index % INPUT_SIDE_PX);
-            (y..y + 10).contains(&row) && (x..x + 10).contains(&column)
-        };
+    /// Bright above and dark below, in every channel.
+    fn bright_above() -> Vec<f32> {
+        let row = |index: usize| index / INPUT_SIDE_PX % INPUT_SIDE_PX;
         (0..INPUT_LEN)
-            .map(|index| if bright(index) { 1.0 } else { 0.0 })
+            .map(|index| 0.9 - 0.8 * row(index) as f32 / INPUT_SIDE_PX as f32)
             .collect()
     }
 
-    fn assert_close(found: &[f32], expected: &[f32]) {
-        let greatest = found
-            .iter()
-            .zip(expected)
-            .map(|(a, b)| (a - b).abs())
-            .fold(0.0, f32::max);
-        assert!(greatest < 1e-3, "differs by {greatest}");
+    fn applied(augmentation: &Augmentation, picture: &[f32]) -> Vec<f32> {
+        let mut changed = vec![f32::NAN; INPUT_LEN];
+        augmentation.apply(picture, &mut changed);
+        changed
     }
 
     #[test]
-    fn no_change_changes_nothing() {
-        assert_close(&UNCHANGED.apply(&square_at(30, 50)), &square_at(30, 50));
-    }
-
-    #[test]
-    fn a_mirror_image_has_left_and_right_swapped() {
-        let mirrored = Augmentation {
-            is_mirrored: true,
-            ..UNCHANGED
-        };
-        assert_close(
-            &mirrored.apply(&square_at(30, 50)),
-            &square_at(INPUT_SIDE_PX - 40, 50),
-        );
-    }
-
-    #[test]
-    fn a_shift_goes_right_and_down() {
-        let shifted = Augmentation {
-            shift_px: [7.0, 4.0],
-            ..UNCHANGED
-        };
-        assert_close(&shifted.apply(&square_at(30, 50)), &square_at(37, 54));
+    fn off_changes_nothing_and_draws_nothing() {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let untouched = rng.clone();
+        let augmentation = Augmentation::random(Level::Off, &mut rng);
+        assert_eq!(rng, untouched);
+        assert_eq!(applied(&augmentation, &bright_above()), bright_above());
     }
 
     #[test]
     fn what_is_up_stays_up() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let top = square_at(107, 60);
+        let picture = bright_above();
         for _ in 0..100 {
-            let changed = Augmentation::random(&mut rng).apply(&top);
-            let brightest =
-                (0..INPUT_SIDE_PX * INPUT_SIDE_PX).max_by(|a, b| changed[*a].total_cmp(&changed[*b]));
-            assert!(brightest.expect("a pixel") / INPUT_SIDE_PX < INPUT_SIDE_PX / 2);
+            let augmentation = Augmentation::random(Level::Strong, &mut rng);
+            let changed = applied(&augmentation, &picture);
+            let below = &changed[INPUT_SIDE_PX..INPUT_SIDE_PX * INPUT_SIDE_PX];
+            let is_darker = |(above, below): (&f32, &f32)| *below <= above + 1e-5;
+            assert!(changed.iter().zip(below).all(is_darker), "{augmentation:?}");
+            assert!(
+                below[below.len() - 1] < changed[0] - 0.1,
+                "{augmentation:?} leaves no difference"
+            );
+        }
+    }
+
+    #[test]
+    fn a_changed_picture_stays_within_black_and_white() {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let picture: Vec<f32> = (0..INPUT_LEN).map(|index| (index % 97) as f32 / 96.0).collect();
+        for level in [Level::Light, Level::Strong].repeat(20) {
+            let changed = applied(&Augmentation::random(level, &mut rng), &picture);
+            assert!(changed.iter().all(|value| (0.0..=1.0).contains(value)));
         }
     }
 
     #[test]
     fn the_same_seed_gives_the_same_changes() {
-        let changes = || Augmentation::random(&mut ChaCha8Rng::seed_from_u64(9));
-        assert_eq!(changes(), changes());
+        for level in Level::ALL {
+            let changes = || {
+                let mut rng = ChaCha8Rng::seed_from_u64(9);
+                [(); 5].map(|()| Augmentation::random(level, &mut rng))
+            };
+            assert_eq!(changes(), changes());
+        }
+    }
+
+    #[test]
+    fn a_level_is_found_by_its_name_and_an_unknown_name_lists_the_known() {
+        for level in Level::ALL {
+            assert_eq!(level.to_string().parse(), Ok(level));
+            assert_eq!(
+                serde_json::to_string(&level).expect("serialises"),
+                format!("\"{level}\"")
+            );
+        }
+        let error = "heavy".parse::<Level>().expect_err("no such level");
+        assert_eq!(
+            error.to_string(),
+            "unknown augmentation level \"heavy\"; known: off, light, strong"
+        );
     }
 }

@@ -1,98 +1,127 @@
 //! Which frames are trained on, and which are held out to say how good the model is.
 //!
-//! Frames of a video are near-duplicates of their neighbours, so whole runs of neighbours are held out, never single
-//! frames from the middle of a run.
+//! Frames of a burst are near-duplicates, and a model that has seen one knows the others: a burst stands whole on one side,
+//! or the accuracy flatters. What belongs together is found by [`super::bursts`]. Where a label has no two
+//! bursts to choose from, its only one is cut, and the split says so.
 
-use std::path::PathBuf;
+mod guard;
+mod note;
+mod units;
 
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
+use std::collections::HashSet;
 
-/// The longest run of neighbouring frames that is kept together.
-const RUN_LENGTH: usize = 8;
-/// One run in so many is held out.
-const RUNS_PER_HELD_OUT: usize = 5;
+use super::bursts::{FrameFile, LabelGroups};
+pub use note::{How, SplitNote};
+use units::{Plan, Unit};
 
-/// The two parts of a label's files.
+/// Runs that a group is cut in for a single fold.
+const RUNS: usize = 5;
+
+/// Indices of frames, each list sorted; every frame is in one of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Split {
+pub struct Fold {
     /// To train on.
-    pub train: Vec<PathBuf>,
+    pub train: Vec<usize>,
     /// To validate on.
-    pub validation: Vec<PathBuf>,
+    pub validation: Vec<usize>,
+    /// Too near to frames that are validated on: neither, or the accuracy would flatter. The final model, which is not the one
+    /// that is measured, may be trained on them.
+    pub left_out: Vec<usize>,
 }
 
-/// Splits the files of one label, which are sorted by name, in runs of neighbours: about a fifth is held out.
+/// One or more ways to part the frames, and how it was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Split {
+    /// One fold, or several that validate each frame once.
+    pub folds: Vec<Fold>,
+    /// How each label was split, for whoever reads the accuracy; sorted by label.
+    pub notes: Vec<SplitNote>,
+}
+
+/// Holds out about a fifth of each label's frames, in whole groups, at most a third where there are groups small enough.
 ///
-/// The same files and seed give the same split. A label of a single file is trained on.
-pub fn split(files: &[PathBuf], seed: u64) -> Split {
-    let run_length = files.len().div_ceil(RUNS_PER_HELD_OUT).clamp(1, RUN_LENGTH);
-    let mut runs: Vec<&[PathBuf]> = files.chunks(run_length).collect();
-    if runs.len() < 2 {
-        return Split {
-            train: files.to_vec(),
-            validation: Vec::new(),
-        };
-    }
-    runs.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-    let held_out = runs.len().div_ceil(RUNS_PER_HELD_OUT);
-    let sorted = |runs: &[&[PathBuf]]| {
-        let mut files = runs.concat();
-        files.sort();
-        files
+/// `groups` are [`super::bursts::group_frames`] of these very frames. The same frames and seed give the same split, wherever
+/// they lie and in whatever order; a label does not change how another is split. Whole groups are held out where some have
+/// between a tenth and a half of the frames together; else the largest is cut in runs of neighbours. A label of a single
+/// frame is trained on.
+///
+/// # Panics
+/// If `groups` are those of other frames.
+pub fn hold_out(frames: &[FrameFile], groups: &[LabelGroups], seed: u64) -> Split {
+    split(frames, groups, 1, |label| units::hold_out(label, RUNS, seed))
+}
+
+/// Validates each frame in one of `k` folds and trains on it in the others, whole groups in one fold, each label spread evenly.
+///
+/// `groups` and the promises are those of [`hold_out`], but for the number of folds: at least 2, and no more than the label with
+/// the most groups can fill, so that another label may change it. A label with fewer groups than folds is not validated in
+/// some. The only group of a label, or one with more than 60 % of its frames, is cut in runs of neighbours. A label
+/// of a single frame is trained on in every fold.
+///
+/// # Panics
+/// If `groups` are those of other frames.
+pub fn k_folds(frames: &[FrameFile], groups: &[LabelGroups], k: usize, seed: u64) -> Split {
+    let k = k.clamp(2, frames.len().max(2));
+    let most_units = groups.iter().map(|label| units::count(label, k)).max();
+    let folds = most_units.unwrap_or_default().min(k).max(1);
+    split(frames, groups, folds, |label| {
+        units::k_folds(label, k, folds, seed)
+    })
+}
+
+fn split<'a>(
+    frames: &[FrameFile],
+    groups: &'a [LabelGroups],
+    folds: usize,
+    plan_of: impl Fn(&'a LabelGroups) -> Plan<'a>,
+) -> Split {
+    let mut split = Split {
+        folds: vec![Fold::default(); folds],
+        notes: Vec::new(),
     };
-    Split {
-        train: sorted(&runs[held_out..]),
-        validation: sorted(&runs[..held_out]),
+    for label in groups {
+        let plan = plan_of(label);
+        let mut is_guarded = true;
+        for (number, fold) in split.folds.iter_mut().enumerate() {
+            is_guarded &= fill(fold, number, frames, &plan);
+        }
+        split.notes.push(SplitNote::new(label, &plan, folds, is_guarded));
     }
+    for fold in &mut split.folds {
+        fold.train.sort_unstable();
+        fold.validation.sort_unstable();
+        fold.left_out.sort_unstable();
+    }
+    split
+}
+
+/// Adds the frames of a label to a fold; false where near-duplicates had to stay on both sides.
+fn fill(fold: &mut Fold, number: usize, frames: &[FrameFile], plan: &Plan) -> bool {
+    let is_held = |unit: &Unit| unit.fold == Some(number);
+    let frames_of = |unit: &Unit| unit.frames.to_vec();
+    let held: Vec<usize> = plan
+        .units
+        .iter()
+        .filter(|unit| is_held(unit))
+        .flat_map(frames_of)
+        .collect();
+    let train = plan
+        .units
+        .iter()
+        .filter(|unit| !is_held(unit))
+        .flat_map(frames_of);
+    let guard = match plan.cut {
+        Some(group) => guard::around(frames, &group.frames, &held.iter().copied().collect()),
+        None => guard::Guard::default(),
+    };
+    let left_out: HashSet<usize> = guard.left_out.iter().copied().collect();
+    fold.train.extend(train.filter(|frame| !left_out.contains(frame)));
+    fold.validation.extend(held);
+    fold.left_out.extend(guard.left_out);
+    guard.unguarded == 0
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn files(count: usize) -> Vec<PathBuf> {
-        (0..count).map(|i| PathBuf::from(format!("{i:04}.jpg"))).collect()
-    }
-
-    #[test]
-    fn every_file_is_in_one_part() {
-        for count in 0..60 {
-            let split = split(&files(count), 7);
-            let mut all = [split.train, split.validation].concat();
-            all.sort();
-            assert_eq!(all, files(count));
-        }
-    }
-
-    #[test]
-    fn about_a_fifth_is_held_out() {
-        for count in [5, 10, 40, 100, 228] {
-            let held_out = split(&files(count), 1).validation.len() as f64 / count as f64;
-            assert!((0.15..=0.26).contains(&held_out), "{held_out} of {count}");
-        }
-    }
-
-    #[test]
-    fn two_files_are_enough_for_a_validation_and_one_is_not() {
-        assert_eq!(split(&files(2), 1).validation.len(), 1);
-        assert_eq!(split(&files(1), 1).validation.len(), 0);
-    }
-
-    #[test]
-    fn the_same_seed_gives_the_same_split_and_another_another() {
-        assert_eq!(split(&files(100), 3), split(&files(100), 3));
-        assert_ne!(split(&files(100), 3), split(&files(100), 4));
-    }
-
-    #[test]
-    fn neighbours_are_held_out_together() {
-        let held_out = split(&files(100), 3).validation;
-        let whole = files(100);
-        for run in whole.chunks(RUN_LENGTH) {
-            let count = run.iter().filter(|file| held_out.contains(file)).count();
-            assert!(count == 0 || count == run.len());
-        }
-    }
-}
+mod photo_tests;
+#[cfg(test)]
+mod tests;

@@ -6,10 +6,13 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::dataset::Label;
+use crate::evaluation::metrics::Metrics;
 use crate::preprocess::{INPUT_SIDE_PX, MEAN, STD};
 
 /// The format of `manifest.json` that this version writes and reads.
-pub const MANIFEST_VERSION: u32 = 1;
+pub const MANIFEST_VERSION: u32 = 2;
+/// Stands for the strategy of a model that was not trained here.
+pub const IMPORTED: &str = "imported";
 
 /// All that is known of a model beside its weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,19 +30,34 @@ pub struct Manifest {
     pub created: OffsetDateTime,
     /// What a frame goes through before the network.
     pub preprocessing: Preprocessing,
+    /// The logits are divided by it before the softmax, so that the probabilities mean what they say; above 0.
+    pub temperature: f64,
+    /// What was trained, such as `last_layer`, or [`IMPORTED`].
+    pub strategy: String,
     /// How many frames it learnt from, on both sides of the split.
     pub frames: FrameCounts,
-    /// Share of the held-out frames that a classifier trained without them got right, 0 to 1; none where none were held out.
-    pub accuracy: Option<f64>,
-    /// Epochs of training.
+    /// What the same training made of frames that it was not trained on; none where there were none.
+    pub metrics: Option<Metrics>,
+    /// Epochs of the training that made the model.
     pub epochs: u32,
     /// Seed of the training.
     pub seed: u64,
-    /// The folder it was trained on.
+    /// The folder it was trained on, or the file it was imported from.
     pub dataset: String,
+    /// Digest of the frames and their labels; empty for an imported model.
+    pub dataset_digest: String,
+    /// The model that was active when this one was trained.
+    pub parent: Option<String>,
     /// The model's files, by name.
     #[serde(default)]
     pub sha256: BTreeMap<String, String>,
+}
+
+impl Manifest {
+    /// Share of the held-out frames that the same training without them got right, 0 to 1; none where none were held out.
+    pub fn accuracy(&self) -> Option<f64> {
+        self.metrics.as_ref()?.accuracy
+    }
 }
 
 /// What a frame goes through before the network.
@@ -56,9 +74,9 @@ pub struct Preprocessing {
 /// Frames on both sides of the split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameCounts {
-    /// Trained on in both trainings.
+    /// Trained on in the training that made the model.
     pub train: usize,
-    /// Held out in the training that was measured, trained on in the one that made the model.
+    /// Of these, so many were held out, at least once, in the trainings that were measured.
     pub validation: usize,
 }
 

@@ -22,7 +22,11 @@ fn manifest(created: OffsetDateTime) -> Manifest {
             train: 8,
             validation: 2,
         },
-        accuracy: Some(0.5),
+        temperature: 1.0,
+        strategy: "last_layer".to_owned(),
+        metrics: None,
+        dataset_digest: String::new(),
+        parent: None,
         epochs: 3,
         seed: 1,
         dataset: "/data".to_owned(),
@@ -172,4 +176,48 @@ fn an_id_leads_nowhere_outside_the_store() {
         let error = store.model(id).expect_err(id);
         assert!(matches!(error, StoreError::NoSuchModel { .. }), "{error}");
     }
+}
+
+#[test]
+fn a_deleted_model_is_gone_and_the_active_one_stays() {
+    let root = tempfile::tempdir().expect("a directory");
+    let store = ModelStore::open(root.path()).expect("opens");
+    let [first, second] = [1, 2].map(|second| published(&store, second));
+    store.activate(&first).expect("activates");
+    store.activate(&second).expect("activates");
+    let refusal = store.delete(&second.manifest.id).expect_err("is active");
+    assert!(
+        refusal.to_string().contains("activate another one first"),
+        "{refusal}"
+    );
+    store.delete(&first.manifest.id).expect("deletes");
+    assert!(!first.folder.exists());
+    assert!(matches!(store.previous_id(), Err(StoreError::NoEarlierModel)));
+    let missing = store.delete("../models").expect_err("leads outside");
+    assert!(matches!(missing, StoreError::NoSuchModel { .. }));
+}
+
+#[test]
+fn pruning_keeps_the_newest_the_active_one_and_the_one_before() {
+    let root = tempfile::tempdir().expect("a directory");
+    let store = ModelStore::open(root.path()).expect("opens");
+    let models = [1, 2, 3, 4, 5].map(|second| published(&store, second));
+    store.activate(&models[0]).expect("activates");
+    store.activate(&models[1]).expect("activates");
+    let deleted = store.prune(1).expect("prunes");
+    assert_eq!(
+        deleted,
+        [&models[3], &models[2]].map(|model| model.manifest.id.clone())
+    );
+    let left: Vec<String> = store
+        .list()
+        .expect("lists")
+        .models
+        .into_iter()
+        .map(|manifest| manifest.id)
+        .collect();
+    assert_eq!(
+        left,
+        [&models[4], &models[1], &models[0]].map(|model| model.manifest.id.clone())
+    );
 }

@@ -40,30 +40,24 @@ impl TorchModule {
         weights: &Weights,
         device: Device,
     ) -> Result<TorchModule, TorchError> {
-        TorchModule::new(layers, device, |parameter| {
-            let tensor = weights.get(parameter)?;
-            let shape: Vec<i64> = tensor.shape.iter().map(|&length| length as i64).collect();
-            Ok(Tensor::f_from_slice(&tensor.values)?.f_reshape(shape)?)
-        })
+        TorchModule::new(layers, device, |parameter| tensor_of(weights.get(parameter)?))
     }
 
-    /// The layers with a random start: uniform within ±1/√fan_in, as PyTorch's `Conv2d` and `Linear` begin.
+    /// The layers before training: with the given weights where they fit, else with a random start, uniform within ±1/√fan_in,
+    /// as PyTorch's `Conv2d` and `Linear` begin.
     ///
     /// The numbers come from libtorch's generator: seed it with [`tch::manual_seed`] for the same start each time.
     ///
     /// # Errors
     /// libtorch's word, such as too little memory.
-    pub fn with_random_weights(layers: &[Layer], device: Device) -> Result<TorchModule, TorchError> {
-        TorchModule::new(layers, device, |parameter| {
-            let shape: Vec<i64> = parameter.shape.iter().map(|&length| length as i64).collect();
-            let empty = Tensor::f_empty(shape, (Kind::Float, Device::Cpu))?;
-            match parameter.start {
-                Start::Uniform { fan_in } => {
-                    let bound = 1.0 / (fan_in as f64).sqrt();
-                    Ok(empty.f_uniform(-bound, bound)?)
-                }
-                Start::Constant(value) => Ok(empty.f_fill(value)?),
-            }
+    pub fn with_start(
+        layers: &[Layer],
+        weights: &Weights,
+        device: Device,
+    ) -> Result<TorchModule, TorchError> {
+        TorchModule::new(layers, device, |parameter| match weights.get(parameter) {
+            Ok(tensor) => tensor_of(tensor),
+            Err(_) => random(parameter),
         })
     }
 
@@ -80,6 +74,22 @@ impl TorchModule {
     /// The parameters, for an optimiser.
     pub fn variables(&self) -> &VarStore {
         &self.variables
+    }
+
+    /// Sets parameters by their names.
+    ///
+    /// # Errors
+    /// libtorch's word, such as another shape.
+    ///
+    /// # Panics
+    /// If the module has no parameter of that name.
+    pub fn set(&self, values: impl IntoIterator<Item = (String, Tensor)>) -> Result<(), TorchError> {
+        let variables = self.variables.variables();
+        for (name, value) in values {
+            let mut variable = variables[&name].shallow_clone();
+            tch::no_grad(|| variable.f_copy_(&value))?;
+        }
+        Ok(())
     }
 
     /// Runs the layers over a batch; `train` turns dropout on.
@@ -104,6 +114,25 @@ impl TorchModule {
         }
         Ok(weights)
     }
+}
+
+fn tensor_of(tensor: &weights::Tensor) -> Result<Tensor, TorchError> {
+    Ok(Tensor::f_from_slice(&tensor.values)?.f_reshape(dims(&tensor.shape))?)
+}
+
+fn random(parameter: &ParameterSpec) -> Result<Tensor, TorchError> {
+    let mut empty = Tensor::f_empty(dims(&parameter.shape), (Kind::Float, Device::Cpu))?;
+    Ok(match parameter.start {
+        Start::Uniform { fan_in } => {
+            let bound = 1.0 / (fan_in as f64).sqrt();
+            empty.f_uniform_(-bound, bound)?
+        }
+        Start::Constant(value) => empty.f_fill_(value)?,
+    })
+}
+
+fn dims(shape: &[usize]) -> Vec<i64> {
+    shape.iter().map(|&length| length as i64).collect()
 }
 
 fn lower(

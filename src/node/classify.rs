@@ -238,7 +238,7 @@ impl Classify {
         let between = Instant::now();
         let mut probabilities = vec![0.0; labels.len()];
         model.classifier.logits(&self.input, &mut probabilities)?;
-        softmax(&mut probabilities);
+        softmax(&mut probabilities, model.manifest.temperature as f32);
         let end = Instant::now();
 
         let settings = lock(&self.params).decision();

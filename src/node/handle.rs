@@ -112,6 +112,11 @@ pub fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A number of a message, NaN where there is none.
+pub fn or_nan(value: Option<f64>) -> f32 {
+    value.map_or(f32::NAN, |value| value as f32)
+}
+
 /// Seconds since the epoch of a stamp.
 pub fn secs_of(stamp: &builtin::Time) -> f64 {
     f64::from(stamp.sec) + f64::from(stamp.nanosec) * 1e-9

@@ -7,7 +7,7 @@ use r2r::thumb_gesture::msg::ModelInfo;
 use r2r::thumb_gesture::srv::{ActivateModel, ListModels};
 
 use super::classify::{Inbox, LoadedModel};
-use super::handle::{NodeHandle, Topic, lock};
+use super::handle::{NodeHandle, Topic, lock, or_nan};
 use crate::classifier::{self, ClassifierError};
 use crate::dataset::Label;
 use crate::model_store::{Manifest, ModelStore, StoreError, StoredModel};
@@ -79,6 +79,7 @@ impl Models {
         self.handle.warn(&advice);
         self.topic.publish(&ModelInfo {
             accuracy: f32::NAN,
+            calibration_error: f32::NAN,
             message: advice,
             ..ModelInfo::default()
         });
@@ -90,6 +91,14 @@ impl Models {
     /// No such model, a damaged one, one that does not run; then all stays as it was.
     pub fn activate(&self, id: &str) -> Result<(), ActivateError> {
         self.change(|| Ok(id.to_owned())).map(drop)
+    }
+
+    /// Deletes all models but the newest ones; what cannot be deleted is reported and stays.
+    pub fn prune(&self, kept: usize) {
+        let _no_change_meanwhile = lock(&self.has_changed);
+        if let Err(error) = self.store.prune(kept) {
+            self.handle.warn(&format!("old models stay: {error}"));
+        }
     }
 
     /// Answers `~/activate_model`.
@@ -158,6 +167,8 @@ impl Models {
 /// What a manifest says, as a message.
 pub fn info_of(manifest: &Manifest) -> ModelInfo {
     let frames = |count| u32::try_from(count).unwrap_or(u32::MAX);
+    let metrics = manifest.metrics.as_ref();
+    let interval = metrics.and_then(|metrics| metrics.interval);
     ModelInfo {
         created: Time {
             sec: i32::try_from(manifest.created.unix_timestamp()).unwrap_or(i32::MAX),
@@ -166,7 +177,10 @@ pub fn info_of(manifest: &Manifest) -> ModelInfo {
         model_id: manifest.id.clone(),
         network: manifest.network.clone(),
         labels: manifest.labels.iter().map(Label::to_string).collect(),
-        accuracy: manifest.accuracy.map_or(f32::NAN, |accuracy| accuracy as f32),
+        strategy: manifest.strategy.clone(),
+        accuracy: or_nan(manifest.accuracy()),
+        accuracy_interval: interval.into_iter().flatten().map(|bound| bound as f32).collect(),
+        calibration_error: or_nan(metrics.and_then(|metrics| metrics.ece)),
         train_frames: frames(manifest.frames.train),
         validation_frames: frames(manifest.frames.validation),
         ..ModelInfo::default()

@@ -10,6 +10,7 @@ use r2r::indexmap::IndexMap;
 use r2r::{Parameter, ParameterValue, RosParams};
 
 use crate::decision::DecisionSettings;
+use crate::network::Network;
 
 /// All there is to know of a parameter.
 pub struct Declaration {
@@ -52,6 +53,21 @@ pub const DECLARATIONS: &[Declaration] = &[
         "~/.ros/thumb_gesture/store",
         "folder of the trained models",
     ),
+    choice(
+        "network",
+        Network::NAMES[0],
+        &Network::NAMES,
+        "what ~/retrain trains; other networks than alexnet need imported weights",
+    ),
+    Declaration {
+        is_live: true,
+        range: Some(1.0..=1000.0),
+        ..number(
+            "keep_models",
+            Value::Integer(10),
+            "after a training so many models stay, the newest ones and the active one",
+        )
+    },
     choice(
         "image_transport",
         "raw",

@@ -3,6 +3,9 @@
 //! The child is `thumb_gesture train`; each line it prints is a [`Progress`], which goes out on `~/training`. The model it made is
 //! loaded and made active here.
 
+mod status;
+
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -15,23 +18,16 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-use super::handle::{NodeHandle, Topic, duration_message, lock};
-use super::models::Models;
-use crate::dataset::Dataset;
+use super::handle::{NodeHandle, Topic, duration_message, lock, or_nan};
+use super::models::{ActivateError, Models};
+use super::params::Params;
+use crate::dataset::augment::{Level, UnknownLevel};
+use crate::dataset::{Dataset, DatasetError};
 use crate::evaluation::Skipped;
+use crate::training::strategy::{Strategy, UnknownName};
 use crate::training::{PARENT_VARIABLE, Progress, TrainingOptions};
+use status::{CANCELLED, FAILED, IDLE, RUNNING, SUCCEEDED, blank_status, note};
 
-// The constants of `TrainingStatus.msg`; held against it by a test.
-const IDLE: u8 = 0;
-const RUNNING: u8 = 1;
-const SUCCEEDED: u8 = 2;
-const FAILED: u8 = 3;
-const CANCELLED: u8 = 4;
-
-/// Of a training's time, the share that is over after each stage: for the progress.
-const FEATURES_SHARE: f32 = 0.8;
-const EPOCHS_SHARE: f32 = 0.85;
-const REFIT_SHARE: f32 = 0.9;
 /// Of what the child writes to its standard error, so much is kept for the message.
 const LONGEST_COMPLAINT: u64 = 4096;
 
@@ -40,9 +36,17 @@ pub struct Retraining {
     handle: NodeHandle,
     dataset: PathBuf,
     models: Arc<Models>,
+    params: Arc<Mutex<Params>>,
     topic: Topic<TrainingStatus>,
     /// Set while a training runs; sending ends it.
     cancel: Mutex<Option<watch::Sender<bool>>>,
+}
+
+/// A model that was made, and whether it is to classify.
+struct Made {
+    id: String,
+    activated: bool,
+    reason: String,
 }
 
 /// How a training ended, short of success.
@@ -55,14 +59,15 @@ impl Retraining {
     /// No training runs yet; says so on `~/training`.
     pub fn new(
         handle: NodeHandle,
-        dataset: PathBuf,
         models: Arc<Models>,
+        params: Arc<Mutex<Params>>,
         topic: Topic<TrainingStatus>,
     ) -> Retraining {
         let retraining = Retraining {
             handle,
-            dataset,
+            dataset: lock(&params).folder("dataset"),
             models,
+            params,
             topic,
             cancel: Mutex::default(),
         };
@@ -111,26 +116,14 @@ impl Retraining {
     }
 
     fn start(self: &Arc<Self>, request: &Retrain::Request) -> Result<usize, String> {
-        if request.epochs > TrainingOptions::MOST_EPOCHS {
-            return Err(format!(
-                "epochs must be 0 (the default) to {}",
-                TrainingOptions::MOST_EPOCHS
-            ));
-        }
+        let arguments = arguments(request)?;
         let mut running = lock(&self.cancel);
         if running.is_some() {
             return Err("a training is running: wait for it, or call ~/cancel_training".to_owned());
         }
-        let dataset = Dataset::read(&self.dataset).map_err(|error| error.to_string())?;
-        if dataset.labels.len() < 2 {
-            return Err(format!(
-                "{} holds frames of {} label(s); a training needs two or more: capture some with ~/capture",
-                self.dataset.display(),
-                dataset.labels.len()
-            ));
-        }
+        let dataset = self.dataset()?;
         let child = self
-            .command(request)
+            .command(&arguments)
             .spawn()
             .map_err(|error| format!("cannot start the training: {error}"))?;
         let (cancel, cancelled) = watch::channel(false);
@@ -140,21 +133,31 @@ impl Retraining {
         Ok(dataset.frames())
     }
 
-    fn command(&self, request: &Retrain::Request) -> Command {
+    /// The dataset, if there is something to tell apart in it.
+    fn dataset(&self) -> Result<Dataset, String> {
+        let folder = self.dataset.display();
+        let labels = match Dataset::read(&self.dataset) {
+            Ok(dataset) if dataset.labels.len() >= 2 => return Ok(dataset),
+            Ok(dataset) => dataset.labels.len(),
+            Err(DatasetError::Io { cause, .. }) if cause.kind() == ErrorKind::NotFound => 0,
+            Err(error) => return Err(error.to_string()),
+        };
+        Err(format!(
+            "{folder} holds frames of {labels} label(s); a training needs two or more: capture some with ~/capture"
+        ))
+    }
+
+    fn command(&self, arguments: &[String]) -> Command {
         // The two programs are installed side by side.
         let program = std::env::current_exe()
             .unwrap_or_default()
             .with_file_name("thumb_gesture");
         let mut command = Command::new(program);
-        command
-            .arg("train")
-            .args(["--progress", "json", "--background", "--no-activate"]);
+        command.arg("train").args(["--progress", "json", "--background"]);
         command.arg("--dataset").arg(absolute(&self.dataset));
         command.arg("--store").arg(absolute(self.models.store().root()));
-        command.args(["--seed", &request.seed.to_string()]);
-        if request.epochs > 0 {
-            command.args(["--epochs", &request.epochs.to_string()]);
-        }
+        command.args(["--network", lock(&self.params).text("network")]);
+        command.args(arguments);
         // libtorch's threads wait for each other by spinning, which beside a camera and a classifier takes three times as long.
         command.env("OMP_WAIT_POLICY", "passive");
         command.env(PARENT_VARIABLE, std::process::id().to_string());
@@ -186,7 +189,7 @@ impl Retraining {
         // From here on it is too late to cancel.
         drop(cancelled);
         let result = match result {
-            Ok(id) => self.go_live(id).await,
+            Ok(made) => self.go_live(made).await,
             Err(ending) => Err(ending),
         };
         self.end(status, result, start);
@@ -198,7 +201,7 @@ impl Retraining {
         child: &mut Child,
         status: &mut TrainingStatus,
         start: Instant,
-    ) -> Result<String, Ending> {
+    ) -> Result<Made, Ending> {
         let (Some(output), Some(complaints)) = (child.stdout.take(), child.stderr.take()) else {
             unreachable!("both were asked to be pipes");
         };
@@ -215,8 +218,13 @@ impl Retraining {
             match serde_json::from_str(&line) {
                 Ok(Progress::Finished(summary)) => {
                     self.report_skipped(&summary.skipped);
-                    status.accuracy = summary.accuracy.map_or(f32::NAN, |accuracy| accuracy as f32);
-                    return Ok(summary.model_id);
+                    status.accuracy = or_nan(summary.metrics.accuracy);
+                    let gate = summary.gate;
+                    return Ok(Made {
+                        id: summary.model_id,
+                        activated: gate.as_ref().is_some_and(|gate| gate.activated),
+                        reason: gate.map_or_else(String::new, |gate| gate.reason),
+                    });
                 }
                 Ok(Progress::Failed { message }) => return Err(Ending::Failed(message)),
                 Ok(progress) => {
@@ -231,22 +239,43 @@ impl Retraining {
         Err(Ending::Failed(died(exit.ok(), &complaints)))
     }
 
-    async fn go_live(&self, id: String) -> Result<String, Ending> {
-        let models = self.models.clone();
-        let loading = tokio::task::spawn_blocking(move || models.activate(&id).map(|()| id));
+    /// Lets the new model classify, if it may, and deletes those that are too many.
+    async fn go_live(&self, made: Made) -> Result<Made, Ending> {
+        let (models, kept) = (self.models.clone(), lock(&self.params).integer("keep_models"));
+        let loading = tokio::task::spawn_blocking(move || {
+            if made.activated {
+                models.activate(&made.id)?;
+            }
+            models.prune(kept);
+            Ok(made)
+        });
         match loading.await {
-            Ok(Ok(id)) => Ok(id),
-            Ok(Err(error)) => Err(Ending::Failed(format!("the new model does not run: {error}"))),
+            Ok(Ok(made)) => Ok(made),
+            Ok(Err(error)) => {
+                let error: ActivateError = error;
+                Err(Ending::Failed(format!("the new model does not run: {error}")))
+            }
             Err(error) => Err(Ending::Failed(error.to_string())),
         }
     }
 
-    fn end(&self, mut status: TrainingStatus, result: Result<String, Ending>, start: Instant) {
+    fn end(&self, mut status: TrainingStatus, result: Result<Made, Ending>, start: Instant) {
         (status.state, status.message) = match result {
-            Ok(id) => {
+            Ok(Made {
+                id,
+                activated,
+                reason,
+            }) => {
                 status.progress = 1.0;
                 status.model_id.clone_from(&id);
-                (SUCCEEDED, format!("{id} classifies"))
+                status.activated = activated;
+                let message = match activated {
+                    true => format!("{id} classifies: {reason}"),
+                    false => format!(
+                        "{id} is stored, and the running model stays: {reason}; ~/activate_model or a training with force make it classify nevertheless"
+                    ),
+                };
+                (SUCCEEDED, message)
             }
             Err(Ending::Cancelled) => (CANCELLED, "cancelled; the running model stays".to_owned()),
             Err(Ending::Failed(reason)) => (FAILED, format!("{reason}; the running model stays")),
@@ -288,49 +317,34 @@ impl Retraining {
     }
 }
 
-fn blank_status() -> TrainingStatus {
-    TrainingStatus {
-        train_loss: f32::NAN,
-        validation_loss: f32::NAN,
-        accuracy: f32::NAN,
-        ..TrainingStatus::default()
+/// What is asked for, as the command line has it, or what is wrong with it.
+fn arguments(request: &Retrain::Request) -> Result<Vec<String>, String> {
+    let mut arguments = vec!["--seed".to_owned(), request.seed.to_string()];
+    if !["", "auto"].contains(&request.strategy.as_str()) {
+        let strategy: Strategy = request
+            .strategy
+            .parse()
+            .map_err(|error: UnknownName| format!("{error}, or auto"))?;
+        arguments.extend(["--strategy".to_owned(), strategy.name().to_owned()]);
     }
-}
-
-/// Takes over what the child reports.
-fn note(status: &mut TrainingStatus, progress: &Progress) {
-    let share = |done: usize, total: usize| done as f32 / total.max(1) as f32;
-    let or_nan = |value: &Option<f64>| value.map_or(f32::NAN, |value| value as f32);
-    match progress {
-        Progress::Features { done, total } => {
-            status.stage = "features".to_owned();
-            status.progress = FEATURES_SHARE * share(*done, *total);
-        }
-        Progress::Epoch {
-            epoch,
-            epochs,
-            train_loss,
-            validation_loss,
-            accuracy,
-        } => {
-            status.stage = "fit".to_owned();
-            (status.epoch, status.epochs) = (*epoch, *epochs);
-            status.train_loss = *train_loss as f32;
-            status.validation_loss = or_nan(validation_loss);
-            status.accuracy = or_nan(accuracy);
-            let done = share(*epoch as usize, *epochs as usize);
-            status.progress = FEATURES_SHARE + (EPOCHS_SHARE - FEATURES_SHARE) * done;
-        }
-        Progress::Refit { epoch, epochs } => {
-            let done = share(*epoch as usize, *epochs as usize);
-            status.progress = EPOCHS_SHARE + (REFIT_SHARE - EPOCHS_SHARE) * done;
-        }
-        Progress::Export { done, total } => {
-            status.stage = "export".to_owned();
-            status.progress = REFIT_SHARE + (1.0 - REFIT_SHARE) * share(*done, *total);
-        }
-        Progress::Finished(_) | Progress::Failed { .. } => {}
+    if !request.augmentation.is_empty() {
+        let level: Level = request
+            .augmentation
+            .parse()
+            .map_err(|error: UnknownLevel| error.to_string())?;
+        arguments.extend(["--augmentation".to_owned(), level.to_string()]);
     }
+    if request.epochs > TrainingOptions::MOST_EPOCHS {
+        let most = TrainingOptions::MOST_EPOCHS;
+        return Err(format!("epochs must be 0 (the default) to {most}"));
+    }
+    if request.epochs > 0 {
+        arguments.extend(["--epochs".to_owned(), request.epochs.to_string()]);
+    }
+    if request.force {
+        arguments.push("--force".to_owned());
+    }
+    Ok(arguments)
 }
 
 /// What to say of a child that ended without a word.
@@ -350,55 +364,4 @@ fn died(exit: Option<ExitStatus>, complaints: &str) -> String {
 
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_states_are_those_of_the_message() {
-        let message = include_str!("../../msg/TrainingStatus.msg");
-        let states = [
-            ("IDLE", IDLE),
-            ("RUNNING", RUNNING),
-            ("SUCCEEDED", SUCCEEDED),
-            ("FAILED", FAILED),
-            ("CANCELLED", CANCELLED),
-        ];
-        for (name, number) in states {
-            assert!(
-                message
-                    .lines()
-                    .any(|line| line == format!("uint8 {name}={number}")),
-                "{name}"
-            );
-        }
-    }
-
-    #[test]
-    fn progress_only_grows() {
-        let events = [
-            Progress::Features { done: 1, total: 2 },
-            Progress::Features { done: 2, total: 2 },
-            Progress::Epoch {
-                epoch: 1,
-                epochs: 1,
-                train_loss: 0.5,
-                validation_loss: None,
-                accuracy: None,
-            },
-            Progress::Refit { epoch: 1, epochs: 1 },
-            Progress::Export { done: 0, total: 4 },
-            Progress::Export { done: 4, total: 4 },
-        ];
-        let mut status = blank_status();
-        let mut before = 0.0;
-        for event in &events {
-            note(&mut status, event);
-            assert!(status.progress >= before, "{event:?}");
-            before = status.progress;
-        }
-        assert_eq!(before, 1.0);
-    }
 }

@@ -53,7 +53,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         );
     }
     let classifier = classifier::load(&model, thumb_gesture::all_cores())?;
-    let mut classifier = FileClassifier::new(classifier, labels.len());
+    let mut classifier = FileClassifier::new(classifier, &model.manifest);
     let bar = output::bar("evaluate", files.len());
     let evaluation = evaluation::evaluate(&mut classifier, labels, &files, |done| {
         bar.set_position(done as u64)

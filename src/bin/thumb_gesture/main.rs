@@ -1,11 +1,13 @@
-//! `thumb_gesture`, the command line: train, evaluate, predict, models, bench. Needs no ROS.
+//! `thumb_gesture`, the command line: train, evaluate, predict, models, import-weights, bench. Needs no ROS.
 
 mod bench;
 mod evaluate;
+mod import_weights;
 mod models;
 mod output;
 mod predict;
 mod train;
+mod training_table;
 
 use std::process::ExitCode;
 
@@ -35,6 +37,7 @@ enum Command {
     Evaluate(evaluate::Arguments),
     Predict(predict::Arguments),
     Models(models::Arguments),
+    ImportWeights(import_weights::Arguments),
     Bench(bench::Arguments),
 }
 
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Evaluate(arguments) => evaluate::run(arguments),
         Command::Predict(arguments) => predict::run(arguments),
         Command::Models(arguments) => models::run(arguments),
+        Command::ImportWeights(arguments) => import_weights::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
     };
     match result {

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
+use anyhow::Context;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 use thumb_gesture::dataset::Label;
 use thumb_gesture::model_store::{Listing, Manifest, ModelStore};
@@ -11,23 +12,47 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::output;
 
-/// List the models of a store, the newest first, or make another one the active one.
+/// List, look at, activate and delete the models of a store.
 ///
 /// A running node keeps its own choice: use its service ~/activate_model to switch that.
 #[derive(Args)]
 pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Folder of the trained models
-    #[arg(long, value_name = "DIR")]
-    store: PathBuf,
-    /// Make this model the active one
-    #[arg(long, value_name = "ID", conflicts_with = "roll_back")]
-    activate: Option<String>,
-    /// Make the model active that was so before the present one
-    #[arg(long)]
-    roll_back: bool,
+    #[arg(long, value_name = "DIR", global = true)]
+    store: Option<PathBuf>,
     /// Print the result as one JSON object
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// All models, the newest first, the active one with a star [the default]
+    List,
+    /// All that is known of a model, and whether its files are whole
+    Show {
+        /// Which model [default: the active one]
+        id: Option<String>,
+    },
+    /// Make a model the active one
+    Activate {
+        /// Which model [default: the one that was active before the present one]
+        id: Option<String>,
+    },
+    /// Delete models for good
+    Delete {
+        /// Which models
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+    /// Delete all but the newest models; the active one and the one before it stay
+    Prune {
+        /// How many stay
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        keep: usize,
+    },
 }
 
 #[derive(Serialize)]
@@ -37,23 +62,48 @@ struct Report<'a> {
     unreadable: Vec<String>,
 }
 
+#[derive(Serialize)]
+struct Changed {
+    active: Option<String>,
+    deleted: Vec<String>,
+}
+
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let store = ModelStore::open_existing(&arguments.store)?;
-    if let Some(id) = &arguments.activate {
-        store.activate(&store.model(id)?)?;
-    } else if arguments.roll_back {
-        store.activate(&store.model(&store.previous_id()?)?)?;
+    let root = arguments
+        .store
+        .context("--store DIR is missing: the folder of the trained models")?;
+    let store = ModelStore::open_existing(&root)?;
+    let as_json = arguments.json;
+    match arguments.command.unwrap_or(Command::List) {
+        Command::List => list(&store, as_json)?,
+        Command::Show { id } => show(&store, id.as_deref(), as_json)?,
+        Command::Activate { id } => {
+            let id = match id {
+                Some(id) => id,
+                None => store.previous_id()?,
+            };
+            store.activate(&store.model(&id)?)?;
+            changed(&store, Vec::new(), as_json)?;
+        }
+        Command::Delete { ids } => {
+            ids.iter().try_for_each(|id| store.delete(id))?;
+            changed(&store, ids, as_json)?;
+        }
+        Command::Prune { keep } => changed(&store, store.prune(keep)?, as_json)?,
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(store: &ModelStore, as_json: bool) -> anyhow::Result<()> {
     let active = store.active_id()?;
     let Listing { models, unreadable } = store.list()?;
     let unreadable: Vec<String> = unreadable.iter().map(ToString::to_string).collect();
-    if arguments.json {
-        output::print_json(&Report {
+    if as_json {
+        return output::print_json(&Report {
             active: active.as_deref(),
             models: &models,
             unreadable,
-        })?;
-        return Ok(ExitCode::SUCCESS);
+        });
     }
     for reason in unreadable {
         eprintln!("left out {reason}");
@@ -61,10 +111,37 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if models.is_empty() {
         output::print_line("no models yet: `thumb_gesture train` makes one")?;
     }
-    for model in &models {
-        print_model(model, active.as_deref() == Some(&model.id))?;
+    models
+        .iter()
+        .try_for_each(|model| print_model(model, active.as_deref() == Some(&model.id)))
+}
+
+fn show(store: &ModelStore, id: Option<&str>, as_json: bool) -> anyhow::Result<()> {
+    let model = store.model_or_active(id)?;
+    if as_json {
+        return output::print_json(&model.manifest);
     }
-    Ok(ExitCode::SUCCESS)
+    let is_active = store.active_id()?.as_ref() == Some(&model.manifest.id);
+    print_model(&model.manifest, is_active)?;
+    output::print_line(&format!(
+        "{}\nfiles whole, in {}",
+        serde_json::to_string_pretty(&model.manifest)?,
+        model.folder.display()
+    ))
+}
+
+fn changed(store: &ModelStore, deleted: Vec<String>, as_json: bool) -> anyhow::Result<()> {
+    let active = store.active_id()?;
+    if as_json {
+        return output::print_json(&Changed { active, deleted });
+    }
+    for id in deleted {
+        output::print_line(&format!("deleted {id}"))?;
+    }
+    output::print_line(&match active {
+        Some(id) => format!("{id} is active"),
+        None => "no model is active".to_owned(),
+    })
 }
 
 fn print_model(model: &Manifest, is_active: bool) -> anyhow::Result<()> {
@@ -75,11 +152,12 @@ fn print_model(model: &Manifest, is_active: bool) -> anyhow::Result<()> {
         .collect::<Vec<_>>()
         .join(" ");
     output::print_line(&format!(
-        "{} {}  {}  accuracy {}  {} frames  {labels}",
+        "{} {}  {}  {}  accuracy {}  {} frames  {labels}",
         if is_active { "*" } else { " " },
         model.id,
         model.created.format(&Rfc3339)?,
-        output::percent(model.accuracy),
-        model.frames.train + model.frames.validation,
+        model.strategy,
+        output::percent(model.accuracy()),
+        model.frames.train,
     ))
 }

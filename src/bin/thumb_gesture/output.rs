@@ -25,17 +25,17 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 /// A progress bar on standard error, where that is a terminal.
-pub fn bar(title: &'static str, total: usize) -> ProgressBar {
+pub fn bar(title: &str, total: usize) -> ProgressBar {
     let target = match std::io::stderr().is_terminal() {
         true => ProgressDrawTarget::stderr(),
         false => ProgressDrawTarget::hidden(),
     };
-    let style = ProgressStyle::with_template("{prefix:>10} [{bar:30}] {pos}/{len} {elapsed} {msg}")
+    let style = ProgressStyle::with_template("{prefix:>12} [{bar:30}] {pos}/{len} {elapsed} {msg}")
         .expect("the template is well-formed")
         .progress_chars("=> ");
     ProgressBar::with_draw_target(Some(total as u64), target)
         .with_style(style)
-        .with_prefix(title)
+        .with_prefix(title.to_owned())
 }
 
 /// A share as a person reads it; `None` where nothing was measured.

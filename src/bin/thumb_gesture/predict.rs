@@ -45,7 +45,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let model = store.model_or_active(arguments.model.as_deref())?;
     let labels = &model.manifest.labels;
     let classifier = classifier::load(&model, thumb_gesture::all_cores())?;
-    let mut classifier = FileClassifier::new(classifier, labels.len());
+    let mut classifier = FileClassifier::new(classifier, &model.manifest);
     let mut code = ExitCode::SUCCESS;
     for file in &arguments.files {
         match classifier.probabilities(file) {

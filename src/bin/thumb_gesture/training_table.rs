@@ -1,0 +1,94 @@
+//! How a training looks in a terminal: a table that grows, and a bar below it.
+
+use indicatif::ProgressBar;
+use thumb_gesture::training::Progress;
+
+use crate::output;
+
+/// One bar for each stage, the one that runs last; above it a row for each round, or with folds for each fold.
+#[derive(Default)]
+pub struct TrainingTable {
+    stage: String,
+    bar: Option<ProgressBar>,
+    has_header: bool,
+    /// The last round of the present fold.
+    row: Option<(usize, String)>,
+}
+
+impl TrainingTable {
+    /// Shows how the training stands.
+    pub fn show(&mut self, progress: &Progress) {
+        match progress {
+            Progress::Features { done, total } => {
+                self.bar("features", *total).set_position(*done as u64);
+            }
+            Progress::Epoch {
+                strategy,
+                fold,
+                folds,
+                epoch,
+                epochs,
+                train_loss,
+                validation_loss,
+                accuracy,
+            } => {
+                let number =
+                    |value: &Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
+                let row = format!(
+                    "{:>12} {:>5} {epoch:>6} {train_loss:>11.3} {:>14} {:>9}",
+                    strategy.name(),
+                    fold + 1,
+                    number(validation_loss),
+                    output::percent(*accuracy),
+                );
+                let is_next_fold = self.row.as_ref().is_some_and(|(of, _)| of != fold);
+                if *folds == 1 || is_next_fold {
+                    self.print_row();
+                }
+                self.row = Some((*fold, row));
+                let bar = self.bar(strategy.name(), *folds * *epochs as usize);
+                bar.set_position((*fold * *epochs as usize) as u64 + u64::from(*epoch));
+            }
+            Progress::Refit { epoch, epochs } => {
+                self.print_row();
+                self.bar("all frames", *epochs as usize)
+                    .set_position(u64::from(*epoch));
+            }
+            Progress::Export { done, total } => {
+                self.print_row();
+                self.bar("export", *total).set_position(*done as u64);
+            }
+            Progress::Finished(_) | Progress::Failed { .. } => {}
+        }
+    }
+
+    /// Leaves the last bar as it is.
+    pub fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.abandon();
+        }
+    }
+
+    fn print_row(&mut self) {
+        let (Some((_, row)), Some(bar)) = (self.row.take(), &self.bar) else {
+            return;
+        };
+        if !self.has_header {
+            bar.println(format!(
+                "{:>12} {:>5} {:>6} {:>11} {:>14} {:>9}",
+                "strategy", "fold", "epoch", "train loss", "held-out loss", "accuracy"
+            ));
+            self.has_header = true;
+        }
+        bar.println(row);
+    }
+
+    fn bar(&mut self, stage: &str, total: usize) -> &ProgressBar {
+        if self.stage != stage {
+            self.print_row();
+            self.finish();
+            self.stage = stage.to_owned();
+        }
+        self.bar.get_or_insert_with(|| output::bar(stage, total))
+    }
+}

@@ -1,0 +1,69 @@
+//! Whether the exported file computes what the trained network does.
+
+use std::path::Path;
+
+use super::{Progress, TrainingError};
+use crate::all_cores;
+use crate::classifier::onnx::OnnxClassifier;
+use crate::dataset::Label;
+use crate::evaluation::{FileClassifier, likeliest};
+
+/// No more frames are checked than this, spread over all.
+const MOST_FRAMES: usize = 64;
+/// The two runtimes add up thousands of products in different orders.
+const TOLERANCE: f32 = 1e-2;
+
+/// A frame and the trained network's logits for it.
+pub struct Checked<'a> {
+    /// The file.
+    pub file: &'a Path,
+    /// One logit for each label.
+    pub logits: &'a [f32],
+}
+
+/// What the exported file says of itself, as key and value.
+pub fn metadata(id: &str, labels: &[Label], temperature: f64) -> [(&'static str, String); 3] {
+    let labels: Vec<&str> = labels.iter().map(Label::as_str).collect();
+    [
+        ("model_id", id.to_owned()),
+        ("labels", labels.join(",")),
+        ("temperature", temperature.to_string()),
+    ]
+}
+
+/// Runs the exported file on frames: its logits must be those of the trained network. Gives their greatest difference.
+///
+/// # Errors
+/// A file that does not run, and [`TrainingError::ExportDisagrees`].
+pub fn check(
+    onnx_file: &Path,
+    frames: &[Checked],
+    labels: usize,
+    on_progress: &mut impl FnMut(Progress),
+) -> Result<f32, TrainingError> {
+    let classifier = OnnxClassifier::load(onnx_file, labels, all_cores())?;
+    let mut exported = FileClassifier::with_labels(Box::new(classifier), labels);
+    let step = frames.len().div_ceil(MOST_FRAMES).max(1);
+    let checked: Vec<&Checked> = frames.iter().step_by(step).collect();
+    let total = checked.len();
+    let mut greatest = 0.0f32;
+    for (done, frame) in checked.into_iter().enumerate() {
+        on_progress(Progress::Export { done, total });
+        let found = exported.logits(frame.file)?;
+        let difference = found
+            .iter()
+            .zip(frame.logits)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        // `max` passes over what is not a number.
+        let is_finite = found.iter().all(|logit| logit.is_finite());
+        // Where two labels are as good as equal the verdicts may differ, and no more than so little.
+        let agrees = likeliest(found) == likeliest(frame.logits) || difference <= TOLERANCE / 10.0;
+        if difference > TOLERANCE || !is_finite || !agrees {
+            return Err(TrainingError::ExportDisagrees { difference });
+        }
+        greatest = greatest.max(difference);
+    }
+    on_progress(Progress::Export { done: total, total });
+    Ok(greatest)
+}

@@ -1,0 +1,74 @@
+//! Pictures small enough to be carried inside the page.
+
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use image::codecs::jpeg::JpegEncoder;
+use image::imageops;
+
+use crate::frame::{Frame, FrameError};
+
+/// The longer side of a thumbnail, in pixels.
+const LONG_SIDE_PX: u32 = 160;
+/// JPEG quality, 1 to 100: a thumbnail of some 6 kB.
+const JPEG_QUALITY: u8 = 80;
+
+/// A picture, scaled down to 160 pixels where it is larger, as a `data:` URI of a JPEG.
+///
+/// # Errors
+/// A file that cannot be read any more or is no picture.
+pub(super) fn thumbnail_uri(file: &Path) -> Result<String, FrameError> {
+    let picture = Frame::from_file(file)?.to_rgb_image();
+    let (width, height) = thumbnail_size(picture.width(), picture.height());
+    let thumbnail = imageops::thumbnail(&picture, width, height);
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY).encode_image(&thumbnail)?;
+    Ok(format!("data:image/jpeg;base64,{}", STANDARD.encode(jpeg)))
+}
+
+/// The sides of a thumbnail; none of them 0, however thin the picture.
+fn thumbnail_size(width: u32, height: u32) -> (u32, u32) {
+    let long_side = width.max(height);
+    if long_side <= LONG_SIDE_PX {
+        return (width, height);
+    }
+    let scaled = |side: u32| (side * LONG_SIDE_PX / long_side).max(1);
+    (scaled(width), scaled(height))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_picture_is_scaled_down_and_a_small_one_left() {
+        assert_eq!(thumbnail_size(640, 480), (160, 120));
+        assert_eq!(thumbnail_size(480, 640), (120, 160));
+        assert_eq!(thumbnail_size(100, 50), (100, 50));
+        assert_eq!(thumbnail_size(8192, 1), (160, 1));
+    }
+
+    #[test]
+    fn the_uri_holds_a_jpeg_of_that_size() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("large.png");
+        image::RgbImage::from_pixel(640, 320, image::Rgb([200, 30, 30]))
+            .save(&file)
+            .expect("writes");
+        let uri = thumbnail_uri(&file).expect("a picture");
+        let encoded = uri.strip_prefix("data:image/jpeg;base64,").expect("a JPEG");
+        let jpeg = STANDARD.decode(encoded).expect("base64");
+        let picture = image::load_from_memory(&jpeg).expect("decodes");
+        assert_eq!((picture.width(), picture.height()), (160, 80));
+    }
+
+    #[test]
+    fn what_is_no_picture_is_an_error() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("text.jpg");
+        assert!(thumbnail_uri(&file).is_err(), "not there");
+        std::fs::write(&file, "no picture").expect("writes");
+        assert!(thumbnail_uri(&file).is_err(), "no picture");
+    }
+}

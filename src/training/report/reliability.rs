@@ -1,0 +1,103 @@
+//! The reliability diagram as inline SVG: how often a model is right over how sure it is.
+
+use super::chart::{Area, add, grid_line, opening, text, tick_text};
+use crate::evaluation::calibration::Bin;
+
+const WIDTH: f64 = 300.0;
+const HEIGHT: f64 = 340.0;
+/// Accuracy over confidence.
+const MAIN: Area = Area {
+    left: 54.0,
+    top: 10.0,
+    right: WIDTH - 20.0,
+    bottom: 246.0,
+};
+/// Frames over confidence.
+const SPREAD: Area = Area {
+    top: 256.0,
+    bottom: 286.0,
+    ..MAIN
+};
+
+/// The diagram as an `<svg>` element: for each bin its accuracy as a bar and its gap to the confidence, and below how the frames
+/// are spread over the bins. None where there are no frames.
+pub fn reliability_diagram(bins: &[Bin]) -> Option<String> {
+    let most_frames = bins.iter().map(|bin| bin.frames).max().filter(|most| *most > 0)?;
+    let description = "Accuracy over confidence, and how many frames have which confidence";
+    let mut svg = opening(WIDTH, HEIGHT, description);
+    draw_axes(&mut svg);
+    for bin in bins {
+        draw_bin(&mut svg, bin, most_frames);
+    }
+    let (x0, y0, x1, y1) = (MAIN.x(0.0), MAIN.y(0.0), MAIN.x(1.0), MAIN.y(1.0));
+    add(
+        &mut svg,
+        format_args!(r#"<path class="ideal" d="M{x0:.1} {y0:.1}L{x1:.1} {y1:.1}"/>"#),
+    );
+    svg.push_str("</svg>");
+    Some(svg)
+}
+
+fn draw_axes(svg: &mut String) {
+    for share in [0.0, 0.5, 1.0] {
+        let label = tick_text(share, true, 1.0);
+        grid_line(svg, MAIN, MAIN.y(share), &label);
+        text(svg, MAIN.x(share), SPREAD.bottom + 16.0, "middle", &label);
+    }
+    text(svg, MAIN.x(0.5), HEIGHT - 18.0, "middle", "confidence");
+    text(svg, MAIN.left - 6.0, SPREAD.bottom, "end", "frames");
+}
+
+fn draw_bin(svg: &mut String, bin: &Bin, most_frames: usize) {
+    let (Some(accuracy), Some(confidence)) = (bin.accuracy, bin.confidence) else {
+        return;
+    };
+    let title = format!(
+        "Frames: {}, confidence {:.1} %, accuracy {:.1} %",
+        bin.frames,
+        confidence * 100.0,
+        accuracy * 100.0
+    );
+    let (low, high) = (accuracy.min(confidence), accuracy.max(confidence));
+    let gap_class = if confidence > accuracy { "over" } else { "under" };
+    let frames_share = bin.frames as f64 / most_frames as f64;
+    draw_bar(svg, MAIN, bin, [0.0, low], "reached", &title);
+    draw_bar(svg, MAIN, bin, [low, high], gap_class, &title);
+    draw_bar(svg, SPREAD, bin, [0.0, frames_share], "spread", &title);
+}
+
+/// Draws a bar over the width of a bin, between two shares of the area's height.
+fn draw_bar(svg: &mut String, area: Area, bin: &Bin, [low, high]: [f64; 2], class: &str, title: &str) {
+    let (x, y) = (area.x(bin.lower) + 0.5, area.y(high));
+    let (width, height) = (area.x(bin.upper) - area.x(bin.lower) - 1.0, area.y(low) - y);
+    add(
+        svg,
+        format_args!(
+            r#"<rect class="{class}" x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}"><title>{title}</title></rect>"#
+        ),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluation::calibration::reliability;
+
+    #[test]
+    fn without_frames_there_is_no_diagram() {
+        assert_eq!(reliability_diagram(&[]), None);
+        assert_eq!(reliability_diagram(&reliability(&[], &[])), None);
+    }
+
+    #[test]
+    fn too_much_confidence_is_told_from_too_little() {
+        let diagram =
+            |truth| reliability_diagram(&reliability(&[vec![0.9, 0.1]], &[truth])).expect("a frame");
+        assert!(diagram(1).contains(r#"class="over""#), "sure and wrong");
+        assert!(
+            diagram(0).contains(r#"class="under""#),
+            "right, and not quite sure"
+        );
+        assert!(diagram(0).contains("Frames: 1, confidence 90.0 %, accuracy 100.0 %"));
+    }
+}

@@ -1,0 +1,323 @@
+//! What a reader of the page would miss, and what a hostile name must not do to it.
+
+use std::path::Path;
+
+use roxmltree::{Document, ParsingOptions};
+use time::macros::datetime;
+
+use super::*;
+use crate::evaluation::calibration::fit_temperature;
+
+const HOSTILE: &str =
+    "</title></style><script src=\"https://evil.example/x.js\">alert('1')</script>&amp;<img onerror=x>";
+
+fn label(name: &str) -> Label {
+    Label::new(name).expect("a label")
+}
+
+fn metrics(logits: &[Vec<f32>], truths: &[usize]) -> Metrics {
+    let labels = ["none", "thumbs_down", "thumbs_up"].map(label);
+    Metrics::new(&labels, logits, truths, fit_temperature(logits, truths)).expect("fits")
+}
+
+fn measured() -> Metrics {
+    let truths: Vec<usize> = (0..60).map(|frame| frame % 3).collect();
+    let logits: Vec<Vec<f32>> = (0..60)
+        .map(|frame| {
+            let verdict = if frame % 10 == 9 {
+                (frame + 1) % 3
+            } else {
+                frame % 3
+            };
+            let margin = 3.0 + (frame % 7) as f32;
+            (0..3)
+                .map(|label| if label == verdict { margin } else { 0.0 })
+                .collect()
+        })
+        .collect();
+    metrics(&logits, &truths)
+}
+
+fn count(name: &str) -> LabelCount {
+    LabelCount {
+        label: label(name),
+        frames: 40,
+        train: 30,
+        validation: 8,
+        left_out: 2,
+        groups: 5,
+    }
+}
+
+fn report() -> Report {
+    let point = |epoch: u32| Point {
+        epoch,
+        train_loss: 1.0 / f64::from(epoch),
+        validation_loss: Some(1.1 / f64::from(epoch)),
+        accuracy: Some(0.9),
+    };
+    let curve = |fold| Curve {
+        fold,
+        points: (1..=12).map(point).collect(),
+    };
+    let setting = |name: &str, value: &str| Setting {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    };
+    Report {
+        model_id: "20260304T050607.089Z-alexnet".to_owned(),
+        created: datetime!(2026-03-04 05:06:07 UTC),
+        network: "alexnet".to_owned(),
+        strategy: "last_layer".to_owned(),
+        strategy_reason: "auto chose last_layer: 120 frames".to_owned(),
+        settings: vec![setting("learning rate", "0.001"), setting("seed", "7")],
+        dataset: DatasetReport {
+            root: "/data/thumbs".to_owned(),
+            digest: "5f0c".to_owned(),
+            labels: ["none", "thumbs_down", "thumbs_up"].map(count).to_vec(),
+            skipped: Vec::new(),
+            split: "Whole bursts, a fifth of them held out".to_owned(),
+        },
+        curves: vec![curve(0), curve(1)],
+        metrics: measured(),
+        folds: vec![FoldResult {
+            fold: 0,
+            frames: 30,
+            correct: 28,
+            accuracy: Some(28.0 / 30.0),
+        }],
+        mistakes: Vec::new(),
+        gate: Some(GateReport {
+            activated: true,
+            reason: "it gets more frames right".to_owned(),
+            active_model: Some("the-old-model".to_owned()),
+            frames: 60,
+            new_correct: 54,
+            active_correct: 51,
+            onnx_difference: 2.5e-6,
+        }),
+        timings: vec![Timing {
+            stage: "features".to_owned(),
+            seconds: 1.25,
+        }],
+    }
+}
+
+fn mistake(file: &str, probability: f64) -> Mistake {
+    Mistake {
+        file: file.to_owned(),
+        truth: label("none"),
+        verdict: label("thumbs_up"),
+        probability,
+    }
+}
+
+fn html(report: &Report) -> String {
+    let mut page = Vec::new();
+    write_html(report, &mut page).expect("writes");
+    String::from_utf8(page).expect("UTF-8")
+}
+
+/// The page is XML too, so that a strict parser finds each tag that is not closed and each sign that is not escaped.
+fn parsed(page: &str) -> Document<'_> {
+    let options = ParsingOptions {
+        allow_dtd: true,
+        ..ParsingOptions::default()
+    };
+    Document::parse_with_options(page, options).unwrap_or_else(|error| panic!("{error}\n{page}"))
+}
+
+/// All that is to be read on the page.
+fn words(document: &Document<'_>) -> String {
+    let texts = document.descendants().filter(|node| node.is_text());
+    texts.filter_map(|node| node.text()).collect()
+}
+
+fn assert_self_contained(document: &Document<'_>) {
+    for node in document.descendants().filter(|node| node.is_element()) {
+        let name = node.tag_name().name();
+        let fetches = ["script", "link", "iframe", "object", "embed", "base", "form", "a"];
+        assert!(!fetches.contains(&name), "<{name}>");
+        for attribute in node.attributes() {
+            let (key, value) = (attribute.name(), attribute.value());
+            assert!(!key.starts_with("on"), "{name} {key}");
+            if ["src", "href", "srcset", "data", "action"].contains(&key) {
+                assert!(value.starts_with("data:image/jpeg;base64,"), "{key}={value}");
+            }
+            assert!(key != "style" || !value.contains("url("), "{value}");
+        }
+    }
+}
+
+#[test]
+fn the_page_is_well_formed_and_needs_nothing_else() {
+    let page = html(&report());
+    let document = parsed(&page);
+    assert_self_contained(&document);
+    assert!(!page.contains("http://") && !page.contains("https://"));
+    assert!(!page.contains("url(") && !page.contains("@import"));
+}
+
+#[test]
+fn the_page_says_what_came_of_the_training() {
+    let page = html(&report());
+    let words = words(&parsed(&page));
+    for wanted in [
+        "20260304T050607.089Z-alexnet",
+        "2026-03-04 05:06 UTC",
+        "Activated",
+        "it gets more frames right",
+        "the-old-model",
+        "90.0\u{a0}%",
+        "54 of 60",
+        "auto chose last_layer: 120 frames",
+        "none",
+        "thumbs_down",
+        "thumbs_up",
+        "learning rate",
+        "Whole bursts, a fifth of them held out",
+        "Fold 1",
+        "1.25 s",
+        "epoch 12",
+    ] {
+        assert!(words.contains(wanted), "{wanted} is not on the page:\n{words}");
+    }
+}
+
+#[test]
+fn hostile_names_are_text_and_nothing_else() {
+    let mut report = report();
+    report.model_id = HOSTILE.to_owned();
+    report.network = HOSTILE.to_owned();
+    report.strategy = HOSTILE.to_owned();
+    report.strategy_reason = HOSTILE.to_owned();
+    report.dataset.root = HOSTILE.to_owned();
+    report.dataset.digest = HOSTILE.to_owned();
+    report.dataset.split = HOSTILE.to_owned();
+    report.dataset.skipped = vec![Skipped::new(Path::new(HOSTILE), &HOSTILE)];
+    report.mistakes = vec![mistake(HOSTILE, 0.9)];
+    report.settings[0].name = HOSTILE.to_owned();
+    report.settings[0].value = HOSTILE.to_owned();
+    report.timings[0].stage = HOSTILE.to_owned();
+    let gate = report.gate.as_mut().expect("a gate");
+    gate.reason = HOSTILE.to_owned();
+    gate.active_model = Some(HOSTILE.to_owned());
+
+    let page = html(&report);
+    let document = parsed(&page);
+    assert_self_contained(&document);
+    assert!(!page.contains("<script"));
+    assert!(words(&document).matches(HOSTILE).count() >= 14, "all are shown");
+}
+
+#[test]
+fn what_was_not_measured_is_said() {
+    let mut report = report();
+    report.metrics = metrics(&[], &[]);
+    report.curves = Vec::new();
+    report.folds = Vec::new();
+    report.gate = None;
+    report.timings = Vec::new();
+    report.settings = Vec::new();
+    report.dataset.labels = Vec::new();
+    let page = html(&report);
+    let document = parsed(&page);
+    let words = words(&document);
+    for wanted in [
+        "Not compared",
+        "Not measured: no frame was held out",
+        "Nothing was recorded",
+        "There are no frames",
+    ] {
+        assert!(words.contains(wanted), "{wanted}");
+    }
+    assert!(!document.descendants().any(|node| node.has_tag_name("svg")));
+    assert!(!page.contains("NaN"));
+}
+
+#[test]
+fn a_training_without_held_out_frames_shows_its_own_loss() {
+    let mut report = report();
+    for point in report.curves.iter_mut().flat_map(|curve| &mut curve.points) {
+        (point.validation_loss, point.accuracy) = (None, None);
+    }
+    let page = html(&report);
+    assert!(words(&parsed(&page)).contains("Not measured"));
+    assert!(!page.contains("The dotted line marks"));
+}
+
+#[test]
+fn numbers_that_are_none_do_not_break_the_page() {
+    let mut report = report();
+    report.curves[0].points[3].train_loss = f64::NAN;
+    report.curves[0].points[4].validation_loss = Some(f64::INFINITY);
+    report.mistakes = vec![mistake("/no/such.jpg", f64::NAN)];
+    report.timings[0].seconds = f64::NAN;
+    report.dataset.labels[0].train = usize::MAX;
+    parsed(&html(&report));
+}
+
+#[test]
+fn a_mistake_is_pictured_and_one_that_is_gone_leaves_a_placeholder() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let there = directory.path().join("there.jpg");
+    image::RgbImage::new(64, 48).save(&there).expect("writes");
+    let mut report = report();
+    report.mistakes = vec![
+        mistake("/gone/none/gone.jpg", 0.7),
+        mistake(&there.display().to_string(), 0.8),
+    ];
+    let page = html(&report);
+    let document = parsed(&page);
+    let pictures = document.descendants().filter(|node| node.has_tag_name("img"));
+    assert_eq!(pictures.count(), 1);
+    let words = words(&document);
+    assert!(words.contains("The picture cannot be shown"), "{words}");
+    let at = |name: &str| words.find(name).expect(name);
+    assert!(at("there.jpg") < at("none/gone.jpg"), "the surest comes first");
+}
+
+#[test]
+fn a_long_list_is_cut_and_says_so() {
+    let mut report = report();
+    report.mistakes = (0..30)
+        .map(|i| mistake(&format!("/gone/{i}.jpg"), f64::from(i) / 30.0))
+        .collect();
+    report.dataset.skipped = vec![Skipped::new(Path::new("/a.jpg"), &"no picture"); 250];
+    let page = html(&report);
+    let words = words(&parsed(&page));
+    assert!(words.contains("24 of 30"), "{words}");
+    assert!(words.contains("100 of 250"), "{words}");
+}
+
+#[test]
+fn many_labels_are_listed_by_what_was_confused() {
+    let labels: Vec<Label> = (0..200).map(|i| label(&format!("label_{i}"))).collect();
+    let logits: Vec<Vec<f32>> = (0..200)
+        .map(|frame| {
+            let verdict = if frame == 17 { 18 } else { frame };
+            (0..200)
+                .map(|label| f32::from(u8::from(label == verdict)))
+                .collect()
+        })
+        .collect();
+    let truths: Vec<usize> = (0..200).collect();
+    let mut report = report();
+    report.metrics = Metrics::new(&labels, &logits, &truths, 1.0).expect("fits");
+    let page = html(&report);
+    let words = words(&parsed(&page));
+    assert!(words.contains("These were confused most"));
+    assert!(page.contains("<td>label_17</td><td>label_18</td>"));
+    assert!(page.len() < 300_000, "{} bytes", page.len());
+}
+
+#[test]
+fn the_data_survives_its_json() {
+    let mut report = report();
+    report.mistakes = vec![mistake("/a.jpg", 0.5)];
+    let json = serde_json::to_string_pretty(&report).expect("writes");
+    assert!(json.contains("2026-03-04T05:06:07Z"), "{json}");
+    let read: Report = serde_json::from_str(&json).expect("reads");
+    assert_eq!(read.dataset, report.dataset);
+    assert_eq!(read.mistakes, report.mistakes);
+}

@@ -1,0 +1,295 @@
+//! Augmentation held against torchvision's transforms: what each change does, and what it is drawn from.
+//!
+//! Like the other parity tests they need Python's torch and torchvision, which `scripts/setup.sh --tests` installs and
+//! `scripts/env.sh` names in `THUMB_GESTURE_TEST_PYTHON`. Where that is not set, each test says that it was skipped.
+
+use std::path::Path;
+use std::process::Command;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use safetensors::SafeTensors;
+use serde_json::{Value, json};
+use thumb_gesture::dataset::augment::{Adjustment, Augmentation, Color, Crop, Geometry, Level};
+use thumb_gesture::drawn_hand;
+use thumb_gesture::gesture::Gesture;
+use thumb_gesture::preprocess::{INPUT_LEN, INPUT_SIDE_PX};
+
+const PLANE: usize = INPUT_SIDE_PX * INPUT_SIDE_PX;
+/// Values in 0..=1 may differ by so much where only the colour is changed.
+const COLOR_TOLERANCE: f32 = 1e-5;
+/// Values in 0..=1 may differ by so much where pixels come from elsewhere: a fortieth of a grey level.
+const TOLERANCE: f32 = 1e-4;
+
+#[test]
+fn each_change_of_colour_is_torchvisions() {
+    let with = |part: fn(&mut Color) -> &mut f32, factor: f32| {
+        let mut color = Color::IDENTITY;
+        *part(&mut color) = factor;
+        with_color(color)
+    };
+    let mut changes = Vec::new();
+    for factor in [0.0, 0.6, 0.95, 1.3, 1.8] {
+        changes.push(with(|color| &mut color.brightness, factor));
+        changes.push(with(|color| &mut color.contrast, factor));
+        changes.push(with(|color| &mut color.saturation, factor));
+    }
+    for shift in [-0.5, -0.3, -0.1, -0.001, 0.05, 0.1, 0.25, 0.5] {
+        changes.push(with(|color| &mut color.hue, shift));
+    }
+    assert_torchvisions(&drawn_picture(), &changes, 0, COLOR_TOLERANCE);
+}
+
+#[test]
+fn all_changes_of_colour_in_any_order_are_torchvisions() {
+    let [brightness, contrast, saturation, hue] = Adjustment::ALL;
+    let orders = [
+        [brightness, contrast, saturation, hue],
+        [hue, saturation, contrast, brightness],
+        [contrast, brightness, hue, saturation],
+        [saturation, hue, brightness, contrast],
+    ];
+    let colors = orders.map(|order| Color {
+        order,
+        brightness: 1.4,
+        contrast: 1.3,
+        saturation: 1.4,
+        hue: -0.08,
+    });
+    assert_torchvisions(&drawn_picture(), &colors.map(with_color), 0, COLOR_TOLERANCE);
+}
+
+#[test]
+fn each_change_of_place_is_torchvisions() {
+    let unchanged = Geometry::IDENTITY;
+    let mut geometries = vec![
+        unchanged,
+        Geometry {
+            is_flipped: true,
+            ..unchanged
+        },
+    ];
+    geometries.extend([-15.0, -5.0, 0.5, 15.0].map(|degrees| Geometry { degrees, ..unchanged }));
+    geometries.extend([0.95, 1.05, 1.4].map(|scale| Geometry { scale, ..unchanged }));
+    let shifts = [[0.0, 13.0], [-22.0, 0.0], [3.5, -7.25]];
+    geometries.extend(shifts.map(|translate_px| Geometry {
+        translate_px,
+        ..unchanged
+    }));
+    assert_torchvisions(&drawn_picture(), &with_geometry(geometries), 0, TOLERANCE);
+}
+
+/// Without the outermost pixels: their half of a pixel beyond the crop is the crop's own edge for torchvision, and the picture
+/// around the crop here.
+#[test]
+fn a_crop_is_torchvisions() {
+    let crops = [
+        [0, 0, 160, 200],
+        [64, 10, 150, 170],
+        [30, 74, 194, 150],
+        [7, 9, 180, 180],
+    ];
+    let geometries = crops.map(|[top_px, left_px, height_px, width_px]| Geometry {
+        crop: Crop {
+            top_px,
+            left_px,
+            height_px,
+            width_px,
+        },
+        ..Geometry::IDENTITY
+    });
+    assert_torchvisions(&drawn_picture(), &with_geometry(geometries), 1, TOLERANCE);
+}
+
+#[test]
+fn a_light_change_as_a_whole_is_torchvisions() {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let drawn: Vec<_> = (0..20)
+        .map(|_| Augmentation::random(Level::Light, &mut rng))
+        .collect();
+    assert_torchvisions(&drawn_picture(), &drawn, 0, TOLERANCE);
+}
+
+/// On a picture of ramps, whose crop sampled anew says nothing else than the picture sampled once; and in the middle, whither
+/// none of the crop's edges come.
+#[test]
+fn a_strong_change_of_place_is_torchvisions() {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let drawn = (0..20).map(|_| Augmentation::random(Level::Strong, &mut rng).geometry);
+    assert_torchvisions(&ramps(), &with_geometry(drawn), INPUT_SIDE_PX / 4, TOLERANCE);
+}
+
+#[test]
+fn changes_are_drawn_as_torchvision_draws_them() {
+    for level in [Level::Light, Level::Strong] {
+        let ranges = level.ranges().expect("this level draws");
+        let ranges = json!({
+            "brightness": ranges.brightness, "contrast": ranges.contrast, "saturation": ranges.saturation,
+            "hue": ranges.hue, "degrees": ranges.degrees, "translate": ranges.translate, "scale": ranges.scale,
+            "crop_scale": ranges.crop_scale, "crop_ratio": ranges.crop_ratio,
+        });
+        let Some(folder) = reference("ranges", |folder| write_json(folder, "ranges.json", &ranges)) else {
+            return;
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let drawn: Vec<_> = (0..5000).map(|_| Augmentation::random(level, &mut rng)).collect();
+        for (name, value) in PARAMETERS {
+            let mut found: Vec<f32> = drawn.iter().map(value).collect();
+            found.sort_by(f32::total_cmp);
+            let expected = read_tensor(folder.path(), name);
+            let span = expected[expected.len() - 1] - expected[0];
+            let last = expected.len() - 1;
+            for (step, expected) in expected.into_iter().enumerate() {
+                let found = found[step * (found.len() - 1) / last];
+                assert!(
+                    (found - expected).abs() <= 0.05 * span + 1e-4,
+                    "{level}: {name} at quantile {step}/{last} is {found}, torchvision draws {expected}"
+                );
+            }
+        }
+    }
+}
+
+type Parameter = (&'static str, fn(&Augmentation) -> f32);
+
+/// What is drawn, by the name that the reference gives it.
+const PARAMETERS: [Parameter; 12] = [
+    ("brightness", |drawn| drawn.color.brightness),
+    ("contrast", |drawn| drawn.color.contrast),
+    ("saturation", |drawn| drawn.color.saturation),
+    ("hue", |drawn| drawn.color.hue),
+    ("degrees", |drawn| drawn.geometry.degrees),
+    ("translate_x", |drawn| drawn.geometry.translate_px[0]),
+    ("translate_y", |drawn| drawn.geometry.translate_px[1]),
+    ("scale", |drawn| drawn.geometry.scale),
+    ("crop_top", |drawn| drawn.geometry.crop.top_px as f32),
+    ("crop_left", |drawn| drawn.geometry.crop.left_px as f32),
+    ("crop_height", |drawn| drawn.geometry.crop.height_px as f32),
+    ("crop_width", |drawn| drawn.geometry.crop.width_px as f32),
+];
+
+fn with_color(color: Color) -> Augmentation {
+    Augmentation {
+        color,
+        ..Augmentation::IDENTITY
+    }
+}
+
+fn with_geometry(geometries: impl IntoIterator<Item = Geometry>) -> Vec<Augmentation> {
+    let with = |geometry| Augmentation {
+        geometry,
+        ..Augmentation::IDENTITY
+    };
+    geometries.into_iter().map(with).collect()
+}
+
+/// A hand before a background, as `picture[channel][row][column]`.
+fn drawn_picture() -> Vec<f32> {
+    let side = INPUT_SIDE_PX as u32;
+    let picture = drawn_hand::draw(Gesture::ThumbsUp, 1, 2, side, side);
+    let plane = |channel: usize| {
+        picture
+            .pixels()
+            .map(move |pixel| f32::from(pixel.0[channel]) / 255.0)
+    };
+    (0..3).flat_map(plane).collect()
+}
+
+/// Red grows to the right, green grows downwards, blue falls along the diagonal.
+fn ramps() -> Vec<f32> {
+    let side = INPUT_SIDE_PX as f32;
+    let value = |index: usize| {
+        let (x, y) = (
+            (index % INPUT_SIDE_PX) as f32 / side,
+            (index % PLANE / INPUT_SIDE_PX) as f32 / side,
+        );
+        [x, y, 1.0 - (x + y) / 2.0][index / PLANE]
+    };
+    (0..INPUT_LEN).map(value).collect()
+}
+
+/// Applies each change here and in torchvision; a frame of `margin` pixels is left out of the comparison.
+fn assert_torchvisions(picture: &[f32], changes: &[Augmentation], margin: usize, tolerance: f32) {
+    let prepare = |folder: &Path| {
+        let bytes: Vec<u8> = picture.iter().flat_map(|value| value.to_le_bytes()).collect();
+        std::fs::write(folder.join("picture.f32"), bytes).expect("writes");
+        let cases: Vec<Value> = changes.iter().map(factors).collect();
+        write_json(folder, "changes.json", &Value::Array(cases));
+    };
+    let Some(folder) = reference("changes", prepare) else {
+        return;
+    };
+    let inner = margin..INPUT_SIDE_PX - margin;
+    let is_compared = |index: usize| {
+        inner.contains(&(index % INPUT_SIDE_PX)) && inner.contains(&(index % PLANE / INPUT_SIDE_PX))
+    };
+    let mut found = vec![f32::NAN; INPUT_LEN];
+    for (number, change) in changes.iter().enumerate() {
+        let expected = read_tensor(folder.path(), &number.to_string());
+        assert_eq!(expected.len(), INPUT_LEN);
+        change.apply(picture, &mut found);
+        let differences = (0..INPUT_LEN).filter(|&index| is_compared(index));
+        let greatest = differences
+            .map(|index| (found[index] - expected[index]).abs())
+            .max_by(f32::total_cmp)
+            .expect("some pixels are compared");
+        assert!(greatest <= tolerance, "{change:?} differs by {greatest}");
+    }
+}
+
+fn factors(change: &Augmentation) -> Value {
+    let (geometry, color) = (&change.geometry, &change.color);
+    let crop = geometry.crop;
+    let order = color
+        .order
+        .map(|adjustment| Adjustment::ALL.iter().position(|other| *other == adjustment));
+    json!({
+        "crop": [crop.top_px, crop.left_px, crop.height_px, crop.width_px],
+        "is_flipped": geometry.is_flipped,
+        "degrees": geometry.degrees,
+        "translate": geometry.translate_px,
+        "scale": geometry.scale,
+        "order": order,
+        "factors": [color.brightness, color.contrast, color.saturation, color.hue],
+    })
+}
+
+fn write_json(folder: &Path, name: &str, value: &Value) {
+    std::fs::write(folder.join(name), value.to_string()).expect("writes");
+}
+
+/// One of the tensors that the reference wrote.
+fn read_tensor(folder: &Path, name: &str) -> Vec<f32> {
+    let bytes = std::fs::read(folder.join("expected.safetensors")).expect("reads");
+    let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
+    let tensor = file.tensor(name).expect("the reference writes every tensor");
+    let values = tensor.data().chunks_exact(4);
+    values
+        .map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes")))
+        .collect()
+}
+
+/// A folder in which `prepare` and then the reference have written; none where there is no Python with torchvision.
+fn reference(task: &str, prepare: impl FnOnce(&Path)) -> Option<tempfile::TempDir> {
+    let Some(python) = std::env::var_os("THUMB_GESTURE_TEST_PYTHON") else {
+        eprintln!(
+            "skipped: THUMB_GESTURE_TEST_PYTHON is not set; scripts/setup.sh --tests installs torchvision"
+        );
+        return None;
+    };
+    let folder = tempfile::tempdir().expect("a directory");
+    prepare(folder.path());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/augment.py");
+    let output = Command::new(python)
+        .arg(script)
+        .arg(task)
+        .arg(folder.path())
+        .output()
+        .expect("starts");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Some(folder)
+}

@@ -1,0 +1,112 @@
+//! PyTorch files as PyTorch itself writes them today, in both formats.
+//!
+//! They need Python's torch, which `scripts/setup.sh --tests` installs and `scripts/env.sh` names in
+//! `THUMB_GESTURE_TEST_PYTHON`. Where that is not set, each test says that it was skipped.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use thumb_gesture::weights::Weights;
+use thumb_gesture::weights::pytorch;
+
+#[test]
+fn every_file_holds_what_python_saved() {
+    let Some(folder) = reference("good") else {
+        return;
+    };
+    let mut read = 0;
+    for path in pytorch_files(folder.path()) {
+        let bytes = std::fs::read(&path).expect("reads");
+        assert!(pytorch::is_pytorch(&bytes[..32]), "{path:?}");
+        let expected = Weights::read(&expected_path(&path)).expect("reads");
+        let found = pytorch::read(&path).expect("reads");
+        assert!(found == expected, "{path:?}: {found:?} instead of {expected:?}");
+        read += 1;
+    }
+    assert_eq!(read, 11 * 4, "kinds of objects and of formats");
+}
+
+#[test]
+fn what_is_not_weights_is_refused_by_its_name() {
+    let Some(folder) = reference("bad") else {
+        return;
+    };
+    let expected = [
+        ("evil", ["it asks for posix.system", "model.state_dict()"]),
+        (
+            "whole_model",
+            ["container.Sequential", "model.state_dict() instead"],
+        ),
+        (
+            "own_model",
+            ["it asks for __main__.OwnModel", "model.state_dict()"],
+        ),
+        ("float8", ["tensor weight is float8_e5m2", "supported: float32"]),
+        ("complex", ["tensor weight is complex64", "supported: float32"]),
+        ("negated", ["tensor weight is broken", "resolve_neg"]),
+    ];
+    let files = pytorch_files(folder.path());
+    assert_eq!(files.len(), expected.len() * 4);
+    for path in files {
+        let message = pytorch::read(&path).expect_err("is refused").to_string();
+        let file_name = path.file_name().and_then(|name| name.to_str()).expect("a name");
+        assert!(message.contains(file_name), "{message}");
+        let kind = expected.iter().find(|(kind, _)| file_name.starts_with(kind));
+        let (_, parts) = kind.expect("one of these");
+        for part in parts {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+    assert!(!folder.path().join("evil_was_executed").exists());
+}
+
+#[test]
+fn a_file_cut_off_by_a_full_disk_is_refused() {
+    let Some(folder) = reference("good") else {
+        return;
+    };
+    for format in ["zip", "legacy"] {
+        let bytes = std::fs::read(folder.path().join(format!("state_dict.{format}.pth"))).expect("reads");
+        let path = folder.path().join("cut_off.pth");
+        for kept in (0..bytes.len()).step_by(7) {
+            std::fs::write(&path, &bytes[..kept]).expect("writes");
+            let message = pytorch::read(&path).expect_err("is refused").to_string();
+            assert!(message.contains("cut_off.pth is not read"), "{message}");
+        }
+    }
+}
+
+fn pytorch_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a directory");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "pth"))
+        .collect()
+}
+
+/// `name.safetensors` of `name.format.pth`.
+fn expected_path(path: &Path) -> PathBuf {
+    path.with_extension("").with_extension("safetensors")
+}
+
+/// A folder in which the reference has written; none where there is no Python with torch.
+fn reference(task: &str) -> Option<tempfile::TempDir> {
+    let Some(python) = std::env::var_os("THUMB_GESTURE_TEST_PYTHON") else {
+        eprintln!("skipped: THUMB_GESTURE_TEST_PYTHON is not set; scripts/setup.sh --tests installs torch");
+        return None;
+    };
+    let folder = tempfile::tempdir().expect("a directory");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pytorch/reference.py");
+    let output = Command::new(python)
+        .arg(script)
+        .arg(task)
+        .arg(folder.path())
+        .output()
+        .expect("starts");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Some(folder)
+}

@@ -1,0 +1,127 @@
+"""Files as PyTorch itself writes them, and what is in them; started by tests/pytorch.rs.
+
+What is to be read is handed over as safetensors files, written here by hand so that nothing else need be installed.
+"""
+
+import argparse
+import json
+import os
+import struct
+import sys
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy
+import torch
+from torch import nn
+
+
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    header, blobs, offset = {}, [], 0
+    for name, tensor in tensors.items():
+        blob = tensor.detach().float().contiguous().numpy().astype("<f4").tobytes()
+        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [offset, offset + len(blob)]}
+        blobs.append(blob)
+        offset += len(blob)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
+
+
+def save(folder: Path, name: str, saved: object, expected: dict[str, torch.Tensor] | None) -> None:
+    """Both formats, and the newest pickle protocol; what is expected, where it is to be read at all."""
+    torch.save(saved, folder / f"{name}.zip.pth")
+    torch.save(saved, folder / f"{name}.zip4.pth", pickle_protocol=4)
+    torch.save(saved, folder / f"{name}.legacy.pth", _use_new_zipfile_serialization=False)
+    torch.save(saved, folder / f"{name}.legacy4.pth", pickle_protocol=4, _use_new_zipfile_serialization=False)
+    if expected is not None:
+        write_tensors(folder / f"{name}.safetensors", expected)
+
+
+def network() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))
+
+
+def views() -> dict[str, torch.Tensor]:
+    whole = torch.randn(6, 8)
+    return {
+        "whole": whole,
+        "transposed": whole.t(),
+        "permuted": torch.randn(2, 3, 4).permute(2, 0, 1),
+        "part": whole[2:4, 1::3],
+        "row": whole[3],
+        "expanded": torch.randn(3, 1).expand(3, 5),
+        "channels_last": torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last),
+        "scalar": torch.tensor(2.5),
+        "empty": torch.empty(0, 3),
+        "the_same": whole,
+    }
+
+
+def checkpoint(state_dict: dict[str, torch.Tensor], key: str) -> dict[str, object]:
+    """As the ImageNet example and its many descendants write it."""
+    trained = network()
+    optimizer = torch.optim.Adam(trained.parameters(), amsgrad=True)
+    trained(torch.randn(2, 3, 4, 4)).sum().backward()
+    optimizer.step()
+    return {
+        "epoch": 7,
+        "arch": "resnet18",
+        key: state_dict,
+        "best_acc1": torch.tensor(93.5),
+        "best_loss": numpy.float64(0.25),
+        "confusion": numpy.ones((2, 2)),
+        "loss": 1e-3,
+        "seed": 2**80,
+        "args": argparse.Namespace(lr=0.1, gpus=[0, 1], labels={"free", "blocked"}),
+        "device": torch.device("cuda:0"),
+        "size": torch.Size([224, 224]),
+        "optimizer": optimizer.state_dict(),
+        "scheduler": torch.optim.lr_scheduler.MultiStepLR(optimizer, [30, 60]).state_dict(),
+    }
+
+
+def good(folder: Path) -> None:
+    state_dict = network().state_dict()
+    # A count of batches is no weight.
+    floats = {name: tensor for name, tensor in state_dict.items() if tensor.is_floating_point()}
+    save(folder, "state_dict", state_dict, floats)
+    save(folder, "plain_dict", dict(state_dict), floats)
+    # "under_state_dict.zip4" has the 21 characters at which readers of zip archives may take a wrong record for the first.
+    for key in ("state_dict", "model_state_dict", "model"):
+        save(folder, f"under_{key}", checkpoint(state_dict, key), floats)
+    in_parallel = OrderedDict((f"module.{name}", tensor) for name, tensor in state_dict.items())
+    save(folder, "data_parallel", checkpoint(in_parallel, "state_dict"), floats)
+    parameters = OrderedDict(network().named_parameters())
+    save(folder, "parameters", parameters, parameters)
+    viewed = views()
+    save(folder, "views", viewed, viewed)
+    for dtype in (torch.float16, torch.bfloat16, torch.float64):
+        special = torch.tensor([0.1, -0.0, 1e-7, 6e4, float("inf"), -1.0 / 3.0], dtype=dtype)
+        converted = {"special": special, "random": torch.randn(5, 7).to(dtype).t(), "count": torch.tensor(3)}
+        expected = {name: converted[name] for name in ("special", "random")}
+        save(folder, str(dtype), converted, expected)
+
+
+class Evil:
+    def __reduce__(self):
+        return os.system, ("touch evil_was_executed",)
+
+
+class OwnModel(nn.Module):
+    pass
+
+
+def bad(folder: Path) -> None:
+    os.chdir(folder)
+    save(folder, "evil", {"weight": torch.ones(2), "more": Evil()}, None)
+    save(folder, "whole_model", network(), None)
+    save(folder, "own_model", OwnModel(), None)
+    save(folder, "float8", {"weight": torch.ones(2).to(torch.float8_e5m2)}, None)
+    save(folder, "complex", {"weight": torch.ones(2, dtype=torch.complex64)}, None)
+    save(folder, "negated", {"weight": torch.ones(2, dtype=torch.complex64).conj().imag}, None)
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    {"good": good, "bad": bad}[sys.argv[1]](Path(sys.argv[2]))
