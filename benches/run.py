@@ -1,47 +1,45 @@
-"""Times one frame's way through this package and through the Python way, side by side: `make bench`.
+"""Times a frame's way and a training, through this package and the Python way side by side: `make bench`.
 
-Both run in turn, several rounds, one process each, so that a machine whose speed drifts slows both. What counts is the ratio.
-Writes build/bench.json.
+Here a frame's way is timed: both run in turn, several rounds, one process each, so that a machine whose speed drifts slows
+both. What counts is the ratio. The training is left to training.py. Writes build/bench.json.
 """
 
 import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import training
+from programs import run, show_progress
 
 PEER = Path(__file__).with_name("peer.py")
 RESULT = Path(__file__).parent.parent / "build" / "bench.json"
 STEPS = ["preprocess_ms", "forward_ms"]
 
 
-def run(command: list) -> str:
-    return subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True).stdout
-
-
 def ours(store: Path, frames: int, threads: int) -> dict[str, float]:
-    report = json.loads(run(["thumb_gesture", "bench", "--json", "--store", store, "--frames", frames, "--threads", threads]))
+    report = json.loads(run("thumb_gesture", "bench", "--json", "--store", store, "--frames", frames, "--threads", threads))
     return {step: report[step]["p50"] for step in STEPS}
 
 
 def pythons(python: str, frames: int, threads: int) -> dict[str, float]:
-    return json.loads(run([python, PEER, "time", frames, threads]))
+    return json.loads(run(python, PEER, "time", frames, threads))
 
 
 def measure(python: str, rounds: int, frames: int, threads: int) -> list[dict]:
     """One row for each step: the medians over the rounds, and the median of the rounds' ratios."""
     with tempfile.TemporaryDirectory() as folder:
         dataset, store = Path(folder, "dataset"), Path(folder, "store")
-        run([python, PEER, "dataset", dataset])
-        run(["thumb_gesture", "train", "--json", "--epochs", 1, "--dataset", dataset, "--store", store])
+        run(python, PEER, "dataset", dataset)
+        run("thumb_gesture", "train", "--json", "--epochs", 1, "--dataset", dataset, "--store", store)
         results = []
         for number in range(1, rounds + 1):
-            if sys.stderr.isatty():
-                print(f"\rround {number} of {rounds}", end="" if number < rounds else "\n", file=sys.stderr, flush=True)
+            show_progress(f"frames, round {number} of {rounds}")
             results.append((ours(store, frames, threads), pythons(python, frames, threads)))
+        show_progress("")
     return [
         {
             "step": step.removesuffix("_ms"),
@@ -58,6 +56,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="how often each is timed [default: 5]")
     parser.add_argument("--frames", type=int, default=100, help="640x480 frames a round [default: 100]")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="for one frame [default: all cores]")
+    training.add_options(parser)
     arguments = parser.parse_args()
     python = os.environ.get("THUMB_GESTURE_TEST_PYTHON")
     if python is None:
@@ -66,8 +65,11 @@ def main() -> None:
     print(f"{'median ms a frame':<20}{'thumb_gesture':>14}{'Python':>10}{'times faster':>14}")
     for row in rows:
         print(f"{row['step']:<20}{row['thumb_gesture_ms']:>14.3f}{row['python_ms']:>10.3f}{row['ratio']:>14.1f}")
+    print(flush=True)
+    trained = training.measure(python, arguments)
+    training.print_report(trained)
     RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps({"threads": arguments.threads, "steps": rows}, indent=2) + "\n")
+    RESULT.write_text(json.dumps({"threads": arguments.threads, "steps": rows, "training": trained}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

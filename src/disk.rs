@@ -1,6 +1,6 @@
 //! How this package writes: files that appear whole or not at all, under names that sort by time.
 
-use std::fs::{File, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Seek, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -10,6 +10,9 @@ use time::{OffsetDateTime, UtcOffset};
 
 /// Less what the umask takes away; a temporary file would else be its owner's alone.
 const MODE: u32 = 0o666;
+
+/// What a file's name begins with while it is written; behind it stands the id of the process that writes.
+pub const WRITING_PREFIX: &str = ".writing-";
 
 /// What becomes of a file that has the name already.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,7 +33,7 @@ pub fn write_whole(
     write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut file = tempfile::Builder::new()
-        .prefix(".writing-")
+        .prefix(&own(WRITING_PREFIX))
         .permissions(Permissions::from_mode(MODE))
         .tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
     let mut writer = BufWriter::new(file.as_file_mut());
@@ -62,6 +65,38 @@ pub fn write_sparse(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.set_len(bytes.len() as u64)
 }
 
+/// A prefix with the id of this process.
+pub fn own(prefix: &str) -> String {
+    format!("{prefix}{}-", std::process::id())
+}
+
+/// Removes what processes that were killed left in a folder under names that begin with [`own`] of this prefix. A folder that is
+/// not there holds nothing.
+///
+/// # Errors
+/// What the file system says.
+pub fn sweep(folder: &Path, prefix: &str) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let process = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(prefix)?.split('-').next());
+        if process.is_none_or(|process| Path::new("/proc").join(process).exists()) {
+            continue;
+        }
+        match entry.file_type()?.is_dir() {
+            true => fs::remove_dir_all(entry.path())?,
+            false => fs::remove_file(entry.path())?,
+        }
+    }
+    Ok(())
+}
+
 /// A time as part of a file's name, such as `20260304T050607.089Z`: UTC, to the millisecond.
 pub fn time_in_name(time: OffsetDateTime) -> String {
     let format = format_description!("[year][month][day]T[hour][minute][second].[subsecond digits:3]Z");
@@ -73,6 +108,21 @@ pub fn time_in_name(time: OffsetDateTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_dead_left_is_swept_and_what_the_living_write_stays() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| folder.path().join(name);
+        // Linux gives no process a number as high.
+        let left = path(".writing-4194305-abc");
+        let own = path(&format!("{}abc", own(WRITING_PREFIX)));
+        for file in [&left, &own, &path("frame.jpg")] {
+            fs::write(file, b"x").expect("writes");
+        }
+        sweep(folder.path(), WRITING_PREFIX).expect("sweeps");
+        assert!(!left.exists() && own.exists() && path("frame.jpg").exists());
+        sweep(&path("nowhere"), WRITING_PREFIX).expect("nothing to sweep");
+    }
 
     #[test]
     fn what_was_written_with_holes_is_read_back() {

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use time::OffsetDateTime;
 
-use crate::disk::{self, Existing};
+use crate::disk::{self, Existing, WRITING_PREFIX};
 
 pub use manifest::{MANIFEST_VERSION, Manifest};
 
@@ -30,7 +30,7 @@ const MANIFEST_FILE: &str = "manifest.json";
 const ACTIVE_FILE: &str = "active.json";
 const MODELS_FOLDER: &str = "models";
 const PRETRAINED_FOLDER: &str = "pretrained";
-/// Behind it stands the id of the process that fills the draft.
+/// What a draft's name begins with.
 const DRAFT_PREFIX: &str = ".draft-";
 
 /// A folder of models.
@@ -138,13 +138,17 @@ struct Active {
 }
 
 impl ModelStore {
-    /// Opens a store; makes its folder where it is new.
+    /// Opens a store; makes its folder where it is new, and removes what killed processes left half-written.
     ///
     /// # Errors
     /// What the file system says.
     pub fn open(root: &Path) -> Result<ModelStore, StoreError> {
         let models = root.join(MODELS_FOLDER);
         fs::create_dir_all(&models).map_err(|cause| io_error(&models, cause))?;
+        disk::sweep(&models, DRAFT_PREFIX).map_err(|cause| io_error(&models, cause))?;
+        for folder in [root.to_owned(), root.join(PRETRAINED_FOLDER)] {
+            disk::sweep(&folder, WRITING_PREFIX).map_err(|cause| io_error(&folder, cause))?;
+        }
         Ok(ModelStore {
             root: root.to_owned(),
         })
@@ -174,9 +178,8 @@ impl ModelStore {
     /// What the file system says.
     pub fn draft(&self, network: &str, now: OffsetDateTime) -> Result<Draft, StoreError> {
         let models = self.root.join(MODELS_FOLDER);
-        sweep_drafts(&models)?;
         let folder = tempfile::Builder::new()
-            .prefix(&format!("{DRAFT_PREFIX}{}-", std::process::id()))
+            .prefix(&disk::own(DRAFT_PREFIX))
             .tempdir_in(&models)
             .map_err(|cause| io_error(&models, cause))?;
         Ok(Draft {
@@ -323,7 +326,7 @@ impl ModelStore {
         }
         // It vanishes at once, under a name that a killed process's drafts have: what is left of it is swept with theirs.
         let models = self.root.join(MODELS_FOLDER);
-        let doomed = models.join(format!("{DRAFT_PREFIX}{}-{id}", std::process::id()));
+        let doomed = models.join(disk::own(DRAFT_PREFIX) + id);
         fs::rename(&folder, &doomed).map_err(|cause| io_error(&folder, cause))?;
         sync_folder(&models)?;
         fs::remove_dir_all(&doomed).map_err(|cause| io_error(&doomed, cause))?;
@@ -431,22 +434,6 @@ fn read_manifest(folder: &Path) -> Result<Manifest, StoreError> {
         });
     }
     Ok(manifest)
-}
-
-/// Removes the drafts of processes that were killed before they could.
-fn sweep_drafts(models: &Path) -> Result<(), StoreError> {
-    for entry in fs::read_dir(models).map_err(|cause| io_error(models, cause))? {
-        let entry = entry.map_err(|cause| io_error(models, cause))?;
-        let name = entry.file_name();
-        let process = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(DRAFT_PREFIX))
-            .and_then(|rest| rest.split('-').next());
-        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
-            fs::remove_dir_all(entry.path()).map_err(|cause| io_error(&entry.path(), cause))?;
-        }
-    }
-    Ok(())
 }
 
 /// Writes a file that appears whole or not at all.

@@ -3,8 +3,9 @@
 //! Like the other parity tests they need Python's torch and torchvision, which `scripts/setup.sh --tests` installs and
 //! `scripts/env.sh` names in `THUMB_GESTURE_TEST_PYTHON`. Where that is not set, each test says that it was skipped.
 
+mod support;
+
 use std::path::Path;
-use std::process::Command;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -15,6 +16,7 @@ use thumb_gesture::drawn_hand;
 use thumb_gesture::gesture::Gesture;
 use thumb_gesture::preprocess::{INPUT_LEN, INPUT_SIDE_PX};
 
+const SCRIPT: &str = "parity/augment.py";
 const PLANE: usize = INPUT_SIDE_PX * INPUT_SIDE_PX;
 /// Values in 0..=1 may differ by so much where only the colour is changed.
 const COLOR_TOLERANCE: f32 = 1e-5;
@@ -128,7 +130,9 @@ fn changes_are_drawn_as_torchvision_draws_them() {
             "hue": ranges.hue, "degrees": ranges.degrees, "translate": ranges.translate, "scale": ranges.scale,
             "crop_scale": ranges.crop_scale, "crop_ratio": ranges.crop_ratio,
         });
-        let Some(folder) = reference("ranges", |folder| write_json(folder, "ranges.json", &ranges)) else {
+        let Some(folder) = support::reference(SCRIPT, &["ranges"], |folder| {
+            write_json(folder, "ranges.json", &ranges)
+        }) else {
             return;
         };
         let mut rng = ChaCha8Rng::seed_from_u64(3);
@@ -216,7 +220,7 @@ fn assert_torchvisions(picture: &[f32], changes: &[Augmentation], margin: usize,
         let cases: Vec<Value> = changes.iter().map(factors).collect();
         write_json(folder, "changes.json", &Value::Array(cases));
     };
-    let Some(folder) = reference("changes", prepare) else {
+    let Some(folder) = support::reference(SCRIPT, &["changes"], prepare) else {
         return;
     };
     let inner = margin..INPUT_SIDE_PX - margin;
@@ -267,29 +271,4 @@ fn read_tensor(folder: &Path, name: &str) -> Vec<f32> {
     values
         .map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes")))
         .collect()
-}
-
-/// A folder in which `prepare` and then the reference have written; none where there is no Python with torchvision.
-fn reference(task: &str, prepare: impl FnOnce(&Path)) -> Option<tempfile::TempDir> {
-    let Some(python) = std::env::var_os("THUMB_GESTURE_TEST_PYTHON") else {
-        eprintln!(
-            "skipped: THUMB_GESTURE_TEST_PYTHON is not set; scripts/setup.sh --tests installs torchvision"
-        );
-        return None;
-    };
-    let folder = tempfile::tempdir().expect("a directory");
-    prepare(folder.path());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/augment.py");
-    let output = Command::new(python)
-        .arg(script)
-        .arg(task)
-        .arg(folder.path())
-        .output()
-        .expect("starts");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Some(folder)
 }

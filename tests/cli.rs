@@ -4,12 +4,12 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::{complaint, draw_dataset, json, program, thumb_gesture};
+use support::{complaint, draw_dataset, json, models, program, thumb_gesture, train};
 
 /// Frames of each label that the shared model is trained on.
 const TRAIN_FRAMES: u64 = 100;
@@ -41,17 +41,6 @@ fn trained() -> &'static Trained {
         ));
         Trained { root, summary }
     })
-}
-
-fn train(dataset: &Path, store: &Path, more: &[&str]) -> Output {
-    let mut command = program();
-    command
-        .args(["train", "--json", "--dataset"])
-        .arg(dataset)
-        .arg("--store")
-        .arg(store)
-        .args(more);
-    command.output().expect("starts")
 }
 
 fn files_in(folder: &Path) -> Vec<PathBuf> {
@@ -98,8 +87,22 @@ fn a_training_says_what_it_was_made_of() {
     let summary = &trained().summary;
     let frames = &summary["frames"];
     let count = |part: &str| frames[part].as_u64().expect("a count");
-    assert_eq!(count("train") + count("validation"), 3 * TRAIN_FRAMES);
-    assert!(count("validation") >= 3 * TRAIN_FRAMES / 7, "{frames}");
+    assert_eq!(
+        count("train"),
+        3 * TRAIN_FRAMES,
+        "held-out frames are trained on in the end"
+    );
+    let held_out = count("validation");
+    assert!(
+        held_out >= 3 * TRAIN_FRAMES / 7 && held_out < count("train"),
+        "{frames}"
+    );
+    let confusion = summary["confusion"].as_array().expect("rows").iter();
+    let judged: u64 = confusion
+        .flat_map(|row| row.as_array().expect("counts"))
+        .filter_map(Value::as_u64)
+        .sum();
+    assert_eq!(judged, held_out);
     assert!(summary["accuracy"].as_f64().expect("a number") > 0.8, "{summary}");
     assert!(summary["train_seconds"].as_f64().expect("a number") > 0.0);
 }
@@ -145,25 +148,18 @@ fn the_same_seed_gives_the_same_model_and_models_are_kept_and_rolled_back() {
     let first = json(&train(&dataset, &store, &["--epochs", "2"]));
     let second = json(&train(&dataset, &store, &["--epochs", "2"]));
     let weights = |summary: &Value| {
-        let id = summary["model_id"].as_str().expect("an id");
-        fs::read(store.join("models").join(id).join("weights.safetensors")).expect("reads")
+        let folder = support::model_folder(&store, summary);
+        fs::read(folder.join("weights.safetensors")).expect("reads")
     };
     assert!(weights(&first) == weights(&second), "the weights differ");
 
-    let models = |more: &[&str]| {
-        let store = store.display().to_string();
-        json(&thumb_gesture(
-            ["models", "--json", "--store", &store]
-                .into_iter()
-                .chain(more.iter().copied()),
-        ))
-    };
+    let models = |more: &[&str]| json(&models(&store, &[&["--json"], more].concat()));
     let report = models(&[]);
     assert_eq!(report["active"], second["model_id"]);
     assert_eq!(report["models"][1]["id"], first["model_id"]);
-    assert_eq!(models(&["--roll-back"])["active"], first["model_id"]);
-    let id = second["model_id"].as_str().expect("an id");
-    assert_eq!(models(&["--activate", id])["active"], second["model_id"]);
+    assert_eq!(models(&["activate"])["active"], first["model_id"]);
+    let id = support::model_id(&second);
+    assert_eq!(models(&["activate", &id])["active"], second["model_id"]);
 }
 
 #[test]
@@ -244,10 +240,7 @@ fn a_store_without_a_model_a_damaged_one_and_one_of_another_network_are_refused(
     let empty = predict();
     assert!(empty.contains("train one first"), "{empty}");
 
-    let id = json(&train(&dataset, &store, &["--epochs", "1"]))["model_id"]
-        .as_str()
-        .expect("an id")
-        .to_owned();
+    let id = support::model_id(&json(&train(&dataset, &store, &["--epochs", "1"])));
     let manifest = store.join("models").join(&id).join("manifest.json");
     let whole = fs::read_to_string(&manifest).expect("reads");
     fs::write(
@@ -289,12 +282,7 @@ fn a_training_that_is_killed_leaves_no_half_model() {
         assert!(seen, "the training never came to {stage}");
         child.kill().expect("kills");
         child.wait().expect("ends");
-        let report = json(&thumb_gesture([
-            "models".as_ref(),
-            "--json".as_ref(),
-            "--store".as_ref(),
-            store.as_os_str(),
-        ]));
+        let report = json(&models(&store, &["--json"]));
         assert_eq!(report["models"], serde_json::json!([]), "killed at {stage}");
         assert_eq!(report["unreadable"], serde_json::json!([]));
     }

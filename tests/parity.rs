@@ -3,8 +3,9 @@
 //! They need Python's torch and torchvision, which `scripts/setup.sh --tests` installs and `scripts/env.sh` names in
 //! `THUMB_GESTURE_TEST_PYTHON`. Where that is not set, each test says that it was skipped.
 
+mod support;
+
 use std::path::Path;
-use std::process::Command;
 
 use image::RgbImage;
 use tch::{Device, Tensor};
@@ -18,6 +19,7 @@ use thumb_gesture::network::{Network, ParameterSpec, Start, alexnet, onnx, resne
 use thumb_gesture::preprocess::{INPUT_LEN, INPUT_SIDE_PX, Preprocessor, STD};
 use thumb_gesture::weights::Weights;
 
+const SCRIPT: &str = "parity/reference.py";
 /// Logits may differ by so much.
 const LOGIT_TOLERANCE: f32 = 1e-4;
 
@@ -68,7 +70,7 @@ fn preprocessing_is_torchvisions_within_a_grey_level() {
             picture.save(folder.join(name)).expect("writes");
         }
     };
-    let Some(folder) = reference(&["inputs"], write) else {
+    let Some(folder) = support::reference(SCRIPT, &["inputs"], write) else {
         return;
     };
     let expected = Weights::read(&folder.path().join("expected.safetensors")).expect("reads");
@@ -102,7 +104,7 @@ fn preprocessing_is_torchvisions_within_a_grey_level() {
 
 /// Both lowerings of a network give torchvision's logits for torchvision's random weights, and the ONNX file passes the checker.
 fn compare_network(name: &str) {
-    let Some(folder) = reference(&["network", name], |_| {}) else {
+    let Some(folder) = support::reference(SCRIPT, &["network", name], |_| {}) else {
         return;
     };
     let path = |file: &str| folder.path().join(file);
@@ -123,7 +125,7 @@ fn compare_network(name: &str) {
         &metadata,
     )
     .expect("writes");
-    run_reference(&["check_onnx"], folder.path());
+    support::run_reference(SCRIPT, &["check_onnx"], folder.path());
     let mut classifier = OnnxClassifier::load(&path("model.onnx"), 1000, 1).expect("loads");
     let mut found = vec![0.0; 2000];
     for (input, logits) in inputs.chunks(INPUT_LEN).zip(found.chunks_mut(1000)) {
@@ -162,34 +164,4 @@ fn assert_close(found: &[f32], expected: &[f32]) {
         .map(|(a, b)| (a - b).abs())
         .fold(0.0, f32::max);
     assert!(greatest < LOGIT_TOLERANCE, "logits differ by {greatest}");
-}
-
-/// A folder in which `prepare` and then the reference have written; none where there is no Python with torchvision.
-fn reference(task: &[&str], prepare: impl FnOnce(&Path)) -> Option<tempfile::TempDir> {
-    if std::env::var_os("THUMB_GESTURE_TEST_PYTHON").is_none() {
-        eprintln!(
-            "skipped: THUMB_GESTURE_TEST_PYTHON is not set; scripts/setup.sh --tests installs torchvision"
-        );
-        return None;
-    }
-    let folder = tempfile::tempdir().expect("a directory");
-    prepare(folder.path());
-    run_reference(task, folder.path());
-    Some(folder)
-}
-
-fn run_reference(task: &[&str], folder: &Path) {
-    let python = std::env::var_os("THUMB_GESTURE_TEST_PYTHON").expect("was there a moment ago");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/reference.py");
-    let output = Command::new(python)
-        .arg(script)
-        .args(task)
-        .arg(folder)
-        .output()
-        .expect("starts");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
 }

@@ -3,8 +3,9 @@
 //! They need Python's torch, which `scripts/setup.sh --tests` installs and `scripts/env.sh` names in
 //! `THUMB_GESTURE_TEST_PYTHON`. Where that is not set, each test says that it was skipped.
 
+mod support;
+
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use thumb_gesture::weights::Weights;
 use thumb_gesture::weights::pytorch;
@@ -91,22 +92,5 @@ fn expected_path(path: &Path) -> PathBuf {
 
 /// A folder in which the reference has written; none where there is no Python with torch.
 fn reference(task: &str) -> Option<tempfile::TempDir> {
-    let Some(python) = std::env::var_os("THUMB_GESTURE_TEST_PYTHON") else {
-        eprintln!("skipped: THUMB_GESTURE_TEST_PYTHON is not set; scripts/setup.sh --tests installs torch");
-        return None;
-    };
-    let folder = tempfile::tempdir().expect("a directory");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pytorch/reference.py");
-    let output = Command::new(python)
-        .arg(script)
-        .arg(task)
-        .arg(folder.path())
-        .output()
-        .expect("starts");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Some(folder)
+    support::reference("pytorch/reference.py", &[task], |_| {})
 }

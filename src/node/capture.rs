@@ -14,7 +14,7 @@ use super::camera::CaptureTap;
 use super::handle::{NodeHandle, Topic, lock};
 use super::params::Params;
 use crate::dataset::capture::Burst;
-use crate::dataset::{Dataset, DatasetError, Label, LabelledFrames};
+use crate::dataset::{self, Dataset, DatasetError, Label, LabelledFrames};
 
 /// The most frames of one call.
 const MOST_FRAMES: u32 = 1000;
@@ -60,6 +60,12 @@ impl Capture {
         self,
         mut requests: impl Stream<Item = ServiceRequest<CaptureFrames::Service>> + Unpin,
     ) {
+        if self.dataset.exists()
+            && let Err(error) = dataset::sweep(&self.dataset)
+        {
+            self.handle
+                .warn(&format!("what an earlier node left half-written stays: {error}"));
+        }
         self.publish_summary(&self.frames_by_label());
         while let Some(request) = requests.next().await {
             let response = self.answer(&request.message).await;

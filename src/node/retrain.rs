@@ -63,9 +63,10 @@ impl Retraining {
         params: Arc<Mutex<Params>>,
         topic: Topic<TrainingStatus>,
     ) -> Retraining {
+        let dataset = lock(&params).folder("dataset");
         let retraining = Retraining {
             handle,
-            dataset: lock(&params).folder("dataset"),
+            dataset,
             models,
             params,
             topic,

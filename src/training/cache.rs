@@ -14,6 +14,7 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 
 use crate::dataset::fingerprint::Thumbnail;
+use crate::disk::{self, WRITING_PREFIX};
 
 /// The most that all of it may take; the oldest goes first.
 const MOST_BYTES: u64 = 2 << 30;
@@ -68,7 +69,7 @@ impl FeatureCache {
         content.extend_from_slice(bytemuck::cast_slice(&entry.rows));
         let checksum = Sha256::digest(&content);
         let mut file = tempfile::Builder::new()
-            .prefix(".writing-")
+            .prefix(&disk::own(WRITING_PREFIX))
             .tempfile_in(&self.folder)?;
         file.write_all(&content)?;
         file.write_all(&checksum)?;
@@ -120,7 +121,9 @@ fn files_by_age(folder: &Path) -> io::Result<Vec<(SystemTime, PathBuf, u64)>> {
         return Ok(files);
     }
     for key in fs::read_dir(folder)? {
-        for file in fs::read_dir(key?.path())? {
+        let key = key?.path();
+        disk::sweep(&key, WRITING_PREFIX)?;
+        for file in fs::read_dir(key)? {
             let file = file?;
             let metadata = file.metadata()?;
             files.push((metadata.modified()?, file.path(), metadata.len()));

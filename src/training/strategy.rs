@@ -146,42 +146,36 @@ impl Schedule {
 impl Recipe {
     /// What is right for a strategy on so many frames, by measurement.
     pub fn new(strategy: Strategy, frames: usize) -> Recipe {
-        let recipe = Recipe {
+        let last_layer = Recipe {
             strategy,
             optimizer: Optimizer::Sgd,
             learning_rate: 1e-3,
-            weight_decay: 1e-4,
+            weight_decay: 0.0,
             schedule: Schedule::Cosine,
-            epochs: 20,
+            epochs: 5,
             batch_size: 32,
             patience: None,
             augmentation: Level::Light,
-            copies: copies(frames, 800),
+            copies: copies(frames, 1600),
             has_class_weights: true,
         };
+        let deeper = Recipe {
+            optimizer: Optimizer::AdamW,
+            learning_rate: 1e-4,
+            epochs: 4,
+            patience: Some(2),
+            ..last_layer
+        };
         match strategy {
-            Strategy::LastLayer => recipe,
-            Strategy::Classifier => Recipe {
-                optimizer: Optimizer::AdamW,
-                learning_rate: 1e-4,
-                epochs: 10,
-                patience: Some(3),
-                ..recipe
-            },
-            Strategy::LateLayers => Recipe {
-                optimizer: Optimizer::AdamW,
-                learning_rate: 1e-4,
-                epochs: 10,
-                patience: Some(3),
-                ..recipe
-            },
+            Strategy::LastLayer => last_layer,
+            Strategy::LateLayers => deeper,
+            Strategy::Classifier => Recipe { epochs: 10, ..deeper },
+            // Each round sees other copies.
             Strategy::Full => Recipe {
-                optimizer: Optimizer::AdamW,
                 learning_rate: 3e-5,
-                epochs: 10,
-                patience: Some(3),
+                epochs: 8,
                 copies: 0,
-                ..recipe
+                ..deeper
             },
         }
     }

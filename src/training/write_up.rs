@@ -20,6 +20,7 @@ use crate::evaluation::metrics::Metrics;
 use crate::model_store::manifest::{FrameCounts, Preprocessing};
 use crate::model_store::{Draft, MANIFEST_VERSION, Manifest, ONNX_FILE, StoredModel, WEIGHTS_FILE};
 use crate::network::onnx;
+use crate::weights::Weights;
 
 /// Trains on all frames what was measured, and puts the model into the store.
 pub(super) fn write(
@@ -41,21 +42,22 @@ pub(super) fn write(
     drop(fit);
     training.stopwatch.lap("training");
 
-    let draft = training.store.draft(training.network.name, now())?;
-    let trained = fitted.module.weights()?;
-    let weights = chosen.plan.weights(&training.pretrained.weights, &trained)?;
-    let weights_file = draft.path(WEIGHTS_FILE);
-    weights.write(&weights_file)?;
-    drop((weights, trained));
-    let onnx_file = draft.path(ONNX_FILE);
-    let metadata = export::metadata(&draft.id, &training.labels, metrics.temperature);
-    onnx::write(&onnx_file, training.network, &weights_file, &metadata)?;
-    let frames = checked.iter().zip(&expected).map(|(&frame, logits)| Checked {
-        file: &training.features.files[frame].path,
-        logits,
-    });
-    let frames: Vec<Checked> = frames.collect();
-    let onnx_difference = export::check(&onnx_file, &frames, training.labels.len(), on_progress)?;
+    let frames: Vec<Checked> = checked
+        .iter()
+        .zip(&expected)
+        .map(|(&frame, logits)| Checked {
+            file: &training.features.files[frame].path,
+            logits,
+        })
+        .collect();
+    let temperature = metrics.temperature;
+    let draft = export_network(training, chosen, &fitted.module.weights()?, temperature)?;
+    let onnx_difference = export::check(
+        &draft.path(ONNX_FILE),
+        &frames,
+        training.labels.len(),
+        on_progress,
+    )?;
     training.stopwatch.lap("export");
 
     let comparison = compare(training, chosen, &expected);
@@ -68,6 +70,22 @@ pub(super) fn write(
     let model = training.store.publish(draft, manifest)?;
     let summary = summary(training, chosen, &model, report);
     Ok((model, summary))
+}
+
+/// The network's weights and its ONNX file in a draft.
+fn export_network(
+    training: &Training,
+    chosen: &Candidate,
+    trained: &Weights,
+    temperature: f64,
+) -> Result<Draft, TrainingError> {
+    let draft = training.store.draft(training.network.name, now())?;
+    let weights_file = draft.path(WEIGHTS_FILE);
+    let weights = chosen.plan.weights(&training.pretrained.weights, trained)?;
+    weights.write(&weights_file)?;
+    let metadata = export::metadata(&draft.id, &training.labels, temperature);
+    onnx::write(&draft.path(ONNX_FILE), training.network, &weights_file, &metadata)?;
+    Ok(draft)
 }
 
 /// What the trainings without them made of the held-out frames, with the temperature that suits it.

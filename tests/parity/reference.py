@@ -1,4 +1,4 @@
-"""What torchvision and the ONNX package make of the same weights and pictures; started by tests/parity.rs.
+"""What torchvision and the ONNX package make of the same weights and pictures; started by tests/parity.rs and tests/import.rs.
 
 Tensors are handed over as safetensors files, written here by hand so that nothing else need be installed.
 """
@@ -36,21 +36,50 @@ def preprocess(picture: Path) -> torch.Tensor:
     return steps(Image.open(picture).convert("RGB"))
 
 
-def network(name: str, folder: Path) -> None:
-    """Random weights, where there is batch normalisation random statistics too, an input and its logits."""
+def random_module(name: str, outputs: int) -> torch.nn.Module:
+    """Random weights, where there is batch normalisation random statistics too."""
     torch.manual_seed(0)
-    module = models.get_model(name, weights=None).eval()
+    module = models.get_model(name, weights=None, num_classes=outputs).eval()
     for key, buffer in module.named_buffers():
         if key.endswith("running_mean"):
             buffer.normal_(0, 0.1)
         elif key.endswith("running_var"):
             buffer.uniform_(0.5, 1.5)
+    return module
+
+
+def network(name: str, folder: Path) -> None:
+    """Random weights, an input and its logits."""
+    module = random_module(name, 1000)
     batch = torch.randn(2, 3, 224, 224)
     with torch.no_grad():
         logits = module(batch)
     weights = {key: tensor for key, tensor in module.state_dict().items() if tensor.is_floating_point()}
     write_tensors(folder / "weights.safetensors", weights)
     write_tensors(folder / "expected.safetensors", {"input": batch, "logits": logits})
+
+
+def checkpoint(name: str, outputs: int, file_format: str, folder: Path) -> None:
+    """Random weights as training scripts save them, and the probabilities that they give for the picture in the folder."""
+    module = random_module(name, outputs)
+    batch = preprocess(folder / "picture.png").unsqueeze(0)
+    with torch.no_grad():
+        # Random weights say nearly the same of every label, with which every wrong answer would pass: the last layer is
+        # scaled until the logits are apart.
+        factor = 2 / module(batch).std()
+        for parameter in list(module.parameters())[-2:]:
+            parameter.mul_(factor)
+        probabilities = module(batch).softmax(1)[0]
+    (folder / "probabilities.json").write_text(json.dumps(probabilities.tolist()))
+    state_dict = module.state_dict()
+    path = folder / "checkpoint.pth"
+    match file_format:
+        case "legacy":
+            torch.save(state_dict, path, _use_new_zipfile_serialization=False)
+        case "nested":
+            torch.save({"epoch": 7, "arch": name, "state_dict": state_dict, "best_acc1": torch.tensor(93.5)}, path)
+        case "state_dict":
+            torch.save(state_dict, path)
 
 
 def inputs(folder: Path) -> None:
@@ -70,6 +99,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["network", name, folder]:
             network(name, Path(folder))
+        case ["checkpoint", name, outputs, file_format, folder]:
+            checkpoint(name, int(outputs), file_format, Path(folder))
         case ["inputs", folder]:
             inputs(Path(folder))
         case ["check_onnx", folder]:

@@ -254,7 +254,7 @@ class World:
         assert answer.success, answer.message
         return answer
 
-    def train(self, **fields: int) -> TrainingStatus:
+    def train(self, **fields: object) -> TrainingStatus:
         """Retrains and waits for the end; gives the last word on it."""
         statuses = self.trainings()
         answer = self.call("retrain", **fields)
@@ -329,6 +329,14 @@ SERVICES: dict[str, Any] = {
     "activate_model": ActivateModel,
     "list_models": ListModels,
 }
+
+
+def is_alive(pid: int) -> bool:
+    """True for a process that runs; a zombie whom nobody has asked for its status does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def key_of(header: Any) -> tuple[int, int, str]:

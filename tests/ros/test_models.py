@@ -160,7 +160,11 @@ def test_the_list_tells_what_it_cannot_read(taught_world: World, taught: Taught)
     model = answer.models[0]
     assert model.active and model.network == "alexnet"
     assert list(model.labels) == LABELS
-    assert model.train_frames + model.validation_frames == FRAMES_PER_LABEL * len(LABELS)
+    assert model.train_frames == FRAMES_PER_LABEL * len(LABELS)
+    assert 0 < model.validation_frames < model.train_frames
+    assert model.strategy == "last_layer"
+    low, high = model.accuracy_interval
+    assert 0.0 <= low <= model.accuracy <= high <= 1.0
 
 
 def remove(model: Path) -> None:

@@ -13,7 +13,7 @@ from sensor_msgs.msg import Image
 from thumb_gesture.msg import ModelInfo, ThumbGesture, TrainingStatus
 
 from conftest import Taught, copy_frames
-from harness import BEST_EFFORT, CAMERA, LATCHED, NODE, TRAINING_TIMEOUT, World, nanoseconds_of
+from harness import BEST_EFFORT, CAMERA, LABELS, LATCHED, NODE, TRAINING_TIMEOUT, World, is_alive, nanoseconds_of
 
 FEW = 12
 
@@ -96,7 +96,7 @@ def test_too_few_labels_are_refused(world: World, taught: Taught, labels: list[s
     answer = world.call("retrain")
     assert not answer.success
     assert str(world.dataset) in answer.message
-    assert labels is None or "two or more" in answer.message
+    assert "two or more" in answer.message and "~/capture" in answer.message
 
 
 def test_a_label_without_a_readable_frame_fails_and_is_named(world: World, taught: Taught) -> None:
@@ -159,6 +159,63 @@ def test_a_trainer_that_is_killed_is_a_training_that_failed(taught_world: World,
     )
     assert "killed" in statuses[-1].message
     assert taught_world.model().model_id == taught.model_id
+
+
+def test_a_node_that_is_killed_leaves_no_trainer_and_a_whole_store(taught_world: World, taught: Taught) -> None:
+    node = taught_world.start_node()
+    statuses = taught_world.trainings()
+    assert taught_world.call("retrain", epochs=1000).success
+    taught_world.wait_for(lambda: statuses and statuses[-1].stage == "fit", "the training is under way")
+    trainer = node.children()[0]
+    left = taught_world.store / "models" / ".draft-4194305-left"
+    left.mkdir()
+    half_written = taught_world.dataset / LABELS[0] / ".writing-4194305-left"
+    half_written.write_bytes(b"half a fra")
+    node.kill()
+    taught_world.wait_for(lambda: not is_alive(trainer), "the trainer is gone too", timeout=2.0)
+
+    taught_world.start_node()
+    assert taught_world.model().model_id == taught.model_id
+    assert [model.model_id for model in taught_world.call("list_models").models] == [taught.model_id]
+    assert not left.exists() and not half_written.exists(), "what was left half-written is gone"
+    assert taught_world.train(epochs=1).state == TrainingStatus.SUCCEEDED
+
+
+def test_a_worse_model_is_stored_and_classifies_only_by_force(taught_world: World, taught: Taught) -> None:
+    taught_world.start_node()
+    # One round is too few for three fully connected layers with a random start.
+    bad = {"strategy": "classifier", "augmentation": "off", "epochs": 1}
+    status = taught_world.train(**bad)
+    assert status.state == TrainingStatus.SUCCEEDED and not status.activated, status.message
+    assert f"worse than the active {taught.model_id}" in status.message and "force" in status.message
+    assert taught_world.model().model_id == taught.model_id
+    listed = {model.model_id: model.active for model in taught_world.call("list_models").models}
+    assert listed == {status.model_id: False, taught.model_id: True}
+
+    forced = taught_world.train(**bad, force=True)
+    assert forced.activated and "forced, though worse" in forced.message, forced.message
+    assert taught_world.model().model_id == forced.model_id
+    assert taught_world.call("activate_model").success, "and back"
+    assert taught_world.model().model_id == taught.model_id
+
+
+def test_only_the_newest_models_are_kept(taught_world: World, taught: Taught) -> None:
+    taught_world.start_node(keep_models=2)
+    ids = [taught_world.train(epochs=1, seed=seed).model_id for seed in (1, 2, 3)]
+    listed = [model.model_id for model in taught_world.call("list_models").models]
+    assert listed == [ids[2], ids[1]]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"), [({"strategy": "deep"}, "last_layer"), ({"augmentation": "wild"}, "light")]
+)
+def test_unknown_names_are_refused_with_the_known_ones(
+    taught_world: World, wrong: dict[str, str], right: str
+) -> None:
+    taught_world.start_node()
+    answer = taught_world.call("retrain", **wrong)
+    assert not answer.success
+    assert next(iter(wrong.values())) in answer.message and right in answer.message
 
 
 def test_too_many_epochs_are_refused(taught_world: World) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
-from harness import World
+from harness import World, is_alive
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 IN_TIME = 2.0
@@ -51,14 +50,6 @@ def test_a_node_that_trains_takes_the_trainer_along(taught_world: World, with_si
     expected = -signal.SIGKILL if with_signal == signal.SIGKILL else 0
     assert node.end(with_signal, IN_TIME) == expected
     taught_world.wait_for(lambda: not is_alive(trainers[0]), "the trainer is gone", timeout=IN_TIME)
-
-
-def is_alive(pid: int) -> bool:
-    """True for a process that runs; a zombie whom nobody has asked for its status does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_the_camera_ends_after_its_last_frame(world: World) -> None:

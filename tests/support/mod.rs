@@ -1,11 +1,22 @@
-//! What the tests of the command line share: drawn datasets, and one way to run the program.
+//! What the tests share: drawn datasets, random weights, one way to run the program, and one to run Python's side of a comparison.
 
-use std::path::Path;
+#![allow(
+    dead_code,
+    reason = "each file of tests is a crate of its own and uses a part"
+)]
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use tch::Device;
 use thumb_gesture::drawn_hand;
 use thumb_gesture::gesture::Gesture;
+use thumb_gesture::model_store::WEIGHTS_FILE;
+use thumb_gesture::network::torch::TorchModule;
+use thumb_gesture::network::{Layer, Network, ParameterSpec, parameters};
+use thumb_gesture::weights::{Tensor, Weights};
 
 /// Draws scenes of every gesture into an image folder.
 pub fn draw_dataset(folder: &Path, seed: u64, per_label: u64) {
@@ -19,14 +30,44 @@ pub fn draw_dataset(folder: &Path, seed: u64, per_label: u64) {
     }
 }
 
+/// Puts random weights where a training of this network in this store looks for imported ones; gives them back.
+///
+/// They make useless features, but of a network that takes a fraction of AlexNet's time and disk.
+pub fn random_start(store: &Path, network: &str) -> Weights {
+    let network = Network::named(network, 1000).expect("known");
+    tch::manual_seed(1);
+    let module = TorchModule::with_start(&network.layers, &Weights::default(), Device::Cpu).expect("fits");
+    let weights = module.weights().expect("copies");
+    let folder = store.join("pretrained");
+    std::fs::create_dir_all(&folder).expect("creates");
+    let file = folder.join(format!("{}.safetensors", network.name));
+    weights.write(&file).expect("writes");
+    weights
+}
+
 /// `thumb_gesture`, still without arguments.
 pub fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_thumb_gesture"))
 }
 
 /// Runs `thumb_gesture`.
-pub fn thumb_gesture<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Output {
+pub fn thumb_gesture<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Output {
     program().args(arguments).output().expect("starts")
+}
+
+/// Runs `thumb_gesture train --json`.
+pub fn train(dataset: &Path, store: &Path, more: &[&str]) -> Output {
+    let mut command = program();
+    command.args(["train", "--json", "--dataset"]).arg(dataset);
+    command.arg("--store").arg(store).args(more);
+    command.output().expect("starts")
+}
+
+/// Runs `thumb_gesture models` with further arguments.
+pub fn models(store: &Path, more: &[&str]) -> Output {
+    let mut command = program();
+    command.args(["models", "--store"]).arg(store).args(more);
+    command.output().expect("starts")
 }
 
 /// The one JSON object that a run printed.
@@ -41,11 +82,70 @@ pub fn json(output: &Output) -> Value {
 
 /// What a failed run complained of.
 pub fn complaint(output: &Output) -> String {
-    assert_eq!(
-        output.status.code(),
-        Some(1),
+    complaint_with_code(output, 1)
+}
+
+/// What a run complained of that was called with arguments that cannot be.
+pub fn misuse(output: &Output) -> String {
+    complaint_with_code(output, 2)
+}
+
+fn complaint_with_code(output: &Output, code: i32) -> String {
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{printed}{complaint}");
+    complaint
+}
+
+/// The id of the model that a run made.
+pub fn model_id(summary: &Value) -> String {
+    summary["model_id"].as_str().expect("an id").to_owned()
+}
+
+/// The folder of the model that a run made.
+pub fn model_folder(store: &Path, summary: &Value) -> PathBuf {
+    store.join("models").join(model_id(summary))
+}
+
+/// The weights of the model that a run made.
+pub fn model_weights(store: &Path, summary: &Value) -> Weights {
+    let file = model_folder(store, summary).join(WEIGHTS_FILE);
+    Weights::read(&file).expect("reads")
+}
+
+/// Which of some layers' parameters differ between two sets of weights, and which are the same to the last bit.
+pub fn changed_and_same(layers: &[Layer], before: &Weights, after: &Weights) -> [Vec<ParameterSpec>; 2] {
+    let bits = |tensor: &Tensor| -> Vec<u32> { tensor.values.iter().map(|value| value.to_bits()).collect() };
+    let tensor =
+        |weights: &Weights, parameter: &ParameterSpec| bits(weights.get(parameter).expect("is there"));
+    let (same, changed) = parameters(layers)
+        .into_iter()
+        .partition(|parameter| tensor(before, parameter) == tensor(after, parameter));
+    [changed, same]
+}
+
+/// A folder in which `prepare` and then a task of a script among the tests have written; none where there is no Python with torch.
+pub fn reference(script: &str, task: &[&str], prepare: impl FnOnce(&Path)) -> Option<tempfile::TempDir> {
+    if std::env::var_os("THUMB_GESTURE_TEST_PYTHON").is_none() {
+        eprintln!("skipped: THUMB_GESTURE_TEST_PYTHON is not set; scripts/setup.sh --tests installs torch");
+        return None;
+    }
+    let folder = tempfile::tempdir().expect("a directory");
+    prepare(folder.path());
+    run_reference(script, task, folder.path());
+    Some(folder)
+}
+
+/// Runs a task of a script among the tests on a folder, where it is known that there is a Python with torch.
+pub fn run_reference(script: &str, task: &[&str], folder: &Path) {
+    let python = std::env::var_os("THUMB_GESTURE_TEST_PYTHON").expect("was there a moment ago");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
+    let mut command = Command::new(python);
+    let output = command.arg(script).args(task).arg(folder).output();
+    let output = output.expect("starts");
+    assert!(
+        output.status.success(),
         "{}",
-        String::from_utf8_lossy(&output.stdout)
+        String::from_utf8_lossy(&output.stderr)
     );
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }

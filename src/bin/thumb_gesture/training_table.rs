@@ -45,9 +45,9 @@ impl TrainingTable {
                 if *folds == 1 || is_next_fold {
                     self.print_row();
                 }
-                self.row = Some((*fold, row));
                 let bar = self.bar(strategy.name(), *folds * *epochs as usize);
                 bar.set_position((*fold * *epochs as usize) as u64 + u64::from(*epoch));
+                self.row = Some((*fold, row));
             }
             Progress::Refit { epoch, epochs } => {
                 self.print_row();

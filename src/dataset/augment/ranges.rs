@@ -34,21 +34,21 @@ pub struct Ranges {
     pub crop_ratio: [f32; 2],
 }
 
-/// The ranges of [`super::Level::Light`].
+/// The ranges of [`super::Level::Light`]: the colours as in JetBot's notebooks, and a hand anywhere in the picture.
 pub const LIGHT: Ranges = Ranges {
     brightness: 0.1,
     contrast: 0.1,
     saturation: 0.1,
     hue: 0.1,
     flip_probability: 0.5,
-    degrees: 5.0,
-    translate: 0.05,
-    scale: [0.95, 1.05],
+    degrees: 10.0,
+    translate: 0.2,
+    scale: [0.8, 1.25],
     crop_scale: [1.0, 1.0],
     crop_ratio: [1.0, 1.0],
 };
 
-/// The ranges of [`super::Level::Strong`].
+/// The ranges of [`super::Level::Strong`]: other light too, and parts of the picture alone.
 pub const STRONG: Ranges = Ranges {
     brightness: 0.4,
     contrast: 0.4,
@@ -56,9 +56,9 @@ pub const STRONG: Ranges = Ranges {
     hue: 0.1,
     flip_probability: 0.5,
     degrees: 15.0,
-    translate: 0.1,
-    scale: [1.0, 1.0],
-    crop_scale: [0.5, 1.0],
+    translate: 0.2,
+    scale: [0.8, 1.25],
+    crop_scale: [0.6, 1.0],
     crop_ratio: [3.0 / 4.0, 4.0 / 3.0],
 };
 

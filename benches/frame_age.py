@@ -1,0 +1,69 @@
+"""How old a frame is when its gesture goes out, while nothing else runs and while the node trains: part of `make bench`.
+
+The node, a camera of drawn hands at 30 Hz and this peer of theirs run side by side, as in tests/ros, whose harness does the work.
+"""
+
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "ros"))
+
+from harness import IN_NAMESPACE, LABELS, World, free_domain  # noqa: E402
+from thumb_gesture.msg import TrainingStatus  # noqa: E402
+
+FRAMES_PER_LABEL = 76
+RATE_HZ = 30
+CAMERA_OPTIONS = ["--size", "640x480", "--rate", str(RATE_HZ)]
+
+
+def milliseconds(duration) -> float:
+    return duration.sec * 1e3 + duration.nanosec * 1e-6
+
+
+def ages(gestures: list, seconds: float) -> dict[str, float]:
+    """Percentiles of the frames' age, and which share of the camera's frames got a gesture."""
+    values = sorted(milliseconds(gesture.age) for gesture in gestures if gesture.reason != "stale")
+    percentile = {f"p{n}": values[min(len(values) * n // 100, len(values) - 1)] for n in (50, 95, 99)}
+    return percentile | {"max": values[-1], "frames_judged": len(values) / (seconds * RATE_HZ)}
+
+
+def measure(idle_secs: float = 20.0) -> dict[str, dict[str, float]]:
+    """The ages while idle and while a training runs, in milliseconds."""
+    with tempfile.TemporaryDirectory() as folder, free_domain() as domain, World(Path(folder), domain) as world:
+        world.start_node(image_reliability="reliable")
+        camera = None
+        for label in LABELS:
+            if camera:
+                camera.end()
+            answer = world.send("capture", label=label, frames=FRAMES_PER_LABEL)
+            camera = world.start("photo_camera", *CAMERA_OPTIONS, "--show", f"odd:{label}", *IN_NAMESPACE)
+            world.wait_for(answer.done, f"frames of {label}", camera, timeout=60.0)
+        assert world.train().state == TrainingStatus.SUCCEEDED
+        gestures = world.gestures()
+        world.wait_for(lambda: gestures, "gestures")
+        gestures.clear()
+        world.spin_for(idle_secs)
+        idle = ages(gestures, idle_secs)
+
+        gestures.clear()
+        # Another seed: other copies, so that all features are computed anew.
+        status = world.train(seed=2)
+        assert status.state == TrainingStatus.SUCCEEDED, status.message
+        seconds = milliseconds(status.elapsed) / 1e3
+        return {"idle": idle, "training": ages(gestures, seconds) | {"training_secs": seconds}}
+
+
+def report(rows: dict[str, dict[str, float]]) -> str:
+    """The figures as a table."""
+    lines = [f"{'frame age, ms':<20}{'p50':>8}{'p95':>8}{'p99':>8}{'max':>8}{'judged':>9}"]
+    for name, row in rows.items():
+        figures = "".join(f"{row[key]:>8.1f}" for key in ("p50", "p95", "p99", "max"))
+        lines.append(f"{name:<20}{figures}{row['frames_judged']:>9.0%}")
+    lines.append(f"the training took {rows['training']['training_secs']:.1f} s beside the camera at {RATE_HZ} Hz")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(report(measure()))

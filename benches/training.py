@@ -1,0 +1,175 @@
+"""Times a training with this package and with the loop of JetBot's notebook on the same frames. A part of benches/run.py.
+
+What the notebook does stands in notebook.py, where the frames come from in frames.py.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from programs import run, show_progress
+
+HERE = Path(__file__).parent
+PHOTOS = HERE.parent.parent / "shared" / "photos"
+EPOCHS = 30
+ADDED_FRAMES = 20
+# What the notebook's loop does, without the store, the export and the report around it.
+LOOP_STAGES = {"features", "measurement", "training"}
+# Name, options, and how many times faster than the notebook's loop it is meant to be.
+WAYS = [
+    ("no copies", ["--augmentation", "off"], 100),
+    ("five augmented copies", ["--augmentation", "light", "--copies", 5], 20),
+]
+
+
+@dataclass
+class Frames:
+    """The folders that frames.py wrote; nothing is held out of noise."""
+
+    train: Path
+    earlier: Path
+    held_out: Path | None
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("training")
+    group.add_argument(
+        "--photos",
+        type=Path,
+        default=PHOTOS if PHOTOS.is_dir() else None,
+        metavar="DIR",
+        help="folder with a folder of photos for each label [default: ../shared/photos if there is one, else noise]",
+    )
+    group.add_argument(
+        "--training-frames", type=int, default=228, help=f"frames to train on, more than {ADDED_FRAMES} [default: 228]"
+    )
+    group.add_argument("--training-rounds", type=int, default=3, help="how often thumb_gesture is timed [default: 3]")
+    group.add_argument(
+        "--loop-epochs", type=int, default=3, help=f"epochs of the notebook's loop, scaled to {EPOCHS} [default: 3]"
+    )
+    group.add_argument(
+        "--full-loop", action="store_const", dest="loop_epochs", const=EPOCHS, help=f"run all {EPOCHS} epochs of the loop"
+    )
+
+
+def measure(python: str, arguments: argparse.Namespace) -> dict:
+    """All figures of the training, as they go into the file."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        show_progress("frames to train on")
+        photos = [arguments.photos] if arguments.photos else []
+        run(python, HERE / "frames.py", folder, arguments.training_frames, ADDED_FRAMES, *photos)
+        frames = Frames(folder / "train", folder / "earlier", folder / "held_out" if photos else None)
+        # One before the loop and the others after it, so that a machine whose speed drifts slows both.
+        rounds = [one_round(frames, folder / "store_1", 1)]
+        notebook = run_notebook(python, frames, arguments.loop_epochs)
+        rounds += [one_round(frames, folder / f"store_{n}", n) for n in range(2, arguments.training_rounds + 1)]
+        show_progress("")
+        held_out = len(list(frames.held_out.glob("*/*"))) if frames.held_out else 0
+    ways = {name: summarize([each[name] for each in rounds], notebook["seconds"], goal) for name, _, goal in WAYS}
+    return {
+        "frames": arguments.training_frames,
+        "held_out_frames": held_out,
+        "epochs": EPOCHS,
+        "notebook": notebook,
+        "thumb_gesture": ways,
+        "retrain": {
+            "added_frames": ADDED_FRAMES,
+            "computed_frames": max(each["retrain"]["computed_frames"] for each in rounds),
+        }
+        | medians([each["retrain"] for each in rounds]),
+    }
+
+
+def run_notebook(python: str, frames: Frames, epochs: int) -> dict:
+    weights = Path(os.environ["THUMB_GESTURE_PRETRAINED"]) / "alexnet_imagenet.safetensors"
+    held_out = [frames.held_out] if frames.held_out else []
+    result = json.loads(run(python, HERE / "notebook.py", frames.train, epochs, weights, *held_out))
+    return result | {"seconds": statistics.mean(result["epoch_seconds"]) * EPOCHS}
+
+
+def one_round(frames: Frames, stores: Path, number: int) -> dict[str, dict]:
+    """Every way in a new store, which knows no features yet, and a training again after more frames."""
+    results = {}
+    for name, options, _ in WAYS:
+        show_progress(f"thumb_gesture, {name}, round {number}")
+        store = stores / name
+        results[name] = train(frames.train, store, options) | {"accuracy": accuracy(frames.held_out, store)}
+    show_progress(f"thumb_gesture, retrain, round {number}")
+    options = WAYS[0][1]
+    train(frames.earlier, stores / "retrain", options)
+    results["retrain"] = train(frames.train, stores / "retrain", options)
+    return results
+
+
+def train(dataset: Path, store: Path, options: list) -> dict:
+    fixed = ["--json", "--strategy", "last_layer", "--epochs", EPOCHS, "--folds", 1]
+    report = json.loads(run("thumb_gesture", "train", *fixed, *options, "--dataset", dataset, "--store", store))
+    return {
+        "seconds": report["train_seconds"],
+        "stages": {stage["stage"]: stage["seconds"] for stage in report["timings"]},
+        "computed_frames": report["computed_frames"],
+        "epochs": report["epochs"],
+    }
+
+
+def accuracy(held_out: Path | None, store: Path) -> float | None:
+    if held_out is None:
+        return None
+    return json.loads(run("thumb_gesture", "evaluate", "--json", "--dataset", held_out, "--store", store))["accuracy"]
+
+
+def medians(rounds: list[dict]) -> dict:
+    """In all, and of each stage; seconds."""
+    stages = {stage: statistics.median(each["stages"][stage] for each in rounds) for stage in rounds[0]["stages"]}
+    return {"seconds": statistics.median(each["seconds"] for each in rounds), "stages": stages}
+
+
+def summarize(rounds: list[dict], notebook_seconds: float, goal: int) -> dict:
+    """The medians over the rounds, and how many times faster they are. The seed is fixed: accuracies do not differ."""
+    times = medians(rounds)
+    loop_seconds = sum(seconds for stage, seconds in times["stages"].items() if stage in LOOP_STAGES)
+    return times | {
+        "loop_seconds": loop_seconds,
+        "ratio": notebook_seconds / times["seconds"],
+        "loop_ratio": notebook_seconds / loop_seconds,
+        "goal": goal,
+        "epochs": rounds[0]["epochs"],
+        "accuracy": rounds[0]["accuracy"],
+    }
+
+
+def print_report(result: dict) -> None:
+    notebook, retrain = result["notebook"], result["retrain"]
+    title = f"{result['epochs']} epochs of last_layer on {result['frames']} frames"
+    print(f"{title:<52}{'seconds':>9}{'times faster':>14}{'goal':>6}")
+    print(f"{'the loop of the notebook in Python' + how_timed(result):<52}{notebook['seconds']:>9.1f}")
+    for name, way in result["thumb_gesture"].items():
+        print(f"{f'thumb_gesture, {name}':<52}{way['seconds']:>9.2f}{way['ratio']:>14.1f}{way['goal']:>6}")
+        print(f"{'  its features, measurement and training alone':<52}{way['loop_seconds']:>9.2f}{way['loop_ratio']:>14.1f}")
+    again = f"retrain after {retrain['added_frames']} more frames, {retrain['computed_frames']} computed"
+    print(f"{again:<52}{retrain['seconds']:>9.2f}")
+    print_accuracies(result)
+
+
+def how_timed(result: dict) -> str:
+    timed = result["notebook"]["epochs"]
+    return "" if timed == result["epochs"] else f", scaled from {timed}"
+
+
+def print_accuracies(result: dict) -> None:
+    notebook = result["notebook"]
+    if not result["held_out_frames"]:
+        print("accuracy: not measured, as the frames are noise; --photos DIR trains on photos")
+        return
+    print(f"accuracy on {result['held_out_frames']} held-out frames")
+    for name, way in result["thumb_gesture"].items():
+        print(f"  {f'thumb_gesture, {name}':<50}{way['accuracy']:>9.1%}")
+    epochs = f"{notebook['epochs']} of {result['epochs']} epochs"
+    print(f"  {f'the notebook, best model of {epochs}':<50}{notebook['accuracy']:>9.1%}")
+    if notebook["started_at_random"]:
+        print("  Its fully connected layers started at random: with all of ImageNet's weights it would do better.")

@@ -1,0 +1,226 @@
+//! `thumb_gesture models` on a store of three models: what it lists, shows, activates and deletes, and what it refuses to.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use support::{complaint, misuse, models, program};
+use thumb_gesture::model_store::WEIGHTS_FILE;
+
+/// A store with three models, the oldest first, of which the newest is active and the one before it was.
+struct Store {
+    root: tempfile::TempDir,
+    ids: [String; 3],
+}
+
+impl Store {
+    fn new() -> Store {
+        let root = tempfile::tempdir().expect("a directory");
+        let (dataset, store) = (root.path().join("dataset"), root.path().join("store"));
+        support::draw_dataset(&dataset, 5, 2);
+        support::random_start(&store, "squeezenet1_1");
+        let recipe =
+            "--network squeezenet1_1 --strategy last_layer --epochs 1 --copies 0 --folds 1 --force --seed";
+        let ids = ["1", "2", "3"].map(|seed| {
+            let recipe: Vec<&str> = recipe.split(' ').chain([seed]).collect();
+            support::model_id(&support::json(&support::train(&dataset, &store, &recipe)))
+        });
+        Store { root, ids }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.root.path().join("store")
+    }
+
+    fn folder(&self, id: &str) -> PathBuf {
+        self.path().join("models").join(id)
+    }
+
+    fn json(&self, more: &[&str]) -> Value {
+        let more: Vec<&str> = more.iter().copied().chain(["--json"]).collect();
+        support::json(&models(&self.path(), &more))
+    }
+
+    fn text(&self, more: &[&str]) -> String {
+        let output = models(&self.path(), more);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    fn complaint(&self, more: &[&str]) -> String {
+        complaint(&models(&self.path(), more))
+    }
+
+    /// The active model, and all models, the newest first.
+    fn listed(&self) -> (Value, Vec<String>) {
+        let report = self.json(&["list"]);
+        let models = report["models"].as_array().expect("a list");
+        let ids = models
+            .iter()
+            .map(|model| model["id"].as_str().expect("an id").to_owned());
+        (report["active"].clone(), ids.collect())
+    }
+}
+
+#[test]
+fn list_is_the_default_and_stars_the_active_model() {
+    let store = Store::new();
+    let [first, second, third] = &store.ids;
+    assert_eq!(store.json(&[]), store.json(&["list"]));
+    let expected = [third, second, first].map(String::clone).to_vec();
+    assert_eq!(store.listed(), (json!(third), expected));
+    let report = store.json(&[]);
+    assert_eq!(report["unreadable"], json!([]));
+    let model = &report["models"][0];
+    assert_eq!(model["network"], "squeezenet1_1");
+    assert_eq!(model["strategy"], "last_layer");
+    assert_eq!(model["labels"], json!(["none", "thumbs_down", "thumbs_up"]));
+    assert_eq!(model["seed"], 3);
+    assert_eq!(model["parent"], json!(second));
+
+    let text = store.text(&[]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    assert!(lines[0].starts_with(&format!("* {third} ")), "{text}");
+    assert!(lines[1].starts_with(&format!("  {second} ")), "{text}");
+    assert!(lines[2].starts_with(&format!("  {first} ")), "{text}");
+    for line in lines {
+        assert!(line.contains("last_layer"), "{line}");
+        assert!(line.contains("none thumbs_down thumbs_up"), "{line}");
+    }
+}
+
+#[test]
+fn show_tells_all_of_a_model_and_names_a_damaged_file() {
+    let store = Store::new();
+    let [first, _, third] = &store.ids;
+    assert_eq!(store.json(&["show"])["id"], json!(third));
+    assert_eq!(store.json(&["show", first])["id"], json!(first));
+    let text = store.text(&["show", first]);
+    assert!(text.contains("\"dataset_digest\""), "{text}");
+    assert!(text.contains("files whole"), "{text}");
+    assert!(
+        text.contains(&store.folder(first).display().to_string()),
+        "{text}"
+    );
+
+    let weights = store.folder(first).join(WEIGHTS_FILE);
+    let mut bytes = fs::read(&weights).expect("reads");
+    *bytes.last_mut().expect("not empty") ^= 1;
+    fs::write(&weights, bytes).expect("writes");
+    let damaged = store.complaint(&["show", first]);
+    assert!(damaged.contains(&weights.display().to_string()), "{damaged}");
+    assert!(damaged.contains("is damaged"), "{damaged}");
+    let refused = store.complaint(&["activate", first]);
+    assert!(refused.contains("is damaged"), "{refused}");
+    assert_eq!(store.listed().0, json!(third));
+
+    let manifest = store.folder(first).join("manifest.json");
+    fs::write(&manifest, b"{").expect("writes");
+    let output = models(&store.path(), &["list"]);
+    let left_out = String::from_utf8_lossy(&output.stderr);
+    assert!(left_out.contains(&manifest.display().to_string()), "{left_out}");
+    let unreadable = store.json(&[])["unreadable"].clone();
+    assert_eq!(unreadable.as_array().expect("a list").len(), 1, "{unreadable}");
+    assert_eq!(store.listed().1.len(), 2, "the others are listed all the same");
+    store.json(&["delete", first]);
+    assert_eq!(store.json(&[])["unreadable"], json!([]));
+}
+
+#[test]
+fn activate_takes_an_id_or_goes_back_to_the_model_before() {
+    let store = Store::new();
+    let [first, second, third] = &store.ids;
+    assert_eq!(store.json(&["activate"])["active"], json!(second));
+    assert_eq!(store.json(&["activate"])["active"], json!(third), "and forth");
+    let report = store.json(&["activate", first]);
+    assert_eq!(report, json!({"active": first, "deleted": []}));
+    assert_eq!(store.listed().0, json!(first));
+    assert_eq!(store.text(&["activate"]), format!("{third} is active\n"));
+    let unknown = store.complaint(&["activate", "alexnet-1"]);
+    assert!(
+        unknown.contains("no model \"alexnet-1\"") && unknown.contains("lists those there are"),
+        "{unknown}"
+    );
+    assert_eq!(store.listed().0, json!(third));
+}
+
+#[test]
+fn delete_takes_all_but_the_active_model() {
+    let store = Store::new();
+    let [first, second, third] = &store.ids;
+    let refused = store.complaint(&["delete", third]);
+    assert!(
+        refused.contains("is the active model; activate another"),
+        "{refused}"
+    );
+    let missing = misuse(&models(&store.path(), &["delete"]));
+    assert!(missing.contains("<IDS>"), "{missing}");
+    for unknown in ["alexnet-1", "..", "../store", ".", ""] {
+        let complaint = store.complaint(&["delete", unknown]);
+        assert!(complaint.contains("there is no model"), "{complaint}");
+    }
+    assert_eq!(store.listed().1.len(), 3);
+    let report = store.json(&["delete", first, second]);
+    assert_eq!(report, json!({"active": third, "deleted": [first, second]}));
+    assert_eq!(store.listed(), (json!(third), vec![third.clone()]));
+    let remains: Vec<_> = fs::read_dir(store.path().join("models"))
+        .expect("lists")
+        .collect();
+    assert_eq!(remains.len(), 1, "{remains:?}");
+    let nothing_before = store.complaint(&["activate"]);
+    assert!(nothing_before.contains("no earlier model"), "{nothing_before}");
+}
+
+#[test]
+fn prune_keeps_the_newest_the_active_one_and_the_one_before_it() {
+    let store = Store::new();
+    let [first, second, third] = &store.ids;
+    assert_eq!(
+        store.json(&["prune"])["deleted"],
+        json!([]),
+        "ten stay by default"
+    );
+    assert_eq!(store.json(&["prune", "--keep", "3"])["deleted"], json!([]));
+    store.json(&["activate", first]);
+    // The newest was active before the first: the second is the one that nobody needs.
+    assert_eq!(store.json(&["prune", "--keep", "0"])["deleted"], json!([second]));
+    assert_eq!(store.listed(), (json!(first), vec![third.clone(), first.clone()]));
+    assert_eq!(
+        store.text(&["prune", "--keep", "0"]),
+        format!("{first} is active\n")
+    );
+    assert_eq!(
+        store.json(&["activate"])["active"],
+        json!(third),
+        "both stayed whole"
+    );
+}
+
+#[test]
+fn a_store_that_is_missing_or_empty_is_said_to_be() {
+    let root = tempfile::tempdir().expect("a directory");
+    let without = program().arg("models").output().expect("starts");
+    assert!(complaint(&without).contains("--store DIR is missing"));
+    let store = root.path().join("store");
+    for command in ["list", "show", "activate", "prune"] {
+        let no_store = complaint(&models(&store, &[command]));
+        assert!(no_store.contains("is no store of models"), "{no_store}");
+    }
+    assert!(!store.exists(), "and none was made by asking");
+    fs::create_dir_all(store.join("models")).expect("creates");
+    let empty = models(&store, &[]);
+    assert!(String::from_utf8_lossy(&empty.stdout).contains("no models yet"));
+    let report = support::json(&models(&store, &["--json"]));
+    assert_eq!(report, json!({"active": null, "models": [], "unreadable": []}));
+    let nothing_active = complaint(&models(&store, &["show"]));
+    assert!(nothing_active.contains("train one first"), "{nothing_active}");
+    let unknown_command = misuse(&models(Path::new("anywhere"), &["remove"]));
+    assert!(unknown_command.contains("remove"), "{unknown_command}");
+}

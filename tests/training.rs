@@ -1,0 +1,328 @@
+//! `thumb_gesture train`: which weights each strategy changes, what it computes anew, what it reports, and when its model becomes the active one.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use support::{changed_and_same, complaint, draw_dataset, misuse, model_folder, model_weights, random_start};
+use thumb_gesture::network::{Layer, Network, parameters};
+use thumb_gesture::weights::Weights;
+
+/// A start with weights of ImageNet that the installation brings along: features alone.
+const INSTALLED: &str = "alexnet_imagenet.safetensors";
+const LABELS: usize = 3;
+
+/// A drawn dataset and a store.
+struct Folders {
+    root: tempfile::TempDir,
+}
+
+impl Folders {
+    fn new(per_label: u64) -> Folders {
+        let root = tempfile::tempdir().expect("a directory");
+        draw_dataset(&root.path().join("dataset"), 5, per_label);
+        Folders { root }
+    }
+
+    fn dataset(&self) -> PathBuf {
+        self.root.path().join("dataset")
+    }
+
+    fn store(&self) -> PathBuf {
+        self.root.path().join("store")
+    }
+
+    /// Trains, as quickly as can be where `more` does not say otherwise.
+    fn train(&self, more: &str) -> Value {
+        let more: Vec<&str> = more.split(' ').collect();
+        support::json(&support::train(&self.dataset(), &self.store(), &more))
+    }
+
+    fn active(&self) -> Value {
+        support::json(&support::models(&self.store(), &["--json"]))["active"].clone()
+    }
+
+    /// The weights of the model that such a training makes.
+    fn weights_of(&self, strategy: &str, network: &str) -> Weights {
+        // With patience, a round that was no better than the start would be taken back.
+        let recipe = "--epochs 1 --folds 1 --copies 1 --patience 0 --no-activate";
+        let summary = self.train(&format!("--network {network} --strategy {strategy} {recipe}"));
+        assert_eq!(summary["strategy"], strategy);
+        assert_eq!(summary["epochs"], 1);
+        model_weights(&self.store(), &summary)
+    }
+}
+
+#[test]
+fn of_resnet18_each_strategy_trains_what_it_says() {
+    let folders = Folders::new(2);
+    let start = random_start(&folders.store(), "resnet18");
+    let network = Network::named("resnet18", LABELS).expect("known");
+    let (early, late) = network.features().split_at(network.early_layers);
+
+    let full = folders.weights_of("full", "resnet18");
+    assert_trained(network.features(), &start, &full);
+    let late_layers = folders.weights_of("late_layers", "resnet18");
+    assert_frozen(early, &start, &late_layers);
+    assert_trained(late, &start, &late_layers);
+    for strategy in ["last_layer", "classifier"] {
+        let weights = folders.weights_of(strategy, "resnet18");
+        assert_frozen(network.features(), &start, &weights);
+    }
+}
+
+#[test]
+fn of_alexnet_each_strategy_trains_what_it_says() {
+    let folders = Folders::new(2);
+    let installed = std::env::var_os("THUMB_GESTURE_PRETRAINED").expect("scripts/env.sh sets it");
+    let start = Weights::read(&Path::new(&installed).join(INSTALLED)).expect("reads");
+    let network = Network::named("alexnet", LABELS).expect("known");
+    let (early, late) = network.features().split_at(network.early_layers);
+
+    let full = folders.weights_of("full", "alexnet");
+    assert_trained(network.features(), &start, &full);
+    let late_layers = folders.weights_of("late_layers", "alexnet");
+    assert_frozen(early, &start, &late_layers);
+    assert_trained(late, &start, &late_layers);
+    let last_layer = folders.weights_of("last_layer", "alexnet");
+    assert_frozen(network.features(), &start, &last_layer);
+    assert_eq!(
+        hidden_units_in_use(&last_layer),
+        2 * LABELS,
+        "a linear layer stands in"
+    );
+    let classifier = folders.weights_of("classifier", "alexnet");
+    assert_frozen(network.features(), &start, &classifier);
+    assert_eq!(hidden_units_in_use(&classifier), 4096, "all of it is trained");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_model_also_of_trained_features() {
+    let folders = Folders::new(2);
+    random_start(&folders.store(), "squeezenet1_1");
+    let weights = |seed: u64| {
+        let recipe =
+            "--network squeezenet1_1 --strategy full --epochs 2 --folds 1 --copies 1 --patience 0 --seed";
+        let summary = folders.train(&format!("{recipe} {seed}"));
+        assert_eq!(summary["seed"], seed);
+        let file = model_folder(&folders.store(), &summary).join("weights.safetensors");
+        fs::read(file).expect("reads")
+    };
+    let first = weights(1);
+    assert!(first == weights(1), "the weights differ");
+    assert!(first != weights(2), "the seed makes no difference");
+}
+
+#[test]
+fn only_frames_that_were_added_are_computed() {
+    let folders = Folders::new(3);
+    random_start(&folders.store(), "squeezenet1_1");
+    let recipe = "--network squeezenet1_1 --strategy last_layer --epochs 1 --folds 1 --copies 2";
+    let computed = |more: &str| folders.train(&format!("{recipe} {more}"))["computed_frames"].clone();
+    assert_eq!(computed("--seed 1"), 9);
+    assert_eq!(computed("--seed 1"), 0, "all were kept");
+    draw_dataset(&folders.dataset(), 5, 5);
+    assert_eq!(computed("--seed 1"), 6, "those that were added");
+    assert_eq!(computed("--seed 1 --learning-rate 0.01 --folds 2 --epochs 2"), 0);
+    assert_eq!(computed("--seed 2"), 15, "another seed makes other copies");
+    change_start(&folders.store());
+    assert_eq!(computed("--seed 1"), 15, "other weights make other features");
+}
+
+#[test]
+fn the_report_lies_beside_the_model_and_needs_nothing_from_elsewhere() {
+    let folders = Folders::new(3);
+    random_start(&folders.store(), "squeezenet1_1");
+    let recipe = "--network squeezenet1_1 --strategy last_layer --epochs 2 --copies 0 --folds 3";
+    let summary = folders.train(recipe);
+    let folder = model_folder(&folders.store(), &summary);
+    assert_eq!(
+        summary["report"],
+        folder.join("report.html").display().to_string()
+    );
+    let html = fs::read_to_string(folder.join("report.html")).expect("reads");
+    let id = support::model_id(&summary);
+    assert!(html.contains(&id), "it names the model");
+    // The names of the SVG namespaces are no addresses that anything is loaded from.
+    let without_namespaces = html.replace("http://www.w3.org/", "");
+    for reference in [
+        "http:",
+        "https:",
+        "src=\"//",
+        "href=\"//",
+        "<link",
+        "@import",
+        "<script src",
+    ] {
+        assert!(
+            !without_namespaces.contains(reference),
+            "{reference} in the report"
+        );
+    }
+
+    let json = fs::read(folder.join("report.json")).expect("reads");
+    let report: Value = serde_json::from_slice(&json).expect("JSON");
+    assert_eq!(report["model_id"], id);
+    assert_eq!(report["strategy"], "last_layer");
+    let metrics = &report["metrics"];
+    assert_eq!(metrics["frames"], 9, "with folds every frame is held out once");
+    for figure in ["accuracy", "interval", "ece", "temperature", "confusion"] {
+        assert!(!metrics[figure].is_null(), "{figure} in {metrics}");
+        assert_eq!(metrics[figure], summary[figure], "{figure}");
+    }
+    assert_eq!(metrics["labels"].as_array().map(Vec::len), Some(LABELS));
+    assert_eq!(report["gate"], summary["gate"]);
+
+    let folds = summary["folds"].as_array().expect("a list");
+    assert_eq!(folds.len(), 3);
+    let sum = |field: &str| folds.iter().filter_map(|fold| fold[field].as_u64()).sum::<u64>();
+    assert_eq!(sum("frames"), 9);
+    assert_eq!(json!(sum("correct")), metrics["correct"]);
+    assert_eq!(report["folds"], summary["folds"]);
+    let curves = report["curves"].as_array().expect("a list");
+    assert_eq!(curves.len(), 3);
+    for curve in curves {
+        assert_eq!(
+            curve["points"].as_array().map(Vec::len),
+            Some(2),
+            "a point a round"
+        );
+    }
+}
+
+#[test]
+fn a_model_that_is_worse_than_the_active_one_is_stored_but_not_active() {
+    let folders = Folders::new(6);
+    random_start(&folders.store(), "squeezenet1_1");
+    let good = folders.train("--strategy last_layer --epochs 2 --copies 1 --folds 1");
+    assert_eq!(good["gate"]["activated"], true);
+    assert_eq!(good["gate"]["reason"], "no model was active before");
+    assert_eq!(folders.active(), good["model_id"]);
+
+    // A last layer of random weights behind random features says the same of every frame.
+    let bad_recipe = "--network squeezenet1_1 --strategy last_layer --epochs 0 --copies 0 --folds 1";
+    let bad = folders.train(bad_recipe);
+    let gate = &bad["gate"];
+    assert_eq!(gate["activated"], false, "{gate}");
+    assert_eq!(gate["active_model"], good["model_id"]);
+    let count = |field: &str| gate[field].as_u64().expect("a count");
+    assert!(count("new_correct") < count("active_correct"), "{gate}");
+    assert_eq!(gate["frames"], bad["frames"]["validation"]);
+    let reason = gate["reason"].as_str().expect("a text");
+    let expected = format!("worse than the active {}: right on ", support::model_id(&good));
+    assert!(reason.starts_with(&expected), "{reason}");
+    assert!(model_folder(&folders.store(), &bad).join("model.onnx").exists());
+    assert_eq!(folders.active(), good["model_id"]);
+
+    let mut command = support::program();
+    command.args(["train", "--dataset"]).arg(folders.dataset());
+    command.arg("--store").arg(folders.store());
+    let output = command.args(bad_recipe.split(' ')).output().expect("starts");
+    assert!(output.status.success(), "a stored model is no failure");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("is stored, but not active: worse than"), "{text}");
+
+    let closed = folders.train(&format!("{bad_recipe} --no-activate"));
+    assert_eq!(closed["gate"], Value::Null);
+    assert_eq!(folders.active(), good["model_id"]);
+
+    let forced = folders.train(&format!("{bad_recipe} --force"));
+    assert_eq!(forced["gate"]["activated"], true);
+    let reason = forced["gate"]["reason"].as_str().expect("a text");
+    assert!(reason.starts_with("forced, though worse than"), "{reason}");
+    assert_eq!(folders.active(), forced["model_id"]);
+
+    let better = folders.train("--strategy last_layer --epochs 2 --copies 1 --folds 1");
+    assert_eq!(better["gate"]["activated"], true, "{}", better["gate"]);
+    let reason = better["gate"]["reason"].as_str().expect("a text");
+    assert!(reason.starts_with("no worse than the active"), "{reason}");
+    assert_eq!(folders.active(), better["model_id"]);
+}
+
+#[test]
+fn names_and_numbers_that_are_none_are_refused_with_those_that_are() {
+    let folders = Folders::new(1);
+    let train = |more: &[&str]| support::train(&folders.dataset(), &folders.store(), more);
+    let refused = [
+        ("--strategy", "last_layer, classifier, late_layers, full"),
+        ("--optimizer", "sgd, adamw"),
+        ("--schedule", "constant, cosine"),
+        ("--augmentation", "off, light, strong"),
+        ("--epochs", "nope"),
+        ("--folds", "nope"),
+    ];
+    for (option, known) in refused {
+        let misuse = misuse(&train(&[option, "nope"]));
+        assert!(misuse.contains(option), "{misuse}");
+        assert!(misuse.contains(known), "{misuse}");
+    }
+    for (option, value, rule) in [
+        ("--folds", "21", "1..=20"),
+        ("--copies", "65", "0..=64"),
+        ("--epochs", "1001", "0..=1000"),
+        ("--learning-rate", "0", "above 0 and at most 10"),
+        ("--learning-rate", "NaN", "above 0 and at most 10"),
+        ("--weight-decay=-1", "", "0 to 10"),
+    ] {
+        let arguments: Vec<&str> = [option, value]
+            .into_iter()
+            .filter(|text| !text.is_empty())
+            .collect();
+        let misuse = misuse(&train(&arguments));
+        assert!(misuse.contains(rule), "{misuse}");
+    }
+    misuse(&train(&["--force", "--no-activate"]));
+    let network = complaint(&train(&["--network", "nope"]));
+    let known = "alexnet, squeezenet1_1, vgg11, vgg16, resnet18";
+    assert!(
+        network.contains("\"nope\"") && network.contains(known),
+        "{network}"
+    );
+    let without_start = complaint(&train(&["--network", "vgg16"]));
+    let mend = "thumb_gesture import-weights vgg16.pth";
+    assert!(without_start.contains(mend), "{without_start}");
+    assert_eq!(folders.active(), Value::Null);
+}
+
+/// All that can be trained has changed; running statistics have not.
+fn assert_trained(layers: &[Layer], before: &Weights, after: &Weights) {
+    let [changed, same] = changed_and_same(layers, before, after);
+    let trained_too: Vec<_> = changed
+        .iter()
+        .filter(|parameter| !parameter.is_trainable)
+        .collect();
+    assert!(trained_too.is_empty(), "{trained_too:?}");
+    let untrained: Vec<_> = same.iter().filter(|parameter| parameter.is_trainable).collect();
+    assert!(untrained.is_empty(), "{untrained:?}");
+    assert!(!changed.is_empty());
+}
+
+fn assert_frozen(layers: &[Layer], before: &Weights, after: &Weights) {
+    let [changed, same] = changed_and_same(layers, before, after);
+    assert!(changed.is_empty(), "{changed:?}");
+    assert!(!same.is_empty());
+}
+
+/// How many units of AlexNet's first hidden layer have any weight.
+fn hidden_units_in_use(weights: &Weights) -> usize {
+    let network = Network::named("alexnet", LABELS).expect("known");
+    let specs = parameters(network.classifier());
+    let hidden = &weights.get(&specs[0]).expect("is there").values;
+    let units = hidden.chunks(specs[0].shape[1]);
+    units
+        .filter(|unit| unit.iter().any(|&value| value != 0.0))
+        .count()
+}
+
+fn change_start(store: &Path) {
+    let mut weights = random_start(store, "squeezenet1_1");
+    let network = Network::named("squeezenet1_1", LABELS).expect("known");
+    let first = parameters(network.features()).remove(0);
+    let mut tensor = weights.get(&first).expect("is there").clone();
+    tensor.values[0] += 1.0;
+    weights.insert(first.name, tensor);
+    let file = store.join("pretrained/squeezenet1_1.safetensors");
+    weights.write(&file).expect("writes");
+}
