@@ -1,7 +1,7 @@
 """Times a frame's way and a training, through this package and the Python way side by side: `make bench`.
 
 Here a frame's way is timed: both run in turn, several rounds, one process each, so that a machine whose speed drifts slows
-both. What counts is the ratio. The training is left to training.py. Writes build/bench.json.
+both. What counts is the ratio. The training is left to training.py, what a frame waits meanwhile to frame_age.py. Writes build/bench.json.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import frame_age
 import training
 from programs import run, show_progress
 
@@ -68,8 +69,12 @@ def main() -> None:
     print(flush=True)
     trained = training.measure(python, arguments)
     training.print_report(trained)
+    print(flush=True)
+    aged = frame_age.measure()
+    print(frame_age.report(aged))
+    results = {"threads": arguments.threads, "steps": rows, "training": trained, "frame_age": aged}
     RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps({"threads": arguments.threads, "steps": rows, "training": trained}, indent=2) + "\n")
+    RESULT.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

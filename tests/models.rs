@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use support::{complaint, misuse, models, program};
@@ -16,7 +17,19 @@ struct Store {
 }
 
 impl Store {
+    /// A copy of a store that is trained once for all tests.
     fn new() -> Store {
+        static TRAINED: OnceLock<Store> = OnceLock::new();
+        let trained = TRAINED.get_or_init(Store::trained);
+        let store = Store {
+            root: tempfile::tempdir().expect("a directory"),
+            ids: trained.ids.clone(),
+        };
+        copy_folder(&trained.path(), &store.path());
+        store
+    }
+
+    fn trained() -> Store {
         let root = tempfile::tempdir().expect("a directory");
         let (dataset, store) = (root.path().join("dataset"), root.path().join("store"));
         support::draw_dataset(&dataset, 5, 2);
@@ -223,4 +236,16 @@ fn a_store_that_is_missing_or_empty_is_said_to_be() {
     assert!(nothing_active.contains("train one first"), "{nothing_active}");
     let unknown_command = misuse(&models(Path::new("anywhere"), &["remove"]));
     assert!(unknown_command.contains("remove"), "{unknown_command}");
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("creates");
+    for entry in fs::read_dir(from).expect("lists") {
+        let path = entry.expect("lists").path();
+        let target = to.join(path.file_name().expect("has a name"));
+        match path.is_dir() {
+            true => copy_folder(&path, &target),
+            false => drop(fs::copy(&path, &target).expect("copies")),
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! Both are judged on an equal footing. A frame that the active model has learnt from is judged by the new model, which has
 //! learnt from it too; a frame that is new to the active model is judged by the training that held it out.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::disk::{self, Existing};
 use crate::evaluation::{FileClassifier, likeliest};
 use crate::model_store::{ModelStore, StoredModel};
 
-/// In a model's folder: the SHA-256 of every frame that it has learnt from.
+/// In a model's folder: the SHA-256 of every frame that it has learnt from, with the label that it gives it.
 pub const FRAMES_FILE: &str = "frames.json";
 /// No more frames are compared than this, spread over all.
 const MOST_FRAMES: usize = 256;
@@ -87,24 +87,33 @@ pub fn compare(store: &ModelStore, held_out: &[HeldOut]) -> Comparison {
 
 /// For each frame whether the new and the active model are right.
 fn judge(active: &StoredModel, held_out: &[HeldOut]) -> Result<Vec<[bool; 2]>, String> {
-    let labels = &active.manifest.labels;
     let learnt = read_frames(active);
-    let classifier = classifier::load(active, all_cores()).map_err(|error| error.to_string())?;
-    let mut classifier = FileClassifier::new(classifier, &active.manifest);
     let step = held_out.len().div_ceil(MOST_FRAMES).max(1);
+    let mut classifier = None;
     let mut pairs = Vec::new();
     for frame in held_out.iter().step_by(step) {
-        let logits = classifier
-            .logits(&frame.file.path)
-            .map_err(|error| error.to_string())?;
-        let active_is_right = labels[likeliest(logits)] == frame.file.label;
-        let new_verdict = match learnt.contains(&frame.sha256) {
-            true => frame.learnt_verdict,
-            false => frame.unseen_verdict,
+        let (new_verdict, active_is_right) = match learnt.get(&frame.sha256) {
+            Some(verdict) => (frame.learnt_verdict, *verdict == frame.file.label),
+            None => {
+                let classifier = match &mut classifier {
+                    Some(classifier) => classifier,
+                    none => none.insert(load(active)?),
+                };
+                let logits = classifier
+                    .logits(&frame.file.path)
+                    .map_err(|error| error.to_string())?;
+                let verdict = &active.manifest.labels[likeliest(logits)];
+                (frame.unseen_verdict, *verdict == frame.file.label)
+            }
         };
         pairs.push([new_verdict == frame.file.index, active_is_right]);
     }
     Ok(pairs)
+}
+
+fn load(active: &StoredModel) -> Result<FileClassifier, String> {
+    let classifier = classifier::load(active, all_cores()).map_err(|error| error.to_string())?;
+    Ok(FileClassifier::new(classifier, &active.manifest))
 }
 
 fn verdict(active: String, pairs: &[[bool; 2]]) -> Comparison {
@@ -124,18 +133,21 @@ fn verdict(active: String, pairs: &[[bool; 2]]) -> Comparison {
     }
 }
 
+/// The frames that a model has learnt from, by their SHA-256, and the label that it gives each.
+pub type LearntFrames = BTreeMap<String, Label>;
+
 /// Writes which frames a model has learnt from.
 ///
 /// # Errors
 /// What the file system says.
-pub fn write_frames(path: &Path, sha256s: &BTreeSet<String>) -> std::io::Result<()> {
+pub fn write_frames(path: &Path, frames: &LearntFrames) -> std::io::Result<()> {
     disk::write_whole(path, Existing::Replace, |writer| {
-        Ok(serde_json::to_writer(writer, sha256s)?)
+        Ok(serde_json::to_writer(writer, frames)?)
     })
 }
 
 /// Which frames a model has learnt from; of an imported model nobody knows.
-fn read_frames(model: &StoredModel) -> BTreeSet<String> {
+fn read_frames(model: &StoredModel) -> LearntFrames {
     let bytes = fs::read(model.path(FRAMES_FILE)).unwrap_or_default();
     serde_json::from_slice(&bytes).unwrap_or_default()
 }

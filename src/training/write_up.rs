@@ -6,7 +6,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::export::{self, Checked};
-use super::gate::{self, Comparison, FRAMES_FILE, HeldOut};
+use super::gate::{self, Comparison, FRAMES_FILE, HeldOut, LearntFrames};
 use super::options::Gate;
 use super::report::{
     self, DatasetReport, GateReport, HTML_FILE, JSON_FILE, LabelCount, Mistake, Report, Setting,
@@ -38,16 +38,16 @@ pub(super) fn write(
     })?;
     let held_out: Vec<usize> = chosen.measured.logits.iter().map(|(frame, _)| *frame).collect();
     let checked = if held_out.is_empty() { &all } else { &held_out };
-    let expected = fit.logits(&fitted.module, checked)?;
+    // What the model makes of every frame, by the frame's number.
+    let learnt = fit.logits(&fitted.module, &all)?;
     drop(fit);
     training.stopwatch.lap("training");
 
     let frames: Vec<Checked> = checked
         .iter()
-        .zip(&expected)
-        .map(|(&frame, logits)| Checked {
+        .map(|&frame| Checked {
             file: &training.features.files[frame].path,
-            logits,
+            logits: &learnt[frame],
         })
         .collect();
     let temperature = metrics.temperature;
@@ -60,10 +60,10 @@ pub(super) fn write(
     )?;
     training.stopwatch.lap("export");
 
-    let comparison = compare(training, chosen, &expected);
+    let comparison = compare(training, chosen, &learnt);
     training.stopwatch.lap("comparison");
     let gate = comparison.map(|comparison| gate_report(training, comparison, onnx_difference));
-    write_frames(training, &draft)?;
+    write_frames(training, &learnt, &draft)?;
     let manifest = manifest(training, chosen, &metrics);
     let report = report(training, chosen, &draft.id, metrics, gate);
     write_report(&draft, &report)?;
@@ -97,7 +97,7 @@ fn metrics(training: &Training, chosen: &Candidate) -> Result<Metrics, TrainingE
     Ok(Metrics::new(&training.labels, &logits, &truths, temperature)?)
 }
 
-/// How the new model compares with the active one; `learnt` are its own logits of the held-out frames.
+/// How the new model compares with the active one; `learnt` are its own logits of every frame.
 fn compare(training: &Training, chosen: &Candidate, learnt: &[Vec<f32>]) -> Option<Comparison> {
     if training.options.gate == Gate::Closed {
         return None;
@@ -106,12 +106,11 @@ fn compare(training: &Training, chosen: &Candidate, learnt: &[Vec<f32>]) -> Opti
         .measured
         .logits
         .iter()
-        .zip(learnt)
-        .map(|((frame, unseen), learnt)| HeldOut {
+        .map(|(frame, unseen)| HeldOut {
             file: &training.features.files[*frame],
             sha256: sha256_of(training, *frame),
             unseen_verdict: likeliest(unseen),
-            learnt_verdict: likeliest(learnt),
+            learnt_verdict: likeliest(&learnt[*frame]),
         })
         .collect();
     Some(gate::compare(training.store, &held_out))
@@ -144,10 +143,11 @@ fn sha256_of(training: &Training, frame: usize) -> String {
     sha256.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Notes which frames the model has learnt from.
-fn write_frames(training: &Training, draft: &Draft) -> Result<(), TrainingError> {
-    let frames: BTreeSet<String> = (0..training.features.len())
-        .map(|frame| sha256_of(training, frame))
+/// Notes which frames the model has learnt from, and what it makes of them.
+fn write_frames(training: &Training, learnt: &[Vec<f32>], draft: &Draft) -> Result<(), TrainingError> {
+    let verdict = |frame: usize| training.labels[likeliest(&learnt[frame])].clone();
+    let frames: LearntFrames = (0..training.features.len())
+        .map(|frame| (sha256_of(training, frame), verdict(frame)))
         .collect();
     let path = draft.path(FRAMES_FILE);
     gate::write_frames(&path, &frames).map_err(|cause| TrainingError::Io { path, cause })

@@ -26,7 +26,7 @@ def change_place(picture: torch.Tensor, change: dict) -> torch.Tensor:
     picture = functional.resized_crop(picture, top, left, height, width, [224, 224], bilinear)
     if change["is_flipped"]:
         picture = functional.horizontal_flip(picture)
-    padded = functional.pad(picture, [64], padding_mode="edge")
+    padded = functional.pad(picture, [192], padding_mode="edge")
     if change["translate"] == [0, 0] and change["scale"] == 1:
         padded = functional.rotate(padded, -change["degrees"], bilinear)
     else:
