@@ -79,6 +79,9 @@ pub enum ImportError {
         /// How it would be right.
         example: String,
     },
+    /// A label is given twice.
+    #[error("label {0} is given for two outputs; each output needs a label of its own")]
+    Twice(Label),
     /// The store's word.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -193,7 +196,11 @@ fn labels_for(outputs: usize, given: &[Label]) -> Result<Vec<Label>, ImportError
         return Ok(JETBOT_LABELS.map(label).to_vec());
     }
     if given.len() == outputs {
-        return Ok(given.to_vec());
+        let is_twice = |(index, label): &(usize, &Label)| given[..*index].contains(label);
+        return match given.iter().enumerate().find(is_twice) {
+            Some((_, label)) => Err(ImportError::Twice(label.clone())),
+            None => Ok(given.to_vec()),
+        };
     }
     let example: Vec<String> = (1..=outputs.min(5))
         .map(|number| format!("label{number}"))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import pytest
 from sensor_msgs.msg import Image
 from thumb_gesture.msg import ThumbGesture, TrainingStatus
 
 from demo import photo_counts
-from harness import CAMERA, IN_NAMESPACE, NEWEST, World, key_of, truth_of
+from harness import CAMERA, IN_NAMESPACE, NEWEST, REPOSITORY, World, key_of, truth_of
+
+sys.path.insert(0, str(REPOSITORY / "benches"))
+from photos import SPLITS, measure, split  # noqa: E402
 
 
 def test_photos_that_were_not_captured_are_recognised(world: World, photos: Path) -> None:
@@ -32,3 +37,13 @@ def test_photos_that_were_not_captured_are_recognised(world: World, photos: Path
     accuracy = sum(right) / len(right)
     print(f"{accuracy:.3f} of {len(right)} gestures are right")
     assert accuracy >= 0.95
+
+
+@pytest.mark.parametrize(("name", "least"), [("blocks", 0.98), ("last quarter", 0.9)])
+def test_photos_of_takes_that_were_seen_in_part_are_recognised(
+    tmp_path: Path, photos: Path, name: str, least: float
+) -> None:
+    train, test = split(photos, tmp_path, SPLITS[name])
+    trained, judged = measure(train, test, tmp_path / "store")
+    print(f"{name}: {judged['correct']} of {judged['frames']}; held out {trained['accuracy']:.3f}")
+    assert judged["accuracy"] >= least

@@ -179,7 +179,10 @@ fn options(arguments: &Arguments) -> TrainingOptions {
 fn strategy(name: &str) -> anyhow::Result<StrategyChoice> {
     match name {
         "auto" => Ok(StrategyChoice(None)),
-        _ => Ok(StrategyChoice(Some(name.parse().context("or auto")?))),
+        _ => Ok(StrategyChoice(Some(
+            name.parse()
+                .map_err(|error| anyhow::anyhow!("{error}, or auto"))?,
+        ))),
     }
 }
 
