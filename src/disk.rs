@@ -97,6 +97,11 @@ pub fn sweep(folder: &Path, prefix: &str) -> io::Result<()> {
     Ok(())
 }
 
+/// Bytes as a file's name or a manifest has them.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A time as part of a file's name, such as `20260304T050607.089Z`: UTC, to the millisecond.
 pub fn time_in_name(time: OffsetDateTime) -> String {
     let format = format_description!("[year][month][day]T[hour][minute][second].[subsecond digits:3]Z");

@@ -13,10 +13,8 @@ use crate::classifier::onnx::OnnxClassifier;
 use crate::dataset::Label;
 use crate::disk;
 use crate::model_store::manifest::{FrameCounts, IMPORTED, Preprocessing};
-use crate::model_store::{
-    MANIFEST_VERSION, Manifest, ModelStore, ONNX_FILE, StoreError, StoredModel, WEIGHTS_FILE,
-};
-use crate::network::{Network, onnx, parameters};
+use crate::model_store::{MANIFEST_VERSION, Manifest, ModelStore, ONNX_FILE, StoreError, StoredModel};
+use crate::network::{Network, parameters};
 use crate::weights::pytorch::{self, PytorchError};
 use crate::weights::{Weights, WeightsError};
 
@@ -24,6 +22,8 @@ use crate::weights::{Weights, WeightsError};
 const IMAGENET_CLASSES: usize = 1000;
 /// JetBot's folders, in the order in which its notebooks number them.
 const JETBOT_LABELS: [&str; 2] = ["thumbsdown", "thumbsup"];
+/// Nothing is known of its calibration.
+const TEMPERATURE: f64 = 1.0;
 /// As many bytes tell what a file is.
 const FIRST_BYTES: u64 = 32;
 
@@ -241,13 +241,8 @@ fn publish(
 ) -> Result<StoredModel, ImportError> {
     let now = OffsetDateTime::now_utc();
     let draft = store.draft(network.name, now)?;
-    let weights_file = draft.path(WEIGHTS_FILE);
-    weights.write(&weights_file)?;
-    let names: Vec<&str> = labels.iter().map(Label::as_str).collect();
-    let metadata = [("model_id", draft.id.clone()), ("labels", names.join(","))];
-    let onnx_file = draft.path(ONNX_FILE);
-    onnx::write(&onnx_file, network, &weights_file, &metadata)?;
-    OnnxClassifier::load(&onnx_file, labels.len(), crate::all_cores())?;
+    draft.write_network(network, weights, &labels, TEMPERATURE)?;
+    OnnxClassifier::load(&draft.path(ONNX_FILE), labels.len(), crate::all_cores())?;
     let manifest = Manifest {
         version: MANIFEST_VERSION,
         id: String::new(),
@@ -255,7 +250,7 @@ fn publish(
         labels,
         created: now,
         preprocessing: Preprocessing::current(),
-        temperature: 1.0,
+        temperature: TEMPERATURE,
         strategy: IMPORTED.to_owned(),
         frames: FrameCounts {
             train: 0,

@@ -18,7 +18,10 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use time::OffsetDateTime;
 
+use crate::dataset::Label;
 use crate::disk::{self, Existing, WRITING_PREFIX};
+use crate::network::{Network, onnx};
+use crate::weights::{Weights, WeightsError};
 
 pub use manifest::{MANIFEST_VERSION, Manifest};
 
@@ -392,6 +395,30 @@ impl ModelStore {
 }
 
 impl Draft {
+    /// Puts a network into the draft: its weights, and the ONNX file that points into them.
+    ///
+    /// `weights` are those of the whole network, `labels` stand in the order of its outputs.
+    ///
+    /// # Errors
+    /// A weight that is missing or misshaped, and what the file system says, such as a full disk.
+    pub fn write_network(
+        &self,
+        network: &Network,
+        weights: &Weights,
+        labels: &[Label],
+        temperature: f64,
+    ) -> Result<(), WeightsError> {
+        let weights_file = self.path(WEIGHTS_FILE);
+        weights.write(&weights_file)?;
+        let labels: Vec<&str> = labels.iter().map(Label::as_str).collect();
+        let metadata = [
+            ("model_id", self.id.clone()),
+            ("labels", labels.join(",")),
+            ("temperature", temperature.to_string()),
+        ];
+        onnx::write(&self.path(ONNX_FILE), network, &weights_file, &metadata)
+    }
+
     /// Where to put a file of the model.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -454,11 +481,7 @@ fn sha256(path: &Path) -> io::Result<String> {
             length => hasher.update(&chunk[..length]),
         }
     }
-    Ok(hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(disk::hex(&hasher.finalize()))
 }
 
 /// A rename is on disk only once its folder is.

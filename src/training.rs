@@ -24,23 +24,23 @@ mod write_up;
 use std::time::Instant;
 
 use tch::Device;
-use time::OffsetDateTime;
 
 use crate::dataset::bursts::{LabelGroups, conflicts, group_frames};
 use crate::dataset::split::{Split, hold_out, k_folds};
 use crate::dataset::{Dataset, Label};
 use crate::model_store::{ModelStore, StoredModel};
+use crate::network::torch::TorchModule;
 use crate::network::{Layer, Network};
 
 use auto::Next;
 pub use error::TrainingError;
 use features::{Copies, Examples, Extractor, labelled_files};
 use fit::Fit;
-use measure::{FoldEpoch, Measured, measure};
+use measure::{Measured, measure};
 pub use options::{Gate, Overrides, TrainingOptions};
 use plan::Plan;
 use pretrained::Pretrained;
-pub use progress::{Progress, Summary};
+pub use progress::{FoldEpoch, Progress, Summary};
 use report::Timing;
 use source::Source;
 use strategy::{Recipe, Strategy};
@@ -100,6 +100,9 @@ struct Training<'a> {
     device: Device,
     /// What goes into the last layer before any training.
     features: Examples,
+    /// How many layers are frozen before the features.
+    feature_layers: usize,
+    feature_copies: Copies,
     /// The index of each frame's label.
     indices: Vec<usize>,
     groups: Vec<LabelGroups>,
@@ -107,12 +110,21 @@ struct Training<'a> {
     stopwatch: Stopwatch,
 }
 
+/// Where the inputs of a candidate's trained layers are.
+enum Inputs {
+    /// They are the training's features.
+    Features,
+    /// In memory.
+    Computed(Examples),
+    /// Too large for that.
+    Fresh,
+}
+
 /// A strategy that was carried out on all folds.
 struct Candidate<'a> {
     plan: Plan<'a>,
     recipe: Recipe,
-    /// Inputs of the trained layers, where these are not the training's features.
-    examples: Option<Examples>,
+    inputs: Inputs,
     measured: Measured,
     reason: String,
 }
@@ -158,6 +170,8 @@ impl<'a> Training<'a> {
             pretrained,
             device,
             features,
+            feature_layers: plan.frozen.len(),
+            feature_copies: copies,
             groups,
             split,
             stopwatch,
@@ -188,19 +202,18 @@ impl<'a> Training<'a> {
     ) -> Result<Candidate<'a>, TrainingError> {
         let recipe = self.options.recipe(strategy, self.features.len());
         let plan = Plan::new(self.network, strategy, &self.pretrained.weights);
-        let examples = self.examples(&plan.frozen, &recipe, on_progress)?;
+        let inputs = self.inputs(&plan.frozen, &recipe, on_progress)?;
         let mut candidate = Candidate {
             plan,
             recipe,
-            examples,
+            inputs,
             measured: Measured::default(),
             reason,
         };
         self.stopwatch.lap("features");
         let fit = self.fit(&candidate)?;
-        let epochs = recipe.epochs;
         let measured = measure(&fit, &self.split.folds, |epoch| {
-            on_progress(epoch_progress(&epoch, epochs));
+            on_progress(Progress::Epoch(epoch));
         })?;
         drop(fit);
         candidate.measured = measured;
@@ -208,18 +221,21 @@ impl<'a> Training<'a> {
         Ok(candidate)
     }
 
-    /// The inputs of layers behind others than the features' are computed of, or none where they are too large to keep in memory.
-    fn examples(
+    /// The inputs of layers behind some frozen ones: computed, unless they are the features or too large to keep in memory.
+    fn inputs(
         &self,
         frozen: &[Layer],
         recipe: &Recipe,
         on_progress: &mut impl FnMut(Progress),
-    ) -> Result<Option<Examples>, TrainingError> {
+    ) -> Result<Inputs, TrainingError> {
         let copies = copies(recipe, self.options.seed);
+        if frozen.len() == self.feature_layers && copies == self.feature_copies {
+            return Ok(Inputs::Features);
+        }
         let values = crate::network::output(frozen, Network::INPUT).values();
         let bytes = self.features.len() * (1 + copies.count) * values * size_of::<f32>();
         if frozen.is_empty() || bytes > MOST_FEATURE_BYTES {
-            return Ok(None);
+            return Ok(Inputs::Fresh);
         }
         let weights = &self.pretrained.weights;
         let extractor = Extractor::new(frozen, weights, copies, self.store.root(), self.device)?;
@@ -228,19 +244,20 @@ impl<'a> Training<'a> {
             on_progress(Progress::Features { done, total });
         })?;
         match examples.skipped.first() {
-            None => Ok(Some(examples)),
+            None => Ok(Inputs::Computed(examples)),
             Some(skipped) => Err(TrainingError::Vanished(skipped.clone())),
         }
     }
 
     fn fit<'b>(&'b self, candidate: &'b Candidate<'a>) -> Result<Fit<'b>, TrainingError> {
         let weights = &self.pretrained.weights;
-        let source = match &candidate.examples {
-            Some(examples) => Source::Computed(examples),
-            None => Source::Fresh {
+        let source = match &candidate.inputs {
+            Inputs::Features => Source::Computed(&self.features),
+            Inputs::Computed(examples) => Source::Computed(examples),
+            Inputs::Fresh => Source::Fresh {
                 files: &self.features.files,
                 copies: copies(&candidate.recipe, self.options.seed),
-                frozen: Source::frozen(&candidate.plan.frozen, weights, self.device)?,
+                frozen: TorchModule::with_weights(&candidate.plan.frozen, weights, self.device)?,
                 device: self.device,
             },
         };
@@ -314,19 +331,6 @@ fn folds_for(frames: usize) -> usize {
     }
 }
 
-fn epoch_progress(epoch: &FoldEpoch, epochs: u32) -> Progress {
-    Progress::Epoch {
-        strategy: epoch.strategy,
-        fold: epoch.fold,
-        folds: epoch.folds,
-        epoch: epoch.point.epoch,
-        epochs,
-        train_loss: epoch.point.train_loss,
-        validation_loss: epoch.point.validation_loss,
-        accuracy: epoch.point.accuracy,
-    }
-}
-
 fn labels_of(dataset: &Dataset) -> Result<Vec<Label>, TrainingError> {
     let labels: Vec<Label> = dataset.labels.iter().map(|frames| frames.label.clone()).collect();
     if labels.len() > MOST_LABELS {
@@ -365,9 +369,4 @@ fn check_every_label(dataset: &Dataset, labels: &[Label], examples: &Examples) -
         });
     }
     Ok(())
-}
-
-/// When a training ends.
-fn now() -> OffsetDateTime {
-    OffsetDateTime::now_utc()
 }

@@ -78,7 +78,7 @@ impl FeatureCache {
     }
 
     fn path(&self, sha256: &[u8; 32]) -> PathBuf {
-        self.folder.join(hex(sha256))
+        self.folder.join(disk::hex(sha256))
     }
 }
 
@@ -90,7 +90,7 @@ pub fn key(parts: &[&[u8]]) -> String {
         hasher.update((part.len() as u64).to_le_bytes());
         hasher.update(part);
     }
-    hex(&hasher.finalize()[..KEY_BYTES])
+    disk::hex(&hasher.finalize()[..KEY_BYTES])
 }
 
 /// Deletes the oldest, until the rest takes no more than two gigabytes.
@@ -131,10 +131,6 @@ fn files_by_age(folder: &Path) -> io::Result<Vec<(SystemTime, PathBuf, u64)>> {
     }
     files.sort_by(|a, b| b.cmp(a));
     Ok(files)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

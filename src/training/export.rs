@@ -5,7 +5,6 @@ use std::path::Path;
 use super::{Progress, TrainingError};
 use crate::all_cores;
 use crate::classifier::onnx::OnnxClassifier;
-use crate::dataset::Label;
 use crate::evaluation::{FileClassifier, likeliest};
 
 /// No more frames are checked than this, spread over all.
@@ -19,16 +18,6 @@ pub struct Checked<'a> {
     pub file: &'a Path,
     /// One logit for each label.
     pub logits: &'a [f32],
-}
-
-/// What the exported file says of itself, as key and value.
-pub fn metadata(id: &str, labels: &[Label], temperature: f64) -> [(&'static str, String); 3] {
-    let labels: Vec<&str> = labels.iter().map(Label::as_str).collect();
-    [
-        ("model_id", id.to_owned()),
-        ("labels", labels.join(",")),
-        ("temperature", temperature.to_string()),
-    ]
 }
 
 /// Runs the exported file on frames: its logits must be those of the trained network. Gives their greatest difference.

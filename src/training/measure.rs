@@ -2,8 +2,8 @@
 
 use super::TrainingError;
 use super::fit::Fit;
-use super::report::{Curve, FoldResult, Point};
-use super::strategy::Strategy;
+use super::progress::FoldEpoch;
+use super::report::{Curve, FoldResult};
 use crate::dataset::split::Fold;
 use crate::evaluation::likeliest;
 
@@ -18,18 +18,6 @@ pub struct Measured {
     pub folds: Vec<FoldResult>,
     /// After how many rounds the trainings were at their best, the mean over all folds.
     pub epochs: u32,
-}
-
-/// A round of a fold's training, as it ends.
-pub struct FoldEpoch {
-    /// What is trained.
-    pub strategy: Strategy,
-    /// Which fold, from 0 on.
-    pub fold: usize,
-    /// Folds in all.
-    pub folds: usize,
-    /// How the round ended.
-    pub point: Point,
 }
 
 impl Measured {
@@ -60,6 +48,7 @@ pub fn measure(
                 strategy: fit.recipe.strategy,
                 fold: number,
                 folds: folds.len(),
+                epochs: fit.recipe.epochs,
                 point,
             });
         })?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::report::{FoldResult, GateReport, Timing};
+use super::report::{FoldResult, GateReport, Point, Timing};
 use super::strategy::Strategy;
 use crate::dataset::Label;
 use crate::evaluation::Skipped;
@@ -23,24 +23,7 @@ pub enum Progress {
         total: usize,
     },
     /// A round of a measured training has ended.
-    Epoch {
-        /// What is trained.
-        strategy: Strategy,
-        /// Which fold, from 0 on.
-        fold: usize,
-        /// Folds in all.
-        folds: usize,
-        /// Rounds done.
-        epoch: u32,
-        /// The most rounds there will be.
-        epochs: u32,
-        /// Mean cross entropy on the training frames in this round.
-        train_loss: f64,
-        /// The same on the held-out frames; none where there are none.
-        validation_loss: Option<f64>,
-        /// On the held-out frames, 0 to 1.
-        accuracy: Option<f64>,
-    },
+    Epoch(FoldEpoch),
     /// A round of the training with all frames has ended.
     Refit {
         /// Rounds done.
@@ -62,6 +45,34 @@ pub enum Progress {
         /// Why, and what would be right.
         message: String,
     },
+}
+
+/// How a round of a fold's training ended.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct FoldEpoch {
+    /// What is trained.
+    pub strategy: Strategy,
+    /// Which fold, from 0 on.
+    pub fold: usize,
+    /// Folds in all.
+    pub folds: usize,
+    /// The most rounds there will be in a fold.
+    pub epochs: u32,
+    /// The rounds done, the losses and the accuracy.
+    #[serde(flatten)]
+    pub point: Point,
+}
+
+impl FoldEpoch {
+    /// Rounds done in all folds, as if each had gone through all of its rounds.
+    pub fn rounds_done(&self) -> usize {
+        self.fold * self.epochs as usize + self.point.epoch as usize
+    }
+
+    /// The most rounds there will be in all folds.
+    pub fn rounds(&self) -> usize {
+        self.folds * self.epochs as usize
+    }
 }
 
 /// What came of a training.

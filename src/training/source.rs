@@ -6,9 +6,7 @@ use tch::{Device, Tensor};
 
 use super::TrainingError;
 use super::features::{Copies, Examples, LabelledFile, forward_frozen, inputs_of_copies};
-use crate::network::Layer;
-use crate::network::torch::{TorchError, TorchModule};
-use crate::weights::Weights;
+use crate::network::torch::TorchModule;
 
 /// Inputs of the trained layers. An example is a frame's number and that of its copy, where 0 is the frame itself.
 pub enum Source<'a> {
@@ -28,14 +26,6 @@ pub enum Source<'a> {
 }
 
 impl Source<'_> {
-    /// The frozen layers of [`Source::Fresh`].
-    ///
-    /// # Errors
-    /// A weight that is missing or misshaped.
-    pub fn frozen(layers: &[Layer], weights: &Weights, device: Device) -> Result<TorchModule, TorchError> {
-        TorchModule::with_weights(layers, weights, device)
-    }
-
     /// The examples of one round over some frames, in random order.
     pub fn picks(&self, frames: &[usize], epoch: u32, rng: &mut impl Rng) -> Vec<(usize, usize)> {
         let mut picks: Vec<(usize, usize)> = match self {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
 
 use super::export::{self, Checked};
 use super::gate::{self, Comparison, FRAMES_FILE, HeldOut, LearntFrames};
@@ -11,16 +12,14 @@ use super::options::Gate;
 use super::report::{
     self, DatasetReport, GateReport, HTML_FILE, JSON_FILE, LabelCount, Mistake, Report, Setting,
 };
-use super::{Candidate, Progress, Summary, Training, TrainingError, now};
+use super::{Candidate, Progress, Summary, Training, TrainingError};
 use crate::dataset::Label;
 use crate::disk::{self, Existing};
 use crate::evaluation::calibration::{fit_temperature, probabilities};
 use crate::evaluation::likeliest;
 use crate::evaluation::metrics::Metrics;
 use crate::model_store::manifest::{FrameCounts, Preprocessing};
-use crate::model_store::{Draft, MANIFEST_VERSION, Manifest, ONNX_FILE, StoredModel, WEIGHTS_FILE};
-use crate::network::onnx;
-use crate::weights::Weights;
+use crate::model_store::{Draft, MANIFEST_VERSION, Manifest, ONNX_FILE, StoredModel};
 
 /// Trains on all frames what was measured, and puts the model into the store.
 pub(super) fn write(
@@ -50,8 +49,13 @@ pub(super) fn write(
             logits: &learnt[frame],
         })
         .collect();
-    let temperature = metrics.temperature;
-    let draft = export_network(training, chosen, &fitted.module.weights()?, temperature)?;
+    let trained = fitted.module.weights()?;
+    let weights = chosen.plan.weights(&training.pretrained.weights, &trained)?;
+    let draft = training
+        .store
+        .draft(training.network.name, OffsetDateTime::now_utc())?;
+    draft.write_network(training.network, &weights, &training.labels, metrics.temperature)?;
+    drop((trained, weights));
     let onnx_difference = export::check(
         &draft.path(ONNX_FILE),
         &frames,
@@ -65,27 +69,11 @@ pub(super) fn write(
     let gate = comparison.map(|comparison| gate_report(training, comparison, onnx_difference));
     write_frames(training, &learnt, &draft)?;
     let manifest = manifest(training, chosen, &metrics);
-    let report = report(training, chosen, &draft.id, metrics, gate);
+    let report = report(training, chosen, &draft.id, &manifest, metrics, gate);
     write_report(&draft, &report)?;
     let model = training.store.publish(draft, manifest)?;
     let summary = summary(training, chosen, &model, report);
     Ok((model, summary))
-}
-
-/// The network's weights and its ONNX file in a draft.
-fn export_network(
-    training: &Training,
-    chosen: &Candidate,
-    trained: &Weights,
-    temperature: f64,
-) -> Result<Draft, TrainingError> {
-    let draft = training.store.draft(training.network.name, now())?;
-    let weights_file = draft.path(WEIGHTS_FILE);
-    let weights = chosen.plan.weights(&training.pretrained.weights, trained)?;
-    weights.write(&weights_file)?;
-    let metadata = export::metadata(&draft.id, &training.labels, temperature);
-    onnx::write(&draft.path(ONNX_FILE), training.network, &weights_file, &metadata)?;
-    Ok(draft)
 }
 
 /// What the trainings without them made of the held-out frames, with the temperature that suits it.
@@ -139,8 +127,7 @@ fn gate_report(training: &Training, comparison: Comparison, onnx_difference: f32
 }
 
 fn sha256_of(training: &Training, frame: usize) -> String {
-    let sha256 = training.features.frames[frame].fingerprint.sha256;
-    sha256.iter().map(|byte| format!("{byte:02x}")).collect()
+    disk::hex(&training.features.frames[frame].fingerprint.sha256)
 }
 
 /// Notes which frames the model has learnt from, and what it makes of them.
@@ -171,7 +158,7 @@ fn manifest(training: &Training, chosen: &Candidate, metrics: &Metrics) -> Manif
         id: String::new(),
         network: training.network.name.to_owned(),
         labels: training.labels.clone(),
-        created: now(),
+        created: OffsetDateTime::now_utc(),
         preprocessing: Preprocessing::current(),
         temperature: metrics.temperature,
         strategy: chosen.recipe.strategy.name().to_owned(),
@@ -202,31 +189,28 @@ fn digest(training: &Training) -> String {
         .collect();
     let mut hasher = Sha256::new();
     frames.iter().for_each(|frame| hasher.update(frame));
-    hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    disk::hex(&hasher.finalize())
 }
 
 fn report(
     training: &Training,
     chosen: &Candidate,
     id: &str,
+    manifest: &Manifest,
     metrics: Metrics,
     gate: Option<GateReport>,
 ) -> Report {
     let measured = &chosen.measured;
     Report {
         model_id: id.to_owned(),
-        created: now(),
-        network: training.network.name.to_owned(),
-        strategy: chosen.recipe.strategy.name().to_owned(),
+        created: manifest.created,
+        network: manifest.network.clone(),
+        strategy: manifest.strategy.clone(),
         strategy_reason: chosen.reason.clone(),
         settings: settings(training, chosen),
         dataset: DatasetReport {
-            root: training.dataset.root.display().to_string(),
-            digest: digest(training),
+            root: manifest.dataset.clone(),
+            digest: manifest.dataset_digest.clone(),
             labels: label_counts(training),
             skipped: training.features.skipped.clone(),
             split: split_in_words(training),

@@ -16,7 +16,7 @@ from torchvision import models, transforms
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     header, blobs, offset = {}, [], 0
     for name, tensor in tensors.items():
-        blob = tensor.detach().contiguous().numpy().astype("<f4").tobytes()
+        blob = tensor.detach().float().contiguous().numpy().astype("<f4").tobytes()
         header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [offset, offset + len(blob)]}
         blobs.append(blob)
         offset += len(blob)

@@ -1,12 +1,10 @@
 """Files as PyTorch itself writes them, and what is in them; started by tests/pytorch.rs.
 
-What is to be read is handed over as safetensors files, written here by hand so that nothing else need be installed.
+What is to be read is handed over as safetensors files.
 """
 
 import argparse
-import json
 import os
-import struct
 import sys
 from collections import OrderedDict
 from pathlib import Path
@@ -15,17 +13,8 @@ import numpy
 import torch
 from torch import nn
 
-
-def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
-    header, blobs, offset = {}, [], 0
-    for name, tensor in tensors.items():
-        blob = tensor.detach().float().contiguous().numpy().astype("<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [offset, offset + len(blob)]}
-        blobs.append(blob)
-        offset += len(blob)
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
+sys.path.insert(0, str(Path(__file__).parent.parent / "parity"))
+from reference import write_tensors  # noqa: E402
 
 
 def save(folder: Path, name: str, saved: object, expected: dict[str, torch.Tensor] | None) -> None:

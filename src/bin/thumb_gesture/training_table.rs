@@ -1,7 +1,7 @@
 //! How a training looks in a terminal: a table that grows, and a bar below it.
 
 use indicatif::ProgressBar;
-use thumb_gesture::training::Progress;
+use thumb_gesture::training::{FoldEpoch, Progress};
 
 use crate::output;
 
@@ -22,33 +22,7 @@ impl TrainingTable {
             Progress::Features { done, total } => {
                 self.bar("features", *total).set_position(*done as u64);
             }
-            Progress::Epoch {
-                strategy,
-                fold,
-                folds,
-                epoch,
-                epochs,
-                train_loss,
-                validation_loss,
-                accuracy,
-            } => {
-                let number =
-                    |value: &Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
-                let row = format!(
-                    "{:>12} {:>5} {epoch:>6} {train_loss:>11.3} {:>14} {:>9}",
-                    strategy.name(),
-                    fold + 1,
-                    number(validation_loss),
-                    output::percent(*accuracy),
-                );
-                let is_next_fold = self.row.as_ref().is_some_and(|(of, _)| of != fold);
-                if *folds == 1 || is_next_fold {
-                    self.print_row();
-                }
-                let bar = self.bar(strategy.name(), *folds * *epochs as usize);
-                bar.set_position((*fold * *epochs as usize) as u64 + u64::from(*epoch));
-                self.row = Some((*fold, row));
-            }
+            Progress::Epoch(epoch) => self.show_epoch(epoch),
             Progress::Refit { epoch, epochs } => {
                 self.print_row();
                 self.bar("all frames", *epochs as usize)
@@ -67,6 +41,26 @@ impl TrainingTable {
         if let Some(bar) = self.bar.take() {
             bar.abandon();
         }
+    }
+
+    fn show_epoch(&mut self, epoch: &FoldEpoch) {
+        let (point, strategy) = (&epoch.point, epoch.strategy.name());
+        let loss = point.validation_loss;
+        let row = format!(
+            "{strategy:>12} {:>5} {:>6} {:>11.3} {:>14} {:>9}",
+            epoch.fold + 1,
+            point.epoch,
+            point.train_loss,
+            loss.map_or("-".to_owned(), |loss| format!("{loss:.3}")),
+            output::percent(point.accuracy),
+        );
+        let is_next_fold = self.row.as_ref().is_some_and(|(of, _)| *of != epoch.fold);
+        if epoch.folds == 1 || is_next_fold {
+            self.print_row();
+        }
+        self.bar(strategy, epoch.rounds())
+            .set_position(epoch.rounds_done() as u64);
+        self.row = Some((epoch.fold, row));
     }
 
     fn print_row(&mut self) {

@@ -21,6 +21,7 @@ pub const CANCELLED: u8 = 4;
 const FEATURES_SHARE: f32 = 0.8;
 const EPOCHS_SHARE: f32 = 0.85;
 const REFIT_SHARE: f32 = 0.9;
+
 /// A status in which nothing is measured yet.
 pub fn blank_status() -> TrainingStatus {
     TrainingStatus {
@@ -40,28 +41,18 @@ pub fn note(status: &mut TrainingStatus, progress: &Progress) {
             status.stage = "features".to_owned();
             between(0.0, FEATURES_SHARE, share(*done, *total))
         }
-        Progress::Epoch {
-            strategy,
-            fold,
-            folds,
-            epoch,
-            epochs,
-            train_loss,
-            validation_loss,
-            accuracy,
-        } => {
+        Progress::Epoch(epoch) => {
             status.stage = "fit".to_owned();
-            status.strategy = strategy.name().to_owned();
-            (status.fold, status.folds) = (*fold as u32, *folds as u32);
-            (status.epoch, status.epochs) = (*epoch, *epochs);
-            status.train_loss = *train_loss as f32;
-            status.validation_loss = or_nan(*validation_loss);
-            status.accuracy = or_nan(*accuracy);
-            let of_fold = share(*epoch as usize, *epochs as usize);
+            status.strategy = epoch.strategy.name().to_owned();
+            (status.fold, status.folds) = (epoch.fold as u32, epoch.folds as u32);
+            (status.epoch, status.epochs) = (epoch.point.epoch, epoch.epochs);
+            status.train_loss = epoch.point.train_loss as f32;
+            status.validation_loss = or_nan(epoch.point.validation_loss);
+            status.accuracy = or_nan(epoch.point.accuracy);
             between(
                 FEATURES_SHARE,
                 EPOCHS_SHARE,
-                (*fold as f32 + of_fold) / *folds as f32,
+                share(epoch.rounds_done(), epoch.rounds()),
             )
         }
         Progress::Refit { epoch, epochs } => between(
@@ -82,6 +73,9 @@ pub fn note(status: &mut TrainingStatus, progress: &Progress) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::training::FoldEpoch;
+    use crate::training::report::Point;
+    use crate::training::strategy::Strategy;
 
     #[test]
     fn the_states_are_those_of_the_message() {
@@ -108,16 +102,18 @@ mod tests {
         let events = [
             Progress::Features { done: 1, total: 2 },
             Progress::Features { done: 2, total: 2 },
-            Progress::Epoch {
-                strategy: crate::training::strategy::Strategy::LastLayer,
+            Progress::Epoch(FoldEpoch {
+                strategy: Strategy::LastLayer,
                 fold: 0,
                 folds: 1,
-                epoch: 1,
                 epochs: 1,
-                train_loss: 0.5,
-                validation_loss: None,
-                accuracy: None,
-            },
+                point: Point {
+                    epoch: 1,
+                    train_loss: 0.5,
+                    validation_loss: None,
+                    accuracy: None,
+                },
+            }),
             Progress::Refit { epoch: 1, epochs: 1 },
             Progress::Export { done: 0, total: 4 },
             Progress::Export { done: 4, total: 4 },
