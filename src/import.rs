@@ -36,7 +36,7 @@ pub enum Imported {
         /// Where it lies now.
         path: PathBuf,
     },
-    /// A model, not active yet.
+    /// A model.
     Model(Box<StoredModel>),
 }
 
@@ -67,6 +67,16 @@ pub enum ImportError {
         /// What is missing, misshaped and too much.
         defects: String,
     },
+    /// A model was asked for, by labels or by activating it, and the file is a start.
+    #[error(
+        "{path} holds {content}: it becomes a start of trainings, which has no labels and cannot be active; leave out --labels and --activate, then train"
+    )]
+    NoModel {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        content: &'static str,
+    },
     /// The labels are not as many as the outputs.
     #[error(
         "the network has {outputs} outputs, and {given} label(s) are given; name each in the order of the outputs: --labels {example}"
@@ -93,18 +103,35 @@ pub enum ImportError {
 /// Imports a file: `.pth` in both of PyTorch's formats, or safetensors.
 ///
 /// With 1000 outputs and no labels it becomes the pretrained start of its network, and so does a file that holds only a network's features; with
-/// fewer outputs a model with `labels`, or, if it has two outputs and none are given, with those of JetBot's notebooks.
+/// fewer outputs a model with `labels`, or, if it has two outputs and none are given, with those of JetBot's notebooks. `activate` makes the model the
+/// active one.
 ///
 /// # Errors
 /// [`ImportError`]; then the store is as it was.
-pub fn import(file: &Path, store: &ModelStore, labels: &[Label]) -> Result<Imported, ImportError> {
+pub fn import(
+    file: &Path,
+    store: &ModelStore,
+    labels: &[Label],
+    activate: bool,
+) -> Result<Imported, ImportError> {
     let weights = read(file)?;
     let network = recognise(file, &weights)?;
     let outputs = network.outputs();
     let has_last_layer = parameters(&network.layers[network.last_layer()..])
         .iter()
         .all(|parameter| weights.get(parameter).is_ok());
-    if !has_last_layer || (outputs == IMAGENET_CLASSES && labels.is_empty()) {
+    let start = match (has_last_layer, outputs) {
+        (false, _) => Some("a network's features alone"),
+        (true, IMAGENET_CLASSES) if labels.is_empty() => Some("the 1000 classes of ImageNet"),
+        (true, _) => None,
+    };
+    if let Some(content) = start {
+        if activate || !labels.is_empty() {
+            return Err(ImportError::NoModel {
+                path: file.to_owned(),
+                content,
+            });
+        }
         let path = write_pretrained(&weights, &network, store)?;
         return Ok(Imported::Pretrained {
             network: network.name,
@@ -113,6 +140,9 @@ pub fn import(file: &Path, store: &ModelStore, labels: &[Label]) -> Result<Impor
     }
     let labels = labels_for(outputs, labels)?;
     let model = publish(file, &weights, &network, labels, store)?;
+    if activate {
+        store.activate(&model)?;
+    }
     Ok(Imported::Model(Box::new(model)))
 }
 

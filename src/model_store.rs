@@ -327,12 +327,7 @@ impl ModelStore {
         if active.active.as_deref() == Some(id) {
             return Err(StoreError::DeleteActive(id.to_owned()));
         }
-        // It vanishes at once, under a name that a killed process's drafts have: what is left of it is swept with theirs.
-        let models = self.root.join(MODELS_FOLDER);
-        let doomed = models.join(disk::own(DRAFT_PREFIX) + id);
-        fs::rename(&folder, &doomed).map_err(|cause| io_error(&folder, cause))?;
-        sync_folder(&models)?;
-        fs::remove_dir_all(&doomed).map_err(|cause| io_error(&doomed, cause))?;
+        // First, so that no killed process leaves a way back to a model that is gone.
         if active.previous.as_deref() == Some(id) {
             let after = Active {
                 previous: None,
@@ -340,6 +335,12 @@ impl ModelStore {
             };
             write_json(&self.root.join(ACTIVE_FILE), &after)?;
         }
+        // It vanishes at once, under a name that a killed process's drafts have: what is left of it is swept with theirs.
+        let models = self.root.join(MODELS_FOLDER);
+        let doomed = models.join(disk::own(DRAFT_PREFIX) + id);
+        fs::rename(&folder, &doomed).map_err(|cause| io_error(&folder, cause))?;
+        sync_folder(&models)?;
+        fs::remove_dir_all(&doomed).map_err(|cause| io_error(&doomed, cause))?;
         Ok(())
     }
 

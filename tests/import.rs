@@ -206,6 +206,30 @@ fn a_label_cannot_stand_for_two_outputs() {
     refusal(&three, &["--labels", "a,b,a"]);
 }
 
+#[test]
+fn a_start_cannot_be_labelled_or_activated() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let imagenets = squeezenet_with_outputs(folder.path(), 1000);
+    let network = Network::named("squeezenet1_1", 1000).expect("known");
+    let (mut features, whole) = (Weights::default(), Weights::read(&imagenets).expect("reads"));
+    for parameter in thumb_gesture::network::parameters(network.features()) {
+        let tensor = whole.get(&parameter).expect("is there").clone();
+        features.insert(parameter.name, tensor);
+    }
+    let headless = folder.path().join("features.safetensors");
+    features.write(&headless).expect("writes");
+    for (file, option) in [
+        (&imagenets, ["--activate"].as_slice()),
+        (&headless, &["--activate"]),
+        (&headless, &["--labels", "a,b"]),
+    ] {
+        let refusal = refusal(file, option);
+        assert!(refusal.contains("becomes a start of trainings"), "{refusal}");
+    }
+    let report = support::json(&import(&headless, &folder.path().join("store"), &["--json"]));
+    assert_eq!(report["imported"], "pretrained");
+}
+
 /// Imports a file into a new store, and into one that has a start already; it must be refused, and the store stay as it was.
 fn refusal(file: &Path, more: &[&str]) -> String {
     let root = tempfile::tempdir().expect("a directory");

@@ -99,10 +99,10 @@ pub enum TrainingError {
     ExportFrame(#[from] PredictError),
     /// The exported model is not the trained one.
     #[error(
-        "the exported model's logits differ from the trained network's by {difference}; please report this"
+        "the exported model's logits differ from the trained network's by {difference} of the largest; please report this"
     )]
     ExportDisagrees {
-        /// The greatest difference of a logit.
+        /// The greatest difference of a logit, in parts of the largest one.
         difference: f32,
     },
     /// No such architecture.

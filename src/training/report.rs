@@ -160,7 +160,7 @@ pub struct GateReport {
     pub new_correct: usize,
     /// What the active model got right of them.
     pub active_correct: usize,
-    /// The greatest difference of a logit between the exported model and the trained network.
+    /// The greatest difference of a logit between the exported model and the trained network, in parts of the largest logit.
     pub onnx_difference: f32,
 }
 

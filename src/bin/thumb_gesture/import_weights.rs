@@ -61,7 +61,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .map(|label| Label::new(label))
         .collect::<Result<Vec<_>, _>>()?;
     let store = ModelStore::open(&arguments.store)?;
-    match import(&arguments.file, &store, &labels)? {
+    match import(&arguments.file, &store, &labels, arguments.activate)? {
         Imported::Pretrained { network, path } => {
             let line = format!(
                 "trainings of {network} in this store start from {}",
@@ -70,9 +70,6 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             print(&arguments, &Report::Pretrained { network, path }, &line)?;
         }
         Imported::Model(model) => {
-            if arguments.activate {
-                store.activate(&model)?;
-            }
             let manifest = &model.manifest;
             let report = Report::Model {
                 model_id: &manifest.id,
