@@ -1,7 +1,7 @@
 //! How this package writes: files that appear whole or not at all, under names that sort by time.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, BufWriter, Seek, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -46,23 +46,6 @@ pub fn write_whole(
         Existing::Keep => file.persist_noclobber(path)?,
     };
     Ok(())
-}
-
-/// Writes a file whose long runs of zeros take no room on the disk and no time to bring there.
-///
-/// # Errors
-/// What the file system says, such as a full disk.
-pub fn write_sparse(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    const BLOCK: usize = 1 << 16;
-    static ZEROS: [u8; BLOCK] = [0; BLOCK];
-    let mut file = File::create(path)?;
-    for block in bytes.chunks(BLOCK) {
-        match *block == ZEROS[..block.len()] {
-            true => drop(file.seek_relative(block.len() as i64)?),
-            false => file.write_all(block)?,
-        }
-    }
-    file.set_len(bytes.len() as u64)
 }
 
 /// A prefix with the id of this process.
@@ -127,18 +110,5 @@ mod tests {
         sweep(folder.path(), WRITING_PREFIX).expect("sweeps");
         assert!(!left.exists() && own.exists() && path("frame.jpg").exists());
         sweep(&path("nowhere"), WRITING_PREFIX).expect("nothing to sweep");
-    }
-
-    #[test]
-    fn what_was_written_with_holes_is_read_back() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("file");
-        for (length, value) in [(0, 0), (10, 1), (200_000, 0)] {
-            let mut bytes = vec![0; length];
-            bytes.extend([value, 7]);
-            bytes.resize(length * 2, 0);
-            write_sparse(&path, &bytes).expect("writes");
-            assert_eq!(std::fs::read(&path).expect("reads"), bytes);
-        }
     }
 }

@@ -187,6 +187,18 @@ impl Network {
         &self.layers[self.feature_layers..]
     }
 
+    /// The same features with one fully connected layer behind them.
+    ///
+    /// Its parameters have the names that they get in torchvision by `model.classifier = torch.nn.Linear(features, labels)`.
+    pub fn with_linear_classifier(&self) -> Network {
+        let features = output(self.features(), Network::INPUT).values();
+        let classifier = linear("classifier", [features, self.outputs()]);
+        Network {
+            layers: [self.features(), &[classifier]].concat(),
+            ..*self
+        }
+    }
+
     /// How many logits come out.
     pub fn outputs(&self) -> usize {
         output(&self.layers, Network::INPUT).values()

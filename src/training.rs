@@ -121,8 +121,8 @@ enum Inputs {
 }
 
 /// A strategy that was carried out on all folds.
-struct Candidate<'a> {
-    plan: Plan<'a>,
+struct Candidate {
+    plan: Plan,
     recipe: Recipe,
     inputs: Inputs,
     measured: Measured,
@@ -145,7 +145,7 @@ impl<'a> Training<'a> {
         let recipe = options.recipe(Strategy::LastLayer, files.len());
         let plan = Plan::new(network, Strategy::LastLayer, &pretrained.weights);
         let copies = copies(&recipe, options.seed);
-        let extractor = Extractor::new(&plan.frozen, &pretrained.weights, copies, store.root(), device)?;
+        let extractor = Extractor::new(plan.frozen(), &pretrained.weights, copies, store.root(), device)?;
         let total = files.len();
         let features = extractor.examples(&files, |done| on_progress(Progress::Features { done, total }))?;
         check_every_label(dataset, &labels, &features)?;
@@ -170,7 +170,7 @@ impl<'a> Training<'a> {
             pretrained,
             device,
             features,
-            feature_layers: plan.frozen.len(),
+            feature_layers: plan.frozen().len(),
             feature_copies: copies,
             groups,
             split,
@@ -179,7 +179,7 @@ impl<'a> Training<'a> {
     }
 
     /// Carries out the strategy that was asked for, or finds the right one.
-    fn choose(&mut self, on_progress: &mut impl FnMut(Progress)) -> Result<Candidate<'a>, TrainingError> {
+    fn choose(&mut self, on_progress: &mut impl FnMut(Progress)) -> Result<Candidate, TrainingError> {
         if let Some(strategy) = self.options.strategy {
             return self.candidate(strategy, "asked for".to_owned(), on_progress);
         }
@@ -199,10 +199,10 @@ impl<'a> Training<'a> {
         strategy: Strategy,
         reason: String,
         on_progress: &mut impl FnMut(Progress),
-    ) -> Result<Candidate<'a>, TrainingError> {
+    ) -> Result<Candidate, TrainingError> {
         let recipe = self.options.recipe(strategy, self.features.len());
         let plan = Plan::new(self.network, strategy, &self.pretrained.weights);
-        let inputs = self.inputs(&plan.frozen, &recipe, on_progress)?;
+        let inputs = self.inputs(plan.frozen(), &recipe, on_progress)?;
         let mut candidate = Candidate {
             plan,
             recipe,
@@ -249,7 +249,7 @@ impl<'a> Training<'a> {
         }
     }
 
-    fn fit<'b>(&'b self, candidate: &'b Candidate<'a>) -> Result<Fit<'b>, TrainingError> {
+    fn fit<'b>(&'b self, candidate: &'b Candidate) -> Result<Fit<'b>, TrainingError> {
         let weights = &self.pretrained.weights;
         let source = match &candidate.inputs {
             Inputs::Features => Source::Computed(&self.features),
@@ -257,7 +257,7 @@ impl<'a> Training<'a> {
             Inputs::Fresh => Source::Fresh {
                 files: &self.features.files,
                 copies: copies(&candidate.recipe, self.options.seed),
-                frozen: TorchModule::with_weights(&candidate.plan.frozen, weights, self.device)?,
+                frozen: TorchModule::with_weights(candidate.plan.frozen(), weights, self.device)?,
                 device: self.device,
             },
         };

@@ -103,7 +103,7 @@ impl Weights {
     /// What the file system says, such as a full disk.
     pub fn write(&self, path: &Path) -> Result<(), WeightsError> {
         let bytes = self.to_bytes(path)?;
-        crate::disk::write_sparse(path, &bytes).map_err(|cause| io_error(path, cause))
+        std::fs::write(path, &bytes).map_err(|cause| io_error(path, cause))
     }
 
     /// The content of a safetensors file; `path` is where it will lie.

@@ -42,7 +42,7 @@ pub fn after_last_layer(accuracy: Option<f64>, smallest_label: usize) -> Next {
 
 /// The candidate with the better accuracy, with both in its reason; the first, cheaper one unless the second is better by more than
 /// one standard error.
-pub fn better<'a>(first: Candidate<'a>, second: Candidate<'a>) -> Candidate<'a> {
+pub fn better(first: Candidate, second: Candidate) -> Candidate {
     let accuracy = |candidate: &Candidate| candidate.measured.accuracy().unwrap_or(0.0);
     let [of_first, of_second] = [&first, &second].map(accuracy);
     let reason = format!(

@@ -1,51 +1,48 @@
-//! What of a network stays frozen, what is trained, and how the trained part goes back into the network.
+//! What of a network stays frozen, and what is trained.
 //!
 //! Where the pretrained weights lack the hidden layers of the classifier, as those installed with AlexNet do, one linear layer
-//! stands in for the classifier. What it computes is written into the network's own layers, to the last bit, by
-//! [`Plan::weights`], so that the network keeps its geometry: a few dozen frames cannot teach 54 million randomly
-//! started weights anything that 27 thousand would not learn.
+//! takes the classifier's place: a few dozen frames cannot teach 54 million randomly started weights anything that 27 thousand
+//! would not learn, and a frame costs half the time.
 
 use super::strategy::Strategy;
-use crate::network::{self, Layer, Network, Shape, parameters};
-use crate::weights::{Tensor, Weights, WeightsError};
-
-/// Name of the stand-in's parameters while it is trained.
-const STAND_IN: &str = "linear";
+use crate::network::{Layer, Network, parameters};
+use crate::weights::{Weights, WeightsError};
 
 /// What is frozen and what is trained.
-pub struct Plan<'a> {
-    network: &'a Network,
-    /// The layers that stay as they are.
-    pub frozen: Vec<Layer>,
-    /// The layers that are trained behind them; the last one with parameters is the last of the list where it is linear.
-    pub trained: Vec<Layer>,
-    has_stand_in: bool,
+pub struct Plan {
+    /// The network that comes out: the one asked for, or that with a linear classifier.
+    pub network: Network,
+    /// How many of its layers stay as they are; those behind them are trained.
+    frozen: usize,
 }
 
-impl<'a> Plan<'a> {
+impl Plan {
     /// What a strategy means for a network, by what pretrained weights there are.
-    pub fn new(network: &'a Network, strategy: Strategy, pretrained: &Weights) -> Plan<'a> {
-        let has_stand_in = strategy != Strategy::Classifier && lacks_hidden_layers(network, pretrained);
-        let frozen = strategy.frozen_layers(network);
-        let (frozen, trained) = match has_stand_in {
-            false => (frozen, network.layers[frozen..].to_vec()),
-            true => {
-                let frozen = frozen.min(network.feature_layers);
-                let features = &network.layers[frozen..network.feature_layers];
-                (frozen, [features, &[stand_in(network)]].concat())
-            }
+    pub fn new(network: &Network, strategy: Strategy, pretrained: &Weights) -> Plan {
+        let is_linear = strategy != Strategy::Classifier && lacks_hidden_layers(network, pretrained);
+        let network = match is_linear {
+            true => network.with_linear_classifier(),
+            false => network.clone(),
         };
         Plan {
+            frozen: strategy.frozen_layers(&network),
             network,
-            frozen: network.layers[..frozen].to_vec(),
-            trained,
-            has_stand_in,
         }
+    }
+
+    /// The layers that stay as they are.
+    pub fn frozen(&self) -> &[Layer] {
+        &self.network.layers[..self.frozen]
+    }
+
+    /// The layers that are trained behind them.
+    pub fn trained(&self) -> &[Layer] {
+        &self.network.layers[self.frozen..]
     }
 
     /// The last layer, where it is linear and nothing follows: a start for it can be computed.
     pub fn last_linear(&self) -> Option<&Layer> {
-        self.trained
+        self.trained()
             .last()
             .filter(|layer| matches!(layer, Layer::Linear { .. }))
     }
@@ -56,20 +53,11 @@ impl<'a> Plan<'a> {
     /// A weight that is missing or misshaped.
     pub fn weights(&self, pretrained: &Weights, trained: &Weights) -> Result<Weights, WeightsError> {
         let mut all = Weights::default();
-        let mut copy = |layers: &[Layer], from: &Weights| {
+        for (layers, from) in [(self.frozen(), pretrained), (self.trained(), trained)] {
             for parameter in parameters(layers) {
-                all.insert(parameter.name.clone(), from.get(&parameter)?.clone());
+                let tensor = from.get(&parameter)?.clone();
+                all.insert(parameter.name, tensor);
             }
-            Ok(())
-        };
-        copy(&self.frozen, pretrained)?;
-        if !self.has_stand_in {
-            copy(&self.trained, trained)?;
-            return Ok(all);
-        }
-        if let Some((linear, features)) = self.trained.split_last() {
-            copy(features, trained)?;
-            all.extend(lay_in(self.network.classifier(), linear, trained)?);
         }
         Ok(all)
     }
@@ -80,61 +68,6 @@ fn lacks_hidden_layers(network: &Network, pretrained: &Weights) -> bool {
     parameters(hidden)
         .iter()
         .any(|parameter| pretrained.get(parameter).is_err())
-}
-
-/// One fully connected layer, from the network's features to its labels.
-fn stand_in(network: &Network) -> Layer {
-    let features = network::output(network.features(), Network::INPUT);
-    let labels = network::output(&network.layers, Network::INPUT);
-    Layer::Linear {
-        name: STAND_IN.to_owned(),
-        in_features: features.values(),
-        out_features: labels.values(),
-    }
-}
-
-/// Writes a linear layer into a stack of fully connected layers with ReLUs between them.
-///
-/// A ReLU stops what is negative, so the first layer computes each logit z and -z in two units; the layers between hand both on;
-/// the last subtracts: relu(z) - relu(-z) = z. All other weights are 0.
-fn lay_in(stack: &[Layer], linear: &Layer, trained: &Weights) -> Result<Weights, WeightsError> {
-    let [weight, bias] = &linear.parameters()[..] else {
-        unreachable!("a fully connected layer has a weight and a bias");
-    };
-    let (weight, bias) = (trained.get(weight)?, trained.get(bias)?);
-    let layers: Vec<&Layer> = stack
-        .iter()
-        .filter(|layer| matches!(layer, Layer::Linear { .. }))
-        .collect();
-    let mut laid_in = Weights::default();
-    for (index, layer) in layers.iter().enumerate() {
-        let Shape::Row(rows) = layer.output(Shape::Row(0)) else {
-            unreachable!("a fully connected layer gives a row");
-        };
-        let columns = layer.parameters()[0].shape[1];
-        let mut values = vec![0.0; rows * columns];
-        let mut biases = vec![0.0; rows];
-        for (label, features) in weight.values.chunks_exact(weight.shape[1]).enumerate() {
-            for (unit, sign) in [(2 * label, 1.0), (2 * label + 1, -1.0)] {
-                if index == 0 {
-                    let row = &mut values[unit * columns..][..columns];
-                    row.iter_mut()
-                        .zip(features)
-                        .for_each(|(value, feature)| *value = sign * feature);
-                    biases[unit] = sign * bias.values[label];
-                } else if index + 1 == layers.len() {
-                    values[label * columns + unit] = sign;
-                } else {
-                    values[unit * columns + unit] = 1.0;
-                }
-            }
-        }
-        for (parameter, values) in layer.parameters().into_iter().zip([values, biases]) {
-            let shape = parameter.shape;
-            laid_in.insert(parameter.name, Tensor { shape, values });
-        }
-    }
-    Ok(laid_in)
 }
 
 #[cfg(test)]
@@ -162,15 +95,15 @@ mod tests {
             let pretrained = random(network.features());
             for strategy in Strategy::ALL {
                 let plan = Plan::new(&network, strategy, &pretrained);
-                let trained = random(&plan.trained);
+                let trained = random(plan.trained());
                 let weights = plan.weights(&pretrained, &trained).expect("fits");
                 let batch = tch::Tensor::randn([2, 3, 224, 224], (Kind::Float, Device::Cpu));
                 let run = |layers: &[Layer], weights: &Weights, batch: &tch::Tensor| {
                     let module = TorchModule::with_weights(layers, weights, Device::Cpu).expect("fits");
                     tch::no_grad(|| module.forward(batch, false)).expect("runs")
                 };
-                let expected = run(&plan.trained, &trained, &run(&plan.frozen, &pretrained, &batch));
-                let found = run(&network.layers, &weights, &batch);
+                let expected = run(plan.trained(), &trained, &run(plan.frozen(), &pretrained, &batch));
+                let found = run(&plan.network.layers, &weights, &batch);
                 let difference = (expected - found).abs().max().double_value(&[]);
                 assert!(difference < 1e-4, "{name} {strategy:?}: {difference}");
             }
@@ -178,16 +111,23 @@ mod tests {
     }
 
     #[test]
-    fn with_pretrained_hidden_layers_nothing_stands_in() {
+    fn only_pretrained_hidden_layers_are_kept() {
         let network = network("alexnet");
         let last = network.last_layer();
         let all_but_last = random(&network.layers[..last]);
         let plan = Plan::new(&network, Strategy::LastLayer, &all_but_last);
-        assert_eq!(plan.frozen.len(), last);
-        assert_eq!(plan.trained, network.layers[last..]);
+        assert_eq!(plan.network, network);
+        assert_eq!(plan.trained(), &network.layers[last..]);
+
         let features_alone = random(network.features());
+        for strategy in [Strategy::LastLayer, Strategy::LateLayers, Strategy::Full] {
+            let plan = Plan::new(&network, strategy, &features_alone);
+            assert_eq!(plan.network, network.with_linear_classifier(), "{strategy:?}");
+        }
         let plan = Plan::new(&network, Strategy::LastLayer, &features_alone);
-        assert_eq!(plan.frozen.len(), network.feature_layers);
-        assert_eq!(plan.trained.len(), 1);
+        assert_eq!(plan.frozen(), network.features());
+        assert_eq!(plan.trained().len(), 1);
+        let plan = Plan::new(&network, Strategy::Classifier, &features_alone);
+        assert_eq!(plan.network, network);
     }
 }

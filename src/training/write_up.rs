@@ -54,7 +54,12 @@ pub(super) fn write(
     let draft = training
         .store
         .draft(training.network.name, OffsetDateTime::now_utc())?;
-    draft.write_network(training.network, &weights, &training.labels, metrics.temperature)?;
+    draft.write_network(
+        &chosen.plan.network,
+        &weights,
+        &training.labels,
+        metrics.temperature,
+    )?;
     drop((trained, weights));
     let onnx_difference = export::check(
         &draft.path(ONNX_FILE),
