@@ -18,6 +18,7 @@ test: ## Run every test (fetches 1.6 GB more, to compare with torchvision)
 	scripts/setup.sh --tests
 	scripts/build.sh
 	. scripts/env.sh
+	cargo build --release --locked --no-default-features
 	cargo test --release --locked
 	python3 -m pytest tests/ros
 

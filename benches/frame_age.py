@@ -3,7 +3,7 @@
 The node, a camera of drawn hands at 30 Hz and this peer of theirs run side by side, as in tests/ros, whose harness does the work.
 """
 
-import statistics
+import contextlib
 import sys
 import tempfile
 from pathlib import Path
@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "ros"))
 from harness import IN_NAMESPACE, LABELS, World, free_domain  # noqa: E402
 from thumb_gesture.msg import TrainingStatus  # noqa: E402
 
+LOG = Path(__file__).parent.parent / "build" / "frame_age.log"
 FRAMES_PER_LABEL = 76
 RATE_HZ = 30
 CAMERA_OPTIONS = ["--size", "640x480", "--rate", str(RATE_HZ)]
@@ -31,7 +32,14 @@ def ages(gestures: list, seconds: float) -> dict[str, float]:
 
 def measure(idle_secs: float = 20.0) -> dict[str, dict[str, float]]:
     """The ages while idle and while a training runs, in milliseconds."""
-    with tempfile.TemporaryDirectory() as folder, free_domain() as domain, World(Path(folder), domain) as world:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        LOG.open("w") as log,
+        # The world prints at its end what the programs wrote.
+        contextlib.redirect_stdout(log),
+        free_domain() as domain,
+        World(Path(folder), domain) as world,
+    ):
         world.start_node(image_reliability="reliable")
         camera = None
         for label in LABELS:

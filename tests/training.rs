@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use support::{changed_and_same, complaint, draw_dataset, misuse, model_folder, model_weights, random_start};
@@ -305,6 +306,62 @@ fn names_and_numbers_that_are_none_are_refused_with_those_that_are() {
     let mend = "thumb_gesture import-weights vgg11.pth";
     assert!(without_start.contains(mend), "{without_start}");
     assert_eq!(folders.active(), Value::Null);
+}
+
+#[test]
+fn on_an_almost_full_disk_there_is_a_model_and_no_cache() {
+    let folders = Folders::new(2);
+    let Some(output) = train_on_disk_of("64m", &folders) else {
+        return;
+    };
+    let summary = support::json(&output);
+    assert_eq!(summary["computed_frames"], 2 * LABELS);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said.matches("features are not kept").count(), 1, "{said}");
+    assert!(said.contains(&support::model_id(&summary)), "{said}");
+}
+
+#[test]
+fn on_a_full_disk_the_training_fails_and_leaves_nothing() {
+    let folders = Folders::new(2);
+    let Some(output) = train_on_disk_of("4m", &folders) else {
+        return;
+    };
+    let said = complaint(&output);
+    assert!(said.contains("No space left on device"), "{said}");
+    let models = folders.store().join("models").display().to_string();
+    let left: Vec<&str> = said.lines().filter(|line| line.starts_with(&models)).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// Trains in a store that is a disk of its own, of so many bytes, and lists behind the complaints what is in it afterwards; none
+/// where a user may not mount one.
+fn train_on_disk_of(size: &str, folders: &Folders) -> Option<Output> {
+    const MOUNT: &str = "mount -t tmpfs -o size=$0 tmpfs \"$1\"";
+    const RUN: &str =
+        "store=$1; shift; \"$@\"; status=$?; find \"$store\" -path '*/models/*' >&2; exit $status";
+    let store = folders.store();
+    fs::create_dir(&store).expect("creates");
+    let in_own_namespace = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, size]);
+        command.arg(&store);
+        command
+    };
+    if !in_own_namespace(MOUNT)
+        .output()
+        .is_ok_and(|output| output.status.success())
+    {
+        eprintln!(
+            "skipped: unshare --user --mount is not allowed here, so there is no small disk to train on"
+        );
+        return None;
+    }
+    let mut command = in_own_namespace(&format!("{MOUNT}; {RUN}"));
+    command.arg(env!("CARGO_BIN_EXE_thumb_gesture"));
+    command.args("train --json --strategy last_layer --epochs 1 --folds 1 --copies 0 --dataset".split(' '));
+    command.arg(folders.dataset()).arg("--store").arg(&store);
+    Some(command.output().expect("starts"))
 }
 
 /// All that can be trained has changed; running statistics have not.

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use r2r::std_srvs::srv::Trigger;
 use r2r::thumb_gesture::msg::TrainingStatus;
 use r2r::thumb_gesture::srv::Retrain;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::watch;
 
 use super::handle::{NodeHandle, Topic, duration_message, lock, or_nan};
@@ -28,8 +28,8 @@ use crate::training::strategy::{Strategy, UnknownName};
 use crate::training::{PARENT_VARIABLE, Progress, TrainingOptions};
 use status::{CANCELLED, FAILED, IDLE, RUNNING, SUCCEEDED, blank_status, note};
 
-/// Of what the child writes to its standard error, so much is kept for the message.
-const LONGEST_COMPLAINT: u64 = 4096;
+/// Of what the child writes to its standard error, about so many bytes are kept for the message.
+const LONGEST_COMPLAINT: usize = 4096;
 
 /// Starts, watches and cancels trainings.
 pub struct Retraining {
@@ -206,14 +206,7 @@ impl Retraining {
         let (Some(output), Some(complaints)) = (child.stdout.take(), child.stderr.take()) else {
             unreachable!("both were asked to be pipes");
         };
-        // Read all the while: a pipe that is full would stop the child.
-        let complaints = tokio::spawn(async move {
-            let mut text = Vec::new();
-            let mut complaints = complaints.take(LONGEST_COMPLAINT);
-            let _cut_off = complaints.read_to_end(&mut text).await;
-            let _rest = tokio::io::copy(&mut complaints.into_inner(), &mut tokio::io::sink()).await;
-            String::from_utf8_lossy(&text).trim().to_owned()
-        });
+        let complaints = tokio::spawn(hear(complaints, self.handle.clone()));
         let mut lines = BufReader::new(output).lines();
         while let Ok(Some(line)) = lines.next_line().await {
             match serde_json::from_str(&line) {
@@ -316,6 +309,22 @@ impl Retraining {
         status.stamp = self.handle.stamp();
         self.topic.publish(&status);
     }
+}
+
+/// Passes on what the child says on its standard error, and gives the beginning of it once the child has ended.
+async fn hear(complaints: ChildStderr, handle: NodeHandle) -> String {
+    let mut kept = String::new();
+    let mut lines = BufReader::new(complaints).split(b'\n');
+    // To the end, for a pipe that is full would stop the child.
+    while let Ok(Some(line)) = lines.next_segment().await {
+        let line = String::from_utf8_lossy(&line);
+        handle.warn(&format!("training: {line}"));
+        if kept.len() < LONGEST_COMPLAINT {
+            kept += &line;
+            kept.push('\n');
+        }
+    }
+    kept.trim().to_owned()
 }
 
 /// What is asked for, as the command line has it, or what is wrong with it.

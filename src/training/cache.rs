@@ -18,6 +18,8 @@ use crate::disk::{self, WRITING_PREFIX};
 
 /// The most that all of it may take; the oldest goes first.
 const MOST_BYTES: u64 = 2 << 30;
+/// On a disk with less room than this nothing more is kept: the model that is to come needs some, and so do others.
+const LEAST_FREE_BYTES: u64 = 512 << 20;
 const FOLDER: &str = "features";
 const CHECKSUM_BYTES: usize = 32;
 
@@ -62,9 +64,14 @@ impl FeatureCache {
     /// Keeps the entry of a file.
     ///
     /// # Errors
-    /// What the file system says, such as a full disk: the training can go on without.
+    /// A disk that is almost full, and what the file system says: the training can go on without.
     pub fn write(&self, sha256: &[u8; 32], entry: &Entry) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
+        let disk = rustix::fs::statvfs(&self.folder)?;
+        if disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST_FREE_BYTES {
+            let free = format!("less than {} MB are free on the disk", LEAST_FREE_BYTES >> 20);
+            return Err(io::Error::new(io::ErrorKind::StorageFull, free));
+        }
         let mut content = entry.thumbnail.levels.to_vec();
         content.extend_from_slice(bytemuck::cast_slice(&entry.rows));
         let checksum = Sha256::digest(&content);

@@ -3,8 +3,8 @@
 //! A file's copies depend on its content, the seed and the level of augmentation alone, never on the other files, so that they
 //! are found again in the [`cache`](super::cache) when frames were added.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -141,6 +141,7 @@ impl Extractor {
             computed: 0,
         };
         let mut rows = Vec::new();
+        let mut unkept = None;
         for (number, batch) in files.chunks(BATCH).enumerate() {
             let mut fresh = Vec::new();
             for (file, loaded) in batch.iter().zip(load(batch, &self.cache, self.copies)) {
@@ -158,8 +159,11 @@ impl Extractor {
                 }
             }
             examples.computed += fresh.len();
-            self.compute(fresh, &mut rows)?;
+            self.compute(fresh, &mut rows, &mut unkept)?;
             progress(number * BATCH + batch.len());
+        }
+        if let Some(error) = unkept {
+            tracing::warn!("features are not kept for the next training: {error}");
         }
         if !rows.is_empty() {
             examples.rows = Tensor::f_cat(&rows, 0)?.f_to_device(self.device)?;
@@ -167,11 +171,13 @@ impl Extractor {
         Ok(examples)
     }
 
-    /// Runs the inputs through the layers together, puts each file's rows in its place, and keeps them.
+    /// Runs the inputs through the layers together, puts each file's rows in its place, and keeps them on disk, up to the first that cannot
+    /// be kept.
     fn compute(
         &self,
         fresh: Vec<(usize, Fingerprint, Vec<f32>)>,
         rows: &mut [Tensor],
+        unkept: &mut Option<io::Error>,
     ) -> Result<(), TorchError> {
         if fresh.is_empty() {
             return Ok(());
@@ -185,8 +191,8 @@ impl Extractor {
                 thumbnail: fingerprint.thumbnail,
                 rows: Vec::try_from(features.f_flatten(0, -1)?)?,
             };
-            if let Err(error) = self.cache.write(&fingerprint.sha256, &entry) {
-                tracing::warn!("features are not kept for the next training: {error}");
+            if unkept.is_none() {
+                *unkept = self.cache.write(&fingerprint.sha256, &entry).err();
             }
             rows[place] = features;
         }
