@@ -18,9 +18,16 @@ pub enum TorchError {
     /// The weights do not fit.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// libtorch's word.
+    /// libtorch's word, without the stack trace in C++ that it puts behind it.
     #[error("libtorch: {0}")]
-    Torch(#[from] TchError),
+    Torch(String),
+}
+
+impl From<TchError> for TorchError {
+    fn from(error: TchError) -> TorchError {
+        let word = error.to_string();
+        TorchError::Torch(word.lines().next().unwrap_or_default().to_owned())
+    }
 }
 
 struct TorchLayer {

@@ -30,6 +30,8 @@ use status::{CANCELLED, FAILED, IDLE, RUNNING, SUCCEEDED, blank_status, note};
 
 /// Of what the child writes to its standard error, about so many bytes are kept for the message.
 const LONGEST_COMPLAINT: usize = 4096;
+/// What the child's log puts before a warning.
+const WARNING_PREFIX: &str = " WARN ";
 
 /// Starts, watches and cancels trainings.
 pub struct Retraining {
@@ -311,15 +313,16 @@ impl Retraining {
     }
 }
 
-/// Passes on what the child says on its standard error, and gives the beginning of it once the child has ended.
+/// Passes on what the child warns of, and gives the beginning of what else it said on its standard error, once it has ended.
 async fn hear(complaints: ChildStderr, handle: NodeHandle) -> String {
     let mut kept = String::new();
     let mut lines = BufReader::new(complaints).split(b'\n');
     // To the end, for a pipe that is full would stop the child.
     while let Ok(Some(line)) = lines.next_segment().await {
         let line = String::from_utf8_lossy(&line);
-        handle.warn(&format!("training: {line}"));
-        if kept.len() < LONGEST_COMPLAINT {
+        if let Some(warning) = line.strip_prefix(WARNING_PREFIX) {
+            handle.warn(&format!("training: {warning}"));
+        } else if kept.len() < LONGEST_COMPLAINT {
             kept += &line;
             kept.push('\n');
         }

@@ -53,6 +53,7 @@ def test_from_nothing_to_a_second_model_and_back_without_a_restart(world: World)
     check_hand_over(gestures, first.model_id, second.model_id)
 
     gestures.clear()
+    world.wait_for(lambda: gestures, "a gesture of the second model")
     answer = world.call("activate_model", model_id="")
     assert answer.success, answer.message
     world.wait_for(lambda: gestures and gestures[-1].model_id == first.model_id, "the first model is back")

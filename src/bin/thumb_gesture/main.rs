@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .without_time()
+        .with_target(false)
         .init();
     let result = match Arguments::parse().command {
         Command::Train(arguments) => train::run(arguments),
@@ -63,7 +64,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("Error: {error:#}");
+            eprintln!("Error: {}", output::in_words(&error));
             ExitCode::FAILURE
         }
     }

@@ -24,6 +24,16 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
+/// An error with what caused it, each said once: the library's errors often tell their cause themselves.
+pub fn in_words(error: &anyhow::Error) -> String {
+    let words = error.chain().map(ToString::to_string);
+    let joined = words.reduce(|told, cause| match told.contains(&cause) {
+        true => told,
+        false => format!("{told}: {cause}"),
+    });
+    joined.unwrap_or_default()
+}
+
 /// A progress bar on standard error, where that is a terminal.
 pub fn bar(title: &str, total: usize) -> ProgressBar {
     let target = match std::io::stderr().is_terminal() {
