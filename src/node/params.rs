@@ -57,7 +57,7 @@ pub const DECLARATIONS: &[Declaration] = &[
         "network",
         Network::NAMES[0],
         &Network::NAMES,
-        "what ~/retrain trains; other networks than alexnet need imported weights",
+        "what ~/retrain trains; others than alexnet and vgg16 need imported weights",
     ),
     Declaration {
         is_live: true,
