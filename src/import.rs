@@ -287,6 +287,7 @@ fn publish(
             validation: 0,
         },
         metrics: None,
+        int8: None,
         epochs: 0,
         seed: 0,
         dataset: file.display().to_string(),

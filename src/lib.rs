@@ -16,6 +16,7 @@ pub mod decision;
 mod disk;
 pub mod drawn_hand;
 pub mod evaluation;
+pub mod export;
 pub mod frame;
 pub mod gesture;
 pub mod import;

@@ -1,7 +1,7 @@
 //! Versioned models on disk: publish, activate, roll back.
 //!
 //! ```text
-//! <store>/models/<id>/manifest.json model.onnx weights.safetensors    and what else was put into the draft
+//! <store>/models/<id>/manifest.json model.onnx weights.safetensors model_int8.onnx    and what else was put into the draft
 //! <store>/active.json                              the active model, and the one before it
 //! <store>/pretrained/<network>.safetensors         imported weights, from which trainings start
 //! ```
@@ -20,13 +20,16 @@ use time::OffsetDateTime;
 
 use crate::dataset::Label;
 use crate::disk::{self, Existing, WRITING_PREFIX};
-use crate::network::{Network, onnx};
-use crate::weights::{Weights, WeightsError};
+use crate::network::{self, Network, UnknownNetwork, onnx};
+use crate::weights::{Weights, WeightsError, places_in_file};
 
+use manifest::Preprocessing;
 pub use manifest::{MANIFEST_VERSION, Manifest};
 
 /// The model as ONNX Runtime reads it; points into [`WEIGHTS_FILE`].
 pub const ONNX_FILE: &str = "model.onnx";
+/// The model in int8 for a CPU, weights and all; only where it says what the other does.
+pub const INT8_FILE: &str = "model_int8.onnx";
 /// The weights.
 pub const WEIGHTS_FILE: &str = "weights.safetensors";
 const MANIFEST_FILE: &str = "manifest.json";
@@ -102,6 +105,12 @@ pub enum StoreError {
         /// The id in it.
         id: String,
     },
+    /// The model is of an architecture that is not known here.
+    #[error(transparent)]
+    Network(#[from] UnknownNetwork),
+    /// The model's weights cannot be read.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
     /// No model of that id.
     #[error(
         "there is no model {id:?} in {store}; `thumb_gesture models --store {store}` lists those there are"
@@ -198,8 +207,11 @@ impl ModelStore {
     pub fn publish(&self, draft: Draft, mut manifest: Manifest) -> Result<StoredModel, StoreError> {
         let folder = draft.folder.path();
         manifest.id = draft.id;
-        for name in [ONNX_FILE, WEIGHTS_FILE] {
+        for name in [ONNX_FILE, WEIGHTS_FILE, INT8_FILE] {
             let path = folder.join(name);
+            if name == INT8_FILE && !path.exists() {
+                continue;
+            }
             let digest = sha256(&path).map_err(|cause| io_error(&path, cause))?;
             manifest.sha256.insert(name.to_owned(), digest);
         }
@@ -411,12 +423,7 @@ impl Draft {
     ) -> Result<(), WeightsError> {
         let weights_file = self.path(WEIGHTS_FILE);
         weights.write(&weights_file)?;
-        let labels: Vec<&str> = labels.iter().map(Label::as_str).collect();
-        let metadata = [
-            ("model_id", self.id.clone()),
-            ("labels", labels.join(",")),
-            ("temperature", temperature.to_string()),
-        ];
+        let metadata = metadata(&self.id, labels, temperature);
         onnx::write(&self.path(ONNX_FILE), network, &weights_file, &metadata)
     }
 
@@ -432,10 +439,45 @@ impl StoredModel {
         self.folder.join(name)
     }
 
+    /// The network that the weights are of: that of the manifest's name, or the same with a linear classifier.
+    ///
+    /// # Errors
+    /// A name that is not known here, weights that cannot be read.
+    pub fn network(&self) -> Result<Network, StoreError> {
+        let network = Network::named(&self.manifest.network, self.manifest.labels.len())?;
+        let places = places_in_file(&self.path(WEIGHTS_FILE))?;
+        let mut parameters = network::parameters(&network.layers).into_iter();
+        match parameters.all(|parameter| places.contains_key(&parameter.name)) {
+            true => Ok(network),
+            false => Ok(network.with_linear_classifier()),
+        }
+    }
+
     /// The ONNX file.
     pub fn onnx_file(&self) -> PathBuf {
         self.folder.join(ONNX_FILE)
     }
+}
+
+/// What an ONNX file says of the model in it: how to feed it, and what its outputs mean.
+pub fn metadata(id: &str, labels: &[Label], temperature: f64) -> [(&'static str, String); 6] {
+    let labels: Vec<&str> = labels.iter().map(Label::as_str).collect();
+    let numbers = |numbers: [f32; 3]| numbers.map(|number| number.to_string()).join(",");
+    let preprocessing = Preprocessing::current();
+    [
+        ("model_id", id.to_owned()),
+        ("labels", labels.join(",")),
+        ("temperature", temperature.to_string()),
+        (
+            "input",
+            format!(
+                "RGB, 0 to 1, {0}x{0}, minus mean, divided by std",
+                preprocessing.side_px
+            ),
+        ),
+        ("mean", numbers(preprocessing.mean)),
+        ("std", numbers(preprocessing.std)),
+    ]
 }
 
 fn read_manifest(folder: &Path) -> Result<Manifest, StoreError> {

@@ -4,6 +4,7 @@
 //! An architecture is one file that returns a [`Network`], such as [`alexnet`](mod@alexnet).
 
 pub mod alexnet;
+pub mod fold;
 pub mod onnx;
 pub mod resnet;
 pub mod squeezenet;

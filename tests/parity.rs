@@ -125,7 +125,7 @@ fn compare_network(name: &str) {
         &metadata,
     )
     .expect("writes");
-    support::run_reference(SCRIPT, &["check_onnx"], folder.path());
+    support::run_reference(SCRIPT, &["onnx"], folder.path());
     let mut classifier = OnnxClassifier::load(&path("model.onnx"), 1000, 1).expect("loads");
     let mut found = vec![0.0; 2000];
     for (input, logits) in inputs.chunks(INPUT_LEN).zip(found.chunks_mut(1000)) {

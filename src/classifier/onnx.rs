@@ -9,6 +9,7 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{Outlet, TensorRef};
 
 use super::{Classifier, ClassifierError};
+use crate::network::onnx::int8::Ranges;
 use crate::network::onnx::{INPUT_NAME, OUTPUT_NAME};
 use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX};
 
@@ -64,6 +65,41 @@ impl Classifier for OnnxClassifier {
 
     fn backend(&self) -> &str {
         "onnx/cpu/fp32"
+    }
+}
+
+/// Runs a file that gives the values inside the network too, and sees between what they lie.
+pub struct Observer {
+    session: Session,
+    values: Vec<String>,
+}
+
+impl Observer {
+    /// Loads a file whose outputs are the logits and `values`.
+    ///
+    /// # Errors
+    /// As [`OnnxClassifier::load`].
+    pub fn load(path: &Path, values: Vec<String>) -> Result<Observer, ClassifierError> {
+        Ok(Observer {
+            session: session(path, crate::all_cores())?,
+            values,
+        })
+    }
+
+    /// Widens the ranges to what one input makes of them.
+    ///
+    /// # Errors
+    /// The runtime's word.
+    pub fn see(&mut self, input: &[f32], ranges: &mut Ranges) -> Result<(), ClassifierError> {
+        let tensor = TensorRef::from_array_view((INPUT_SHAPE, input))?;
+        let outputs = self.session.run(ort::inputs![INPUT_NAME => tensor])?;
+        for name in &self.values {
+            match outputs.get(name) {
+                Some(value) => ranges.see(name, value.try_extract_tensor::<f32>()?.1),
+                None => ranges.see(name, input),
+            }
+        }
+        Ok(())
     }
 }
 

@@ -38,6 +38,9 @@ pub struct Manifest {
     pub frames: FrameCounts,
     /// What the same training made of frames that it was not trained on; none where there were none.
     pub metrics: Option<Metrics>,
+    /// Whether the int8 file says what the fp32 file does; none where there never was one.
+    #[serde(default)]
+    pub int8: Option<Int8Agreement>,
     /// Epochs of the training that made the model.
     pub epochs: u32,
     /// Seed of the training.
@@ -78,6 +81,19 @@ pub struct FrameCounts {
     pub train: usize,
     /// Of these, so many were held out, at least once, in the trainings that were measured.
     pub validation: usize,
+}
+
+/// How the int8 file did beside the fp32 file on held-out frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Int8Agreement {
+    /// Frames that both judged.
+    pub frames: usize,
+    /// Of these, so many got another label.
+    pub flips: usize,
+    /// Of these again, on so many one of the two was sure of its own.
+    pub confident_flips: usize,
+    /// Whether that is few enough; if not, there is no int8 file.
+    pub accepted: bool,
 }
 
 impl Preprocessing {

@@ -25,6 +25,7 @@ fn manifest(created: OffsetDateTime) -> Manifest {
         temperature: 1.0,
         strategy: "last_layer".to_owned(),
         metrics: None,
+        int8: None,
         dataset_digest: String::new(),
         parent: None,
         epochs: 3,

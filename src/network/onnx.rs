@@ -1,9 +1,13 @@
-//! Layers and weights -> an ONNX file (fp32).
+//! Layers and weights -> an ONNX file.
 //!
-//! The graph takes `input`, 1x3x224x224 float32, and gives `logits`, 1 x labels. It uses only operators of opset 13 that
-//! ONNX Runtime and TensorRT 8.6 and later read. The weights stay in their safetensors file, into which the ONNX file points as external
-//! data: both files must lie in one folder. The protobuf messages are the part of `onnx.proto3` that is written here.
+//! The graph takes `input`, batch x 3 x 224 x 224 float32, and gives `logits`, batch x labels float32. It uses only operators of
+//! opset 13 that ONNX Runtime and TensorRT 8.6 and later read. [`write`] makes a store's fp32 file, whose weights stay in their
+//! safetensors file: both must lie in one folder. [`export`](mod@export) makes a file that stands on its own, in fp32, fp16 or int8.
+//! The protobuf messages are the part of `onnx.proto3` that is written here.
 
+pub mod export;
+pub mod int8;
+mod lowering;
 mod proto;
 
 use std::io::Write;
@@ -11,8 +15,9 @@ use std::path::Path;
 
 use prost::Message;
 
-use self::proto::{Attribute, Graph, Model, Node, OperatorSet, StringStringEntry, Tensor, ValueInfo};
-use super::{Join, Layer, Network, ParameterSpec, Shape};
+use self::lowering::nodes;
+use self::proto::{Dimension, Graph, Model, OperatorSet, StringStringEntry, Tensor, ValueInfo};
+use super::{Network, ParameterSpec, Shape};
 use crate::weights::{Place, WeightsError, places_in_file};
 
 /// Name of the graph's input.
@@ -22,6 +27,15 @@ pub const OUTPUT_NAME: &str = "logits";
 
 const IR_VERSION: i64 = 8;
 const OPSET_VERSION: i64 = 13;
+
+/// How many frames a graph takes at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Batch {
+    /// One.
+    One,
+    /// Any number.
+    Dynamic,
+}
 
 /// Writes the ONNX file of a network whose weights already lie in `weights_file`, in the same folder.
 ///
@@ -35,16 +49,6 @@ pub fn write(
     weights_file: &Path,
     metadata: &[(&str, String)],
 ) -> Result<(), WeightsError> {
-    let bytes = model(network, weights_file, metadata)?.encode_to_vec();
-    std::fs::File::create(path)
-        .and_then(|mut file| file.write_all(&bytes))
-        .map_err(|cause| WeightsError::Io {
-            path: path.to_owned(),
-            cause,
-        })
-}
-
-fn model(network: &Network, weights_file: &Path, metadata: &[(&str, String)]) -> Result<Model, WeightsError> {
     let places = places_in_file(weights_file)?;
     let location = weights_file.file_name().unwrap_or_default().to_string_lossy();
     let initializers = super::parameters(&network.layers)
@@ -57,138 +61,34 @@ fn model(network: &Network, weights_file: &Path, metadata: &[(&str, String)]) ->
         })
         .collect::<Result<_, _>>()?;
     let (nodes, output) = nodes(&network.layers);
-    Ok(Model {
+    let graph = Graph {
+        name: network.name.to_owned(),
+        nodes,
+        initializers,
+        inputs: vec![float_value(INPUT_NAME, Batch::One, Network::INPUT)],
+        outputs: vec![float_value(OUTPUT_NAME, Batch::One, output)],
+    };
+    let bytes = model(graph, metadata).encode_to_vec();
+    std::fs::File::create(path)
+        .and_then(|mut file| file.write_all(&bytes))
+        .map_err(|cause| WeightsError::Io {
+            path: path.to_owned(),
+            cause,
+        })
+}
+
+fn model(graph: Graph, metadata: &[(&str, String)]) -> Model {
+    Model {
         ir_version: IR_VERSION,
         producer_name: env!("CARGO_PKG_NAME").to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-        graph: Some(Graph {
-            name: network.name.to_owned(),
-            nodes,
-            initializers,
-            inputs: vec![ValueInfo::float_tensor(INPUT_NAME, &batch_of_one(Network::INPUT))],
-            outputs: vec![ValueInfo::float_tensor(OUTPUT_NAME, &batch_of_one(output))],
-        }),
+        graph: Some(graph),
         operator_sets: vec![OperatorSet {
             domain: String::new(),
             version: OPSET_VERSION,
         }],
         metadata: metadata.iter().map(|(key, value)| entry(key, value)).collect(),
-    })
-}
-
-/// The nodes of some layers in order, each named after what it computes, and the shape that comes out at the end.
-fn nodes(layers: &[Layer]) -> (Vec<Node>, Shape) {
-    let mut lowering = Lowering::default();
-    let input = (INPUT_NAME.to_owned(), Network::INPUT);
-    let (_, shape) = lowering.layers(layers, input);
-    if let Some(last) = lowering.nodes.last_mut() {
-        last.outputs = vec![OUTPUT_NAME.to_owned()];
     }
-    (lowering.nodes, shape)
-}
-
-/// The name of what flows between two nodes, and its shape.
-type Value = (String, Shape);
-
-#[derive(Default)]
-struct Lowering {
-    nodes: Vec<Node>,
-}
-
-impl Lowering {
-    fn layers(&mut self, layers: &[Layer], input: Value) -> Value {
-        layers.iter().fold(input, |value, layer| self.layer(layer, value))
-    }
-
-    fn layer(&mut self, layer: &Layer, (input, shape): Value) -> Value {
-        let output = layer.output(shape);
-        let name = match layer {
-            Layer::Branches { branches, join } => {
-                let ends = branches
-                    .iter()
-                    .map(|layers| self.layers(layers, (input.clone(), shape)).0);
-                let ends = ends.collect();
-                self.node(join_node(*join, ends))
-            }
-            _ => match node(layer, shape) {
-                Some(mut node) => {
-                    node.inputs.insert(0, input);
-                    self.node(node)
-                }
-                None => input,
-            },
-        };
-        (name, output)
-    }
-
-    /// Adds a node and gives the name of its output.
-    fn node(&mut self, mut node: Node) -> String {
-        let name = format!("{}_{}", node.op_type.to_lowercase(), self.nodes.len());
-        node.outputs = vec![name.clone()];
-        node.name = name.clone();
-        self.nodes.push(node);
-        name
-    }
-}
-
-fn join_node(join: Join, inputs: Vec<String>) -> Node {
-    let (op_type, attributes) = match join {
-        Join::Sum => ("Add", vec![]),
-        Join::Channels => ("Concat", vec![Attribute::int("axis", 1)]),
-    };
-    Node {
-        inputs,
-        op_type: op_type.to_owned(),
-        attributes,
-        ..Node::default()
-    }
-}
-
-/// The node of a layer, still without its data input and output; `None` where a layer does nothing at inference.
-fn node(layer: &Layer, input: Shape) -> Option<Node> {
-    let (op_type, attributes) = match *layer {
-        Layer::Conv2d {
-            kernel,
-            stride,
-            padding,
-            ..
-        } => ("Conv", window(kernel, stride, padding)),
-        // Its default epsilon is PyTorch's, 1e-5.
-        Layer::BatchNorm2d { .. } => ("BatchNormalization", vec![]),
-        Layer::Relu => ("Relu", vec![]),
-        Layer::MaxPool2d {
-            kernel,
-            stride,
-            padding,
-        } => ("MaxPool", window(kernel, stride, padding)),
-        Layer::AdaptiveAvgPool2d { side } => match input {
-            Shape::Image { side: given, .. } if given != side => {
-                assert_eq!(given % side, 0, "windows of one size, as every network here has");
-                ("AveragePool", window(given / side, given / side, 0))
-            }
-            _ => return None,
-        },
-        Layer::Flatten => ("Flatten", vec![Attribute::int("axis", 1)]),
-        Layer::Dropout { .. } => return None,
-        Layer::Linear { .. } => ("Gemm", vec![Attribute::int("transB", 1)]),
-        Layer::Branches { .. } => unreachable!("branches are several nodes"),
-    };
-    let inputs = layer.parameters().into_iter().map(|parameter| parameter.name);
-    Some(Node {
-        inputs: inputs.collect(),
-        op_type: op_type.to_owned(),
-        attributes,
-        ..Node::default()
-    })
-}
-
-fn window(kernel: usize, stride: usize, padding: usize) -> Vec<Attribute> {
-    let (kernel, stride, padding) = (kernel as i64, stride as i64, padding as i64);
-    vec![
-        Attribute::ints("kernel_shape", vec![kernel; 2]),
-        Attribute::ints("strides", vec![stride; 2]),
-        Attribute::ints("pads", vec![padding; 4]),
-    ]
 }
 
 fn external_tensor(parameter: &ParameterSpec, place: Place, location: &str) -> Result<Tensor, WeightsError> {
@@ -201,9 +101,10 @@ fn external_tensor(parameter: &ParameterSpec, place: Place, location: &str) -> R
         });
     }
     Ok(Tensor {
-        dims: parameter.shape.iter().map(|&length| length as i64).collect(),
+        dims: proto::dims(&parameter.shape),
         data_type: proto::FLOAT,
         name: parameter.name.clone(),
+        raw_data: Vec::new(),
         external_data: vec![
             entry("location", location),
             entry("offset", &place.offset.to_string()),
@@ -213,8 +114,13 @@ fn external_tensor(parameter: &ParameterSpec, place: Place, location: &str) -> R
     })
 }
 
-fn batch_of_one(shape: Shape) -> Vec<usize> {
-    [vec![1], shape.dims()].concat()
+fn float_value(name: &str, batch: Batch, shape: Shape) -> ValueInfo {
+    let batch = match batch {
+        Batch::One => Dimension::fixed(1),
+        Batch::Dynamic => Dimension::free("batch"),
+    };
+    let dims = shape.dims().into_iter().map(Dimension::fixed);
+    ValueInfo::float_tensor(name, std::iter::once(batch).chain(dims).collect())
 }
 
 fn entry(key: &str, value: &str) -> StringStringEntry {

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use crate::classifier::ClassifierError;
 use crate::dataset::Label;
+use crate::evaluation::Skipped;
 use crate::evaluation::metrics::MetricsError;
-use crate::evaluation::{PredictError, Skipped};
+use crate::export::ExportError;
 use crate::frame::FrameError;
 use crate::model_store::StoreError;
 use crate::network::UnknownNetwork;
@@ -94,9 +95,6 @@ pub enum TrainingError {
     /// The exported model does not run.
     #[error("the exported model does not run: {0}")]
     Export(#[from] ClassifierError),
-    /// A file that was a picture a moment ago is none now, or the exported model fails on it.
-    #[error("the exported model does not run on a frame: {0}")]
-    ExportFrame(#[from] PredictError),
     /// The exported model is not the trained one.
     #[error(
         "the exported model's logits differ from the trained network's by {difference} of the largest; please report this"
@@ -105,6 +103,9 @@ pub enum TrainingError {
         /// The greatest difference of a logit, in parts of the largest one.
         difference: f32,
     },
+    /// The int8 file cannot be made.
+    #[error("int8: {0}")]
+    Int8(#[from] ExportError),
     /// No such architecture.
     #[error(transparent)]
     Network(#[from] UnknownNetwork),

@@ -1,54 +1,177 @@
-//! Whether the exported file computes what the trained network does.
+//! Whether the exported files compute what the trained network does: the fp32 file must, or there is no model; the int8 file may,
+//! or there is none.
 
-use std::path::Path;
-
+use super::features::{Copies, LabelledFile, inputs_of_copies};
 use super::{Progress, TrainingError};
 use crate::all_cores;
+use crate::classifier::Classifier;
 use crate::classifier::onnx::OnnxClassifier;
-use crate::evaluation::{FileClassifier, likeliest};
+use crate::dataset::augment::Level;
+use crate::evaluation::calibration::probabilities;
+use crate::evaluation::likeliest;
+use crate::export::{self, Calibration};
+use crate::model_store::manifest::Int8Agreement;
+use crate::model_store::{self, Draft, INT8_FILE, ONNX_FILE};
+use crate::network::Network;
+use crate::network::onnx::Batch;
+use crate::network::onnx::export::Numbers;
+use crate::network::onnx::int8::Target;
+use crate::preprocess::INPUT_LEN;
+use crate::weights::Weights;
 
 /// No more frames are checked than this, spread over all.
-const MOST_FRAMES: usize = 64;
+const MOST_FRAMES: usize = 200;
+/// As many frames tell between what the values lie.
+const CALIBRATION_FRAMES: usize = 32;
+/// Frames that are decoded together.
+const BATCH: usize = 16;
 /// The two runtimes add up thousands of products in different orders, so they differ by a part of what they add up.
 const TOLERANCE: f32 = 1e-2;
+/// The share of frames on which int8 may say something else than fp32 ...
+const MOST_FLIPS: f64 = 0.005;
+/// ... but on none of which one of them gives its verdict this probability.
+const CONFIDENT: f64 = 0.6;
+/// The frames themselves.
+const NO_COPIES: Copies = Copies {
+    count: 0,
+    level: Level::Off,
+    seed: 0,
+};
 
 /// A frame and the trained network's logits for it.
 pub struct Checked<'a> {
     /// The file.
-    pub file: &'a Path,
+    pub file: &'a LabelledFile,
     /// One logit for each label.
     pub logits: &'a [f32],
 }
 
-/// Runs the exported file on frames: its logits must be those of the trained network. Gives their greatest [`difference`].
+/// A network as it goes into the draft.
+pub struct Exported<'a> {
+    /// The model that is being made.
+    pub draft: &'a Draft,
+    /// The network.
+    pub network: &'a Network,
+    /// All of its weights.
+    pub weights: &'a Weights,
+    /// The labels in the order of its outputs.
+    pub labels: &'a [crate::dataset::Label],
+    /// The logits are divided by it before the softmax.
+    pub temperature: f64,
+}
+
+/// What the check found.
+pub struct Verified {
+    /// The greatest [`difference`] of the fp32 file.
+    pub onnx_difference: f32,
+    /// How the int8 file did.
+    pub int8: Int8Agreement,
+}
+
+impl Exported<'_> {
+    /// Writes both files, and checks them on held-out frames; an int8 file that is not accepted is removed again.
+    ///
+    /// `train` are frames that nothing is measured on, to calibrate int8 with.
+    ///
+    /// # Errors
+    /// A file that does not run, a frame that has changed, and [`TrainingError::ExportDisagrees`].
+    pub fn write(
+        &self,
+        train: &[&LabelledFile],
+        checked: &[Checked],
+        on_progress: &mut impl FnMut(Progress),
+    ) -> Result<Verified, TrainingError> {
+        self.draft
+            .write_network(self.network, self.weights, self.labels, self.temperature)?;
+        self.write_int8(train)?;
+        let verified = self.check(&spread(checked, MOST_FRAMES), on_progress)?;
+        if !verified.int8.accepted {
+            let path = self.draft.path(INT8_FILE);
+            std::fs::remove_file(&path).map_err(|cause| TrainingError::Io { path, cause })?;
+        }
+        Ok(verified)
+    }
+
+    fn write_int8(&self, train: &[&LabelledFile]) -> Result<(), TrainingError> {
+        let mut calibration = Calibration::new(self.network, self.weights)?;
+        for batch in spread(train, CALIBRATION_FRAMES).chunks(BATCH) {
+            for input in inputs(batch.iter().map(|file| **file))?.chunks_exact(INPUT_LEN) {
+                calibration.see(input)?;
+            }
+        }
+        let ranges = calibration.ranges();
+        export::write_ranges(self.draft, ranges)?;
+        let numbers = Numbers::Int8 {
+            ranges,
+            target: Target::Cpu,
+        };
+        let metadata = model_store::metadata(&self.draft.id, self.labels, self.temperature);
+        let path = self.draft.path(INT8_FILE);
+        crate::network::onnx::export::export(
+            &path,
+            self.network,
+            self.weights,
+            numbers,
+            Batch::One,
+            &metadata,
+        )
+        .map_err(|error| TrainingError::Int8(error.into()))
+    }
+
+    fn check(
+        &self,
+        frames: &[&Checked],
+        on_progress: &mut impl FnMut(Progress),
+    ) -> Result<Verified, TrainingError> {
+        let load = |file: &str| OnnxClassifier::load(&self.draft.path(file), self.labels.len(), all_cores());
+        let (mut fp32, mut int8) = (load(ONNX_FILE)?, load(INT8_FILE)?);
+        let mut found = [vec![0.0; self.labels.len()], vec![0.0; self.labels.len()]];
+        let mut onnx_difference = 0.0f32;
+        let mut flips = Vec::new();
+        let total = frames.len();
+        for (number, batch) in frames.chunks(BATCH).enumerate() {
+            on_progress(Progress::Export {
+                done: number * BATCH,
+                total,
+            });
+            let inputs = inputs(batch.iter().map(|frame| frame.file))?;
+            for (frame, input) in batch.iter().zip(inputs.chunks_exact(INPUT_LEN)) {
+                fp32.logits(input, &mut found[0])?;
+                onnx_difference = onnx_difference.max(agreement(&found[0], frame.logits)?);
+                int8.logits(input, &mut found[1])?;
+                if likeliest(&found[0]) != likeliest(&found[1]) {
+                    flips.push(self.confidence(&found));
+                }
+            }
+        }
+        on_progress(Progress::Export { done: total, total });
+        Ok(Verified {
+            onnx_difference,
+            int8: judge(total, &flips),
+        })
+    }
+
+    /// The greatest probability that one of several verdicts has.
+    fn confidence(&self, logits: &[Vec<f32>]) -> f64 {
+        let probabilities = logits
+            .iter()
+            .flat_map(|logits| probabilities(logits, self.temperature));
+        probabilities.fold(0.0, f64::max)
+    }
+}
+
+/// The difference of an exported file's logits from the trained network's.
 ///
 /// # Errors
-/// A file that does not run, and [`TrainingError::ExportDisagrees`].
-pub fn check(
-    onnx_file: &Path,
-    frames: &[Checked],
-    labels: usize,
-    on_progress: &mut impl FnMut(Progress),
-) -> Result<f32, TrainingError> {
-    let classifier = OnnxClassifier::load(onnx_file, labels, all_cores())?;
-    let mut exported = FileClassifier::with_labels(Box::new(classifier), labels);
-    let step = frames.len().div_ceil(MOST_FRAMES).max(1);
-    let checked: Vec<&Checked> = frames.iter().step_by(step).collect();
-    let total = checked.len();
-    let mut greatest = 0.0f32;
-    for (done, frame) in checked.into_iter().enumerate() {
-        on_progress(Progress::Export { done, total });
-        let found = exported.logits(frame.file)?;
-        let difference = difference(found, frame.logits);
-        // Where two labels are as good as equal the verdicts may differ, and no more than so little.
-        let agrees = likeliest(found) == likeliest(frame.logits) || difference <= TOLERANCE / 10.0;
-        if difference > TOLERANCE || !agrees {
-            return Err(TrainingError::ExportDisagrees { difference });
-        }
-        greatest = greatest.max(difference);
+/// [`TrainingError::ExportDisagrees`].
+fn agreement(found: &[f32], trained: &[f32]) -> Result<f32, TrainingError> {
+    let difference = difference(found, trained);
+    // Where two labels are as good as equal the verdicts may differ, and no more than so little.
+    let agrees = likeliest(found) == likeliest(trained) || difference <= TOLERANCE / 10.0;
+    match difference <= TOLERANCE && agrees {
+        true => Ok(difference),
+        false => Err(TrainingError::ExportDisagrees { difference }),
     }
-    on_progress(Progress::Export { done: total, total });
-    Ok(greatest)
 }
 
 /// The greatest difference of a logit, in parts of the largest trained one, and of 1 where all are smaller. Infinite where one is no number.
@@ -61,6 +184,31 @@ fn difference(found: &[f32], trained: &[f32]) -> f32 {
     differences.fold(0.0, f32::max) / largest
 }
 
+/// Whether int8 may stand for fp32; `flips` are the confidences of the frames on which they differ.
+fn judge(frames: usize, flips: &[f64]) -> Int8Agreement {
+    let confident_flips = flips
+        .iter()
+        .filter(|confidence| **confidence >= CONFIDENT)
+        .count();
+    Int8Agreement {
+        frames,
+        flips: flips.len(),
+        confident_flips,
+        accepted: flips.len() as f64 <= MOST_FLIPS * frames as f64 && confident_flips == 0,
+    }
+}
+
+fn inputs<'a>(files: impl Iterator<Item = &'a LabelledFile>) -> Result<Vec<f32>, TrainingError> {
+    let picks: Vec<(&LabelledFile, usize)> = files.map(|file| (file, 0)).collect();
+    Ok(inputs_of_copies(&picks, NO_COPIES)?)
+}
+
+/// At most so many of some items, spread over all.
+fn spread<T>(items: &[T], most: usize) -> Vec<&T> {
+    let step = items.len().div_ceil(most).max(1);
+    items.iter().step_by(step).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +219,13 @@ mod tests {
         assert_eq!(difference(&[0.1, 0.4], &[0.1, 0.3]), 0.4 - 0.3);
         assert!(difference(&[f32::NAN, 0.3], &[0.1, 0.3]) > TOLERANCE);
         assert!(difference(&[-1000.0, 3.0], &[1000.0, 3.0]) > TOLERANCE);
+    }
+
+    #[test]
+    fn int8_may_flip_one_of_two_hundred_if_neither_was_sure() {
+        assert!(judge(200, &[0.5]).accepted);
+        assert!(!judge(200, &[0.61]).accepted);
+        assert!(!judge(199, &[0.5]).accepted);
+        assert!(judge(10, &[]).accepted);
     }
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use super::export::{self, Checked};
+use super::export::{Checked, Exported};
+use super::features::LabelledFile;
 use super::gate::{self, Comparison, FRAMES_FILE, HeldOut, LearntFrames};
 use super::options::Gate;
 use super::report::{
@@ -18,8 +19,8 @@ use crate::disk::{self, Existing};
 use crate::evaluation::calibration::{fit_temperature, probabilities};
 use crate::evaluation::likeliest;
 use crate::evaluation::metrics::Metrics;
-use crate::model_store::manifest::{FrameCounts, Preprocessing};
-use crate::model_store::{Draft, MANIFEST_VERSION, Manifest, ONNX_FILE, StoredModel};
+use crate::model_store::manifest::{FrameCounts, Int8Agreement, Preprocessing};
+use crate::model_store::{Draft, MANIFEST_VERSION, Manifest, StoredModel};
 
 /// Trains on all frames what was measured, and puts the model into the store.
 pub(super) fn write(
@@ -45,7 +46,7 @@ pub(super) fn write(
     let frames: Vec<Checked> = checked
         .iter()
         .map(|&frame| Checked {
-            file: &training.features.files[frame].path,
+            file: &training.features.files[frame],
             logits: &learnt[frame],
         })
         .collect();
@@ -54,26 +55,21 @@ pub(super) fn write(
     let draft = training
         .store
         .draft(training.network.name, OffsetDateTime::now_utc())?;
-    draft.write_network(
-        &chosen.plan.network,
-        &weights,
-        &training.labels,
-        metrics.temperature,
-    )?;
-    drop((trained, weights));
-    let onnx_difference = export::check(
-        &draft.path(ONNX_FILE),
-        &frames,
-        training.labels.len(),
-        on_progress,
-    )?;
+    let exported = Exported {
+        draft: &draft,
+        network: &chosen.plan.network,
+        weights: &weights,
+        labels: &training.labels,
+        temperature: metrics.temperature,
+    };
+    let verified = exported.write(&calibration_frames(training), &frames, on_progress)?;
     training.stopwatch.lap("export");
 
     let comparison = compare(training, chosen, &learnt);
     training.stopwatch.lap("comparison");
-    let gate = comparison.map(|comparison| gate_report(training, comparison, onnx_difference));
+    let gate = comparison.map(|comparison| gate_report(training, comparison, verified.onnx_difference));
     write_frames(training, &learnt, &draft)?;
-    let manifest = manifest(training, chosen, &metrics);
+    let manifest = manifest(training, chosen, &metrics, verified.int8);
     let report = report(training, chosen, &draft.id, &manifest, metrics, gate);
     write_report(&draft, &report)?;
     let model = training.store.publish(draft, manifest)?;
@@ -88,6 +84,15 @@ fn metrics(training: &Training, chosen: &Candidate) -> Result<Metrics, TrainingE
     let truths: Vec<usize> = frames.iter().map(|&frame| training.indices[frame]).collect();
     let temperature = fit_temperature(&logits, &truths);
     Ok(Metrics::new(&training.labels, &logits, &truths, temperature)?)
+}
+
+/// Frames that are not held out, or not in the first fold.
+fn calibration_frames<'a>(training: &'a Training) -> Vec<&'a LabelledFile> {
+    let files = &training.features.files;
+    match training.split.folds.first() {
+        Some(fold) => fold.train.iter().map(|&frame| &files[frame]).collect(),
+        None => files.iter().collect(),
+    }
 }
 
 /// How the new model compares with the active one; `learnt` are its own logits of every frame.
@@ -157,7 +162,7 @@ fn write_report(draft: &Draft, report: &Report) -> Result<(), TrainingError> {
     write(HTML_FILE, &|mut writer| report::write_html(report, &mut writer))
 }
 
-fn manifest(training: &Training, chosen: &Candidate, metrics: &Metrics) -> Manifest {
+fn manifest(training: &Training, chosen: &Candidate, metrics: &Metrics, int8: Int8Agreement) -> Manifest {
     Manifest {
         version: MANIFEST_VERSION,
         id: String::new(),
@@ -172,6 +177,7 @@ fn manifest(training: &Training, chosen: &Candidate, metrics: &Metrics) -> Manif
             validation: metrics.frames,
         },
         metrics: (metrics.frames > 0).then(|| metrics.clone()),
+        int8: Some(int8),
         epochs: chosen.measured.epochs,
         seed: training.options.seed,
         dataset: training.dataset.root.display().to_string(),

@@ -59,6 +59,25 @@ def network(name: str, folder: Path) -> None:
     write_tensors(folder / "expected.safetensors", {"input": batch, "logits": logits})
 
 
+def describe_onnx(folder: Path) -> None:
+    """Checks every ONNX file in the folder, and tells what it says of itself."""
+    import onnx
+
+    def dims(value: "onnx.ValueInfoProto") -> list[int | str]:
+        return [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+
+    told = {}
+    for file in folder.glob("*.onnx"):
+        onnx.checker.check_model(str(file), full_check=True)
+        model = onnx.load(file)
+        told[file.stem] = {
+            "input": dims(model.graph.input[0]),
+            "output": dims(model.graph.output[0]),
+            "metadata": {entry.key: entry.value for entry in model.metadata_props},
+        }
+    (folder / "onnx.json").write_text(json.dumps(told))
+
+
 def checkpoint(name: str, outputs: int, file_format: str, folder: Path) -> None:
     """Random weights as training scripts save them, and the probabilities that they give for the picture in the folder."""
     module = random_module(name, outputs)
@@ -88,13 +107,6 @@ def inputs(folder: Path) -> None:
     write_tensors(folder / "expected.safetensors", {picture.name: preprocess(picture) for picture in pictures})
 
 
-def check_onnx(folder: Path) -> None:
-    """The ONNX package's own checker, with the shapes inferred."""
-    import onnx
-
-    onnx.checker.check_model(str(folder / "model.onnx"), full_check=True)
-
-
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["network", name, folder]:
@@ -103,7 +115,7 @@ if __name__ == "__main__":
             checkpoint(name, int(outputs), file_format, Path(folder))
         case ["inputs", folder]:
             inputs(Path(folder))
-        case ["check_onnx", folder]:
-            check_onnx(Path(folder))
+        case ["onnx", folder]:
+            describe_onnx(Path(folder))
         case _:
             sys.exit(__doc__)

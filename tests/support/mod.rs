@@ -35,14 +35,19 @@ pub fn draw_dataset(folder: &Path, seed: u64, per_label: u64) {
 /// They make useless features, but of a network that takes a fraction of AlexNet's time and disk.
 pub fn random_start(store: &Path, network: &str) -> Weights {
     let network = Network::named(network, 1000).expect("known");
-    tch::manual_seed(1);
-    let module = TorchModule::with_start(&network.layers, &Weights::default(), Device::Cpu).expect("fits");
-    let weights = module.weights().expect("copies");
+    let weights = random_weights(&network);
     let folder = store.join("pretrained");
     std::fs::create_dir_all(&folder).expect("creates");
     let file = folder.join(format!("{}.safetensors", network.name));
     weights.write(&file).expect("writes");
     weights
+}
+
+/// Random weights of a network, the same each time.
+pub fn random_weights(network: &Network) -> Weights {
+    tch::manual_seed(1);
+    let module = TorchModule::with_start(&network.layers, &Weights::default(), Device::Cpu).expect("fits");
+    module.weights().expect("copies")
 }
 
 /// `thumb_gesture`, still without arguments.

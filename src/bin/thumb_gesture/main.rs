@@ -1,7 +1,8 @@
-//! `thumb_gesture`, the command line: train, evaluate, predict, models, import-weights, bench. Needs no ROS.
+//! `thumb_gesture`, the command line: train, evaluate, predict, models, export, import-weights, bench. Needs no ROS.
 
 mod bench;
 mod evaluate;
+mod export;
 mod import_weights;
 mod models;
 mod output;
@@ -36,6 +37,7 @@ struct Arguments {
 enum Command {
     Train(train::Arguments),
     Evaluate(evaluate::Arguments),
+    Export(export::Arguments),
     Predict(predict::Arguments),
     Models(models::Arguments),
     ImportWeights(import_weights::Arguments),
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Train(arguments) => train::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(arguments),
+        Command::Export(arguments) => export::run(arguments),
         Command::Predict(arguments) => predict::run(arguments),
         Command::Models(arguments) => models::run(arguments),
         Command::ImportWeights(arguments) => import_weights::run(arguments),

@@ -4,6 +4,14 @@ use prost::Message;
 
 /// `TensorProto.DataType.FLOAT`.
 pub const FLOAT: i32 = 1;
+/// `TensorProto.DataType.UINT8`.
+pub const UINT8: i32 = 2;
+/// `TensorProto.DataType.INT8`.
+pub const INT8: i32 = 3;
+/// `TensorProto.DataType.INT32`.
+pub const INT32: i32 = 6;
+/// `TensorProto.DataType.FLOAT16`.
+pub const FLOAT16: i32 = 10;
 /// `TensorProto.DataLocation.EXTERNAL`.
 pub const EXTERNAL: i32 = 1;
 const ATTRIBUTE_INT: i32 = 2;
@@ -109,6 +117,8 @@ pub struct Tensor {
     pub data_type: i32,
     #[prost(string, tag = "8")]
     pub name: String,
+    #[prost(bytes = "vec", tag = "9")]
+    pub raw_data: Vec<u8>,
     #[prost(message, repeated, tag = "13")]
     pub external_data: Vec<StringStringEntry>,
     #[prost(int32, tag = "14")]
@@ -156,22 +166,75 @@ pub struct TensorShape {
     pub dims: Vec<Dimension>,
 }
 
-/// `TensorShapeProto.Dimension`, of which only fixed lengths are used.
+/// `TensorShapeProto.Dimension`: a length, or the name of one that is open.
 #[derive(Clone, PartialEq, Message)]
 pub struct Dimension {
-    #[prost(int64, tag = "1")]
-    pub length: i64,
+    #[prost(oneof = "dimension::Length", tags = "1, 2")]
+    pub length: Option<dimension::Length>,
+}
+
+/// What a dimension may be.
+pub mod dimension {
+    /// `TensorShapeProto.Dimension.value`.
+    #[derive(Clone, PartialEq, prost::Oneof)]
+    pub enum Length {
+        #[prost(int64, tag = "1")]
+        Fixed(i64),
+        #[prost(string, tag = "2")]
+        Free(String),
+    }
+}
+
+impl Dimension {
+    /// A fixed length.
+    pub fn fixed(length: usize) -> Dimension {
+        Dimension {
+            length: Some(dimension::Length::Fixed(length as i64)),
+        }
+    }
+
+    /// Any length, by a name.
+    pub fn free(name: &str) -> Dimension {
+        Dimension {
+            length: Some(dimension::Length::Free(name.to_owned())),
+        }
+    }
+}
+
+impl Tensor {
+    /// A tensor whose values lie in the file itself, little-endian.
+    pub fn inline<T: bytemuck::NoUninit>(
+        name: String,
+        data_type: i32,
+        shape: &[usize],
+        values: &[T],
+    ) -> Tensor {
+        Tensor {
+            dims: dims(shape),
+            data_type,
+            name,
+            raw_data: bytemuck::cast_slice(values).to_vec(),
+            ..Tensor::default()
+        }
+    }
 }
 
 impl ValueInfo {
-    /// A float32 tensor of fixed shape.
-    pub fn float_tensor(name: &str, dims: &[usize]) -> ValueInfo {
-        let dims = dims
-            .iter()
-            .map(|&length| Dimension {
-                length: length as i64,
-            })
-            .collect();
+    /// A float32 tensor, of whatever shape comes out.
+    pub fn of_unknown_shape(name: &str) -> ValueInfo {
+        ValueInfo {
+            name: name.to_owned(),
+            kind: Some(Type {
+                tensor: Some(TensorType {
+                    element: FLOAT,
+                    shape: None,
+                }),
+            }),
+        }
+    }
+
+    /// A float32 tensor.
+    pub fn float_tensor(name: &str, dims: Vec<Dimension>) -> ValueInfo {
         ValueInfo {
             name: name.to_owned(),
             kind: Some(Type {
@@ -182,4 +245,9 @@ impl ValueInfo {
             }),
         }
     }
+}
+
+/// A shape as the messages have it.
+pub fn dims(shape: &[usize]) -> Vec<i64> {
+    shape.iter().map(|&length| length as i64).collect()
 }

@@ -1,0 +1,120 @@
+//! Layers -> the nodes of a graph in fp32. What the nodes' parameters hold is left to others.
+
+use super::proto::{Attribute, Node};
+use super::{INPUT_NAME, OUTPUT_NAME};
+use crate::network::{Join, Layer, Network, Shape};
+
+/// The nodes of some layers in order, each named after what it computes, and the shape that comes out at the end.
+pub fn nodes(layers: &[Layer]) -> (Vec<Node>, Shape) {
+    let mut lowering = Lowering::default();
+    let input = (INPUT_NAME.to_owned(), Network::INPUT);
+    let (_, shape) = lowering.layers(layers, input);
+    if let Some(last) = lowering.nodes.last_mut() {
+        last.outputs = vec![OUTPUT_NAME.to_owned()];
+    }
+    (lowering.nodes, shape)
+}
+
+/// The name of what flows between two nodes, and its shape.
+type Value = (String, Shape);
+
+#[derive(Default)]
+struct Lowering {
+    nodes: Vec<Node>,
+}
+
+impl Lowering {
+    fn layers(&mut self, layers: &[Layer], input: Value) -> Value {
+        layers.iter().fold(input, |value, layer| self.layer(layer, value))
+    }
+
+    fn layer(&mut self, layer: &Layer, (input, shape): Value) -> Value {
+        let output = layer.output(shape);
+        let name = match layer {
+            Layer::Branches { branches, join } => {
+                let ends = branches
+                    .iter()
+                    .map(|layers| self.layers(layers, (input.clone(), shape)).0);
+                let ends = ends.collect();
+                self.node(join_node(*join, ends))
+            }
+            _ => match node(layer, shape) {
+                Some(mut node) => {
+                    node.inputs.insert(0, input);
+                    self.node(node)
+                }
+                None => input,
+            },
+        };
+        (name, output)
+    }
+
+    /// Adds a node and gives the name of its output.
+    fn node(&mut self, mut node: Node) -> String {
+        let name = format!("{}_{}", node.op_type.to_lowercase(), self.nodes.len());
+        node.outputs = vec![name.clone()];
+        node.name = name.clone();
+        self.nodes.push(node);
+        name
+    }
+}
+
+fn join_node(join: Join, inputs: Vec<String>) -> Node {
+    let (op_type, attributes) = match join {
+        Join::Sum => ("Add", vec![]),
+        Join::Channels => ("Concat", vec![Attribute::int("axis", 1)]),
+    };
+    Node {
+        inputs,
+        op_type: op_type.to_owned(),
+        attributes,
+        ..Node::default()
+    }
+}
+
+/// The node of a layer, still without its data input and output; `None` where a layer does nothing at inference.
+fn node(layer: &Layer, input: Shape) -> Option<Node> {
+    let (op_type, attributes) = match *layer {
+        Layer::Conv2d {
+            kernel,
+            stride,
+            padding,
+            ..
+        } => ("Conv", window(kernel, stride, padding)),
+        // Its default epsilon is PyTorch's, 1e-5.
+        Layer::BatchNorm2d { .. } => ("BatchNormalization", vec![]),
+        Layer::Relu => ("Relu", vec![]),
+        Layer::MaxPool2d {
+            kernel,
+            stride,
+            padding,
+        } => ("MaxPool", window(kernel, stride, padding)),
+        Layer::AdaptiveAvgPool2d { side } => match input {
+            Shape::Image { side: given, .. } if given != side => {
+                assert_eq!(given % side, 0, "windows of one size, as every network here has");
+                ("AveragePool", window(given / side, given / side, 0))
+            }
+            _ => return None,
+        },
+        Layer::Flatten => ("Flatten", vec![Attribute::int("axis", 1)]),
+        Layer::Dropout { .. } => return None,
+        Layer::Linear { .. } => ("Gemm", vec![Attribute::int("transB", 1)]),
+        Layer::Branches { .. } => unreachable!("branches are several nodes"),
+    };
+    let inputs = layer.parameters().into_iter().map(|parameter| parameter.name);
+    Some(Node {
+        inputs: inputs.collect(),
+        op_type: op_type.to_owned(),
+        attributes,
+        ..Node::default()
+    })
+}
+
+fn window(kernel: usize, stride: usize, padding: usize) -> Vec<Attribute> {
+    let (kernel, stride, padding) = (kernel as i64, stride as i64, padding as i64);
+    vec![
+        Attribute::ints("kernel_shape", vec![kernel; 2]),
+        Attribute::ints("strides", vec![stride; 2]),
+        Attribute::ints("pads", vec![padding; 4]),
+    ]
+}

@@ -1,0 +1,197 @@
+//! `thumb_gesture export`: the files that it writes compute what the stored model does, say what they are, and pass onnx's own check.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use support::{complaint, draw_dataset, json, misuse, model_id, program, random_weights, thumb_gesture};
+use thumb_gesture::classifier::Classifier;
+use thumb_gesture::classifier::onnx::OnnxClassifier;
+use thumb_gesture::evaluation::{FileClassifier, likeliest};
+use thumb_gesture::model_store::ONNX_FILE;
+use thumb_gesture::network::Network;
+
+const LABELS: usize = 3;
+
+/// One training, shared by all tests.
+struct Trained {
+    root: tempfile::TempDir,
+    id: String,
+}
+
+impl Trained {
+    fn store(&self) -> PathBuf {
+        self.root.path().join("store")
+    }
+
+    /// Frames that the model has not learnt from.
+    fn unseen(&self) -> Vec<PathBuf> {
+        let files = std::fs::read_dir(self.root.path().join("unseen/thumbs_up")).expect("lists");
+        let mut files: Vec<PathBuf> = files.map(|file| file.expect("lists").path()).collect();
+        files.sort();
+        files
+    }
+
+    fn export(&self, name: &str, more: &[&str]) -> (PathBuf, Value) {
+        let file = self.root.path().join(name);
+        (file.clone(), json(&export(&self.store(), &file, more)))
+    }
+}
+
+fn trained() -> &'static Trained {
+    static TRAINED: OnceLock<Trained> = OnceLock::new();
+    TRAINED.get_or_init(|| {
+        let root = tempfile::tempdir().expect("a directory");
+        let folder = |name: &str| root.path().join(name);
+        draw_dataset(&folder("dataset"), 5, 20);
+        draw_dataset(&folder("unseen"), 6, 10);
+        let summary = json(&support::train(
+            &folder("dataset"),
+            &folder("store"),
+            &["--copies", "1"],
+        ));
+        Trained {
+            id: model_id(&summary),
+            root,
+        }
+    })
+}
+
+fn export(store: &Path, file: &Path, more: &[&str]) -> std::process::Output {
+    let mut command = program();
+    command.args(["export", "--json", "--store"]).arg(store);
+    command.arg("--output").arg(file).args(more);
+    command.output().expect("starts")
+}
+
+#[test]
+fn every_precision_says_what_the_stored_model_says() {
+    let trained = trained();
+    let stored = trained.store().join("models").join(&trained.id).join(ONNX_FILE);
+    // How far the logits may be from the stored model's, in parts of the largest.
+    let kinds: [(&str, &[&str], f32); 4] = [
+        ("fp32.onnx", &[], 1e-5),
+        ("fp16.onnx", &["--precision", "fp16"], 1e-2),
+        ("cpu.onnx", &["--precision", "int8", "--target", "cpu"], 0.2),
+        ("tensorrt.onnx", &["--precision", "int8"], 0.2),
+    ];
+    let mut expected = classifier(&stored);
+    for (name, options, tolerance) in kinds {
+        let (file, report) = trained.export(name, options);
+        assert_eq!(report["model_id"], trained.id);
+        let mut found = classifier(&file);
+        for picture in trained.unseen() {
+            let expected = expected.logits(&picture).expect("runs").to_vec();
+            let found = found.logits(&picture).expect("runs");
+            let largest = expected.iter().fold(0.0f32, |most, logit| most.max(logit.abs()));
+            let differences = expected.iter().zip(found).map(|(a, b)| (a - b).abs());
+            let difference = differences.fold(0.0, f32::max) / largest;
+            assert!(difference < tolerance, "{name}: {difference}");
+            assert_eq!(likeliest(&expected), likeliest(found), "{name}");
+        }
+    }
+}
+
+#[test]
+fn half_the_bits_are_half_the_file() {
+    let trained = trained();
+    let bytes = |name: &str, precision: &str| -> f64 {
+        let (_, report) = trained.export(name, &["--precision", precision]);
+        report["bytes"].as_f64().expect("a number")
+    };
+    let [fp32, fp16, int8] = ["fp32", "fp16", "int8"].map(|precision| bytes("size.onnx", precision));
+    assert!((fp16 / fp32 - 0.5).abs() < 0.01, "{fp16} of {fp32}");
+    assert!((int8 / fp32 - 0.25).abs() < 0.03, "{int8} of {fp32}");
+}
+
+#[test]
+fn onnx_takes_every_file_and_reads_what_it_says_of_itself() {
+    let trained = trained();
+    let write = |folder: &Path| {
+        for precision in ["fp32", "fp16", "int8"] {
+            for batch in [None, Some("--dynamic-batch")] {
+                let name = format!("{precision}_{}.onnx", batch.map_or("one", |_| "dynamic"));
+                let options = ["--precision", precision].into_iter().chain(batch);
+                json(&export(
+                    &trained.store(),
+                    &folder.join(name),
+                    &options.collect::<Vec<_>>(),
+                ));
+            }
+        }
+        let cpu = ["--precision", "int8", "--target", "cpu"];
+        json(&export(&trained.store(), &folder.join("int8_cpu_one.onnx"), &cpu));
+    };
+    let Some(folder) = support::reference("parity/reference.py", &["onnx"], write) else {
+        return;
+    };
+    let told = std::fs::read(folder.path().join("onnx.json")).expect("was written");
+    let told: Value = serde_json::from_slice(&told).expect("JSON");
+    let files = told.as_object().expect("by file");
+    assert_eq!(files.len(), 7);
+    for (file, told) in files {
+        let batch = if file.ends_with("dynamic") {
+            Value::from("batch")
+        } else {
+            Value::from(1)
+        };
+        assert_eq!(told["input"], serde_json::json!([batch, 3, 224, 224]), "{file}");
+        assert_eq!(told["output"], serde_json::json!([batch, LABELS]), "{file}");
+        assert_eq!(told["metadata"]["model_id"], trained.id);
+        assert_eq!(told["metadata"]["labels"], "none,thumbs_down,thumbs_up");
+        assert_eq!(told["metadata"]["mean"], "0.485,0.456,0.406");
+    }
+}
+
+#[test]
+fn an_imported_model_is_calibrated_on_frames_that_are_named() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (store, file) = (root.path().join("store"), root.path().join("int8.onnx"));
+    let network = Network::named("squeezenet1_1", 2).expect("known");
+    let weights = root.path().join("two.safetensors");
+    random_weights(&network).write(&weights).expect("writes");
+    let import = [
+        "import-weights".as_ref(),
+        weights.as_os_str(),
+        "--activate".as_ref(),
+        "--store".as_ref(),
+        store.as_os_str(),
+    ];
+    assert!(thumb_gesture(import).status.success());
+
+    let uncalibrated = complaint(&export(&store, &file, &["--precision", "int8"]));
+    assert!(uncalibrated.contains("--dataset DIR"), "{uncalibrated}");
+    assert!(!file.exists());
+    let dataset = root.path().join("dataset");
+    draw_dataset(&dataset, 5, 2);
+    let dataset = dataset.to_str().expect("UTF-8");
+    json(&export(
+        &store,
+        &file,
+        &["--precision", "int8", "--dataset", dataset],
+    ));
+    assert!(file.exists());
+    let needless = complaint(&export(&store, &file, &["--dataset", dataset]));
+    assert!(needless.contains("--precision int8"), "{needless}");
+}
+
+#[test]
+fn what_cannot_be_exported_is_refused_and_leaves_no_file() {
+    let trained = trained();
+    let file = trained.root.path().join("nowhere/model.onnx");
+    let no_folder = complaint(&export(&trained.store(), &file, &[]));
+    assert!(no_folder.contains("nowhere/model.onnx"), "{no_folder}");
+    let unknown = misuse(&export(&trained.store(), &file, &["--precision", "int4"]));
+    assert!(unknown.contains("fp32, fp16, int8"), "{unknown}");
+    let no_model = complaint(&export(&trained.store(), &file, &["--model", "other"]));
+    assert!(no_model.contains("there is no model \"other\""), "{no_model}");
+    assert!(!file.exists());
+}
+
+fn classifier(file: &Path) -> FileClassifier {
+    let classifier = OnnxClassifier::load(file, LABELS, 1).expect("loads");
+    let classifier: Box<dyn Classifier> = Box::new(classifier);
+    FileClassifier::with_labels(classifier, LABELS)
+}
