@@ -1,10 +1,19 @@
 //! Network input -> logits and probabilities, on whatever runs the network.
 
+pub mod choice;
 pub mod onnx;
+pub mod settings;
+pub mod torch;
 
-use crate::model_store::StoredModel;
+use crate::model_store::manifest::Preprocessing;
+use crate::model_store::{INT8_FILE, ONNX_FILE, StoreError, StoredModel};
 use crate::network::UnknownNetwork;
 use crate::preprocess::INPUT_SIDE_PX;
+use crate::weights::WeightsError;
+use choice::{Attempt, Runtime, attempts};
+use onnx::OnnxClassifier;
+use settings::{Precision, Settings};
+use torch::TorchClassifier;
 
 /// A loaded model. One thread owns it.
 pub trait Classifier: Send {
@@ -34,6 +43,18 @@ pub enum ClassifierError {
     /// ONNX Runtime's word.
     #[error("ONNX Runtime: {0}")]
     Onnx(String),
+    /// libtorch's word.
+    #[error("{0}")]
+    Torch(String),
+    /// The model's weights cannot be read.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The store's word.
+    #[error(transparent)]
+    Store(#[from] Box<StoreError>),
+    /// The CPU will not do.
+    #[error("no GPU runs the model, and require_gpu is set: {0}")]
+    NoGpu(String),
     /// The model is of an architecture that is not known here.
     #[error(transparent)]
     Network(#[from] UnknownNetwork),
@@ -54,24 +75,85 @@ pub enum ClassifierError {
     Preprocessing(String),
 }
 
-/// Loads a model and runs it once, so that its first frame is as fast as the others.
-///
-/// `threads` is how many run one frame.
+/// A model that is ready for its first frame.
+pub struct Loaded {
+    /// What runs it.
+    pub classifier: Box<dyn Classifier>,
+    /// Why it is that, in words; empty where there is nothing to say.
+    pub reason: String,
+}
+
+/// Loads a model on the best there is of what is asked for, and runs it once, so that its first frame is as fast as the others.
 ///
 /// # Errors
-/// A model that does not fit this version or its own manifest; a runtime that is not there.
-pub fn load(model: &StoredModel, threads: usize) -> Result<Box<dyn Classifier>, ClassifierError> {
+/// A model that does not fit this version or its own manifest; a runtime that is not there; with [`Settings::require_gpu`] a GPU that
+/// cannot be used.
+pub fn load(model: &StoredModel, settings: &Settings) -> Result<Loaded, ClassifierError> {
     let manifest = &model.manifest;
-    let current = crate::model_store::manifest::Preprocessing::current();
-    if manifest.preprocessing != current {
+    if manifest.preprocessing != Preprocessing::current() {
         return Err(ClassifierError::Preprocessing(format!(
             "{:?}",
             manifest.preprocessing
         )));
     }
     crate::network::Network::named(&manifest.network, manifest.labels.len())?;
-    let classifier = onnx::OnnxClassifier::load(&model.onnx_file(), manifest.labels.len(), threads)?;
-    Ok(Box::new(classifier))
+    let mut failures = Vec::new();
+    let mut last_error = None;
+    for attempt in attempts(settings, manifest.int8.as_ref(), is_there) {
+        match load_on(model, &attempt, settings.threads) {
+            Ok(classifier) => {
+                failures.extend(attempt.reason);
+                return Ok(Loaded {
+                    classifier,
+                    reason: failures.join("; "),
+                });
+            }
+            Err(error) => {
+                failures.push(format!("{}: {error}", attempt.runtime.name()));
+                last_error = Some(error);
+            }
+        }
+    }
+    match last_error {
+        Some(_) if settings.require_gpu => Err(ClassifierError::NoGpu(failures.join("; "))),
+        Some(error) => Err(error),
+        None => Err(ClassifierError::NoGpu(
+            "device is cpu, which excludes one".to_owned(),
+        )),
+    }
+}
+
+fn is_there(runtime: Runtime) -> bool {
+    match runtime {
+        Runtime::OnnxTensorRt | Runtime::OnnxCuda => onnx::has_provider(runtime),
+        Runtime::TorchCuda => tch::Cuda::is_available(),
+        Runtime::OnnxCpu | Runtime::TorchCpu => true,
+    }
+}
+
+fn load_on(
+    model: &StoredModel,
+    attempt: &Attempt,
+    threads: usize,
+) -> Result<Box<dyn Classifier>, ClassifierError> {
+    let precision = attempt.precision;
+    let torch = |device| -> Result<Box<dyn Classifier>, ClassifierError> {
+        let classifier = TorchClassifier::load(model, device, precision, threads)?;
+        Ok(Box::new(classifier))
+    };
+    match attempt.runtime {
+        Runtime::TorchCpu => torch(tch::Device::Cpu),
+        Runtime::TorchCuda => torch(tch::Device::Cuda(0)),
+        runtime => {
+            let file = match (runtime, precision) {
+                (Runtime::OnnxCpu, Precision::Int8) => INT8_FILE,
+                _ => ONNX_FILE,
+            };
+            let labels = model.manifest.labels.len();
+            let classifier = OnnxClassifier::load_on(&model.path(file), labels, runtime, precision, threads)?;
+            Ok(Box::new(classifier))
+        }
+    }
 }
 
 /// Turns logits, divided by the model's temperature, into probabilities in place: they are positive and sum to 1.

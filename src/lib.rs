@@ -5,7 +5,7 @@
 //!
 //! Invariants:
 //! - Only the node and the photo camera know ROS. Without the cargo feature `ros` everything else builds and is tested.
-//! - Only [`network::torch`] and [`training`] know libtorch; only [`classifier::onnx`] knows ONNX Runtime.
+//! - Only [`network::torch`], [`classifier::torch`] and [`training`] know libtorch; only [`classifier::onnx`] knows ONNX Runtime.
 //! - [`preprocess`] is the only copy: training and inference see the same numbers for the same picture.
 //! - The order of labels is the model's own, written in its manifest, never that of a directory listing.
 //! - Nothing on disk is ever half-written: temporary file, sync, rename.
@@ -21,6 +21,7 @@ pub mod frame;
 pub mod gesture;
 pub mod import;
 pub mod model_store;
+pub mod names;
 pub mod network;
 #[cfg(feature = "ros")]
 pub mod node;

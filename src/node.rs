@@ -157,7 +157,7 @@ fn parts(node: &mut Node) -> Result<(Parts, ClassifyTopics), NodeError> {
         handle.clone(),
         store,
         inbox.clone(),
-        given.integer("threads"),
+        given.classifier(),
         topics.model.clone(),
     ));
     let training = Topic::new(node, "~/training", latched())?;

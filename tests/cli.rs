@@ -299,6 +299,8 @@ fn bench_gives_its_figures() {
         "5",
         "--threads",
         "1",
+        "--precision",
+        "fp32",
         "--store",
         &store,
     ]));

@@ -1,13 +1,16 @@
-//! ONNX Runtime, loaded at run time through `ort`. On the CPU, in fp32.
+//! ONNX Runtime, loaded at run time through `ort`: on the CPU, or on an NVIDIA GPU by its TensorRT and CUDA providers.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use ort::environment::Environment;
+use ort::ep::{CUDA, ExecutionProvider, ExecutionProviderDispatch, TensorRT};
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{Outlet, TensorRef};
 
+use super::choice::Runtime;
+use super::settings::Precision;
 use super::{Classifier, ClassifierError};
 use crate::network::onnx::int8::Ranges;
 use crate::network::onnx::{INPUT_NAME, OUTPUT_NAME};
@@ -18,16 +21,32 @@ const INPUT_SHAPE: [i64; 4] = [1, 3, INPUT_SIDE_PX as i64, INPUT_SIDE_PX as i64]
 /// A session of ONNX Runtime.
 pub struct OnnxClassifier {
     session: Session,
+    name: String,
 }
 
 impl OnnxClassifier {
-    /// Loads an ONNX file, whose external data lies beside it, and runs it once.
+    /// Loads an ONNX file on the CPU, whose external data lies beside it, and runs it once.
     ///
     /// # Errors
     /// A runtime that is not there, a file that is not whole or not of this form.
     pub fn load(path: &Path, labels: usize, threads: usize) -> Result<OnnxClassifier, ClassifierError> {
+        OnnxClassifier::load_on(path, labels, Runtime::OnnxCpu, Precision::Fp32, threads)
+    }
+
+    /// Loads an ONNX file on what is named, and on nothing else.
+    ///
+    /// # Errors
+    /// As [`OnnxClassifier::load`], and a GPU that cannot be used.
+    pub fn load_on(
+        path: &Path,
+        labels: usize,
+        runtime: Runtime,
+        precision: Precision,
+        threads: usize,
+    ) -> Result<OnnxClassifier, ClassifierError> {
         let mut classifier = OnnxClassifier {
-            session: session(path, threads)?,
+            session: session(path, runtime, precision, threads)?,
+            name: format!("{}/{}", runtime.name(), precision.name()),
         };
         classifier.check_shapes(labels)?;
         classifier.logits(&vec![0.0; INPUT_LEN], &mut vec![0.0; labels])?;
@@ -64,7 +83,7 @@ impl Classifier for OnnxClassifier {
     }
 
     fn backend(&self) -> &str {
-        "onnx/cpu/fp32"
+        &self.name
     }
 }
 
@@ -81,7 +100,7 @@ impl Observer {
     /// As [`OnnxClassifier::load`].
     pub fn load(path: &Path, values: Vec<String>) -> Result<Observer, ClassifierError> {
         Ok(Observer {
-            session: session(path, crate::all_cores())?,
+            session: session(path, Runtime::OnnxCpu, Precision::Fp32, crate::all_cores())?,
             values,
         })
     }
@@ -109,19 +128,53 @@ impl From<ort::Error> for ClassifierError {
     }
 }
 
+/// Whether the library is there, and was built with what it takes to run on a GPU.
+pub fn has_provider(runtime: Runtime) -> bool {
+    // First the library: ort panics where it has to look for one itself.
+    environment().is_ok() && is_built_in(runtime).unwrap_or(false)
+}
+
+fn is_built_in(runtime: Runtime) -> Result<bool, ort::Error> {
+    match runtime {
+        Runtime::OnnxTensorRt => TensorRT::is_available(),
+        Runtime::OnnxCuda => CUDA::is_available(),
+        Runtime::OnnxCpu | Runtime::TorchCuda | Runtime::TorchCpu => Ok(true),
+    }
+}
+
 /// A session that does not spin: between frames its threads sleep, which at camera rate costs a seventh of the CPU time.
-/// Nor are the weights packed anew: for one frame at a time that gains nothing, but takes AlexNet half a second and 80 MB.
-fn session(path: &Path, threads: usize) -> Result<Session, ClassifierError> {
+/// Nor are fp32 weights packed anew: for one frame at a time that gains nothing, but takes memory and time.
+fn session(
+    path: &Path,
+    runtime: Runtime,
+    precision: Precision,
+    threads: usize,
+) -> Result<Session, ClassifierError> {
     let builder = Session::builder(environment()?)?;
     let options = || -> Result<_, ort::Error> {
         builder
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_intra_threads(threads)?
             .with_intra_op_spinning(false)?
-            .with_prepacking(false)?
+            .with_prepacking(precision == Precision::Int8)?
+            .with_execution_providers(providers(runtime, precision))?
             .commit_from_file(path)
     };
     Ok(options()?)
+}
+
+/// The provider that must take the model: one that fails would else hand it to the CPU without a word.
+fn providers(runtime: Runtime, precision: Precision) -> Vec<ExecutionProviderDispatch> {
+    let cuda = CUDA::default().build().error_on_failure();
+    match runtime {
+        Runtime::OnnxTensorRt => {
+            let half = precision == Precision::Fp16;
+            let tensorrt = TensorRT::default().with_fp16(half);
+            vec![tensorrt.build().error_on_failure(), cuda]
+        }
+        Runtime::OnnxCuda => vec![cuda],
+        Runtime::OnnxCpu | Runtime::TorchCpu | Runtime::TorchCuda => vec![],
+    }
 }
 
 /// The library, loaded once in a process.

@@ -83,6 +83,11 @@ impl TorchModule {
         &self.variables
     }
 
+    /// Computes with other numbers from here on, such as [`tch::Kind::BFloat16`]; the inputs must be of that kind too.
+    pub fn convert(&mut self, kind: Kind) {
+        self.variables.set_kind(kind);
+    }
+
     /// Sets parameters by their names.
     ///
     /// # Errors

@@ -26,6 +26,8 @@ pub struct LoadedModel {
     pub manifest: Manifest,
     /// What runs it.
     pub classifier: Box<dyn Classifier>,
+    /// Why it is that, in words.
+    pub reason: String,
 }
 
 /// How frames and models reach the classifier's thread: of each the newest.
@@ -195,14 +197,18 @@ impl Classify {
 
     fn swap(&mut self, model: Box<LoadedModel>) {
         let id = &model.manifest.id;
+        let reason = match model.reason.as_str() {
+            "" => String::new(),
+            reason => format!(": {reason}"),
+        };
         self.handle.info(&format!(
-            "model {id} classifies from now on, on {}",
+            "model {id} classifies from now on, on {}{reason}",
             model.classifier.backend()
         ));
         let mut info = models::info_of(&model.manifest);
         info.backend = model.classifier.backend().to_owned();
         info.active = true;
-        info.message = "classifies".to_owned();
+        info.message = format!("classifies{reason}");
         lock(&self.status.state).model = Some((id.clone(), info.backend.clone()));
         self.topics.model.publish(&info);
         self.decision.reset();

@@ -8,7 +8,8 @@ use r2r::thumb_gesture::srv::{ActivateModel, ListModels};
 
 use super::classify::{Inbox, LoadedModel};
 use super::handle::{NodeHandle, Topic, lock, or_nan};
-use crate::classifier::{self, ClassifierError};
+use crate::classifier::settings::Settings;
+use crate::classifier::{self, ClassifierError, Loaded};
 use crate::dataset::Label;
 use crate::model_store::{Manifest, ModelStore, StoreError, StoredModel};
 
@@ -17,7 +18,7 @@ pub struct Models {
     handle: NodeHandle,
     store: ModelStore,
     inbox: Arc<Inbox>,
-    threads: usize,
+    settings: Settings,
     topic: Arc<Topic<ModelInfo>>,
     /// One change of model at a time; true once there was one.
     has_changed: Mutex<bool>,
@@ -40,14 +41,14 @@ impl Models {
         handle: NodeHandle,
         store: ModelStore,
         inbox: Arc<Inbox>,
-        threads: usize,
+        settings: Settings,
         topic: Arc<Topic<ModelInfo>>,
     ) -> Models {
         Models {
             handle,
             store,
             inbox,
-            threads,
+            settings,
             topic,
             has_changed: Mutex::new(false),
         }
@@ -158,9 +159,13 @@ impl Models {
 
     fn load(&self, id: &str) -> Result<(StoredModel, LoadedModel), ActivateError> {
         let stored = self.store.model(id)?;
-        let classifier = classifier::load(&stored, self.threads)?;
-        let manifest = stored.manifest.clone();
-        Ok((stored, LoadedModel { manifest, classifier }))
+        let Loaded { classifier, reason } = classifier::load(&stored, &self.settings)?;
+        let loaded = LoadedModel {
+            manifest: stored.manifest.clone(),
+            classifier,
+            reason,
+        };
+        Ok((stored, loaded))
     }
 }
 

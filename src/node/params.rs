@@ -4,11 +4,13 @@
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use r2r::indexmap::IndexMap;
 use r2r::{Parameter, ParameterValue, RosParams};
 
+use crate::classifier::settings::{Backend, Device, Precision, Settings as ClassifierSettings};
 use crate::decision::DecisionSettings;
 use crate::network::Network;
 
@@ -88,12 +90,38 @@ pub const DECLARATIONS: &[Declaration] = &[
             "QoS depth of the camera's subscription, frames",
         )
     },
+    choice(
+        "backend",
+        "auto",
+        &Backend::NAMES,
+        "what runs the network; auto is onnx",
+    ),
+    choice(
+        "device",
+        "auto",
+        &Device::NAMES,
+        "auto is a GPU where the runtime can use one, else the CPU; cuda is TensorRT or CUDA",
+    ),
+    choice(
+        "precision",
+        "auto",
+        &Precision::NAMES,
+        "auto is int8 on a CPU where the model's training accepted it, fp16 on a GPU, else fp32",
+    ),
+    Declaration {
+        name: "require_gpu",
+        default: Value::Bool(false),
+        description: "rather no model than one on the CPU",
+        range: None,
+        choices: &[],
+        is_live: false,
+    },
     Declaration {
         range: Some(1.0..=64.0),
         ..number(
             "threads",
             Value::Integer(2),
-            "threads that run the network on one frame",
+            "threads that run the network on one frame, on a CPU",
         )
     },
     live("threshold", 0.5, 0.0..=1.0, "least probability of a verdict"),
@@ -209,6 +237,14 @@ impl Params {
         }
     }
 
+    /// The value of a parameter that is true or false.
+    pub fn boolean(&self, name: &str) -> bool {
+        match self.value(name) {
+            ParameterValue::Bool(value) => *value,
+            other => unreachable!("{name} is declared otherwise: {other:?}"),
+        }
+    }
+
     /// The value of a number parameter.
     pub fn double(&self, name: &str) -> f64 {
         match self.value(name) {
@@ -247,6 +283,23 @@ impl Params {
             smoothing_secs: self.double("smoothing"),
             hold_secs: self.double("hold_time"),
         }
+    }
+
+    /// What is asked of the classifier.
+    pub fn classifier(&self) -> ClassifierSettings {
+        ClassifierSettings {
+            backend: self.choice("backend"),
+            device: self.choice("device"),
+            precision: self.choice("precision"),
+            threads: self.integer("threads"),
+            require_gpu: self.boolean("require_gpu"),
+        }
+    }
+
+    /// The value of a text parameter that has choices.
+    fn choice<T: FromStr>(&self, name: &str) -> T {
+        let choice = self.text(name).parse();
+        choice.unwrap_or_else(|_| unreachable!("{name} is one of its choices"))
     }
 
     fn value(&self, name: &str) -> &ParameterValue {

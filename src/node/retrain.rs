@@ -24,7 +24,8 @@ use super::params::Params;
 use crate::dataset::augment::{Level, UnknownLevel};
 use crate::dataset::{Dataset, DatasetError};
 use crate::evaluation::Skipped;
-use crate::training::strategy::{Strategy, UnknownName};
+use crate::names::UnknownName;
+use crate::training::strategy::Strategy;
 use crate::training::{PARENT_VARIABLE, Progress, TrainingOptions};
 use status::{CANCELLED, FAILED, IDLE, RUNNING, SUCCEEDED, blank_status, note};
 

@@ -8,8 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use super::features::LabelledFile;
-use crate::all_cores;
-use crate::classifier;
+use crate::classifier::{self, settings::Settings};
 use crate::dataset::Label;
 use crate::disk::{self, Existing};
 use crate::evaluation::{FileClassifier, likeliest};
@@ -112,8 +111,8 @@ fn judge(active: &StoredModel, held_out: &[HeldOut]) -> Result<Vec<[bool; 2]>, S
 }
 
 fn load(active: &StoredModel) -> Result<FileClassifier, String> {
-    let classifier = classifier::load(active, all_cores()).map_err(|error| error.to_string())?;
-    Ok(FileClassifier::new(classifier, &active.manifest))
+    let loaded = classifier::load(active, &Settings::default()).map_err(|error| error.to_string())?;
+    Ok(FileClassifier::new(loaded.classifier, &active.manifest))
 }
 
 fn verdict(active: String, pairs: &[[bool; 2]]) -> Comparison {

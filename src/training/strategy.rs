@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::augment::Level;
+use crate::names::{UnknownName, named};
 use crate::network::Network;
 
 /// What of the pretrained network is trained; the rest stays frozen.
@@ -68,15 +69,6 @@ pub struct Recipe {
     pub copies: usize,
     /// Whether a label with few frames counts as much as one with many.
     pub has_class_weights: bool,
-}
-
-/// A name that is none of those there are.
-#[derive(Debug, thiserror::Error)]
-#[error("unknown {what} {name:?}; known: {known}")]
-pub struct UnknownName {
-    what: &'static str,
-    name: String,
-    known: String,
 }
 
 impl Strategy {
@@ -208,18 +200,4 @@ impl FromStr for Schedule {
     fn from_str(name: &str) -> Result<Schedule, UnknownName> {
         named(&Schedule::ALL, "schedule", name, |schedule| schedule.name())
     }
-}
-
-fn named<T: Copy>(
-    all: &[T],
-    what: &'static str,
-    name: &str,
-    name_of: impl Fn(T) -> &'static str,
-) -> Result<T, UnknownName> {
-    let found = all.iter().find(|&&one| name_of(one) == name);
-    found.copied().ok_or_else(|| UnknownName {
-        what,
-        name: name.to_owned(),
-        known: all.iter().map(|&one| name_of(one)).collect::<Vec<_>>().join(", "),
-    })
 }

@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use clap::Args;
 use serde::Serialize;
-use thumb_gesture::classifier;
+use thumb_gesture::classifier::{self, Loaded};
 use thumb_gesture::frame::Frame;
 use thumb_gesture::model_store::ModelStore;
 use thumb_gesture::preprocess::{INPUT_LEN, Preprocessor};
 
 use crate::output;
+use crate::runtime::RuntimeOptions;
 
 /// Time the way of one 640x480 bgr8 frame: preprocessing and the network, frame after frame.
 #[derive(Args)]
@@ -25,9 +26,8 @@ pub struct Arguments {
     /// How many frames are timed
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     frames: u32,
-    /// Threads for one frame [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    runtime: RuntimeOptions,
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
@@ -37,6 +37,8 @@ pub struct Arguments {
 struct Report {
     model_id: String,
     backend: String,
+    /// Why it is that.
+    reason: String,
     precision: String,
     threads: usize,
     frames: u32,
@@ -54,10 +56,11 @@ struct Percentiles {
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let store = ModelStore::open_existing(&arguments.store)?;
     let model = store.model_or_active(arguments.model.as_deref())?;
-    let threads = arguments
-        .threads
-        .map_or_else(thumb_gesture::all_cores, usize::from);
-    let mut classifier = classifier::load(&model, threads)?;
+    let settings = arguments.runtime.settings();
+    let Loaded {
+        mut classifier,
+        reason,
+    } = classifier::load(&model, &settings)?;
     let mut preprocessor = Preprocessor::new();
     let frame = noise_frame()?;
     let mut input = vec![0.0; INPUT_LEN];
@@ -81,7 +84,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         model_id: model.manifest.id,
         precision: backend.rsplit('/').next().unwrap_or_default().to_owned(),
         backend,
-        threads,
+        reason,
+        threads: settings.threads,
         frames: arguments.frames,
         preprocess_ms: percentiles(preprocess_ms),
         forward_ms: percentiles(forward_ms),
@@ -112,6 +116,9 @@ fn percentiles(mut values: Vec<f64>) -> Percentiles {
 }
 
 fn print_report(report: &Report) -> anyhow::Result<()> {
+    if !report.reason.is_empty() {
+        eprintln!("{}: {}", report.backend, report.reason);
+    }
     let line =
         |name: &str, ms: &Percentiles| format!("{name:>10}  {:8.3}  {:8.3}  {:8.3}", ms.p50, ms.p95, ms.p99);
     output::print_line(&format!(

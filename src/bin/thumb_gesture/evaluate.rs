@@ -12,6 +12,7 @@ use thumb_gesture::evaluation::{self, Evaluation, FileClassifier};
 use thumb_gesture::model_store::ModelStore;
 
 use crate::output;
+use crate::runtime::RuntimeOptions;
 
 /// Count what a model gets right on labelled pictures, and what it takes for what.
 ///
@@ -27,6 +28,8 @@ pub struct Arguments {
     /// Which model [default: the active one]
     #[arg(long, value_name = "ID")]
     model: Option<String>,
+    #[command(flatten)]
+    runtime: RuntimeOptions,
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
@@ -52,8 +55,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             arguments.dataset.display()
         );
     }
-    let classifier = classifier::load(&model, thumb_gesture::all_cores())?;
-    let mut classifier = FileClassifier::new(classifier, &model.manifest);
+    let loaded = classifier::load(&model, &arguments.runtime.settings())?;
+    let mut classifier = FileClassifier::new(loaded.classifier, &model.manifest);
     let bar = output::bar("evaluate", files.len());
     let evaluation = evaluation::evaluate(&mut classifier, labels, &files, |done| {
         bar.set_position(done as u64)

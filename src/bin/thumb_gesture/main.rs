@@ -7,6 +7,7 @@ mod import_weights;
 mod models;
 mod output;
 mod predict;
+mod runtime;
 mod train;
 mod training_table;
 

@@ -12,6 +12,7 @@ use thumb_gesture::evaluation::{FileClassifier, PredictError, likeliest};
 use thumb_gesture::model_store::ModelStore;
 
 use crate::output;
+use crate::runtime::RuntimeOptions;
 
 /// Say what pictures show, one line for each.
 ///
@@ -24,6 +25,8 @@ pub struct Arguments {
     /// Which model [default: the active one]
     #[arg(long, value_name = "ID")]
     model: Option<String>,
+    #[command(flatten)]
+    runtime: RuntimeOptions,
     /// Print one JSON object for each file
     #[arg(long)]
     json: bool,
@@ -44,8 +47,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let store = ModelStore::open_existing(&arguments.store)?;
     let model = store.model_or_active(arguments.model.as_deref())?;
     let labels = &model.manifest.labels;
-    let classifier = classifier::load(&model, thumb_gesture::all_cores())?;
-    let mut classifier = FileClassifier::new(classifier, &model.manifest);
+    let loaded = classifier::load(&model, &arguments.runtime.settings())?;
+    let mut classifier = FileClassifier::new(loaded.classifier, &model.manifest);
     let mut code = ExitCode::SUCCESS;
     for file in &arguments.files {
         match classifier.probabilities(file) {

@@ -1,0 +1,85 @@
+//! libtorch, on the CPU or an NVIDIA GPU.
+
+use tch::{Device, Kind, Tensor};
+
+use super::settings::Precision;
+use super::{Classifier, ClassifierError};
+use crate::model_store::{StoredModel, WEIGHTS_FILE};
+use crate::network::torch::{TorchError, TorchModule};
+use crate::preprocess::INPUT_SIDE_PX;
+use crate::weights::Weights;
+
+/// A network in libtorch.
+pub struct TorchClassifier {
+    module: TorchModule,
+    device: Device,
+    kind: Kind,
+    name: String,
+}
+
+impl TorchClassifier {
+    /// Loads a model's weights and runs it once.
+    ///
+    /// `threads` are libtorch's of this process, also those of another network in it.
+    ///
+    /// # Errors
+    /// A GPU that is asked for and not there, weights that do not fit, and libtorch's word.
+    pub fn load(
+        model: &StoredModel,
+        device: Device,
+        precision: Precision,
+        threads: usize,
+    ) -> Result<TorchClassifier, ClassifierError> {
+        if device != Device::Cpu && !tch::Cuda::is_available() {
+            let reason = "this libtorch finds no NVIDIA GPU".to_owned();
+            return Err(ClassifierError::Torch(reason));
+        }
+        tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+        let weights = Weights::read(&model.path(WEIGHTS_FILE))?;
+        let network = model.network().map_err(Box::new)?;
+        let mut module = TorchModule::with_weights(&network.layers, &weights, device)?;
+        let kind = match precision {
+            Precision::Fp16 => Kind::Half,
+            Precision::Bf16 => Kind::BFloat16,
+            Precision::Auto | Precision::Fp32 | Precision::Int8 => Kind::Float,
+        };
+        module.convert(kind);
+        let place = if device == Device::Cpu { "cpu" } else { "cuda" };
+        let mut classifier = TorchClassifier {
+            module,
+            device,
+            kind,
+            name: format!("torch/{place}/{}", precision.name()),
+        };
+        let input = vec![0.0; crate::preprocess::INPUT_LEN];
+        classifier.logits(&input, &mut vec![0.0; model.manifest.labels.len()])?;
+        Ok(classifier)
+    }
+
+    fn run(&self, input: &[f32], logits: &mut [f32]) -> Result<(), TorchError> {
+        let side = INPUT_SIDE_PX as i64;
+        let batch = Tensor::f_from_slice(input)?
+            .f_reshape([1, 3, side, side])?
+            .f_to_device(self.device)?
+            .f_to_kind(self.kind)?;
+        let found = tch::no_grad(|| self.module.forward(&batch, false))?;
+        let found = found.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
+        Ok(found.f_reshape([-1])?.f_copy_data(logits, logits.len())?)
+    }
+}
+
+impl Classifier for TorchClassifier {
+    fn logits(&mut self, input: &[f32], logits: &mut [f32]) -> Result<(), ClassifierError> {
+        Ok(self.run(input, logits)?)
+    }
+
+    fn backend(&self) -> &str {
+        &self.name
+    }
+}
+
+impl From<TorchError> for ClassifierError {
+    fn from(error: TorchError) -> ClassifierError {
+        ClassifierError::Torch(error.to_string())
+    }
+}

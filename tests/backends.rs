@@ -1,0 +1,180 @@
+//! What runs a model: the choice that is made, that every backend says the same, and what is said where a wish cannot be met.
+
+mod support;
+
+use std::path::PathBuf;
+use std::process::Output;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use support::{complaint, draw_dataset, json, misuse, model_folder, program};
+
+/// One training, shared by all tests.
+struct Trained {
+    root: tempfile::TempDir,
+    model: PathBuf,
+}
+
+fn trained() -> &'static Trained {
+    static TRAINED: OnceLock<Trained> = OnceLock::new();
+    TRAINED.get_or_init(|| {
+        let root = tempfile::tempdir().expect("a directory");
+        let folder = |name: &str| root.path().join(name);
+        draw_dataset(&folder("dataset"), 5, 20);
+        draw_dataset(&folder("unseen"), 6, 10);
+        let summary = json(&support::train(
+            &folder("dataset"),
+            &folder("store"),
+            &["--copies", "1"],
+        ));
+        Trained {
+            model: model_folder(&folder("store"), &summary),
+            root,
+        }
+    })
+}
+
+impl Trained {
+    /// Runs a command on the model.
+    fn run(&self, command: &str, more: &str) -> Output {
+        let mut program = program();
+        program
+            .args([command, "--json", "--store"])
+            .arg(self.root.path().join("store"));
+        program.args(more.split_whitespace()).output().expect("starts")
+    }
+
+    fn bench(&self, more: &str) -> Value {
+        json(&self.run("bench", &format!("--frames 3 {more}")))
+    }
+
+    /// The probabilities of a picture, in the order of the labels.
+    fn probabilities(&self, picture: usize, more: &str) -> Vec<f64> {
+        let picture = self
+            .root
+            .path()
+            .join(format!("unseen/thumbs_up/{picture:04}.png"));
+        let prediction = json(&self.run("predict", &format!("{more} {}", picture.display())));
+        let probabilities = prediction["probabilities"].as_object().expect("by label");
+        probabilities
+            .values()
+            .map(|value| value.as_f64().expect("a number"))
+            .collect()
+    }
+}
+
+#[test]
+fn on_a_cpu_int8_runs_where_the_training_accepted_it() {
+    let trained = trained();
+    let manifest = std::fs::read(trained.model.join("manifest.json")).expect("reads");
+    let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+    let accepted = manifest["int8"]["accepted"] == true;
+    assert_eq!(trained.model.join("model_int8.onnx").exists(), accepted);
+    assert_eq!(manifest["sha256"]["model_int8.onnx"].is_string(), accepted);
+    let report = trained.bench("--device cpu");
+    let expected = if accepted {
+        "onnx/cpu/int8"
+    } else {
+        "onnx/cpu/fp32"
+    };
+    assert_eq!(report["backend"], expected);
+    let reason = report["reason"].as_str().expect("a text");
+    assert!(reason.contains("held-out frames"), "{reason}");
+    assert_eq!(
+        trained.bench("--device cpu --precision fp32")["backend"],
+        "onnx/cpu/fp32"
+    );
+}
+
+#[test]
+fn every_backend_says_the_same() {
+    let trained = trained();
+    // How far a probability may be from fp32's.
+    let kinds = [
+        (
+            "--backend torch --device cpu --precision fp32",
+            "torch/cpu/fp32",
+            1e-4,
+        ),
+        (
+            "--backend torch --device cpu --precision bf16",
+            "torch/cpu/bf16",
+            0.05,
+        ),
+        ("--device cpu --precision int8", "onnx/cpu/int8", 0.1),
+    ];
+    for (options, backend, tolerance) in kinds {
+        let report = trained.bench(options);
+        if report["backend"] != backend {
+            assert!(backend.ends_with("int8") && !trained.model.join("model_int8.onnx").exists());
+            continue;
+        }
+        for picture in 0..5 {
+            let expected = trained.probabilities(picture, "--device cpu --precision fp32");
+            let found = trained.probabilities(picture, options);
+            let differences = expected.iter().zip(&found).map(|(a, b)| (a - b).abs());
+            let difference = differences.fold(0.0, f64::max);
+            assert!(difference < tolerance, "{backend}: {found:?}, not {expected:?}");
+        }
+    }
+}
+
+#[test]
+fn a_wish_that_cannot_be_met_is_answered_with_the_next_best_and_the_reason() {
+    let trained = trained();
+    for (options, reason) in [
+        ("--device cpu --precision fp16", "onnx/cpu does not do fp16"),
+        (
+            "--backend torch --device cpu --precision int8",
+            "torch/cpu does not do int8",
+        ),
+    ] {
+        let report = trained.bench(options);
+        assert!(
+            report["backend"]
+                .as_str()
+                .is_some_and(|backend| backend.ends_with("fp32"))
+        );
+        assert_eq!(report["reason"], reason);
+    }
+    let contradiction = complaint(&trained.run("bench", "--device cpu --require-gpu"));
+    assert!(contradiction.contains("device is cpu"), "{contradiction}");
+    for option in ["--backend tvm", "--device tpu", "--precision int4"] {
+        let unknown = misuse(&trained.run("bench", option));
+        assert!(unknown.contains("known: auto, "), "{unknown}");
+    }
+}
+
+#[test]
+fn without_a_gpu_one_that_is_asked_for_is_missed_aloud_and_one_that_is_required_refused() {
+    if tch::Cuda::is_available() {
+        eprintln!("skipped: there is a GPU");
+        return;
+    }
+    let trained = trained();
+    for backend in ["onnx", "torch"] {
+        let report = trained.bench(&format!("--backend {backend} --device cuda"));
+        let reason = report["reason"].as_str().expect("a text");
+        assert!(reason.contains(&format!("{backend}/cuda: ")), "{reason}");
+        assert!(
+            report["backend"]
+                .as_str()
+                .is_some_and(|name| name.contains("/cpu/"))
+        );
+        let refused = complaint(&trained.run("bench", &format!("--backend {backend} --require-gpu")));
+        assert!(refused.contains("require_gpu is set"), "{refused}");
+    }
+}
+
+#[test]
+fn a_runtime_that_is_not_there_is_named_with_the_version_that_is_needed() {
+    let trained = trained();
+    let mut command = program();
+    command.env("ORT_DYLIB_PATH", "/nowhere/libonnxruntime.so");
+    command
+        .args(["bench", "--store"])
+        .arg(trained.root.path().join("store"));
+    let missing = complaint(&command.output().expect("starts"));
+    assert!(missing.contains("/nowhere/libonnxruntime.so"), "{missing}");
+    assert!(missing.contains("1.22 or later"), "{missing}");
+}
