@@ -30,6 +30,20 @@ def ages(gestures: list, seconds: float) -> dict[str, float]:
     return percentile | {"max": values[-1], "frames_judged": len(values) / (seconds * RATE_HZ)}
 
 
+def teach(world: World, keep_camera: bool = False) -> None:
+    """Captures frames of every label and trains on them."""
+    camera = None
+    for label in LABELS:
+        if camera:
+            camera.end()
+        answer = world.send("capture", label=label, frames=FRAMES_PER_LABEL)
+        camera = world.start("photo_camera", *CAMERA_OPTIONS, "--show", f"odd:{label}", *IN_NAMESPACE)
+        world.wait_for(answer.done, f"frames of {label}", camera, timeout=60.0)
+    assert world.train().state == TrainingStatus.SUCCEEDED
+    if camera and not keep_camera:
+        camera.end()
+
+
 def measure(idle_secs: float = 20.0) -> dict[str, dict[str, float]]:
     """The ages while idle and while a training runs, in milliseconds."""
     with (
@@ -41,14 +55,7 @@ def measure(idle_secs: float = 20.0) -> dict[str, dict[str, float]]:
         World(Path(folder), domain) as world,
     ):
         world.start_node(image_reliability="reliable")
-        camera = None
-        for label in LABELS:
-            if camera:
-                camera.end()
-            answer = world.send("capture", label=label, frames=FRAMES_PER_LABEL)
-            camera = world.start("photo_camera", *CAMERA_OPTIONS, "--show", f"odd:{label}", *IN_NAMESPACE)
-            world.wait_for(answer.done, f"frames of {label}", camera, timeout=60.0)
-        assert world.train().state == TrainingStatus.SUCCEEDED
+        teach(world, keep_camera=True)
         gestures = world.gestures()
         world.wait_for(lambda: gestures, "gestures")
         gestures.clear()

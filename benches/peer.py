@@ -1,21 +1,24 @@
-"""The way a JetBot notebook does it, in Python: PIL, torchvision, torch. Started by benches/run.py.
+"""A frame's way in Python: PIL and torchvision as a JetBot notebook has it, OpenCV and numpy as others do; torch or ONNX Runtime.
 
-`dataset FOLDER` writes noise pictures under two labels, for a model whose weights do not matter; `time FRAMES THREADS` times
-frame after frame and prints JSON, as `thumb_gesture bench --json` does.
+`dataset FOLDER` writes noise pictures under two labels, for a model whose weights do not matter. `preprocess FRAMES`, `torch FRAMES THREADS`
+and `onnxruntime FRAMES THREADS FILE` time frame after frame and print the medians in milliseconds as JSON. Started by benches/run.py.
 """
 
 import json
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy
 import torch
 from PIL import Image
 from torchvision import models, transforms
 
 WARM_UP_FRAMES = 10
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
 def noise(seed: int) -> numpy.ndarray:
@@ -29,37 +32,60 @@ def write_dataset(folder: Path) -> None:
             Image.fromarray(noise(10 * index + number)).save(folder / label / f"{number}.png")
 
 
-def time_frames(frames: int, threads: int) -> dict:
-    torch.set_num_threads(threads)
-    network = models.alexnet(weights=None, num_classes=2).eval()
-    steps = transforms.Compose(
-        [
-            transforms.Resize((224, 224)),
-            transforms.ToTensor(),
-            transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
-        ]
-    )
-    bgr = noise(1)
-    preprocess_ms, forward_ms = [], []
+def median_ms(frames: int, work: Callable[[], object]) -> float:
+    times = []
     for _ in range(frames + WARM_UP_FRAMES):
         start = time.perf_counter()
-        batch = steps(Image.fromarray(bgr[:, :, ::-1])).unsqueeze(0)
-        between = time.perf_counter()
-        with torch.no_grad():
-            network(batch)
-        forward_ms.append((time.perf_counter() - between) * 1e3)
-        preprocess_ms.append((between - start) * 1e3)
+        work()
+        times.append((time.perf_counter() - start) * 1e3)
+    return statistics.median(times[WARM_UP_FRAMES:])
+
+
+def preprocess(frames: int) -> dict[str, float]:
+    bgr = noise(1)
+    steps = transforms.Compose(
+        [transforms.Resize((224, 224)), transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+    )
+    mean, std = (numpy.array(values, numpy.float32) for values in (MEAN, STD))
+
+    def with_opencv() -> numpy.ndarray:
+        rgb = cv2.cvtColor(cv2.resize(bgr, (224, 224), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
+        values = (rgb.astype(numpy.float32) / 255 - mean) / std
+        return numpy.ascontiguousarray(values.transpose(2, 0, 1)[None])
+
     return {
-        "preprocess_ms": statistics.median(preprocess_ms[WARM_UP_FRAMES:]),
-        "forward_ms": statistics.median(forward_ms[WARM_UP_FRAMES:]),
+        "PIL and torchvision": median_ms(frames, lambda: steps(Image.fromarray(bgr[:, :, ::-1])).unsqueeze(0)),
+        "OpenCV and numpy": median_ms(frames, with_opencv),
     }
+
+
+def time_torch(frames: int, threads: int) -> float:
+    torch.set_num_threads(threads)
+    network = models.alexnet(weights=None, num_classes=2).eval()
+    batch = torch.randn(1, 3, 224, 224)
+    with torch.no_grad():
+        return median_ms(frames, lambda: network(batch))
+
+
+def time_onnxruntime(frames: int, threads: int, file: str) -> float:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(file, options)
+    batch = numpy.random.default_rng(1).standard_normal((1, 3, 224, 224), numpy.float32)
+    return median_ms(frames, lambda: session.run(None, {"input": batch}))
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["dataset", folder]:
             write_dataset(Path(folder))
-        case ["time", frames, threads]:
-            print(json.dumps(time_frames(int(frames), int(threads))))
+        case ["preprocess", frames]:
+            print(json.dumps(preprocess(int(frames))))
+        case ["torch", frames, threads]:
+            print(json.dumps(time_torch(int(frames), int(threads))))
+        case ["onnxruntime", frames, threads, file]:
+            print(json.dumps(time_onnxruntime(int(frames), int(threads), file)))
         case _:
             sys.exit(__doc__)

@@ -143,17 +143,21 @@ def summarize(rounds: list[dict], notebook_seconds: float, goal: int) -> dict:
     }
 
 
-def print_report(result: dict) -> None:
+def report(result: dict) -> str:
+    """The figures as a table."""
     notebook, retrain = result["notebook"], result["retrain"]
     title = f"{result['epochs']} epochs of last_layer on {result['frames']} frames"
-    print(f"{title:<52}{'seconds':>9}{'times faster':>14}{'goal':>6}")
-    print(f"{'the loop of the notebook in Python' + how_timed(result):<52}{notebook['seconds']:>9.1f}")
+    lines = [
+        f"{title:<52}{'seconds':>9}{'times faster':>14}{'goal':>6}",
+        f"{'the loop of the notebook in Python' + how_timed(result):<52}{notebook['seconds']:>9.1f}",
+    ]
     for name, way in result["thumb_gesture"].items():
-        print(f"{f'thumb_gesture, {name}':<52}{way['seconds']:>9.2f}{way['ratio']:>14.1f}{way['goal']:>6}")
-        print(f"{'  its features, measurement and training alone':<52}{way['loop_seconds']:>9.2f}{way['loop_ratio']:>14.1f}")
+        lines.append(f"{f'thumb_gesture, {name}':<52}{way['seconds']:>9.2f}{way['ratio']:>14.1f}{way['goal']:>6}")
+        alone = "  its features, measurement and training alone"
+        lines.append(f"{alone:<52}{way['loop_seconds']:>9.2f}{way['loop_ratio']:>14.1f}")
     again = f"retrain after {retrain['added_frames']} more frames, {retrain['computed_frames']} computed"
-    print(f"{again:<52}{retrain['seconds']:>9.2f}")
-    print_accuracies(result)
+    lines.append(f"{again:<52}{retrain['seconds']:>9.2f}")
+    return "\n".join(lines + accuracies(result))
 
 
 def how_timed(result: dict) -> str:
@@ -161,15 +165,15 @@ def how_timed(result: dict) -> str:
     return "" if timed == result["epochs"] else f", scaled from {timed}"
 
 
-def print_accuracies(result: dict) -> None:
+def accuracies(result: dict) -> list[str]:
     notebook = result["notebook"]
     if not result["held_out_frames"]:
-        print("accuracy: not measured, as the frames are noise; --photos DIR trains on photos")
-        return
-    print(f"accuracy on {result['held_out_frames']} held-out frames")
+        return ["accuracy: not measured, as the frames are noise; --photos DIR trains on photos"]
+    lines = [f"accuracy on {result['held_out_frames']} held-out frames"]
     for name, way in result["thumb_gesture"].items():
-        print(f"  {f'thumb_gesture, {name}':<50}{way['accuracy']:>9.1%}")
+        lines.append(f"  {f'thumb_gesture, {name}':<50}{way['accuracy']:>9.1%}")
     epochs = f"{notebook['epochs']} of {result['epochs']} epochs"
-    print(f"  {f'the notebook, best model of {epochs}':<50}{notebook['accuracy']:>9.1%}")
+    lines.append(f"  {f'the notebook, best model of {epochs}':<50}{notebook['accuracy']:>9.1%}")
     if notebook["started_at_random"]:
-        print("  Its fully connected layers started at random: with all of ImageNet's weights it would do better.")
+        lines.append("  Its fully connected layers started at random: with all of ImageNet's weights it would do better.")
+    return lines

@@ -1,0 +1,135 @@
+"""Times the whole node against a Python node that does the same, on the same frames, in turn: part of `make bench`.
+
+A camera of drawn hands publishes 640x480 frames at 15 and 30 Hz and faster than either can judge; this process hears the
+gestures. Latency is from the camera's stamp to the moment the gesture arrives here; CPU time and memory are the node's own.
+"""
+
+import contextlib
+import os
+import statistics
+import sys
+import sysconfig
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "ros"))
+
+from frame_age import milliseconds, teach  # noqa: E402
+from harness import IN_NAMESPACE, Program, World, free_domain, nanoseconds_of  # noqa: E402
+from programs import show_progress  # noqa: E402
+from thumb_gesture.msg import ThumbGesture  # noqa: E402
+
+LOG = Path(__file__).parent.parent / "build" / "node_bench.log"
+PEER = Path(__file__).with_name("peer_node.py")
+# The last is more than any of them can do.
+RATES_HZ = [15, 30, 400]
+WHO = ["thumb_gesture", "Python"]
+
+
+def start_peer(world: World, python: str, threads: int) -> Program:
+    """torch from one environment and rclpy from another: the wrapper in `python` would hide the second."""
+    libraries = os.environ["LD_LIBRARY_PATH"].split(":")
+    without_torch = [folder for folder in libraries if "libtorch" not in folder]
+    environment = {
+        "PYTHONPATH": ":".join([os.environ.get("PYTHONPATH", ""), sysconfig.get_paths()["purelib"]]),
+        "LD_LIBRARY_PATH": ":".join(without_torch),
+        "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1",
+    }
+    interpreter = str(Path(python).with_name("python"))
+    return world.start(interpreter, str(PEER), str(threads), *IN_NAMESPACE, **environment)
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mb(pid: int) -> float:
+    """Memory of a process that is in RAM, megabytes."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1e3
+
+
+def watch(world: World, node: Program, rate_hz: int, seconds: float) -> dict[str, float]:
+    """What a node makes of a camera."""
+    arrivals: list[tuple[float, object]] = []
+    world.peer.create_subscription(
+        ThumbGesture, f"{world.peer.get_namespace()}/thumb_gesture", lambda gesture: arrivals.append((time.time(), gesture)), 1000
+    )
+    camera = world.start("photo_camera", "--size", "640x480", "--rate", str(rate_hz), "--show", "odd:all", *IN_NAMESPACE)
+    world.wait_for(lambda: len(arrivals) > 10, "gestures", node, camera, timeout=60.0)
+    arrivals.clear()
+    cpu, start = cpu_seconds(node.process.pid), time.monotonic()
+    world.spin_for(seconds)
+    cpu, elapsed = cpu_seconds(node.process.pid) - cpu, time.monotonic() - start
+    resident = resident_mb(node.process.pid)
+    camera.end()
+    judged = [(arrived, gesture) for arrived, gesture in arrivals if gesture.reason != "stale"]
+    latencies = sorted(1e3 * arrived - nanoseconds_of(gesture.header.stamp) * 1e-6 for arrived, gesture in judged)
+    own = [milliseconds(gesture.preprocess_time) + milliseconds(gesture.inference_time) for _, gesture in judged]
+    return {
+        "p50_ms": latencies[len(latencies) // 2],
+        "p95_ms": latencies[len(latencies) * 95 // 100],
+        "p99_ms": latencies[len(latencies) * 99 // 100],
+        "cpu_ms_a_frame": 1e3 * cpu / len(judged),
+        "frames_a_second": len(judged) / elapsed,
+        "resident_mb": resident,
+        "network_ms": statistics.median(own),
+    }
+
+
+def measure(python: str, rounds: int, seconds: float, threads: int) -> dict:
+    """By rate and node, the medians over the rounds."""
+    found: dict[tuple[int, str], list[dict[str, float]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        with world_in(Path(folder)) as world:
+            world.start_node(image_reliability="reliable")
+            teach(world)
+        for number in range(1, rounds + 1):
+            for rate_hz in RATES_HZ:
+                for who in WHO:
+                    show_progress(f"{who} at {rate_hz} Hz, round {number} of {rounds}")
+                    with world_in(Path(folder)) as world:
+                        node = (
+                            world.start_node(image_reliability="best_effort", threads=threads)
+                            if who == "thumb_gesture"
+                            else start_peer(world, python, threads)
+                        )
+                        found.setdefault((rate_hz, who), []).append(watch(world, node, rate_hz, seconds))
+        show_progress("")
+    return {
+        str(rate_hz): {
+            who: {
+                key: statistics.median(each[key] for each in found[rate_hz, who]) for key in found[rate_hz, who][0]
+            }
+            for who in WHO
+        }
+        for rate_hz in RATES_HZ
+    }
+
+
+@contextlib.contextmanager
+def world_in(folder: Path):
+    """A world whose programs' output goes into the log."""
+    with LOG.open("a") as log, contextlib.redirect_stdout(log), free_domain() as domain, World(folder, domain) as world:
+        yield world
+
+
+def report(rates: dict) -> str:
+    """The figures as a table, ours against Python's."""
+    columns = ["p50_ms", "p95_ms", "p99_ms", "cpu_ms_a_frame", "frames_a_second", "resident_mb"]
+    lines = [f"{'whole node':<28}" + "".join(f"{column.replace('_', ' '):>17}" for column in columns)]
+    for rate_hz, nodes in rates.items():
+        for who, figures in nodes.items():
+            lines.append(f"{f'{rate_hz} Hz, {who}':<28}" + "".join(f"{figures[column]:>17.2f}" for column in columns))
+        ratios = [nodes["thumb_gesture"][column] / nodes["Python"][column] for column in columns]
+        lines.append(f"{'  ratio':<28}" + "".join(f"{ratio:>17.3f}" for ratio in ratios))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    LOG.unlink(missing_ok=True)
+    rounds, seconds = (int(sys.argv[1]), float(sys.argv[2])) if len(sys.argv) > 2 else (1, 6.0)
+    print(report(measure(os.environ["THUMB_GESTURE_TEST_PYTHON"], rounds, seconds, 2)))
