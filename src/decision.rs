@@ -23,6 +23,8 @@ pub enum Doubt {
     Threshold,
     /// The second likeliest label is too close.
     Margin,
+    /// The network gave no numbers.
+    NotFinite,
 }
 
 /// What the frames so far say.
@@ -53,6 +55,7 @@ impl Doubt {
         match self {
             Doubt::Threshold => "threshold",
             Doubt::Margin => "margin",
+            Doubt::NotFinite => "not_finite",
         }
     }
 }
@@ -64,7 +67,18 @@ impl Decision {
     }
 
     /// Takes in the probabilities of one frame, taken at `now_secs`. There must be at least one.
+    ///
+    /// Where one of them is no number the frames before are forgotten: nothing can be averaged with it.
     pub fn update(&mut self, settings: &DecisionSettings, probabilities: &[f32], now_secs: f64) -> Verdict {
+        if !probabilities.iter().all(|probability| probability.is_finite()) {
+            self.reset();
+            return Verdict {
+                label: 0,
+                confidence: 0.0,
+                doubt: Some(Doubt::NotFinite),
+                stable: false,
+            };
+        }
         let is_fresh = self.smoothed.len() != probabilities.len();
         if is_fresh || self.last_secs.is_some_and(|last_secs| now_secs < last_secs) {
             self.reset();
@@ -146,6 +160,19 @@ mod tests {
     fn the_likeliest_label_is_the_verdict() {
         let verdict = verdict(&[0.1, 0.8, 0.1]);
         assert_eq!((verdict.label, verdict.confidence, verdict.doubt), (1, 0.8, None));
+    }
+
+    #[test]
+    fn what_is_no_number_is_no_verdict_and_is_forgotten() {
+        let mut decision = Decision::default();
+        let smoothing = DecisionSettings {
+            smoothing_secs: 10.0,
+            ..SETTINGS
+        };
+        let broken = decision.update(&smoothing, &[f32::NAN, 0.8, 0.2], 0.0);
+        assert_eq!((broken.doubt, broken.stable), (Some(Doubt::NotFinite), false));
+        let next = decision.update(&smoothing, &[0.0, 1.0, 0.0], 0.1);
+        assert_eq!((next.label, next.confidence, next.doubt), (1, 1.0, None));
     }
 
     #[test]

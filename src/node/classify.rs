@@ -14,7 +14,7 @@ use super::models;
 use super::params::Params;
 use crate::classifier::{Classifier, ClassifierError, softmax};
 use crate::dataset::Label;
-use crate::decision::{Decision, Verdict};
+use crate::decision::{Decision, Doubt, Verdict};
 use crate::gesture::{Gesture, UNKNOWN};
 use crate::model_store::Manifest;
 use crate::overlay;
@@ -253,6 +253,15 @@ impl Classify {
             stamp_secs => stamp_secs,
         };
         let verdict = self.decision.update(&settings, &probabilities, taken_secs);
+        if verdict.doubt == Some(Doubt::NotFinite) {
+            self.status.failed.fetch_add(1, Ordering::Relaxed);
+            if self.throttle.pass().is_some() {
+                let id = &model.manifest.id;
+                self.handle.error(&format!(
+                    "{id} gives no numbers: it is broken, activate another one"
+                ));
+            }
+        }
         let label = labels[verdict.label].as_str();
         Ok(Some(ThumbGesture {
             header: frame.header.clone(),

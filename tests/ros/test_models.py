@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
+from thumb_gesture.msg import ThumbGesture
 
 from conftest import Taught, copy
 from harness import FRAMES_PER_LABEL, LABELS, World
@@ -103,6 +106,58 @@ def test_a_model_that_cannot_run_is_refused_and_the_running_one_stays(
         remove(model)
     active = [model.model_id for model in taught_world.call("list_models").models if model.active]
     assert active == [taught.model_id]
+
+
+def test_a_model_that_gives_no_numbers_is_unknown_and_counted(
+    taught_world: World, taught: Taught, drawn: dict[str, numpy.ndarray]
+) -> None:
+    model = add_model(taught_world.store, taught)
+    overflow_last_layer(model)
+    taught_world.start_node(precision="fp32")
+    publisher, gestures = taught_world.camera_publisher(), taught_world.gestures()
+    diagnostics = taught_world.diagnostics()
+    image = raw(drawn["thumbs_up"], "rgb8")
+    assert taught_world.call("activate_model", model_id=OTHER).success
+    gesture = taught_world.gesture_of(publisher, image, gestures)
+    assert (gesture.gesture, gesture.reason) == (ThumbGesture.UNKNOWN, "not_finite")
+    assert not gesture.stable
+    taught_world.wait_for(
+        lambda: diagnostics.count("frames failed in the runtime") > 0, "the frame is counted as failed"
+    )
+    assert taught_world.call("activate_model").success, "and back"
+    gesture = taught_world.gesture_of(publisher, image, gestures)
+    assert gesture.label == "thumbs_up" and gesture.reason != "not_finite"
+
+
+def overflow_last_layer(model: Path) -> None:
+    """Sets the classifier's weights to the greatest float, so that every logit overflows; the hashes are right."""
+    path = model / "weights.safetensors"
+    content = bytearray(path.read_bytes())
+    header_end = 8 + int.from_bytes(content[:8], "little")
+    first, last = json.loads(content[8:header_end])["classifier.weight"]["data_offsets"]
+    values = numpy.full((last - first) // 4, numpy.finfo(numpy.float32).max, numpy.float32)
+    content[header_end + first : header_end + last] = values.tobytes()
+    path.unlink()
+    path.write_bytes(content)
+    hashes = json.loads((model / "manifest.json").read_text())["sha256"]
+    change_manifest(model, sha256=hashes | {path.name: hashlib.sha256(content).hexdigest()})
+
+
+def test_what_was_asked_for_and_what_was_got_is_told(taught_world: World) -> None:
+    taught_world.start_node(backend="torch", device="cpu", precision="int8")
+    taught_world.wait_for(lambda: taught_world.model().active, "the model is loaded")
+    model = taught_world.model()
+    assert model.backend == "torch/cpu/fp32"
+    assert "torch/cpu does not do int8" in model.message
+
+
+def test_a_gpu_that_is_required_and_missing_leaves_no_model(taught_world: World) -> None:
+    if shutil.which("nvidia-smi"):
+        pytest.skip("there may be a GPU")
+    node = taught_world.start_node(require_gpu=True)
+    taught_world.wait_for(lambda: "require_gpu is set" in taught_world.model().message, "it is refused")
+    assert taught_world.model().model_id == ""
+    assert node.is_running()
 
 
 def test_a_good_model_is_switched_to_and_back(
