@@ -3,10 +3,10 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .SILENT:
-.PHONY: help setup build test lint demo bench clean
+.PHONY: help setup build test lint demo bench tensorrt-check clean
 
 help: ## This list
-	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Fetch what the build needs into .environment (0.7 GB of downloads)
 	scripts/setup.sh
@@ -36,7 +36,14 @@ bench: ## Measure speed on this machine, side by side with Python
 	scripts/setup.sh --tests
 	scripts/build.sh
 	. scripts/env.sh
+	cargo build --release --locked --example empty_node
 	python3 benches/run.py
+
+tensorrt-check: ## Have TensorRT compile our exports for GPUs that need not be here
+	scripts/setup.sh --tests
+	scripts/build.sh
+	. scripts/env.sh
+	cargo test --release --locked --test tensorrt -- --nocapture
 
 clean: ## Remove what was built, keep what was fetched
 	rm -rf build install log target

@@ -1,7 +1,8 @@
 """Times the whole node against a Python node that does the same, on the same frames, in turn: part of `make bench`.
 
 A camera of drawn hands publishes 640x480 frames at 15 and 30 Hz and faster than either can judge; this process hears the
-gestures. Latency is from the camera's stamp to the moment the gesture arrives here; CPU time and memory are the node's own.
+gestures. Latency is from the camera's stamp to the moment the gesture arrives here; CPU time and memory are the node's own. A third
+node, empty_node.rs, answers each frame without looking at it: what ROS alone takes.
 """
 
 import contextlib
@@ -24,7 +25,17 @@ LOG = Path(__file__).parent.parent / "build" / "node_bench.log"
 PEER = Path(__file__).with_name("peer_node.py")
 # The last is more than any of them can do.
 RATES_HZ = [15, 30, 400]
-WHO = ["thumb_gesture", "Python"]
+OURS, PYTHON, EMPTY = "thumb_gesture", "Python", "empty node"
+EMPTY_NODE = Path(os.environ["CARGO_TARGET_DIR"], "release", "examples", "empty_node")
+
+
+def start(who: str, world: World, python: str, threads: int) -> Program:
+    """Starts one of the nodes."""
+    if who == OURS:
+        return world.start_node(image_reliability="best_effort", threads=threads)
+    if who == EMPTY:
+        return world.start(str(EMPTY_NODE), *IN_NAMESPACE)
+    return start_peer(world, python, threads)
 
 
 def start_peer(world: World, python: str, threads: int) -> Program:
@@ -89,14 +100,10 @@ def measure(python: str, rounds: int, seconds: float, threads: int) -> dict:
             teach(world)
         for number in range(1, rounds + 1):
             for rate_hz in RATES_HZ:
-                for who in WHO:
+                for who in (OURS, PYTHON, EMPTY):
                     show_progress(f"{who} at {rate_hz} Hz, round {number} of {rounds}")
                     with world_in(Path(folder)) as world:
-                        node = (
-                            world.start_node(image_reliability="best_effort", threads=threads)
-                            if who == "thumb_gesture"
-                            else start_peer(world, python, threads)
-                        )
+                        node = start(who, world, python, threads)
                         found.setdefault((rate_hz, who), []).append(watch(world, node, rate_hz, seconds))
         show_progress("")
     return {
@@ -104,7 +111,7 @@ def measure(python: str, rounds: int, seconds: float, threads: int) -> dict:
             who: {
                 key: statistics.median(each[key] for each in found[rate_hz, who]) for key in found[rate_hz, who][0]
             }
-            for who in WHO
+            for who in (OURS, PYTHON, EMPTY)
         }
         for rate_hz in RATES_HZ
     }
@@ -124,8 +131,11 @@ def report(rates: dict) -> str:
     for rate_hz, nodes in rates.items():
         for who, figures in nodes.items():
             lines.append(f"{f'{rate_hz} Hz, {who}':<28}" + "".join(f"{figures[column]:>17.2f}" for column in columns))
-        ratios = [nodes["thumb_gesture"][column] / nodes["Python"][column] for column in columns]
-        lines.append(f"{'  ratio':<28}" + "".join(f"{ratio:>17.3f}" for ratio in ratios))
+        ratios = [nodes[OURS][column] / nodes[PYTHON][column] for column in columns]
+        lines.append(f"{'  ratio to Python':<28}" + "".join(f"{ratio:>17.3f}" for ratio in ratios))
+        overhead = nodes[OURS]["p50_ms"] - nodes[OURS]["network_ms"]
+        share = overhead / nodes[EMPTY]["p50_ms"]
+        lines.append(f"  without preprocessing and network {overhead:.2f} ms, {share:.2f} of the empty node")
     return "\n".join(lines)
 
 

@@ -2,7 +2,7 @@
 
 Both run in turn, several rounds, so that a machine whose speed drifts slows both; what counts is the ratio. The network alone is
 timed by forward.py, the node by node.py, a training by training.py, what a frame waits meanwhile by frame_age.py. Writes
-build/bench.json.
+build/bench.json and, drawn by plot.py, build/bench.svg.
 """
 
 import argparse
@@ -14,9 +14,11 @@ from pathlib import Path
 import forward
 import frame_age
 import node
+import plot
 import training
 
 RESULT = Path(__file__).parent.parent / "build" / "bench.json"
+PLOT = RESULT.with_suffix(".svg")
 PARTS = ["forward", "node", "training", "frame_age"]
 
 
@@ -48,6 +50,7 @@ def main() -> None:
         results[name] = measure()
         print(report(results[name]), end="\n\n", flush=True)
         RESULT.write_text(json.dumps(results, indent=2) + "\n")
+        plot.write(results, PLOT)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 //! Network input -> logits and probabilities, on whatever runs the network.
 
 pub mod choice;
+mod engines;
 pub mod onnx;
 pub mod settings;
 pub mod torch;
@@ -52,6 +53,9 @@ pub enum ClassifierError {
     /// The store's word.
     #[error(transparent)]
     Store(#[from] Box<StoreError>),
+    /// The folder of TensorRT's engines.
+    #[error("the folder of TensorRT's engines: {0}")]
+    Engines(#[from] std::io::Error),
     /// The CPU will not do.
     #[error("no GPU runs the model, and require_gpu is set: {0}")]
     NoGpu(String),
@@ -89,6 +93,51 @@ pub struct Loaded {
 /// A model that does not fit this version or its own manifest; a runtime that is not there; with [`Settings::require_gpu`] a GPU that
 /// cannot be used.
 pub fn load(model: &StoredModel, settings: &Settings) -> Result<Loaded, ClassifierError> {
+    load_first(
+        model,
+        attempts(settings, model.manifest.int8.as_ref(), is_there),
+        settings,
+    )
+}
+
+/// Loads a model on the best that is there at once: as [`load`], but for an engine of TensorRT that is still to be built. Where
+/// there is one, `load` builds it.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_at_once(
+    model: &StoredModel,
+    settings: &Settings,
+) -> Result<(Loaded, EngineState), ClassifierError> {
+    let mut attempts = attempts(settings, model.manifest.int8.as_ref(), is_there);
+    let count = attempts.len();
+    let is_slow = |attempt: &Attempt| {
+        attempt.runtime == Runtime::OnnxTensorRt && !onnx::has_engine(model, attempt.precision)
+    };
+    attempts.retain(|attempt| !is_slow(attempt));
+    let is_to_build = attempts.len() < count && !attempts.is_empty();
+    if !is_to_build {
+        return Ok((load(model, settings)?, EngineState::Settled));
+    }
+    let mut loaded = load_first(model, attempts, settings)?;
+    loaded.reason += " (TensorRT's engine is being built)";
+    Ok((loaded, EngineState::ToBuild))
+}
+
+/// Whether what was loaded is the last word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineState {
+    /// It is.
+    Settled,
+    /// [`load`] builds an engine of TensorRT, which takes a while.
+    ToBuild,
+}
+
+fn load_first(
+    model: &StoredModel,
+    attempts: Vec<Attempt>,
+    settings: &Settings,
+) -> Result<Loaded, ClassifierError> {
     let manifest = &model.manifest;
     if manifest.preprocessing != Preprocessing::current() {
         return Err(ClassifierError::Preprocessing(format!(
@@ -99,7 +148,7 @@ pub fn load(model: &StoredModel, settings: &Settings) -> Result<Loaded, Classifi
     crate::network::Network::named(&manifest.network, manifest.labels.len())?;
     let mut failures = Vec::new();
     let mut last_error = None;
-    for attempt in attempts(settings, manifest.int8.as_ref(), is_there) {
+    for attempt in attempts {
         match load_on(model, &attempt, settings.threads) {
             Ok(classifier) => {
                 failures.extend(attempt.reason);
@@ -144,6 +193,7 @@ fn load_on(
     match attempt.runtime {
         Runtime::TorchCpu => torch(tch::Device::Cpu),
         Runtime::TorchCuda => torch(tch::Device::Cuda(0)),
+        Runtime::OnnxTensorRt => Ok(Box::new(OnnxClassifier::load_tensorrt(model, precision)?)),
         runtime => {
             let file = match (runtime, precision) {
                 (Runtime::OnnxCpu, Precision::Int8) => INT8_FILE,

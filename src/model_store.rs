@@ -542,4 +542,4 @@ fn io_error(path: &Path, cause: io::Error) -> StoreError {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -10,8 +10,10 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{Outlet, TensorRef};
 
 use super::choice::Runtime;
+use super::engines::Engine;
 use super::settings::Precision;
 use super::{Classifier, ClassifierError};
+use crate::model_store::StoredModel;
 use crate::network::onnx::int8::Ranges;
 use crate::network::onnx::{INPUT_NAME, OUTPUT_NAME};
 use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX};
@@ -33,7 +35,34 @@ impl OnnxClassifier {
         OnnxClassifier::load_on(path, labels, Runtime::OnnxCpu, Precision::Fp32, threads)
     }
 
-    /// Loads an ONNX file on what is named, and on nothing else.
+    /// Loads a model's fp32 file with TensorRT, which makes an engine of it, or takes the one that it made before.
+    ///
+    /// # Errors
+    /// As [`OnnxClassifier::load`], and a GPU that cannot be used.
+    pub fn load_tensorrt(
+        model: &StoredModel,
+        precision: Precision,
+    ) -> Result<OnnxClassifier, ClassifierError> {
+        let engine = engine(model, precision);
+        let (path, labels) = (model.onnx_file(), model.manifest.labels.len());
+        let load = |folder: &Path| -> Result<OnnxClassifier, ClassifierError> {
+            let providers = vec![tensorrt(precision, folder), cuda()];
+            OnnxClassifier::load_with(&path, labels, Runtime::OnnxTensorRt, precision, 1, providers)
+        };
+        if let Some(folder) = engine.ready() {
+            match load(&folder) {
+                Ok(classifier) => return Ok(classifier),
+                Err(error) => tracing::warn!("a TensorRT engine does not load, and is built anew: {error}"),
+            }
+            engine.discard()?;
+        }
+        let draft = engine.draft()?;
+        let classifier = load(draft.path())?;
+        engine.keep(draft)?;
+        Ok(classifier)
+    }
+
+    /// Loads an ONNX file on what is named, but TensorRT, and on nothing else.
     ///
     /// # Errors
     /// As [`OnnxClassifier::load`], and a GPU that cannot be used.
@@ -44,8 +73,23 @@ impl OnnxClassifier {
         precision: Precision,
         threads: usize,
     ) -> Result<OnnxClassifier, ClassifierError> {
+        let providers = match runtime {
+            Runtime::OnnxCuda => vec![cuda()],
+            _ => vec![],
+        };
+        OnnxClassifier::load_with(path, labels, runtime, precision, threads, providers)
+    }
+
+    fn load_with(
+        path: &Path,
+        labels: usize,
+        runtime: Runtime,
+        precision: Precision,
+        threads: usize,
+        providers: Vec<ExecutionProviderDispatch>,
+    ) -> Result<OnnxClassifier, ClassifierError> {
         let mut classifier = OnnxClassifier {
-            session: session(path, runtime, precision, threads)?,
+            session: session(path, precision, threads, providers)?,
             name: format!("{}/{}", runtime.name(), precision.name()),
         };
         classifier.check_shapes(labels)?;
@@ -100,7 +144,7 @@ impl Observer {
     /// As [`OnnxClassifier::load`].
     pub fn load(path: &Path, values: Vec<String>) -> Result<Observer, ClassifierError> {
         Ok(Observer {
-            session: session(path, Runtime::OnnxCpu, Precision::Fp32, crate::all_cores())?,
+            session: session(path, Precision::Fp32, crate::all_cores(), vec![])?,
             values,
         })
     }
@@ -146,9 +190,9 @@ fn is_built_in(runtime: Runtime) -> Result<bool, ort::Error> {
 /// Nor are fp32 weights packed anew: for one frame at a time that gains nothing, but takes memory and time.
 fn session(
     path: &Path,
-    runtime: Runtime,
     precision: Precision,
     threads: usize,
+    providers: Vec<ExecutionProviderDispatch>,
 ) -> Result<Session, ClassifierError> {
     let builder = Session::builder(environment()?)?;
     let options = || -> Result<_, ort::Error> {
@@ -157,24 +201,35 @@ fn session(
             .with_intra_threads(threads)?
             .with_intra_op_spinning(false)?
             .with_prepacking(precision == Precision::Int8)?
-            .with_execution_providers(providers(runtime, precision))?
+            .with_execution_providers(providers)?
             .commit_from_file(path)
     };
     Ok(options()?)
 }
 
-/// The provider that must take the model: one that fails would else hand it to the CPU without a word.
-fn providers(runtime: Runtime, precision: Precision) -> Vec<ExecutionProviderDispatch> {
-    let cuda = CUDA::default().build().error_on_failure();
-    match runtime {
-        Runtime::OnnxTensorRt => {
-            let half = precision == Precision::Fp16;
-            let tensorrt = TensorRT::default().with_fp16(half);
-            vec![tensorrt.build().error_on_failure(), cuda]
-        }
-        Runtime::OnnxCuda => vec![cuda],
-        Runtime::OnnxCpu | Runtime::TorchCpu | Runtime::TorchCuda => vec![],
-    }
+/// Whether TensorRT has an engine for a model already.
+pub fn has_engine(model: &StoredModel, precision: Precision) -> bool {
+    engine(model, precision).ready().is_some()
+}
+
+fn engine(model: &StoredModel, precision: Precision) -> Engine {
+    Engine::of(model, precision.name(), &library_path())
+}
+
+/// A provider that fails would hand the model to the CPU without a word, if errors were not on.
+fn cuda() -> ExecutionProviderDispatch {
+    CUDA::default().build().error_on_failure()
+}
+
+fn tensorrt(precision: Precision, folder: &Path) -> ExecutionProviderDispatch {
+    TensorRT::default()
+        .with_fp16(precision == Precision::Fp16)
+        .with_engine_cache(true)
+        .with_engine_cache_path(folder.display())
+        .with_timing_cache(true)
+        .with_timing_cache_path(folder.display())
+        .build()
+        .error_on_failure()
 }
 
 /// The library, loaded once in a process.

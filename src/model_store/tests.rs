@@ -36,10 +36,15 @@ fn manifest(created: OffsetDateTime) -> Manifest {
 }
 
 fn published(store: &ModelStore, unix_secs: i64) -> StoredModel {
+    published_with(store, unix_secs, b"numbers")
+}
+
+/// A model with other weights.
+pub fn published_with(store: &ModelStore, unix_secs: i64, weights: &[u8]) -> StoredModel {
     let now = OffsetDateTime::from_unix_timestamp(unix_secs).expect("a date");
     let draft = store.draft("alexnet", now).expect("a draft");
     fs::write(draft.path(ONNX_FILE), b"graph").expect("writes");
-    fs::write(draft.path(WEIGHTS_FILE), b"numbers").expect("writes");
+    fs::write(draft.path(WEIGHTS_FILE), weights).expect("writes");
     store.publish(draft, manifest(now)).expect("publishes")
 }
 

@@ -12,11 +12,11 @@ use super::camera::CameraFrame;
 use super::handle::{NodeHandle, Throttle, Topic, duration_message, lock, secs_of};
 use super::models;
 use super::params::Params;
-use crate::classifier::{Classifier, ClassifierError, softmax};
+use crate::classifier::{Classifier, ClassifierError, Loaded, softmax};
 use crate::dataset::Label;
 use crate::decision::{Decision, Doubt, Verdict};
 use crate::gesture::{Gesture, UNKNOWN};
-use crate::model_store::Manifest;
+use crate::model_store::{Manifest, StoredModel};
 use crate::overlay;
 use crate::preprocess::{INPUT_LEN, Preprocessor};
 
@@ -28,6 +28,17 @@ pub struct LoadedModel {
     pub classifier: Box<dyn Classifier>,
     /// Why it is that, in words.
     pub reason: String,
+}
+
+impl LoadedModel {
+    /// A stored model that was loaded.
+    pub fn new(stored: &StoredModel, loaded: Loaded) -> LoadedModel {
+        LoadedModel {
+            manifest: stored.manifest.clone(),
+            classifier: loaded.classifier,
+            reason: loaded.reason,
+        }
+    }
 }
 
 /// How frames and models reach the classifier's thread: of each the newest.

@@ -9,7 +9,7 @@ use r2r::thumb_gesture::srv::{ActivateModel, ListModels};
 use super::classify::{Inbox, LoadedModel};
 use super::handle::{NodeHandle, Topic, lock, or_nan};
 use crate::classifier::settings::Settings;
-use crate::classifier::{self, ClassifierError, Loaded};
+use crate::classifier::{self, ClassifierError, EngineState};
 use crate::dataset::Label;
 use crate::model_store::{Manifest, ModelStore, StoreError, StoredModel};
 
@@ -159,13 +159,29 @@ impl Models {
 
     fn load(&self, id: &str) -> Result<(StoredModel, LoadedModel), ActivateError> {
         let stored = self.store.model(id)?;
-        let Loaded { classifier, reason } = classifier::load(&stored, &self.settings)?;
-        let loaded = LoadedModel {
-            manifest: stored.manifest.clone(),
-            classifier,
-            reason,
-        };
+        let (loaded, engine) = classifier::load_at_once(&stored, &self.settings)?;
+        if engine == EngineState::ToBuild {
+            self.build_engine(stored.clone());
+        }
+        let loaded = LoadedModel::new(&stored, loaded);
         Ok((stored, loaded))
+    }
+
+    /// Has TensorRT build a model's engine on a thread of its own, while something else serves; then the engine serves, if the model is
+    /// still the active one.
+    fn build_engine(&self, stored: StoredModel) {
+        let (handle, store, inbox) = (self.handle.clone(), self.store.clone(), self.inbox.clone());
+        let settings = self.settings;
+        let build = move || match classifier::load(&stored, &settings) {
+            Ok(loaded) => {
+                let is_active = store.active_id().ok().flatten().as_ref() == Some(&stored.manifest.id);
+                if is_active {
+                    inbox.put_model(LoadedModel::new(&stored, loaded));
+                }
+            }
+            Err(error) => handle.warn(&format!("TensorRT's engine was not built: {error}")),
+        };
+        std::thread::spawn(build);
     }
 }
 

@@ -2,6 +2,7 @@
 //! or there is none.
 
 use super::features::{Copies, LabelledFile, inputs_of_copies};
+use super::report::ExportReport;
 use super::{Progress, TrainingError};
 use crate::all_cores;
 use crate::classifier::Classifier;
@@ -60,14 +61,6 @@ pub struct Exported<'a> {
     pub temperature: f64,
 }
 
-/// What the check found.
-pub struct Verified {
-    /// The greatest [`difference`] of the fp32 file.
-    pub onnx_difference: f32,
-    /// How the int8 file did.
-    pub int8: Int8Agreement,
-}
-
 impl Exported<'_> {
     /// Writes both files, and checks them on held-out frames; an int8 file that is not accepted is removed again.
     ///
@@ -80,7 +73,7 @@ impl Exported<'_> {
         train: &[&LabelledFile],
         checked: &[Checked],
         on_progress: &mut impl FnMut(Progress),
-    ) -> Result<Verified, TrainingError> {
+    ) -> Result<ExportReport, TrainingError> {
         self.draft
             .write_network(self.network, self.weights, self.labels, self.temperature)?;
         self.write_int8(train)?;
@@ -122,7 +115,7 @@ impl Exported<'_> {
         &self,
         frames: &[&Checked],
         on_progress: &mut impl FnMut(Progress),
-    ) -> Result<Verified, TrainingError> {
+    ) -> Result<ExportReport, TrainingError> {
         let load = |file: &str| OnnxClassifier::load(&self.draft.path(file), self.labels.len(), all_cores());
         let (mut fp32, mut int8) = (load(ONNX_FILE)?, load(INT8_FILE)?);
         let mut onnx_difference = 0.0f32;
@@ -151,7 +144,7 @@ impl Exported<'_> {
             }
         }
         on_progress(Progress::Export { done: total, total });
-        Ok(Verified {
+        Ok(ExportReport {
             onnx_difference,
             int8: judge(total, &flips),
         })

@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 use crate::dataset::Label;
 use crate::evaluation::Skipped;
 use crate::evaluation::metrics::Metrics;
+use crate::model_store::manifest::Int8Agreement;
 
 pub use html::write_html;
 
@@ -50,10 +51,21 @@ pub struct Report {
     pub folds: Vec<FoldResult>,
     /// The frames that were taken for something else.
     pub mistakes: Vec<Mistake>,
+    /// What the exported files compute beside the trained network.
+    pub export: ExportReport,
     /// Whether the model was activated; none where nobody asked.
     pub gate: Option<GateReport>,
     /// How long each stage took, in the order of the stages.
     pub timings: Vec<Timing>,
+}
+
+/// What the exported files compute beside the trained network.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExportReport {
+    /// The greatest difference of a logit between the fp32 file and the trained network, in parts of the largest logit.
+    pub onnx_difference: f32,
+    /// How the int8 file did beside the fp32 file.
+    pub int8: Int8Agreement,
 }
 
 /// A setting of the training.
@@ -160,8 +172,6 @@ pub struct GateReport {
     pub new_correct: usize,
     /// What the active model got right of them.
     pub active_correct: usize,
-    /// The greatest difference of a logit between the exported model and the trained network, in parts of the largest logit.
-    pub onnx_difference: f32,
 }
 
 /// How long a stage took.

@@ -11,7 +11,7 @@ use super::features::LabelledFile;
 use super::gate::{self, Comparison, FRAMES_FILE, HeldOut, LearntFrames};
 use super::options::Gate;
 use super::report::{
-    self, DatasetReport, GateReport, HTML_FILE, JSON_FILE, LabelCount, Mistake, Report, Setting,
+    self, DatasetReport, ExportReport, GateReport, HTML_FILE, JSON_FILE, LabelCount, Mistake, Report, Setting,
 };
 use super::{Candidate, Progress, Summary, Training, TrainingError};
 use crate::dataset::Label;
@@ -62,15 +62,15 @@ pub(super) fn write(
         labels: &training.labels,
         temperature: metrics.temperature,
     };
-    let verified = exported.write(&calibration_frames(training), &frames, on_progress)?;
+    let export = exported.write(&calibration_frames(training), &frames, on_progress)?;
     training.stopwatch.lap("export");
 
     let comparison = compare(training, chosen, &learnt);
     training.stopwatch.lap("comparison");
-    let gate = comparison.map(|comparison| gate_report(training, comparison, verified.onnx_difference));
+    let gate = comparison.map(|comparison| gate_report(training, comparison));
     write_frames(training, &learnt, &draft)?;
-    let manifest = manifest(training, chosen, &metrics, verified.int8);
-    let report = report(training, chosen, &draft.id, &manifest, metrics, gate);
+    let manifest = manifest(training, chosen, &metrics, export.int8);
+    let report = report(training, chosen, &draft.id, &manifest, metrics, export, gate);
     write_report(&draft, &report)?;
     let model = training.store.publish(draft, manifest)?;
     let summary = summary(training, chosen, &model, report);
@@ -114,7 +114,7 @@ fn compare(training: &Training, chosen: &Candidate, learnt: &[Vec<f32>]) -> Opti
     Some(gate::compare(training.store, &held_out))
 }
 
-fn gate_report(training: &Training, comparison: Comparison, onnx_difference: f32) -> GateReport {
+fn gate_report(training: &Training, comparison: Comparison) -> GateReport {
     let is_forced = training.options.gate == Gate::Forced && !comparison.passes;
     let mut reason = comparison.reason;
     if is_forced {
@@ -132,7 +132,6 @@ fn gate_report(training: &Training, comparison: Comparison, onnx_difference: f32
         frames: comparison.frames,
         new_correct: comparison.new_correct,
         active_correct: comparison.active_correct,
-        onnx_difference,
     }
 }
 
@@ -209,6 +208,7 @@ fn report(
     id: &str,
     manifest: &Manifest,
     metrics: Metrics,
+    export: ExportReport,
     gate: Option<GateReport>,
 ) -> Report {
     let measured = &chosen.measured;
@@ -234,6 +234,7 @@ fn report(
         } else {
             Vec::new()
         },
+        export,
         gate,
         timings: training.stopwatch.laps.clone(),
     }

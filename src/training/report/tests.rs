@@ -87,6 +87,15 @@ fn report() -> Report {
             accuracy: Some(28.0 / 30.0),
         }],
         mistakes: Vec::new(),
+        export: ExportReport {
+            onnx_difference: 2.5e-6,
+            int8: Int8Agreement {
+                frames: 60,
+                flips: 3,
+                confident_flips: 1,
+                accepted: false,
+            },
+        },
         gate: Some(GateReport {
             activated: true,
             reason: "it gets more frames right".to_owned(),
@@ -94,7 +103,6 @@ fn report() -> Report {
             frames: 60,
             new_correct: 54,
             active_correct: 51,
-            onnx_difference: 2.5e-6,
         }),
         timings: vec![Timing {
             stage: "features".to_owned(),

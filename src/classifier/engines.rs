@@ -1,0 +1,173 @@
+//! TensorRT's engines, kept in the store: building one takes a minute on a Jetson.
+//!
+//! ```text
+//! <store>/engines/<key>/    what ONNX Runtime's TensorRT provider writes: the engine and its timings
+//! ```
+//! The provider finds an engine by the names in the graph, not by the weights: a retrained model would run the old one. So each
+//! model has a folder of its own, whose key also stands for the precision, the GPU and the libraries. A folder appears once its engine
+//! has run a frame, and goes again where its engine does not load. All of it may be deleted at any time.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use crate::disk;
+use crate::model_store::StoredModel;
+
+const FOLDER: &str = "engines";
+const DRAFT_PREFIX: &str = ".draft-";
+/// What a Jetson is, and its software.
+const JETSON_TEXTS: [&str; 2] = ["/proc/device-tree/model", "/etc/nv_tegra_release"];
+/// The version of a graphics card's driver, and a folder for each card.
+const DRIVER_TEXT: &str = "/proc/driver/nvidia/version";
+const CARDS_FOLDER: &str = "/proc/driver/nvidia/gpus";
+
+/// Where a model's engine lies.
+pub struct Engine {
+    engines: PathBuf,
+    key: String,
+}
+
+impl Engine {
+    /// The engine of a model in a precision, on this GPU, by this library of ONNX Runtime.
+    pub fn of(model: &StoredModel, precision: &str, library: &Path) -> Engine {
+        let store = model.folder.ancestors().nth(2).unwrap_or(&model.folder);
+        Engine {
+            engines: store.join(FOLDER),
+            key: key(model, precision, &gpu(), &identity(library)),
+        }
+    }
+
+    /// The folder with the engine; none where it is still to be built.
+    pub fn ready(&self) -> Option<PathBuf> {
+        let folder = self.folder();
+        folder.is_dir().then_some(folder)
+    }
+
+    /// A folder in which to build one; it vanishes unless it is kept.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn draft(&self) -> io::Result<TempDir> {
+        fs::create_dir_all(&self.engines)?;
+        disk::sweep(&self.engines, DRAFT_PREFIX)?;
+        tempfile::Builder::new()
+            .prefix(&disk::own(DRAFT_PREFIX))
+            .tempdir_in(&self.engines)
+    }
+
+    /// Keeps what was built.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn keep(&self, draft: TempDir) -> io::Result<()> {
+        fs::rename(draft.path(), self.folder())?;
+        // The folder has moved away from under its guard, which must not look for it any more.
+        let _moved = draft.keep();
+        Ok(())
+    }
+
+    /// Deletes an engine that does not load.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn discard(&self) -> io::Result<()> {
+        fs::remove_dir_all(self.folder())
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.engines.join(&self.key)
+    }
+}
+
+/// Another key for other weights, another graph, precision, GPU or library.
+fn key(model: &StoredModel, precision: &str, gpu: &str, library: &str) -> String {
+    let mut hasher = Sha256::new();
+    let hashes = model.manifest.sha256.iter();
+    let files = hashes.flat_map(|(name, hash)| [name.as_str(), hash.as_str()]);
+    for part in files.chain([precision, gpu, library]) {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    disk::hex(&hasher.finalize()[..16])
+}
+
+/// Which GPU there is, in the driver's words; empty where there is none.
+fn gpu() -> String {
+    let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+    let cards = fs::read_dir(CARDS_FOLDER).into_iter().flatten().flatten();
+    let mut models: Vec<String> = cards
+        .flat_map(|card| {
+            let text = read(&card.path().join("information"));
+            // The rest, such as the interrupt, is another after each start of the machine.
+            let model = text.lines().find(|line| line.starts_with("Model"));
+            model.map(str::to_owned)
+        })
+        .collect();
+    models.sort();
+    let texts = JETSON_TEXTS.into_iter().chain([DRIVER_TEXT]);
+    models.extend(texts.map(|path| read(Path::new(path))));
+    models.concat()
+}
+
+/// Which library it is: its real path, its size, and when it was put there.
+fn identity(library: &Path) -> String {
+    let path = fs::canonicalize(library).unwrap_or_else(|_| library.to_owned());
+    let metadata = fs::metadata(&path);
+    let told = metadata.and_then(|metadata| Ok(format!("{} {:?}", metadata.len(), metadata.modified()?)));
+    format!("{} {}", path.display(), told.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model_store::ModelStore;
+    use crate::model_store::tests::published_with;
+
+    #[test]
+    fn a_retrained_model_and_all_else_that_matters_has_another_key() {
+        let root = tempfile::tempdir().expect("a directory");
+        let store = ModelStore::open(root.path()).expect("opens");
+        let model = published_with(&store, 1, b"weights");
+        let retrained = published_with(&store, 2, b"others");
+        let keys = [
+            key(&model, "fp16", "Orin", "1.22"),
+            key(&retrained, "fp16", "Orin", "1.22"),
+            key(&model, "fp32", "Orin", "1.22"),
+            key(&model, "fp16", "Thor", "1.22"),
+            key(&model, "fp16", "Orin", "1.23"),
+        ];
+        let distinct: std::collections::BTreeSet<&String> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len());
+        assert_eq!(
+            keys[0],
+            key(&model, "fp16", "Orin", "1.22"),
+            "and the same of the same"
+        );
+    }
+
+    #[test]
+    fn an_engine_appears_whole_or_not_at_all() {
+        let root = tempfile::tempdir().expect("a directory");
+        let store = ModelStore::open(root.path()).expect("opens");
+        let model = published_with(&store, 1, b"weights");
+        let engine = Engine::of(&model, "fp16", Path::new("/usr/lib/libonnxruntime.so"));
+        let draft = engine.draft().expect("a folder");
+        fs::write(draft.path().join("half"), b"an engine").expect("writes");
+        assert_eq!(engine.ready(), None);
+        drop(draft);
+        assert_eq!(engine.ready(), None, "a build that failed leaves nothing");
+
+        let draft = engine.draft().expect("a folder");
+        fs::write(draft.path().join("whole"), b"engine").expect("writes");
+        engine.keep(draft).expect("keeps");
+        let folder = engine.ready().expect("is there");
+        assert_eq!(fs::read(folder.join("whole")).expect("reads"), b"engine");
+        assert!(folder.starts_with(root.path().join("engines")));
+        engine.discard().expect("deletes");
+        assert_eq!(engine.ready(), None);
+    }
+}
