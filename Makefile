@@ -14,7 +14,7 @@ setup: ## Fetch what the build needs into .environment (0.7 GB of downloads)
 build: setup ## Build messages and node with colcon into install/
 	scripts/build.sh
 
-test: ## Run every test (fetches 1.6 GB more, to compare with torchvision)
+test: ## Run every test (fetches 1.8 GB more, to compare with torchvision)
 	scripts/setup.sh --tests
 	scripts/build.sh
 	. scripts/env.sh

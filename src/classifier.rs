@@ -87,6 +87,15 @@ pub struct Loaded {
     pub reason: String,
 }
 
+/// Whether what was loaded is the last word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineState {
+    /// It is.
+    Settled,
+    /// [`load`] builds an engine of TensorRT, which takes a while.
+    ToBuild,
+}
+
 /// Loads a model on the best there is of what is asked for, and runs it once, so that its first frame is as fast as the others.
 ///
 /// # Errors
@@ -122,15 +131,6 @@ pub fn load_at_once(
     let mut loaded = load_first(model, attempts, settings)?;
     loaded.reason += " (TensorRT's engine is being built)";
     Ok((loaded, EngineState::ToBuild))
-}
-
-/// Whether what was loaded is the last word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EngineState {
-    /// It is.
-    Settled,
-    /// [`load`] builds an engine of TensorRT, which takes a while.
-    ToBuild,
 }
 
 fn load_first(

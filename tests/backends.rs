@@ -7,7 +7,7 @@ use std::process::Output;
 use std::sync::OnceLock;
 
 use serde_json::Value;
-use support::{complaint, draw_dataset, json, misuse, model_folder, program};
+use support::{complaint, json, misuse, model_folder, program};
 
 /// One training, shared by all tests.
 struct Trained {
@@ -18,17 +18,9 @@ struct Trained {
 fn trained() -> &'static Trained {
     static TRAINED: OnceLock<Trained> = OnceLock::new();
     TRAINED.get_or_init(|| {
-        let root = tempfile::tempdir().expect("a directory");
-        let folder = |name: &str| root.path().join(name);
-        draw_dataset(&folder("dataset"), 5, 20);
-        draw_dataset(&folder("unseen"), 6, 10);
-        let summary = json(&support::train(
-            &folder("dataset"),
-            &folder("store"),
-            &["--copies", "1"],
-        ));
+        let (root, summary) = support::trained_on_drawn_hands();
         Trained {
-            model: model_folder(&folder("store"), &summary),
+            model: model_folder(&root.path().join("store"), &summary),
             root,
         }
     })

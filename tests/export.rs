@@ -43,15 +43,7 @@ impl Trained {
 fn trained() -> &'static Trained {
     static TRAINED: OnceLock<Trained> = OnceLock::new();
     TRAINED.get_or_init(|| {
-        let root = tempfile::tempdir().expect("a directory");
-        let folder = |name: &str| root.path().join(name);
-        draw_dataset(&folder("dataset"), 5, 20);
-        draw_dataset(&folder("unseen"), 6, 10);
-        let summary = json(&support::train(
-            &folder("dataset"),
-            &folder("store"),
-            &["--copies", "1"],
-        ));
+        let (root, summary) = support::trained_on_drawn_hands();
         Trained {
             id: model_id(&summary),
             root,

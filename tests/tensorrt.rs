@@ -23,6 +23,10 @@ fn tensorrt_compiles_every_precision_of_every_network() {
     };
     let result = fs::read(folder.path().join("result.json")).expect("was written");
     let result: Value = serde_json::from_slice(&result).expect("JSON");
+    if let Some(reason) = result["skipped"].as_str() {
+        eprintln!("skipped: {reason}; its wheels are for x86_64 alone");
+        return;
+    }
     let files = result.as_object().expect("by file");
     assert_eq!(files.len(), 4 * 3 + 1);
     println!("{:<28}{:>24}{:>12}", "file", "GPU", "seconds / engine MB");

@@ -8,7 +8,8 @@ use std::fs;
 use std::path::Path;
 
 use super::features::LabelledFile;
-use crate::classifier::{self, settings::Settings};
+use crate::classifier;
+use crate::classifier::settings::{Device, Settings};
 use crate::dataset::Label;
 use crate::disk::{self, Existing};
 use crate::evaluation::{FileClassifier, likeliest};
@@ -111,7 +112,12 @@ fn judge(active: &StoredModel, held_out: &[HeldOut]) -> Result<Vec<[bool; 2]>, S
 }
 
 fn load(active: &StoredModel) -> Result<FileClassifier, String> {
-    let loaded = classifier::load(active, &Settings::default()).map_err(|error| error.to_string())?;
+    // TensorRT would first build an engine.
+    let settings = Settings {
+        device: Device::Cpu,
+        ..Settings::default()
+    };
+    let loaded = classifier::load(active, &settings).map_err(|error| error.to_string())?;
     Ok(FileClassifier::new(loaded.classifier, &active.manifest))
 }
 

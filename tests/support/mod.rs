@@ -30,6 +30,16 @@ pub fn draw_dataset(folder: &Path, seed: u64, per_label: u64) {
     }
 }
 
+/// A folder with a `store`, whose model was trained quickly on the drawn `dataset`, with frames of `unseen` hands, and the training's summary.
+pub fn trained_on_drawn_hands() -> (tempfile::TempDir, Value) {
+    let root = tempfile::tempdir().expect("a directory");
+    let folder = |name: &str| root.path().join(name);
+    draw_dataset(&folder("dataset"), 5, 20);
+    draw_dataset(&folder("unseen"), 6, 10);
+    let summary = json(&train(&folder("dataset"), &folder("store"), &["--copies", "1"]));
+    (root, summary)
+}
+
 /// Puts random weights where a training of this network in this store looks for imported ones; gives them back.
 ///
 /// They make useless features, but of a network that takes a fraction of AlexNet's time and disk.

@@ -3,7 +3,7 @@
     compile.py FOLDER
 
 FOLDER/*.onnx are compiled for each GPU below, as they are typed. FOLDER/result.json gets, by file and GPU, the seconds it took and the
-bytes of the engine, or the parser's or builder's complaint.
+bytes of the engine, or the parser's or builder's complaint; or why all of it was skipped.
 """
 
 import json
@@ -11,8 +11,12 @@ import sys
 import time
 from pathlib import Path
 
-import tensorrt_rtx_libs  # noqa: F401  Loads the libraries that the bindings are linked with.
-import tensorrt_rtx_bindings as trt
+try:
+    import tensorrt_rtx_libs  # noqa: F401  Loads the libraries that the bindings are linked with.
+    import tensorrt_rtx_bindings as trt
+except ImportError as error:
+    Path(sys.argv[1], "result.json").write_text(json.dumps({"skipped": str(error)}))
+    sys.exit()
 
 GPUS = ["SM80", "SM86", "SM89", "SM120"]
 
