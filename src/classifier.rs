@@ -121,7 +121,9 @@ pub fn load_at_once(
     let mut attempts = attempts(settings, model.manifest.int8.as_ref(), is_there);
     let count = attempts.len();
     let is_slow = |attempt: &Attempt| {
-        attempt.runtime == Runtime::OnnxTensorRt && !onnx::has_engine(model, attempt.precision)
+        attempt.runtime == Runtime::OnnxTensorRt
+            && is_there(attempt.runtime)
+            && !onnx::has_engine(model, attempt.precision)
     };
     attempts.retain(|attempt| !is_slow(attempt));
     let is_to_build = attempts.len() < count && !attempts.is_empty();
@@ -175,7 +177,7 @@ fn load_first(
 fn is_there(runtime: Runtime) -> bool {
     match runtime {
         Runtime::OnnxTensorRt | Runtime::OnnxCuda => onnx::has_provider(runtime),
-        Runtime::TorchCuda => tch::Cuda::is_available(),
+        Runtime::TorchCuda => torch::has_gpu(),
         Runtime::OnnxCpu | Runtime::TorchCpu => true,
     }
 }
@@ -186,13 +188,11 @@ fn load_on(
     threads: usize,
 ) -> Result<Box<dyn Classifier>, ClassifierError> {
     let precision = attempt.precision;
-    let torch = |device| -> Result<Box<dyn Classifier>, ClassifierError> {
-        let classifier = TorchClassifier::load(model, device, precision, threads)?;
-        Ok(Box::new(classifier))
-    };
     match attempt.runtime {
-        Runtime::TorchCpu => torch(tch::Device::Cpu),
-        Runtime::TorchCuda => torch(tch::Device::Cuda(0)),
+        runtime @ (Runtime::TorchCpu | Runtime::TorchCuda) => {
+            let classifier = TorchClassifier::load(model, runtime, precision, threads)?;
+            Ok(Box::new(classifier))
+        }
         Runtime::OnnxTensorRt => Ok(Box::new(OnnxClassifier::load_tensorrt(model, precision)?)),
         runtime => {
             let file = match (runtime, precision) {

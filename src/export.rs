@@ -32,7 +32,7 @@ pub enum ExportError {
     Classifier(#[from] ClassifierError),
     /// int8 without any frames.
     #[error(
-        "{0} was not trained here, so that nobody knows between what its values lie; name frames to calibrate on: --dataset DIR"
+        "{0} has no ranges.json, as a model that was not trained here: name frames to calibrate on, --dataset DIR"
     )]
     NoRanges(String),
     /// The file system's word.
@@ -79,12 +79,12 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// No frame yet.
+    /// No frame yet. The network lies in `folder` for a moment.
     ///
     /// # Errors
-    /// A weight that is missing or misshaped, and the runtime's word.
-    pub fn new(network: &Network, weights: &Weights) -> Result<Calibration, ExportError> {
-        let folder = tempfile::tempdir()?;
+    /// A weight that is missing or misshaped, a full disk, and the runtime's word.
+    pub fn new(network: &Network, weights: &Weights, folder: &Path) -> Result<Calibration, ExportError> {
+        let folder = tempfile::tempdir_in(folder)?;
         let file = folder.path().join("values.onnx");
         let values = export::export_with_values(&file, network, weights)?;
         Ok(Calibration {

@@ -36,6 +36,8 @@ const MANIFEST_FILE: &str = "manifest.json";
 const ACTIVE_FILE: &str = "active.json";
 const MODELS_FOLDER: &str = "models";
 const PRETRAINED_FOLDER: &str = "pretrained";
+/// What TensorRT made of the models: folders whose names begin with the model's id and a dash.
+pub const ENGINES_FOLDER: &str = "engines";
 /// What a draft's name begins with.
 const DRAFT_PREFIX: &str = ".draft-";
 
@@ -353,6 +355,18 @@ impl ModelStore {
         fs::rename(&folder, &doomed).map_err(|cause| io_error(&folder, cause))?;
         sync_folder(&models)?;
         fs::remove_dir_all(&doomed).map_err(|cause| io_error(&doomed, cause))?;
+        self.delete_engines(id)
+    }
+
+    fn delete_engines(&self, id: &str) -> Result<(), StoreError> {
+        let prefix = format!("{id}-");
+        let engines = self.root.join(ENGINES_FOLDER);
+        for engine in fs::read_dir(&engines).into_iter().flatten().flatten() {
+            let path = engine.path();
+            if engine.file_name().to_string_lossy().starts_with(&prefix) {
+                fs::remove_dir_all(&path).map_err(|cause| io_error(&path, cause))?;
+            }
+        }
         Ok(())
     }
 

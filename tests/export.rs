@@ -81,7 +81,12 @@ fn every_precision_says_what_the_stored_model_says() {
             let differences = expected.iter().zip(found).map(|(a, b)| (a - b).abs());
             let difference = differences.fold(0.0, f32::max) / largest;
             assert!(difference < tolerance, "{name}: {difference}");
-            assert_eq!(likeliest(&expected), likeliest(found), "{name}");
+            let mut lead = expected.clone();
+            lead.sort_by(f32::total_cmp);
+            // Where two labels are as good as equal, either will do.
+            if (lead[LABELS - 1] - lead[LABELS - 2]) / largest > tolerance {
+                assert_eq!(likeliest(&expected), likeliest(found), "{name}");
+            }
         }
     }
 }

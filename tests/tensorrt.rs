@@ -55,7 +55,7 @@ fn write_files(folder: &Path) {
             _ => whole,
         };
         let weights = random_weights(&network);
-        let mut calibration = Calibration::new(&network, &weights).expect("runs");
+        let mut calibration = Calibration::new(&network, &weights, folder).expect("runs");
         calibration.see(&input).expect("runs");
         let int8 = Numbers::Int8 {
             ranges: calibration.ranges(),

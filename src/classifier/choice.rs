@@ -59,10 +59,21 @@ pub fn attempts(
         Device::Auto | Device::Cuda => is_asked_for || is_there(*runtime),
     });
     let on_cpu = (!settings.require_gpu).then_some(on_cpu);
-    on_gpu
+    let mut attempts: Vec<Attempt> = on_gpu
         .chain(on_cpu)
         .map(|runtime| attempt(runtime, settings.precision, int8))
-        .collect()
+        .collect();
+    // An int8 file that does not load leaves the other.
+    if let Some(last) = attempts.last()
+        && last.precision == Precision::Int8
+    {
+        attempts.push(Attempt {
+            precision: Precision::Fp32,
+            reason: None,
+            ..*last
+        });
+    }
+    attempts
 }
 
 /// What a runtime computes with, if that precision is asked for.
@@ -140,10 +151,18 @@ mod tests {
     #[test]
     fn by_default_the_best_there_is() {
         let (settings, accepted) = (Settings::default(), Some(compared(0, true)));
-        assert_eq!(tried(settings, accepted, false), ["onnx/cpu/int8"]);
+        assert_eq!(
+            tried(settings, accepted, false),
+            ["onnx/cpu/int8", "onnx/cpu/fp32"]
+        );
         assert_eq!(
             tried(settings, accepted, true),
-            ["onnx/tensorrt/fp16", "onnx/cuda/fp32", "onnx/cpu/int8"]
+            [
+                "onnx/tensorrt/fp16",
+                "onnx/cuda/fp32",
+                "onnx/cpu/int8",
+                "onnx/cpu/fp32"
+            ]
         );
         assert_eq!(
             tried(settings, Some(compared(3, false)), false),

@@ -1,10 +1,11 @@
 //! TensorRT's engines, kept in the store: building one takes a minute on a Jetson.
 //!
 //! ```text
-//! <store>/engines/<key>/    what ONNX Runtime's TensorRT provider writes: the engine and its timings
+//! <store>/engines/<model id>-<key>/    what ONNX Runtime's TensorRT provider writes: the engine and its timings
 //! ```
 //! The provider finds an engine by the names in the graph, not by the weights: a retrained model would run the old one. So each
-//! model has a folder of its own, whose key also stands for the precision, the GPU and the libraries. A folder appears once its engine
+//! model has a folder of its own, whose key also stands for the precision, the GPU and ONNX Runtime's library, as far as `ORT_DYLIB_PATH`
+//! names its file. The folder goes with the model. A folder appears once its engine
 //! has run a frame, and goes again where its engine does not load. All of it may be deleted at any time.
 
 use std::fs;
@@ -15,9 +16,8 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::disk;
-use crate::model_store::StoredModel;
+use crate::model_store::{ENGINES_FOLDER, StoredModel};
 
-const FOLDER: &str = "engines";
 const DRAFT_PREFIX: &str = ".draft-";
 /// What a Jetson is, and its software.
 const JETSON_TEXTS: [&str; 2] = ["/proc/device-tree/model", "/etc/nv_tegra_release"];
@@ -28,7 +28,7 @@ const CARDS_FOLDER: &str = "/proc/driver/nvidia/gpus";
 /// Where a model's engine lies.
 pub struct Engine {
     engines: PathBuf,
-    key: String,
+    name: String,
 }
 
 impl Engine {
@@ -36,8 +36,12 @@ impl Engine {
     pub fn of(model: &StoredModel, precision: &str, library: &Path) -> Engine {
         let store = model.folder.ancestors().nth(2).unwrap_or(&model.folder);
         Engine {
-            engines: store.join(FOLDER),
-            key: key(model, precision, &gpu(), &identity(library)),
+            engines: store.join(ENGINES_FOLDER),
+            name: format!(
+                "{}-{}",
+                model.manifest.id,
+                key(model, precision, &gpu(), &identity(library))
+            ),
         }
     }
 
@@ -75,11 +79,14 @@ impl Engine {
     /// # Errors
     /// What the file system says.
     pub fn discard(&self) -> io::Result<()> {
-        fs::remove_dir_all(self.folder())
+        match fs::remove_dir_all(self.folder()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
     }
 
     fn folder(&self) -> PathBuf {
-        self.engines.join(&self.key)
+        self.engines.join(&self.name)
     }
 }
 
@@ -169,5 +176,11 @@ mod tests {
         assert!(folder.starts_with(root.path().join("engines")));
         engine.discard().expect("deletes");
         assert_eq!(engine.ready(), None);
+        engine.discard().expect("is gone already");
+
+        let draft = engine.draft().expect("a folder");
+        engine.keep(draft).expect("keeps");
+        store.delete(&model.manifest.id).expect("deletes");
+        assert_eq!(engine.ready(), None, "it goes with its model");
     }
 }

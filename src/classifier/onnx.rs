@@ -52,13 +52,21 @@ impl OnnxClassifier {
         if let Some(folder) = engine.ready() {
             match load(&folder) {
                 Ok(classifier) => return Ok(classifier),
-                Err(error) => tracing::warn!("a TensorRT engine does not load, and is built anew: {error}"),
+                // The next best serves, and the next time one is built.
+                Err(error) => {
+                    engine.discard()?;
+                    return Err(error);
+                }
             }
-            engine.discard()?;
         }
         let draft = engine.draft()?;
         let classifier = load(draft.path())?;
-        engine.keep(draft)?;
+        // Another process may have built the same meanwhile.
+        if let Err(error) = engine.keep(draft)
+            && engine.ready().is_none()
+        {
+            tracing::warn!("TensorRT's engine is not kept: {error}");
+        }
         Ok(classifier)
     }
 

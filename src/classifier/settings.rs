@@ -32,7 +32,8 @@ pub enum Device {
 /// What it computes with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// The fastest that can be trusted: int8 on a CPU where the model's training accepted it, fp16 on a GPU, else fp32.
+    /// The fastest that can be trusted: int8 on a CPU where the model's training accepted it, fp16 with TensorRT and
+    /// with libtorch on a GPU, else fp32.
     #[default]
     Auto,
     /// As trained.

@@ -2,12 +2,18 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::choice::Runtime;
 use super::settings::Precision;
 use super::{Classifier, ClassifierError};
 use crate::model_store::{StoredModel, WEIGHTS_FILE};
 use crate::network::torch::{TorchError, TorchModule};
 use crate::preprocess::INPUT_SIDE_PX;
 use crate::weights::Weights;
+
+/// Whether libtorch finds a GPU.
+pub fn has_gpu() -> bool {
+    tch::Cuda::is_available()
+}
 
 /// A network in libtorch.
 pub struct TorchClassifier {
@@ -26,11 +32,15 @@ impl TorchClassifier {
     /// A GPU that is asked for and not there, weights that do not fit, and libtorch's word.
     pub fn load(
         model: &StoredModel,
-        device: Device,
+        runtime: Runtime,
         precision: Precision,
         threads: usize,
     ) -> Result<TorchClassifier, ClassifierError> {
-        if device != Device::Cpu && !tch::Cuda::is_available() {
+        let device = match runtime {
+            Runtime::TorchCuda => Device::Cuda(0),
+            _ => Device::Cpu,
+        };
+        if device != Device::Cpu && !has_gpu() {
             let reason = "this libtorch finds no NVIDIA GPU".to_owned();
             return Err(ClassifierError::Torch(reason));
         }
@@ -44,12 +54,11 @@ impl TorchClassifier {
             Precision::Auto | Precision::Fp32 | Precision::Int8 => Kind::Float,
         };
         module.convert(kind);
-        let place = if device == Device::Cpu { "cpu" } else { "cuda" };
         let mut classifier = TorchClassifier {
             module,
             device,
             kind,
-            name: format!("torch/{place}/{}", precision.name()),
+            name: format!("{}/{}", runtime.name(), precision.name()),
         };
         let input = vec![0.0; crate::preprocess::INPUT_LEN];
         classifier.logits(&input, &mut vec![0.0; model.manifest.labels.len()])?;

@@ -230,7 +230,9 @@ impl Classify {
         match self.judge(frame) {
             Ok(None) => {}
             Ok(Some(gesture)) => {
-                self.status.classified.fetch_add(1, Ordering::Relaxed);
+                if gesture.reason != Doubt::NotFinite.reason() {
+                    self.status.classified.fetch_add(1, Ordering::Relaxed);
+                }
                 self.publish(gesture.clone());
                 self.draw(frame, &gesture);
                 self.last = Some((gesture, Instant::now()));

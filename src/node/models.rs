@@ -21,7 +21,14 @@ pub struct Models {
     settings: Settings,
     topic: Arc<Topic<ModelInfo>>,
     /// One change of model at a time; true once there was one.
-    has_changed: Mutex<bool>,
+    has_changed: Arc<Mutex<bool>>,
+}
+
+/// A model that can classify at once.
+struct LoadedAtOnce {
+    stored: StoredModel,
+    model: LoadedModel,
+    engine: EngineState,
 }
 
 /// Why a model was not made active; the running one stays.
@@ -50,7 +57,7 @@ impl Models {
             inbox,
             settings,
             topic,
-            has_changed: Mutex::new(false),
+            has_changed: Arc::default(),
         }
     }
 
@@ -72,7 +79,7 @@ impl Models {
                     .to_owned()
             }
             Ok(Some(id)) => match self.load(&id) {
-                Ok((_, loaded)) => return self.inbox.put_model(loaded),
+                Ok(loaded) => return self.put(loaded),
                 Err(error) => format!("the active model cannot be loaded: {error}"),
             },
             Err(error) => format!("the store cannot be read: {error}"),
@@ -124,9 +131,9 @@ impl Models {
     fn change(&self, choose: impl FnOnce() -> Result<String, StoreError>) -> Result<String, ActivateError> {
         let mut has_changed = lock(&self.has_changed);
         let id = choose()?;
-        let (stored, loaded) = self.load(&id)?;
-        self.store.activate(&stored)?;
-        self.inbox.put_model(loaded);
+        let loaded = self.load(&id)?;
+        self.store.activate(&loaded.stored)?;
+        self.put(loaded);
         *has_changed = true;
         Ok(id)
     }
@@ -157,29 +164,39 @@ impl Models {
         }
     }
 
-    fn load(&self, id: &str) -> Result<(StoredModel, LoadedModel), ActivateError> {
+    fn load(&self, id: &str) -> Result<LoadedAtOnce, ActivateError> {
         let stored = self.store.model(id)?;
         let (loaded, engine) = classifier::load_at_once(&stored, &self.settings)?;
-        if engine == EngineState::ToBuild {
-            self.build_engine(stored.clone());
+        Ok(LoadedAtOnce {
+            model: LoadedModel::new(&stored, loaded),
+            stored,
+            engine,
+        })
+    }
+
+    /// Lets a model classify; the caller holds `has_changed`.
+    fn put(&self, loaded: LoadedAtOnce) {
+        self.inbox.put_model(loaded.model);
+        if loaded.engine == EngineState::ToBuild {
+            self.build_engine(loaded.stored);
         }
-        let loaded = LoadedModel::new(&stored, loaded);
-        Ok((stored, loaded))
     }
 
     /// Has TensorRT build a model's engine on a thread of its own, while something else serves; then the engine serves, if the model is
     /// still the active one.
     fn build_engine(&self, stored: StoredModel) {
         let (handle, store, inbox) = (self.handle.clone(), self.store.clone(), self.inbox.clone());
-        let settings = self.settings;
+        let (settings, has_changed) = (self.settings, self.has_changed.clone());
         let build = move || match classifier::load(&stored, &settings) {
-            Ok(loaded) => {
-                let is_active = store.active_id().ok().flatten().as_ref() == Some(&stored.manifest.id);
-                if is_active {
+            Ok(loaded) if loaded.classifier.backend().contains("tensorrt") => {
+                let _no_change_meanwhile = lock(&has_changed);
+                let active = store.active_id().ok().flatten();
+                if active.as_ref() == Some(&stored.manifest.id) {
                     inbox.put_model(LoadedModel::new(&stored, loaded));
                 }
             }
-            Err(error) => handle.warn(&format!("TensorRT's engine was not built: {error}")),
+            Ok(loaded) => handle.warn(&format!("no engine of TensorRT: {}", loaded.reason)),
+            Err(error) => handle.warn(&format!("no engine of TensorRT: {error}")),
         };
         std::thread::spawn(build);
     }

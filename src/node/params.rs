@@ -106,7 +106,7 @@ pub const DECLARATIONS: &[Declaration] = &[
         "precision",
         "auto",
         &Precision::NAMES,
-        "auto is int8 on a CPU where the model's training accepted it, fp16 on a GPU, else fp32",
+        "auto is int8 on a CPU where the model's training accepted it, fp16 with TensorRT and with libtorch on a GPU, else fp32",
     ),
     Declaration {
         name: "require_gpu",

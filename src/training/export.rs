@@ -22,8 +22,8 @@ use crate::weights::Weights;
 
 /// No more frames are checked than this, spread over all.
 const MOST_FRAMES: usize = 200;
-/// As many frames tell between what the values lie.
-const CALIBRATION_FRAMES: usize = 16;
+/// As many frames, at most, tell between what the values lie.
+pub const CALIBRATION_FRAMES: usize = 16;
 /// Frames that are decoded together.
 const BATCH: usize = 16;
 /// The two runtimes add up thousands of products in different orders, so they differ by a part of what they add up.
@@ -64,10 +64,10 @@ pub struct Exported<'a> {
 impl Exported<'_> {
     /// Writes both files, and checks them on held-out frames; an int8 file that is not accepted is removed again.
     ///
-    /// `train` are frames that nothing is measured on, to calibrate int8 with.
+    /// `train` are frames to calibrate int8 with. Whatever goes wrong with int8, there is the fp32 file.
     ///
     /// # Errors
-    /// A file that does not run, a frame that has changed, and [`TrainingError::ExportDisagrees`].
+    /// A file in fp32 that does not run, a frame that has changed, and [`TrainingError::ExportDisagrees`].
     pub fn write(
         &self,
         train: &[&LabelledFile],
@@ -76,19 +76,20 @@ impl Exported<'_> {
     ) -> Result<ExportReport, TrainingError> {
         self.draft
             .write_network(self.network, self.weights, self.labels, self.temperature)?;
-        self.write_int8(train)?;
-        let verified = self.check(&spread(checked, MOST_FRAMES), on_progress)?;
-        if !verified.int8.accepted {
-            let path = self.draft.path(INT8_FILE);
+        let written = self.write_int8(train).and_then(|()| self.load(INT8_FILE));
+        let int8 = written.map_err(|error| tracing::warn!("the model gets no int8 file: {error}"));
+        let report = self.check(&spread(checked, MOST_FRAMES), int8.ok(), on_progress)?;
+        let path = self.draft.path(INT8_FILE);
+        if !report.int8.is_some_and(|int8| int8.accepted) && path.exists() {
             std::fs::remove_file(&path).map_err(|cause| TrainingError::Io { path, cause })?;
         }
-        Ok(verified)
+        Ok(report)
     }
 
     fn write_int8(&self, train: &[&LabelledFile]) -> Result<(), TrainingError> {
-        let mut calibration = Calibration::new(self.network, self.weights)?;
-        for batch in spread(train, CALIBRATION_FRAMES).chunks(BATCH) {
-            for input in inputs(batch.iter().map(|file| **file))?.chunks_exact(INPUT_LEN) {
+        let mut calibration = Calibration::new(self.network, self.weights, &self.draft.path(""))?;
+        for batch in train.chunks(BATCH) {
+            for input in inputs(batch.iter().copied())?.chunks_exact(INPUT_LEN) {
                 calibration.see(input)?;
             }
         }
@@ -111,13 +112,18 @@ impl Exported<'_> {
         .map_err(|error| TrainingError::Int8(error.into()))
     }
 
+    fn load(&self, file: &str) -> Result<OnnxClassifier, TrainingError> {
+        let classifier = OnnxClassifier::load(&self.draft.path(file), self.labels.len(), all_cores());
+        Ok(classifier?)
+    }
+
     fn check(
         &self,
         frames: &[&Checked],
+        mut int8: Option<OnnxClassifier>,
         on_progress: &mut impl FnMut(Progress),
     ) -> Result<ExportReport, TrainingError> {
-        let load = |file: &str| OnnxClassifier::load(&self.draft.path(file), self.labels.len(), all_cores());
-        let (mut fp32, mut int8) = (load(ONNX_FILE)?, load(INT8_FILE)?);
+        let mut fp32 = self.load(ONNX_FILE)?;
         let mut onnx_difference = 0.0f32;
         let mut flips = Vec::new();
         let total = frames.len();
@@ -135,18 +141,19 @@ impl Exported<'_> {
                 }
                 Ok(found)
             };
-            let (of_fp32, of_int8) = (run(&mut fp32)?, run(&mut int8)?);
-            for ((frame, fp32), int8) in batch.iter().zip(of_fp32).zip(of_int8) {
-                onnx_difference = onnx_difference.max(agreement(&fp32, frame.logits)?);
-                if likeliest(&fp32) != likeliest(&int8) {
-                    flips.push(self.confidence(&[fp32, int8]));
-                }
+            let of_fp32 = run(&mut fp32)?;
+            for (frame, found) in batch.iter().zip(&of_fp32) {
+                onnx_difference = onnx_difference.max(agreement(found, frame.logits)?);
             }
+            let of_int8 = int8.as_mut().map(run).transpose()?.unwrap_or_default();
+            let pairs = of_fp32.into_iter().zip(of_int8);
+            let differing = pairs.filter(|(fp32, int8)| likeliest(fp32) != likeliest(int8));
+            flips.extend(differing.map(|(fp32, int8)| self.confidence(&[fp32, int8])));
         }
         on_progress(Progress::Export { done: total, total });
         Ok(ExportReport {
             onnx_difference,
-            int8: judge(total, &flips),
+            int8: int8.map(|_| judge(total, &flips)),
         })
     }
 
@@ -203,7 +210,7 @@ fn inputs<'a>(files: impl Iterator<Item = &'a LabelledFile>) -> Result<Vec<f32>,
 }
 
 /// At most so many of some items, spread over all.
-fn spread<T>(items: &[T], most: usize) -> Vec<&T> {
+pub fn spread<T>(items: &[T], most: usize) -> Vec<&T> {
     let step = items.len().div_ceil(most).max(1);
     items.iter().step_by(step).collect()
 }

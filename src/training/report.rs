@@ -64,8 +64,8 @@ pub struct Report {
 pub struct ExportReport {
     /// The greatest difference of a logit between the fp32 file and the trained network, in parts of the largest logit.
     pub onnx_difference: f32,
-    /// How the int8 file did beside the fp32 file.
-    pub int8: Int8Agreement,
+    /// How the int8 file did beside the fp32 file; none where it could not be made.
+    pub int8: Option<Int8Agreement>,
 }
 
 /// A setting of the training.

@@ -6,7 +6,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use super::export::{Checked, Exported};
+use super::export::{CALIBRATION_FRAMES, Checked, Exported, spread};
 use super::features::LabelledFile;
 use super::gate::{self, Comparison, FRAMES_FILE, HeldOut, LearntFrames};
 use super::options::Gate;
@@ -37,7 +37,11 @@ pub(super) fn write(
         on_progress(Progress::Refit { epoch, epochs });
     })?;
     let held_out: Vec<usize> = chosen.measured.logits.iter().map(|(frame, _)| *frame).collect();
-    let checked = if held_out.is_empty() { &all } else { &held_out };
+    let calibrated = calibration_frames(training);
+    let judged: &[usize] = if held_out.is_empty() { &all } else { &held_out };
+    let unseen = judged.iter().copied().filter(|frame| !calibrated.contains(frame));
+    let unseen: Vec<usize> = unseen.collect();
+    let checked = if unseen.is_empty() { judged } else { &unseen };
     // What the model makes of every frame, by the frame's number.
     let learnt = fit.logits(&fitted.module, &all)?;
     drop(fit);
@@ -62,7 +66,11 @@ pub(super) fn write(
         labels: &training.labels,
         temperature: metrics.temperature,
     };
-    let export = exported.write(&calibration_frames(training), &frames, on_progress)?;
+    let calibrated: Vec<&LabelledFile> = calibrated
+        .into_iter()
+        .map(|frame| &training.features.files[frame])
+        .collect();
+    let export = exported.write(&calibrated, &frames, on_progress)?;
     training.stopwatch.lap("export");
 
     let comparison = compare(training, chosen, &learnt);
@@ -86,13 +94,12 @@ fn metrics(training: &Training, chosen: &Candidate) -> Result<Metrics, TrainingE
     Ok(Metrics::new(&training.labels, &logits, &truths, temperature)?)
 }
 
-/// Frames that are not held out, or not in the first fold.
-fn calibration_frames<'a>(training: &'a Training) -> Vec<&'a LabelledFile> {
-    let files = &training.features.files;
-    match training.split.folds.first() {
-        Some(fold) => fold.train.iter().map(|&frame| &files[frame]).collect(),
-        None => files.iter().collect(),
-    }
+/// Frames to calibrate int8 on: some of those that the first fold trains on.
+fn calibration_frames(training: &Training) -> Vec<usize> {
+    let all: Vec<usize> = (0..training.features.len()).collect();
+    let fold = training.split.folds.first();
+    let frames = fold.map_or(&all, |fold| &fold.train);
+    spread(frames, CALIBRATION_FRAMES).into_iter().copied().collect()
 }
 
 /// How the new model compares with the active one; `learnt` are its own logits of every frame.
@@ -161,7 +168,12 @@ fn write_report(draft: &Draft, report: &Report) -> Result<(), TrainingError> {
     write(HTML_FILE, &|mut writer| report::write_html(report, &mut writer))
 }
 
-fn manifest(training: &Training, chosen: &Candidate, metrics: &Metrics, int8: Int8Agreement) -> Manifest {
+fn manifest(
+    training: &Training,
+    chosen: &Candidate,
+    metrics: &Metrics,
+    int8: Option<Int8Agreement>,
+) -> Manifest {
     Manifest {
         version: MANIFEST_VERSION,
         id: String::new(),
@@ -176,7 +188,7 @@ fn manifest(training: &Training, chosen: &Candidate, metrics: &Metrics, int8: In
             validation: metrics.frames,
         },
         metrics: (metrics.frames > 0).then(|| metrics.clone()),
-        int8: Some(int8),
+        int8,
         epochs: chosen.measured.epochs,
         seed: training.options.seed,
         dataset: training.dataset.root.display().to_string(),

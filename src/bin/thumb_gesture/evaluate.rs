@@ -55,7 +55,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             arguments.dataset.display()
         );
     }
-    let loaded = classifier::load(&model, &arguments.runtime.settings())?;
+    // On a GPU too without waiting for an engine.
+    let (loaded, _) = classifier::load_at_once(&model, &arguments.runtime.settings())?;
     let mut classifier = FileClassifier::new(loaded.classifier, &model.manifest);
     let bar = output::bar("evaluate", files.len());
     let evaluation = evaluation::evaluate(&mut classifier, labels, &files, |done| {

@@ -101,7 +101,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Precision::Fp32 => Numbers::Fp32,
         Precision::Fp16 => Numbers::Fp16,
         Precision::Int8 => {
-            ranges = ranges_of(&model, arguments.dataset.as_deref())?;
+            ranges = ranges_of(&store, &model, arguments.dataset.as_deref())?;
             Numbers::Int8 {
                 ranges: &ranges,
                 target,
@@ -117,7 +117,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn ranges_of(model: &StoredModel, dataset: Option<&Path>) -> anyhow::Result<Ranges> {
+fn ranges_of(store: &ModelStore, model: &StoredModel, dataset: Option<&Path>) -> anyhow::Result<Ranges> {
     let Some(folder) = dataset else {
         return Ok(stored_ranges(model)?);
     };
@@ -135,7 +135,7 @@ fn ranges_of(model: &StoredModel, dataset: Option<&Path>) -> anyhow::Result<Rang
     let step = files.len().div_ceil(MOST_FRAMES);
     let files: Vec<&Path> = files.into_iter().step_by(step).collect();
     let weights = Weights::read(&model.path(WEIGHTS_FILE))?;
-    let mut calibration = Calibration::new(&model.network()?, &weights)?;
+    let mut calibration = Calibration::new(&model.network()?, &weights, store.root())?;
     let mut preprocessor = Preprocessor::new();
     let mut input = vec![0.0; INPUT_LEN];
     let bar = output::bar("calibrating", files.len());

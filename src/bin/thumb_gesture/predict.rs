@@ -47,7 +47,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let store = ModelStore::open_existing(&arguments.store)?;
     let model = store.model_or_active(arguments.model.as_deref())?;
     let labels = &model.manifest.labels;
-    let loaded = classifier::load(&model, &arguments.runtime.settings())?;
+    // On a GPU too without waiting for an engine.
+    let (loaded, _) = classifier::load_at_once(&model, &arguments.runtime.settings())?;
     let mut classifier = FileClassifier::new(loaded.classifier, &model.manifest);
     let mut code = ExitCode::SUCCESS;
     for file in &arguments.files {

@@ -17,7 +17,7 @@ pub struct RuntimeOptions {
     #[arg(long, value_name = "NAME", default_value = "auto")]
     precision: Precision,
     /// Threads for one frame [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: Option<u16>,
     /// Fail rather than run on the CPU
     #[arg(long)]

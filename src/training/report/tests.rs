@@ -89,12 +89,12 @@ fn report() -> Report {
         mistakes: Vec::new(),
         export: ExportReport {
             onnx_difference: 2.5e-6,
-            int8: Int8Agreement {
+            int8: Some(Int8Agreement {
                 frames: 60,
                 flips: 3,
                 confident_flips: 1,
                 accepted: false,
-            },
+            }),
         },
         gate: Some(GateReport {
             activated: true,
