@@ -3,6 +3,7 @@
 //! ```text
 //! <store>/models/<id>/manifest.json model.onnx weights.safetensors model_int8.onnx    and what else was put into the draft
 //! <store>/active.json                              the active model, and the one before it
+//! <store>/engines/<id>-<key>/                      what TensorRT made of a model
 //! <store>/pretrained/<network>.safetensors         imported weights, from which trainings start
 //! ```
 //! A model is a folder that appears at once: it is filled under another name, then renamed. What is in it never changes.
