@@ -118,21 +118,22 @@ pub fn load_at_once(
     model: &StoredModel,
     settings: &Settings,
 ) -> Result<(Loaded, EngineState), ClassifierError> {
-    let mut attempts = attempts(settings, model.manifest.int8.as_ref(), is_there);
-    let count = attempts.len();
     let is_slow = |attempt: &Attempt| {
         attempt.runtime == Runtime::OnnxTensorRt
             && is_there(attempt.runtime)
             && !onnx::has_engine(model, attempt.precision)
     };
-    attempts.retain(|attempt| !is_slow(attempt));
-    let is_to_build = attempts.len() < count && !attempts.is_empty();
-    if !is_to_build {
-        return Ok((load(model, settings)?, EngineState::Settled));
+    let attempts = attempts(settings, model.manifest.int8.as_ref(), is_there);
+    let (slow, at_once): (Vec<_>, Vec<_>) = attempts.into_iter().partition(is_slow);
+    match (slow.is_empty(), at_once.is_empty()) {
+        (true, _) => Ok((load_first(model, at_once, settings)?, EngineState::Settled)),
+        (false, true) => Ok((load_first(model, slow, settings)?, EngineState::Settled)),
+        (false, false) => {
+            let mut loaded = load_first(model, at_once, settings)?;
+            loaded.reason += " (TensorRT's engine is being built)";
+            Ok((loaded, EngineState::ToBuild))
+        }
     }
-    let mut loaded = load_first(model, attempts, settings)?;
-    loaded.reason += " (TensorRT's engine is being built)";
-    Ok((loaded, EngineState::ToBuild))
 }
 
 fn load_first(

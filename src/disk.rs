@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
@@ -85,6 +86,17 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// A folder's name for what is given by some texts and bytes: another one gives another name.
+pub fn key(parts: &[&[u8]]) -> String {
+    const KEY_BYTES: usize = 16;
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hex(&hasher.finalize()[..KEY_BYTES])
+}
+
 /// A time as part of a file's name, such as `20260304T050607.089Z`: UTC, to the millisecond.
 pub fn time_in_name(time: OffsetDateTime) -> String {
     let format = format_description!("[year][month][day]T[hour][minute][second].[subsecond digits:3]Z");
@@ -110,5 +122,11 @@ mod tests {
         sweep(folder.path(), WRITING_PREFIX).expect("sweeps");
         assert!(!left.exists() && own.exists() && path("frame.jpg").exists());
         sweep(&path("nowhere"), WRITING_PREFIX).expect("nothing to sweep");
+    }
+
+    #[test]
+    fn keys_tell_their_parts_apart() {
+        assert_ne!(key(&[b"ab", b"c"]), key(&[b"a", b"bc"]));
+        assert_eq!(key(&[b"ab"]).len(), 32);
     }
 }

@@ -185,6 +185,12 @@ pub fn evaluate(
     })
 }
 
+/// At most so many of some frames, spread over all.
+pub fn spread<T>(frames: &[T], most: usize) -> Vec<&T> {
+    let step = frames.len().div_ceil(most).max(1);
+    frames.iter().step_by(step).collect()
+}
+
 /// Index of the greatest of some logits or probabilities.
 pub fn likeliest(values: &[f32]) -> usize {
     let by_value = |a: &(usize, &f32), b: &(usize, &f32)| a.1.total_cmp(b.1);

@@ -12,7 +12,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::disk;
@@ -92,14 +91,10 @@ impl Engine {
 
 /// Another key for other weights, another graph, precision, GPU or library.
 fn key(model: &StoredModel, precision: &str, gpu: &str, library: &str) -> String {
-    let mut hasher = Sha256::new();
     let hashes = model.manifest.sha256.iter();
     let files = hashes.flat_map(|(name, hash)| [name.as_str(), hash.as_str()]);
-    for part in files.chain([precision, gpu, library]) {
-        hasher.update((part.len() as u64).to_le_bytes());
-        hasher.update(part);
-    }
-    disk::hex(&hasher.finalize()[..16])
+    let parts = files.chain([precision, gpu, library]).map(str::as_bytes);
+    disk::key(&parts.collect::<Vec<_>>())
 }
 
 /// Which GPU there is, in the driver's words; empty where there is none.

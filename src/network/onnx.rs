@@ -16,7 +16,7 @@ use std::path::Path;
 use prost::Message;
 
 use self::lowering::nodes;
-use self::proto::{Dimension, Graph, Model, OperatorSet, StringStringEntry, Tensor, ValueInfo};
+use self::proto::{Dimension, Graph, Model, Node, OperatorSet, StringStringEntry, Tensor, ValueInfo};
 use super::{Network, ParameterSpec, Shape};
 use crate::weights::{Place, WeightsError, places_in_file};
 
@@ -60,14 +60,7 @@ pub fn write(
             external_tensor(parameter, *place, &location)
         })
         .collect::<Result<_, _>>()?;
-    let (nodes, output) = nodes(&network.layers);
-    let graph = Graph {
-        name: network.name.to_owned(),
-        nodes,
-        initializers,
-        inputs: vec![float_value(INPUT_NAME, Batch::One, Network::INPUT)],
-        outputs: vec![float_value(OUTPUT_NAME, Batch::One, output)],
-    };
+    let graph = graph(network, nodes(&network.layers), initializers, Batch::One);
     let bytes = model(graph, metadata).encode_to_vec();
     std::fs::File::create(path)
         .and_then(|mut file| file.write_all(&bytes))
@@ -75,6 +68,18 @@ pub fn write(
             path: path.to_owned(),
             cause,
         })
+}
+
+/// The graph of a network, whatever its nodes compute with.
+fn graph(network: &Network, nodes: Vec<Node>, initializers: Vec<Tensor>, batch: Batch) -> Graph {
+    let output = super::output(&network.layers, Network::INPUT);
+    Graph {
+        name: network.name.to_owned(),
+        nodes,
+        initializers,
+        inputs: vec![float_value(INPUT_NAME, batch, Network::INPUT)],
+        outputs: vec![float_value(OUTPUT_NAME, batch, output)],
+    }
 }
 
 fn model(graph: Graph, metadata: &[(&str, String)]) -> Model {

@@ -230,19 +230,27 @@ impl Classify {
         match self.judge(frame) {
             Ok(None) => {}
             Ok(Some(gesture)) => {
-                if gesture.reason != Doubt::NotFinite.reason() {
+                if gesture.reason == Doubt::NotFinite.reason() {
+                    let id = &gesture.model_id;
+                    self.fail(&format!(
+                        "{id} gives no numbers: it is broken, activate another one"
+                    ));
+                } else {
                     self.status.classified.fetch_add(1, Ordering::Relaxed);
                 }
                 self.publish(gesture.clone());
                 self.draw(frame, &gesture);
                 self.last = Some((gesture, Instant::now()));
             }
-            Err(error) => {
-                self.status.failed.fetch_add(1, Ordering::Relaxed);
-                if self.throttle.pass().is_some() {
-                    self.handle.error(&format!("a frame got no gesture: {error}"));
-                }
-            }
+            Err(error) => self.fail(&format!("a frame got no gesture: {error}")),
+        }
+    }
+
+    /// Counts a frame that the runtime failed on; says so now and then.
+    fn fail(&mut self, reason: &str) {
+        self.status.failed.fetch_add(1, Ordering::Relaxed);
+        if self.throttle.pass().is_some() {
+            self.handle.error(reason);
         }
     }
 
@@ -266,15 +274,6 @@ impl Classify {
             stamp_secs => stamp_secs,
         };
         let verdict = self.decision.update(&settings, &probabilities, taken_secs);
-        if verdict.doubt == Some(Doubt::NotFinite) {
-            self.status.failed.fetch_add(1, Ordering::Relaxed);
-            if self.throttle.pass().is_some() {
-                let id = &model.manifest.id;
-                self.handle.error(&format!(
-                    "{id} gives no numbers: it is broken, activate another one"
-                ));
-            }
-        }
         let label = labels[verdict.label].as_str();
         Ok(Some(ThumbGesture {
             header: frame.header.clone(),

@@ -89,17 +89,6 @@ impl FeatureCache {
     }
 }
 
-/// The key for what is given by some texts and bytes.
-pub fn key(parts: &[&[u8]]) -> String {
-    const KEY_BYTES: usize = 16;
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_le_bytes());
-        hasher.update(part);
-    }
-    disk::hex(&hasher.finalize()[..KEY_BYTES])
-}
-
 /// Deletes the oldest, until the rest takes no more than two gigabytes.
 ///
 /// # Errors
@@ -199,11 +188,5 @@ mod tests {
         trim_to(&store.path().join(FOLDER), 400).expect("trims");
         assert!(cache.read(&[1; 32], 1).is_none());
         assert!(cache.read(&[2; 32], 1).is_some());
-    }
-
-    #[test]
-    fn keys_tell_their_parts_apart() {
-        assert_ne!(key(&[b"ab", b"c"]), key(&[b"a", b"bc"]));
-        assert_eq!(key(&[b"ab"]).len(), 32);
     }
 }

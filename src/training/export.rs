@@ -9,7 +9,7 @@ use crate::classifier::Classifier;
 use crate::classifier::onnx::OnnxClassifier;
 use crate::dataset::augment::Level;
 use crate::evaluation::calibration::probabilities;
-use crate::evaluation::likeliest;
+use crate::evaluation::{likeliest, spread};
 use crate::export::{self, Calibration};
 use crate::model_store::manifest::Int8Agreement;
 use crate::model_store::{self, Draft, INT8_FILE, ONNX_FILE};
@@ -207,12 +207,6 @@ fn judge(frames: usize, flips: &[f64]) -> Int8Agreement {
 fn inputs<'a>(files: impl Iterator<Item = &'a LabelledFile>) -> Result<Vec<f32>, TrainingError> {
     let picks: Vec<(&LabelledFile, usize)> = files.map(|file| (file, 0)).collect();
     Ok(inputs_of_copies(&picks, NO_COPIES)?)
-}
-
-/// At most so many of some items, spread over all.
-pub fn spread<T>(items: &[T], most: usize) -> Vec<&T> {
-    let step = items.len().div_ceil(most).max(1);
-    items.iter().step_by(step).collect()
 }
 
 #[cfg(test)]

@@ -11,12 +11,13 @@ use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 use tch::{Device, TchError, Tensor};
 
-use super::cache::{self, Entry, FeatureCache};
+use super::cache::{Entry, FeatureCache};
 use crate::all_cores;
 use crate::dataset::augment::{Augmentation, Level};
 use crate::dataset::bursts::FrameFile;
 use crate::dataset::fingerprint::{Fingerprint, Thumbnail};
 use crate::dataset::{Dataset, Label};
+use crate::disk;
 use crate::evaluation::Skipped;
 use crate::frame::{Frame, FrameError};
 use crate::network::torch::{TorchError, TorchModule};
@@ -322,7 +323,7 @@ fn key(frozen: &[Layer], pretrained: &Weights, copies: Copies) -> Result<String,
         hasher.update(bytemuck::cast_slice::<f32, u8>(values));
     }
     let ranges = format!("{:?} {}", copies.level.ranges(), copies.seed);
-    Ok(cache::key(&[
+    Ok(disk::key(&[
         VERSION,
         layers.as_bytes(),
         &hasher.finalize(),

@@ -12,7 +12,7 @@ use crate::classifier;
 use crate::classifier::settings::{Device, Settings};
 use crate::dataset::Label;
 use crate::disk::{self, Existing};
-use crate::evaluation::{FileClassifier, likeliest};
+use crate::evaluation::{FileClassifier, likeliest, spread};
 use crate::model_store::{ModelStore, StoredModel};
 
 /// In a model's folder: the SHA-256 of every frame that it has learnt from, with the label that it gives it.
@@ -88,10 +88,9 @@ pub fn compare(store: &ModelStore, held_out: &[HeldOut]) -> Comparison {
 /// For each frame whether the new and the active model are right.
 fn judge(active: &StoredModel, held_out: &[HeldOut]) -> Result<Vec<[bool; 2]>, String> {
     let learnt = read_frames(active);
-    let step = held_out.len().div_ceil(MOST_FRAMES).max(1);
     let mut classifier = None;
     let mut pairs = Vec::new();
-    for frame in held_out.iter().step_by(step) {
+    for frame in spread(held_out, MOST_FRAMES) {
         let (new_verdict, active_is_right) = match learnt.get(&frame.sha256) {
             Some(verdict) => (frame.learnt_verdict, *verdict == frame.file.label),
             None => {

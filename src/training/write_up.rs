@@ -6,7 +6,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use super::export::{CALIBRATION_FRAMES, Checked, Exported, spread};
+use super::export::{CALIBRATION_FRAMES, Checked, Exported};
 use super::features::LabelledFile;
 use super::gate::{self, Comparison, FRAMES_FILE, HeldOut, LearntFrames};
 use super::options::Gate;
@@ -17,8 +17,8 @@ use super::{Candidate, Progress, Summary, Training, TrainingError};
 use crate::dataset::Label;
 use crate::disk::{self, Existing};
 use crate::evaluation::calibration::{fit_temperature, probabilities};
-use crate::evaluation::likeliest;
 use crate::evaluation::metrics::Metrics;
+use crate::evaluation::{likeliest, spread};
 use crate::model_store::manifest::{FrameCounts, Int8Agreement, Preprocessing};
 use crate::model_store::{Draft, MANIFEST_VERSION, Manifest, StoredModel};
 

@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use thumb_gesture::dataset::Dataset;
+use thumb_gesture::evaluation::spread;
 use thumb_gesture::export::{Calibration, export, stored_ranges};
 use thumb_gesture::frame::Frame;
 use thumb_gesture::model_store::{ModelStore, StoredModel, WEIGHTS_FILE};
@@ -132,8 +133,7 @@ fn ranges_of(store: &ModelStore, model: &StoredModel, dataset: Option<&Path>) ->
         "{} holds no frames to calibrate on: it needs a folder of pictures for each label",
         folder.display()
     );
-    let step = files.len().div_ceil(MOST_FRAMES);
-    let files: Vec<&Path> = files.into_iter().step_by(step).collect();
+    let files = spread(&files, MOST_FRAMES);
     let weights = Weights::read(&model.path(WEIGHTS_FILE))?;
     let mut calibration = Calibration::new(&model.network()?, &weights, store.root())?;
     let mut preprocessor = Preprocessor::new();

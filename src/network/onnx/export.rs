@@ -8,9 +8,9 @@ use prost::Message;
 use super::int8::{self, Ranges, Target};
 use super::lowering::nodes;
 use super::proto::{self, Attribute, Graph, Node, Tensor};
-use super::{Batch, INPUT_NAME, OUTPUT_NAME, float_value, model};
+use super::{Batch, INPUT_NAME, OUTPUT_NAME, graph, model};
 use crate::disk::{self, Existing};
-use crate::network::{Layer, Network, fold, output, parameters};
+use crate::network::{Layer, Network, fold, parameters};
 use crate::weights::{Weights, WeightsError};
 
 /// What a file computes with.
@@ -66,21 +66,13 @@ pub fn export(
     metadata: &[(&str, String)],
 ) -> Result<(), ExportError> {
     let (layers, weights) = fold::fold_batch_norms(&network.layers, weights)?;
-    let (nodes, _) = nodes(&layers);
+    let nodes = nodes(&layers);
     let (nodes, initializers) = match numbers {
         Numbers::Fp32 => (nodes, initializers(&layers, &weights, fp32)?),
         Numbers::Fp16 => (in_fp16(nodes), initializers(&layers, &weights, fp16)?),
         Numbers::Int8 { ranges, target } => int8::quantise(nodes, &layers, &weights, ranges, target)?,
     };
-    let outputs = vec![float_value(OUTPUT_NAME, batch, output(&layers, Network::INPUT))];
-    let graph = Graph {
-        name: network.name.to_owned(),
-        nodes,
-        initializers,
-        inputs: vec![float_value(INPUT_NAME, batch, Network::INPUT)],
-        outputs,
-    };
-    write(path, graph, metadata)
+    write(path, graph(network, nodes, initializers, batch), metadata)
 }
 
 /// Writes a network's fp32 file which also gives every value whose range [`Numbers::Int8`] asks for; gives their names.
@@ -93,22 +85,14 @@ pub fn export_with_values(
     weights: &Weights,
 ) -> Result<Vec<String>, ExportError> {
     let (layers, weights) = fold::fold_batch_norms(&network.layers, weights)?;
-    let (nodes, _) = nodes(&layers);
+    let nodes = nodes(&layers);
     let values = int8::quantised_values(&nodes);
-    let mut outputs = vec![float_value(
-        OUTPUT_NAME,
-        Batch::One,
-        output(&layers, Network::INPUT),
-    )];
+    let initializers = initializers(&layers, &weights, fp32)?;
+    let mut graph = graph(network, nodes, initializers, Batch::One);
     let inner = values.iter().filter(|value| *value != INPUT_NAME);
-    outputs.extend(inner.map(|value| proto::ValueInfo::of_unknown_shape(value)));
-    let graph = Graph {
-        name: network.name.to_owned(),
-        nodes,
-        initializers: initializers(&layers, &weights, fp32)?,
-        inputs: vec![float_value(INPUT_NAME, Batch::One, Network::INPUT)],
-        outputs,
-    };
+    graph
+        .outputs
+        .extend(inner.map(|value| proto::ValueInfo::of_unknown_shape(value)));
     write(path, graph, &[])?;
     Ok(values)
 }

@@ -95,7 +95,10 @@ pub fn quantise(
             let [weight, bias] = [tensor(&node.inputs[1])?, tensor(&node.inputs[2])?];
             match index < plan.last {
                 true => graph.weights(&mut node, &data, weight, bias)?,
-                false => graph.plain_weights(&node, weight, bias),
+                false => {
+                    graph.plain(&node.inputs[1], weight);
+                    graph.plain(&node.inputs[2], bias);
+                }
             }
         }
         let output = node.outputs[0].clone();
@@ -160,15 +163,16 @@ impl Quantised<'_> {
     fn value(&mut self, name: &str) -> Result<(), ExportError> {
         let (scale, zero_point) = self.scale_of(name)?;
         let quantised = quantized_name(name);
-        let [scale_name, zero_point_name] = [format!("{name}_scale"), format!("{name}_zero_point")];
-        self.initializers
-            .push(Tensor::inline(scale_name.clone(), proto::FLOAT, &[], &[scale]));
+        let parameters = parameter_names(name);
+        let [scale_name, zero_point_name] = parameters.clone();
         let zero_point = match self.target {
-            Target::Cpu => Tensor::inline(zero_point_name.clone(), proto::UINT8, &[], &[zero_point]),
-            Target::TensorRt => Tensor::inline(zero_point_name.clone(), proto::INT8, &[], &[0i8]),
+            Target::Cpu => Tensor::inline(zero_point_name, proto::UINT8, &[], &[zero_point]),
+            Target::TensorRt => Tensor::inline(zero_point_name, proto::INT8, &[], &[0i8]),
         };
-        self.initializers.push(zero_point);
-        let parameters = [scale_name, zero_point_name];
+        self.initializers.extend([
+            Tensor::inline(scale_name, proto::FLOAT, &[], &[scale]),
+            zero_point,
+        ]);
         self.push("QuantizeLinear", name, &parameters, &quantised, vec![]);
         self.push(
             "DequantizeLinear",
@@ -218,13 +222,11 @@ impl Quantised<'_> {
             scales.push(scale);
         }
         let name = node.inputs[1].clone();
-        let quantised = Tensor::inline(quantized_name(&name), proto::INT8, &weight.shape, &quantised);
-        node.inputs[1] = self.constant(&name, quantised, &scales, proto::INT8);
+        node.inputs[1] = self.constant(&name, proto::INT8, &weight.shape, &quantised, &scales);
 
         let name = node.inputs[2].clone();
         if self.target == Target::TensorRt {
-            self.initializers
-                .push(Tensor::inline(name, proto::FLOAT, &bias.shape, &bias.values));
+            self.plain(&name, bias);
             return Ok(());
         }
         let scales: Vec<f32> = scales.iter().map(|scale| scale * data_scale).collect();
@@ -232,55 +234,44 @@ impl Quantised<'_> {
         let quantised: Vec<i32> = values
             .map(|(bias, scale)| (bias / scale).round() as i32)
             .collect();
-        let quantised = Tensor::inline(quantized_name(&name), proto::INT32, &bias.shape, &quantised);
-        node.inputs[2] = self.constant(&name, quantised, &scales, proto::INT32);
+        node.inputs[2] = self.constant(&name, proto::INT32, &bias.shape, &quantised, &scales);
         Ok(())
     }
 
     /// Adds a quantised constant and its dequantisation, channel by channel; gives the name of what comes out.
-    fn constant(&mut self, name: &str, quantised: Tensor, scales: &[f32], data_type: i32) -> String {
+    fn constant<T: bytemuck::NoUninit + Default>(
+        &mut self,
+        name: &str,
+        data_type: i32,
+        shape: &[usize],
+        values: &[T],
+        scales: &[f32],
+    ) -> String {
         let channels = [scales.len()];
-        let [scale_name, zero_point_name] = [format!("{name}_scale"), format!("{name}_zero_point")];
-        let quantised_name = quantised.name.clone();
-        self.initializers.push(quantised);
-        self.initializers.push(Tensor::inline(
-            scale_name.clone(),
-            proto::FLOAT,
-            &channels,
-            scales,
-        ));
-        let zero_points = match data_type {
-            proto::INT8 => Tensor::inline(
-                zero_point_name.clone(),
-                data_type,
-                &channels,
-                &vec![0i8; scales.len()],
-            ),
-            _ => Tensor::inline(
-                zero_point_name.clone(),
-                data_type,
-                &channels,
-                &vec![0i32; scales.len()],
-            ),
-        };
-        self.initializers.push(zero_points);
+        let parameters = parameter_names(name);
+        let [scale_name, zero_point_name] = parameters.clone();
+        let zero_points = vec![T::default(); scales.len()];
+        self.initializers.extend([
+            Tensor::inline(quantized_name(name), data_type, shape, values),
+            Tensor::inline(scale_name, proto::FLOAT, &channels, scales),
+            Tensor::inline(zero_point_name, data_type, &channels, &zero_points),
+        ]);
         let output = dequantised(name);
         let axis = vec![Attribute::int("axis", 0)];
         self.push(
             "DequantizeLinear",
-            &quantised_name,
-            &[scale_name, zero_point_name],
+            &quantized_name(name),
+            &parameters,
             &output,
             axis,
         );
         output
     }
 
-    fn plain_weights(&mut self, node: &Node, weight: &weights::Tensor, bias: &weights::Tensor) {
-        for (name, tensor) in node.inputs[1..].iter().zip([weight, bias]) {
-            let tensor = Tensor::inline(name.clone(), proto::FLOAT, &tensor.shape, &tensor.values);
-            self.initializers.push(tensor);
-        }
+    /// Adds a constant in fp32.
+    fn plain(&mut self, name: &str, tensor: &weights::Tensor) {
+        let tensor = Tensor::inline(name.to_owned(), proto::FLOAT, &tensor.shape, &tensor.values);
+        self.initializers.push(tensor);
     }
 
     fn push(
@@ -304,6 +295,11 @@ impl Quantised<'_> {
 
 fn has_weights(node: &Node) -> bool {
     ["Conv", "Gemm"].contains(&node.op_type.as_str())
+}
+
+/// The names of a value's or constant's scale and zero point.
+fn parameter_names(name: &str) -> [String; 2] {
+    [format!("{name}_scale"), format!("{name}_zero_point")]
 }
 
 fn quantized_name(name: &str) -> String {

@@ -4,15 +4,14 @@ use super::proto::{Attribute, Node};
 use super::{INPUT_NAME, OUTPUT_NAME};
 use crate::network::{Join, Layer, Network, Shape};
 
-/// The nodes of some layers in order, each named after what it computes, and the shape that comes out at the end.
-pub fn nodes(layers: &[Layer]) -> (Vec<Node>, Shape) {
+/// The nodes of some layers in order, each named after what it computes.
+pub fn nodes(layers: &[Layer]) -> Vec<Node> {
     let mut lowering = Lowering::default();
-    let input = (INPUT_NAME.to_owned(), Network::INPUT);
-    let (_, shape) = lowering.layers(layers, input);
+    lowering.layers(layers, (INPUT_NAME.to_owned(), Network::INPUT));
     if let Some(last) = lowering.nodes.last_mut() {
         last.outputs = vec![OUTPUT_NAME.to_owned()];
     }
-    (lowering.nodes, shape)
+    lowering.nodes
 }
 
 /// The name of what flows between two nodes, and its shape.
