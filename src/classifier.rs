@@ -18,11 +18,12 @@ use torch::TorchClassifier;
 
 /// A loaded model. One thread owns it.
 pub trait Classifier: Send {
-    /// Runs the network on one input of [`crate::preprocess::INPUT_LEN`] values; writes one logit for each label.
+    /// Runs the network on one or more inputs of [`crate::preprocess::INPUT_LEN`] values each; writes one logit for each label, one
+    /// input's after the other's.
     ///
     /// # Errors
     /// The runtime's word.
-    fn logits(&mut self, input: &[f32], logits: &mut [f32]) -> Result<(), ClassifierError>;
+    fn logits(&mut self, inputs: &[f32], logits: &mut [f32]) -> Result<(), ClassifierError>;
 
     /// What really runs it, as `<runtime>/<device>/<precision>`.
     fn backend(&self) -> &str;
@@ -121,7 +122,7 @@ pub fn load_at_once(
     let is_slow = |attempt: &Attempt| {
         attempt.runtime == Runtime::OnnxTensorRt
             && is_there(attempt.runtime)
-            && !onnx::has_engine(model, attempt.precision)
+            && !onnx::has_engine(model, attempt, settings)
     };
     let attempts = attempts(settings, model.manifest.int8.as_ref(), is_there);
     let (slow, at_once): (Vec<_>, Vec<_>) = attempts.into_iter().partition(is_slow);
@@ -152,7 +153,7 @@ fn load_first(
     let mut failures = Vec::new();
     let mut last_error = None;
     for attempt in attempts {
-        match load_on(model, &attempt, settings.threads) {
+        match load_on(model, &attempt, settings) {
             Ok(classifier) => {
                 failures.extend(attempt.reason);
                 return Ok(Loaded {
@@ -186,22 +187,20 @@ fn is_there(runtime: Runtime) -> bool {
 fn load_on(
     model: &StoredModel,
     attempt: &Attempt,
-    threads: usize,
+    settings: &Settings,
 ) -> Result<Box<dyn Classifier>, ClassifierError> {
-    let precision = attempt.precision;
     match attempt.runtime {
-        runtime @ (Runtime::TorchCpu | Runtime::TorchCuda) => {
-            let classifier = TorchClassifier::load(model, runtime, precision, threads)?;
-            Ok(Box::new(classifier))
+        Runtime::TorchCpu | Runtime::TorchCuda => {
+            Ok(Box::new(TorchClassifier::load(model, attempt, settings.threads)?))
         }
-        Runtime::OnnxTensorRt => Ok(Box::new(OnnxClassifier::load_tensorrt(model, precision)?)),
+        Runtime::OnnxTensorRt => Ok(Box::new(OnnxClassifier::load_tensorrt(model, attempt, settings)?)),
         runtime => {
-            let file = match (runtime, precision) {
+            let file = match (runtime, attempt.precision) {
                 (Runtime::OnnxCpu, Precision::Int8) => INT8_FILE,
                 _ => ONNX_FILE,
             };
             let labels = model.manifest.labels.len();
-            let classifier = OnnxClassifier::load_on(&model.path(file), labels, runtime, precision, threads)?;
+            let classifier = OnnxClassifier::load_on(&model.path(file), labels, attempt, settings)?;
             Ok(Box::new(classifier))
         }
     }

@@ -1,6 +1,6 @@
 //! The node: wires the camera, the classifier, capture and training to ROS, and ends in good order.
 //!
-//! Threads: one spins r2r and owns the node; one drains the camera's topic; one owns the classifier; a small tokio
+//! Threads: one spins r2r and owns the node; one for each camera drains its topic; one owns the classifier; a small tokio
 //! runtime answers services. A training is a process of its own.
 
 mod camera;
@@ -8,6 +8,7 @@ mod capture;
 mod classify;
 mod diagnostics;
 mod handle;
+mod lane;
 mod models;
 pub mod params;
 mod retrain;
@@ -26,11 +27,12 @@ use r2r::thumb_gesture::srv::{ActivateModel, CaptureFrames, ListModels, Retrain}
 use r2r::{Context, Node, QosProfile, ServiceRequest, WrappedServiceTypeSupport};
 use tokio::runtime::Runtime;
 
-use camera::{Camera, CameraCounters, CameraFrame, CaptureTap};
+use camera::{Camera, Drain};
 use capture::Capture;
-use classify::{Classify, ClassifyStatus, ClassifyTopics, Inbox};
+use classify::{Classify, Inbox, RunningModel};
 use diagnostics::Diagnostics;
 use handle::{NodeHandle, Topic, lock};
+use lane::{Lane, LaneTopics};
 use models::Models;
 use params::Params;
 use retrain::Retraining;
@@ -67,11 +69,9 @@ pub enum NodeError {
 struct Parts {
     handle: NodeHandle,
     params: Arc<Mutex<Params>>,
-    topic: String,
-    counters: Arc<CameraCounters>,
-    tap: Arc<CaptureTap>,
+    cameras: Vec<Arc<Camera>>,
     inbox: Arc<Inbox>,
-    status: Arc<ClassifyStatus>,
+    running: RunningModel,
     models: Arc<Models>,
     retraining: Arc<Retraining>,
 }
@@ -90,18 +90,19 @@ pub fn run() -> Result<(), NodeError> {
     let mut signals = Signals::new()?;
 
     let mut node = Node::create(Context::create()?, NODE_NAME, "")?;
-    let (parts, topics) = parts(&mut node)?;
+    let parts = parts(&mut node)?;
     let threads = Threads::default();
-    let camera = start_camera(&mut node, &parts, &threads)?;
-    let classifier = start_classifier(&parts, topics, &threads)?;
+    let cameras = start_cameras(&mut node, &parts, &threads)?;
+    let classifier = start_classifier(&mut node, &parts, &threads)?;
     serve(&mut node, &parts)?;
     let models = parts.models.clone();
     runtime.spawn_blocking(move || models.load_active());
     let is_ending = Arc::new(AtomicBool::new(false));
     let spinner = start_spinning(node, is_ending.clone(), &threads)?;
+    let topics: Vec<&str> = parts.cameras.iter().map(|camera| camera.topic.as_str()).collect();
     parts
         .handle
-        .info(&format!("waiting for frames on {}", parts.topic));
+        .info(&format!("waiting for frames on {}", topics.join(" and ")));
 
     let has_failed = runtime.block_on(async {
         tokio::select! {
@@ -115,7 +116,9 @@ pub fn run() -> Result<(), NodeError> {
     is_ending.store(true, Ordering::Relaxed);
     // The node goes with its thread, and with the node the streams that the other threads read end.
     let _said_already = spinner.join();
-    let _said_already = camera.join();
+    for camera in cameras {
+        let _said_already = camera.join();
+    }
     drop(parts);
     drop(entered);
     runtime.shutdown_timeout(GRACE_PERIOD);
@@ -137,7 +140,7 @@ fn end(runtime: &Runtime, parts: &Parts) {
     }
 }
 
-fn parts(node: &mut Node) -> Result<(Parts, ClassifyTopics), NodeError> {
+fn parts(node: &mut Node) -> Result<Parts, NodeError> {
     let handle = NodeHandle::new(node);
     let params = Arc::new(Mutex::new(Params::default()));
     let (parameter_services, parameter_changes) = node.make_derived_parameter_handler(params.clone())?;
@@ -147,100 +150,123 @@ fn parts(node: &mut Node) -> Result<(Parts, ClassifyTopics), NodeError> {
 
     let given = lock(&params).clone();
     let store = ModelStore::open(&given.folder("store"))?;
-    let inbox = Arc::new(Inbox::default());
-    let topics = ClassifyTopics {
-        gesture: Topic::new(node, "thumb_gesture", QosProfile::default().keep_last(10))?,
-        model: Arc::new(Topic::new(node, "~/model", latched())?),
-        overlay: Topic::new(node, "~/overlay/compressed", QosProfile::sensor_data())?,
-    };
+    let cameras = cameras(node, &given);
+    let inbox = Arc::new(Inbox::new(cameras.len()));
     let models = Arc::new(Models::new(
         handle.clone(),
         store,
         inbox.clone(),
         given.classifier(),
-        topics.model.clone(),
+        Arc::new(Topic::new(node, "~/model", latched())?),
     ));
     let training = Topic::new(node, "~/training", latched())?;
     let retraining = Retraining::new(handle.clone(), models.clone(), params.clone(), training);
-    let parts = Parts {
-        topic: camera_topic(node, &given),
+    Ok(Parts {
         handle,
         params,
-        counters: Arc::default(),
-        tap: Arc::default(),
+        cameras,
         inbox,
-        status: Arc::default(),
+        running: Arc::default(),
         models,
         retraining: Arc::new(retraining),
+    })
+}
+
+/// The cameras that the parameters name, or the one without a name.
+fn cameras(node: &Node, params: &Params) -> Vec<Arc<Camera>> {
+    let names = match params.names("cameras") {
+        [] => vec![String::new()],
+        names => names.to_vec(),
     };
-    Ok((parts, topics))
-}
-
-/// The topic as messages name it: r2r does not tell what it was remapped to.
-fn camera_topic(node: &Node, params: &Params) -> String {
+    // r2r does not tell what a topic was remapped to.
     let namespace = node.namespace().unwrap_or_default();
-    format!(
-        "{}/{} (or its remap)",
-        namespace.trim_end_matches('/'),
-        relative_camera_topic(params)
-    )
+    let topic = |name: &str| {
+        let relative = image_topic(name, params);
+        format!("{}/{relative} (or its remap)", namespace.trim_end_matches('/'))
+    };
+    let camera = |name: String| {
+        Arc::new(Camera {
+            topic: topic(&name),
+            name,
+            counters: Default::default(),
+            tap: Default::default(),
+        })
+    };
+    names.into_iter().map(camera).collect()
 }
 
-fn relative_camera_topic(params: &Params) -> &'static str {
+/// Where a camera's pictures come: in its own namespace, which is `camera` for the one without a name.
+fn image_topic(name: &str, params: &Params) -> String {
+    let namespace = if name.is_empty() { "camera" } else { name };
     match params.text("image_transport") {
-        "compressed" => "camera/image_raw/compressed",
-        _ => "camera/image_raw",
+        "compressed" => format!("{namespace}/image_raw/compressed"),
+        _ => format!("{namespace}/image_raw"),
     }
 }
 
-fn start_camera(
+fn start_cameras(
     node: &mut Node,
     parts: &Parts,
     threads: &Threads,
-) -> Result<thread::JoinHandle<()>, NodeError> {
+) -> Result<Vec<thread::JoinHandle<()>>, NodeError> {
     let params = lock(&parts.params).clone();
     let qos = QosProfile::sensor_data().keep_last(params.integer("image_depth"));
     let qos = match params.text("image_reliability") {
         "reliable" => qos.reliable(),
         _ => qos.best_effort(),
     };
-    let camera = Camera {
-        handle: parts.handle.clone(),
-        counters: parts.counters.clone(),
-        tap: parts.tap.clone(),
-    };
-    let inbox = parts.inbox.clone();
-    let deliver = move |frame: Arc<CameraFrame>| inbox.put_frame(frame);
-    let topic = relative_camera_topic(&params);
-    Ok(match params.text("image_transport") {
-        "compressed" => {
-            let frames = node.subscribe::<CompressedImage>(topic, qos)?;
-            threads.spawn("camera", move || {
-                futures::executor::block_on(camera.drain(frames, deliver))
-            })?
-        }
-        _ => {
-            let frames = node.subscribe::<Image>(topic, qos)?;
-            threads.spawn("camera", move || {
-                futures::executor::block_on(camera.drain(frames, deliver))
-            })?
-        }
-    })
+    let mut started = Vec::new();
+    for (lane, camera) in parts.cameras.iter().enumerate() {
+        let topic = image_topic(&camera.name, &params);
+        let drain = Drain {
+            handle: parts.handle.clone(),
+            camera: camera.clone(),
+            lane,
+            inbox: parts.inbox.clone(),
+        };
+        started.push(match params.text("image_transport") {
+            "compressed" => {
+                let messages = node.subscribe::<CompressedImage>(&topic, qos.clone())?;
+                threads.spawn("camera", move || futures::executor::block_on(drain.run(messages)))?
+            }
+            _ => {
+                let messages = node.subscribe::<Image>(&topic, qos.clone())?;
+                threads.spawn("camera", move || futures::executor::block_on(drain.run(messages)))?
+            }
+        });
+    }
+    Ok(started)
 }
 
 fn start_classifier(
+    node: &mut Node,
     parts: &Parts,
-    topics: ClassifyTopics,
     threads: &Threads,
-) -> std::io::Result<thread::JoinHandle<()>> {
+) -> Result<thread::JoinHandle<()>, NodeError> {
+    let mut lanes = Vec::new();
+    for camera in &parts.cameras {
+        let (gesture, overlay) = match camera.name.as_str() {
+            "" => ("thumb_gesture".to_owned(), "~/overlay/compressed".to_owned()),
+            name => (
+                format!("{name}/thumb_gesture"),
+                format!("~/{name}/overlay/compressed"),
+            ),
+        };
+        let topics = LaneTopics {
+            gesture: Topic::new(node, &gesture, QosProfile::default().keep_last(10))?,
+            overlay: Topic::new(node, &overlay, QosProfile::sensor_data())?,
+        };
+        lanes.push(Lane::new(parts.handle.clone(), camera.clone(), topics));
+    }
     let classify = Classify::new(
         parts.handle.clone(),
         parts.params.clone(),
         parts.inbox.clone(),
-        parts.status.clone(),
-        topics,
+        parts.running.clone(),
+        parts.models.topic(),
+        lanes,
     );
-    threads.spawn("classifier", move || classify.run())
+    Ok(threads.spawn("classifier", move || classify.run())?)
 }
 
 fn start_spinning(
@@ -259,8 +285,7 @@ fn serve(node: &mut Node, parts: &Parts) -> Result<(), NodeError> {
     let capture = Capture {
         handle: parts.handle.clone(),
         dataset: lock(&parts.params).folder("dataset"),
-        tap: parts.tap.clone(),
-        topic: parts.topic.clone(),
+        cameras: parts.cameras.clone(),
         params: parts.params.clone(),
         summary: Topic::new(node, "~/dataset", latched())?,
     };
@@ -284,10 +309,8 @@ fn serve(node: &mut Node, parts: &Parts) -> Result<(), NodeError> {
     let diagnostics = Diagnostics {
         handle: parts.handle.clone(),
         name: node.fully_qualified_name()?.trim_start_matches('/').to_owned(),
-        camera_topic: parts.topic.clone(),
-        camera: parts.counters.clone(),
-        inbox: parts.inbox.clone(),
-        classify: parts.status.clone(),
+        cameras: parts.cameras.clone(),
+        model: parts.running.clone(),
         retraining: parts.retraining.clone(),
         params: parts.params.clone(),
         diagnostics: Topic::new(node, "/diagnostics", QosProfile::default())?,

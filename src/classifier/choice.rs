@@ -42,6 +42,13 @@ impl Runtime {
     }
 }
 
+impl Attempt {
+    /// As a backend is named, such as `onnx/cpu/int8`.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.runtime.name(), self.precision.name())
+    }
+}
+
 /// What to try for a model, the best first. `is_there` says whether the GPU's runtimes could be used at all: where nobody asks for a GPU,
 /// one that cannot is not worth a word.
 pub fn attempts(
@@ -142,21 +149,20 @@ mod tests {
         }
     }
 
-    fn tried(settings: Settings, int8: Option<Int8Agreement>, has_gpu: bool) -> Vec<String> {
-        let attempts = attempts(&settings, int8.as_ref(), |_| has_gpu);
-        let name = |attempt: Attempt| format!("{}/{}", attempt.runtime.name(), attempt.precision.name());
-        attempts.into_iter().map(name).collect()
+    fn tried(settings: &Settings, int8: Option<Int8Agreement>, has_gpu: bool) -> Vec<String> {
+        let attempts = attempts(settings, int8.as_ref(), |_| has_gpu);
+        attempts.iter().map(Attempt::name).collect()
     }
 
     #[test]
     fn by_default_the_best_there_is() {
         let (settings, accepted) = (Settings::default(), Some(compared(0, true)));
         assert_eq!(
-            tried(settings, accepted, false),
+            tried(&settings, accepted, false),
             ["onnx/cpu/int8", "onnx/cpu/fp32"]
         );
         assert_eq!(
-            tried(settings, accepted, true),
+            tried(&settings, accepted, true),
             [
                 "onnx/tensorrt/fp16",
                 "onnx/cuda/fp32",
@@ -165,10 +171,10 @@ mod tests {
             ]
         );
         assert_eq!(
-            tried(settings, Some(compared(3, false)), false),
+            tried(&settings, Some(compared(3, false)), false),
             ["onnx/cpu/fp32"]
         );
-        assert_eq!(tried(settings, None, false), ["onnx/cpu/fp32"]);
+        assert_eq!(tried(&settings, None, false), ["onnx/cpu/fp32"]);
     }
 
     #[test]
@@ -178,12 +184,12 @@ mod tests {
             ..Settings::default()
         };
         assert_eq!(
-            tried(settings, None, false),
+            tried(&settings, None, false),
             ["onnx/tensorrt/fp16", "onnx/cuda/fp32", "onnx/cpu/fp32"]
         );
         settings.require_gpu = true;
         settings.backend = Backend::Torch;
-        assert_eq!(tried(settings, None, false), ["torch/cuda/fp16"]);
+        assert_eq!(tried(&settings, None, false), ["torch/cuda/fp16"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! <store>/engines/<model id>-<key>/    what ONNX Runtime's TensorRT provider writes: the engine and its timings
 //! ```
 //! The provider finds an engine by the names in the graph, not by the weights: a retrained model would run the old one. So each
-//! model has a folder of its own, whose key also stands for the precision, the GPU and ONNX Runtime's library, as far as `ORT_DYLIB_PATH`
+//! model has a folder of its own, whose key also stands for the precision, the most frames at once, the GPU and ONNX Runtime's library, as far as `ORT_DYLIB_PATH`
 //! names its file. The folder goes with the model. A folder appears once its engine
 //! has run a frame, and goes again where its engine does not load. All of it may be deleted at any time.
 
@@ -31,15 +31,15 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The engine of a model in a precision, on this GPU, by this library of ONNX Runtime.
-    pub fn of(model: &StoredModel, precision: &str, library: &Path) -> Engine {
+    /// The engine of a model for `batch` frames at once in a precision, on this GPU, by this library of ONNX Runtime.
+    pub fn of(model: &StoredModel, precision: &str, batch: usize, library: &Path) -> Engine {
         let store = model.folder.ancestors().nth(2).unwrap_or(&model.folder);
         Engine {
             engines: store.join(ENGINES_FOLDER),
             name: format!(
                 "{}-{}",
                 model.manifest.id,
-                key(model, precision, &gpu(), &identity(library))
+                key(model, precision, batch, &gpu(), &identity(library))
             ),
         }
     }
@@ -89,11 +89,12 @@ impl Engine {
     }
 }
 
-/// Another key for other weights, another graph, precision, GPU or library.
-fn key(model: &StoredModel, precision: &str, gpu: &str, library: &str) -> String {
+/// Another key for other weights, another graph, precision, batch, GPU or library.
+fn key(model: &StoredModel, precision: &str, batch: usize, gpu: &str, library: &str) -> String {
     let hashes = model.manifest.sha256.iter();
     let files = hashes.flat_map(|(name, hash)| [name.as_str(), hash.as_str()]);
-    let parts = files.chain([precision, gpu, library]).map(str::as_bytes);
+    let batch = batch.to_string();
+    let parts = files.chain([precision, &batch, gpu, library]).map(str::as_bytes);
     disk::key(&parts.collect::<Vec<_>>())
 }
 
@@ -136,17 +137,18 @@ mod tests {
         let model = published_with(&store, 1, b"weights");
         let retrained = published_with(&store, 2, b"others");
         let keys = [
-            key(&model, "fp16", "Orin", "1.22"),
-            key(&retrained, "fp16", "Orin", "1.22"),
-            key(&model, "fp32", "Orin", "1.22"),
-            key(&model, "fp16", "Thor", "1.22"),
-            key(&model, "fp16", "Orin", "1.23"),
+            key(&model, "fp16", 1, "Orin", "1.22"),
+            key(&retrained, "fp16", 1, "Orin", "1.22"),
+            key(&model, "fp32", 1, "Orin", "1.22"),
+            key(&model, "fp16", 4, "Orin", "1.22"),
+            key(&model, "fp16", 1, "Thor", "1.22"),
+            key(&model, "fp16", 1, "Orin", "1.23"),
         ];
         let distinct: std::collections::BTreeSet<&String> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len());
         assert_eq!(
             keys[0],
-            key(&model, "fp16", "Orin", "1.22"),
+            key(&model, "fp16", 1, "Orin", "1.22"),
             "and the same of the same"
         );
     }
@@ -156,7 +158,7 @@ mod tests {
         let root = tempfile::tempdir().expect("a directory");
         let store = ModelStore::open(root.path()).expect("opens");
         let model = published_with(&store, 1, b"weights");
-        let engine = Engine::of(&model, "fp16", Path::new("/usr/lib/libonnxruntime.so"));
+        let engine = Engine::of(&model, "fp16", 1, Path::new("/usr/lib/libonnxruntime.so"));
         let draft = engine.draft().expect("a folder");
         fs::write(draft.path().join("half"), b"an engine").expect("writes");
         assert_eq!(engine.ready(), None);

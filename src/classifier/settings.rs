@@ -47,7 +47,7 @@ pub enum Precision {
 }
 
 /// What is asked of a classifier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// What runs the network.
     pub backend: Backend,
@@ -55,20 +55,26 @@ pub struct Settings {
     pub device: Device,
     /// What it computes with.
     pub precision: Precision,
-    /// Threads that run one frame on a CPU.
+    /// Threads that run the network on a CPU.
     pub threads: usize,
+    /// The CPUs on which those threads run; empty leaves that to the system.
+    pub affinity: Vec<usize>,
+    /// The most frames that are given at once; a GPU's engine is built for as many.
+    pub batch: usize,
     /// Rather nothing than the CPU.
     pub require_gpu: bool,
 }
 
 impl Default for Settings {
-    /// Whatever is best, on all cores.
+    /// Whatever is best, on all cores, frame by frame.
     fn default() -> Settings {
         Settings {
             backend: Backend::Auto,
             device: Device::Auto,
             precision: Precision::Auto,
             threads: all_cores(),
+            affinity: Vec::new(),
+            batch: 1,
             require_gpu: false,
         }
     }

@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::choice::Runtime;
+use super::choice::{Attempt, Runtime};
 use super::settings::Precision;
 use super::{Classifier, ClassifierError};
 use crate::model_store::{StoredModel, WEIGHTS_FILE};
@@ -32,11 +32,10 @@ impl TorchClassifier {
     /// A GPU that is asked for and not there, weights that do not fit, and libtorch's word.
     pub fn load(
         model: &StoredModel,
-        runtime: Runtime,
-        precision: Precision,
+        attempt: &Attempt,
         threads: usize,
     ) -> Result<TorchClassifier, ClassifierError> {
-        let device = match runtime {
+        let device = match attempt.runtime {
             Runtime::TorchCuda => Device::Cuda(0),
             _ => Device::Cpu,
         };
@@ -48,7 +47,7 @@ impl TorchClassifier {
         let weights = Weights::read(&model.path(WEIGHTS_FILE))?;
         let network = model.network().map_err(Box::new)?;
         let mut module = TorchModule::with_weights(&network.layers, &weights, device)?;
-        let kind = match precision {
+        let kind = match attempt.precision {
             Precision::Fp16 => Kind::Half,
             Precision::Bf16 => Kind::BFloat16,
             Precision::Auto | Precision::Fp32 | Precision::Int8 => Kind::Float,
@@ -58,17 +57,17 @@ impl TorchClassifier {
             module,
             device,
             kind,
-            name: format!("{}/{}", runtime.name(), precision.name()),
+            name: attempt.name(),
         };
         let input = vec![0.0; crate::preprocess::INPUT_LEN];
         classifier.logits(&input, &mut vec![0.0; model.manifest.labels.len()])?;
         Ok(classifier)
     }
 
-    fn run(&self, input: &[f32], logits: &mut [f32]) -> Result<(), TorchError> {
+    fn run(&self, inputs: &[f32], logits: &mut [f32]) -> Result<(), TorchError> {
         let side = INPUT_SIDE_PX as i64;
-        let batch = Tensor::f_from_slice(input)?
-            .f_reshape([1, 3, side, side])?
+        let batch = Tensor::f_from_slice(inputs)?
+            .f_reshape([-1, 3, side, side])?
             .f_to_device(self.device)?
             .f_to_kind(self.kind)?;
         let found = tch::no_grad(|| self.module.forward(&batch, false))?;
@@ -78,8 +77,8 @@ impl TorchClassifier {
 }
 
 impl Classifier for TorchClassifier {
-    fn logits(&mut self, input: &[f32], logits: &mut [f32]) -> Result<(), ClassifierError> {
-        Ok(self.run(input, logits)?)
+    fn logits(&mut self, inputs: &[f32], logits: &mut [f32]) -> Result<(), ClassifierError> {
+        Ok(self.run(inputs, logits)?)
     }
 
     fn backend(&self) -> &str {

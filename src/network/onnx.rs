@@ -24,6 +24,8 @@ use crate::weights::{Place, WeightsError, places_in_file};
 pub const INPUT_NAME: &str = "input";
 /// Name of the graph's output.
 pub const OUTPUT_NAME: &str = "logits";
+/// Name of the number of frames, where that is free.
+pub const BATCH_NAME: &str = "batch";
 
 const IR_VERSION: i64 = 8;
 const OPSET_VERSION: i64 = 13;
@@ -37,7 +39,7 @@ pub enum Batch {
     Dynamic,
 }
 
-/// Writes the ONNX file of a network whose weights already lie in `weights_file`, in the same folder.
+/// Writes the ONNX file of a network, for any number of frames, whose weights already lie in `weights_file`, in the same folder.
 ///
 /// `metadata` goes into the file as key and value.
 ///
@@ -60,7 +62,7 @@ pub fn write(
             external_tensor(parameter, *place, &location)
         })
         .collect::<Result<_, _>>()?;
-    let graph = graph(network, nodes(&network.layers), initializers, Batch::One);
+    let graph = graph(network, nodes(&network.layers), initializers, Batch::Dynamic);
     let bytes = model(graph, metadata).encode_to_vec();
     std::fs::File::create(path)
         .and_then(|mut file| file.write_all(&bytes))
@@ -122,7 +124,7 @@ fn external_tensor(parameter: &ParameterSpec, place: Place, location: &str) -> R
 fn float_value(name: &str, batch: Batch, shape: Shape) -> ValueInfo {
     let batch = match batch {
         Batch::One => Dimension::fixed(1),
-        Batch::Dynamic => Dimension::free("batch"),
+        Batch::Dynamic => Dimension::free(BATCH_NAME),
     };
     let dims = shape.dims().into_iter().map(Dimension::fixed);
     ValueInfo::float_tensor(name, std::iter::once(batch).chain(dims).collect())

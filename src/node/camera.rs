@@ -1,16 +1,18 @@
-//! The camera's topic, drained on a thread of its own: every frame is counted and checked, only the newest is kept.
+//! The cameras' topics: every message is checked as it comes; the newest goes to the classifier, all go to a running capture.
 //!
 //! r2r's queue holds ten messages and drops the newest when it is full. So it is emptied at once here, and what piled up behind the
 //! newest is dropped and counted: latency never queues up.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::{FutureExt, Stream, StreamExt};
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 use r2r::std_msgs::msg::Header;
 use tokio::sync::mpsc;
 
+use super::classify::Inbox;
 use super::handle::{NodeHandle, Throttle, lock};
 use crate::frame::{Frame, FrameError};
 
@@ -22,20 +24,41 @@ pub struct CameraFrame {
     pub frame: Frame,
 }
 
-/// What has come in so far.
-#[derive(Default)]
-pub struct CameraCounters {
-    /// Messages taken from the topic.
-    pub received: AtomicU64,
-    /// Messages that were no picture.
-    pub bad: AtomicU64,
-    /// Messages that a newer one overtook before they were looked at.
-    pub dropped: AtomicU64,
+/// What the parts of the node know of one camera.
+pub struct Camera {
+    /// As the parameter `cameras` has it; empty for a node's only one.
+    pub name: String,
+    /// The topic of its pictures, as messages name it.
+    pub topic: String,
+    /// What has become of its frames.
+    pub counters: Counters,
+    /// Where its frames go besides the classifier: the capture that is running, if one is.
+    pub tap: Tap,
 }
 
-/// Where frames go besides the classifier: the capture that is running, if one is.
+/// What has become of a camera's frames so far.
 #[derive(Default)]
-pub struct CaptureTap {
+pub struct Counters {
+    /// Messages taken from the topic.
+    pub received: Counter,
+    /// Messages that were no picture.
+    pub bad: Counter,
+    /// Frames that a newer one overtook before they were looked at.
+    pub dropped: Counter,
+    /// Frames judged.
+    pub classified: Counter,
+    /// Frames on which the runtime failed.
+    pub failed: Counter,
+    last_age_ns: AtomicU64,
+}
+
+/// A number that only grows.
+#[derive(Default)]
+pub struct Counter(AtomicU64);
+
+/// The way of a camera's frames to a capture.
+#[derive(Default)]
+pub struct Tap {
     sender: Mutex<Option<mpsc::Sender<Arc<CameraFrame>>>>,
 }
 
@@ -48,66 +71,88 @@ pub trait ImageMessage: Send + 'static {
     fn into_camera_frame(self) -> Result<CameraFrame, FrameError>;
 }
 
-/// Runs until the topic ends; `deliver` gets each frame that the classifier should see.
-pub struct Camera {
+/// Takes what comes on a camera's topic.
+pub struct Drain {
     /// The node.
     pub handle: NodeHandle,
-    /// What has come in.
-    pub counters: Arc<CameraCounters>,
-    /// The running capture.
-    pub tap: Arc<CaptureTap>,
+    /// The camera.
+    pub camera: Arc<Camera>,
+    /// Its place in the inbox.
+    pub lane: usize,
+    /// Where its frames wait for the classifier.
+    pub inbox: Arc<Inbox>,
 }
 
-impl Camera {
+impl Drain {
     /// Drains the stream until it ends, which it does with the node.
-    pub async fn drain<M: ImageMessage>(
-        self,
-        mut messages: impl Stream<Item = M> + Unpin,
-        deliver: impl Fn(Arc<CameraFrame>),
-    ) {
+    pub async fn run<M: ImageMessage>(self, mut messages: impl Stream<Item = M> + Unpin) {
+        let counters = &self.camera.counters;
         let mut throttle = Throttle::default();
         while let Some(mut message) = messages.next().await {
-            self.count(&self.counters.received);
+            counters.received.add_one();
             while let Some(Some(newer)) = messages.next().now_or_never() {
-                self.count(&self.counters.received);
-                self.count(&self.counters.dropped);
+                counters.received.add_one();
+                counters.dropped.add_one();
                 message = newer;
             }
             match message.into_camera_frame() {
-                Ok(frame) => {
-                    let frame = Arc::new(frame);
-                    self.tap.send(&frame);
-                    deliver(frame);
-                }
+                Ok(frame) => self.deliver(Arc::new(frame)),
                 Err(error) => {
-                    self.count(&self.counters.bad);
+                    counters.bad.add_one();
                     self.warn_of(&error, &mut throttle);
                 }
             }
         }
     }
 
-    fn count(&self, counter: &AtomicU64) {
-        counter.fetch_add(1, Ordering::Relaxed);
+    fn deliver(&self, frame: Arc<CameraFrame>) {
+        self.camera.tap.send(&frame);
+        if self.inbox.put_frame(self.lane, frame).is_some() {
+            self.camera.counters.dropped.add_one();
+        }
     }
 
     fn warn_of(&self, error: &FrameError, throttle: &mut Throttle) {
+        let topic = &self.camera.topic;
         match throttle.pass() {
             None => {}
-            Some(0) => self.handle.warn(&format!("bad frame: {error}")),
-            Some(held_back) => self
-                .handle
-                .warn(&format!("bad frame: {error} ({held_back} more before it)")),
+            Some(0) => self.handle.warn(&format!("bad frame on {topic}: {error}")),
+            Some(held_back) => self.handle.warn(&format!(
+                "bad frame on {topic}: {error} ({held_back} more before it)"
+            )),
         }
     }
 }
 
-impl CaptureTap {
+impl Counters {
+    /// Age of the last gesture when it was published.
+    pub fn last_age(&self) -> Duration {
+        Duration::from_nanos(self.last_age_ns.load(Ordering::Relaxed))
+    }
+
+    /// A gesture was published.
+    pub fn set_last_age(&self, age: Duration) {
+        let age_ns = u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
+        self.last_age_ns.store(age_ns, Ordering::Relaxed);
+    }
+}
+
+impl Counter {
+    /// One more.
+    pub fn add_one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Tap {
     /// Opens the tap: frames come from now on, as many as fit into the channel.
-    pub fn open(&self, capacity: usize) -> mpsc::Receiver<Arc<CameraFrame>> {
-        let (sender, receiver) = mpsc::channel(capacity);
+    pub fn open(&self, sender: mpsc::Sender<Arc<CameraFrame>>) {
         *lock(&self.sender) = Some(sender);
-        receiver
     }
 
     /// Closes the tap.

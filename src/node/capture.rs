@@ -9,8 +9,9 @@ use r2r::ServiceRequest;
 use r2r::thumb_gesture::msg::DatasetSummary;
 use r2r::thumb_gesture::srv::CaptureFrames;
 use time::OffsetDateTime;
+use tokio::sync::mpsc;
 
-use super::camera::CaptureTap;
+use super::camera::Camera;
 use super::handle::{NodeHandle, Topic, lock};
 use super::params::Params;
 use crate::dataset::capture::Burst;
@@ -28,9 +29,7 @@ pub struct Capture {
     /// The dataset's folder.
     pub dataset: PathBuf,
     /// Where the frames come from.
-    pub tap: Arc<CaptureTap>,
-    /// The camera's topic, for messages.
-    pub topic: String,
+    pub cameras: Vec<Arc<Camera>>,
     /// For the timeout.
     pub params: Arc<Mutex<Params>>,
     /// `~/dataset`.
@@ -42,6 +41,8 @@ pub struct Capture {
 enum CaptureError {
     #[error("frames must be 1 to {MOST_FRAMES}, not {0}")]
     Count(u32),
+    #[error("there is no camera {0:?}: {1}")]
+    Camera(String, String),
     #[error(transparent)]
     Label(#[from] crate::dataset::LabelError),
     #[error(
@@ -108,15 +109,23 @@ impl Capture {
         if !(1..=MOST_FRAMES).contains(&request.frames) {
             return Err(CaptureError::Count(request.frames));
         }
-        let mut frames = self.tap.open(FRAMES_IN_WAITING);
-        let _closes_the_tap = CloseOnDrop(&self.tap);
+        let cameras = self.chosen(&request.camera)?;
+        let (sender, mut frames) = mpsc::channel(FRAMES_IN_WAITING);
+        for camera in &cameras {
+            camera.tap.open(sender.clone());
+        }
+        drop(sender);
+        let _closes_the_taps = CloseOnDrop(&cameras);
         let timeout = lock(&self.params).span("capture_timeout");
         let mut burst: Option<Burst> = None;
         while *saved < request.frames {
             let frame = match tokio::time::timeout(timeout, frames.recv()).await {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return Err(CaptureError::Ending),
-                Err(_) => return Err(CaptureError::NoFrame(timeout, self.topic.clone())),
+                Err(_) => {
+                    let topics: Vec<&str> = cameras.iter().map(|camera| camera.topic.as_str()).collect();
+                    return Err(CaptureError::NoFrame(timeout, topics.join(" and ")));
+                }
             };
             // The folder is made with the first frame: a label of which there is none leaves no trace.
             let (dataset, label) = (self.dataset.clone(), label.clone());
@@ -133,6 +142,23 @@ impl Capture {
             *saved += 1;
         }
         Ok(())
+    }
+
+    /// The camera of a name; all of them where there is no name.
+    fn chosen(&self, name: &str) -> Result<Vec<Arc<Camera>>, CaptureError> {
+        if name.is_empty() {
+            return Ok(self.cameras.clone());
+        }
+        let named = self.cameras.iter().find(|camera| camera.name == name);
+        let Some(camera) = named else {
+            let names: Vec<&str> = self.cameras.iter().map(|camera| camera.name.as_str()).collect();
+            let known = match names.concat().as_str() {
+                "" => "the parameter cameras names none, leave camera empty".to_owned(),
+                _ => format!("there are {}", names.join(", ")),
+            };
+            return Err(CaptureError::Camera(name.to_owned(), known));
+        };
+        Ok(vec![camera.clone()])
     }
 
     fn frames_by_label(&self) -> Vec<LabelledFrames> {
@@ -161,10 +187,10 @@ fn count(frames: &LabelledFrames) -> u32 {
     u32::try_from(frames.files.len()).unwrap_or(u32::MAX)
 }
 
-struct CloseOnDrop<'a>(&'a CaptureTap);
+struct CloseOnDrop<'a>(&'a [Arc<Camera>]);
 
 impl Drop for CloseOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.iter().for_each(|camera| camera.tap.close());
     }
 }

@@ -1,29 +1,28 @@
-//! The thread that owns the classifier: takes the newest frame, publishes a gesture, swaps models between two frames.
+//! The thread that owns the classifier: takes the newest frame of each camera, all that wait in one batch, publishes their gestures,
+//! and swaps models between two batches.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use r2r::builtin_interfaces::msg::Time;
-use r2r::sensor_msgs::msg::CompressedImage;
-use r2r::thumb_gesture::msg::{ModelInfo, ThumbGesture};
+use r2r::thumb_gesture::msg::ModelInfo;
 
 use super::camera::CameraFrame;
-use super::handle::{NodeHandle, Throttle, Topic, duration_message, lock, secs_of};
+use super::handle::{NodeHandle, Throttle, Topic, lock};
+use super::lane::{Judged, Lane};
 use super::models;
 use super::params::Params;
 use crate::classifier::{Classifier, ClassifierError, Loaded, softmax};
 use crate::dataset::Label;
-use crate::decision::{Decision, Doubt, Verdict};
-use crate::gesture::{Gesture, UNKNOWN};
+use crate::decision::Doubt;
 use crate::model_store::{Manifest, StoredModel};
-use crate::overlay;
 use crate::preprocess::{INPUT_LEN, Preprocessor};
 
 /// A model that is ready for its first frame.
 pub struct LoadedModel {
     /// What the model says of itself.
     pub manifest: Manifest,
+    /// Its labels, as messages have them.
+    pub labels: Vec<String>,
     /// What runs it.
     pub classifier: Box<dyn Classifier>,
     /// Why it is that, in words.
@@ -35,84 +34,76 @@ impl LoadedModel {
     pub fn new(stored: &StoredModel, loaded: Loaded) -> LoadedModel {
         LoadedModel {
             manifest: stored.manifest.clone(),
+            labels: stored.manifest.labels.iter().map(Label::to_string).collect(),
             classifier: loaded.classifier,
             reason: loaded.reason,
         }
     }
 }
 
-/// How frames and models reach the classifier's thread: of each the newest.
-#[derive(Default)]
+/// How frames and models reach the classifier's thread: of each camera the newest frame, and the newest model.
 pub struct Inbox {
     content: Mutex<Content>,
     arrived: Condvar,
-    /// Frames that a newer one overtook while they waited here.
-    pub dropped: AtomicU64,
 }
 
-#[derive(Default)]
 struct Content {
-    frame: Option<Arc<CameraFrame>>,
+    /// One place for each camera.
+    frames: Vec<Option<Arc<CameraFrame>>>,
     model: Option<Box<LoadedModel>>,
     is_stopped: bool,
 }
 
-/// What the classifier's thread has done so far.
-#[derive(Default)]
-pub struct ClassifyStatus {
-    /// Frames judged.
-    pub classified: AtomicU64,
-    /// Frames on which the runtime failed.
-    pub failed: AtomicU64,
-    state: Mutex<State>,
-}
-
-#[derive(Clone, Default)]
-struct State {
-    model: Option<(String, String)>,
-    age: Duration,
-}
-
-/// What the classifier's thread publishes.
-pub struct ClassifyTopics {
-    /// `thumb_gesture`.
-    pub gesture: Topic<ThumbGesture>,
-    /// `~/model`.
-    pub model: Arc<Topic<ModelInfo>>,
-    /// `~/overlay/compressed`.
-    pub overlay: Topic<CompressedImage>,
-}
+/// Id and backend of the model that classifies, once there is one.
+pub type RunningModel = Arc<Mutex<Option<(String, String)>>>;
 
 /// The thread's own things.
 pub struct Classify {
     handle: NodeHandle,
     params: Arc<Mutex<Params>>,
     inbox: Arc<Inbox>,
-    status: Arc<ClassifyStatus>,
-    topics: ClassifyTopics,
+    running: RunningModel,
+    topic: Arc<Topic<ModelInfo>>,
+    lanes: Vec<Lane>,
     preprocessor: Preprocessor,
-    input: Vec<f32>,
-    decision: Decision,
+    inputs: Vec<f32>,
+    preprocess_times: Vec<Duration>,
+    /// First the logits, then the probabilities.
+    outputs: Vec<f32>,
     model: Option<Box<LoadedModel>>,
-    /// The last frame's gesture, which goes stale.
-    last: Option<(ThumbGesture, Instant)>,
     throttle: Throttle,
 }
 
 enum Work {
-    Frame(Arc<CameraFrame>),
+    /// There are frames.
+    Frames,
     Model(Box<LoadedModel>),
-    Stale,
+    /// Nothing has come in time.
+    Timeout,
     Stop,
 }
 
+/// Frames with their cameras' places.
+type Batch = Vec<(usize, Arc<CameraFrame>)>;
+
 impl Inbox {
-    /// A frame has come; it takes the place of one that still waits.
-    pub fn put_frame(&self, frame: Arc<CameraFrame>) {
-        if lock(&self.content).frame.replace(frame).is_some() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+    /// With a place for each of so many cameras.
+    pub fn new(cameras: usize) -> Inbox {
+        Inbox {
+            content: Mutex::new(Content {
+                frames: vec![None; cameras],
+                model: None,
+                is_stopped: false,
+            }),
+            arrived: Condvar::new(),
         }
+    }
+
+    /// A camera's frame has come; gives the one that still waited, whose place it takes.
+    pub fn put_frame(&self, camera: usize, frame: Arc<CameraFrame>) -> Option<Arc<CameraFrame>> {
+        let overtaken = lock(&self.content).frames[camera].replace(frame);
         self.arrived.notify_one();
+        overtaken
     }
 
     /// From the next frame on, this model.
@@ -121,14 +112,14 @@ impl Inbox {
         self.arrived.notify_one();
     }
 
-    /// Ends the thread after the frame it is at.
+    /// Ends the thread after the frames it is at.
     pub fn stop(&self) {
         lock(&self.content).is_stopped = true;
         self.arrived.notify_one();
     }
 
-    /// The next thing to do; [`Work::Stale`] when nothing comes until `deadline`.
-    fn next(&self, deadline: Option<Instant>) -> Work {
+    /// The next thing to do; waits for it until `deadline`. Frames are moved into `batch`, which is empty.
+    fn next(&self, deadline: Option<Instant>, batch: &mut Batch) -> Work {
         let mut content = lock(&self.content);
         loop {
             if content.is_stopped {
@@ -137,8 +128,10 @@ impl Inbox {
             if let Some(model) = content.model.take() {
                 return Work::Model(model);
             }
-            if let Some(frame) = content.frame.take() {
-                return Work::Frame(frame);
+            let frames = content.frames.iter_mut().enumerate();
+            batch.extend(frames.filter_map(|(camera, frame)| Some((camera, frame.take()?))));
+            if !batch.is_empty() {
+                return Work::Frames;
             }
             let Some(deadline) = deadline else {
                 content = self.arrived.wait(content).unwrap_or_else(PoisonError::into_inner);
@@ -146,23 +139,11 @@ impl Inbox {
             };
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Work::Stale;
+                return Work::Timeout;
             }
             let waited = self.arrived.wait_timeout(content, left);
             content = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-    }
-}
-
-impl ClassifyStatus {
-    /// Id and backend of the model that classifies.
-    pub fn model(&self) -> Option<(String, String)> {
-        lock(&self.state).model.clone()
-    }
-
-    /// Age of the last gesture when it was published.
-    pub fn age(&self) -> Duration {
-        lock(&self.state).age
     }
 }
 
@@ -172,37 +153,40 @@ impl Classify {
         handle: NodeHandle,
         params: Arc<Mutex<Params>>,
         inbox: Arc<Inbox>,
-        status: Arc<ClassifyStatus>,
-        topics: ClassifyTopics,
+        running: RunningModel,
+        topic: Arc<Topic<ModelInfo>>,
+        lanes: Vec<Lane>,
     ) -> Classify {
         Classify {
             handle,
             params,
             inbox,
-            status,
-            topics,
+            running,
+            topic,
+            inputs: Vec::with_capacity(lanes.len() * INPUT_LEN),
+            preprocess_times: Vec::with_capacity(lanes.len()),
+            lanes,
             preprocessor: Preprocessor::new(),
-            input: vec![0.0; INPUT_LEN],
-            decision: Decision::default(),
+            outputs: Vec::new(),
             model: None,
-            last: None,
             throttle: Throttle::default(),
         }
     }
 
     /// Works until [`Inbox::stop`].
     pub fn run(mut self) {
+        let mut batch = Batch::with_capacity(self.lanes.len());
         loop {
-            let deadline = self
-                .last
-                .as_ref()
-                .map(|(_, since)| *since + lock(&self.params).span("stale_timeout"));
-            match self.inbox.next(deadline) {
-                Work::Frame(frame) => self.frame(&frame),
+            let timeout = lock(&self.params).span("stale_timeout");
+            let deadlines = self.lanes.iter().filter_map(|lane| lane.deadline(timeout));
+            match self.inbox.next(deadlines.min(), &mut batch) {
+                Work::Frames => self.judge(&batch),
                 Work::Model(model) => self.swap(model),
-                Work::Stale => self.stale(),
+                Work::Timeout => {}
                 Work::Stop => return,
             }
+            batch.clear();
+            self.tell_stale(timeout);
         }
     }
 
@@ -220,140 +204,96 @@ impl Classify {
         info.backend = model.classifier.backend().to_owned();
         info.active = true;
         info.message = format!("classifies{reason}");
-        lock(&self.status.state).model = Some((id.clone(), info.backend.clone()));
-        self.topics.model.publish(&info);
-        self.decision.reset();
+        *lock(&self.running) = Some((id.clone(), info.backend.clone()));
+        self.topic.publish(&info);
+        self.lanes.iter_mut().for_each(Lane::forget);
         self.model = Some(model);
     }
 
-    fn frame(&mut self, frame: &CameraFrame) {
-        match self.judge(frame) {
-            Ok(None) => {}
-            Ok(Some(gesture)) => {
-                if gesture.reason == Doubt::NotFinite.reason() {
-                    let id = &gesture.model_id;
-                    self.fail(&format!(
-                        "{id} gives no numbers: it is broken, activate another one"
-                    ));
-                } else {
-                    self.status.classified.fetch_add(1, Ordering::Relaxed);
+    /// Publishes the gestures of a batch; none without a model.
+    fn judge(&mut self, batch: &Batch) {
+        let Some(mut model) = self.model.take() else {
+            return;
+        };
+        match self.run_network(&mut model, batch) {
+            Ok(inference_time) => self.tell(&model, batch, inference_time),
+            Err(error) => {
+                for (camera, _) in batch {
+                    self.lanes[*camera].camera().counters.failed.add_one();
                 }
-                self.publish(gesture.clone());
-                self.draw(frame, &gesture);
-                self.last = Some((gesture, Instant::now()));
+                self.complain(&format!("a frame got no gesture: {error}"));
             }
-            Err(error) => self.fail(&format!("a frame got no gesture: {error}")),
+        }
+        self.model = Some(model);
+    }
+
+    /// Frames to probabilities; how long the network took for all of them.
+    fn run_network(&mut self, model: &mut LoadedModel, batch: &Batch) -> Result<Duration, ClassifierError> {
+        self.inputs.resize(batch.len() * INPUT_LEN, 0.0);
+        self.preprocess_times.clear();
+        for ((_, frame), input) in batch.iter().zip(self.inputs.chunks_exact_mut(INPUT_LEN)) {
+            let start = Instant::now();
+            self.preprocessor.tensor_from_frame(&frame.frame, input);
+            self.preprocess_times.push(start.elapsed());
+        }
+        let start = Instant::now();
+        self.outputs.resize(batch.len() * model.labels.len(), 0.0);
+        model.classifier.logits(&self.inputs, &mut self.outputs)?;
+        for logits in self.outputs.chunks_exact_mut(model.labels.len()) {
+            softmax(logits, model.manifest.temperature as f32);
+        }
+        Ok(start.elapsed())
+    }
+
+    fn tell(&mut self, model: &LoadedModel, batch: &Batch, inference_time: Duration) {
+        let settings = lock(&self.params).decision();
+        let probabilities = self.outputs.chunks_exact(model.labels.len());
+        let mut is_broken = false;
+        for (((camera, frame), probabilities), preprocess_time) in
+            batch.iter().zip(probabilities).zip(&self.preprocess_times)
+        {
+            let judged = Judged {
+                probabilities,
+                preprocess_time: *preprocess_time,
+                inference_time,
+            };
+            let lane = &mut self.lanes[*camera];
+            let verdict = lane.tell(frame, model, &judged, &settings);
+            match verdict.doubt {
+                Some(Doubt::NotFinite) => {
+                    lane.camera().counters.failed.add_one();
+                    is_broken = true;
+                }
+                _ => lane.camera().counters.classified.add_one(),
+            }
+        }
+        // Only once all gestures are out: drawing takes longer than judging.
+        for (camera, frame) in batch {
+            self.lanes[*camera].draw(frame);
+        }
+        if is_broken {
+            let id = &model.manifest.id;
+            self.complain(&format!(
+                "{id} gives no numbers: it is broken, activate another one"
+            ));
         }
     }
 
-    /// Counts a frame that the runtime failed on; says so now and then.
-    fn fail(&mut self, reason: &str) {
-        self.status.failed.fetch_add(1, Ordering::Relaxed);
+    /// Says now and then that the runtime fails.
+    fn complain(&mut self, reason: &str) {
         if self.throttle.pass().is_some() {
             self.handle.error(reason);
         }
     }
 
-    /// The gesture of a frame; none without a model.
-    fn judge(&mut self, frame: &CameraFrame) -> Result<Option<ThumbGesture>, ClassifierError> {
-        let Some(model) = &mut self.model else {
-            return Ok(None);
-        };
-        let labels = &model.manifest.labels;
-        let start = Instant::now();
-        self.preprocessor.tensor_from_frame(&frame.frame, &mut self.input);
-        let between = Instant::now();
-        let mut probabilities = vec![0.0; labels.len()];
-        model.classifier.logits(&self.input, &mut probabilities)?;
-        softmax(&mut probabilities, model.manifest.temperature as f32);
-        let end = Instant::now();
-
-        let settings = lock(&self.params).decision();
-        let taken_secs = match secs_of(&frame.header.stamp) {
-            0.0 => self.handle.now().as_secs_f64(),
-            stamp_secs => stamp_secs,
-        };
-        let verdict = self.decision.update(&settings, &probabilities, taken_secs);
-        let label = labels[verdict.label].as_str();
-        Ok(Some(ThumbGesture {
-            header: frame.header.clone(),
-            gesture: number_of(label, &verdict),
-            label: label.to_owned(),
-            confidence: verdict.confidence,
-            reason: verdict.doubt.map_or("", |doubt| doubt.reason()).to_owned(),
-            labels: labels.iter().map(Label::to_string).collect(),
-            probabilities,
-            stable: verdict.stable,
-            model_id: model.manifest.id.clone(),
-            backend: model.classifier.backend().to_owned(),
-            preprocess_time: duration_message(between - start),
-            inference_time: duration_message(end - between),
-            age: Default::default(),
-        }))
-    }
-
-    /// The last gesture must not stand for ever in front of a robot whose camera has stopped.
-    fn stale(&mut self) {
-        let Some((gesture, _)) = self.last.take() else {
-            return;
-        };
-        self.decision.reset();
-        let gesture = ThumbGesture {
-            gesture: UNKNOWN,
-            reason: "stale".to_owned(),
-            stable: false,
-            preprocess_time: duration_message(Duration::ZERO),
-            inference_time: duration_message(Duration::ZERO),
-            ..gesture
-        };
-        self.publish(gesture.clone());
-        // It is said again and again: a listener may have come since.
-        self.last = Some((gesture, Instant::now()));
-    }
-
-    fn publish(&self, mut gesture: ThumbGesture) {
-        let age = age_of(&gesture.header.stamp, self.handle.now());
-        gesture.age = duration_message(age);
-        lock(&self.status.state).age = age;
-        self.topics.gesture.publish(&gesture);
-    }
-
-    /// Draws the frame with its verdict, where somebody looks.
-    fn draw(&self, frame: &CameraFrame, gesture: &ThumbGesture) {
-        if !self.topics.overlay.has_subscribers() {
-            return;
+    fn tell_stale(&mut self, timeout: Duration) {
+        let now = Instant::now();
+        for lane in &mut self.lanes {
+            if lane.deadline(timeout).is_some_and(|deadline| deadline <= now) {
+                lane.tell_stale();
+            }
         }
-        let bars = gesture
-            .labels
-            .iter()
-            .map(String::as_str)
-            .zip(gesture.probabilities.iter().copied());
-        let title = match gesture.gesture {
-            UNKNOWN => format!("unknown ({})", gesture.reason),
-            _ => format!("{} {:.0} %", gesture.label, gesture.confidence * 100.0),
-        };
-        self.topics.overlay.publish(&CompressedImage {
-            header: gesture.header.clone(),
-            format: "jpeg".to_owned(),
-            data: overlay::jpeg(frame.frame.to_rgb_image(), &title, bars),
-        });
     }
-}
-
-fn number_of(label: &str, verdict: &Verdict) -> u8 {
-    match verdict.doubt {
-        Some(_) => UNKNOWN,
-        None => Gesture::from_label(label) as u8,
-    }
-}
-
-/// How old a frame is; 0 where clock or stamp say nothing, or contradict each other.
-fn age_of(stamp: &Time, now: Duration) -> Duration {
-    let stamp = Duration::new(u64::try_from(stamp.sec).unwrap_or(0), stamp.nanosec);
-    if stamp.is_zero() {
-        return Duration::ZERO;
-    }
-    now.saturating_sub(stamp)
 }
 
 #[cfg(test)]
@@ -367,36 +307,50 @@ mod tests {
         Arc::new(CameraFrame { header, frame })
     }
 
+    /// Camera and stamp of each frame that comes next.
+    fn next(inbox: &Inbox) -> Vec<(usize, i32)> {
+        let mut batch = Batch::new();
+        assert!(matches!(inbox.next(None, &mut batch), Work::Frames));
+        let stamp = |(camera, frame): &(usize, Arc<CameraFrame>)| (*camera, frame.header.stamp.sec);
+        batch.iter().map(stamp).collect()
+    }
+
     #[test]
-    fn the_newest_frame_wins_and_the_others_are_counted() {
-        let inbox = Inbox::default();
-        (1..=3).for_each(|sec| inbox.put_frame(frame(sec)));
-        assert!(matches!(inbox.next(None), Work::Frame(frame) if frame.header.stamp.sec == 3));
-        assert_eq!(inbox.dropped.load(Ordering::Relaxed), 2);
+    fn the_newest_frame_wins_and_the_others_are_given_back() {
+        let inbox = Inbox::new(1);
+        assert!(inbox.put_frame(0, frame(1)).is_none());
+        for sec in [2, 3] {
+            let overtaken = inbox.put_frame(0, frame(sec)).expect("one waited");
+            assert_eq!(overtaken.header.stamp.sec, sec - 1);
+        }
+        assert_eq!(next(&inbox), [(0, 3)]);
+    }
+
+    /// However fast one camera is, the others' frames come along.
+    #[test]
+    fn a_batch_is_the_newest_frame_of_each_camera_that_has_one() {
+        let inbox = Inbox::new(3);
+        inbox.put_frame(2, frame(1));
+        (10..20).for_each(|sec| drop(inbox.put_frame(0, frame(sec))));
+        assert_eq!(next(&inbox), [(0, 19), (2, 1)]);
+        inbox.put_frame(1, frame(5));
+        assert_eq!(next(&inbox), [(1, 5)]);
     }
 
     #[test]
     fn without_a_frame_until_the_deadline_it_is_stale() {
-        assert!(matches!(Inbox::default().next(Some(Instant::now())), Work::Stale));
+        let inbox = Inbox::new(1);
+        assert!(matches!(
+            inbox.next(Some(Instant::now()), &mut Batch::new()),
+            Work::Timeout
+        ));
     }
 
     #[test]
     fn a_stop_comes_before_any_frame() {
-        let inbox = Inbox::default();
-        inbox.put_frame(frame(1));
+        let inbox = Inbox::new(1);
+        inbox.put_frame(0, frame(1));
         inbox.stop();
-        assert!(matches!(inbox.next(None), Work::Stop));
-    }
-
-    #[test]
-    fn an_age_is_never_negative_or_made_up() {
-        let stamp = |sec| Time { sec, nanosec: 0 };
-        assert_eq!(
-            age_of(&stamp(10), Duration::from_secs(12)),
-            Duration::from_secs(2)
-        );
-        assert_eq!(age_of(&stamp(10), Duration::from_secs(3)), Duration::ZERO);
-        assert_eq!(age_of(&stamp(0), Duration::from_secs(3)), Duration::ZERO);
-        assert_eq!(age_of(&stamp(10), Duration::ZERO), Duration::ZERO);
+        assert!(matches!(inbox.next(None, &mut Batch::new()), Work::Stop));
     }
 }

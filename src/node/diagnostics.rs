@@ -1,13 +1,12 @@
-//! `/diagnostics` once a second: is the camera alive, is there a model, what was lost.
+//! `/diagnostics` once a second, a status for each camera: is it alive, is there a model, what was lost.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 
-use super::camera::CameraCounters;
-use super::classify::{ClassifyStatus, Inbox};
+use super::camera::Camera;
+use super::classify::RunningModel;
 use super::handle::{NodeHandle, Topic, lock};
 use super::params::Params;
 use super::retrain::Retraining;
@@ -25,14 +24,10 @@ pub struct Diagnostics {
     pub handle: NodeHandle,
     /// The node's full name, which the status goes by.
     pub name: String,
-    /// The camera's topic, for messages.
-    pub camera_topic: String,
-    /// What came in.
-    pub camera: Arc<CameraCounters>,
-    /// What waited.
-    pub inbox: Arc<Inbox>,
-    /// What went out.
-    pub classify: Arc<ClassifyStatus>,
+    /// What became of their frames.
+    pub cameras: Vec<Arc<Camera>>,
+    /// The model that classifies.
+    pub model: RunningModel,
     /// The training.
     pub retraining: Arc<Retraining>,
     /// For the timeout.
@@ -51,25 +46,28 @@ struct Counts {
     failed: u64,
 }
 
+/// A camera since the last report.
+struct Watch {
+    camera: Arc<Camera>,
+    before: Counts,
+    last_frame: Instant,
+}
+
 impl Diagnostics {
     /// Reports until the node ends.
     pub async fn run(self) {
         let mut ticks = tokio::time::interval(PERIOD);
-        let mut before = (self.counts(), Instant::now());
-        let mut last_frame = Instant::now();
+        let mut watches: Vec<Watch> = self.cameras.iter().cloned().map(Watch::new).collect();
+        let mut before = Instant::now();
         loop {
             ticks.tick().await;
-            let now = (self.counts(), Instant::now());
-            if now.0.received > before.0.received {
-                last_frame = now.1;
-            }
-            let is_stalled = now.0.received > 0 && last_frame.elapsed() > self.stale_timeout();
-            let status = self.status(before.0, now.0, now.1 - before.1, is_stalled);
-            before = now;
+            let now = Instant::now();
+            let statuses = watches.iter_mut().map(|watch| self.status(watch, now - before));
             let mut array = DiagnosticArray {
-                status: vec![status],
+                status: statuses.collect(),
                 ..DiagnosticArray::default()
             };
+            before = now;
             array.header.stamp = self.handle.stamp();
             self.diagnostics.publish(&array);
         }
@@ -80,24 +78,20 @@ impl Diagnostics {
         lock(&self.params).span("stale_timeout").max(PERIOD / 2)
     }
 
-    fn counts(&self) -> Counts {
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Counts {
-            received: get(&self.camera.received),
-            bad: get(&self.camera.bad),
-            dropped: get(&self.camera.dropped) + get(&self.inbox.dropped),
-            classified: get(&self.classify.classified),
-            failed: get(&self.classify.failed),
-        }
-    }
-
-    fn status(&self, before: Counts, now: Counts, period: Duration, is_stalled: bool) -> DiagnosticStatus {
-        let model = self.classify.model();
-        let (level, message) = judge(before, now, model.is_some(), is_stalled, &self.camera_topic);
+    fn status(&self, watch: &mut Watch, period: Duration) -> DiagnosticStatus {
+        let (before, now) = watch.look();
+        let camera = &watch.camera;
+        let is_stalled = now.received > 0 && watch.last_frame.elapsed() > self.stale_timeout();
+        let model = lock(&self.model).clone();
+        let (level, message) = judge(before, now, model.is_some(), is_stalled, &camera.topic);
         let (model_id, backend) = model.unwrap_or_default();
         let rate = |after: u64, before: u64| format!("{:.1}", (after - before) as f64 / period.as_secs_f64());
+        let training = match self.retraining.is_running() {
+            true => "running",
+            false => "none",
+        };
         let values = [
-            ("camera topic", self.camera_topic.clone()),
+            ("camera topic", camera.topic.clone()),
             ("frames per second", rate(now.received, before.received)),
             ("gestures per second", rate(now.classified, before.classified)),
             ("frames received", now.received.to_string()),
@@ -110,31 +104,51 @@ impl Diagnostics {
             ("frames failed in the runtime", now.failed.to_string()),
             (
                 "age of the last gesture, s",
-                format!("{:.3}", self.classify.age().as_secs_f64()),
+                format!("{:.3}", camera.counters.last_age().as_secs_f64()),
             ),
             ("model", model_id),
             ("backend", backend),
-            (
-                "training",
-                if self.retraining.is_running() {
-                    "running"
-                } else {
-                    "none"
-                }
-                .to_owned(),
-            ),
+            ("training", training.to_owned()),
         ];
         let value = |(key, value): (&str, String)| KeyValue {
             key: key.to_owned(),
             value,
         };
+        let name = format!("{}: gesture {}", self.name, camera.name);
         DiagnosticStatus {
             level,
-            name: format!("{}: gesture", self.name),
+            name: name.trim_end().to_owned(),
             message,
             hardware_id: String::new(),
             values: values.into_iter().map(value).collect(),
         }
+    }
+}
+
+impl Watch {
+    fn new(camera: Arc<Camera>) -> Watch {
+        Watch {
+            camera,
+            before: Counts::default(),
+            last_frame: Instant::now(),
+        }
+    }
+
+    /// The counts as they were and as they are.
+    fn look(&mut self) -> (Counts, Counts) {
+        let counters = &self.camera.counters;
+        let now = Counts {
+            received: counters.received.get(),
+            bad: counters.bad.get(),
+            dropped: counters.dropped.get(),
+            classified: counters.classified.get(),
+            failed: counters.failed.get(),
+        };
+        let before = std::mem::replace(&mut self.before, now);
+        if now.received > before.received {
+            self.last_frame = Instant::now();
+        }
+        (before, now)
     }
 }
 

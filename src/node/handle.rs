@@ -51,7 +51,7 @@ impl NodeHandle {
 /// A topic that the node publishes on, from any thread.
 pub struct Topic<T: WrappedTypesupport> {
     handle: NodeHandle,
-    name: &'static str,
+    name: String,
     // r2r's publisher may change threads, but two may not use it at once.
     publisher: Mutex<Publisher<T>>,
 }
@@ -61,10 +61,10 @@ impl<T: WrappedTypesupport + 'static> Topic<T> {
     ///
     /// # Errors
     /// rcl's word.
-    pub fn new(node: &mut r2r::Node, name: &'static str, qos: r2r::QosProfile) -> r2r::Result<Topic<T>> {
+    pub fn new(node: &mut r2r::Node, name: &str, qos: r2r::QosProfile) -> r2r::Result<Topic<T>> {
         Ok(Topic {
             handle: NodeHandle::new(node),
-            name,
+            name: name.to_owned(),
             publisher: Mutex::new(node.create_publisher(name, qos)?),
         })
     }

@@ -61,6 +61,11 @@ impl Models {
         }
     }
 
+    /// `~/model`.
+    pub fn topic(&self) -> Arc<Topic<ModelInfo>> {
+        self.topic.clone()
+    }
+
     /// The folder of models.
     pub fn store(&self) -> &ModelStore {
         &self.store
@@ -186,7 +191,7 @@ impl Models {
     /// still the active one.
     fn build_engine(&self, stored: StoredModel) {
         let (handle, store, inbox) = (self.handle.clone(), self.store.clone(), self.inbox.clone());
-        let (settings, has_changed) = (self.settings, self.has_changed.clone());
+        let (settings, has_changed) = (self.settings.clone(), self.has_changed.clone());
         let build = move || match classifier::load(&stored, &settings) {
             Ok(loaded) if loaded.classifier.backend().contains("tensorrt") => {
                 let _no_change_meanwhile = lock(&has_changed);

@@ -2,6 +2,8 @@
 //!
 //! `config/thumb_gesture.yaml` and the table in `README.md` are held against [`DECLARATIONS`] by the tests below.
 
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -22,7 +24,7 @@ pub struct Declaration {
     pub default: Value,
     /// What it means, with the unit.
     pub description: &'static str,
-    /// For numbers: the least and the greatest.
+    /// For numbers, also those of a list: the least and the greatest.
     pub range: Option<RangeInclusive<f64>>,
     /// For texts: the possible values; empty where any will do.
     pub choices: &'static [&'static str],
@@ -41,7 +43,14 @@ pub enum Value {
     Double(f64),
     /// Text.
     Text(&'static str),
+    /// Whole numbers, none by default, all different.
+    Integers,
+    /// Names, none by default, all different.
+    Names,
 }
+
+/// The most entries of a list.
+pub const MOST_ENTRIES: usize = 16;
 
 /// Every parameter of the node.
 pub const DECLARATIONS: &[Declaration] = &[
@@ -70,11 +79,16 @@ pub const DECLARATIONS: &[Declaration] = &[
             "after a training so many models stay, the newest ones and the active one",
         )
     },
+    number(
+        "cameras",
+        Value::Names,
+        "several cameras, such as [front, rear]: each has its front/image_raw and its front/thumb_gesture; empty is one, camera/image_raw and thumb_gesture",
+    ),
     choice(
         "image_transport",
         "raw",
         &["raw", "compressed"],
-        "raw subscribes camera/image_raw, compressed camera/image_raw/compressed",
+        "raw subscribes image_raw, compressed image_raw/compressed",
     ),
     choice(
         "image_reliability",
@@ -121,7 +135,15 @@ pub const DECLARATIONS: &[Declaration] = &[
         ..number(
             "threads",
             Value::Integer(2),
-            "threads that run the network on one frame, on a CPU",
+            "threads that run the network, on a CPU",
+        )
+    },
+    Declaration {
+        range: Some(0.0..=1023.0),
+        ..number(
+            "affinity",
+            Value::Integers,
+            "the CPUs on which those threads run, such as [2, 3]; empty leaves that to the system",
         )
     },
     live("threshold", 0.5, 0.0..=1.0, "least probability of a verdict"),
@@ -266,6 +288,25 @@ impl Params {
         }
     }
 
+    /// The value of a parameter that is a list of names.
+    pub fn names(&self, name: &str) -> &[String] {
+        match self.value(name) {
+            ParameterValue::StringArray(value) => value,
+            other => unreachable!("{name} is declared otherwise: {other:?}"),
+        }
+    }
+
+    /// The value of a parameter that is a list of whole numbers.
+    fn integers(&self, name: &str) -> Vec<usize> {
+        match self.value(name) {
+            ParameterValue::IntegerArray(value) => value
+                .iter()
+                .filter_map(|number| usize::try_from(*number).ok())
+                .collect(),
+            other => unreachable!("{name} is declared otherwise: {other:?}"),
+        }
+    }
+
     /// The value of a text parameter that names a folder; `~/` is the user's home.
     pub fn folder(&self, name: &str) -> PathBuf {
         let text = self.text(name);
@@ -292,6 +333,8 @@ impl Params {
             device: self.choice("device"),
             precision: self.choice("precision"),
             threads: self.integer("threads"),
+            affinity: self.integers("affinity"),
+            batch: self.names("cameras").len().max(1),
             require_gpu: self.boolean("require_gpu"),
         }
     }
@@ -337,15 +380,25 @@ impl Declaration {
         let value = match (self.default, value) {
             // YAML makes 1 an integer, where a person means the number 1.0.
             (Value::Double(_), ParameterValue::Integer(whole)) => ParameterValue::Double(*whole as f64),
+            // YAML does not tell of what an empty list would be.
+            (Value::Integers | Value::Names, ParameterValue::NotSet) => self.default.into(),
             (Value::Bool(_), ParameterValue::Bool(_))
             | (Value::Integer(_), ParameterValue::Integer(_))
             | (Value::Double(_), ParameterValue::Double(_))
-            | (Value::Text(_), ParameterValue::String(_)) => value.clone(),
+            | (Value::Text(_), ParameterValue::String(_))
+            | (Value::Integers, ParameterValue::IntegerArray(_))
+            | (Value::Names, ParameterValue::StringArray(_)) => value.clone(),
             _ => return Err(format!("{} is of type {}", self.name, self.default.type_name())),
         };
         let is_allowed = match (&value, &self.range) {
             (ParameterValue::Integer(number), Some(range)) => range.contains(&(*number as f64)),
             (ParameterValue::Double(number), Some(range)) => range.contains(number),
+            (ParameterValue::IntegerArray(numbers), Some(range)) => {
+                is_set(numbers) && numbers.iter().all(|number| range.contains(&(*number as f64)))
+            }
+            (ParameterValue::StringArray(names), _) => {
+                is_set(names) && names.iter().all(|name| is_ros_name(name))
+            }
             (ParameterValue::String(text), _) if self.choices.is_empty() => !text.is_empty(),
             (ParameterValue::String(text), _) => self.choices.contains(&text.as_str()),
             _ => true,
@@ -358,13 +411,20 @@ impl Declaration {
 
     /// What a value must be, for people.
     pub fn rule(&self) -> String {
-        match &self.range {
-            Some(range) => format!("{} to {}", range.start(), range.end()),
-            None if !self.choices.is_empty() => self.choices.join(" or "),
-            None => match self.default {
-                Value::Bool(_) => "true or false".to_owned(),
-                _ => "not empty".to_owned(),
-            },
+        let range = |range: &RangeInclusive<f64>| format!("{} to {}", range.start(), range.end());
+        match (self.default, &self.range) {
+            (Value::Integers, Some(of_each)) => {
+                format!("at most {MOST_ENTRIES} different numbers, {}", range(of_each))
+            }
+            (Value::Names, _) => {
+                format!(
+                    "at most {MOST_ENTRIES} different names of letters, digits and _, not beginning with a digit"
+                )
+            }
+            (_, Some(of_it)) => range(of_it),
+            (Value::Bool(_), None) => "true or false".to_owned(),
+            _ if !self.choices.is_empty() => self.choices.join(" or "),
+            _ => "not empty".to_owned(),
         }
     }
 }
@@ -382,6 +442,8 @@ impl From<Value> for ParameterValue {
             Value::Integer(value) => ParameterValue::Integer(value),
             Value::Double(value) => ParameterValue::Double(value),
             Value::Text(value) => ParameterValue::String(value.to_owned()),
+            Value::Integers => ParameterValue::IntegerArray(Vec::new()),
+            Value::Names => ParameterValue::StringArray(Vec::new()),
         }
     }
 }
@@ -393,6 +455,7 @@ impl std::fmt::Display for Value {
             Value::Integer(value) => value.fmt(f),
             Value::Double(value) => write!(f, "{value:?}"),
             Value::Text(value) => value.fmt(f),
+            Value::Integers | Value::Names => "[]".fmt(f),
         }
     }
 }
@@ -446,6 +509,18 @@ impl RosParams for Params {
     }
 }
 
+/// True where no entry is there twice, and not too many are.
+fn is_set<T: Eq + Hash>(entries: &[T]) -> bool {
+    let distinct: HashSet<&T> = entries.iter().collect();
+    distinct.len() == entries.len() && entries.len() <= MOST_ENTRIES
+}
+
+/// True for what may stand between two slashes of a topic's name.
+fn is_ros_name(name: &str) -> bool {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.chars().all(is_word) && name.starts_with(|first: char| !first.is_ascii_digit())
+}
+
 fn refusal(name: &str, msg: String) -> r2r::Error {
     r2r::Error::ParameterValueConv {
         name: name.to_owned(),
@@ -496,12 +571,44 @@ mod tests {
                 "raw or compressed",
             ),
             ("dataset", ParameterValue::String(String::new()), "not empty"),
+            ("cameras", ParameterValue::String("front".into()), "string array"),
+            ("affinity", ParameterValue::IntegerArray(vec![-1]), "0 to 1023"),
+            ("affinity", ParameterValue::IntegerArray(vec![1, 1]), "different"),
             ("treshold", ParameterValue::Double(0.5), "known: dataset, store"),
         ];
         for (name, value, rule) in refusals {
             let reason = set(name, value).expect_err(name);
             assert!(reason.contains(rule), "{reason}");
         }
+    }
+
+    #[test]
+    fn cameras_are_names_of_topics_each_its_own() {
+        let given = |names: &[&str]| {
+            let names = names.iter().map(|&name| name.to_owned()).collect();
+            set("cameras", ParameterValue::StringArray(names))
+        };
+        let params = given(&["front", "_rear2"]).expect("good names");
+        assert_eq!(params.names("cameras"), ["front", "_rear2"]);
+        assert_eq!(params.classifier().batch, 2);
+        let empty = set("cameras", ParameterValue::NotSet).expect("YAML's empty list");
+        assert_eq!((empty.names("cameras").len(), empty.classifier().batch), (0, 1));
+        for bad in [
+            &["2nd"][..],
+            &["a/b"],
+            &[""],
+            &["front", "front"],
+            &["a b"],
+            &["é"],
+            &["~"],
+        ] {
+            assert!(
+                given(bad).expect_err("bad names").contains("different names"),
+                "{bad:?}"
+            );
+        }
+        let many: Vec<String> = (0..17).map(|number| format!("camera{number}")).collect();
+        assert!(set("cameras", ParameterValue::StringArray(many)).is_err());
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl Exported<'_> {
             self.network,
             self.weights,
             numbers,
-            Batch::One,
+            Batch::Dynamic,
             &metadata,
         )
         .map_err(|error| TrainingError::Int8(error.into()))
@@ -135,11 +135,12 @@ impl Exported<'_> {
             let inputs = inputs(batch.iter().map(|frame| frame.file))?;
             // One after the other: in turn, each would find the other's things in the cores' caches.
             let run = |classifier: &mut OnnxClassifier| -> Result<Vec<Vec<f32>>, TrainingError> {
-                let mut found = vec![vec![0.0; self.labels.len()]; batch.len()];
-                for (input, logits) in inputs.chunks_exact(INPUT_LEN).zip(&mut found) {
-                    classifier.logits(input, logits)?;
-                }
-                Ok(found)
+                let mut found = vec![0.0; batch.len() * self.labels.len()];
+                classifier.logits(&inputs, &mut found)?;
+                Ok(found
+                    .chunks_exact(self.labels.len())
+                    .map(<[f32]>::to_vec)
+                    .collect())
             };
             let of_fp32 = run(&mut fp32)?;
             for (frame, found) in batch.iter().zip(&of_fp32) {

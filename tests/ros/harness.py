@@ -161,9 +161,10 @@ class World:
             self.wait_for(self.client(name).service_is_ready, f"~/{name}", node)
         return node
 
-    def start_camera(self, *options: str) -> Program:
-        """Starts the camera that the package brings."""
-        return self.start("photo_camera", "--size", "320x240", *options, *IN_NAMESPACE)
+    def start_camera(self, *options: str, name: str = "", size: str = "320x240") -> Program:
+        """Starts the camera that the package brings; with a name it is one of several."""
+        remaps = ["-r", f"camera/image_raw:={name}/image_raw", "-r", f"__node:={name}_camera"] if name else []
+        return self.start("photo_camera", "--size", size, *options, *IN_NAMESPACE, *remaps)
 
     def run(self, *command: str, timeout: float = TRAINING_TIMEOUT) -> dict[str, Any]:
         """Runs a command that answers in JSON to its end."""
@@ -195,9 +196,9 @@ class World:
         self.peer.create_subscription(message, topic, messages.append, qos)
         return messages
 
-    def gestures(self) -> list[ThumbGesture]:
-        """Subscribes to the gestures."""
-        return self.listen(ThumbGesture, NODE)
+    def gestures(self, camera: str = "") -> list[ThumbGesture]:
+        """Subscribes to the gestures; with a camera's name to its own."""
+        return self.listen(ThumbGesture, f"{NAMESPACE}/{camera}/thumb_gesture" if camera else NODE)
 
     def trainings(self) -> list[TrainingStatus]:
         """Subscribes to what will be said about trainings from now on."""
@@ -230,9 +231,9 @@ class World:
         self.wait_for(lambda: models, "a message on ~/model")
         return models[-1]
 
-    def diagnostics(self) -> Diagnostics:
-        """Subscribes to /diagnostics."""
-        return Diagnostics(self.listen(DiagnosticArray, "/diagnostics"))
+    def diagnostics(self, camera: str = "") -> Diagnostics:
+        """Subscribes to /diagnostics; with a camera's name for its status."""
+        return Diagnostics(self.listen(DiagnosticArray, "/diagnostics"), camera)
 
     def show(self, what: str, frames: list[Image]) -> None:
         """Has the camera show something else; `frames` is what was heard of it so far, and is emptied."""
@@ -297,15 +298,16 @@ class World:
 
 
 class Diagnostics:
-    """The node's own status on /diagnostics, the newest there is."""
+    """A camera's status on /diagnostics, the newest there is."""
 
-    def __init__(self, arrays: list[DiagnosticArray]) -> None:
+    def __init__(self, arrays: list[DiagnosticArray], camera: str) -> None:
         self.arrays = arrays
+        self.name = f"{NODE.strip('/')}: gesture {camera}".strip()
 
     def status(self) -> Any:
         """The newest status, none before the first."""
         statuses = [status for array in self.arrays[-1:] for status in array.status]
-        return statuses[0] if statuses else None
+        return next((status for status in statuses if status.name == self.name), None)
 
     def value(self, key: str) -> str:
         """A value of the newest status, empty before the first."""

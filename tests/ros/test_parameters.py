@@ -31,6 +31,10 @@ from pictures import raw
         ("image_transport:=theora", "image_transport must be raw or compressed"),
         ("image_depth:=[1]", "image_depth is of type integer"),
         ("dataset:=''", "dataset must be not empty"),
+        ("cameras:=front", "cameras is of type string array"),
+        ("cameras:=[front, front]", "cameras must be at most 16 different names"),
+        ("cameras:=[a/b]", "cameras must be at most 16 different names"),
+        ("affinity:=[1000]", "affinity names CPU 1000"),
         ("treshold:=0.5", "no parameter treshold; known: dataset, store"),
     ],
 )
@@ -129,6 +133,8 @@ def test_every_parameter_is_listed_and_described(world: World) -> None:
         ParameterType.PARAMETER_INTEGER,
         ParameterType.PARAMETER_DOUBLE,
         ParameterType.PARAMETER_STRING,
+        ParameterType.PARAMETER_INTEGER_ARRAY,
+        ParameterType.PARAMETER_STRING_ARRAY,
     }
 
 

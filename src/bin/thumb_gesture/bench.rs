@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
+use thumb_gesture::classifier::settings::Settings;
 use thumb_gesture::classifier::{self, Loaded};
 use thumb_gesture::frame::Frame;
 use thumb_gesture::model_store::ModelStore;
@@ -26,6 +27,9 @@ pub struct Arguments {
     /// How many frames are timed
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     frames: u32,
+    /// How many frames the network is given at once, as a node with so many cameras does; times are a frame's share
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    batch: u16,
     #[command(flatten)]
     runtime: RuntimeOptions,
     /// Print the result as one JSON object
@@ -41,6 +45,7 @@ struct Report {
     reason: String,
     precision: String,
     threads: usize,
+    batch: usize,
     frames: u32,
     preprocess_ms: Percentiles,
     forward_ms: Percentiles,
@@ -56,26 +61,32 @@ struct Percentiles {
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let store = ModelStore::open_existing(&arguments.store)?;
     let model = store.model_or_active(arguments.model.as_deref())?;
-    let settings = arguments.runtime.settings();
+    let settings = Settings {
+        batch: usize::from(arguments.batch),
+        ..arguments.runtime.settings()
+    };
     let Loaded {
         mut classifier,
         reason,
     } = classifier::load(&model, &settings)?;
     let mut preprocessor = Preprocessor::new();
     let frame = noise_frame()?;
-    let mut input = vec![0.0; INPUT_LEN];
-    let mut logits = vec![0.0; model.manifest.labels.len()];
+    let mut inputs = vec![0.0; settings.batch * INPUT_LEN];
+    let mut logits = vec![0.0; settings.batch * model.manifest.labels.len()];
 
     let (mut preprocess_ms, mut forward_ms) = (Vec::new(), Vec::new());
     let bar = output::bar("bench", arguments.frames as usize);
-    for _ in 0..arguments.frames {
+    for _ in 0..arguments.frames.div_ceil(arguments.batch.into()) {
         let start = Instant::now();
-        preprocessor.tensor_from_frame(&frame, &mut input);
+        for input in inputs.chunks_exact_mut(INPUT_LEN) {
+            preprocessor.tensor_from_frame(&frame, input);
+        }
         let between = Instant::now();
-        classifier.logits(&input, &mut logits)?;
-        forward_ms.push(between.elapsed().as_secs_f64() * 1e3);
-        preprocess_ms.push((between - start).as_secs_f64() * 1e3);
-        bar.inc(1);
+        classifier.logits(&inputs, &mut logits)?;
+        let share_ms = |span: Duration| span.as_secs_f64() * 1e3 / settings.batch as f64;
+        forward_ms.push(share_ms(between.elapsed()));
+        preprocess_ms.push(share_ms(between - start));
+        bar.inc(settings.batch as u64);
     }
     bar.finish_and_clear();
 
@@ -86,6 +97,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         backend,
         reason,
         threads: settings.threads,
+        batch: settings.batch,
         frames: arguments.frames,
         preprocess_ms: percentiles(preprocess_ms),
         forward_ms: percentiles(forward_ms),
@@ -122,11 +134,12 @@ fn print_report(report: &Report) -> anyhow::Result<()> {
     let line =
         |name: &str, ms: &Percentiles| format!("{name:>10}  {:8.3}  {:8.3}  {:8.3}", ms.p50, ms.p95, ms.p99);
     output::print_line(&format!(
-        "{} on {}, {} threads, {} frames of 640x480 bgr8\n{:>10}  {:>8}  {:>8}  {:>8}\n{}\n{}",
+        "{} on {}, {} threads, {} frames of 640x480 bgr8, {} at once\n{:>10}  {:>8}  {:>8}  {:>8}\n{}\n{}",
         report.model_id,
         report.backend,
         report.threads,
         report.frames,
+        report.batch,
         "ms",
         "p50",
         "p95",

@@ -33,6 +33,7 @@ impl RuntimeOptions {
             precision: self.precision,
             threads: self.threads.map_or_else(all_cores, usize::from),
             require_gpu: self.require_gpu,
+            ..Settings::default()
         }
     }
 }

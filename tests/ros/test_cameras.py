@@ -1,0 +1,124 @@
+"""Several cameras, one node, one model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from sensor_msgs.msg import CompressedImage
+
+from conftest import Taught, copy
+from harness import BEST_EFFORT, NAMESPACE, NODE, World, free_domain, key_of, truth_of
+
+NAMES = ["front", "rear"]
+DROPPED = "frames dropped, overtaken by a newer one"
+SHOWN = {"front": "thumbs_up", "rear": "thumbs_down"}
+
+
+@pytest.fixture(scope="module")
+def watching(taught: Taught, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A node with two cameras that show different things in different sizes."""
+    with free_domain() as domain, World(tmp_path_factory.mktemp("cameras"), domain) as world:
+        copy(taught.store, world.store)
+        world.start_node(cameras=f"[{', '.join(NAMES)}]", margin=0.0, threshold=0.0)
+        world.start_camera("--show", f"odd:{SHOWN['front']}", name="front")
+        world.start_camera("--show", f"odd:{SHOWN['rear']}", "--rate", "10", name="rear", size="160x120")
+        yield world
+
+
+def test_each_camera_has_its_gestures_in_its_namespace(watching: World) -> None:
+    gestures = {name: watching.gestures(name) for name in NAMES}
+    without_name = watching.gestures()
+    watching.wait_for(lambda: all(len(heard) >= 20 for heard in gestures.values()), "gestures of both")
+    for name, heard in gestures.items():
+        assert {truth_of(gesture) for gesture in heard} == {SHOWN[name]}
+        assert len({key_of(gesture.header) for gesture in heard}) == len(heard), "one for each frame"
+        right = [gesture.label == SHOWN[name] for gesture in heard]
+        assert sum(right) >= 0.8 * len(right)
+    assert not without_name
+
+
+def test_what_is_stable_before_one_camera_is_not_what_another_shows(watching: World) -> None:
+    gestures = {name: watching.gestures(name) for name in NAMES}
+
+    def are_stable() -> bool:
+        return all(any(gesture.stable for gesture in heard) for heard in gestures.values())
+
+    watching.wait_for(are_stable, "a stable gesture of each camera")
+    for name, heard in gestures.items():
+        stable = [gesture.label for gesture in heard if gesture.stable]
+        assert stable.count(SHOWN[name]) >= 0.8 * len(stable)
+
+
+def test_each_camera_has_a_status_and_an_overlay(watching: World) -> None:
+    for name in NAMES:
+        diagnostics = watching.diagnostics(name)
+        overlays = watching.listen(CompressedImage, f"{NODE}/{name}/overlay/compressed", BEST_EFFORT)
+        watching.wait_for(lambda: overlays and diagnostics.count("frames classified") > 0, f"{name} is watched")
+        assert diagnostics.value("camera topic").startswith(f"{NAMESPACE}/{name}/image_raw")
+        assert diagnostics.level() == ord(DiagnosticStatus.OK)
+        assert truth_of(overlays[0]) == SHOWN[name]
+
+
+@pytest.mark.parametrize(("camera", "sizes"), [("rear", {(160, 120)}), ("", {(160, 120), (320, 240)})])
+def test_a_capture_takes_one_camera_or_all(watching: World, camera: str, sizes: set[tuple[int, int]]) -> None:
+    label = f"of_{camera or 'all'}"
+    answer = watching.call("capture", label=label, frames=20, camera=camera)
+    assert answer.success and answer.saved == 20, answer.message
+    pictures = list(Path(watching.dataset, label).iterdir())
+    assert {size_of(file.read_bytes()) for file in pictures} == sizes
+
+
+def size_of(jpeg: bytes) -> tuple[int, int]:
+    """Width and height, as the header of a baseline JPEG has them."""
+    start = jpeg.index(b"\xff\xc0") + 5
+    return int.from_bytes(jpeg[start + 2 : start + 4]), int.from_bytes(jpeg[start : start + 2])
+
+
+def test_a_camera_that_is_not_there_is_refused_with_those_that_are(watching: World) -> None:
+    answer = watching.call("capture", label="wave", frames=1, camera="left")
+    assert not answer.success
+    assert "there are front, rear" in answer.message
+    assert not Path(watching.dataset, "wave").exists()
+
+
+def test_the_only_camera_has_no_name(world: World) -> None:
+    world.start_node()
+    answer = world.call("capture", label="wave", frames=1, camera="front")
+    assert not answer.success
+    assert "leave camera empty" in answer.message
+
+
+def test_one_camera_stops_and_the_other_goes_on(taught_world: World) -> None:
+    taught_world.start_node(cameras="[front, rear]")
+    taught_world.start_camera(name="front")
+    rear = taught_world.start_camera(name="rear")
+    gestures = {name: taught_world.gestures(name) for name in NAMES}
+    status = {name: taught_world.diagnostics(name) for name in NAMES}
+    taught_world.wait_for(lambda: all(len(heard) >= 5 for heard in gestures.values()), "gestures of both")
+    assert rear.end() == 0
+    taught_world.wait_for(lambda: gestures["rear"][-1].reason == "stale", "rear is stale", timeout=3.0)
+    taught_world.wait_for(lambda: status["rear"].level() == ord(DiagnosticStatus.ERROR), "rear has stalled")
+    assert "rear/image_raw" in status["rear"].status().message
+    assert status["front"].level() == ord(DiagnosticStatus.OK)
+    gestures["front"].clear()
+    taught_world.wait_for(lambda: len(gestures["front"]) >= 10, "front goes on")
+    assert all(gesture.reason != "stale" for gesture in gestures["front"])
+
+
+def test_a_slow_camera_does_not_starve_beside_fast_ones(taught_world: World) -> None:
+    """Nearly all of the slow one's frames are judged, while more come of the others than can be."""
+    taught_world.start_node(cameras="[fast, faster, slow]", image_reliability="reliable", backend="torch")
+    for name in ["fast", "faster"]:
+        taught_world.start_camera("--rate", "200", name=name, size="32x24")
+    slow, fast = taught_world.diagnostics("slow"), taught_world.diagnostics("fast")
+    gestures = taught_world.gestures("slow")
+    taught_world.wait_for(lambda: fast.count(DROPPED) > 20, "more frames than can be judged")
+    taught_world.start_camera("--rate", "5", name="slow")
+    taught_world.wait_for(lambda: slow.count("frames received") >= 25, "frames of the slow one")
+    assert slow.count("frames classified") >= 0.9 * slow.count("frames received") - 1
+    assert len(gestures) >= slow.count("frames classified") - 1
+    assert slow.count(DROPPED) < 0.1 * slow.count("frames received")
+    assert fast.count(DROPPED) > 0.2 * fast.count("frames received")
