@@ -6,6 +6,8 @@ pub mod onnx;
 pub mod settings;
 pub mod torch;
 
+use std::path::PathBuf;
+
 use crate::model_store::manifest::Preprocessing;
 use crate::model_store::{INT8_FILE, ONNX_FILE, StoreError, StoredModel};
 use crate::network::UnknownNetwork;
@@ -45,6 +47,14 @@ pub enum ClassifierError {
     /// ONNX Runtime's word.
     #[error("ONNX Runtime: {0}")]
     Onnx(String),
+    /// The library of an execution provider is none, or finds nothing to run on.
+    #[error("the execution provider in {path:?}: {reason}")]
+    Plugin {
+        /// The library.
+        path: PathBuf,
+        /// What was wrong.
+        reason: String,
+    },
     /// libtorch's word.
     #[error("{0}")]
     Torch(String),
@@ -180,7 +190,7 @@ fn is_there(runtime: Runtime) -> bool {
     match runtime {
         Runtime::OnnxTensorRt | Runtime::OnnxCuda => onnx::has_provider(runtime),
         Runtime::TorchCuda => torch::has_gpu(),
-        Runtime::OnnxCpu | Runtime::TorchCpu => true,
+        Runtime::OnnxPlugin | Runtime::OnnxCpu | Runtime::TorchCpu => true,
     }
 }
 
@@ -195,13 +205,16 @@ fn load_on(
         }
         Runtime::OnnxTensorRt => Ok(Box::new(OnnxClassifier::load_tensorrt(model, attempt, settings)?)),
         runtime => {
-            let file = match (runtime, attempt.precision) {
-                (Runtime::OnnxCpu, Precision::Int8) => INT8_FILE,
+            let file = match attempt.precision {
+                Precision::Int8 => INT8_FILE,
                 _ => ONNX_FILE,
             };
+            let load = match runtime {
+                Runtime::OnnxPlugin => OnnxClassifier::load_plugin,
+                _ => OnnxClassifier::load_on,
+            };
             let labels = model.manifest.labels.len();
-            let classifier = OnnxClassifier::load_on(&model.path(file), labels, attempt, settings)?;
-            Ok(Box::new(classifier))
+            Ok(Box::new(load(&model.path(file), labels, attempt, settings)?))
         }
     }
 }

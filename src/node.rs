@@ -57,6 +57,14 @@ pub enum NodeError {
     /// The store cannot be opened.
     #[error("parameter store: {0}")]
     Store(#[from] StoreError),
+    /// A CPU that is not there, or is kept from this process.
+    #[error("parameter affinity names CPU {cpu}; this process may run on {allowed:?}")]
+    Affinity {
+        /// The CPU.
+        cpu: usize,
+        /// Those that are there.
+        allowed: Vec<usize>,
+    },
     /// The system's word.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -149,7 +157,12 @@ fn parts(node: &mut Node) -> Result<Parts, NodeError> {
     tokio::spawn(parameter_changes.for_each(|_| async {}));
 
     let given = lock(&params).clone();
-    let store = ModelStore::open(&given.folder("store"))?;
+    let allowed = threads::allowed_cpus()?;
+    let mut affinity = given.classifier().affinity.into_iter();
+    if let Some(cpu) = affinity.find(|cpu| !allowed.contains(cpu)) {
+        return Err(NodeError::Affinity { cpu, allowed });
+    }
+    let store = ModelStore::open(&given.path("store"))?;
     let cameras = cameras(node, &given);
     let inbox = Arc::new(Inbox::new(cameras.len()));
     let models = Arc::new(Models::new(
@@ -266,7 +279,15 @@ fn start_classifier(
         parts.models.topic(),
         lanes,
     );
-    Ok(threads.spawn("classifier", move || classify.run())?)
+    let (cpus, handle) = (lock(&parts.params).classifier().affinity, parts.handle.clone());
+    Ok(threads.spawn("classifier", move || {
+        if let Err(error) = threads::stay_on(&cpus) {
+            handle.error(&format!(
+                "the classifier runs on any CPU, not on {cpus:?}: {error}"
+            ));
+        }
+        classify.run();
+    })?)
 }
 
 fn start_spinning(
@@ -284,7 +305,7 @@ fn start_spinning(
 fn serve(node: &mut Node, parts: &Parts) -> Result<(), NodeError> {
     let capture = Capture {
         handle: parts.handle.clone(),
-        dataset: lock(&parts.params).folder("dataset"),
+        dataset: lock(&parts.params).path("dataset"),
         cameras: parts.cameras.clone(),
         params: parts.params.clone(),
         summary: Topic::new(node, "~/dataset", latched())?,

@@ -6,6 +6,8 @@ use crate::model_store::manifest::Int8Agreement;
 /// What may run a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runtime {
+    /// ONNX Runtime with an execution provider from a library of its own.
+    OnnxPlugin,
     /// ONNX Runtime's TensorRT provider.
     OnnxTensorRt,
     /// ONNX Runtime's CUDA provider.
@@ -33,6 +35,7 @@ impl Runtime {
     /// As a backend's name begins, such as `onnx/cpu`.
     pub fn name(self) -> &'static str {
         match self {
+            Runtime::OnnxPlugin => "onnx/plugin",
             Runtime::OnnxTensorRt => "onnx/tensorrt",
             Runtime::OnnxCuda => "onnx/cuda",
             Runtime::OnnxCpu => "onnx/cpu",
@@ -66,7 +69,11 @@ pub fn attempts(
         Device::Auto | Device::Cuda => is_asked_for || is_there(*runtime),
     });
     let on_cpu = (!settings.require_gpu).then_some(on_cpu);
-    let mut attempts: Vec<Attempt> = on_gpu
+    let has_plugin = settings.provider_library.is_some() && settings.backend != Backend::Torch;
+    let mut attempts: Vec<Attempt> = has_plugin
+        .then_some(Runtime::OnnxPlugin)
+        .into_iter()
+        .chain(on_gpu)
         .chain(on_cpu)
         .map(|runtime| attempt(runtime, settings.precision, int8))
         .collect();
@@ -87,17 +94,18 @@ pub fn attempts(
 fn attempt(runtime: Runtime, asked: Precision, int8: Option<&Int8Agreement>) -> Attempt {
     let wide = match runtime {
         Runtime::OnnxTensorRt | Runtime::TorchCuda => Precision::Fp16,
-        Runtime::OnnxCuda | Runtime::OnnxCpu | Runtime::TorchCpu => Precision::Fp32,
+        Runtime::OnnxPlugin | Runtime::OnnxCuda | Runtime::OnnxCpu | Runtime::TorchCpu => Precision::Fp32,
     };
     let can = match runtime {
         Runtime::OnnxTensorRt => [Precision::Fp32, Precision::Fp16].as_slice(),
         Runtime::OnnxCuda => &[Precision::Fp32],
-        Runtime::OnnxCpu => &[Precision::Fp32, Precision::Int8],
+        Runtime::OnnxPlugin | Runtime::OnnxCpu => &[Precision::Fp32, Precision::Int8],
         Runtime::TorchCuda => &[Precision::Fp32, Precision::Fp16, Precision::Bf16],
         Runtime::TorchCpu => &[Precision::Fp32, Precision::Bf16],
     };
     let (precision, reason) = match asked {
-        Precision::Auto | Precision::Int8 if runtime == Runtime::OnnxCpu => int8_or_fp32(int8),
+        Precision::Auto if runtime == Runtime::OnnxCpu => int8_or_fp32(int8),
+        Precision::Int8 if can.contains(&asked) => int8_or_fp32(int8),
         Precision::Auto => (wide, None),
         asked if can.contains(&asked) => (asked, None),
         asked => {
@@ -190,6 +198,23 @@ mod tests {
         settings.require_gpu = true;
         settings.backend = Backend::Torch;
         assert_eq!(tried(&settings, None, false), ["torch/cuda/fp16"]);
+    }
+
+    #[test]
+    fn a_plugin_comes_first_and_computes_as_it_will_unless_int8_is_asked_for() {
+        let mut settings = Settings {
+            provider_library: Some("provider.so".into()),
+            ..Settings::default()
+        };
+        let accepted = Some(compared(0, true));
+        assert_eq!(
+            tried(&settings, accepted, false),
+            ["onnx/plugin/fp32", "onnx/cpu/int8", "onnx/cpu/fp32"]
+        );
+        settings.precision = Precision::Int8;
+        assert_eq!(tried(&settings, accepted, false)[0], "onnx/plugin/int8");
+        settings.backend = Backend::Torch;
+        assert_eq!(tried(&settings, None, false), ["torch/cpu/fp32"]);
     }
 
     #[test]

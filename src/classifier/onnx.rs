@@ -1,13 +1,16 @@
-//! ONNX Runtime, loaded at run time through `ort`: on the CPU, or on an NVIDIA GPU by its TensorRT and CUDA providers.
+//! ONNX Runtime, loaded at run time through `ort`: on the CPU, on an NVIDIA GPU by its TensorRT and CUDA providers, or on what a
+//! plugin's library brings.
 
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+mod plugin;
+mod session;
 
-use ort::environment::Environment;
-use ort::ep::{CUDA, ExecutionProvider, ExecutionProviderDispatch, TensorRT};
+use std::path::Path;
+
 use ort::session::Session;
-use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{Outlet, TensorRef};
+
+pub use self::session::has_provider;
+use self::session::{Provider, library_path, session};
 
 use super::choice::{Attempt, Runtime};
 use super::engines::Engine;
@@ -15,7 +18,7 @@ use super::settings::{Precision, Settings};
 use super::{Classifier, ClassifierError};
 use crate::model_store::StoredModel;
 use crate::network::onnx::int8::Ranges;
-use crate::network::onnx::{BATCH_NAME, INPUT_NAME, OUTPUT_NAME};
+use crate::network::onnx::{INPUT_NAME, OUTPUT_NAME};
 use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX};
 
 /// Of one frame.
@@ -63,8 +66,8 @@ impl OnnxClassifier {
         let engine = engine(model, attempt, settings);
         let (path, labels) = (model.onnx_file(), model.manifest.labels.len());
         let load = |folder: &Path| -> Result<OnnxClassifier, ClassifierError> {
-            let providers = vec![tensorrt(attempt.precision, settings.batch, folder), cuda()];
-            OnnxClassifier::load_with(&path, labels, attempt, settings, providers)
+            let provider = Provider::TensorRt { folder };
+            OnnxClassifier::load_with(&path, labels, attempt, settings, provider)
         };
         if let Some(folder) = engine.ready() {
             match load(&folder) {
@@ -97,11 +100,33 @@ impl OnnxClassifier {
         attempt: &Attempt,
         settings: &Settings,
     ) -> Result<OnnxClassifier, ClassifierError> {
-        let providers = match attempt.runtime {
-            Runtime::OnnxCuda => vec![cuda()],
-            _ => vec![],
+        let provider = match attempt.runtime {
+            Runtime::OnnxCuda => Provider::Cuda,
+            _ => Provider::Cpu,
         };
-        OnnxClassifier::load_with(path, labels, attempt, settings, providers)
+        OnnxClassifier::load_with(path, labels, attempt, settings, provider)
+    }
+
+    /// Loads an ONNX file on what the library of [`Settings::provider_library`] brings, frame by frame, and on nothing else.
+    ///
+    /// # Errors
+    /// As [`OnnxClassifier::load`], a library that is none or needs what is not there, and a provider that cannot run all of the model.
+    pub fn load_plugin(
+        path: &Path,
+        labels: usize,
+        attempt: &Attempt,
+        settings: &Settings,
+    ) -> Result<OnnxClassifier, ClassifierError> {
+        let device = plugin::device(settings)?;
+        let name = format!("onnx/{}/{}", device.ep()?, attempt.precision.name());
+        // What a plugin makes of a number of frames that is free is its own affair.
+        let settings = Settings {
+            batch: 1,
+            ..settings.clone()
+        };
+        let provider = Provider::Plugin(device);
+        let classifier = OnnxClassifier::load_with(path, labels, attempt, &settings, provider)?;
+        Ok(OnnxClassifier { name, ..classifier })
     }
 
     fn load_with(
@@ -109,9 +134,9 @@ impl OnnxClassifier {
         labels: usize,
         attempt: &Attempt,
         settings: &Settings,
-        providers: Vec<ExecutionProviderDispatch>,
+        provider: Provider,
     ) -> Result<OnnxClassifier, ClassifierError> {
-        let session = session(path, attempt.precision, settings, providers)?;
+        let session = session(path, attempt.precision, settings, provider)?;
         let mut classifier = OnnxClassifier {
             batch: batch_of(&session, labels)?.min(settings.batch),
             session,
@@ -185,7 +210,7 @@ impl Observer {
     /// As [`OnnxClassifier::load`].
     pub fn load(path: &Path, values: Vec<String>) -> Result<Observer, ClassifierError> {
         Ok(Observer {
-            session: session(path, Precision::Fp32, &Settings::default(), vec![])?,
+            session: session(path, Precision::Fp32, &Settings::default(), Provider::Cpu)?,
             values,
         })
     }
@@ -212,59 +237,6 @@ impl From<ort::Error> for ClassifierError {
     }
 }
 
-/// Whether the library is there, and was built with what it takes to run on a GPU.
-pub fn has_provider(runtime: Runtime) -> bool {
-    // First the library: ort panics where it has to look for one itself.
-    environment().is_ok() && is_built_in(runtime).unwrap_or(false)
-}
-
-fn is_built_in(runtime: Runtime) -> Result<bool, ort::Error> {
-    match runtime {
-        Runtime::OnnxTensorRt => TensorRT::is_available(),
-        Runtime::OnnxCuda => CUDA::is_available(),
-        Runtime::OnnxCpu | Runtime::TorchCuda | Runtime::TorchCpu => Ok(true),
-    }
-}
-
-/// A session that does not spin: between frames its threads sleep, which at camera rate costs a seventh of the CPU time.
-/// Nor are fp32 weights packed anew: for one frame at a time that gains nothing, but takes memory and time.
-fn session(
-    path: &Path,
-    precision: Precision,
-    settings: &Settings,
-    providers: Vec<ExecutionProviderDispatch>,
-) -> Result<Session, ClassifierError> {
-    let builder = Session::builder(environment()?)?;
-    let options = || -> Result<_, ort::Error> {
-        let mut builder = builder
-            .with_optimization_level(GraphOptimizationLevel::All)?
-            .with_intra_threads(settings.threads)?
-            .with_intra_op_spinning(false)?
-            .with_prepacking(precision == Precision::Int8)?
-            .with_execution_providers(providers)?;
-        if let Some(affinity) = affinity_of_helpers(settings) {
-            builder = builder.with_config_entry("session.intra_op_thread_affinities", affinity)?;
-        }
-        // What is known when the session is made need not be asked for each frame.
-        if settings.batch == 1 {
-            builder = builder.with_dimension_override(BATCH_NAME, 1)?;
-        }
-        builder.commit_from_file(path)
-    };
-    Ok(options()?)
-}
-
-/// The same CPUs for each of the threads but the first, which is the caller's own; ONNX Runtime counts CPUs from 1 on.
-fn affinity_of_helpers(settings: &Settings) -> Option<String> {
-    let cpus: Vec<String> = settings
-        .affinity
-        .iter()
-        .map(|cpu| (cpu + 1).to_string())
-        .collect();
-    let has_helpers = settings.threads > 1 && !cpus.is_empty();
-    has_helpers.then(|| vec![cpus.join(","); settings.threads - 1].join(";"))
-}
-
 /// Whether TensorRT has an engine for a model already.
 pub fn has_engine(model: &StoredModel, attempt: &Attempt, settings: &Settings) -> bool {
     engine(model, attempt, settings).ready().is_some()
@@ -272,55 +244,4 @@ pub fn has_engine(model: &StoredModel, attempt: &Attempt, settings: &Settings) -
 
 fn engine(model: &StoredModel, attempt: &Attempt, settings: &Settings) -> Engine {
     Engine::of(model, attempt.precision.name(), settings.batch, &library_path())
-}
-
-/// A provider that fails would hand the model to the CPU without a word, if errors were not on.
-fn cuda() -> ExecutionProviderDispatch {
-    CUDA::default().build().error_on_failure()
-}
-
-/// Its engine takes up to `batch` frames; without a word on that it would be built anew for each number that comes.
-fn tensorrt(precision: Precision, batch: usize, folder: &Path) -> ExecutionProviderDispatch {
-    let [channels, rows, columns] = FRAME_SHAPE;
-    let shape = |frames: usize| format!("{INPUT_NAME}:{frames}x{channels}x{rows}x{columns}");
-    let provider = match batch {
-        1 => TensorRT::default(),
-        batch => TensorRT::default()
-            .with_profile_min_shapes(shape(1))
-            .with_profile_opt_shapes(shape(batch))
-            .with_profile_max_shapes(shape(batch)),
-    };
-    provider
-        .with_fp16(precision == Precision::Fp16)
-        .with_engine_cache(true)
-        .with_engine_cache_path(folder.display())
-        .with_timing_cache(true)
-        .with_timing_cache_path(folder.display())
-        .build()
-        .error_on_failure()
-}
-
-/// The library, loaded once in a process.
-fn environment() -> Result<&'static Environment, ClassifierError> {
-    static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
-    if let Some(environment) = ENVIRONMENT.get() {
-        return Ok(environment);
-    }
-    let path = library_path();
-    let runtime_error = |reason: String| ClassifierError::Runtime {
-        path: path.display().to_string(),
-        reason,
-    };
-    let builder = ort::init_from(&path).map_err(|error| runtime_error(error.to_string()))?;
-    let environment = builder
-        .with_name(env!("CARGO_PKG_NAME"))
-        .with_telemetry(false)
-        .build()
-        .map_err(|error| runtime_error(error.to_string()))?;
-    Ok(ENVIRONMENT.get_or_init(|| environment))
-}
-
-/// `ORT_DYLIB_PATH`, or the name under which the system's loader may find it.
-fn library_path() -> PathBuf {
-    std::env::var_os("ORT_DYLIB_PATH").map_or_else(|| PathBuf::from("libonnxruntime.so"), PathBuf::from)
 }

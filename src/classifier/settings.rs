@@ -1,5 +1,6 @@
 //! What is asked of a classifier: what runs it, on what, in which precision.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::all_cores;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub device: Device,
     /// What it computes with.
     pub precision: Precision,
+    /// The library of an execution provider for ONNX Runtime, to be tried before all else.
+    pub provider_library: Option<PathBuf>,
     /// Threads that run the network on a CPU.
     pub threads: usize,
     /// The CPUs on which those threads run; empty leaves that to the system.
@@ -72,6 +75,7 @@ impl Default for Settings {
             backend: Backend::Auto,
             device: Device::Auto,
             precision: Precision::Auto,
+            provider_library: None,
             threads: all_cores(),
             affinity: Vec::new(),
             batch: 1,

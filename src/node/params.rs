@@ -122,6 +122,11 @@ pub const DECLARATIONS: &[Declaration] = &[
         &Precision::NAMES,
         "auto is int8 on a CPU where the model's training accepted it, fp16 with TensorRT and with libtorch on a GPU, else fp32",
     ),
+    text(
+        "provider_library",
+        "",
+        "file that brings an execution provider for ONNX Runtime, such as TensorRT RTX's from PyPI, tried first; empty is none",
+    ),
     Declaration {
         name: "require_gpu",
         default: Value::Bool(false),
@@ -307,8 +312,8 @@ impl Params {
         }
     }
 
-    /// The value of a text parameter that names a folder; `~/` is the user's home.
-    pub fn folder(&self, name: &str) -> PathBuf {
+    /// The value of a text parameter that names a folder or a file; `~/` is the user's home.
+    pub fn path(&self, name: &str) -> PathBuf {
         let text = self.text(name);
         match (text.strip_prefix("~/"), std::env::home_dir()) {
             (Some(rest), Some(home)) => home.join(rest),
@@ -334,6 +339,7 @@ impl Params {
             precision: self.choice("precision"),
             threads: self.integer("threads"),
             affinity: self.integers("affinity"),
+            provider_library: Some(self.path("provider_library")).filter(|path| !path.as_os_str().is_empty()),
             batch: self.names("cameras").len().max(1),
             require_gpu: self.boolean("require_gpu"),
         }
@@ -399,7 +405,9 @@ impl Declaration {
             (ParameterValue::StringArray(names), _) => {
                 is_set(names) && names.iter().all(|name| is_ros_name(name))
             }
-            (ParameterValue::String(text), _) if self.choices.is_empty() => !text.is_empty(),
+            (ParameterValue::String(text), _) if self.choices.is_empty() => {
+                !text.is_empty() || self.default == Value::Text("")
+            }
             (ParameterValue::String(text), _) => self.choices.contains(&text.as_str()),
             _ => true,
         };
@@ -424,6 +432,7 @@ impl Declaration {
             (_, Some(of_it)) => range(of_it),
             (Value::Bool(_), None) => "true or false".to_owned(),
             _ if !self.choices.is_empty() => self.choices.join(" or "),
+            (Value::Text(""), None) => "any".to_owned(),
             _ => "not empty".to_owned(),
         }
     }
@@ -454,6 +463,7 @@ impl std::fmt::Display for Value {
             Value::Bool(value) => value.fmt(f),
             Value::Integer(value) => value.fmt(f),
             Value::Double(value) => write!(f, "{value:?}"),
+            Value::Text("") => "''".fmt(f),
             Value::Text(value) => value.fmt(f),
             Value::Integers | Value::Names => "[]".fmt(f),
         }

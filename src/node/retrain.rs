@@ -66,7 +66,7 @@ impl Retraining {
         params: Arc<Mutex<Params>>,
         topic: Topic<TrainingStatus>,
     ) -> Retraining {
-        let dataset = lock(&params).folder("dataset");
+        let dataset = lock(&params).path("dataset");
         let retraining = Retraining {
             handle,
             dataset,

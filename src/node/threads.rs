@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::sync::Notify;
 
 /// Starts threads, and tells when one has ended.
@@ -34,6 +35,28 @@ impl Threads {
     }
 }
 
+/// The CPUs on which this thread may run.
+///
+/// # Errors
+/// The system's word.
+pub fn allowed_cpus() -> io::Result<Vec<usize>> {
+    let cpus = sched_getaffinity(None)?;
+    Ok((0..CpuSet::MAX_CPU).filter(|&cpu| cpus.is_set(cpu)).collect())
+}
+
+/// Keeps the calling thread on these CPUs; with none, wherever it may run.
+///
+/// # Errors
+/// The system's word.
+pub fn stay_on(cpus: &[usize]) -> io::Result<()> {
+    if cpus.is_empty() {
+        return Ok(());
+    }
+    let mut set = CpuSet::new();
+    cpus.iter().for_each(|&cpu| set.set(cpu));
+    Ok(sched_setaffinity(None, &set)?)
+}
+
 impl Drop for TellEnd {
     fn drop(&mut self) {
         self.0.notify_one();
@@ -43,6 +66,16 @@ impl Drop for TellEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_stays_where_it_is_told_to() {
+        let first = allowed_cpus().expect("Linux")[0];
+        let stays = std::thread::spawn(move || {
+            stay_on(&[first]).expect("may run there");
+            allowed_cpus()
+        });
+        assert_eq!(stays.join().expect("runs").expect("Linux"), [first]);
+    }
 
     #[test]
     fn a_panic_is_an_end_too() {

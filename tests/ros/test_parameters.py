@@ -34,7 +34,7 @@ from pictures import raw
         ("cameras:=front", "cameras is of type string array"),
         ("cameras:=[front, front]", "cameras must be at most 16 different names"),
         ("cameras:=[a/b]", "cameras must be at most 16 different names"),
-        ("affinity:=[1000]", "affinity names CPU 1000"),
+        ("affinity:=[1000]", "affinity names CPU 1000; this process may run on [0"),
         ("treshold:=0.5", "no parameter treshold; known: dataset, store"),
     ],
 )
