@@ -17,6 +17,8 @@ def charts(results: dict) -> list[tuple[str, list[tuple[str, float]]]]:
     for key, title in [("p50_ms", "whole node, median latency, ms"), ("cpu_ms_a_frame", "whole node, CPU ms a frame")]:
         rows = [(f"{who}, {rate} Hz", figures[key]) for rate in ("15", "30") for who, figures in nodes.get(rate, {}).items()]
         found.append((title, rows))
+    rows = [(f"thumb_gesture, {number} camera(s)", figures["cpu_ms_a_frame"]) for number, figures in results.get("cameras", {}).items()]
+    found.append(("one node, several cameras at 30 Hz, CPU ms a frame", rows))
     if "training" in results:
         ways = results["training"]["thumb_gesture"].items()
         rows = [(f"thumb_gesture, {name}", way["seconds"]) for name, way in ways]

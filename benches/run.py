@@ -1,8 +1,8 @@
 """Times a frame's way, the whole node and a training, through this package and the Python way side by side: `make bench`.
 
 Both run in turn, several rounds, so that a machine whose speed drifts slows both; what counts is the ratio. The network alone is
-timed by forward.py, the node by node.py, a training by training.py, what a frame waits meanwhile by frame_age.py. Writes
-build/bench.json and, drawn by plot.py, build/bench.svg.
+timed by forward.py, the node by node.py, with several cameras by cameras.py, a training by training.py, what a frame waits meanwhile by
+frame_age.py. Writes build/bench.json and, drawn by plot.py, build/bench.svg.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import os
 import sys
 from pathlib import Path
 
+import cameras
 import forward
 import frame_age
 import node
@@ -19,7 +20,7 @@ import training
 
 RESULT = Path(__file__).parent.parent / "build" / "bench.json"
 PLOT = RESULT.with_suffix(".svg")
-PARTS = ["forward", "node", "training", "frame_age"]
+PARTS = ["forward", "node", "cameras", "training", "frame_age"]
 
 
 def main() -> None:
@@ -41,6 +42,7 @@ def main() -> None:
     parts = {
         "forward": (lambda: forward.measure(python, arguments.rounds, arguments.frames, arguments.threads), forward.report),
         "node": (lambda: node.measure(python, arguments.rounds, arguments.node_seconds, threads=2), node.report),
+        "cameras": (lambda: cameras.measure(python, arguments.rounds, arguments.node_seconds), cameras.report),
         "training": (lambda: training.measure(python, arguments), training.report),
         "frame_age": (frame_age.measure, frame_age.report),
     }

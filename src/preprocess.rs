@@ -18,7 +18,8 @@ pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 /// Standard deviation of red, green and blue over ImageNet, in 0..=1.
 pub const STD: [f32; 3] = [0.229, 0.224, 0.225];
 
-/// Turns frames into network inputs; keeps its buffers, so that a warm one allocates nothing while the frame size stays.
+/// Turns frames into network inputs; keeps its buffers, so that a warm one allocates no pictures while the frame size stays, but only
+/// what the resizer works out anew each time, some 50 kB of weights.
 pub struct Preprocessor {
     resizer: Resizer,
     options: ResizeOptions,

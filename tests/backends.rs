@@ -3,11 +3,15 @@
 mod support;
 
 use std::path::PathBuf;
-use std::process::Output;
+use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use serde_json::Value;
 use support::{complaint, json, misuse, model_folder, program};
+use thumb_gesture::classifier;
+use thumb_gesture::classifier::settings::{Device, Precision, Settings};
+use thumb_gesture::model_store::ModelStore;
+use thumb_gesture::preprocess::INPUT_LEN;
 
 /// One training, shared by all tests.
 struct Trained {
@@ -146,6 +150,103 @@ fn without_a_gpu_one_that_is_asked_for_is_missed_aloud_and_one_that_is_required_
         );
         let refused = complaint(&trained.run("bench", &format!("--backend {backend} --require-gpu")));
         assert!(refused.contains("require_gpu is set"), "{refused}");
+    }
+}
+
+/// The library of OpenVINO's plugin, which runs on any x86_64 CPU; none where it is not installed.
+fn plugin() -> Option<String> {
+    let Some(python) = std::env::var_os("THUMB_GESTURE_TEST_PYTHON") else {
+        eprintln!(
+            "skipped: THUMB_GESTURE_TEST_PYTHON is not set; scripts/setup.sh --tests installs a plugin"
+        );
+        return None;
+    };
+    let tell = "import onnxruntime_ep_openvino as plugin; print(plugin.get_library_path())";
+    let output = Command::new(python).args(["-c", tell]).output().expect("starts");
+    if !output.status.success() {
+        eprintln!("skipped: OpenVINO's plugin is there for x86_64 and CPython 3.11 and later alone");
+        return None;
+    }
+    Some(
+        String::from_utf8(output.stdout)
+            .expect("a path")
+            .trim()
+            .to_owned(),
+    )
+}
+
+#[test]
+fn a_plugin_runs_the_model_and_says_the_same() {
+    let Some(library) = plugin() else { return };
+    let trained = trained();
+    let options = format!("--provider-library {library}");
+    let report = trained.bench(&options);
+    assert_eq!(report["backend"], "onnx/OpenVINOExecutionProvider/fp32");
+    for picture in 0..5 {
+        let expected = trained.probabilities(picture, "--device cpu --precision fp32");
+        let found = trained.probabilities(picture, &options);
+        let differences = expected.iter().zip(&found).map(|(a, b)| (a - b).abs());
+        // On some CPUs it computes in bf16.
+        assert!(
+            differences.fold(0.0, f64::max) < 0.05,
+            "{found:?}, not {expected:?}"
+        );
+    }
+    let without_gpu = complaint(&trained.run("bench", &format!("{options} --require-gpu")));
+    assert!(without_gpu.contains("finds no device here"), "{without_gpu}");
+}
+
+#[test]
+fn a_library_that_is_no_plugin_is_named_and_the_next_best_runs() {
+    let trained = trained();
+    let text = trained.root.path().join("text.so");
+    std::fs::write(&text, "no library").expect("writes");
+    for (library, complaint) in [
+        (text.as_path(), "text.so"),
+        ("nowhere.so".as_ref(), "No such file"),
+    ] {
+        let report = trained.bench(&format!("--device cpu --provider-library {}", library.display()));
+        assert_eq!(report["backend"], "onnx/cpu/int8");
+        let reason = report["reason"].as_str().expect("a text");
+        assert!(
+            reason.starts_with("onnx/plugin: ") && reason.contains(complaint),
+            "{reason}"
+        );
+    }
+}
+
+#[test]
+fn frames_given_together_get_what_each_gets_alone() {
+    let trained = trained();
+    for backend in ["onnx", "torch"] {
+        let settings = Settings {
+            backend: backend.parse().expect("known"),
+            device: Device::Cpu,
+            precision: Precision::Fp32,
+            threads: 2,
+            batch: 3,
+            ..Settings::default()
+        };
+        let store = ModelStore::open_existing(&trained.root.path().join("store")).expect("is there");
+        let model = store.model_or_active(None).expect("one is active");
+        let mut classifier = classifier::load(&model, &settings).expect("loads").classifier;
+        let labels = model.manifest.labels.len();
+        let inputs: Vec<f32> = (0..3 * INPUT_LEN).map(|index| (index as f32).sin()).collect();
+        let mut alone = vec![0.0; 3 * labels];
+        for (input, logits) in inputs.chunks(INPUT_LEN).zip(alone.chunks_mut(labels)) {
+            classifier.logits(input, logits).expect("runs");
+        }
+        let mut together = vec![0.0; 3 * labels];
+        classifier.logits(&inputs, &mut together).expect("runs");
+        let differences = alone.iter().zip(&together).map(|(a, b)| (a - b).abs());
+        assert!(
+            differences.fold(0.0, f32::max) < 1e-4,
+            "{together:?}, not {alone:?}"
+        );
+        assert!(
+            alone[..labels] != alone[labels..2 * labels],
+            "they are different frames"
+        );
     }
 }
 

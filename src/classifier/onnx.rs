@@ -245,3 +245,64 @@ pub fn has_engine(model: &StoredModel, attempt: &Attempt, settings: &Settings) -
 fn engine(model: &StoredModel, attempt: &Attempt, settings: &Settings) -> Engine {
     Engine::of(model, attempt.precision.name(), settings.batch, &library_path())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::model_store::ModelStore;
+    use crate::model_store::tests::published_with;
+
+    fn attempt(runtime: Runtime) -> Attempt {
+        Attempt {
+            runtime,
+            precision: Precision::Fp16,
+            reason: None,
+        }
+    }
+
+    #[test]
+    fn an_engine_that_breaks_off_is_deleted_so_that_the_next_start_builds_one() {
+        let root = tempfile::tempdir().expect("a directory");
+        let store = ModelStore::open(root.path()).expect("opens");
+        let model = published_with(&store, 1, b"weights");
+        let (attempt, settings) = (attempt(Runtime::OnnxTensorRt), Settings::default());
+        let engine = engine(&model, &attempt, &settings);
+        let draft = engine.draft().expect("a folder");
+        fs::write(draft.path().join("model.engine"), b"half an eng").expect("writes");
+        engine.keep(draft).expect("keeps");
+        assert!(has_engine(&model, &attempt, &settings));
+        assert!(OnnxClassifier::load_tensorrt(&model, &attempt, &settings).is_err());
+        assert!(!has_engine(&model, &attempt, &settings));
+        let left = fs::read_dir(root.path().join("engines")).expect("reads").count();
+        assert_eq!(left, 0, "nor does a build that fails leave anything");
+    }
+
+    /// As stores of earlier versions have them.
+    #[test]
+    fn a_file_that_takes_one_frame_is_run_frame_by_frame() {
+        use crate::network::Network;
+        use crate::network::onnx::Batch;
+        use crate::network::onnx::export::{Numbers, export};
+        use crate::network::torch::TorchModule;
+        use crate::weights::Weights;
+
+        let network = Network::named("squeezenet1_1", 2).expect("known");
+        tch::manual_seed(1);
+        let module = TorchModule::with_start(&network.layers, &Weights::default(), tch::Device::Cpu);
+        let weights = module.and_then(|module| module.weights()).expect("random ones");
+        let folder = tempfile::tempdir().expect("a directory");
+        let inputs: Vec<f32> = (0..2 * INPUT_LEN).map(|index| (index as f32).sin()).collect();
+        let [one, any] = [Batch::One, Batch::Dynamic].map(|batch| {
+            let file = folder.path().join("model.onnx");
+            export(&file, &network, &weights, Numbers::Fp32, batch, &[]).expect("exports");
+            let mut logits = [0.0; 4];
+            let mut classifier = OnnxClassifier::load(&file, 2, 1).expect("loads");
+            classifier.logits(&inputs, &mut logits).expect("runs");
+            logits
+        });
+        let differences = one.iter().zip(any).map(|(a, b)| (a - b).abs());
+        assert!(differences.fold(0.0, f32::max) < 1e-4, "{one:?}, not {any:?}");
+    }
+}

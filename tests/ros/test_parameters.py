@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -43,6 +45,17 @@ def test_a_bad_value_at_the_start_ends_the_node_with_the_rule(world: World, give
     assert node.wait(10.0) not in (0, -6), node.output()
     assert rule in node.output()
     assert "panicked" not in node.output()
+
+
+def test_the_classifier_stays_on_the_cpus_it_is_given(world: World) -> None:
+    cpu = min(os.sched_getaffinity(0))
+    node = world.start_node(affinity=f"[{cpu}]")
+    threads = {
+        (thread / "comm").read_text().strip(): os.sched_getaffinity(int(thread.name))
+        for thread in Path(f"/proc/{node.process.pid}/task").iterdir()
+    }
+    assert threads["classifier"] == {cpu}
+    assert threads["ros"] == os.sched_getaffinity(0)
 
 
 def text(value: str) -> ParameterValue:

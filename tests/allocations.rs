@@ -1,0 +1,75 @@
+//! What a frame allocates once everything is warm: no picture, no input, nothing that grows with either.
+
+mod support;
+
+use allocation_counter::{AllocationInfo, measure};
+use support::random_weights;
+use thumb_gesture::classifier::onnx::OnnxClassifier;
+use thumb_gesture::classifier::{Classifier, softmax};
+use thumb_gesture::decision::{Decision, DecisionSettings};
+use thumb_gesture::frame::Frame;
+use thumb_gesture::network::Network;
+use thumb_gesture::network::onnx::Batch;
+use thumb_gesture::network::onnx::export::{Numbers, export};
+use thumb_gesture::preprocess::{INPUT_LEN, Preprocessor};
+
+const LABELS: usize = 3;
+
+/// Of the second time: the first one fills the buffers.
+fn when_warm(mut work: impl FnMut()) -> AllocationInfo {
+    work();
+    measure(work)
+}
+
+/// The resizer works out its weights for every frame anew, 224 across and 224 down; a picture is 920 kB, an input 600.
+#[test]
+fn a_warm_frame_is_preprocessed_in_place() {
+    let mut preprocessor = Preprocessor::new();
+    let mut input = vec![0.0; INPUT_LEN];
+    let frames = [640, 650].map(|step| {
+        let data = vec![7; step * 3 * 480];
+        Frame::from_raw("bgr8", 640, 480, step as u32 * 3, data).expect("a good frame")
+    });
+    for frame in &frames {
+        let info = when_warm(|| preprocessor.tensor_from_frame(frame, &mut input));
+        assert!(info.bytes_total < 64 << 10, "{info:?}");
+        assert_eq!(info.count_current, 0, "{info:?}");
+    }
+}
+
+#[test]
+fn a_verdict_allocates_nothing() {
+    let settings = DecisionSettings {
+        threshold: 0.5,
+        margin: 0.1,
+        smoothing_secs: 0.3,
+        hold_secs: 0.5,
+    };
+    let mut decision = Decision::default();
+    let mut taken_secs = 1.0;
+    let info = when_warm(|| {
+        let mut probabilities = [1.0, 5.0, 2.0];
+        softmax(&mut probabilities, 1.0);
+        taken_secs += 0.033;
+        decision.update(&settings, &probabilities, taken_secs);
+    });
+    assert_eq!(info.count_total, 0, "{info:?}");
+}
+
+/// What ort allocates for a run is small and does not grow; an input, 600 kB, is not copied.
+#[test]
+fn the_input_goes_into_the_runtime_uncopied() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("model.onnx");
+    let network = Network::named("squeezenet1_1", LABELS).expect("known");
+    let weights = random_weights(&network);
+    export(&file, &network, &weights, Numbers::Fp32, Batch::Dynamic, &[]).expect("exports");
+    let mut classifier = OnnxClassifier::load(&file, LABELS, 1).expect("loads");
+    for frames in [1, 4] {
+        let inputs = vec![0.1; frames * INPUT_LEN];
+        let mut logits = vec![0.0; frames * LABELS];
+        let info = when_warm(|| classifier.logits(&inputs, &mut logits).expect("runs"));
+        assert!(info.count_total <= 20 && info.bytes_total < 4096, "{info:?}");
+        assert_eq!(info.count_current, 0, "{info:?}");
+    }
+}
