@@ -36,7 +36,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "image_topic",
                 default_value="camera/image_raw",
-                description="The camera's topic; relative to the namespace unless it begins with /.",
+                description="The camera's topic; relative to the namespace unless it begins with /. Without effect where params_file has several cameras.",
             ),
             DeclareLaunchArgument(
                 "params_file",

@@ -113,11 +113,7 @@ pub enum EngineState {
 /// A model that does not fit this version or its own manifest; a runtime that is not there; with [`Settings::require_gpu`] a GPU that
 /// cannot be used.
 pub fn load(model: &StoredModel, settings: &Settings) -> Result<Loaded, ClassifierError> {
-    load_first(
-        model,
-        attempts(settings, model.manifest.int8.as_ref(), is_there),
-        settings,
-    )
+    Ok(load_first(model, settings, |_| false)?.0)
 }
 
 /// Loads a model on the best that is there at once: as [`load`], but for an engine of TensorRT that is still to be built. Where
@@ -134,24 +130,18 @@ pub fn load_at_once(
             && is_there(attempt.runtime)
             && !onnx::has_engine(model, attempt, settings)
     };
-    let attempts = attempts(settings, model.manifest.int8.as_ref(), is_there);
-    let (slow, at_once): (Vec<_>, Vec<_>) = attempts.into_iter().partition(is_slow);
-    match (slow.is_empty(), at_once.is_empty()) {
-        (true, _) => Ok((load_first(model, at_once, settings)?, EngineState::Settled)),
-        (false, true) => Ok((load_first(model, slow, settings)?, EngineState::Settled)),
-        (false, false) => {
-            let mut loaded = load_first(model, at_once, settings)?;
-            loaded.reason += " (TensorRT's engine is being built)";
-            Ok((loaded, EngineState::ToBuild))
-        }
+    let (mut loaded, engine) = load_first(model, settings, is_slow)?;
+    if engine == EngineState::ToBuild {
+        loaded.reason += " (TensorRT's engine is being built)";
     }
+    Ok((loaded, engine))
 }
 
 fn load_first(
     model: &StoredModel,
-    attempts: Vec<Attempt>,
     settings: &Settings,
-) -> Result<Loaded, ClassifierError> {
+    is_slow: impl Fn(&Attempt) -> bool,
+) -> Result<(Loaded, EngineState), ClassifierError> {
     let manifest = &model.manifest;
     if manifest.preprocessing != Preprocessing::current() {
         return Err(ClassifierError::Preprocessing(format!(
@@ -160,16 +150,34 @@ fn load_first(
         )));
     }
     crate::network::Network::named(&manifest.network, manifest.labels.len())?;
+    let attempts = attempts(settings, manifest.int8.as_ref(), is_there);
+    first_that_loads(attempts, settings.require_gpu, is_slow, |attempt| {
+        load_on(model, attempt, settings)
+    })
+}
+
+/// Tries what is not slow, in order, and then what is. A slow one that stood before what has loaded is still to be built.
+fn first_that_loads(
+    attempts: Vec<Attempt>,
+    require_gpu: bool,
+    is_slow: impl Fn(&Attempt) -> bool,
+    mut load: impl FnMut(&Attempt) -> Result<Box<dyn Classifier>, ClassifierError>,
+) -> Result<(Loaded, EngineState), ClassifierError> {
     let mut failures = Vec::new();
     let mut last_error = None;
-    for attempt in attempts {
-        match load_on(model, &attempt, settings) {
+    let places = attempts.into_iter().enumerate();
+    let (slow, at_once): (Vec<_>, Vec<_>) = places.partition(|(_, attempt)| is_slow(attempt));
+    let first_slow = slow.first().map(|(place, _)| *place);
+    for (place, attempt) in at_once.into_iter().chain(slow) {
+        match load(&attempt) {
             Ok(classifier) => {
+                let engine = match first_slow {
+                    Some(slow) if slow < place => EngineState::ToBuild,
+                    _ => EngineState::Settled,
+                };
                 failures.extend(attempt.reason);
-                return Ok(Loaded {
-                    classifier,
-                    reason: failures.join("; "),
-                });
+                let reason = failures.join("; ");
+                return Ok((Loaded { classifier, reason }, engine));
             }
             Err(error) => {
                 failures.push(format!("{}: {error}", attempt.runtime.name()));
@@ -178,7 +186,7 @@ fn load_first(
         }
     }
     match last_error {
-        Some(_) if settings.require_gpu => Err(ClassifierError::NoGpu(failures.join("; "))),
+        Some(_) if require_gpu => Err(ClassifierError::NoGpu(failures.join("; "))),
         Some(error) => Err(error),
         None => Err(ClassifierError::NoGpu(
             "device is cpu, which excludes one".to_owned(),
@@ -201,7 +209,7 @@ fn load_on(
 ) -> Result<Box<dyn Classifier>, ClassifierError> {
     match attempt.runtime {
         Runtime::TorchCpu | Runtime::TorchCuda => {
-            Ok(Box::new(TorchClassifier::load(model, attempt, settings.threads)?))
+            Ok(Box::new(TorchClassifier::load(model, attempt, settings)?))
         }
         Runtime::OnnxTensorRt => Ok(Box::new(OnnxClassifier::load_tensorrt(model, attempt, settings)?)),
         runtime => {
@@ -219,6 +227,11 @@ fn load_on(
     }
 }
 
+/// The numbers of frames to run before a model counts as loaded: on a GPU each number may go another way.
+fn warm_up(batch: usize) -> impl Iterator<Item = usize> {
+    std::iter::once(1).chain((batch > 1).then_some(batch))
+}
+
 /// Turns logits, divided by the model's temperature, into probabilities in place: they are positive and sum to 1.
 pub fn softmax(values: &mut [f32], temperature: f32) {
     let greatest = values.iter().copied().fold(f32::MIN, f32::max);
@@ -233,6 +246,53 @@ pub fn softmax(values: &mut [f32], temperature: f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct Nothing;
+
+    impl Classifier for Nothing {
+        fn logits(&mut self, _: &[f32], _: &mut [f32]) -> Result<(), ClassifierError> {
+            Ok(())
+        }
+
+        fn backend(&self) -> &str {
+            ""
+        }
+    }
+
+    /// What loads of these, where TensorRT is slow and those in `broken` fail, and whether an engine is still to be built.
+    fn loaded(attempts: &[Runtime], broken: &[Runtime]) -> Option<(Runtime, EngineState)> {
+        let attempts = attempts.iter().map(|&runtime| Attempt {
+            runtime,
+            precision: Precision::Fp32,
+            reason: None,
+        });
+        let is_slow = |attempt: &Attempt| attempt.runtime == Runtime::OnnxTensorRt;
+        let mut last = None;
+        let load = |attempt: &Attempt| -> Result<Box<dyn Classifier>, ClassifierError> {
+            last = Some(attempt.runtime);
+            match broken.contains(&attempt.runtime) {
+                true => Err(ClassifierError::Onnx("broken".to_owned())),
+                false => Ok(Box::new(Nothing)),
+            }
+        };
+        let (_, engine) = first_that_loads(attempts.collect(), false, is_slow, load).ok()?;
+        Some((last?, engine))
+    }
+
+    #[test]
+    fn the_next_best_serves_while_an_engine_is_built_and_none_is_built_that_would_not_serve() {
+        use EngineState::{Settled, ToBuild};
+        use Runtime::{OnnxCpu, OnnxCuda, OnnxPlugin, OnnxTensorRt};
+        let on_gpu = [OnnxTensorRt, OnnxCuda, OnnxCpu];
+        assert_eq!(loaded(&on_gpu, &[]), Some((OnnxCuda, ToBuild)));
+        assert_eq!(loaded(&on_gpu, &[OnnxCuda]), Some((OnnxCpu, ToBuild)));
+        let nothing_else = loaded(&on_gpu, &[OnnxCuda, OnnxCpu]);
+        assert_eq!(nothing_else, Some((OnnxTensorRt, Settled)));
+        let with_plugin = [OnnxPlugin, OnnxTensorRt, OnnxCpu];
+        assert_eq!(loaded(&with_plugin, &[]), Some((OnnxPlugin, Settled)));
+        assert_eq!(loaded(&with_plugin, &[OnnxPlugin]), Some((OnnxCpu, ToBuild)));
+        assert_eq!(loaded(&[OnnxCpu], &[OnnxCpu]), None);
+    }
 
     #[test]
     fn probabilities_sum_to_one_and_keep_the_order() {

@@ -3,14 +3,17 @@
 //! After this file nothing needs to ask again whether a picture's size, step and data fit together.
 //! Scaling and normalising is left to [`crate::preprocess`].
 
+mod encoding;
+
 use std::path::Path;
 
+use encoding::{Encoding, Layout, Source};
 use image::{DynamicImage, ImageFormat, ImageReader, Limits, RgbImage};
 
 /// The longest side of a picture that is taken in, in pixels.
 pub const MAX_SIDE_PX: u32 = 8192;
 
-/// How the bytes of one pixel are laid out; the names are those of ROS `sensor_msgs/image_encodings`.
+/// How the bytes of one pixel of a frame are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PixelFormat {
     /// Red, green, blue.
@@ -41,8 +44,14 @@ pub struct Frame {
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
     /// The encoding has no picture in it, or none that is supported.
-    #[error("unsupported encoding {0:?}; supported: {SUPPORTED_ENCODINGS}")]
+    #[error("unsupported encoding {0:?}; supported: {supported}", supported = encoding::supported())]
     UnsupportedEncoding(String),
+    /// An encoding of depth or other measurements.
+    #[error(
+        "encoding {0:?} holds measurements such as depth, no picture; supported: {supported}",
+        supported = encoding::supported()
+    )]
+    Measurements(String),
     /// A side is zero or longer than [`MAX_SIDE_PX`].
     #[error("picture of {width}x{height} pixels; each side must be 1 to {MAX_SIDE_PX}")]
     Size {
@@ -50,6 +59,18 @@ pub enum FrameError {
         width: u32,
         /// Pixels down.
         height: u32,
+    },
+    /// Half a pixel would be left.
+    #[error(
+        "picture of {width}x{height} pixels; in {encoding} neighbours share values, so its sides must be even"
+    )]
+    Odd {
+        /// Pixels across.
+        width: u32,
+        /// Pixels down.
+        height: u32,
+        /// The encoding's name.
+        encoding: &'static str,
     },
     /// A row does not fit into its step.
     #[error("step is {step} bytes, but {width} pixels of {encoding} need at least {needed}")]
@@ -64,14 +85,14 @@ pub enum FrameError {
         needed: usize,
     },
     /// There are fewer bytes than announced.
-    #[error("{found} bytes of data, but step {step} x height {height} need {needed}")]
+    #[error("{found} bytes of data, but {rows} rows of step {step} need {needed}")]
     Data {
         /// Bytes there are.
         found: usize,
         /// Bytes from one row to the next.
         step: usize,
-        /// Rows.
-        height: u32,
+        /// Rows, those of chroma among them.
+        rows: usize,
         /// Bytes there must be.
         needed: usize,
     },
@@ -94,35 +115,7 @@ pub enum FrameError {
     Io(#[from] std::io::Error),
 }
 
-const SUPPORTED_ENCODINGS: &str = "rgb8, bgr8, rgba8, bgra8, mono8";
-
 impl PixelFormat {
-    /// The format that a ROS encoding names.
-    ///
-    /// # Errors
-    /// [`FrameError::UnsupportedEncoding`] for every name that is not supported.
-    pub fn from_encoding(encoding: &str) -> Result<PixelFormat, FrameError> {
-        match encoding {
-            "rgb8" => Ok(PixelFormat::Rgb8),
-            "bgr8" => Ok(PixelFormat::Bgr8),
-            "rgba8" => Ok(PixelFormat::Rgba8),
-            "bgra8" => Ok(PixelFormat::Bgra8),
-            "mono8" => Ok(PixelFormat::Mono8),
-            _ => Err(FrameError::UnsupportedEncoding(shortened(encoding))),
-        }
-    }
-
-    /// The ROS name of the format.
-    pub fn encoding(self) -> &'static str {
-        match self {
-            PixelFormat::Rgb8 => "rgb8",
-            PixelFormat::Bgr8 => "bgr8",
-            PixelFormat::Rgba8 => "rgba8",
-            PixelFormat::Bgra8 => "bgra8",
-            PixelFormat::Mono8 => "mono8",
-        }
-    }
-
     /// Bytes of one pixel.
     pub fn bytes_per_pixel(self) -> usize {
         match self {
@@ -143,10 +136,13 @@ impl PixelFormat {
 }
 
 impl Frame {
-    /// A frame from the fields of a `sensor_msgs/Image`; the data moves in, nothing is copied.
+    /// A frame from the fields of a `sensor_msgs/Image` whose values of 16 bits, if it has such, are little-endian.
+    ///
+    /// The data of 8-bit colours and greys moves in, nothing is copied; all else is turned into red, green, blue or grey.
     ///
     /// # Errors
-    /// An unsupported encoding, a side of 0 or beyond [`MAX_SIDE_PX`], a step too small for a row, too few bytes.
+    /// An unsupported encoding, a side of 0 or beyond [`MAX_SIDE_PX`] or odd where that cannot be, a step too small for a row, too few
+    /// bytes.
     pub fn from_raw(
         encoding: &str,
         width: u32,
@@ -154,28 +150,75 @@ impl Frame {
         step: u32,
         data: Vec<u8>,
     ) -> Result<Frame, FrameError> {
-        let format = PixelFormat::from_encoding(encoding)?;
+        Frame::from_values(encoding, [width, height], step, data, false)
+    }
+
+    /// The same for big-endian values.
+    ///
+    /// # Errors
+    /// As [`Frame::from_raw`].
+    pub fn from_raw_big_endian(
+        encoding: &str,
+        width: u32,
+        height: u32,
+        step: u32,
+        data: Vec<u8>,
+    ) -> Result<Frame, FrameError> {
+        Frame::from_values(encoding, [width, height], step, data, true)
+    }
+
+    fn from_values(
+        encoding: &str,
+        sides: [u32; 2],
+        step: u32,
+        data: Vec<u8>,
+        is_bigendian: bool,
+    ) -> Result<Frame, FrameError> {
+        let Encoding { name, layout } = Encoding::named(encoding)?;
+        let [width, height] = sides;
         check_size(width, height)?;
+        let is_odd = |(side, needs_even): (u32, bool)| needs_even && side % 2 == 1;
+        if sides.into_iter().zip(layout.needs_even()).any(is_odd) {
+            return Err(FrameError::Odd {
+                width,
+                height,
+                encoding: name,
+            });
+        }
         let step = step as usize;
-        let row_bytes = width as usize * format.bytes_per_pixel();
+        let row_bytes = layout.row_bytes(width as usize);
         if step < row_bytes {
             return Err(FrameError::Step {
                 step,
                 width,
-                encoding: format.encoding(),
+                encoding: name,
                 needed: row_bytes,
             });
         }
         // The sides are bounded but the step is not: the product of a hostile one must not wrap around.
-        let needed = step.saturating_mul(height as usize);
+        let rows = layout.rows(height as usize);
+        let needed = step.saturating_mul(rows);
         if data.len() < needed {
             return Err(FrameError::Data {
                 found: data.len(),
                 step,
-                height,
+                rows,
                 needed,
             });
         }
+        let (format, step, data) = match layout {
+            Layout::Plain(format) => (format, step, data),
+            _ => {
+                let (format, pixels) = layout.convert(&Source {
+                    width: width as usize,
+                    height: height as usize,
+                    step,
+                    data: &data,
+                    is_bigendian,
+                });
+                (format, width as usize * format.bytes_per_pixel(), pixels)
+            }
+        };
         Ok(Frame {
             width,
             height,
@@ -225,8 +268,14 @@ impl Frame {
             DynamicImage::ImageLuma8(grey) => (PixelFormat::Mono8, grey.into_raw()),
             other => (PixelFormat::Rgb8, other.into_rgb8().into_raw()),
         };
-        let step = width.saturating_mul(format.bytes_per_pixel() as u32);
-        Frame::from_raw(format.encoding(), width, height, step, data)
+        check_size(width, height)?;
+        Ok(Frame {
+            width,
+            height,
+            step: width as usize * format.bytes_per_pixel(),
+            format,
+            data,
+        })
     }
 
     /// Pixels across.

@@ -10,6 +10,7 @@ mod diagnostics;
 mod handle;
 mod lane;
 mod models;
+mod parameter_services;
 pub mod params;
 mod retrain;
 pub mod signals;
@@ -51,9 +52,12 @@ const GRACE_PERIOD: Duration = Duration::from_millis(500);
 /// Why the node did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
-    /// rcl's word, through r2r; a parameter that was refused too.
+    /// rcl's word, through r2r.
     #[error("ROS: {0}")]
     Ros(#[from] r2r::Error),
+    /// A parameter breaks its rule.
+    #[error("{0}")]
+    Parameter(String),
     /// The store cannot be opened.
     #[error("parameter store: {0}")]
     Store(#[from] StoreError),
@@ -150,13 +154,12 @@ fn end(runtime: &Runtime, parts: &Parts) {
 
 fn parts(node: &mut Node) -> Result<Parts, NodeError> {
     let handle = NodeHandle::new(node);
-    let params = Arc::new(Mutex::new(Params::default()));
-    let (parameter_services, parameter_changes) = node.make_derived_parameter_handler(params.clone())?;
-    tokio::spawn(parameter_services);
-    // Whoever needs a live parameter reads it when it needs it; the queue of changes is kept empty.
-    tokio::spawn(parameter_changes.for_each(|_| async {}));
-
-    let given = lock(&params).clone();
+    let given = Params::given(&lock(&node.params)).map_err(NodeError::Parameter)?;
+    let params = Arc::new(Mutex::new(given.clone()));
+    if given.boolean("use_sim_time") {
+        node.get_time_source().enable_sim_time(node)?;
+    }
+    parameter_services::serve(node, &handle, params.clone())?;
     let allowed = threads::allowed_cpus()?;
     let mut affinity = given.classifier().affinity.into_iter();
     if let Some(cpu) = affinity.find(|cpu| !allowed.contains(cpu)) {
@@ -313,11 +316,11 @@ fn serve(node: &mut Node, parts: &Parts) -> Result<(), NodeError> {
     tokio::spawn(capture.serve(requests::<CaptureFrames::Service>(node, "~/capture")?));
 
     let retraining = parts.retraining.clone();
-    answer::<Retrain::Service>(node, parts, "~/retrain", move |request| {
+    answer::<Retrain::Service>(node, &parts.handle, "~/retrain", move |request| {
         retraining.answer_retrain(request)
     })?;
     let retraining = parts.retraining.clone();
-    answer::<Trigger::Service>(node, parts, "~/cancel_training", move |_| {
+    answer::<Trigger::Service>(node, &parts.handle, "~/cancel_training", move |_| {
         retraining.answer_cancel()
     })?;
     let models = parts.models.clone();
@@ -355,11 +358,11 @@ fn requests<T: WrappedServiceTypeSupport + 'static>(
 /// Offers a service whose answer takes no time.
 fn answer<T: WrappedServiceTypeSupport + 'static>(
     node: &mut Node,
-    parts: &Parts,
+    handle: &NodeHandle,
     name: &str,
     answer: impl Fn(&T::Request) -> T::Response + Send + 'static,
 ) -> r2r::Result<()> {
-    let handle = parts.handle.clone();
+    let handle = handle.clone();
     tokio::spawn(requests::<T>(node, name)?.for_each(move |request| {
         let response = answer(&request.message);
         respond(&handle, request, response);

@@ -4,7 +4,9 @@ mod support;
 
 use allocation_counter::{AllocationInfo, measure};
 use support::random_weights;
+use thumb_gesture::classifier::choice::{Attempt, Runtime};
 use thumb_gesture::classifier::onnx::OnnxClassifier;
+use thumb_gesture::classifier::settings::{Precision, Settings};
 use thumb_gesture::classifier::{Classifier, softmax};
 use thumb_gesture::decision::{Decision, DecisionSettings};
 use thumb_gesture::frame::Frame;
@@ -64,7 +66,17 @@ fn the_input_goes_into_the_runtime_uncopied() {
     let network = Network::named("squeezenet1_1", LABELS).expect("known");
     let weights = random_weights(&network);
     export(&file, &network, &weights, Numbers::Fp32, Batch::Dynamic, &[]).expect("exports");
-    let mut classifier = OnnxClassifier::load(&file, LABELS, 1).expect("loads");
+    let attempt = Attempt {
+        runtime: Runtime::OnnxCpu,
+        precision: Precision::Fp32,
+        reason: None,
+    };
+    let settings = Settings {
+        threads: 1,
+        batch: 4,
+        ..Settings::default()
+    };
+    let mut classifier = OnnxClassifier::load_on(&file, LABELS, &attempt, &settings).expect("loads");
     for frames in [1, 4] {
         let inputs = vec![0.1; frames * INPUT_LEN];
         let mut logits = vec![0.0; frames * LABELS];

@@ -15,7 +15,7 @@ use self::session::{Provider, library_path, session};
 use super::choice::{Attempt, Runtime};
 use super::engines::Engine;
 use super::settings::{Precision, Settings};
-use super::{Classifier, ClassifierError};
+use super::{Classifier, ClassifierError, warm_up};
 use crate::model_store::StoredModel;
 use crate::network::onnx::int8::Ranges;
 use crate::network::onnx::{INPUT_NAME, OUTPUT_NAME};
@@ -48,7 +48,6 @@ impl OnnxClassifier {
         };
         let settings = Settings {
             threads,
-            batch: usize::MAX,
             ..Settings::default()
         };
         OnnxClassifier::load_on(path, labels, &attempt, &settings)
@@ -143,7 +142,9 @@ impl OnnxClassifier {
             name: attempt.name(),
             labels,
         };
-        classifier.logits(&vec![0.0; INPUT_LEN], &mut vec![0.0; labels])?;
+        for frames in warm_up(classifier.batch) {
+            classifier.logits(&vec![0.0; frames * INPUT_LEN], &mut vec![0.0; frames * labels])?;
+        }
         Ok(classifier)
     }
 }

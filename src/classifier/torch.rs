@@ -3,11 +3,11 @@
 use tch::{Device, Kind, Tensor};
 
 use super::choice::{Attempt, Runtime};
-use super::settings::Precision;
-use super::{Classifier, ClassifierError};
+use super::settings::{Precision, Settings};
+use super::{Classifier, ClassifierError, warm_up};
 use crate::model_store::{StoredModel, WEIGHTS_FILE};
 use crate::network::torch::{TorchError, TorchModule};
-use crate::preprocess::INPUT_SIDE_PX;
+use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX};
 use crate::weights::Weights;
 
 /// Whether libtorch finds a GPU.
@@ -26,14 +26,14 @@ pub struct TorchClassifier {
 impl TorchClassifier {
     /// Loads a model's weights and runs it once.
     ///
-    /// `threads` are libtorch's of this process, also those of another network in it.
+    /// Its threads are libtorch's of this process, also those of another network in it.
     ///
     /// # Errors
     /// A GPU that is asked for and not there, weights that do not fit, and libtorch's word.
     pub fn load(
         model: &StoredModel,
         attempt: &Attempt,
-        threads: usize,
+        settings: &Settings,
     ) -> Result<TorchClassifier, ClassifierError> {
         let device = match attempt.runtime {
             Runtime::TorchCuda => Device::Cuda(0),
@@ -43,7 +43,7 @@ impl TorchClassifier {
             let reason = "this libtorch finds no NVIDIA GPU".to_owned();
             return Err(ClassifierError::Torch(reason));
         }
-        tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+        tch::set_num_threads(i32::try_from(settings.threads).unwrap_or(i32::MAX));
         let weights = Weights::read(&model.path(WEIGHTS_FILE))?;
         let network = model.network().map_err(Box::new)?;
         let mut module = TorchModule::with_weights(&network.layers, &weights, device)?;
@@ -59,8 +59,10 @@ impl TorchClassifier {
             kind,
             name: attempt.name(),
         };
-        let input = vec![0.0; crate::preprocess::INPUT_LEN];
-        classifier.logits(&input, &mut vec![0.0; model.manifest.labels.len()])?;
+        let labels = model.manifest.labels.len();
+        for frames in warm_up(settings.batch) {
+            classifier.logits(&vec![0.0; frames * INPUT_LEN], &mut vec![0.0; frames * labels])?;
+        }
         Ok(classifier)
     }
 

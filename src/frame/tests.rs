@@ -41,11 +41,9 @@ fn more_data_than_announced_is_fine() {
 
 #[test]
 fn an_unsupported_encoding_names_the_supported_ones() {
-    let error = Frame::from_raw("32FC1", 1, 1, 4, vec![0; 4]).expect_err("depth is no picture");
-    assert_eq!(
-        error.to_string(),
-        "unsupported encoding \"32FC1\"; supported: rgb8, bgr8, rgba8, bgra8, mono8"
-    );
+    let error = Frame::from_raw("jpeg", 1, 1, 4, vec![0; 4]).expect_err("not raw");
+    let named = "unsupported encoding \"jpeg\"; supported: rgb8, bgr8, rgba8, bgra8, mono8, 8UC1";
+    assert!(error.to_string().starts_with(named), "{error}");
 }
 
 #[test]
@@ -120,4 +118,51 @@ fn a_compressed_picture_too_large_is_refused_before_it_is_decoded() {
     let wide = DynamicImage::ImageLuma8(image::GrayImage::new(20_000, 1));
     let error = Frame::from_compressed("", &encoded(&wide, ImageFormat::Png)).expect_err("wide");
     assert!(matches!(error, FrameError::Decode(_)), "{error}");
+}
+
+#[test]
+fn measurements_are_refused_by_name() {
+    for name in ["32FC1", "16UC1", "64FC3", "16SC2", "8SC1"] {
+        let error = Frame::from_raw(name, 1, 1, 8, vec![0; 8]).expect_err("no picture");
+        assert!(matches!(error, FrameError::Measurements(_)), "{error}");
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+#[test]
+fn values_that_neighbours_share_need_even_sides() {
+    for (name, width, height) in [
+        ("yuyv", 3, 2),
+        ("nv21", 4, 3),
+        ("nv21", 3, 4),
+        ("bayer_rggb8", 4, 1),
+    ] {
+        let error = Frame::from_raw(name, width, height, 8, vec![0; 64]).expect_err("odd");
+        assert!(matches!(error, FrameError::Odd { .. }), "{error}");
+    }
+    Frame::from_raw("yuyv", 2, 1, 4, vec![0; 4]).expect("one row will do");
+    Frame::from_raw("bayer_bggr8", 2, 2, 2, vec![0; 4]).expect("one square will do");
+}
+
+#[test]
+fn chroma_behind_the_luma_must_be_there() {
+    Frame::from_raw("nv21", 4, 4, 4, vec![0; 24]).expect("16 and 8 bytes");
+    let error = Frame::from_raw("nv21", 4, 4, 4, vec![0; 23]).expect_err("8 bytes of chroma");
+    assert!(matches!(error, FrameError::Data { needed: 24, .. }), "{error}");
+    let error = Frame::from_raw("nv24", 4, 4, 4, vec![0; 47]).expect_err("32 bytes of chroma");
+    assert!(matches!(error, FrameError::Data { needed: 48, .. }), "{error}");
+}
+
+proptest::proptest! {
+    /// Whatever a message announces, there is a picture of that size or an error.
+    #[test]
+    fn no_message_is_fatal(
+        encoding in proptest::sample::select(encoding::supported().split(", ").map(str::to_owned).collect::<Vec<_>>()),
+        width in 0u32..12, height in 0u32..12, step in 0u32..64, len in 0usize..2000, order: bool,
+    ) {
+        let from_raw = if order { Frame::from_raw } else { Frame::from_raw_big_endian };
+        if let Ok(frame) = from_raw(&encoding, width, height, step, vec![200; len]) {
+            proptest::prop_assert_eq!(frame.to_rgb_image().dimensions(), (width, height));
+        }
+    }
 }

@@ -59,8 +59,11 @@ pub struct Counter(AtomicU64);
 /// The way of a camera's frames to a capture.
 #[derive(Default)]
 pub struct Tap {
-    sender: Mutex<Option<mpsc::Sender<Arc<CameraFrame>>>>,
+    sender: Mutex<Option<TapSender>>,
 }
+
+/// Where a capture hears of frames, each with the number that the capture has given to its camera.
+pub type TapSender = (usize, mpsc::Sender<(usize, Arc<CameraFrame>)>);
 
 /// A message that holds a picture.
 pub trait ImageMessage: Send + 'static {
@@ -151,7 +154,7 @@ impl Counter {
 
 impl Tap {
     /// Opens the tap: frames come from now on, as many as fit into the channel.
-    pub fn open(&self, sender: mpsc::Sender<Arc<CameraFrame>>) {
+    pub fn open(&self, sender: TapSender) {
         *lock(&self.sender) = Some(sender);
     }
 
@@ -162,16 +165,20 @@ impl Tap {
 
     /// A capture that cannot keep up, with a slow disk, takes fewer of the frames; the camera never waits for it.
     fn send(&self, frame: &Arc<CameraFrame>) {
-        if let Some(sender) = &*lock(&self.sender) {
-            let _full_or_closed = sender.try_send(frame.clone());
+        if let Some((number, sender)) = &*lock(&self.sender) {
+            let _full_or_closed = sender.try_send((*number, frame.clone()));
         }
     }
 }
 
 impl ImageMessage for Image {
     fn into_camera_frame(self) -> Result<CameraFrame, FrameError> {
+        let from_raw = match self.is_bigendian {
+            0 => Frame::from_raw,
+            _ => Frame::from_raw_big_endian,
+        };
         Ok(CameraFrame {
-            frame: Frame::from_raw(&self.encoding, self.width, self.height, self.step, self.data)?,
+            frame: from_raw(&self.encoding, self.width, self.height, self.step, self.data)?,
             header: self.header,
         })
     }

@@ -49,6 +49,8 @@ enum CaptureError {
         "no frame came for {0:?} on {1}: is the camera running, and does its QoS fit (image_reliability)?"
     )]
     NoFrame(Duration, String),
+    #[error("of these frames none is of {0}: is that camera running? Name one that is in camera")]
+    Silent(String),
     #[error("{0}")]
     Dataset(#[from] DatasetError),
     #[error("the node is shutting down")]
@@ -110,16 +112,17 @@ impl Capture {
             return Err(CaptureError::Count(request.frames));
         }
         let cameras = self.chosen(&request.camera)?;
-        let (sender, mut frames) = mpsc::channel(FRAMES_IN_WAITING);
-        for camera in &cameras {
-            camera.tap.open(sender.clone());
+        let (sender, mut frames) = mpsc::channel(FRAMES_IN_WAITING * cameras.len());
+        for (number, camera) in cameras.iter().enumerate() {
+            camera.tap.open((number, sender.clone()));
         }
         drop(sender);
         let _closes_the_taps = CloseOnDrop(&cameras);
         let timeout = lock(&self.params).span("capture_timeout");
         let mut burst: Option<Burst> = None;
+        let mut of_cameras = vec![0; cameras.len()];
         while *saved < request.frames {
-            let frame = match tokio::time::timeout(timeout, frames.recv()).await {
+            let (number, frame) = match tokio::time::timeout(timeout, frames.recv()).await {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return Err(CaptureError::Ending),
                 Err(_) => {
@@ -140,8 +143,17 @@ impl Capture {
             });
             burst = Some(saving.await.map_err(|_| CaptureError::Ending)??);
             *saved += 1;
+            of_cameras[number] += 1;
         }
-        Ok(())
+        let silent = cameras
+            .iter()
+            .zip(&of_cameras)
+            .filter(|(_, frames)| **frames == 0);
+        let silent: Vec<&str> = silent.map(|(camera, _)| camera.topic.as_str()).collect();
+        match silent.as_slice() {
+            [] => Ok(()),
+            silent => Err(CaptureError::Silent(silent.join(" and "))),
+        }
     }
 
     /// The camera of a name; all of them where there is no name.

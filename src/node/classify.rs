@@ -66,6 +66,7 @@ pub struct Classify {
     topic: Arc<Topic<ModelInfo>>,
     lanes: Vec<Lane>,
     preprocessor: Preprocessor,
+    /// Room for a frame of each camera.
     inputs: Vec<f32>,
     preprocess_times: Vec<Duration>,
     /// First the logits, then the probabilities.
@@ -104,6 +105,11 @@ impl Inbox {
         let overtaken = lock(&self.content).frames[camera].replace(frame);
         self.arrived.notify_one();
         overtaken
+    }
+
+    /// True while a frame of the camera waits.
+    fn has_frame(&self, camera: usize) -> bool {
+        lock(&self.content).frames[camera].is_some()
     }
 
     /// From the next frame on, this model.
@@ -163,7 +169,7 @@ impl Classify {
             inbox,
             running,
             topic,
-            inputs: Vec::with_capacity(lanes.len() * INPUT_LEN),
+            inputs: vec![0.0; lanes.len() * INPUT_LEN],
             preprocess_times: Vec::with_capacity(lanes.len()),
             lanes,
             preprocessor: Preprocessor::new(),
@@ -229,16 +235,16 @@ impl Classify {
 
     /// Frames to probabilities; how long the network took for all of them.
     fn run_network(&mut self, model: &mut LoadedModel, batch: &Batch) -> Result<Duration, ClassifierError> {
-        self.inputs.resize(batch.len() * INPUT_LEN, 0.0);
+        let inputs = &mut self.inputs[..batch.len() * INPUT_LEN];
         self.preprocess_times.clear();
-        for ((_, frame), input) in batch.iter().zip(self.inputs.chunks_exact_mut(INPUT_LEN)) {
+        for ((_, frame), input) in batch.iter().zip(inputs.chunks_exact_mut(INPUT_LEN)) {
             let start = Instant::now();
             self.preprocessor.tensor_from_frame(&frame.frame, input);
             self.preprocess_times.push(start.elapsed());
         }
         let start = Instant::now();
         self.outputs.resize(batch.len() * model.labels.len(), 0.0);
-        model.classifier.logits(&self.inputs, &mut self.outputs)?;
+        model.classifier.logits(inputs, &mut self.outputs)?;
         for logits in self.outputs.chunks_exact_mut(model.labels.len()) {
             softmax(logits, model.manifest.temperature as f32);
         }
@@ -288,8 +294,10 @@ impl Classify {
 
     fn tell_stale(&mut self, timeout: Duration) {
         let now = Instant::now();
-        for lane in &mut self.lanes {
-            if lane.deadline(timeout).is_some_and(|deadline| deadline <= now) {
+        for (camera, lane) in self.lanes.iter_mut().enumerate() {
+            let is_due = lane.deadline(timeout).is_some_and(|deadline| deadline <= now);
+            // One that waits comes next: it is the classifier that is late, not the camera.
+            if is_due && !self.inbox.has_frame(camera) {
                 lane.tell_stale();
             }
         }
@@ -332,7 +340,9 @@ mod tests {
         let inbox = Inbox::new(3);
         inbox.put_frame(2, frame(1));
         (10..20).for_each(|sec| drop(inbox.put_frame(0, frame(sec))));
+        assert!(inbox.has_frame(0) && !inbox.has_frame(1));
         assert_eq!(next(&inbox), [(0, 19), (2, 1)]);
+        assert!(!inbox.has_frame(0));
         inbox.put_frame(1, frame(5));
         assert_eq!(next(&inbox), [(1, 5)]);
     }

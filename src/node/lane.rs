@@ -28,7 +28,7 @@ pub struct Judged<'a> {
     pub probabilities: &'a [f32],
     /// Frame to network input.
     pub preprocess_time: Duration,
-    /// Network input to probabilities.
+    /// Network input to probabilities, for the whole batch.
     pub inference_time: Duration,
 }
 

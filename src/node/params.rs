@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use r2r::indexmap::IndexMap;
-use r2r::{Parameter, ParameterValue, RosParams};
+use r2r::{Parameter, ParameterValue};
 
 use crate::classifier::settings::{Backend, Device, Precision, Settings as ClassifierSettings};
 use crate::decision::DecisionSettings;
@@ -256,6 +256,26 @@ impl Default for Params {
 }
 
 impl Params {
+    /// The defaults, with what was given when the node was started.
+    ///
+    /// # Errors
+    /// The reason why a value is refused.
+    pub fn given(overrides: &IndexMap<String, Parameter>) -> Result<Params, String> {
+        let mut params = Params::default();
+        for (name, parameter) in overrides {
+            // rclcpp's and launch's own, which this node has no use for.
+            if !name.starts_with("qos_overrides.") {
+                params.set_at_start(name, &parameter.value)?;
+            }
+        }
+        Ok(params)
+    }
+
+    /// The value of a parameter; none where none of that name is declared.
+    pub fn get(&self, name: &str) -> Option<&ParameterValue> {
+        Some(&self.values[index_of(name)?])
+    }
+
     /// The value of a whole-number parameter.
     pub fn integer(&self, name: &str) -> usize {
         match self.value(name) {
@@ -352,8 +372,8 @@ impl Params {
     }
 
     fn value(&self, name: &str) -> &ParameterValue {
-        let index = index_of(name).unwrap_or_else(|| unreachable!("{name} is not declared"));
-        &self.values[index]
+        self.get(name)
+            .unwrap_or_else(|| unreachable!("{name} is not declared"))
     }
 
     /// Takes a value as it was given at the start.
@@ -369,15 +389,32 @@ impl Params {
         Ok(())
     }
 
-    /// The reason why a value is refused while the node runs, or the value as it will be kept.
-    fn checked_live(name: &str, value: &ParameterValue) -> Result<(usize, ParameterValue), String> {
-        let index = index_of(name).ok_or_else(|| format!("there is no parameter {name}"))?;
-        let declaration = &DECLARATIONS[index];
-        if !declaration.is_live {
-            return Err(format!("{name} is read-only: set it when the node starts"));
+    /// Takes values while the node runs, all of them or none; gives the names of those that have changed.
+    ///
+    /// # Errors
+    /// The reason why one of them is refused.
+    pub fn set_live(&mut self, wanted: &[(&str, ParameterValue)]) -> Result<Vec<&'static str>, String> {
+        let checked = wanted.iter().map(|(name, value)| checked_live(name, value));
+        let checked: Vec<(usize, ParameterValue)> = checked.collect::<Result<_, _>>()?;
+        let mut changed = Vec::new();
+        for (index, value) in checked {
+            if self.values[index] != value {
+                self.values[index] = value;
+                changed.push(DECLARATIONS[index].name);
+            }
         }
-        Ok((index, declaration.checked(value)?))
+        Ok(changed)
     }
+}
+
+/// A value as it will be kept, and its place, or the reason why it is refused while the node runs.
+fn checked_live(name: &str, value: &ParameterValue) -> Result<(usize, ParameterValue), String> {
+    let index = index_of(name).ok_or_else(|| format!("there is no parameter {name}"))?;
+    let declaration = &DECLARATIONS[index];
+    if !declaration.is_live {
+        return Err(format!("{name} is read-only: set it when the node starts"));
+    }
+    Ok((index, declaration.checked(value)?))
 }
 
 impl Declaration {
@@ -470,55 +507,6 @@ impl std::fmt::Display for Value {
     }
 }
 
-/// How r2r's parameter services reach the values.
-impl RosParams for Params {
-    fn register_parameters(
-        &mut self,
-        _prefix: &str,
-        _parameter: Option<Parameter>,
-        given: &mut IndexMap<String, Parameter>,
-    ) -> r2r::Result<()> {
-        for (name, parameter) in given.iter() {
-            // rclcpp's and launch's own, which this node has no use for.
-            if name.starts_with("qos_overrides.") {
-                continue;
-            }
-            self.set_at_start(name, &parameter.value)
-                .map_err(|reason| refusal(name, reason))?;
-        }
-        given.clear();
-        for (declaration, value) in DECLARATIONS.iter().zip(&self.values) {
-            let parameter = Parameter {
-                value: value.clone(),
-                description: declaration.description,
-            };
-            given.insert(declaration.name.to_owned(), parameter);
-        }
-        Ok(())
-    }
-
-    fn get_parameter(&mut self, name: &str) -> r2r::Result<ParameterValue> {
-        match index_of(name) {
-            Some(index) => Ok(self.values[index].clone()),
-            None => Err(r2r::Error::InvalidParameterName {
-                name: name.to_owned(),
-            }),
-        }
-    }
-
-    fn set_parameter(&mut self, name: &str, value: &ParameterValue) -> r2r::Result<()> {
-        let (index, value) = Params::checked_live(name, value).map_err(|reason| refusal(name, reason))?;
-        self.values[index] = value;
-        Ok(())
-    }
-
-    fn check_parameter(&self, name: &str, value: &ParameterValue) -> r2r::Result<()> {
-        Params::checked_live(name, value)
-            .map(drop)
-            .map_err(|reason| refusal(name, reason))
-    }
-}
-
 /// True where no entry is there twice, and not too many are.
 fn is_set<T: Eq + Hash>(entries: &[T]) -> bool {
     let distinct: HashSet<&T> = entries.iter().collect();
@@ -529,13 +517,6 @@ fn is_set<T: Eq + Hash>(entries: &[T]) -> bool {
 fn is_ros_name(name: &str) -> bool {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     name.chars().all(is_word) && name.starts_with(|first: char| !first.is_ascii_digit())
-}
-
-fn refusal(name: &str, msg: String) -> r2r::Error {
-    r2r::Error::ParameterValueConv {
-        name: name.to_owned(),
-        msg,
-    }
 }
 
 fn index_of(name: &str) -> Option<usize> {
@@ -623,13 +604,25 @@ mod tests {
 
     #[test]
     fn what_cannot_take_effect_is_read_only_while_running() {
-        let reason = Params::default().set_parameter("store", &ParameterValue::String("/x".into()));
-        assert!(reason.expect_err("read-only").to_string().contains("read-only"));
+        let reason = Params::default().set_live(&[("store", ParameterValue::String("/x".into()))]);
+        assert!(reason.expect_err("read-only").contains("read-only"));
         let mut params = Params::default();
-        params
-            .set_parameter("threshold", &ParameterValue::Double(0.9))
-            .expect("is live");
+        let changed = params.set_live(&[("threshold", ParameterValue::Double(0.9))]);
+        assert_eq!(changed.expect("is live"), ["threshold"]);
         assert_eq!(params.decision().threshold, 0.9);
+        let same = params.set_live(&[("threshold", ParameterValue::Double(0.9))]);
+        assert!(same.expect("is live").is_empty(), "nothing has changed");
+    }
+
+    #[test]
+    fn of_several_all_are_set_or_none() {
+        let mut params = Params::default();
+        let good = ("threshold", ParameterValue::Double(0.9));
+        let refused = params.set_live(&[good.clone(), ("margin", ParameterValue::Double(7.0))]);
+        assert!(refused.expect_err("out of range").contains("0 to 1"));
+        assert_eq!(params, Params::default());
+        let changed = params.set_live(&[good, ("margin", ParameterValue::Integer(0))]);
+        assert_eq!(changed.expect("are live"), ["threshold", "margin"]);
     }
 
     #[test]

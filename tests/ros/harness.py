@@ -131,10 +131,10 @@ class World:
         """Ends all programs and shows what they wrote, which pytest prints for a test that failed."""
         try:
             running = [program for program in reversed(self.programs) if program.is_running()]
-            endings = {program.name: program.end() for program in running}
+            endings = [(program.name, program.end()) for program in running]
         finally:
             self.close()
-        assert not any(endings.values()), f"exit statuses {endings}"
+        assert not any(status for _, status in endings), f"exit statuses {endings}"
 
     def close(self) -> None:
         """Kills what still runs and leaves the domain."""

@@ -9,17 +9,18 @@ from typing import Any
 import numpy
 import pytest
 from ament_index_python.packages import get_package_share_directory
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.msg import Parameter, ParameterEvent, ParameterType, ParameterValue
 from rcl_interfaces.srv import (
     DescribeParameters,
     GetParameters,
+    GetParameterTypes,
     ListParameters,
     SetParameters,
     SetParametersAtomically,
 )
 from thumb_gesture.msg import ThumbGesture
 
-from harness import IN_NAMESPACE, World
+from harness import IN_NAMESPACE, NODE, World
 from pictures import raw
 
 
@@ -36,7 +37,7 @@ from pictures import raw
         ("cameras:=front", "cameras is of type string array"),
         ("cameras:=[front, front]", "cameras must be at most 16 different names"),
         ("cameras:=[a/b]", "cameras must be at most 16 different names"),
-        ("affinity:=[1000]", "affinity names CPU 1000; this process may run on [0"),
+        ("affinity:=[1000]", "affinity names CPU 1000; this process may run on ["),
         ("treshold:=0.5", "no parameter treshold; known: dataset, store"),
     ],
 )
@@ -47,15 +48,18 @@ def test_a_bad_value_at_the_start_ends_the_node_with_the_rule(world: World, give
     assert "panicked" not in node.output()
 
 
-def test_the_classifier_stays_on_the_cpus_it_is_given(world: World) -> None:
+def test_the_network_runs_on_the_cpus_it_is_given(taught_world: World) -> None:
     cpu = min(os.sched_getaffinity(0))
-    node = world.start_node(affinity=f"[{cpu}]")
-    threads = {
-        (thread / "comm").read_text().strip(): os.sched_getaffinity(int(thread.name))
-        for thread in Path(f"/proc/{node.process.pid}/task").iterdir()
-    }
-    assert threads["classifier"] == {cpu}
-    assert threads["ros"] == os.sched_getaffinity(0)
+    node = taught_world.start_node(affinity=f"[{cpu}]", threads=2)
+    publisher = taught_world.camera_publisher()
+    picture = raw(numpy.zeros((24, 32, 3), numpy.uint8), "rgb8")
+    taught_world.gesture_of(publisher, picture, taught_world.gestures())
+    tasks = list(Path(f"/proc/{node.process.pid}/task").iterdir())
+    cpus = {int(task.name): os.sched_getaffinity(int(task.name)) for task in tasks}
+    (classifier,) = (int(task.name) for task in tasks if (task / "comm").read_text().strip() == "classifier")
+    assert cpus[classifier] == {cpu}
+    pinned = [task for task, allowed in cpus.items() if allowed == {cpu}]
+    assert len(pinned) >= 2, "the classifier and one that helps it"
 
 
 def text(value: str) -> ParameterValue:
@@ -138,6 +142,7 @@ def test_every_parameter_is_listed_and_described(world: World) -> None:
     world.start_node()
     names = list(world.call("list_parameters", ListParameters).result.names)
     assert {"dataset", "store", "image_transport", "threshold", "use_sim_time"} <= set(names)
+    assert world.call("list_parameters", ListParameters, prefixes=["threshold", "nothing"]).result.names == ["threshold"]
     descriptors = world.call("describe_parameters", DescribeParameters, names=names).descriptors
     assert [descriptor.name for descriptor in descriptors] == names
     assert all(descriptor.description for descriptor in descriptors)
@@ -149,6 +154,45 @@ def test_every_parameter_is_listed_and_described(world: World) -> None:
         ParameterType.PARAMETER_INTEGER_ARRAY,
         ParameterType.PARAMETER_STRING_ARRAY,
     }
+
+
+def test_a_description_has_range_rule_and_whether_it_can_be_set(world: World) -> None:
+    """What `ros2 param describe` and rqt show."""
+    world.start_node()
+    names = ["threshold", "threads", "device", "nothing"]
+    found = world.call("describe_parameters", DescribeParameters, names=names).descriptors
+    threshold, threads, device, nothing = found
+    assert [(r.from_value, r.to_value) for r in threshold.floating_point_range] == [(0.0, 1.0)]
+    assert not threshold.read_only
+    assert [(r.from_value, r.to_value, r.step) for r in threads.integer_range] == [(1, 64, 1)]
+    assert threads.read_only
+    assert device.additional_constraints == "auto or cpu or cuda"
+    assert not device.integer_range and not device.floating_point_range
+    assert (nothing.name, nothing.type) == ("nothing", ParameterType.PARAMETER_NOT_SET)
+    types = world.call("get_parameter_types", GetParameterTypes, names=names).types
+    assert list(types) == [descriptor.type for descriptor in found]
+
+
+def test_events_tell_what_there_is_and_what_changes(world: World) -> None:
+    events = world.listen(ParameterEvent, "/parameter_events")
+    world.start_node()
+
+    def own() -> list[ParameterEvent]:
+        return [event for event in events if event.node == NODE]
+
+    def change(*values: float) -> None:
+        assert all(set_parameter(world, "threshold", number(value)).successful for value in values)
+
+    world.wait_for(own, "the event of the start")
+    assert {"threshold", "cameras"} <= {parameter.name for parameter in own()[0].new_parameters}
+    change(0.7, 0.7, 0.8)
+    world.wait_for(lambda: len(own()) >= 3, "the events of two changes")
+    changes = [[(one.name, one.value.double_value) for one in event.changed_parameters] for event in own()[1:]]
+    assert changes == [[("threshold", 0.7)], [("threshold", 0.8)]]
+    assert not set_parameter(world, "threshold", number(2.0)).successful
+    change(0.9)
+    world.wait_for(lambda: len(own()) >= 4, "the event of the next change")
+    assert own()[3].changed_parameters[0].value.double_value == 0.9
 
 
 @pytest.mark.parametrize("node_name", ["/**", "/jetbot/thumb_gesture"])

@@ -27,7 +27,7 @@ pub struct Arguments {
     /// How many frames are timed
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     frames: u32,
-    /// How many frames the network is given at once, as a node with so many cameras does; times are a frame's share
+    /// How many frames the network is given at once, as a node with so many cameras does; times are a frame's share of its batch
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     batch: u16,
     #[command(flatten)]
@@ -46,7 +46,7 @@ struct Report {
     precision: String,
     threads: usize,
     batch: usize,
-    frames: u32,
+    frames: usize,
     preprocess_ms: Percentiles,
     forward_ms: Percentiles,
 }
@@ -75,8 +75,10 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut logits = vec![0.0; settings.batch * model.manifest.labels.len()];
 
     let (mut preprocess_ms, mut forward_ms) = (Vec::new(), Vec::new());
-    let bar = output::bar("bench", arguments.frames as usize);
-    for _ in 0..arguments.frames.div_ceil(arguments.batch.into()) {
+    let batches = (arguments.frames as usize).div_ceil(settings.batch);
+    let frames = batches * settings.batch;
+    let bar = output::bar("bench", frames);
+    for _ in 0..batches {
         let start = Instant::now();
         for input in inputs.chunks_exact_mut(INPUT_LEN) {
             preprocessor.tensor_from_frame(&frame, input);
@@ -98,7 +100,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         reason,
         threads: settings.threads,
         batch: settings.batch,
-        frames: arguments.frames,
+        frames,
         preprocess_ms: percentiles(preprocess_ms),
         forward_ms: percentiles(forward_ms),
     };

@@ -34,12 +34,7 @@ pub fn device(settings: &Settings) -> Result<Device<'static>, ClassifierError> {
             device.ep().unwrap_or_default(),
         )
     });
-    best.ok_or_else(|| {
-        plugin_error(format!(
-            "{} finds no device here that is asked for",
-            names.join(", ")
-        ))
-    })
+    best.ok_or_else(|| plugin_error("it finds no device here that is asked for".to_owned()))
 }
 
 /// The names of what a library brings; loads it where that was not yet done in this process.
@@ -70,11 +65,11 @@ fn registered(environment: &'static Environment, path: &Path) -> Result<Vec<Stri
 }
 
 fn is_wanted(hardware: DeviceType, settings: &Settings) -> bool {
+    let is_gpu = hardware == DeviceType::GPU;
     match settings.device {
-        _ if settings.require_gpu => hardware == DeviceType::GPU,
-        WantedDevice::Auto => true,
-        WantedDevice::Cpu => hardware == DeviceType::CPU,
-        WantedDevice::Cuda => hardware == DeviceType::GPU,
+        WantedDevice::Auto => is_gpu || !settings.require_gpu,
+        WantedDevice::Cpu => hardware == DeviceType::CPU && !settings.require_gpu,
+        WantedDevice::Cuda => is_gpu,
     }
 }
 

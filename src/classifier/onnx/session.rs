@@ -31,7 +31,7 @@ pub enum Provider<'a> {
 }
 
 /// A session that does not spin: between frames its threads sleep, which at camera rate costs a seventh of the CPU time.
-/// Nor are fp32 weights packed anew: for one frame at a time that gains nothing, but takes memory and time.
+/// Nor are fp32 weights packed anew: for a frame that gains nothing, but takes memory and time.
 ///
 /// # Errors
 /// A runtime that is not there, a provider that is not, and a file that is not whole.

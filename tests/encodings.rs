@@ -1,0 +1,73 @@
+//! Every encoding of `sensor_msgs` gives the picture that cv_bridge's conversions, which are OpenCV's, make of the same bytes.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use thumb_gesture::frame::Frame;
+
+/// Grey levels; OpenCV rounds at another place where a mosaic has 16 bits.
+const TOLERANCE: u8 = 1;
+
+#[derive(Deserialize)]
+struct Case {
+    encoding: String,
+    is_bigendian: bool,
+    width: u32,
+    height: u32,
+    step: u32,
+    /// Pixels at the border that are not compared.
+    border: u32,
+}
+
+#[test]
+fn every_encoding_shows_what_opencv_shows() {
+    let Some(folder) = support::reference("encodings/reference.py", &[], |_| {}) else {
+        return;
+    };
+    let cases = fs::read(folder.path().join("cases.json")).expect("was written");
+    let cases: BTreeMap<String, Case> = serde_json::from_slice(&cases).expect("JSON");
+    assert_eq!(
+        cases.len(),
+        27 + 9,
+        "27 encodings, 9 of which have two orders of bytes"
+    );
+    for (name, case) in cases {
+        compare(folder.path(), &name, &case);
+    }
+}
+
+fn compare(folder: &Path, name: &str, case: &Case) {
+    let read = |ending: &str| fs::read(folder.join(format!("{name}.{ending}"))).expect("was written");
+    let from_raw = match case.is_bigendian {
+        false => Frame::from_raw,
+        true => Frame::from_raw_big_endian,
+    };
+    let data = read("raw");
+    let without_last = data[..data.len() - case.step as usize].to_vec();
+    let frame = |data| from_raw(&case.encoding, case.width, case.height, case.step, data);
+    let found = frame(data).expect(name).to_rgb_image();
+    let expected = read("rgb");
+    assert_eq!(found.as_raw().len(), expected.len(), "{name}");
+    for (column, row, pixel) in found.enumerate_pixels() {
+        let inside = |place: u32, side: u32| (case.border..side - case.border).contains(&place);
+        if inside(column, case.width) && inside(row, case.height) {
+            let start = 3 * (row * case.width + column) as usize;
+            let difference = pixel
+                .0
+                .iter()
+                .zip(&expected[start..])
+                .map(|(a, b)| a.abs_diff(*b))
+                .max();
+            assert!(
+                difference <= Some(TOLERANCE),
+                "{name} at {column}, {row}: {pixel:?}, not {:?}",
+                &expected[start..start + 3]
+            );
+        }
+    }
+    frame(without_last).expect_err("a row is missing");
+}
