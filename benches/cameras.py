@@ -9,9 +9,8 @@ import tempfile
 from pathlib import Path
 
 from node import watch, world_in
-from programs import run, show_progress
+from programs import show_progress, train_on_noise
 
-PEER = Path(__file__).with_name("peer.py")
 NUMBERS = [1, 2, 4, 8]
 RATE_HZ = 30
 COLUMNS = {
@@ -28,9 +27,7 @@ def measure(python: str, rounds: int, seconds: float) -> dict[str, dict[str, flo
     """By number of cameras, the medians over the rounds."""
     found: dict[int, list[dict[str, float]]] = {number: [] for number in NUMBERS}
     with tempfile.TemporaryDirectory() as folder:
-        dataset, store = Path(folder, "dataset"), Path(folder, "store")
-        run(python, PEER, "dataset", dataset)
-        run("thumb_gesture", "train", "--json", "--epochs", 1, "--dataset", dataset, "--store", store)
+        dataset, _ = train_on_noise(python, Path(folder))
         for now in range(1, rounds + 1):
             for number, figures in found.items():
                 show_progress(f"{number} camera(s), round {now} of {rounds}")

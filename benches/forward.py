@@ -5,9 +5,8 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from programs import run, show_progress
+from programs import PEER, run, show_progress, train_on_noise
 
-PEER = Path(__file__).with_name("peer.py")
 OURS = "thumb_gesture"
 # What `thumb_gesture bench` is asked for; a CPU that lacks what one needs runs another, and says so.
 VARIANTS = {
@@ -38,9 +37,7 @@ def measure(python: str, rounds: int, frames: int, threads: list[int]) -> dict[s
     """By number of threads, the medians over the rounds."""
     results: dict[int, list[dict[str, float]]] = {number: [] for number in threads}
     with tempfile.TemporaryDirectory() as folder:
-        dataset, store = Path(folder, "dataset"), Path(folder, "store")
-        run(python, PEER, "dataset", dataset)
-        run("thumb_gesture", "train", "--json", "--epochs", 1, "--dataset", dataset, "--store", store)
+        _, store = train_on_noise(python, Path(folder))
         for number in range(1, rounds + 1):
             for threads_now, found in results.items():
                 show_progress(f"a frame with {threads_now} threads, round {number} of {rounds}")

@@ -7,7 +7,7 @@ mod encoding;
 
 use std::path::Path;
 
-use encoding::{Encoding, Layout, Source};
+use encoding::{Encoding, Source};
 use image::{DynamicImage, ImageFormat, ImageReader, Limits, RgbImage};
 
 /// The longest side of a picture that is taken in, in pixels.
@@ -150,24 +150,14 @@ impl Frame {
         step: u32,
         data: Vec<u8>,
     ) -> Result<Frame, FrameError> {
-        Frame::from_values(encoding, [width, height], step, data, false)
+        Frame::from_message(encoding, [width, height], step, data, false)
     }
 
-    /// The same for big-endian values.
+    /// The same for either order of bytes; `sides` are width and height.
     ///
     /// # Errors
     /// As [`Frame::from_raw`].
-    pub fn from_raw_big_endian(
-        encoding: &str,
-        width: u32,
-        height: u32,
-        step: u32,
-        data: Vec<u8>,
-    ) -> Result<Frame, FrameError> {
-        Frame::from_values(encoding, [width, height], step, data, true)
-    }
-
-    fn from_values(
+    pub fn from_message(
         encoding: &str,
         sides: [u32; 2],
         step: u32,
@@ -206,26 +196,14 @@ impl Frame {
                 needed,
             });
         }
-        let (format, step, data) = match layout {
-            Layout::Plain(format) => (format, step, data),
-            _ => {
-                let (format, pixels) = layout.convert(&Source {
-                    width: width as usize,
-                    height: height as usize,
-                    step,
-                    data: &data,
-                    is_bigendian,
-                });
-                (format, width as usize * format.bytes_per_pixel(), pixels)
-            }
-        };
-        Ok(Frame {
-            width,
-            height,
+        let source = Source {
+            width: width as usize,
+            height: height as usize,
             step,
-            format,
             data,
-        })
+            is_bigendian,
+        };
+        Ok(source.into_frame(layout))
     }
 
     /// A frame from the fields of a `sensor_msgs/CompressedImage`.
@@ -269,13 +247,18 @@ impl Frame {
             other => (PixelFormat::Rgb8, other.into_rgb8().into_raw()),
         };
         check_size(width, height)?;
-        Ok(Frame {
+        Ok(Frame::packed_from(width, height, format, data))
+    }
+
+    /// A frame without gaps between its rows.
+    fn packed_from(width: u32, height: u32, format: PixelFormat, data: Vec<u8>) -> Frame {
+        Frame {
             width,
             height,
             step: width as usize * format.bytes_per_pixel(),
             format,
             data,
-        })
+        }
     }
 
     /// Pixels across.

@@ -197,7 +197,7 @@ fn cameras(node: &Node, params: &Params) -> Vec<Arc<Camera>> {
     // r2r does not tell what a topic was remapped to.
     let namespace = node.namespace().unwrap_or_default();
     let topic = |name: &str| {
-        let relative = image_topic(name, params);
+        let relative = Camera::image_topic(name, params.text("image_transport"));
         format!("{}/{relative} (or its remap)", namespace.trim_end_matches('/'))
     };
     let camera = |name: String| {
@@ -209,15 +209,6 @@ fn cameras(node: &Node, params: &Params) -> Vec<Arc<Camera>> {
         })
     };
     names.into_iter().map(camera).collect()
-}
-
-/// Where a camera's pictures come: in its own namespace, which is `camera` for the one without a name.
-fn image_topic(name: &str, params: &Params) -> String {
-    let namespace = if name.is_empty() { "camera" } else { name };
-    match params.text("image_transport") {
-        "compressed" => format!("{namespace}/image_raw/compressed"),
-        _ => format!("{namespace}/image_raw"),
-    }
 }
 
 fn start_cameras(
@@ -233,7 +224,7 @@ fn start_cameras(
     };
     let mut started = Vec::new();
     for (lane, camera) in parts.cameras.iter().enumerate() {
-        let topic = image_topic(&camera.name, &params);
+        let topic = Camera::image_topic(&camera.name, params.text("image_transport"));
         let drain = Drain {
             handle: parts.handle.clone(),
             camera: camera.clone(),
@@ -261,16 +252,9 @@ fn start_classifier(
 ) -> Result<thread::JoinHandle<()>, NodeError> {
     let mut lanes = Vec::new();
     for camera in &parts.cameras {
-        let (gesture, overlay) = match camera.name.as_str() {
-            "" => ("thumb_gesture".to_owned(), "~/overlay/compressed".to_owned()),
-            name => (
-                format!("{name}/thumb_gesture"),
-                format!("~/{name}/overlay/compressed"),
-            ),
-        };
         let topics = LaneTopics {
-            gesture: Topic::new(node, &gesture, QosProfile::default().keep_last(10))?,
-            overlay: Topic::new(node, &overlay, QosProfile::sensor_data())?,
+            gesture: Topic::new(node, &camera.gesture_topic(), QosProfile::default().keep_last(10))?,
+            overlay: Topic::new(node, &camera.overlay_topic(), QosProfile::sensor_data())?,
         };
         lanes.push(Lane::new(parts.handle.clone(), camera.clone(), topics));
     }

@@ -42,13 +42,10 @@ fn every_encoding_shows_what_opencv_shows() {
 
 fn compare(folder: &Path, name: &str, case: &Case) {
     let read = |ending: &str| fs::read(folder.join(format!("{name}.{ending}"))).expect("was written");
-    let from_raw = match case.is_bigendian {
-        false => Frame::from_raw,
-        true => Frame::from_raw_big_endian,
-    };
     let data = read("raw");
     let without_last = data[..data.len() - case.step as usize].to_vec();
-    let frame = |data| from_raw(&case.encoding, case.width, case.height, case.step, data);
+    let sides = [case.width, case.height];
+    let frame = |data| Frame::from_message(&case.encoding, sides, case.step, data, case.is_bigendian);
     let found = frame(data).expect(name).to_rgb_image();
     let expected = read("rgb");
     assert_eq!(found.as_raw().len(), expected.len(), "{name}");

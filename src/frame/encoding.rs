@@ -1,6 +1,6 @@
 //! What an encoding of `sensor_msgs/image_encodings` means for the bytes of a picture, and the picture that they are in red, green, blue.
 
-use super::{FrameError, PixelFormat, shortened};
+use super::{Frame, FrameError, PixelFormat, shortened};
 
 /// Every encoding that carries a picture.
 const ENCODINGS: &[Encoding] = &[
@@ -69,12 +69,12 @@ pub(super) enum Layout {
 }
 
 /// A picture's bytes, known to be enough.
-pub(super) struct Source<'a> {
+pub(super) struct Source {
     pub width: usize,
     pub height: usize,
     /// Bytes from one row to the next.
     pub step: usize,
-    pub data: &'a [u8],
+    pub data: Vec<u8>,
     pub is_bigendian: bool,
 }
 
@@ -148,46 +148,48 @@ impl Layout {
             Layout::Bayer { .. } | Layout::Nv21 => [true, true],
         }
     }
+}
 
-    /// The picture, a byte for each value and without gaps between its rows.
-    pub fn convert(self, source: &Source) -> (PixelFormat, Vec<u8>) {
-        match self {
-            Layout::Plain(format) => (format, source.rows(self).flatten().copied().collect()),
+impl Source {
+    /// The picture: as it is where a byte is a value, else turned into bytes, without gaps between its rows.
+    pub fn into_frame(self, layout: Layout) -> Frame {
+        let (width, height) = (self.width as u32, self.height as u32);
+        let packed = |format, pixels| Frame::packed_from(width, height, format, pixels);
+        let in_colours = |pixels| packed(PixelFormat::Rgb8, pixels);
+        match layout {
+            Layout::Plain(format) => Frame {
+                width,
+                height,
+                step: self.step,
+                format,
+                data: self.data,
+            },
             Layout::Wide(format) => {
-                let values = source.rows(self).flat_map(|row| source.wide_values(row));
-                (format, values.map(narrow).collect())
+                let values = self.rows(layout).flat_map(|row| self.wide_values(row));
+                packed(format, values.map(narrow).collect())
             }
-            Layout::Bayer { red, bytes } => (
-                PixelFormat::Rgb8,
-                demosaiced(&source.mosaic(self, bytes), source, red, bytes),
-            ),
+            Layout::Bayer { red, bytes } => {
+                in_colours(demosaiced(&self.mosaic(layout, bytes), &self, red, bytes))
+            }
             Layout::Yuv422 { luma } => {
-                let pairs = source.rows(self).flat_map(|row| row.chunks_exact(4));
+                let pairs = self.rows(layout).flat_map(|row| row.chunks_exact(4));
                 let pixels = pairs.flat_map(|bytes| {
                     let (blue, red) = (bytes[1 - luma], bytes[3 - luma]);
                     [bytes[luma], bytes[luma + 2]].map(|luma| rgb_from_ycbcr(luma, blue, red))
                 });
-                (PixelFormat::Rgb8, pixels.flatten().collect())
+                in_colours(pixels.flatten().collect())
             }
-            Layout::Nv21 => (
-                PixelFormat::Rgb8,
-                source.semi_planar(self, |row, column| {
-                    let pair = (source.height + row / 2) * source.step + column / 2 * 2;
-                    (source.data[pair + 1], source.data[pair])
-                }),
-            ),
-            Layout::Nv24 => (
-                PixelFormat::Rgb8,
-                source.semi_planar(self, |row, column| {
-                    let pair = (source.height + row * 2) * source.step + column * 2;
-                    (source.data[pair], source.data[pair + 1])
-                }),
-            ),
+            Layout::Nv21 => in_colours(self.semi_planar(layout, |row, column| {
+                let pair = (self.height + row / 2) * self.step + column / 2 * 2;
+                (self.data[pair + 1], self.data[pair])
+            })),
+            Layout::Nv24 => in_colours(self.semi_planar(layout, |row, column| {
+                let pair = (self.height + row * 2) * self.step + column * 2;
+                (self.data[pair], self.data[pair + 1])
+            })),
         }
     }
-}
 
-impl Source<'_> {
     /// The rows from the top, each without the padding at its end.
     fn rows(&self, layout: Layout) -> impl Iterator<Item = &[u8]> {
         let row_bytes = layout.row_bytes(self.width);

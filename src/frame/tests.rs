@@ -160,8 +160,7 @@ proptest::proptest! {
         encoding in proptest::sample::select(encoding::supported().split(", ").map(str::to_owned).collect::<Vec<_>>()),
         width in 0u32..12, height in 0u32..12, step in 0u32..64, len in 0usize..2000, order: bool,
     ) {
-        let from_raw = if order { Frame::from_raw } else { Frame::from_raw_big_endian };
-        if let Ok(frame) = from_raw(&encoding, width, height, step, vec![200; len]) {
+        if let Ok(frame) = Frame::from_message(&encoding, [width, height], step, vec![200; len], order) {
             proptest::prop_assert_eq!(frame.to_rgb_image().dimensions(), (width, height));
         }
     }

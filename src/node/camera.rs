@@ -86,6 +86,33 @@ pub struct Drain {
     pub inbox: Arc<Inbox>,
 }
 
+impl Camera {
+    /// Where its pictures come: in its own namespace, which is `camera` for the one without a name.
+    pub fn image_topic(name: &str, transport: &str) -> String {
+        let namespace = if name.is_empty() { "camera" } else { name };
+        match transport {
+            "compressed" => format!("{namespace}/image_raw/compressed"),
+            _ => format!("{namespace}/image_raw"),
+        }
+    }
+
+    /// Where its gestures go out.
+    pub fn gesture_topic(&self) -> String {
+        match self.name.as_str() {
+            "" => "thumb_gesture".to_owned(),
+            name => format!("{name}/thumb_gesture"),
+        }
+    }
+
+    /// Where its pictures go out with their gestures drawn on them.
+    pub fn overlay_topic(&self) -> String {
+        match self.name.as_str() {
+            "" => "~/overlay/compressed".to_owned(),
+            name => format!("~/{name}/overlay/compressed"),
+        }
+    }
+}
+
 impl Drain {
     /// Drains the stream until it ends, which it does with the node.
     pub async fn run<M: ImageMessage>(self, mut messages: impl Stream<Item = M> + Unpin) {
@@ -173,12 +200,9 @@ impl Tap {
 
 impl ImageMessage for Image {
     fn into_camera_frame(self) -> Result<CameraFrame, FrameError> {
-        let from_raw = match self.is_bigendian {
-            0 => Frame::from_raw,
-            _ => Frame::from_raw_big_endian,
-        };
+        let (sides, is_bigendian) = ([self.width, self.height], self.is_bigendian != 0);
         Ok(CameraFrame {
-            frame: from_raw(&self.encoding, self.width, self.height, self.step, self.data)?,
+            frame: Frame::from_message(&self.encoding, sides, self.step, self.data, is_bigendian)?,
             header: self.header,
         })
     }

@@ -209,44 +209,25 @@ fn ranges(declaration: &Declaration) -> (Vec<IntegerRange>, Vec<FloatingPointRan
 }
 
 fn message_from_value(value: &ParameterValue) -> ValueMessage {
-    let blank = ValueMessage::default();
+    let mut message = ValueMessage::default();
     match value.clone() {
-        ParameterValue::Bool(bool_value) => ValueMessage {
-            type_: BOOL,
-            bool_value,
-            ..blank
-        },
-        ParameterValue::Integer(integer_value) => ValueMessage {
-            type_: INTEGER,
-            integer_value,
-            ..blank
-        },
-        ParameterValue::Double(double_value) => ValueMessage {
-            type_: DOUBLE,
-            double_value,
-            ..blank
-        },
-        ParameterValue::String(string_value) => ValueMessage {
-            type_: STRING,
-            string_value,
-            ..blank
-        },
-        ParameterValue::IntegerArray(integer_array_value) => ValueMessage {
-            type_: INTEGER_ARRAY,
-            integer_array_value,
-            ..blank
-        },
-        ParameterValue::StringArray(string_array_value) => ValueMessage {
-            type_: STRING_ARRAY,
-            string_array_value,
-            ..blank
-        },
+        ParameterValue::Bool(value) => (message.type_, message.bool_value) = (BOOL, value),
+        ParameterValue::Integer(value) => (message.type_, message.integer_value) = (INTEGER, value),
+        ParameterValue::Double(value) => (message.type_, message.double_value) = (DOUBLE, value),
+        ParameterValue::String(value) => (message.type_, message.string_value) = (STRING, value),
+        ParameterValue::IntegerArray(value) => {
+            (message.type_, message.integer_array_value) = (INTEGER_ARRAY, value);
+        }
+        ParameterValue::StringArray(value) => {
+            (message.type_, message.string_array_value) = (STRING_ARRAY, value);
+        }
         // No parameter of the node is declared so.
         ParameterValue::NotSet
         | ParameterValue::BoolArray(_)
         | ParameterValue::ByteArray(_)
-        | ParameterValue::DoubleArray(_) => blank,
+        | ParameterValue::DoubleArray(_) => {}
     }
+    message
 }
 
 /// The value of a message; one that is not set where the type is none.

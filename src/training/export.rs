@@ -134,20 +134,18 @@ impl Exported<'_> {
             });
             let inputs = inputs(batch.iter().map(|frame| frame.file))?;
             // One after the other: in turn, each would find the other's things in the cores' caches.
-            let run = |classifier: &mut OnnxClassifier| -> Result<Vec<Vec<f32>>, TrainingError> {
+            let run = |classifier: &mut OnnxClassifier| -> Result<Vec<f32>, TrainingError> {
                 let mut found = vec![0.0; batch.len() * self.labels.len()];
                 classifier.logits(&inputs, &mut found)?;
-                Ok(found
-                    .chunks_exact(self.labels.len())
-                    .map(<[f32]>::to_vec)
-                    .collect())
+                Ok(found)
             };
             let of_fp32 = run(&mut fp32)?;
-            for (frame, found) in batch.iter().zip(&of_fp32) {
+            let of_fp32 = of_fp32.chunks_exact(self.labels.len());
+            for (frame, found) in batch.iter().zip(of_fp32.clone()) {
                 onnx_difference = onnx_difference.max(agreement(found, frame.logits)?);
             }
             let of_int8 = int8.as_mut().map(run).transpose()?.unwrap_or_default();
-            let pairs = of_fp32.into_iter().zip(of_int8);
+            let pairs = of_fp32.zip(of_int8.chunks_exact(self.labels.len()));
             let differing = pairs.filter(|(fp32, int8)| likeliest(fp32) != likeliest(int8));
             flips.extend(differing.map(|(fp32, int8)| self.confidence(&[fp32, int8])));
         }
@@ -159,7 +157,7 @@ impl Exported<'_> {
     }
 
     /// The greatest probability that one of several verdicts has.
-    fn confidence(&self, logits: &[Vec<f32>]) -> f64 {
+    fn confidence(&self, logits: &[&[f32]]) -> f64 {
         let probabilities = logits
             .iter()
             .flat_map(|logits| probabilities(logits, self.temperature));
