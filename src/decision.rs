@@ -1,4 +1,6 @@
-//! From the probabilities of single frames to a verdict one can act on: smoothing, threshold, margin, hold. Pure.
+//! From the probabilities of single frames to a verdict one can act on: smoothing, threshold, margin, hysteresis, hold. Pure.
+//!
+//! `docs/decision.md` has a picture of the states.
 //!
 //! Times are seconds on one clock of the caller's (the frames' stamps). When that clock jumps back, as a looped bag makes it, the
 //! decision starts afresh.
@@ -10,6 +12,8 @@ pub struct DecisionSettings {
     pub threshold: f32,
     /// The least lead over the second likeliest label, 0 to 1.
     pub margin: f32,
+    /// By so much a verdict may fall below threshold and margin before it is given up, 0 to 1.
+    pub hysteresis: f32,
     /// Time constant of the exponential smoothing in seconds; 0 takes each frame for itself.
     pub smoothing_secs: f64,
     /// Seconds that a verdict must hold to be stable.
@@ -30,7 +34,7 @@ pub enum Doubt {
 /// What the frames so far say.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Verdict {
-    /// Index of the likeliest label.
+    /// Index of the likeliest label, or of the one that is held although another has come close.
     pub label: usize,
     /// Its smoothed probability, 0 to 1.
     pub confidence: f32,
@@ -85,18 +89,22 @@ impl Decision {
         }
         self.smooth(settings.smoothing_secs, probabilities, now_secs);
 
-        let (label, confidence, runner_up) = two_greatest(&self.smoothed);
-        let doubt = if confidence < settings.threshold {
-            Some(Doubt::Threshold)
-        } else if confidence - runner_up < settings.margin {
-            Some(Doubt::Margin)
-        } else {
-            None
+        let kept = self.held.filter(|(held, _)| {
+            let (confidence, lead) = standing(&self.smoothed, *held);
+            confidence >= settings.threshold - settings.hysteresis
+                && lead >= settings.margin - settings.hysteresis
+        });
+        let label = kept.map_or_else(|| likeliest(&self.smoothed), |(held, _)| held);
+        let (confidence, lead) = standing(&self.smoothed, label);
+        let doubt = match kept {
+            Some(_) => None,
+            None if confidence < settings.threshold => Some(Doubt::Threshold),
+            None if lead < settings.margin => Some(Doubt::Margin),
+            None => None,
         };
-        self.held = match (doubt, self.held) {
-            (Some(_), _) => None,
-            (None, Some((held, since_secs))) if held == label => Some((held, since_secs)),
-            (None, _) => Some((label, now_secs)),
+        self.held = match doubt {
+            Some(_) => None,
+            None => kept.or(Some((label, now_secs))),
         };
         Verdict {
             label,
@@ -126,28 +134,29 @@ impl Decision {
     }
 }
 
-/// The index of the greatest value, that value, and the second greatest (0 where there is none).
-fn two_greatest(values: &[f32]) -> (usize, f32, f32) {
-    let mut best = (0, f32::MIN);
-    let mut second = f32::MIN;
-    for (index, &value) in values.iter().enumerate() {
-        if value > best.1 {
-            second = best.1;
-            best = (index, value);
-        } else if value > second {
-            second = value;
-        }
-    }
-    (best.0, best.1, second.max(0.0))
+/// The index of the greatest value.
+fn likeliest(values: &[f32]) -> usize {
+    let greatest = (0..values.len()).max_by(|&a, &b| values[a].total_cmp(&values[b]).then(b.cmp(&a)));
+    greatest.unwrap_or_default()
+}
+
+/// A label's value, and its lead over the greatest of the others, which is its own value where there are none.
+fn standing(values: &[f32], label: usize) -> (f32, f32) {
+    let others = values.iter().enumerate().filter(|(index, _)| *index != label);
+    let best_other = others.map(|(_, value)| *value).fold(0.0, f32::max);
+    (values[label], values[label] - best_other)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const SETTINGS: DecisionSettings = DecisionSettings {
         threshold: 0.6,
         margin: 0.2,
+        hysteresis: 0.0,
         smoothing_secs: 0.0,
         hold_secs: 0.5,
     };
@@ -242,5 +251,149 @@ mod tests {
         let mut decision = Decision::default();
         decision.update(&SETTINGS, &[0.9, 0.1], 0.0);
         assert_eq!(decision.update(&SETTINGS, &[0.0, 0.1, 0.9], 0.1).label, 2);
+    }
+
+    const STICKY: DecisionSettings = DecisionSettings {
+        hysteresis: 0.15,
+        ..SETTINGS
+    };
+
+    #[test]
+    fn a_verdict_outlives_a_dip_that_would_not_have_made_it() {
+        let dip = [0.5, 0.3, 0.2];
+        let mut decision = Decision::default();
+        assert!(
+            decision.update(&STICKY, &dip, 0.0).doubt.is_some(),
+            "not enough to begin"
+        );
+        decision.update(&STICKY, &[0.8, 0.1, 0.1], 0.1);
+        let verdict = decision.update(&STICKY, &dip, 0.9);
+        assert_eq!((verdict.label, verdict.doubt, verdict.stable), (0, None, true));
+        let fallen = decision.update(&STICKY, &[0.44, 0.3, 0.26], 1.0);
+        assert_eq!(
+            fallen.doubt,
+            Some(Doubt::Threshold),
+            "below threshold - hysteresis"
+        );
+        assert!(
+            decision.update(&STICKY, &dip, 1.1).doubt.is_some(),
+            "given up is given up"
+        );
+    }
+
+    #[test]
+    fn one_that_has_come_close_does_not_take_over_until_it_leads() {
+        let close = DecisionSettings {
+            threshold: 0.4,
+            margin: 0.1,
+            ..STICKY
+        };
+        let mut decision = Decision::default();
+        decision.update(&close, &[0.6, 0.4], 0.0);
+        let verdict = decision.update(&close, &[0.49, 0.51], 0.1);
+        assert_eq!(
+            (verdict.label, verdict.confidence, verdict.doubt),
+            (0, 0.49, None)
+        );
+        let verdict = decision.update(&close, &[0.4, 0.6], 0.2);
+        assert_eq!((verdict.label, verdict.doubt, verdict.stable), (1, None, false));
+    }
+
+    /// Any settings, and any frames of three labels: seconds since the last one, and what their probabilities are made of.
+    fn any_run() -> impl Strategy<Value = (DecisionSettings, Vec<(f64, [f32; 3])>)> {
+        let settings = (
+            0.0..=1.0f32,
+            0.0..=1.0f32,
+            0.0..=0.5f32,
+            0.0..=1.0f64,
+            0.0..=1.0f64,
+        )
+            .prop_map(|(threshold, margin, hysteresis, smoothing_secs, hold_secs)| {
+                DecisionSettings {
+                    threshold,
+                    margin,
+                    hysteresis,
+                    smoothing_secs,
+                    hold_secs,
+                }
+            });
+        let frame = (0.001..=0.5f64, prop::array::uniform3(0.001..=1.0f32));
+        (settings, prop::collection::vec(frame, 1..40))
+    }
+
+    /// The verdicts of a run that begins at `start_secs`, with the times of the frames.
+    fn verdicts(
+        settings: &DecisionSettings,
+        frames: &[(f64, [f32; 3])],
+        start_secs: f64,
+    ) -> Vec<(f64, Verdict)> {
+        let mut decision = Decision::default();
+        let mut now_secs = start_secs;
+        let verdict = |(step_secs, weights): &(f64, [f32; 3])| {
+            now_secs += step_secs;
+            let sum: f32 = weights.iter().sum();
+            let probabilities = weights.map(|weight| weight / sum);
+            (now_secs, decision.update(settings, &probabilities, now_secs))
+        };
+        frames.iter().map(verdict).collect()
+    }
+
+    proptest! {
+        /// What a robot relies on: stable means that each frame of the last `hold_secs` had this verdict, without doubt.
+        #[test]
+        fn stable_is_what_was_held_for_long_enough((settings, frames) in any_run()) {
+            let run = verdicts(&settings, &frames, 0.0);
+            for (index, (now_secs, verdict)) in run.iter().enumerate() {
+                if verdict.stable {
+                    let begin = run[..=index].iter().rposition(|(_, earlier)| {
+                        earlier.label != verdict.label || earlier.doubt.is_some()
+                    });
+                    let begin = begin.map_or(0, |before| before + 1);
+                    prop_assert!(begin <= index && now_secs - run[begin].0 >= settings.hold_secs);
+                }
+            }
+        }
+
+        /// No verdict is below what hysteresis leaves of the threshold, and a new one is not below the threshold itself.
+        #[test]
+        fn a_verdict_is_likely_enough((settings, frames) in any_run()) {
+            let mut before = None;
+            for (_, verdict) in verdicts(&settings, &frames, 0.0) {
+                if verdict.doubt.is_none() {
+                    let is_new = before != Some(verdict.label);
+                    let least = settings.threshold - if is_new { 0.0 } else { settings.hysteresis };
+                    prop_assert!(verdict.confidence >= least);
+                }
+                before = verdict.doubt.is_none().then_some(verdict.label);
+            }
+        }
+
+        /// Whatever is no doubt without hysteresis is none with it.
+        #[test]
+        fn more_hysteresis_never_ends_a_verdict_that_less_would_keep((settings, frames) in any_run()) {
+            let none = DecisionSettings { hysteresis: 0.0, ..settings };
+            let (sticky, plain) = (verdicts(&settings, &frames, 0.0), verdicts(&none, &frames, 0.0));
+            for ((_, sticky), (_, plain)) in sticky.iter().zip(&plain) {
+                prop_assert!(plain.doubt.is_some() || sticky.doubt.is_none());
+            }
+        }
+
+        /// A bag that is played again after another, from an earlier time on, says what it says by itself.
+        #[test]
+        fn a_jump_back_is_a_new_beginning((settings, frames) in any_run(), (_, others) in any_run()) {
+            let mut decision = Decision::default();
+            for (index, (_, weights)) in others.iter().enumerate() {
+                let sum: f32 = weights.iter().sum();
+                decision.update(&settings, &weights.map(|weight| weight / sum), 1e6 + index as f64);
+            }
+            let alone = verdicts(&settings, &frames, 0.0);
+            let mut now_secs = 0.0;
+            for ((step_secs, weights), (_, expected)) in frames.iter().zip(&alone) {
+                now_secs += step_secs;
+                let sum: f32 = weights.iter().sum();
+                let verdict = decision.update(&settings, &weights.map(|weight| weight / sum), now_secs);
+                prop_assert_eq!(&verdict, expected);
+            }
+        }
     }
 }

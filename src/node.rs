@@ -1,19 +1,26 @@
 //! The node: wires the camera, the classifier, capture and training to ROS, and ends in good order.
 //!
-//! Threads: one spins r2r and owns the node; one for each camera drains its topic; one owns the classifier; a small tokio
+//! Threads: one spins r2r and owns the node; one for each camera drains its topic; one owns the classifier; one draws; a small tokio
 //! runtime answers services. A training is a process of its own.
 
+mod bridge;
 mod camera;
 mod capture;
 mod classify;
 mod diagnostics;
 mod handle;
 mod lane;
+mod lifecycle;
+mod managed;
 mod models;
+mod painter;
 mod parameter_services;
 pub mod params;
+mod qos;
+mod rcl;
 mod retrain;
 pub mod signals;
+mod spin;
 mod threads;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,30 +29,32 @@ use std::thread;
 use std::time::Duration;
 
 use futures::{FutureExt, Stream, StreamExt};
-use r2r::sensor_msgs::msg::{CompressedImage, Image};
 use r2r::std_srvs::srv::Trigger;
 use r2r::thumb_gesture::srv::{ActivateModel, CaptureFrames, ListModels, Retrain};
 use r2r::{Context, Node, QosProfile, ServiceRequest, WrappedServiceTypeSupport};
-use tokio::runtime::Runtime;
 
-use camera::{Camera, Drain};
+use camera::Camera;
 use capture::Capture;
 use classify::{Classify, Inbox, RunningModel};
 use diagnostics::Diagnostics;
 use handle::{NodeHandle, Topic, lock};
 use lane::{Lane, LaneTopics};
+use lifecycle::{Current, Lifecycle};
+use managed::Managed;
 use models::Models;
+use painter::painter;
+use parameter_services::Parameters;
 use params::Params;
+use rcl::LogLevel;
 use retrain::Retraining;
 use signals::Signals;
+use spin::Door;
 use threads::Threads;
 
 use crate::model_store::{ModelStore, StoreError};
 
 /// The node's name, unless a launch file gives another.
 const NODE_NAME: &str = "thumb_gesture";
-/// How long r2r waits for something to do before it looks whether the node ends.
-const SPIN_PERIOD: Duration = Duration::from_millis(20);
 /// What is left of the time after a signal for tasks that do not end by themselves.
 const GRACE_PERIOD: Duration = Duration::from_millis(500);
 
@@ -80,12 +89,14 @@ pub enum NodeError {
 /// What is common to all parts of a running node.
 struct Parts {
     handle: NodeHandle,
+    parameters: Arc<Parameters>,
     params: Arc<Mutex<Params>>,
     cameras: Vec<Arc<Camera>>,
     inbox: Arc<Inbox>,
     running: RunningModel,
     models: Arc<Models>,
     retraining: Arc<Retraining>,
+    current: Current,
 }
 
 /// Runs the node until SIGINT or SIGTERM.
@@ -104,35 +115,32 @@ pub fn run() -> Result<(), NodeError> {
     let mut node = Node::create(Context::create()?, NODE_NAME, "")?;
     let parts = parts(&mut node)?;
     let threads = Threads::default();
-    let cameras = start_cameras(&mut node, &parts, &threads)?;
     let classifier = start_classifier(&mut node, &parts, &threads)?;
-    serve(&mut node, &parts)?;
-    let models = parts.models.clone();
-    runtime.spawn_blocking(move || models.load_active());
+    let (door, spinner) = spin::door();
+    let lifecycle = lifecycle(&mut node, &parts, &door, &threads)?;
+    serve(&mut node, &parts, &door, &lifecycle)?;
+    if lock(&parts.params).boolean("autostart") {
+        lifecycle.autostart();
+    }
     let is_ending = Arc::new(AtomicBool::new(false));
-    let spinner = start_spinning(node, is_ending.clone(), &threads)?;
-    let topics: Vec<&str> = parts.cameras.iter().map(|camera| camera.topic.as_str()).collect();
-    parts
-        .handle
-        .info(&format!("waiting for frames on {}", topics.join(" and ")));
+    let ends = is_ending.clone();
+    let spinner = threads.spawn("ros", move || spinner.run(node, &ends))?;
 
     let has_failed = runtime.block_on(async {
         tokio::select! {
             () = signals.wait() => false,
-            () = threads.one_has_ended() => true,
+            () = threads.one_has_panicked() => true,
         }
     });
-    end(&runtime, &parts);
+    runtime.block_on(lifecycle.managed().end_training(GRACE_PERIOD));
     parts.inbox.stop();
-    let _said_already = classifier.join();
-    is_ending.store(true, Ordering::Relaxed);
-    // The node goes with its thread, and with the node the streams that the other threads read end.
-    let _said_already = spinner.join();
-    for camera in cameras {
-        let _said_already = camera.join();
+    for thread in classifier {
+        let _said_already = thread.join();
     }
-    drop(parts);
-    drop(entered);
+    is_ending.store(true, Ordering::Relaxed);
+    // The node goes with its thread, and with the node the streams that the cameras' threads read end.
+    let _said_already = spinner.join();
+    drop((lifecycle, parts, entered));
     runtime.shutdown_timeout(GRACE_PERIOD);
     match has_failed {
         true => Err(NodeError::Thread),
@@ -140,65 +148,66 @@ pub fn run() -> Result<(), NodeError> {
     }
 }
 
-/// Ends a running training and waits for its process to be gone.
-fn end(runtime: &Runtime, parts: &Parts) {
-    if parts.retraining.cancel() {
-        let gone = async {
-            while parts.retraining.is_running() {
-                tokio::time::sleep(SPIN_PERIOD).await;
-            }
-        };
-        let _in_time = runtime.block_on(async { tokio::time::timeout(GRACE_PERIOD, gone).await });
-    }
-}
-
 fn parts(node: &mut Node) -> Result<Parts, NodeError> {
     let handle = NodeHandle::new(node);
     let given = Params::given(&lock(&node.params)).map_err(NodeError::Parameter)?;
     let params = Arc::new(Mutex::new(given.clone()));
+    match LogLevel::named(given.text("log_level")) {
+        LogLevel::Unset => {}
+        level => rcl::set_log_level(handle.logger(), level),
+    }
+    bridge::install(&handle);
     if given.boolean("use_sim_time") {
         node.get_time_source().enable_sim_time(node)?;
     }
-    parameter_services::serve(node, &handle, params.clone())?;
     let allowed = threads::allowed_cpus()?;
     let mut affinity = given.classifier().affinity.into_iter();
     if let Some(cpu) = affinity.find(|cpu| !allowed.contains(cpu)) {
         return Err(NodeError::Affinity { cpu, allowed });
     }
     let store = ModelStore::open(&given.path("store"))?;
-    let cameras = cameras(node, &given);
+    let cameras = cameras(node, &given)?;
     let inbox = Arc::new(Inbox::new(cameras.len()));
+    let parameters = Arc::new(Parameters::new(node, &handle, params.clone())?);
     let models = Arc::new(Models::new(
         handle.clone(),
         store,
         inbox.clone(),
-        given.classifier(),
+        parameters.clone(),
         Arc::new(Topic::new(node, "~/model", latched())?),
     ));
-    let training = Topic::new(node, "~/training", latched())?;
-    let retraining = Retraining::new(handle.clone(), models.clone(), params.clone(), training);
+    let current = Current::default();
+    let retraining = Retraining::new(
+        handle.clone(),
+        models.clone(),
+        params.clone(),
+        current.clone(),
+        Topic::new(node, "~/training", latched())?,
+    );
     Ok(Parts {
         handle,
+        parameters,
         params,
         cameras,
         inbox,
         running: Arc::default(),
         models,
         retraining: Arc::new(retraining),
+        current,
     })
 }
 
 /// The cameras that the parameters name, or the one without a name.
-fn cameras(node: &Node, params: &Params) -> Vec<Arc<Camera>> {
+fn cameras(node: &Node, params: &Params) -> r2r::Result<Vec<Arc<Camera>>> {
     let names = match params.names("cameras") {
         [] => vec![String::new()],
         names => names.to_vec(),
     };
-    // r2r does not tell what a topic was remapped to.
-    let namespace = node.namespace().unwrap_or_default();
+    let (own_name, namespace) = (node.name()?, node.namespace()?);
     let topic = |name: &str| {
         let relative = Camera::image_topic(name, params.text("image_transport"));
-        format!("{}/{relative} (or its remap)", namespace.trim_end_matches('/'))
+        let absolute = format!("{}/{relative}", namespace.trim_end_matches('/'));
+        rcl::remapped(&absolute, &own_name, &namespace)
     };
     let camera = |name: String| {
         Arc::new(Camera {
@@ -208,56 +217,28 @@ fn cameras(node: &Node, params: &Params) -> Vec<Arc<Camera>> {
             tap: Default::default(),
         })
     };
-    names.into_iter().map(camera).collect()
+    Ok(names.into_iter().map(camera).collect())
 }
 
-fn start_cameras(
-    node: &mut Node,
-    parts: &Parts,
-    threads: &Threads,
-) -> Result<Vec<thread::JoinHandle<()>>, NodeError> {
-    let params = lock(&parts.params).clone();
-    let qos = QosProfile::sensor_data().keep_last(params.integer("image_depth"));
-    let qos = match params.text("image_reliability") {
-        "reliable" => qos.reliable(),
-        _ => qos.best_effort(),
-    };
-    let mut started = Vec::new();
-    for (lane, camera) in parts.cameras.iter().enumerate() {
-        let topic = Camera::image_topic(&camera.name, params.text("image_transport"));
-        let drain = Drain {
-            handle: parts.handle.clone(),
-            camera: camera.clone(),
-            lane,
-            inbox: parts.inbox.clone(),
-        };
-        started.push(match params.text("image_transport") {
-            "compressed" => {
-                let messages = node.subscribe::<CompressedImage>(&topic, qos.clone())?;
-                threads.spawn("camera", move || futures::executor::block_on(drain.run(messages)))?
-            }
-            _ => {
-                let messages = node.subscribe::<Image>(&topic, qos.clone())?;
-                threads.spawn("camera", move || futures::executor::block_on(drain.run(messages)))?
-            }
-        });
-    }
-    Ok(started)
-}
-
+/// The classifier's thread, and the one that draws what it has judged.
 fn start_classifier(
     node: &mut Node,
     parts: &Parts,
     threads: &Threads,
-) -> Result<thread::JoinHandle<()>, NodeError> {
+) -> Result<[thread::JoinHandle<()>; 2], NodeError> {
     let mut lanes = Vec::new();
     for camera in &parts.cameras {
         let topics = LaneTopics {
             gesture: Topic::new(node, &camera.gesture_topic(), QosProfile::default().keep_last(10))?,
-            overlay: Topic::new(node, &camera.overlay_topic(), QosProfile::sensor_data())?,
+            overlay: Arc::new(Topic::new(
+                node,
+                &camera.overlay_topic(),
+                QosProfile::sensor_data(),
+            )?),
         };
         lanes.push(Lane::new(parts.handle.clone(), camera.clone(), topics));
     }
+    let (painter, paint) = painter(lanes.len());
     let classify = Classify::new(
         parts.handle.clone(),
         parts.params.clone(),
@@ -265,57 +246,70 @@ fn start_classifier(
         parts.running.clone(),
         parts.models.topic(),
         lanes,
+        painter,
     );
     let (cpus, handle) = (lock(&parts.params).classifier().affinity, parts.handle.clone());
-    Ok(threads.spawn("classifier", move || {
+    let classifier = threads.spawn("classifier", move || {
         if let Err(error) = threads::stay_on(&cpus) {
             handle.error(&format!(
                 "the classifier runs on any CPU, not on {cpus:?}: {error}"
             ));
         }
         classify.run();
-    })?)
+    })?;
+    Ok([classifier, threads.spawn("painter", paint)?])
 }
 
-fn start_spinning(
-    mut node: Node,
-    is_ending: Arc<AtomicBool>,
-    threads: &Threads,
-) -> std::io::Result<thread::JoinHandle<()>> {
-    threads.spawn("ros", move || {
-        while !is_ending.load(Ordering::Relaxed) {
-            node.spin_once(SPIN_PERIOD);
-        }
-    })
-}
-
-fn serve(node: &mut Node, parts: &Parts) -> Result<(), NodeError> {
-    let capture = Capture {
+fn lifecycle(node: &mut Node, parts: &Parts, door: &Door, threads: &Threads) -> r2r::Result<Arc<Lifecycle>> {
+    let managed = Managed {
         handle: parts.handle.clone(),
+        door: door.clone(),
+        threads: threads.clone(),
+        params: parts.params.clone(),
+        cameras: parts.cameras.clone(),
+        inbox: parts.inbox.clone(),
+        models: parts.models.clone(),
+        retraining: parts.retraining.clone(),
+        subscriptions: Mutex::default(),
+    };
+    let lifecycle = Arc::new(Lifecycle::new(node, parts.current.clone(), managed)?);
+    lifecycle.serve(node)?;
+    Ok(lifecycle)
+}
+
+fn serve(node: &mut Node, parts: &Parts, door: &Door, lifecycle: &Arc<Lifecycle>) -> Result<(), NodeError> {
+    let handle = &parts.handle;
+    parameter_services::serve(node, handle, parts.parameters.clone(), parts.models.clone())?;
+    let capture = Capture {
+        handle: handle.clone(),
         dataset: lock(&parts.params).path("dataset"),
         cameras: parts.cameras.clone(),
         params: parts.params.clone(),
+        lifecycle: lifecycle.clone(),
         summary: Topic::new(node, "~/dataset", latched())?,
     };
     tokio::spawn(capture.serve(requests::<CaptureFrames::Service>(node, "~/capture")?));
 
     let retraining = parts.retraining.clone();
-    answer::<Retrain::Service>(node, &parts.handle, "~/retrain", move |request| {
+    answer::<Retrain::Service>(node, handle, "~/retrain", move |request| {
         retraining.answer_retrain(request)
     })?;
     let retraining = parts.retraining.clone();
-    answer::<Trigger::Service>(node, &parts.handle, "~/cancel_training", move |_| {
+    answer::<Trigger::Service>(node, handle, "~/cancel_training", move |_| {
         retraining.answer_cancel()
     })?;
-    let models = parts.models.clone();
-    answer_from_disk::<ActivateModel::Service>(node, parts, "~/activate_model", move |request| {
+    let (models, lifecycle) = (parts.models.clone(), lifecycle.clone());
+    answer_from_disk::<ActivateModel::Service>(node, handle, "~/activate_model", move |request| {
+        lifecycle.wait_until_settled();
         models.answer_activate(request)
     })?;
     let models = parts.models.clone();
-    answer_from_disk::<ListModels::Service>(node, parts, "~/list_models", move |_| models.answer_list())?;
+    answer_from_disk::<ListModels::Service>(node, handle, "~/list_models", move |_| models.answer_list())?;
 
     let diagnostics = Diagnostics {
-        handle: parts.handle.clone(),
+        handle: handle.clone(),
+        door: door.clone(),
+        current: parts.current.clone(),
         name: node.fully_qualified_name()?.trim_start_matches('/').to_owned(),
         cameras: parts.cameras.clone(),
         model: parts.running.clone(),
@@ -358,11 +352,11 @@ fn answer<T: WrappedServiceTypeSupport + 'static>(
 /// Offers a service whose answer reads from the disk, which is not for a worker of the runtime.
 fn answer_from_disk<T: WrappedServiceTypeSupport + 'static>(
     node: &mut Node,
-    parts: &Parts,
+    handle: &NodeHandle,
     name: &str,
     answer: impl Fn(&T::Request) -> T::Response + Send + Sync + 'static,
 ) -> r2r::Result<()> {
-    let handle = parts.handle.clone();
+    let handle = handle.clone();
     let answer = Arc::new(answer);
     tokio::spawn(requests::<T>(node, name)?.for_each(move |request| {
         let (handle, answer) = (handle.clone(), answer.clone());

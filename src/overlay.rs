@@ -1,6 +1,7 @@
 //! The frame with its verdict drawn on it, for people who watch. Pure: what is drawn is the caller's to say.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use embedded_graphics::mono_font::iso_8859_1::{FONT_6X13_BOLD, FONT_10X20};
 use embedded_graphics::mono_font::{MonoFont, MonoTextStyle};
@@ -15,45 +16,76 @@ const JPEG_QUALITY: u8 = 80;
 const PAPER: Rgb888 = Rgb888::new(24, 24, 24);
 const INK: Rgb888 = Rgb888::new(255, 255, 255);
 const BAR: Rgb888 = Rgb888::new(64, 160, 96);
+const STABLE: Rgb888 = Rgb888::new(32, 96, 192);
 /// From this height on the larger font is used, pixels.
 const TALL_PX: u32 = 400;
+/// The larger font grows with each so many pixels of height.
+const PX_PER_SCALE: u32 = 360;
+/// The longest line that has room in every picture, characters.
+const LINE_CHARS: u32 = 20;
 
-/// Draws a title and a bar for each label with its probability (0 to 1), and encodes the picture as JPEG.
-pub fn jpeg<'a>(image: RgbImage, title: &str, bars: impl Iterator<Item = (&'a str, f32)>) -> Vec<u8> {
-    let font = if image.height() < TALL_PX {
-        FONT_6X13_BOLD
-    } else {
-        FONT_10X20
-    };
-    let mut canvas = Canvas(image);
-    let line = font.character_size.height;
-    line_of_text(&mut canvas, 0, title, 1.0, PAPER, &font);
-    for (index, (label, probability)) in bars.enumerate() {
+/// What is written on a frame.
+#[derive(Clone, Debug, Default)]
+pub struct Caption<'a> {
+    /// The verdict.
+    pub title: String,
+    /// True where it can be acted on: the title's background is blue then.
+    pub is_stable: bool,
+    /// Each label with its probability, 0 to 1.
+    pub bars: Vec<(&'a str, f32)>,
+    /// How old the frame was when its gesture went out.
+    pub age: Duration,
+}
+
+/// Draws the caption on a frame, a bar for each label, and encodes the picture as JPEG.
+pub fn jpeg(image: RgbImage, caption: &Caption) -> Vec<u8> {
+    let mut canvas = Canvas::new(image);
+    let paper = if caption.is_stable { STABLE } else { PAPER };
+    canvas.line(0, &caption.title, 1.0, paper);
+    for (index, (label, probability)) in (1..).zip(&caption.bars) {
         let text = format!("{label} {:.0} %", probability * 100.0);
-        let top = line * (index as u32 + 1);
-        line_of_text(&mut canvas, top, &text, 1.0, PAPER, &font);
-        line_of_text(&mut canvas, top, &text, probability.clamp(0.0, 1.0), BAR, &font);
+        canvas.line(index, &text, 1.0, PAPER);
+        canvas.line(index, &text, probability.clamp(0.0, 1.0), BAR);
     }
+    let last = caption.bars.len() as u32 + 1;
+    canvas.line(last, &format!("{} ms old", caption.age.as_millis()), 1.0, PAPER);
     let mut bytes = Vec::new();
-    let encoded = JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY).encode_image(&canvas.0);
+    let encoded = JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY).encode_image(&canvas.image);
     encoded.expect("a picture can be encoded into memory");
     bytes
 }
 
-/// A line of text on a background that is `part` of the line's width long.
-fn line_of_text(canvas: &mut Canvas, top: u32, text: &str, part: f32, background: Rgb888, font: &MonoFont) {
-    let width = (canvas.0.width() / 2).max(20 * font.character_size.width);
-    let size = Size::new((width as f32 * part) as u32, font.character_size.height);
-    let corner = Point::new(0, top as i32);
-    let Ok(()) = Rectangle::new(corner, size)
-        .into_styled(PrimitiveStyle::with_fill(background))
-        .draw(canvas);
-    let style = MonoTextStyle::new(font, INK);
-    let Ok(_) = Text::with_baseline(text, corner, style, Baseline::Top).draw(canvas);
+/// A picture that embedded-graphics can draw on, in dots of several pixels; what falls outside is left out.
+struct Canvas {
+    image: RgbImage,
+    font: MonoFont<'static>,
+    /// Width and height of a dot, pixels.
+    scale: u32,
 }
 
-/// A picture that embedded-graphics can draw on; what falls outside is left out.
-struct Canvas(RgbImage);
+impl Canvas {
+    fn new(image: RgbImage) -> Canvas {
+        let is_tall = image.height() >= TALL_PX;
+        Canvas {
+            font: if is_tall { FONT_10X20 } else { FONT_6X13_BOLD },
+            scale: (image.height() / PX_PER_SCALE).max(1),
+            image,
+        }
+    }
+
+    /// A line of text on a background that is `part` of the line's width long.
+    fn line(&mut self, index: u32, text: &str, part: f32, background: Rgb888) {
+        let (letter, font) = (self.font.character_size, self.font);
+        let width = (self.size().width / 2).max(LINE_CHARS * letter.width);
+        let size = Size::new((width as f32 * part) as u32, letter.height);
+        let corner = Point::new(0, (letter.height * index) as i32);
+        let Ok(()) = Rectangle::new(corner, size)
+            .into_styled(PrimitiveStyle::with_fill(background))
+            .draw(self);
+        let style = MonoTextStyle::new(&font, INK);
+        let Ok(_) = Text::with_baseline(text, corner, style, Baseline::Top).draw(self);
+    }
+}
 
 impl DrawTarget for Canvas {
     type Color = Rgb888;
@@ -64,8 +96,11 @@ impl DrawTarget for Canvas {
             let (Ok(x), Ok(y)) = (u32::try_from(point.x), u32::try_from(point.y)) else {
                 continue;
             };
-            if let Some(pixel) = self.0.get_pixel_mut_checked(x, y) {
-                pixel.0 = [colour.r(), colour.g(), colour.b()];
+            for (dx, dy) in (0..self.scale).flat_map(|dx| (0..self.scale).map(move |dy| (dx, dy))) {
+                let (x, y) = (x * self.scale + dx, y * self.scale + dy);
+                if let Some(pixel) = self.image.get_pixel_mut_checked(x, y) {
+                    pixel.0 = [colour.r(), colour.g(), colour.b()];
+                }
             }
         }
         Ok(())
@@ -74,7 +109,7 @@ impl DrawTarget for Canvas {
 
 impl OriginDimensions for Canvas {
     fn size(&self) -> Size {
-        Size::new(self.0.width(), self.0.height())
+        Size::new(self.image.width() / self.scale, self.image.height() / self.scale)
     }
 }
 
@@ -82,24 +117,50 @@ impl OriginDimensions for Canvas {
 mod tests {
     use super::*;
 
-    fn drawn(width: u32, height: u32, probability: f32) -> RgbImage {
+    fn drawn(width: u32, height: u32, probability: f32, is_stable: bool) -> RgbImage {
         let grey = RgbImage::from_pixel(width, height, image::Rgb([128; 3]));
-        let bytes = jpeg(grey, "thumbs_up 97 %", [("thumbs_up", probability)].into_iter());
+        let caption = Caption {
+            title: "thumbs_up 97 %".to_owned(),
+            is_stable,
+            bars: vec![("thumbs_up", probability)],
+            age: Duration::from_millis(12),
+        };
+        let bytes = jpeg(grey, &caption);
         image::load_from_memory(&bytes).expect("a picture").into_rgb8()
+    }
+
+    fn count(image: &RgbImage, is_counted: impl Fn(&[u8; 3]) -> bool) -> f32 {
+        image.pixels().filter(|pixel| is_counted(&pixel.0)).count() as f32
     }
 
     #[test]
     fn a_bar_is_as_long_as_its_probability() {
-        let green = |image: &RgbImage| {
-            let is_green = |pixel: &&image::Rgb<u8>| pixel.0[1] > pixel.0[0] + 40;
-            image.pixels().filter(is_green).count() as f32
-        };
-        let share = green(&drawn(640, 480, 0.5)) / green(&drawn(640, 480, 1.0));
+        let green = |image: &RgbImage| count(image, |pixel| pixel[1] > pixel[0] + 40);
+        let share = green(&drawn(640, 480, 0.5, false)) / green(&drawn(640, 480, 1.0, false));
         assert!((0.35..0.65).contains(&share), "{share}");
     }
 
     #[test]
     fn a_picture_smaller_than_the_text_is_drawn_as_far_as_it_goes() {
-        assert_eq!(drawn(8, 8, 0.5).dimensions(), (8, 8));
+        assert_eq!(drawn(8, 8, 0.5, true).dimensions(), (8, 8));
+    }
+
+    #[test]
+    fn what_can_be_acted_on_is_blue() {
+        let title = |is_stable| drawn(320, 240, 0.5, is_stable).get_pixel(150, 6).0;
+        assert!(title(true)[2] > title(true)[0] + 80, "{:?}", title(true));
+        assert!(title(false)[2] < title(false)[0] + 20, "{:?}", title(false));
+    }
+
+    /// A line is at least a twenty-fifth of the picture high, on every picture, and not so high that five hide it.
+    #[test]
+    fn the_letters_grow_with_the_picture() {
+        for (width, height) in [(320, 240), (640, 480), (1280, 720), (1920, 1080), (3840, 2160)] {
+            let canvas = Canvas::new(RgbImage::new(width, height));
+            let line = canvas.font.character_size.height * canvas.scale;
+            assert!(line * 25 >= height && line * 5 < height / 2, "{line} on {height}");
+            let longest = LINE_CHARS * canvas.font.character_size.width * canvas.scale;
+            assert!(longest <= width, "{longest} on {width}");
+        }
     }
 }

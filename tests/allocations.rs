@@ -44,6 +44,7 @@ fn a_verdict_allocates_nothing() {
     let settings = DecisionSettings {
         threshold: 0.5,
         margin: 0.1,
+        hysteresis: 0.05,
         smoothing_secs: 0.3,
         hold_secs: 0.5,
     };

@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 
 use super::camera::Camera;
 use super::handle::{NodeHandle, Topic, lock};
+use super::lifecycle::Lifecycle;
+use super::lifecycle::machine::State;
 use super::params::Params;
 use crate::dataset::capture::Burst;
 use crate::dataset::{self, Dataset, DatasetError, Label, LabelledFrames};
@@ -32,6 +34,8 @@ pub struct Capture {
     pub cameras: Vec<Arc<Camera>>,
     /// For the timeout.
     pub params: Arc<Mutex<Params>>,
+    /// The node's state: no frame comes unless it is active.
+    pub lifecycle: Arc<Lifecycle>,
     /// `~/dataset`.
     pub summary: Topic<DatasetSummary>,
 }
@@ -39,6 +43,10 @@ pub struct Capture {
 /// Why fewer frames were saved than asked for.
 #[derive(Debug, thiserror::Error)]
 enum CaptureError {
+    #[error(
+        "the node is {0} and takes no frames: activate it first, with `ros2 lifecycle set <node> activate`"
+    )]
+    Inactive(State),
     #[error("frames must be 1 to {MOST_FRAMES}, not {0}")]
     Count(u32),
     #[error("there is no camera {0:?}: {1}")]
@@ -112,6 +120,10 @@ impl Capture {
             return Err(CaptureError::Count(request.frames));
         }
         let cameras = self.chosen(&request.camera)?;
+        match self.lifecycle.settled().await {
+            State::Active => {}
+            state => return Err(CaptureError::Inactive(state)),
+        }
         let (sender, mut frames) = mpsc::channel(FRAMES_IN_WAITING * cameras.len());
         for (number, camera) in cameras.iter().enumerate() {
             camera.tap.open((number, sender.clone()));

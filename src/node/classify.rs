@@ -1,15 +1,18 @@
 //! The thread that owns the classifier: takes the newest frame of each camera, all that wait in one batch, publishes their gestures,
 //! and swaps models between two batches.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use r2r::thumb_gesture::msg::ModelInfo;
+use tokio::sync::oneshot;
 
 use super::camera::CameraFrame;
 use super::handle::{NodeHandle, Throttle, Topic, lock};
 use super::lane::{Judged, Lane};
 use super::models;
+use super::painter::Painter;
 use super::params::Params;
 use crate::classifier::{Classifier, ClassifierError, Loaded, softmax};
 use crate::dataset::Label;
@@ -50,8 +53,18 @@ pub struct Inbox {
 struct Content {
     /// One place for each camera.
     frames: Vec<Option<Arc<CameraFrame>>>,
-    model: Option<Box<LoadedModel>>,
+    orders: VecDeque<Order>,
     is_stopped: bool,
+}
+
+/// What the thread is told to do, between two batches.
+enum Order {
+    /// Judge by this model from now on.
+    Model(Box<LoadedModel>),
+    /// Judge nothing more of what has come, and say so; an answer when that is done.
+    Rest(oneshot::Sender<()>),
+    /// Give up the model; an answer when its memory is free.
+    Unload(oneshot::Sender<()>),
 }
 
 /// Id and backend of the model that classifies, once there is one.
@@ -65,6 +78,7 @@ pub struct Classify {
     running: RunningModel,
     topic: Arc<Topic<ModelInfo>>,
     lanes: Vec<Lane>,
+    painter: Painter,
     preprocessor: Preprocessor,
     /// Room for a frame of each camera.
     inputs: Vec<f32>,
@@ -78,7 +92,7 @@ pub struct Classify {
 enum Work {
     /// There are frames.
     Frames,
-    Model(Box<LoadedModel>),
+    Order(Order),
     /// Nothing has come in time.
     Timeout,
     Stop,
@@ -93,7 +107,7 @@ impl Inbox {
         Inbox {
             content: Mutex::new(Content {
                 frames: vec![None; cameras],
-                model: None,
+                orders: VecDeque::new(),
                 is_stopped: false,
             }),
             arrived: Condvar::new(),
@@ -114,7 +128,26 @@ impl Inbox {
 
     /// From the next frame on, this model.
     pub fn put_model(&self, model: LoadedModel) {
-        lock(&self.content).model = Some(Box::new(model));
+        self.order(Order::Model(Box::new(model)));
+    }
+
+    /// Nothing that has come is judged any more. Returns when each camera's last gesture has said so.
+    pub async fn rest(&self) {
+        let (done, is_done) = oneshot::channel();
+        self.order(Order::Rest(done));
+        // An error is a thread that has ended, and judges nothing either.
+        let _either_way = is_done.await;
+    }
+
+    /// The model is given up. Returns when its memory is free.
+    pub async fn unload(&self) {
+        let (done, is_done) = oneshot::channel();
+        self.order(Order::Unload(done));
+        let _either_way = is_done.await;
+    }
+
+    fn order(&self, order: Order) {
+        lock(&self.content).orders.push_back(order);
         self.arrived.notify_one();
     }
 
@@ -131,8 +164,11 @@ impl Inbox {
             if content.is_stopped {
                 return Work::Stop;
             }
-            if let Some(model) = content.model.take() {
-                return Work::Model(model);
+            if let Some(order) = content.orders.pop_front() {
+                if matches!(order, Order::Rest(_)) {
+                    content.frames.fill(None);
+                }
+                return Work::Order(order);
             }
             let frames = content.frames.iter_mut().enumerate();
             batch.extend(frames.filter_map(|(camera, frame)| Some((camera, frame.take()?))));
@@ -162,6 +198,7 @@ impl Classify {
         running: RunningModel,
         topic: Arc<Topic<ModelInfo>>,
         lanes: Vec<Lane>,
+        painter: Painter,
     ) -> Classify {
         Classify {
             handle,
@@ -172,6 +209,7 @@ impl Classify {
             inputs: vec![0.0; lanes.len() * INPUT_LEN],
             preprocess_times: Vec::with_capacity(lanes.len()),
             lanes,
+            painter,
             preprocessor: Preprocessor::new(),
             outputs: Vec::new(),
             model: None,
@@ -187,13 +225,29 @@ impl Classify {
             let deadlines = self.lanes.iter().filter_map(|lane| lane.deadline(timeout));
             match self.inbox.next(deadlines.min(), &mut batch) {
                 Work::Frames => self.judge(&batch),
-                Work::Model(model) => self.swap(model),
+                Work::Order(order) => self.obey(order),
                 Work::Timeout => {}
                 Work::Stop => return,
             }
             batch.clear();
             self.tell_stale(timeout);
         }
+    }
+
+    fn obey(&mut self, order: Order) {
+        let done = match order {
+            Order::Model(model) => return self.swap(model),
+            Order::Rest(done) => {
+                self.lanes.iter_mut().for_each(Lane::rest);
+                done
+            }
+            Order::Unload(done) => {
+                self.model = None;
+                *lock(&self.running) = None;
+                done
+            }
+        };
+        let _nobody_waits = done.send(());
     }
 
     fn swap(&mut self, model: Box<LoadedModel>) {
@@ -273,9 +327,11 @@ impl Classify {
                 _ => lane.camera().counters.classified.add_one(),
             }
         }
-        // Only once all gestures are out: drawing takes longer than judging.
-        for (camera, frame) in batch {
-            self.lanes[*camera].draw(frame);
+        // Only once all gestures are out.
+        if lock(&self.params).boolean("overlay") {
+            for (camera, frame) in batch {
+                self.lanes[*camera].draw(frame, &self.painter);
+            }
         }
         if is_broken {
             let id = &model.manifest.id;

@@ -1,5 +1,6 @@
 //! `/diagnostics` once a second, a status for each camera: is it alive, is there a model, what was lost.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -8,8 +9,12 @@ use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 use super::camera::Camera;
 use super::classify::RunningModel;
 use super::handle::{NodeHandle, Topic, lock};
+use super::lifecycle::Current;
+use super::lifecycle::machine::State;
 use super::params::Params;
+use super::qos::{Asked, Publisher, publishers};
 use super::retrain::Retraining;
+use super::spin::Door;
 
 // The levels of `DiagnosticStatus.msg`.
 const OK: u8 = 0;
@@ -22,6 +27,10 @@ const PERIOD: Duration = Duration::from_secs(1);
 pub struct Diagnostics {
     /// The node.
     pub handle: NodeHandle,
+    /// The way to it.
+    pub door: Door,
+    /// Its state.
+    pub current: Current,
     /// The node's full name, which the status goes by.
     pub name: String,
     /// What became of their frames.
@@ -51,6 +60,20 @@ struct Watch {
     camera: Arc<Camera>,
     before: Counts,
     last_frame: Instant,
+    /// Those from whom nothing comes, and about whom the log has been told.
+    deaf_to: HashSet<Publisher>,
+}
+
+/// What there is to judge a camera by.
+struct Finding<'a> {
+    before: Counts,
+    now: Counts,
+    state: State,
+    has_model: bool,
+    is_stalled: bool,
+    /// Why nothing comes from one who publishes on the topic.
+    obstacle: Option<String>,
+    topic: &'a str,
 }
 
 impl Diagnostics {
@@ -61,8 +84,12 @@ impl Diagnostics {
         let mut before = Instant::now();
         loop {
             ticks.tick().await;
+            let publishers = self.publishers().await;
             let now = Instant::now();
-            let statuses = watches.iter_mut().map(|watch| self.status(watch, now - before));
+            let statuses = watches
+                .iter_mut()
+                .zip(&publishers)
+                .map(|(watch, publishers)| self.status(watch, publishers, now - before));
             let mut array = DiagnosticArray {
                 status: statuses.collect(),
                 ..DiagnosticArray::default()
@@ -73,17 +100,49 @@ impl Diagnostics {
         }
     }
 
+    /// Those who publish on each camera's topic.
+    async fn publishers(&self) -> Vec<Vec<Publisher>> {
+        let topics: Vec<String> = self.cameras.iter().map(|camera| camera.topic.clone()).collect();
+        let look = move |node: &mut r2r::Node| topics.iter().map(|topic| publishers(node, topic)).collect();
+        self.door.with(look).await.unwrap_or_default()
+    }
+
+    /// Why nothing comes from one who publishes on the camera's topic; the log is told once of each.
+    fn obstacle(&self, watch: &mut Watch, publishers: &[Publisher]) -> Option<String> {
+        let asked = Asked::new(&lock(&self.params));
+        let obstacles = publishers
+            .iter()
+            .filter_map(|one| Some((one, asked.obstacle(one)?)));
+        let obstacles: Vec<(&Publisher, String)> = obstacles.collect();
+        for (publisher, obstacle) in &obstacles {
+            if watch.deaf_to.insert((*publisher).clone()) {
+                let topic = &watch.camera.topic;
+                self.handle.warn(&format!("nothing comes on {topic}: {obstacle}"));
+            }
+        }
+        obstacles.into_iter().next().map(|(_, obstacle)| obstacle)
+    }
+
     /// How long without a frame the camera has stalled; the counts are looked at once a period.
     fn stale_timeout(&self) -> Duration {
         lock(&self.params).span("stale_timeout").max(PERIOD / 2)
     }
 
-    fn status(&self, watch: &mut Watch, period: Duration) -> DiagnosticStatus {
-        let (before, now) = watch.look();
+    fn status(&self, watch: &mut Watch, publishers: &[Publisher], period: Duration) -> DiagnosticStatus {
+        let obstacle = self.obstacle(watch, publishers);
+        let state = self.current.get();
+        let (before, now) = watch.look(state);
         let camera = &watch.camera;
-        let is_stalled = now.received > 0 && watch.last_frame.elapsed() > self.stale_timeout();
         let model = lock(&self.model).clone();
-        let (level, message) = judge(before, now, model.is_some(), is_stalled, &camera.topic);
+        let (level, message) = judge(&Finding {
+            before,
+            now,
+            state,
+            has_model: model.is_some(),
+            is_stalled: now.received > 0 && watch.last_frame.elapsed() > self.stale_timeout(),
+            obstacle,
+            topic: &camera.topic,
+        });
         let (model_id, backend) = model.unwrap_or_default();
         let rate = |after: u64, before: u64| format!("{:.1}", (after - before) as f64 / period.as_secs_f64());
         let training = match self.retraining.is_running() {
@@ -91,7 +150,9 @@ impl Diagnostics {
             false => "none",
         };
         let values = [
+            ("state", state.to_string()),
             ("camera topic", camera.topic.clone()),
+            ("publishers on it", publishers.len().to_string()),
             ("frames per second", rate(now.received, before.received)),
             ("gestures per second", rate(now.classified, before.classified)),
             ("frames received", now.received.to_string()),
@@ -131,11 +192,12 @@ impl Watch {
             camera,
             before: Counts::default(),
             last_frame: Instant::now(),
+            deaf_to: HashSet::new(),
         }
     }
 
-    /// The counts as they were and as they are.
-    fn look(&mut self) -> (Counts, Counts) {
+    /// The counts as they were and as they are. While the node is not active, none is missed.
+    fn look(&mut self, state: State) -> (Counts, Counts) {
         let counters = &self.camera.counters;
         let now = Counts {
             received: counters.received.get(),
@@ -145,7 +207,7 @@ impl Watch {
             failed: counters.failed.get(),
         };
         let before = std::mem::replace(&mut self.before, now);
-        if now.received > before.received {
+        if now.received > before.received || state != State::Active {
             self.last_frame = Instant::now();
         }
         (before, now)
@@ -153,12 +215,22 @@ impl Watch {
 }
 
 /// The level, and the one thing that most needs saying.
-fn judge(before: Counts, now: Counts, has_model: bool, is_stalled: bool, topic: &str) -> (u8, String) {
+fn judge(finding: &Finding) -> (u8, String) {
+    let (before, now, topic) = (finding.before, finding.now, finding.topic);
+    if finding.state != State::Active {
+        return (
+            OK,
+            format!("{}: no frame is taken until it is active", finding.state),
+        );
+    }
     if now.failed > before.failed {
         return (ERROR, "the runtime fails on frames: see the log".to_owned());
     }
-    if is_stalled {
+    if finding.is_stalled {
         return (ERROR, format!("camera stalled: no frame comes on {topic}"));
+    }
+    if let Some(obstacle) = &finding.obstacle {
+        return (WARN, format!("nothing comes on {topic}: {obstacle}"));
     }
     if now.received == 0 {
         return (WARN, format!("no frame has come yet on {topic}"));
@@ -166,7 +238,7 @@ fn judge(before: Counts, now: Counts, has_model: bool, is_stalled: bool, topic: 
     if now.bad > before.bad {
         return (WARN, "bad frames come from the camera: see the log".to_owned());
     }
-    if !has_model {
+    if !finding.has_model {
         return (
             WARN,
             "no model: capture frames of two labels or more, then retrain".to_owned(),
@@ -192,8 +264,24 @@ mod tests {
         ..BEFORE
     };
 
+    const ALL_IS_WELL: Finding = Finding {
+        before: BEFORE,
+        now: NOW,
+        state: State::Active,
+        has_model: true,
+        is_stalled: false,
+        obstacle: None,
+        topic: "/jetbot/camera/image_raw",
+    };
+
     fn level(now: Counts, has_model: bool, is_stalled: bool) -> u8 {
-        judge(BEFORE, now, has_model, is_stalled, "/camera/image_raw").0
+        judge(&Finding {
+            now,
+            has_model,
+            is_stalled,
+            ..ALL_IS_WELL
+        })
+        .0
     }
 
     #[test]
@@ -206,15 +294,31 @@ mod tests {
     }
 
     #[test]
-    fn a_camera_that_never_was_is_named() {
-        let (level, message) = judge(
-            Counts::default(),
-            Counts::default(),
-            true,
-            false,
-            "/jetbot/camera/image_raw",
-        );
+    fn a_camera_that_never_was_is_named_and_one_that_is_not_heard() {
+        let (level, message) = judge(&Finding {
+            before: Counts::default(),
+            now: Counts::default(),
+            ..ALL_IS_WELL
+        });
         assert_eq!(level, WARN);
         assert!(message.contains("/jetbot/camera/image_raw"), "{message}");
+        let (level, message) = judge(&Finding {
+            obstacle: Some("the camera publishes best effort".to_owned()),
+            ..ALL_IS_WELL
+        });
+        assert_eq!(level, WARN);
+        assert!(message.contains("best effort"), "{message}");
+    }
+
+    #[test]
+    fn a_node_that_rests_misses_nothing() {
+        let (level, message) = judge(&Finding {
+            state: State::Inactive,
+            has_model: false,
+            is_stalled: true,
+            ..ALL_IS_WELL
+        });
+        assert_eq!(level, OK);
+        assert!(message.contains("inactive"), "{message}");
     }
 }

@@ -22,6 +22,11 @@ impl NodeHandle {
         }
     }
 
+    /// The logger's name.
+    pub fn logger(&self) -> &str {
+        &self.logger
+    }
+
     /// The ROS time, which is the bag's under `use_sim_time` and 0 before its first `/clock`.
     pub fn now(&self) -> Duration {
         lock(&self.clock).get_now().unwrap_or_default()
@@ -30,6 +35,11 @@ impl NodeHandle {
     /// The ROS time as a stamp.
     pub fn stamp(&self) -> builtin::Time {
         r2r::Clock::to_builtin_time(&self.now())
+    }
+
+    /// For whoever looks for a fault.
+    pub fn debug(&self, message: &str) {
+        r2r::log_debug!(&self.logger, "{}", printable(message));
     }
 
     /// For what is worth a line in normal running.

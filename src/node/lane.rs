@@ -10,16 +10,16 @@ use r2r::thumb_gesture::msg::ThumbGesture;
 use super::camera::{Camera, CameraFrame};
 use super::classify::LoadedModel;
 use super::handle::{NodeHandle, Topic, duration_message, secs_of};
+use super::painter::{Painter, Picture};
 use crate::decision::{Decision, DecisionSettings, Doubt, Verdict};
 use crate::gesture::{Gesture, UNKNOWN};
-use crate::overlay;
 
 /// What a camera's gestures go out on.
 pub struct LaneTopics {
     /// `thumb_gesture`.
     pub gesture: Topic<ThumbGesture>,
     /// `~/overlay/compressed`.
-    pub overlay: Topic<CompressedImage>,
+    pub overlay: Arc<Topic<CompressedImage>>,
 }
 
 /// What the classifier made of a frame.
@@ -108,9 +108,21 @@ impl Lane {
     /// The last gesture must not stand for ever in front of a robot whose camera has stopped. That is said again and again: a
     /// listener may have come since.
     pub fn tell_stale(&mut self) {
+        self.tell_nothing("stale");
+    }
+
+    /// No more frames come, and that is meant so: says it once, and is silent until one comes again.
+    pub fn rest(&mut self) {
+        if self.published.is_some() {
+            self.tell_nothing("inactive");
+        }
+        self.published = None;
+    }
+
+    fn tell_nothing(&mut self, reason: &str) {
         self.decision.reset();
         self.gesture.gesture = UNKNOWN;
-        "stale".clone_into(&mut self.gesture.reason);
+        reason.clone_into(&mut self.gesture.reason);
         self.gesture.stable = false;
         self.gesture.preprocess_time = duration_message(Duration::ZERO);
         self.gesture.inference_time = duration_message(Duration::ZERO);
@@ -125,26 +137,15 @@ impl Lane {
         self.published = Some(Instant::now());
     }
 
-    /// Draws the frame with its gesture, the last one, where somebody looks.
-    pub fn draw(&self, frame: &CameraFrame) {
-        if !self.topics.overlay.has_subscribers() {
-            return;
+    /// Has the frame drawn with its gesture, the last one, where somebody looks.
+    pub fn draw(&self, frame: &Arc<CameraFrame>, painter: &Painter) {
+        if self.topics.overlay.has_subscribers() {
+            painter.draw(Picture {
+                frame: frame.clone(),
+                gesture: self.gesture.clone(),
+                topic: self.topics.overlay.clone(),
+            });
         }
-        let gesture = &self.gesture;
-        let bars = gesture
-            .labels
-            .iter()
-            .map(String::as_str)
-            .zip(gesture.probabilities.iter().copied());
-        let title = match gesture.gesture {
-            UNKNOWN => format!("unknown ({})", gesture.reason),
-            _ => format!("{} {:.0} %", gesture.label, gesture.confidence * 100.0),
-        };
-        self.topics.overlay.publish(&CompressedImage {
-            header: gesture.header.clone(),
-            format: "jpeg".to_owned(),
-            data: overlay::jpeg(frame.frame.to_rgb_image(), &title, bars),
-        });
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which model classifies: at the start, by `~/activate_model`, after a training. And `~/list_models`.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use r2r::builtin_interfaces::msg::Time;
 use r2r::thumb_gesture::msg::ModelInfo;
@@ -8,6 +8,9 @@ use r2r::thumb_gesture::srv::{ActivateModel, ListModels};
 
 use super::classify::{Inbox, LoadedModel};
 use super::handle::{NodeHandle, Topic, lock, or_nan};
+use super::managed::Obstacle;
+use super::parameter_services::Parameters;
+use super::params::Params;
 use crate::classifier::settings::Settings;
 use crate::classifier::{self, ClassifierError, EngineState};
 use crate::dataset::Label;
@@ -18,10 +21,10 @@ pub struct Models {
     handle: NodeHandle,
     store: ModelStore,
     inbox: Arc<Inbox>,
-    settings: Settings,
+    parameters: Arc<Parameters>,
     topic: Arc<Topic<ModelInfo>>,
-    /// One change of model at a time; true once there was one.
-    has_changed: Arc<Mutex<bool>>,
+    /// One change of model at a time; true while the node is configured.
+    is_configured: Arc<Mutex<bool>>,
 }
 
 /// A model that can classify at once.
@@ -40,6 +43,9 @@ pub enum ActivateError {
     /// The runtime's word.
     #[error(transparent)]
     Classifier(#[from] ClassifierError),
+    /// The node holds no model.
+    #[error("the node is unconfigured: configure it first, with `ros2 lifecycle set <node> configure`")]
+    Unconfigured,
 }
 
 impl Models {
@@ -48,16 +54,16 @@ impl Models {
         handle: NodeHandle,
         store: ModelStore,
         inbox: Arc<Inbox>,
-        settings: Settings,
+        parameters: Arc<Parameters>,
         topic: Arc<Topic<ModelInfo>>,
     ) -> Models {
         Models {
             handle,
             store,
             inbox,
-            settings,
+            parameters,
             topic,
-            has_changed: Arc::default(),
+            is_configured: Arc::default(),
         }
     }
 
@@ -71,31 +77,89 @@ impl Models {
         &self.store
     }
 
-    /// Loads the model that the store calls active. Without one, or with a broken one, `~/model` says what to do.
-    pub fn load_active(&self) {
-        let has_changed = lock(&self.has_changed);
-        // A model that was made active meanwhile is newer than what the store said at the start.
-        if *has_changed {
-            return;
-        }
-        let advice = match self.store.active_id() {
-            Ok(None) => {
-                "no model yet: capture frames of two labels or more with ~/capture, then call ~/retrain"
-                    .to_owned()
-            }
-            Ok(Some(id)) => match self.load(&id) {
-                Ok(loaded) => return self.put(loaded),
+    /// Loads the model that the parameter `model` names, or else the one that the store calls active. Without one, or with one that
+    /// cannot be loaded, `~/model` says what to do: frames can be captured and a model trained all the same.
+    ///
+    /// # Errors
+    /// A model, or a GPU, that was asked for by name and cannot be had; a store that cannot be read.
+    pub fn configure(&self) -> Result<(), Obstacle> {
+        let mut is_configured = lock(&self.is_configured);
+        let params = self.parameters.current();
+        let wanted = self.wanted_id(&params).map_err(|error| {
+            let reason = format!("the store cannot be read: {error}");
+            self.say_none(&reason);
+            Obstacle::Error(reason)
+        })?;
+        let advice = match &wanted {
+            None => "no model yet: capture frames of two labels or more with ~/capture, then call ~/retrain"
+                .to_owned(),
+            Some(id) => match self.load(id, &params.classifier()) {
+                Ok(loaded) => {
+                    self.make_active(loaded, || {})
+                        .map_err(|error| Obstacle::Error(error.to_string()))?;
+                    *is_configured = true;
+                    return Ok(());
+                }
                 Err(error) => format!("the active model cannot be loaded: {error}"),
             },
-            Err(error) => format!("the store cannot be read: {error}"),
         };
+        self.say_none(&advice);
+        if wanted.is_some() && (!params.text("model").is_empty() || params.boolean("require_gpu")) {
+            return Err(Obstacle::Failure(advice));
+        }
         self.handle.warn(&advice);
+        *is_configured = true;
+        Ok(())
+    }
+
+    /// From now on no model may be made active; the caller has the classifier's thread drop the one that it holds.
+    pub fn unload(&self) {
+        *lock(&self.is_configured) = false;
+    }
+
+    /// `~/model` says that none is held.
+    pub fn say_unloaded(&self) {
+        self.say_none("the node is unconfigured and holds no model");
+    }
+
+    fn say_none(&self, message: &str) {
         self.topic.publish(&ModelInfo {
             accuracy: f32::NAN,
             calibration_error: f32::NAN,
-            message: advice,
+            message: message.to_owned(),
             ..ModelInfo::default()
         });
+    }
+
+    /// Keeps all others from changing the model or the parameters; true while the node is configured.
+    pub fn hold(&self) -> MutexGuard<'_, bool> {
+        lock(&self.is_configured)
+    }
+
+    /// Takes on other values of the parameters: where they ask for another model, or to run it in another way, that is loaded and run
+    /// once before `commit` is called and the running one gives way. The caller holds [`Models::hold`].
+    ///
+    /// # Errors
+    /// What was asked for cannot be had; then all stays as it was.
+    pub fn take_on(
+        &self,
+        is_configured: bool,
+        wanted: &Params,
+        commit: impl FnOnce(),
+    ) -> Result<(), ActivateError> {
+        let current = self.parameters.current();
+        let is_same =
+            wanted.classifier() == current.classifier() && wanted.text("model") == current.text("model");
+        let id = match is_same || !is_configured {
+            true => None,
+            false => self.wanted_id(wanted)?,
+        };
+        let Some(id) = id else {
+            commit();
+            return Ok(());
+        };
+        let loaded = self.load(&id, &wanted.classifier())?;
+        self.make_active(loaded, commit)
     }
 
     /// Makes a model the one that classifies: it is loaded and run once before the running one gives way.
@@ -108,7 +172,7 @@ impl Models {
 
     /// Deletes all models but the newest ones; what cannot be deleted is reported and stays.
     pub fn prune(&self, kept: usize) {
-        let _no_change_meanwhile = lock(&self.has_changed);
+        let _no_change_meanwhile = lock(&self.is_configured);
         if let Err(error) = self.store.prune(kept) {
             self.handle.warn(&format!("old models stay: {error}"));
         }
@@ -134,13 +198,22 @@ impl Models {
 
     /// Changes to the model whose id `choose` gives, which is asked when no other change is under way.
     fn change(&self, choose: impl FnOnce() -> Result<String, StoreError>) -> Result<String, ActivateError> {
-        let mut has_changed = lock(&self.has_changed);
+        let is_configured = lock(&self.is_configured);
+        if !*is_configured {
+            return Err(ActivateError::Unconfigured);
+        }
         let id = choose()?;
-        let loaded = self.load(&id)?;
-        self.store.activate(&loaded.stored)?;
-        self.put(loaded);
-        *has_changed = true;
+        let loaded = self.load(&id, &self.parameters.current().classifier())?;
+        self.make_active(loaded, || self.parameters.follow_model(&id))?;
         Ok(id)
+    }
+
+    /// The model that the parameters ask for; none where they leave it to the store, and the store has none.
+    fn wanted_id(&self, params: &Params) -> Result<Option<String>, StoreError> {
+        match params.text("model") {
+            "" => self.store.active_id(),
+            id => Ok(Some(id.to_owned())),
+        }
     }
 
     /// Answers `~/list_models`.
@@ -169,9 +242,9 @@ impl Models {
         }
     }
 
-    fn load(&self, id: &str) -> Result<LoadedAtOnce, ActivateError> {
+    fn load(&self, id: &str, settings: &Settings) -> Result<LoadedAtOnce, ActivateError> {
         let stored = self.store.model(id)?;
-        let (loaded, engine) = classifier::load_at_once(&stored, &self.settings)?;
+        let (loaded, engine) = classifier::load_at_once(&stored, settings)?;
         Ok(LoadedAtOnce {
             model: LoadedModel::new(&stored, loaded),
             stored,
@@ -179,24 +252,28 @@ impl Models {
         })
     }
 
-    /// Lets a model classify; the caller holds `has_changed`.
-    fn put(&self, loaded: LoadedAtOnce) {
+    /// Has the store call a model the active one, calls `commit`, and lets the model classify; the caller holds `is_configured`.
+    fn make_active(&self, loaded: LoadedAtOnce, commit: impl FnOnce()) -> Result<(), ActivateError> {
+        self.store.activate(&loaded.stored)?;
+        commit();
         self.inbox.put_model(loaded.model);
         if loaded.engine == EngineState::ToBuild {
             self.build_engine(loaded.stored);
         }
+        Ok(())
     }
 
     /// Has TensorRT build a model's engine on a thread of its own, while something else serves; then the engine serves, if the model is
     /// still the active one.
     fn build_engine(&self, stored: StoredModel) {
         let (handle, store, inbox) = (self.handle.clone(), self.store.clone(), self.inbox.clone());
-        let (settings, has_changed) = (self.settings.clone(), self.has_changed.clone());
+        let (parameters, is_configured) = (self.parameters.clone(), self.is_configured.clone());
+        let settings = parameters.current().classifier();
         let build = move || match classifier::load(&stored, &settings) {
             Ok(loaded) if loaded.classifier.backend().contains("tensorrt") => {
-                let _no_change_meanwhile = lock(&has_changed);
-                let active = store.active_id().ok().flatten();
-                if active.as_ref() == Some(&stored.manifest.id) {
+                let is_configured = lock(&is_configured);
+                let is_active = store.active_id().ok().flatten().as_ref() == Some(&stored.manifest.id);
+                if *is_configured && is_active && parameters.current().classifier() == settings {
                     inbox.put_model(LoadedModel::new(&stored, loaded));
                 }
             }

@@ -15,9 +15,11 @@ use r2r::rcl_interfaces::srv::{
 };
 use r2r::{Node, ParameterValue, QosProfile};
 
-use super::answer;
 use super::handle::{NodeHandle, Topic, lock};
+use super::models::Models;
 use super::params::{DECLARATIONS, Declaration, Params, Value};
+use super::rcl::{LogLevel, set_log_level};
+use super::{answer, answer_from_disk};
 
 // The types of `ParameterType.msg`.
 const BOOL: u8 = ParameterType::PARAMETER_BOOL as u8;
@@ -33,8 +35,8 @@ const STRING_ARRAY: u8 = ParameterType::PARAMETER_STRING_ARRAY as u8;
 /// As many events as rclcpp's nodes keep for a slow listener.
 const EVENTS_KEPT: usize = 1000;
 
-/// What the services share.
-struct Parameters {
+/// The parameters, and who is told of their changes.
+pub struct Parameters {
     handle: NodeHandle,
     /// The node's full name, which its events go by.
     node: String,
@@ -46,14 +48,12 @@ struct Parameters {
 ///
 /// # Errors
 /// rcl's word.
-pub fn serve(node: &mut Node, handle: &NodeHandle, params: Arc<Mutex<Params>>) -> r2r::Result<()> {
-    let events = QosProfile::default().keep_last(EVENTS_KEPT);
-    let parameters = Arc::new(Parameters {
-        handle: handle.clone(),
-        node: node.fully_qualified_name()?,
-        params,
-        events: Topic::new(node, "/parameter_events", events)?,
-    });
+pub fn serve(
+    node: &mut Node,
+    handle: &NodeHandle,
+    parameters: Arc<Parameters>,
+    models: Arc<Models>,
+) -> r2r::Result<()> {
     let all = DECLARATIONS
         .iter()
         .map(|declaration| parameters.get(declaration.name));
@@ -86,21 +86,54 @@ pub fn serve(node: &mut Node, handle: &NodeHandle, params: Arc<Mutex<Params>>) -
             },
         }
     })?;
-    let own = parameters.clone();
-    answer::<SetParameters::Service>(node, handle, "~/set_parameters", move |request| {
-        let results = request.parameters.chunks(1).map(|one| own.set(one));
+    let (own, loader) = (parameters.clone(), models.clone());
+    answer_from_disk::<SetParameters::Service>(node, handle, "~/set_parameters", move |request| {
+        let results = request.parameters.chunks(1).map(|one| own.set(one, &loader));
         SetParameters::Response {
             results: results.collect(),
         }
     })?;
-    answer::<SetParametersAtomically::Service>(node, handle, "~/set_parameters_atomically", move |request| {
+    let name = "~/set_parameters_atomically";
+    answer_from_disk::<SetParametersAtomically::Service>(node, handle, name, move |request| {
         SetParametersAtomically::Response {
-            result: parameters.set(&request.parameters),
+            result: parameters.set(&request.parameters, &models),
         }
     })
 }
 
 impl Parameters {
+    /// The parameters as they are at the start.
+    ///
+    /// # Errors
+    /// rcl's word.
+    pub fn new(node: &mut Node, handle: &NodeHandle, params: Arc<Mutex<Params>>) -> r2r::Result<Parameters> {
+        let events = QosProfile::default().keep_last(EVENTS_KEPT);
+        Ok(Parameters {
+            handle: handle.clone(),
+            node: node.fully_qualified_name()?,
+            params,
+            events: Topic::new(node, "/parameter_events", events)?,
+        })
+    }
+
+    /// What they are now.
+    pub fn current(&self) -> Params {
+        lock(&self.params).clone()
+    }
+
+    /// Another model was made active: where `model` names one, it now names that.
+    pub fn follow_model(&self, id: &str) {
+        let mut params = lock(&self.params);
+        let value = ParameterValue::String(id.to_owned());
+        if !params.text("model").is_empty()
+            && let Ok((followed, changed)) = params.changed(&[("model", value)])
+        {
+            *params = followed;
+            drop(params);
+            self.tell(&changed);
+        }
+    }
+
     /// A parameter; one that is not declared has a value that is not set.
     fn get(&self, name: &str) -> Parameter {
         let value = lock(&self.params).get(name).map(message_from_value);
@@ -110,28 +143,43 @@ impl Parameters {
         }
     }
 
-    /// Sets all of them, or none.
-    fn set(&self, wanted: &[Parameter]) -> SetParametersResult {
+    /// Sets all of them, or none: not before the model that they ask for is loaded.
+    fn set(&self, wanted: &[Parameter], models: &Models) -> SetParametersResult {
         let values: Vec<(&str, ParameterValue)> = wanted
             .iter()
             .map(|parameter| (parameter.name.as_str(), value_from_message(&parameter.value)))
             .collect();
-        let changed = lock(&self.params).set_live(&values);
-        match changed {
-            Ok(changed) => {
-                let changed: Vec<Parameter> = changed.into_iter().map(|name| self.get(name)).collect();
-                if !changed.is_empty() {
-                    self.publish(Vec::new(), changed);
-                }
-                SetParametersResult {
-                    successful: true,
-                    reason: String::new(),
-                }
-            }
+        match self.take_on(&values, models) {
+            Ok(()) => SetParametersResult {
+                successful: true,
+                reason: String::new(),
+            },
             Err(reason) => SetParametersResult {
                 successful: false,
                 reason,
             },
+        }
+    }
+
+    fn take_on(&self, values: &[(&str, ParameterValue)], models: &Models) -> Result<(), String> {
+        let is_configured = models.hold();
+        let (wanted, changed) = self.current().changed(values)?;
+        let commit = || {
+            *lock(&self.params) = wanted.clone();
+            self.tell(&changed);
+        };
+        let taken_on = models.take_on(*is_configured, &wanted, commit);
+        taken_on.map_err(|error| error.to_string())?;
+        if changed.contains(&"log_level") {
+            set_log_level(self.handle.logger(), LogLevel::named(wanted.text("log_level")));
+        }
+        Ok(())
+    }
+
+    /// Says that parameters have changed.
+    fn tell(&self, changed: &[&str]) {
+        if !changed.is_empty() {
+            self.publish(Vec::new(), changed.iter().map(|name| self.get(name)).collect());
         }
     }
 

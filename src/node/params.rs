@@ -12,6 +12,7 @@ use std::time::Duration;
 use r2r::indexmap::IndexMap;
 use r2r::{Parameter, ParameterValue};
 
+use super::rcl::LogLevel;
 use crate::classifier::settings::{Backend, Device, Precision, Settings as ClassifierSettings};
 use crate::decision::DecisionSettings;
 use crate::network::Network;
@@ -64,6 +65,14 @@ pub const DECLARATIONS: &[Declaration] = &[
         "~/.ros/thumb_gesture/store",
         "folder of the trained models",
     ),
+    Declaration {
+        is_live: true,
+        ..text(
+            "model",
+            "",
+            "id of the model that classifies; empty is the one that the store calls active; once set it follows what is made active",
+        )
+    },
     choice(
         "network",
         Network::NAMES[0],
@@ -105,37 +114,53 @@ pub const DECLARATIONS: &[Declaration] = &[
         )
     },
     choice(
-        "backend",
-        "auto",
-        &Backend::NAMES,
-        "what runs the network; auto is onnx",
+        "image_durability",
+        "volatile",
+        &["volatile", "transient_local"],
+        "QoS of the camera's subscription; transient_local asks for the last frame before, and receives nothing from a volatile camera",
     ),
-    choice(
-        "device",
-        "auto",
-        &Device::NAMES,
-        "auto is a GPU where the runtime can use one, else the CPU; cuda is TensorRT or CUDA",
-    ),
-    choice(
-        "precision",
-        "auto",
-        &Precision::NAMES,
-        "auto is int8 on a CPU where the model's training accepted it, fp16 with TensorRT and with libtorch on a GPU, else fp32",
-    ),
+    Declaration {
+        is_live: true,
+        ..choice(
+            "backend",
+            "auto",
+            &Backend::NAMES,
+            "what runs the network; auto is onnx",
+        )
+    },
+    Declaration {
+        is_live: true,
+        ..choice(
+            "device",
+            "auto",
+            &Device::NAMES,
+            "auto is a GPU where the runtime can use one, else the CPU; cuda is TensorRT or CUDA",
+        )
+    },
+    Declaration {
+        is_live: true,
+        ..choice(
+            "precision",
+            "auto",
+            &Precision::NAMES,
+            "auto is int8 on a CPU where the model's training accepted it, fp16 with TensorRT and with libtorch on a GPU, else fp32",
+        )
+    },
     text(
         "provider_library",
         "",
         "file that brings an execution provider for ONNX Runtime, such as TensorRT RTX's from PyPI, tried first; empty is none",
     ),
     Declaration {
-        name: "require_gpu",
-        default: Value::Bool(false),
-        description: "rather no model than one on the CPU",
-        range: None,
-        choices: &[],
-        is_live: false,
+        is_live: true,
+        ..number(
+            "require_gpu",
+            Value::Bool(false),
+            "rather no model than one on the CPU",
+        )
     },
     Declaration {
+        is_live: true,
         range: Some(1.0..=64.0),
         ..number(
             "threads",
@@ -157,6 +182,12 @@ pub const DECLARATIONS: &[Declaration] = &[
         0.1,
         0.0..=1.0,
         "least lead of a verdict over the second likeliest label",
+    ),
+    live(
+        "hysteresis",
+        0.05,
+        0.0..=1.0,
+        "by so much a verdict may fall below threshold and margin before it is given up",
     ),
     live(
         "smoothing",
@@ -183,13 +214,32 @@ pub const DECLARATIONS: &[Declaration] = &[
         "a capture fails when no frame comes for so long, s",
     ),
     Declaration {
-        name: "use_sim_time",
-        default: Value::Bool(false),
-        description: "take the time from /clock, as a replayed bag needs it",
-        range: None,
-        choices: &[],
-        is_live: false,
+        is_live: true,
+        ..number(
+            "overlay",
+            Value::Bool(true),
+            "draw the frames with their gestures while somebody subscribes to ~/overlay/compressed",
+        )
     },
+    Declaration {
+        is_live: true,
+        ..choice(
+            "log_level",
+            LogLevel::NAMES[0],
+            &LogLevel::NAMES,
+            "how much the node says; default is what --log-level has",
+        )
+    },
+    number(
+        "autostart",
+        Value::Bool(true),
+        "configure and activate by itself; else a lifecycle manager does, or ros2 lifecycle set",
+    ),
+    number(
+        "use_sim_time",
+        Value::Bool(false),
+        "take the time from /clock, as a replayed bag needs it",
+    ),
 ];
 
 /// The parameters' values, each known to keep its declaration.
@@ -346,6 +396,7 @@ impl Params {
         DecisionSettings {
             threshold: self.double("threshold") as f32,
             margin: self.double("margin") as f32,
+            hysteresis: self.double("hysteresis") as f32,
             smoothing_secs: self.double("smoothing"),
             hold_secs: self.double("hold_time"),
         }
@@ -389,21 +440,21 @@ impl Params {
         Ok(())
     }
 
-    /// Takes values while the node runs, all of them or none; gives the names of those that have changed.
+    /// These parameters with other values, as somebody wants them while the node runs, and the names of those that would change.
     ///
     /// # Errors
     /// The reason why one of them is refused.
-    pub fn set_live(&mut self, wanted: &[(&str, ParameterValue)]) -> Result<Vec<&'static str>, String> {
-        let checked = wanted.iter().map(|(name, value)| checked_live(name, value));
-        let checked: Vec<(usize, ParameterValue)> = checked.collect::<Result<_, _>>()?;
+    pub fn changed(&self, wanted: &[(&str, ParameterValue)]) -> Result<(Params, Vec<&'static str>), String> {
+        let mut params = self.clone();
         let mut changed = Vec::new();
-        for (index, value) in checked {
-            if self.values[index] != value {
-                self.values[index] = value;
+        for (name, value) in wanted {
+            let (index, value) = checked_live(name, value)?;
+            if params.values[index] != value {
+                params.values[index] = value;
                 changed.push(DECLARATIONS[index].name);
             }
         }
-        Ok(changed)
+        Ok((params, changed))
     }
 }
 
@@ -604,25 +655,22 @@ mod tests {
 
     #[test]
     fn what_cannot_take_effect_is_read_only_while_running() {
-        let reason = Params::default().set_live(&[("store", ParameterValue::String("/x".into()))]);
+        let reason = Params::default().changed(&[("store", ParameterValue::String("/x".into()))]);
         assert!(reason.expect_err("read-only").contains("read-only"));
-        let mut params = Params::default();
-        let changed = params.set_live(&[("threshold", ParameterValue::Double(0.9))]);
-        assert_eq!(changed.expect("is live"), ["threshold"]);
-        assert_eq!(params.decision().threshold, 0.9);
-        let same = params.set_live(&[("threshold", ParameterValue::Double(0.9))]);
-        assert!(same.expect("is live").is_empty(), "nothing has changed");
+        let wanted = [("threshold", ParameterValue::Double(0.9))];
+        let (params, changed) = Params::default().changed(&wanted).expect("is live");
+        assert_eq!((params.decision().threshold, changed), (0.9, vec!["threshold"]));
+        let (same, changed) = params.changed(&wanted).expect("is live");
+        assert!(same == params && changed.is_empty(), "nothing has changed");
     }
 
     #[test]
     fn of_several_all_are_set_or_none() {
-        let mut params = Params::default();
         let good = ("threshold", ParameterValue::Double(0.9));
-        let refused = params.set_live(&[good.clone(), ("margin", ParameterValue::Double(7.0))]);
+        let refused = Params::default().changed(&[good.clone(), ("margin", ParameterValue::Double(7.0))]);
         assert!(refused.expect_err("out of range").contains("0 to 1"));
-        assert_eq!(params, Params::default());
-        let changed = params.set_live(&[good, ("margin", ParameterValue::Integer(0))]);
-        assert_eq!(changed.expect("are live"), ["threshold", "margin"]);
+        let changed = Params::default().changed(&[good, ("margin", ParameterValue::Integer(0))]);
+        assert_eq!(changed.expect("are live").1, ["threshold", "margin"]);
     }
 
     #[test]

@@ -19,6 +19,8 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::watch;
 
 use super::handle::{NodeHandle, Topic, duration_message, lock, or_nan};
+use super::lifecycle::Current;
+use super::lifecycle::machine::State;
 use super::models::{ActivateError, Models};
 use super::params::Params;
 use crate::dataset::augment::{Level, UnknownLevel};
@@ -40,6 +42,7 @@ pub struct Retraining {
     dataset: PathBuf,
     models: Arc<Models>,
     params: Arc<Mutex<Params>>,
+    current: Current,
     topic: Topic<TrainingStatus>,
     /// Set while a training runs; sending ends it.
     cancel: Mutex<Option<watch::Sender<bool>>>,
@@ -64,6 +67,7 @@ impl Retraining {
         handle: NodeHandle,
         models: Arc<Models>,
         params: Arc<Mutex<Params>>,
+        current: Current,
         topic: Topic<TrainingStatus>,
     ) -> Retraining {
         let dataset = lock(&params).path("dataset");
@@ -72,6 +76,7 @@ impl Retraining {
             dataset,
             models,
             params,
+            current,
             topic,
             cancel: Mutex::default(),
         };
@@ -120,6 +125,9 @@ impl Retraining {
     }
 
     fn start(self: &Arc<Self>, request: &Retrain::Request) -> Result<usize, String> {
+        if self.current.get() == State::Unconfigured {
+            return Err(ActivateError::Unconfigured.to_string());
+        }
         let arguments = arguments(request)?;
         let mut running = lock(&self.cancel);
         if running.is_some() {

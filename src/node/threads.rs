@@ -1,4 +1,4 @@
-//! The node's threads, none of which should end before the node does.
+//! The node's threads, none of which may panic unnoticed.
 
 use std::io;
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use std::thread::{Builder, JoinHandle};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::sync::Notify;
 
-/// Starts threads, and tells when one has ended.
-#[derive(Default)]
+/// Starts threads, and tells when one has panicked.
+#[derive(Clone, Default)]
 pub struct Threads {
-    end: Arc<Notify>,
+    panic: Arc<Notify>,
 }
 
-/// Held by a thread: tells when it is dropped, also in a panic.
-struct TellEnd(Arc<Notify>);
+/// Held by a thread: tells when it is dropped in a panic.
+struct TellPanic(Arc<Notify>);
 
 impl Threads {
     /// Starts a thread.
@@ -22,16 +22,16 @@ impl Threads {
     /// # Errors
     /// The system's word.
     pub fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-        let tell = TellEnd(self.end.clone());
+        let tell = TellPanic(self.panic.clone());
         Builder::new().name(name.to_owned()).spawn(move || {
             let _tell = tell;
             work();
         })
     }
 
-    /// Returns once a thread has ended.
-    pub async fn one_has_ended(&self) {
-        self.end.notified().await;
+    /// Returns once a thread has panicked.
+    pub async fn one_has_panicked(&self) {
+        self.panic.notified().await;
     }
 }
 
@@ -57,14 +57,18 @@ pub fn stay_on(cpus: &[usize]) -> io::Result<()> {
     Ok(sched_setaffinity(None, &set)?)
 }
 
-impl Drop for TellEnd {
+impl Drop for TellPanic {
     fn drop(&mut self) {
-        self.0.notify_one();
+        if std::thread::panicking() {
+            self.0.notify_one();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
 
     #[test]
@@ -78,12 +82,15 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_an_end_too() {
+    fn a_panic_is_noticed_and_an_end_is_not() {
         let threads = Threads::default();
+        let thread = threads.spawn("ends", || {}).expect("starts");
+        thread.join().expect("it has ended");
+        assert_eq!(threads.one_has_panicked().now_or_never(), None);
         let thread = threads
             .spawn("panics", || panic!("as the test wants it"))
             .expect("starts");
         thread.join().expect_err("it has panicked");
-        futures::executor::block_on(threads.one_has_ended());
+        futures::executor::block_on(threads.one_has_panicked());
     }
 }

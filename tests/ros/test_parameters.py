@@ -86,7 +86,7 @@ def get_parameter(world: World, name: str) -> ParameterValue:
 def test_a_live_parameter_takes_effect_on_the_next_frame(
     taught_world: World, drawn: dict[str, numpy.ndarray]
 ) -> None:
-    taught_world.start_node(smoothing=0.0, margin=0.0)
+    taught_world.start_node(smoothing=0.0, margin=0.0, hysteresis=0.0)
     publisher, gestures = taught_world.camera_publisher(), taught_world.gestures()
     # Noise is nothing that the model can be certain of.
     noise = numpy.random.default_rng(1).integers(0, 256, drawn["none"].shape, numpy.uint8)

@@ -1,0 +1,167 @@
+//! What the node does in each transition of its lifecycle. Each of these may be called again after it broke off, and in any state.
+
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use futures::stream::{AbortHandle, abortable};
+use r2r::Node;
+use r2r::sensor_msgs::msg::{CompressedImage, Image};
+use tokio::task::spawn_blocking;
+
+use super::camera::{Camera, Drain};
+use super::classify::Inbox;
+use super::handle::{NodeHandle, lock};
+use super::models::Models;
+use super::params::Params;
+use super::qos::image_qos;
+use super::retrain::Retraining;
+use super::spin::Door;
+use super::threads::Threads;
+
+/// How long a cancelled training may take to be gone.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
+const CANCEL_POLL: Duration = Duration::from_millis(20);
+
+/// Why a transition was not made.
+#[derive(Debug)]
+pub enum Obstacle {
+    /// What was asked for cannot be had; all is as it was.
+    Failure(String),
+    /// Something broke.
+    Error(String),
+}
+
+/// What the transitions work on.
+pub struct Managed {
+    /// The node.
+    pub handle: NodeHandle,
+    /// The way to it.
+    pub door: Door,
+    /// Starts the cameras' threads.
+    pub threads: Threads,
+    /// The parameters.
+    pub params: Arc<Mutex<Params>>,
+    /// The cameras.
+    pub cameras: Vec<Arc<Camera>>,
+    /// The way to the classifier.
+    pub inbox: Arc<Inbox>,
+    /// The models.
+    pub models: Arc<Models>,
+    /// The training.
+    pub retraining: Arc<Retraining>,
+    /// The subscriptions that there are.
+    pub subscriptions: Mutex<Vec<Subscription>>,
+}
+
+/// A camera's subscription and the thread that drains it.
+pub struct Subscription {
+    stop: AbortHandle,
+    drain: JoinHandle<()>,
+}
+
+impl Managed {
+    /// Loads the model and runs it once.
+    pub async fn configure(&self) -> Result<(), Obstacle> {
+        let models = self.models.clone();
+        joined(spawn_blocking(move || models.configure()).await)?
+    }
+
+    /// Subscribes to the cameras: frames come, gestures go out.
+    pub async fn activate(&self) -> Result<(), Obstacle> {
+        let params = lock(&self.params).clone();
+        let drain = |(lane, camera): (usize, &Arc<Camera>)| Drain {
+            handle: self.handle.clone(),
+            camera: camera.clone(),
+            lane,
+            inbox: self.inbox.clone(),
+        };
+        let drains: Vec<Drain> = self.cameras.iter().enumerate().map(drain).collect();
+        let threads = self.threads.clone();
+        let subscribe_all = move |node: &mut Node| -> Result<Vec<Subscription>, String> {
+            let subscribed = drains
+                .into_iter()
+                .map(|drain| subscribe(node, &params, drain, &threads));
+            subscribed.collect()
+        };
+        let subscribed = self.door.with(subscribe_all).await;
+        let subscribed = subscribed.unwrap_or_else(|| Err("the node is ending".to_owned()));
+        *lock(&self.subscriptions) = subscribed.map_err(Obstacle::Error)?;
+        Ok(())
+    }
+
+    /// Leaves the cameras; a last gesture says that no more will come.
+    ///
+    /// r2r takes a subscription from the graph with the next message that comes for it.
+    pub async fn deactivate(&self) -> Result<(), Obstacle> {
+        let subscriptions = std::mem::take(&mut *lock(&self.subscriptions));
+        let stop_all = move || {
+            for subscription in subscriptions {
+                subscription.stop.abort();
+                let _said_already = subscription.drain.join();
+            }
+        };
+        joined(spawn_blocking(stop_all).await)?;
+        self.inbox.rest().await;
+        Ok(())
+    }
+
+    /// Ends a training, and frees what the model holds.
+    pub async fn cleanup(&self) -> Result<(), Obstacle> {
+        self.end_training(CANCEL_TIMEOUT).await;
+        let models = self.models.clone();
+        joined(spawn_blocking(move || models.unload()).await)?;
+        self.inbox.unload().await;
+        self.models.say_unloaded();
+        Ok(())
+    }
+
+    /// Ends a running training and waits for its process to be gone.
+    pub async fn end_training(&self, timeout: Duration) {
+        if self.retraining.cancel() {
+            let gone = async {
+                while self.retraining.is_running() {
+                    tokio::time::sleep(CANCEL_POLL).await;
+                }
+            };
+            let _in_time = tokio::time::timeout(timeout, gone).await;
+        }
+    }
+}
+
+fn subscribe(
+    node: &mut Node,
+    params: &Params,
+    drain: Drain,
+    threads: &Threads,
+) -> Result<Subscription, String> {
+    let transport = params.text("image_transport");
+    let topic = Camera::image_topic(&drain.camera.name, transport);
+    let qos = image_qos(params);
+    let failed = |error: r2r::Error| format!("no subscription to {}: {error}", drain.camera.topic);
+    let (stop, started) = match transport {
+        "compressed" => {
+            let messages = node.subscribe::<CompressedImage>(&topic, qos).map_err(failed)?;
+            let (messages, stop) = abortable(messages);
+            (
+                stop,
+                threads.spawn("camera", move || futures::executor::block_on(drain.run(messages))),
+            )
+        }
+        _ => {
+            let messages = node.subscribe::<Image>(&topic, qos).map_err(failed)?;
+            let (messages, stop) = abortable(messages);
+            (
+                stop,
+                threads.spawn("camera", move || futures::executor::block_on(drain.run(messages))),
+            )
+        }
+    };
+    let drain = started.map_err(|error| format!("no thread for a camera: {error}"))?;
+    Ok(Subscription { stop, drain })
+}
+
+/// The result of a thread, which may have panicked.
+fn joined<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, Obstacle> {
+    result.map_err(|error| Obstacle::Error(error.to_string()))
+}

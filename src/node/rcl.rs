@@ -1,0 +1,132 @@
+//! What rcl can and r2r does not offer: the level of a logger, and what a topic is remapped to. The one place with `unsafe`.
+#![allow(
+    unsafe_code,
+    reason = "rcl is C; each call here is given what its header asks for, and nothing of it is kept"
+)]
+
+use std::ffi::{CStr, CString, c_char, c_int};
+
+use r2r_rcl::{
+    RCL_RET_OK, rcl_arguments_fini, rcl_arguments_t, rcl_get_zero_initialized_arguments, rcl_parse_arguments,
+    rcl_ret_t, rcutils_allocator_t, rcutils_get_default_allocator, rcutils_logging_set_logger_level,
+};
+
+unsafe extern "C" {
+    // From rcl/remap.h, which r2r_rcl makes no binding for.
+    fn rcl_remap_topic_name(
+        local_arguments: *const rcl_arguments_t,
+        global_arguments: *const rcl_arguments_t,
+        topic_name: *const c_char,
+        node_name: *const c_char,
+        node_namespace: *const c_char,
+        allocator: rcutils_allocator_t,
+        output_name: *mut *mut c_char,
+    ) -> rcl_ret_t;
+}
+
+/// How much a logger says; the numbers are rcutils'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// As `--log-level` has it, or rcl.
+    Unset = 0,
+    /// Everything.
+    Debug = 10,
+    /// What is worth a line in normal running, and more.
+    Info = 20,
+    /// What someone should look at, and more.
+    Warn = 30,
+    /// What was lost, and more.
+    Error = 40,
+    /// Nearly nothing.
+    Fatal = 50,
+}
+
+impl LogLevel {
+    /// As parameters name them.
+    pub const NAMES: [&str; 6] = ["default", "debug", "info", "warn", "error", "fatal"];
+
+    /// The level of a name, [`LogLevel::Unset`] for one that is none.
+    pub fn named(name: &str) -> LogLevel {
+        match name {
+            "debug" => LogLevel::Debug,
+            "info" => LogLevel::Info,
+            "warn" => LogLevel::Warn,
+            "error" => LogLevel::Error,
+            "fatal" => LogLevel::Fatal,
+            _ => LogLevel::Unset,
+        }
+    }
+}
+
+/// Sets how much a logger says.
+pub fn set_log_level(logger: &str, level: LogLevel) {
+    let Ok(logger) = CString::new(logger) else {
+        return;
+    };
+    // SAFETY: the name is a C string that outlives the call, which copies it.
+    let status = unsafe { rcutils_logging_set_logger_level(logger.as_ptr(), level as c_int) };
+    debug_assert_eq!(status, RCL_RET_OK as rcl_ret_t);
+}
+
+/// What an absolute topic name has been remapped to by this process's arguments, for a node of that name and namespace; the name itself
+/// where no rule fits.
+pub fn remapped(topic: &str, node: &str, namespace: &str) -> String {
+    let arguments: Vec<CString> = std::env::args()
+        .filter_map(|arg| CString::new(arg).ok())
+        .collect();
+    let arguments: Vec<*const c_char> = arguments.iter().map(|argument| argument.as_ptr()).collect();
+    let (Ok(name), Ok(node), Ok(namespace)) =
+        (CString::new(topic), CString::new(node), CString::new(namespace))
+    else {
+        return topic.to_owned();
+    };
+    let count = c_int::try_from(arguments.len()).unwrap_or_default();
+    // SAFETY: all strings outlive the calls; `parsed` is initialised as rcl wants it, and finalised once it was filled; the name that
+    // comes out was allocated by rcutils' default allocator, which is C's malloc, and is freed with its counterpart.
+    unsafe {
+        let allocator = rcutils_get_default_allocator();
+        let mut parsed = rcl_get_zero_initialized_arguments();
+        if rcl_parse_arguments(count, arguments.as_ptr(), allocator, &mut parsed) != RCL_RET_OK as rcl_ret_t {
+            return topic.to_owned();
+        }
+        let mut output: *mut c_char = std::ptr::null_mut();
+        let status = rcl_remap_topic_name(
+            std::ptr::null(),
+            &parsed,
+            name.as_ptr(),
+            node.as_ptr(),
+            namespace.as_ptr(),
+            allocator,
+            &mut output,
+        );
+        let found = (status == RCL_RET_OK as rcl_ret_t && !output.is_null())
+            .then(|| CStr::from_ptr(output).to_string_lossy().into_owned());
+        if let (false, Some(deallocate)) = (output.is_null(), allocator.deallocate) {
+            deallocate(output.cast(), allocator.state);
+        }
+        rcl_arguments_fini(&mut parsed);
+        found.unwrap_or_else(|| topic.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_rule_a_topic_is_itself() {
+        assert_eq!(
+            remapped("/jetbot/camera/image_raw", "thumb_gesture", "/jetbot"),
+            "/jetbot/camera/image_raw"
+        );
+    }
+
+    #[test]
+    fn every_level_has_a_name() {
+        let levels: Vec<i32> = LogLevel::NAMES
+            .iter()
+            .map(|name| LogLevel::named(name) as i32)
+            .collect();
+        assert_eq!(levels, [0, 10, 20, 30, 40, 50]);
+    }
+}
