@@ -171,6 +171,7 @@ fn first_that_loads(
     for (place, attempt) in at_once.into_iter().chain(slow) {
         match load(&attempt) {
             Ok(classifier) => {
+                tracing::debug!("{} runs the model", classifier.backend());
                 let engine = match first_slow {
                     Some(slow) if slow < place => EngineState::ToBuild,
                     _ => EngineState::Settled,
@@ -180,6 +181,7 @@ fn first_that_loads(
                 return Ok((Loaded { classifier, reason }, engine));
             }
             Err(error) => {
+                tracing::debug!("{} does not run the model: {error}", attempt.name());
                 failures.push(format!("{}: {error}", attempt.runtime.name()));
                 last_error = Some(error);
             }

@@ -8,6 +8,7 @@ mod camera;
 mod capture;
 mod classify;
 mod diagnostics;
+mod ffi;
 mod handle;
 mod lane;
 mod lifecycle;
@@ -17,7 +18,6 @@ mod painter;
 mod parameter_services;
 pub mod params;
 mod qos;
-mod rcl;
 mod retrain;
 pub mod signals;
 mod spin;
@@ -37,6 +37,7 @@ use camera::Camera;
 use capture::Capture;
 use classify::{Classify, Inbox, RunningModel};
 use diagnostics::Diagnostics;
+use ffi::LogLevel;
 use handle::{NodeHandle, Topic, lock};
 use lane::{Lane, LaneTopics};
 use lifecycle::{Current, Lifecycle};
@@ -45,7 +46,6 @@ use models::Models;
 use painter::painter;
 use parameter_services::Parameters;
 use params::Params;
-use rcl::LogLevel;
 use retrain::Retraining;
 use signals::Signals;
 use spin::Door;
@@ -149,12 +149,12 @@ pub fn run() -> Result<(), NodeError> {
 }
 
 fn parts(node: &mut Node) -> Result<Parts, NodeError> {
-    let handle = NodeHandle::new(node);
+    let handle = NodeHandle::new(node)?;
     let given = Params::given(&lock(&node.params)).map_err(NodeError::Parameter)?;
     let params = Arc::new(Mutex::new(given.clone()));
     match LogLevel::named(given.text("log_level")) {
         LogLevel::Unset => {}
-        level => rcl::set_log_level(handle.logger(), level),
+        level => ffi::set_log_level(handle.logger(), level),
     }
     bridge::install(&handle);
     if given.boolean("use_sim_time") {
@@ -207,7 +207,7 @@ fn cameras(node: &Node, params: &Params) -> r2r::Result<Vec<Arc<Camera>>> {
     let topic = |name: &str| {
         let relative = Camera::image_topic(name, params.text("image_transport"));
         let absolute = format!("{}/{relative}", namespace.trim_end_matches('/'));
-        rcl::remapped(&absolute, &own_name, &namespace)
+        ffi::remapped(&absolute, &own_name, &namespace)
     };
     let camera = |name: String| {
         Arc::new(Camera {

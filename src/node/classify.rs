@@ -9,6 +9,7 @@ use r2r::thumb_gesture::msg::ModelInfo;
 use tokio::sync::oneshot;
 
 use super::camera::CameraFrame;
+use super::ffi::give_memory_back;
 use super::handle::{NodeHandle, Throttle, Topic, lock};
 use super::lane::{Judged, Lane};
 use super::models;
@@ -244,6 +245,7 @@ impl Classify {
             Order::Unload(done) => {
                 self.model = None;
                 *lock(&self.running) = None;
+                give_memory_back();
                 done
             }
         };

@@ -1,25 +1,42 @@
 //! What every part of the node needs of ROS: its clock, its log, and topics to publish on.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use r2r::builtin_interfaces::msg as builtin;
-use r2r::{Publisher, WrappedTypesupport};
+use r2r::rcl_interfaces::msg::Log;
+use r2r::{Publisher, QosProfile, WrappedTypesupport};
+
+use super::ffi::{self, LogLevel};
+
+/// As many messages as rcl keeps on `/rosout`, for so long.
+const ROSOUT_DEPTH: usize = 1000;
+const ROSOUT_LIFESPAN: Duration = Duration::from_secs(10);
 
 /// The node's clock and log, for any thread.
 #[derive(Clone)]
 pub struct NodeHandle {
     logger: Arc<str>,
     clock: Arc<Mutex<r2r::Clock>>,
+    /// `/rosout`, which r2r leaves out of rcl's log; none with `--disable-rosout-logs`.
+    rosout: Option<Arc<Topic<Log>>>,
 }
 
 impl NodeHandle {
     /// The handle of a node.
-    pub fn new(node: &r2r::Node) -> NodeHandle {
-        NodeHandle {
+    ///
+    /// # Errors
+    /// rcl's word.
+    pub fn new(node: &mut r2r::Node) -> r2r::Result<NodeHandle> {
+        let qos = QosProfile::default().keep_last(ROSOUT_DEPTH).reliable();
+        let qos = qos.transient_local().lifespan(ROSOUT_LIFESPAN);
+        let is_wanted = !std::env::args().any(|argument| argument == "--disable-rosout-logs");
+        let rosout = is_wanted.then(|| Topic::new(node, "/rosout", qos)).transpose()?;
+        Ok(NodeHandle {
             logger: node.logger().into(),
             clock: node.get_ros_clock(),
-        }
+            rosout: rosout.map(Arc::new),
+        })
     }
 
     /// The logger's name.
@@ -39,28 +56,52 @@ impl NodeHandle {
 
     /// For whoever looks for a fault.
     pub fn debug(&self, message: &str) {
-        r2r::log_debug!(&self.logger, "{}", printable(message));
+        self.log(LogLevel::Debug, message);
     }
 
     /// For what is worth a line in normal running.
     pub fn info(&self, message: &str) {
-        r2r::log_info!(&self.logger, "{}", printable(message));
+        self.log(LogLevel::Info, message);
     }
 
     /// For what someone should look at.
     pub fn warn(&self, message: &str) {
-        r2r::log_warn!(&self.logger, "{}", printable(message));
+        self.log(LogLevel::Warn, message);
     }
 
     /// For what was lost.
     pub fn error(&self, message: &str) {
-        r2r::log_error!(&self.logger, "{}", printable(message));
+        self.log(LogLevel::Error, message);
+    }
+
+    /// To the console, the log file and `/rosout`, where the logger's level lets it.
+    fn log(&self, level: LogLevel, message: &str) {
+        if !ffi::is_logged(&self.logger, level) {
+            return;
+        }
+        let (logger, message) = (&self.logger, printable(message));
+        match level {
+            LogLevel::Info => r2r::log_info!(logger, "{message}"),
+            LogLevel::Warn => r2r::log_warn!(logger, "{message}"),
+            LogLevel::Error | LogLevel::Fatal => r2r::log_error!(logger, "{message}"),
+            LogLevel::Unset | LogLevel::Debug => r2r::log_debug!(logger, "{message}"),
+        }
+        if let Some(rosout) = &self.rosout {
+            let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+            rosout.publish(&Log {
+                stamp: r2r::Clock::to_builtin_time(&since_epoch.unwrap_or_default()),
+                level: level as u8,
+                name: logger.to_string(),
+                msg: message,
+                ..Log::default()
+            });
+        }
     }
 }
 
 /// A topic that the node publishes on, from any thread.
 pub struct Topic<T: WrappedTypesupport> {
-    handle: NodeHandle,
+    logger: String,
     name: String,
     // r2r's publisher may change threads, but two may not use it at once.
     publisher: Mutex<Publisher<T>>,
@@ -73,7 +114,7 @@ impl<T: WrappedTypesupport + 'static> Topic<T> {
     /// rcl's word.
     pub fn new(node: &mut r2r::Node, name: &str, qos: r2r::QosProfile) -> r2r::Result<Topic<T>> {
         Ok(Topic {
-            handle: NodeHandle::new(node),
+            logger: node.logger().to_owned(),
             name: name.to_owned(),
             publisher: Mutex::new(node.create_publisher(name, qos)?),
         })
@@ -82,8 +123,7 @@ impl<T: WrappedTypesupport + 'static> Topic<T> {
     /// Publishes; where that fails, the log says so.
     pub fn publish(&self, message: &T) {
         if let Err(error) = lock(&self.publisher).publish(message) {
-            self.handle
-                .error(&format!("{} could not be published: {error}", self.name));
+            r2r::log_error!(&self.logger, "{} could not be published: {error}", self.name);
         }
     }
 

@@ -15,10 +15,10 @@ use r2r::rcl_interfaces::srv::{
 };
 use r2r::{Node, ParameterValue, QosProfile};
 
+use super::ffi::{LogLevel, set_log_level};
 use super::handle::{NodeHandle, Topic, lock};
 use super::models::Models;
 use super::params::{DECLARATIONS, Declaration, Params, Value};
-use super::rcl::{LogLevel, set_log_level};
 use super::{answer, answer_from_disk};
 
 // The types of `ParameterType.msg`.

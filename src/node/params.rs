@@ -12,7 +12,7 @@ use std::time::Duration;
 use r2r::indexmap::IndexMap;
 use r2r::{Parameter, ParameterValue};
 
-use super::rcl::LogLevel;
+use super::ffi::LogLevel;
 use crate::classifier::settings::{Backend, Device, Precision, Settings as ClassifierSettings};
 use crate::decision::DecisionSettings;
 use crate::network::Network;

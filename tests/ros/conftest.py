@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from sensor_msgs.msg import Image
 
 from harness import BEST_EFFORT, CAMERA, FRAMES_PER_LABEL, LABELS, REPOSITORY, World, free_domain, truth_of
 from pictures import pixels_of
+
+# The id of a second model.
+OTHER = "alexnet-20200101T000000.000Z"
 
 
 @dataclass
@@ -96,3 +100,19 @@ def copy_frames(taught: Taught, dataset: Path, labels: list[str], count: int = 8
 def copy(source: Path, target: Path) -> None:
     """A copy in no time: what the package wrote it never changes, so that both may share the files."""
     shutil.copytree(source, target, copy_function=os.link)
+
+
+def change_manifest(model: Path, **fields: object) -> None:
+    """Writes fields into a model's manifest, as a file of its own."""
+    path = model / "manifest.json"
+    manifest = json.loads(path.read_text()) | fields
+    path.unlink()
+    path.write_text(json.dumps(manifest))
+
+
+def add_model(store: Path, taught: Taught) -> Path:
+    """A second model: a copy of the first under another id."""
+    model = store / "models" / OTHER
+    copy(store / "models" / taught.model_id, model)
+    change_manifest(model, id=OTHER, created="2020-01-01T00:00:00Z")
+    return model

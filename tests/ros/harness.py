@@ -152,11 +152,11 @@ class World:
         self.programs.append(program)
         return program
 
-    def start_node(self, **parameters: object) -> Program:
+    def start_node(self, *ros_arguments: str, **parameters: object) -> Program:
         """Starts the node on this world's dataset and store, and waits until its services are there."""
         given = {"dataset": self.dataset, "store": self.store} | parameters
         options = [word for name, value in given.items() for word in ("-p", f"{name}:={value}")]
-        node = self.start("thumb_gesture_node", *IN_NAMESPACE, *options)
+        node = self.start("thumb_gesture_node", *IN_NAMESPACE, *ros_arguments, *options)
         for name in SERVICES:
             self.wait_for(self.client(name).service_is_ready, f"~/{name}", node)
         return node

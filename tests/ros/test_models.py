@@ -14,11 +14,9 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from thumb_gesture.msg import ThumbGesture
 
-from conftest import Taught, copy
+from conftest import OTHER, Taught, add_model, change_manifest, copy
 from harness import FRAMES_PER_LABEL, LABELS, World
 from pictures import raw
-
-OTHER = "alexnet-20200101T000000.000Z"
 
 
 def truncated_weights(model: Path) -> str:
@@ -60,22 +58,6 @@ def no_manifest_at_all(model: Path) -> str:
     (model / "manifest.json").unlink()
     (model / "manifest.json").write_text("{")
     return "manifest.json"
-
-
-def change_manifest(model: Path, **fields: object) -> None:
-    """Writes fields into a model's manifest, as a file of its own."""
-    path = model / "manifest.json"
-    manifest = json.loads(path.read_text()) | fields
-    path.unlink()
-    path.write_text(json.dumps(manifest))
-
-
-def add_model(store: Path, taught: Taught) -> Path:
-    """A second model: a copy of the first under another id."""
-    model = store / "models" / OTHER
-    copy(store / "models" / taught.model_id, model)
-    change_manifest(model, id=OTHER, created="2020-01-01T00:00:00Z")
-    return model
 
 
 DAMAGES = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from rcl_interfaces.srv import (
     SetParameters,
     SetParametersAtomically,
 )
+from sensor_msgs.msg import CompressedImage
 from thumb_gesture.msg import ThumbGesture
 
-from harness import IN_NAMESPACE, NODE, World
+from conftest import OTHER, Taught, add_model
+from harness import BEST_EFFORT, IN_NAMESPACE, NODE, World
 from pictures import raw
 
 
@@ -101,6 +104,77 @@ def test_a_live_parameter_takes_effect_on_the_next_frame(
         assert (gesture.gesture == ThumbGesture.UNKNOWN) == bool(reason)
 
 
+def test_model_and_backend_change_live_and_what_cannot_be_had_is_refused(
+    taught_world: World, taught: Taught, drawn: dict[str, numpy.ndarray]
+) -> None:
+    taught_world.start_node()
+    publisher, gestures = taught_world.camera_publisher(), taught_world.gestures()
+    picture = raw(drawn["none"], "rgb8")
+
+    def running() -> tuple[str, str]:
+        gesture = taught_world.gesture_of(publisher, picture, gestures)
+        assert gesture.backend == taught_world.model().backend
+        return gesture.model_id, gesture.backend
+
+    assert running() == (taught.model_id, "onnx/cpu/int8")
+    for name, value, backend in [
+        ("precision", "fp32", "onnx/cpu/fp32"),
+        ("backend", "torch", "torch/cpu/fp32"),
+        ("precision", "bf16", "torch/cpu/bf16"),
+        ("backend", "onnx", "onnx/cpu/fp32"),
+        ("precision", "auto", "onnx/cpu/int8"),
+    ]:
+        result = set_parameter(taught_world, name, text(value))
+        assert result.successful, result.reason
+        assert running() == (taught.model_id, backend)
+
+    refused = set_parameter(taught_world, "model", text("no-such-model"))
+    assert not refused.successful and 'there is no model "no-such-model"' in refused.reason
+    assert get_parameter(taught_world, "model").string_value == ""
+    if not shutil.which("nvidia-smi"):
+        gpu = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=True)
+        refused = set_parameter(taught_world, "require_gpu", gpu)
+        assert not refused.successful and "require_gpu is set" in refused.reason
+        assert not get_parameter(taught_world, "require_gpu").bool_value
+    assert running() == (taught.model_id, "onnx/cpu/int8"), "all is as it was"
+
+
+def test_the_parameter_model_makes_one_active_and_follows_what_is(taught_world: World, taught: Taught) -> None:
+    add_model(taught_world.store, taught)
+    taught_world.start_node()
+    taught_world.wait_for(lambda: taught_world.model().active, "the model is loaded")
+    assert set_parameter(taught_world, "model", text(OTHER)).successful
+    taught_world.wait_for(lambda: taught_world.model().model_id == OTHER, "it classifies")
+    active = [model.model_id for model in taught_world.call("list_models").models if model.active]
+    assert active == [OTHER]
+    assert taught_world.call("activate_model", model_id="").success
+    assert get_parameter(taught_world, "model").string_value == taught.model_id
+    taught_world.wait_for(lambda: taught_world.model().model_id == taught.model_id, "the one before")
+
+
+def test_without_the_parameter_overlay_nothing_is_drawn(
+    taught_world: World, drawn: dict[str, numpy.ndarray]
+) -> None:
+    taught_world.start_node(overlay=False)
+    publisher, gestures = taught_world.camera_publisher(), taught_world.gestures()
+    overlays = taught_world.listen(CompressedImage, f"{NODE}/overlay/compressed", BEST_EFFORT)
+    picture = raw(drawn["none"], "rgb8")
+    taught_world.wait_for(
+        lambda: taught_world.peer.count_publishers(f"{NODE}/overlay/compressed") > 0, "the topic is there"
+    )
+    for _ in range(5):
+        taught_world.gesture_of(publisher, picture, gestures)
+    assert not overlays
+    shown = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=True)
+    assert set_parameter(taught_world, "overlay", shown).successful
+
+    def is_drawn() -> bool:
+        taught_world.gesture_of(publisher, picture, gestures)
+        return bool(overlays)
+
+    taught_world.wait_for(is_drawn, "an overlay")
+
+
 def test_the_services_refuse_what_the_declaration_forbids(world: World) -> None:
     world.start_node(threshold=0.6)
     refusals = [
@@ -165,12 +239,20 @@ def test_a_description_has_range_rule_and_whether_it_can_be_set(world: World) ->
     assert [(r.from_value, r.to_value) for r in threshold.floating_point_range] == [(0.0, 1.0)]
     assert not threshold.read_only
     assert [(r.from_value, r.to_value, r.step) for r in threads.integer_range] == [(1, 64, 1)]
-    assert threads.read_only
+    assert not threads.read_only
+    assert nothing_live(world), "what only the start can decide is read-only"
     assert device.additional_constraints == "auto or cpu or cuda"
     assert not device.integer_range and not device.floating_point_range
     assert (nothing.name, nothing.type) == ("nothing", ParameterType.PARAMETER_NOT_SET)
     types = world.call("get_parameter_types", GetParameterTypes, names=names).types
     assert list(types) == [descriptor.type for descriptor in found]
+
+
+def nothing_live(world: World) -> bool:
+    """True where all are read-only that take effect at the start alone."""
+    names = ["dataset", "store", "cameras", "image_depth", "affinity", "autostart", "use_sim_time"]
+    found = world.call("describe_parameters", DescribeParameters, names=names).descriptors
+    return all(descriptor.read_only for descriptor in found)
 
 
 def test_events_tell_what_changes(world: World) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
-from harness import World, is_alive
+from harness import IN_NAMESPACE, Program, World, is_alive
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 IN_TIME = 2.0
@@ -50,6 +51,41 @@ def test_a_node_that_trains_takes_the_trainer_along(taught_world: World, with_si
     expected = -signal.SIGKILL if with_signal == signal.SIGKILL else 0
     assert node.end(with_signal, IN_TIME) == expected
     taught_world.wait_for(lambda: not is_alive(trainers[0]), "the trainer is gone", timeout=IN_TIME)
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.1, 0.2, 0.4, 0.8])
+@pytest.mark.parametrize("with_signal", SIGNALS)
+def test_a_node_that_starts_ends(taught_world: World, with_signal: signal.Signals, delay: float) -> None:
+    """At whatever it is from the moment on at which it listens to signals: before that, the signal itself ends it."""
+    folders = ["-p", f"store:={taught_world.store}", "-p", f"dataset:={taught_world.dataset}"]
+    node = taught_world.start("thumb_gesture_node", *IN_NAMESPACE, *folders)
+    taught_world.wait_for(lambda: catches(node, with_signal), "the node listens to signals", node)
+    taught_world.spin_for(delay)
+    assert node.end(with_signal, IN_TIME) == 0
+    assert "panicked" not in node.output()
+
+
+@pytest.mark.parametrize("with_signal", SIGNALS)
+def test_a_second_signal_changes_nothing(taught_world: World, with_signal: signal.Signals) -> None:
+    node = taught_world.start_node()
+    taught_world.start_camera("--rate", "60")
+    statuses = taught_world.trainings()
+    assert taught_world.call("retrain", epochs=1000).success
+    taught_world.wait_for(lambda: statuses and statuses[-1].progress > 0.0, "the training is under way")
+    (trainer,) = node.children()
+    for _ in range(3):
+        node.process.send_signal(with_signal)
+    assert node.wait(IN_TIME) == 0
+    assert not is_alive(trainer)
+    assert "panicked" not in node.output()
+    assert not list(taught_world.store.rglob("*.tmp*")), "nothing half-written is left"
+
+
+def catches(program: Program, with_signal: signal.Signals) -> bool:
+    """True once a program has a handler for a signal."""
+    lines = Path(f"/proc/{program.process.pid}/status").read_text().splitlines()
+    caught = next((int(line.split()[1], 16) for line in lines if line.startswith("SigCgt")), 0)
+    return bool(caught >> (with_signal - 1) & 1)
 
 
 def test_the_camera_ends_after_its_last_frame(world: World) -> None:

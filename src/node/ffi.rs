@@ -1,14 +1,16 @@
-//! What rcl can and r2r does not offer: the level of a logger, and what a topic is remapped to. The one place with `unsafe`.
+//! What C libraries can and no crate offers: rcl's level of a logger and what it remaps a topic to, and glibc's memory given back. The one
+//! place with `unsafe`.
 #![allow(
     unsafe_code,
-    reason = "rcl is C; each call here is given what its header asks for, and nothing of it is kept"
+    reason = "these are C; each call is given what its header asks for, and nothing of it is kept"
 )]
 
 use std::ffi::{CStr, CString, c_char, c_int};
 
 use r2r_rcl::{
     RCL_RET_OK, rcl_arguments_fini, rcl_arguments_t, rcl_get_zero_initialized_arguments, rcl_parse_arguments,
-    rcl_ret_t, rcutils_allocator_t, rcutils_get_default_allocator, rcutils_logging_set_logger_level,
+    rcl_ret_t, rcutils_allocator_t, rcutils_get_default_allocator, rcutils_logging_logger_is_enabled_for,
+    rcutils_logging_set_logger_level,
 };
 
 unsafe extern "C" {
@@ -22,6 +24,18 @@ unsafe extern "C" {
         allocator: rcutils_allocator_t,
         output_name: *mut *mut c_char,
     ) -> rcl_ret_t;
+}
+
+#[cfg(target_env = "gnu")]
+unsafe extern "C" {
+    // From malloc.h.
+    safe fn malloc_trim(pad: usize) -> c_int;
+}
+
+/// Gives the system the memory back that was freed: glibc keeps much of it, all the more after large pieces have come and gone.
+pub fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    malloc_trim(0);
 }
 
 /// How much a logger says; the numbers are rcutils'.
@@ -66,6 +80,15 @@ pub fn set_log_level(logger: &str, level: LogLevel) {
     // SAFETY: the name is a C string that outlives the call, which copies it.
     let status = unsafe { rcutils_logging_set_logger_level(logger.as_ptr(), level as c_int) };
     debug_assert_eq!(status, RCL_RET_OK as rcl_ret_t);
+}
+
+/// True where a logger says what is of that level.
+pub fn is_logged(logger: &str, level: LogLevel) -> bool {
+    let Ok(logger) = CString::new(logger) else {
+        return true;
+    };
+    // SAFETY: as above.
+    unsafe { rcutils_logging_logger_is_enabled_for(logger.as_ptr(), level as c_int) }
 }
 
 /// What an absolute topic name has been remapped to by this process's arguments, for a node of that name and namespace; the name itself

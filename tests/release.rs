@@ -1,0 +1,221 @@
+//! What lies apart and must say the same: the versions, the README and the policy for SROS 2, package.xml and what the tests import.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use roxmltree::Document;
+
+/// What every node, or every lifecycle node, has: the policy lists it, the README need not.
+const OF_EVERY_NODE: [(&str, &str); 15] = [
+    ("subscribe", "/clock"),
+    ("publish", "/parameter_events"),
+    ("publish", "/rosout"),
+    ("publish", "~/transition_event"),
+    ("reply", "~/change_state"),
+    ("reply", "~/get_state"),
+    ("reply", "~/get_available_states"),
+    ("reply", "~/get_available_transitions"),
+    ("reply", "~/get_transition_graph"),
+    ("reply", "~/describe_parameters"),
+    ("reply", "~/get_parameter_types"),
+    ("reply", "~/get_parameters"),
+    ("reply", "~/list_parameters"),
+    ("reply", "~/set_parameters"),
+    ("reply", "~/set_parameters_atomically"),
+];
+
+/// What a node does with a topic or service, as the policy calls it, and the name.
+type Rights = BTreeSet<(String, String)>;
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(repository().join(name)).expect(name)
+}
+
+/// The cells of the README's table whose first line begins with `header`, row by row.
+fn table<'a>(readme: &'a str, header: &str) -> Vec<Vec<&'a str>> {
+    let below = readme
+        .lines()
+        .skip_while(|line| !line.starts_with(header))
+        .skip(2);
+    let rows: Vec<Vec<&str>> = below
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    assert!(!rows.is_empty(), "README.md has no table {header}");
+    rows
+}
+
+/// What stands between backticks.
+fn names(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+fn right(what: &str, name: &str) -> (String, String) {
+    (what.to_owned(), name.to_owned())
+}
+
+/// What the README says that the node does.
+fn documented() -> Rights {
+    let readme = read("README.md");
+    let mut rights = Rights::new();
+    for row in table(&readme, "| Topic | Type |") {
+        let direction = row.last().copied().unwrap_or_default();
+        let is_input = direction.starts_with("in");
+        assert!(
+            is_input || direction.starts_with("out"),
+            "{row:?} is neither in nor out"
+        );
+        let what = if is_input { "subscribe" } else { "publish" };
+        rights.extend(names(row[0]).into_iter().map(|name| right(what, name)));
+    }
+    for row in table(&readme, "| Service | Type |") {
+        rights.extend(names(row[0]).into_iter().map(|name| right("reply", name)));
+    }
+    rights
+}
+
+/// What the policy allows.
+fn allowed() -> Rights {
+    let text = read("config/sros2_policy.xml");
+    let policy = Document::parse(&text).expect("the policy is XML");
+    let mut rights = Rights::new();
+    let lists = ["topics", "services"];
+    for list in policy
+        .descendants()
+        .filter(|node| lists.contains(&node.tag_name().name()))
+    {
+        for attribute in list.attributes() {
+            assert_eq!(
+                attribute.value(),
+                "ALLOW",
+                "what is not allowed is forbidden anyway"
+            );
+            for entry in list.children().filter(|node| node.is_element()) {
+                rights.insert(right(attribute.name(), entry.text().unwrap_or_default()));
+            }
+        }
+    }
+    rights
+}
+
+/// The names of the Python files in a folder, without their endings.
+fn modules_in(folder: &str) -> Vec<(String, PathBuf)> {
+    let entries = fs::read_dir(repository().join(folder)).expect(folder);
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let files = paths.filter(|path| path.extension().is_some_and(|extension| extension == "py"));
+    let named = files.map(|path| {
+        let stem = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        (stem, path)
+    });
+    named.collect()
+}
+
+/// What comes with Python itself.
+fn standard_modules() -> BTreeSet<String> {
+    let script = "import sys; print(*sys.stdlib_module_names)";
+    let python = Command::new("python3").args(["-I", "-S", "-c", script]).output();
+    let output = String::from_utf8(python.expect("python3 runs").stdout).expect("is text");
+    let modules: BTreeSet<String> = output.split_whitespace().map(str::to_owned).collect();
+    assert!(modules.contains("json"), "python3 is older than 3.10");
+    modules
+}
+
+/// The modules that a line of Python imports, without what is below them.
+fn imported(line: &str) -> Vec<&str> {
+    let line = line.trim_start();
+    if let Some(rest) = line.strip_prefix("from ") {
+        let module = rest.split_once(" import ").map(|(module, _)| module);
+        return module.into_iter().map(top_level).collect();
+    }
+    let modules = line.strip_prefix("import ").into_iter();
+    modules.flat_map(|rest| rest.split(',')).map(top_level).collect()
+}
+
+/// `a` of `a.b`, and of `a as c`.
+fn top_level(module: &str) -> &str {
+    module.trim().split(['.', ' ']).next().unwrap_or_default()
+}
+
+/// The texts of all elements of these names in package.xml.
+fn in_package_xml(tags: &[&str]) -> BTreeSet<String> {
+    let text = read("package.xml");
+    let package = Document::parse(&text).expect("package.xml is XML");
+    let elements = package
+        .descendants()
+        .filter(|node| tags.contains(&node.tag_name().name()));
+    elements
+        .filter_map(|node| node.text().map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn the_policy_allows_what_the_readme_lists_and_no_more() {
+    let mut wanted = documented();
+    wanted.extend(OF_EVERY_NODE.map(|(what, name)| right(what, name)));
+    let allowed = allowed();
+    let missing: Vec<_> = wanted.difference(&allowed).collect();
+    assert!(missing.is_empty(), "config/sros2_policy.xml lacks {missing:?}");
+    let beyond: Vec<_> = allowed.difference(&wanted).collect();
+    assert!(beyond.is_empty(), "README.md does not know {beyond:?}");
+}
+
+#[test]
+fn parameters_that_name_files_are_not_for_callers_to_change() {
+    let readme = read("README.md");
+    let rows = table(&readme, "| Parameter | Default | Values | Live |");
+    for parameter in ["dataset", "store", "provider_library"] {
+        let row = rows
+            .iter()
+            .find(|row| names(row[0]) == [parameter])
+            .expect(parameter);
+        assert_eq!(
+            row[3], "no",
+            "docs/security.md says that {parameter} cannot be changed"
+        );
+    }
+}
+
+#[test]
+fn every_place_names_the_same_version() {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    assert_eq!(in_package_xml(&["version"]), BTreeSet::from([version.clone()]));
+    let changelog = read("CHANGELOG.md");
+    let newest = changelog.lines().find_map(|line| line.strip_prefix("## "));
+    let newest = newest.and_then(|heading| heading.split_whitespace().next());
+    assert_eq!(newest, Some(version.as_str()), "the top of CHANGELOG.md");
+}
+
+#[test]
+fn package_xml_names_what_the_ros_tests_import() {
+    let declared = in_package_xml(&["depend", "exec_depend", "test_depend"]);
+    let mut known = standard_modules();
+    known.insert("thumb_gesture".to_owned());
+    // The tests import each other, and these two folders.
+    for folder in ["tests/ros", "scripts", "benches"] {
+        known.extend(modules_in(folder).into_iter().map(|(name, _)| name));
+    }
+    for (name, path) in modules_in("tests/ros") {
+        let text = fs::read_to_string(&path).expect("reads");
+        for module in text
+            .lines()
+            .flat_map(imported)
+            .filter(|module| !known.contains(*module))
+        {
+            let packages = [module.to_owned(), format!("python3-{}", module.to_lowercase())];
+            assert!(
+                packages.iter().any(|package| declared.contains(package)),
+                "tests/ros/{name}.py imports {module}: package.xml has no test_depend on one of {packages:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,92 @@
+"""/diagnostics, as a monitor hears it that knows nothing of this package but REP-107."""
+
+from __future__ import annotations
+
+import time
+
+import numpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from sensor_msgs.msg import Image
+
+from harness import CAMERA, NODE, World
+from pictures import raw
+
+LEVELS = {
+    DiagnosticStatus.OK: "OK",
+    DiagnosticStatus.WARN: "WARN",
+    DiagnosticStatus.ERROR: "ERROR",
+    DiagnosticStatus.STALE: "STALE",
+}
+
+
+class Monitor:
+    """Keeps the newest status of each name, and what each has gone through, as diagnostic_aggregator does."""
+
+    def __init__(self, world: World) -> None:
+        self.statuses: dict[str, DiagnosticStatus] = {}
+        self.history: dict[str, list[str]] = {}
+        self.arrivals: list[float] = []
+        world.peer.create_subscription(DiagnosticArray, "/diagnostics", self._hear, 10)
+
+    def _hear(self, array: DiagnosticArray) -> None:
+        self.arrivals.append(time.monotonic())
+        assert array.header.stamp.sec > 0
+        names = [status.name for status in array.status]
+        assert len(set(names)) == len(names)
+        for status in array.status:
+            self.statuses[status.name] = status
+            level = LEVELS[status.level]
+            history = self.history.setdefault(status.name, [])
+            if history[-1:] != [level]:
+                history.append(level)
+
+    def values(self, name: str) -> dict[str, str]:
+        """The values of a status; every key is there once."""
+        pairs = [(pair.key, pair.value) for pair in self.statuses[name].values]
+        assert len(dict(pairs)) == len(pairs)
+        return dict(pairs)
+
+
+def test_a_monitor_sees_what_the_node_goes_through(taught_world: World) -> None:
+    name = f"{NODE.strip('/')}: gesture"
+    monitor = Monitor(taught_world)
+    node = taught_world.start_node()
+    taught_world.wait_for(lambda: monitor.history.get(name) == ["WARN"], "no frame yet", node)
+    camera = taught_world.start_camera("--rate", "30")
+    taught_world.wait_for(lambda: monitor.history[name] == ["WARN", "OK"], "it classifies", camera)
+    monitor.arrivals.clear()
+    taught_world.wait_for(lambda: len(monitor.arrivals) >= 4, "four reports")
+    gaps = numpy.diff(monitor.arrivals)
+    assert numpy.median(gaps) == numpy.clip(numpy.median(gaps), 0.8, 1.2), "about one a second"
+
+    values = monitor.values(name)
+    assert values["state"] == "active"
+    assert values["camera topic"] == CAMERA
+    assert 20.0 < float(values["frames per second"]) < 40.0
+    assert 20.0 < float(values["gestures per second"]) < 40.0
+    assert 0.0 < float(values["age of the last gesture, s"]) < 1.0
+    assert values["model"] == taught_world.model().model_id
+    assert values["backend"] == taught_world.model().backend
+    assert values["training"] == "none"
+
+    publisher = taught_world.peer.create_publisher(Image, CAMERA, 5)
+    bad = raw(numpy.zeros((24, 32, 3), numpy.uint8), "rgb8")
+    bad.step = 1
+
+    def is_counted() -> bool:
+        publisher.publish(bad)
+        return int(monitor.values(name)["frames bad"]) > 0
+
+    taught_world.wait_for(is_counted, "bad frames are counted")
+    taught_world.wait_for(lambda: "WARN" in monitor.history[name][2:], "and warned of")
+
+    statuses = taught_world.trainings()
+    assert taught_world.call("retrain", epochs=1000).success
+    taught_world.wait_for(lambda: statuses, "the training")
+    taught_world.wait_for(lambda: monitor.values(name)["training"] == "running", "it is told")
+    assert taught_world.call("cancel_training").success
+
+    assert camera.end() == 0
+    taught_world.wait_for(lambda: monitor.history[name][-1] == "ERROR", "the camera has stalled")
+    message = monitor.statuses[name].message
+    assert message == f"camera stalled: no frame comes on {CAMERA}"

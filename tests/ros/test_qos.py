@@ -1,0 +1,87 @@
+"""Quality of service: whoever publishes is heard, or named with what to do about it."""
+
+from __future__ import annotations
+
+import time
+
+import numpy
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+
+from harness import CAMERA, NAMESPACE, World
+from pictures import raw
+
+RELIABLE = QoSProfile(depth=5)
+BEST_EFFORT = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+PICTURE = numpy.full((24, 32, 3), 128, numpy.uint8)
+
+
+@pytest.mark.parametrize("offered", [RELIABLE, BEST_EFFORT, LATCHED])
+def test_by_default_every_camera_is_heard(taught_world: World, offered: QoSProfile) -> None:
+    taught_world.start_node()
+    gestures = taught_world.gestures()
+    publisher = taught_world.peer.create_publisher(Image, CAMERA, offered)
+    taught_world.wait_for(lambda: publisher.get_subscription_count() > 0, "the node subscribes")
+    taught_world.gesture_of(publisher, raw(PICTURE, "rgb8"), gestures)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "kind", "offered", "advice"),
+    [
+        ({"image_reliability": "reliable"}, Image, BEST_EFFORT, "set image_reliability: best_effort"),
+        ({"image_durability": "transient_local"}, Image, RELIABLE, "set image_durability: volatile"),
+        ({}, CompressedImage, RELIABLE, "set image_transport, or remap"),
+    ],
+)
+def test_a_camera_that_cannot_be_heard_is_named(
+    world: World, parameters: dict[str, str], kind: type, offered: QoSProfile, advice: str
+) -> None:
+    node = world.start_node(**parameters)
+    diagnostics = world.diagnostics()
+    world.peer.create_publisher(kind, CAMERA, offered)
+
+    def is_named() -> bool:
+        status = diagnostics.status()
+        return status is not None and advice in status.message
+
+    world.wait_for(is_named, advice, node)
+    assert diagnostics.level() == ord(DiagnosticStatus.WARN)
+    assert f"{NAMESPACE}/peer publishes" in diagnostics.status().message
+    assert diagnostics.value("publishers on it") == "1"
+    world.spin_for(2.5)
+    assert node.output().count(f"nothing comes on {CAMERA}: {NAMESPACE}/peer") == 1, "said once"
+
+
+def test_the_last_frame_before_is_asked_for_where_the_camera_keeps_it(taught_world: World) -> None:
+    publisher = taught_world.peer.create_publisher(Image, CAMERA, LATCHED)
+    image = raw(PICTURE, "rgb8", frame_id="from before")
+    publisher.publish(image)
+    gestures = taught_world.gestures()
+    # Frames that come before the model is loaded are not judged: so it is activated once it is there.
+    taught_world.start_node(image_reliability="reliable", image_durability="transient_local")
+    taught_world.wait_for(lambda: gestures, "a gesture of the frame from before")
+    assert gestures[0].header.frame_id == "from before"
+
+
+def test_messages_name_the_topic_that_it_was_remapped_to(world: World) -> None:
+    node = world.start_node("-r", "camera/image_raw:=/eye/image")
+    diagnostics = world.diagnostics()
+    world.wait_for(lambda: diagnostics.value("camera topic") == "/eye/image", "the topic's name", node)
+    publisher = world.peer.create_publisher(Image, "/eye/image", BEST_EFFORT)
+    world.wait_for(lambda: publisher.get_subscription_count() > 0, "the node subscribes")
+    world.wait_for(lambda: diagnostics.value("publishers on it") == "1", "the camera is seen")
+    bad = raw(PICTURE, "rgb8")
+    bad.encoding = "32FC1"
+    last = 0.0
+
+    def is_said() -> bool:
+        nonlocal last
+        if time.monotonic() - last > 0.1:
+            last = time.monotonic()
+            publisher.publish(bad)
+        return "bad frame on /eye/image" in node.output()
+
+    world.wait_for(is_said, "the bad frame is said to come from there")

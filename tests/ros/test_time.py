@@ -1,0 +1,108 @@
+"""The clock: ages by ROS time, `use_sim_time` from the first message, time zero, jumps back."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy
+import pytest
+from builtin_interfaces.msg import Time
+from rosgraph_msgs.msg import Clock
+from thumb_gesture.msg import ThumbGesture
+
+from harness import World, key_of
+from pictures import raw
+
+PICTURE = numpy.full((24, 32, 3), 128, numpy.uint8)
+
+
+class Replay:
+    """A bag's clock and frames, at whatever time the test wants."""
+
+    def __init__(self, world: World, **parameters: object) -> None:
+        self.world = world
+        self.node = world.start_node(use_sim_time=True, threshold=0.0, margin=0.0, **parameters)
+        world.wait_for(lambda: world.model().active, "the model is loaded")
+        self.clock = world.peer.create_publisher(Clock, "/clock", 10)
+        self.camera = world.camera_publisher(reliable=True)
+        self.gestures = world.gestures()
+        world.wait_for(lambda: self.clock.get_subscription_count() > 0, "the node takes the time from /clock")
+
+    def tick(self, seconds: float) -> None:
+        """The clock's next time."""
+        self.clock.publish(Clock(clock=stamp_of(seconds)))
+
+    def gesture_at(self, seconds: float) -> ThumbGesture:
+        """The gesture of a frame with that stamp, which is sent until there is one."""
+        image = raw(PICTURE, "rgb8")
+        image.header.stamp = stamp_of(seconds)
+        found: list[ThumbGesture] = []
+        last = 0.0
+
+        def is_there() -> bool:
+            nonlocal last
+            found.extend(
+                gesture
+                for gesture in self.gestures
+                if key_of(gesture.header) == key_of(image.header) and gesture.reason != "stale"
+            )
+            self.gestures.clear()
+            if not found and time.monotonic() - last > 0.3:
+                last = time.monotonic()
+                self.camera.publish(image)
+            return bool(found)
+
+        self.world.wait_for(is_there, f"a gesture of the frame at {seconds} s", self.node)
+        return found[0]
+
+
+def stamp_of(seconds: float) -> Time:
+    """A stamp."""
+    nanoseconds = round(seconds * 1e9)
+    return Time(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
+
+
+def age_of(gesture: ThumbGesture) -> float:
+    """A gesture's age, s."""
+    return gesture.age.sec + gesture.age.nanosec * 1e-9
+
+
+def test_ages_are_by_the_clock_and_before_the_first_tick_there_is_none(taught_world: World) -> None:
+    replay = Replay(taught_world)
+    assert age_of(replay.gesture_at(1000.0)) == 0.0, "the clock is at zero, and the frame is judged all the same"
+
+    def age_after(stamp: float, now: float) -> float:
+        replay.tick(now)
+        return age_of(replay.gesture_at(stamp))
+
+    taught_world.wait_for(lambda: age_after(1000.0, 1000.25) == pytest.approx(0.25), "an age by /clock")
+    taught_world.wait_for(lambda: age_after(1001.0, 1001.5) == pytest.approx(0.5), "the next one")
+    assert age_of(replay.gesture_at(2000.0)) == 0.0, "a frame from the future is not of negative age"
+    taught_world.wait_for(lambda: age_after(3.0, 3.25) == pytest.approx(0.25), "after a jump back, at once")
+
+
+def test_stable_is_by_the_stamps_and_a_jump_back_begins_anew(taught_world: World) -> None:
+    replay = Replay(taught_world, hold_time=1.0)
+
+    def stable_at(*seconds: float) -> list[bool]:
+        return [replay.gesture_at(at).stable for at in seconds]
+
+    assert stable_at(100.0, 100.5, 101.0) == [False, False, True]
+    assert stable_at(5.0, 5.5, 6.0) == [False, False, True], "a looped bag"
+    assert stable_at(50.0) == [True], "a seek ahead is a long hold of what is seen"
+
+
+def test_a_frame_without_a_stamp_is_judged(taught_world: World) -> None:
+    replay = Replay(taught_world, hold_time=1.0)
+    gesture = replay.gesture_at(0.0)
+    assert age_of(gesture) == 0.0
+    assert gesture.labels
+
+
+def test_without_a_clock_the_camera_still_goes_stale(taught_world: World) -> None:
+    """A clock that stands still must not let the last gesture stand for ever."""
+    replay = Replay(taught_world, stale_timeout=0.3)
+    replay.gesture_at(10.0)
+    gestures: list[Any] = replay.gestures
+    taught_world.wait_for(lambda: gestures and gestures[-1].reason == "stale", "it goes stale")
