@@ -2,7 +2,7 @@
 
 Both run in turn, several rounds, so that a machine whose speed drifts slows both; what counts is the ratio. The network alone is
 timed by forward.py, the node by node.py, with several cameras by cameras.py, a training by training.py, what a frame waits meanwhile by
-frame_age.py. Writes build/bench.json and, drawn by plot.py, build/bench.svg.
+frame_age.py, what the middleware loses by image_loss.py. Writes build/bench.json and, drawn by plot.py, build/bench.svg.
 """
 
 import argparse
@@ -14,13 +14,14 @@ from pathlib import Path
 import cameras
 import forward
 import frame_age
+import image_loss
 import node
 import plot
 import training
 
 RESULT = Path(__file__).parent.parent / "build" / "bench.json"
 PLOT = RESULT.with_suffix(".svg")
-PARTS = ["forward", "node", "cameras", "training", "frame_age"]
+PARTS = ["forward", "node", "cameras", "training", "frame_age", "image_loss"]
 
 
 def main() -> None:
@@ -45,6 +46,7 @@ def main() -> None:
         "cameras": (lambda: cameras.measure(python, arguments.rounds, arguments.node_seconds), cameras.report),
         "training": (lambda: training.measure(python, arguments), training.report),
         "frame_age": (frame_age.measure, frame_age.report),
+        "image_loss": (image_loss.measure, image_loss.report),
     }
     results = json.loads(RESULT.read_text()) if RESULT.exists() and arguments.only != PARTS else {}
     for name in arguments.only:

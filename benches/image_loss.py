@@ -1,0 +1,73 @@
+"""How many frames the middleware loses between a camera and the node, best effort: part of `make bench`.
+
+640x480 in rgb8 at 30 Hz, through Fast DDS as it comes, with the profile that the package brings, and over UDP alone, as between two
+machines. The node's own count of frames is what is told; it has no model, and nothing else runs.
+"""
+
+import contextlib
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "ros"))
+
+from harness import IN_NAMESPACE, REPOSITORY, World, free_domain  # noqa: E402
+from programs import show_progress  # noqa: E402
+
+LOG = REPOSITORY / "build" / "image_loss.log"
+RATE_HZ = 30
+SECONDS = 15.0
+PROFILE = REPOSITORY / "config" / "fastdds.xml"
+# What the camera and the node have in their environment.
+WAYS = {
+    "Fast DDS as it comes": {"FASTRTPS_DEFAULT_PROFILES_FILE": ""},
+    "with config/fastdds.xml": {"FASTRTPS_DEFAULT_PROFILES_FILE": str(PROFILE)},
+    "UDP alone": {"FASTRTPS_DEFAULT_PROFILES_FILE": "", "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"},
+}
+
+
+def share_received(environment: dict[str, str], reliability: str) -> float:
+    """Which share of the camera's frames the node gets, from one report on /diagnostics to another."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        LOG.open("a") as log,
+        contextlib.redirect_stdout(log),
+        free_domain() as domain,
+        World(Path(folder), domain) as world,
+    ):
+        world.env |= environment
+        world.start_node(image_reliability=reliability)
+        diagnostics = world.diagnostics()
+        options = ["--rate", str(RATE_HZ), "--size", "640x480", "--encoding", "rgb8"]
+        camera = world.start("photo_camera", *options, *IN_NAMESPACE)
+
+        def count() -> tuple[int, float]:
+            diagnostics.arrays.clear()
+            world.wait_for(diagnostics.status, "a report", camera)
+            stamp = diagnostics.arrays[-1].header.stamp
+            return diagnostics.count("frames received"), stamp.sec + stamp.nanosec * 1e-9
+
+        world.wait_for(lambda: count()[0] > 0, "the first frame", camera)
+        frames_before, begin = count()
+        world.spin_for(SECONDS)
+        frames_after, end = count()
+        return (frames_after - frames_before) / ((end - begin) * RATE_HZ)
+
+
+def measure() -> dict[str, dict[str, float]]:
+    """The share of frames that arrive, by the way they take and the reliability that is asked for."""
+    rows: dict[str, dict[str, float]] = {}
+    LOG.unlink(missing_ok=True)
+    for name, environment in WAYS.items():
+        show_progress(f"image loss: {name}")
+        rows[name] = {kind: share_received(environment, kind) for kind in ("best_effort", "reliable")}
+    show_progress("")
+    return rows
+
+
+def report(rows: dict[str, dict[str, float]]) -> str:
+    """The figures as a table."""
+    lines = [f"{f'640x480 at {RATE_HZ} Hz, frames that arrive':<44}{'best effort':>12}{'reliable':>10}"]
+    for name, row in rows.items():
+        lines.append(f"{name:<44}{row['best_effort']:>12.0%}{row['reliable']:>10.0%}")
+    return "\n".join(lines)
