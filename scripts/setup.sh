@@ -238,6 +238,8 @@ install_libtorch_cpu() {
     mv "$folder/torch/include" "$libtorch/include"
     mv "$folder"/torch/lib/{libc10.so,libtorch_cpu.so,libgomp.so.1} "$libtorch/lib/"
     find "$folder/nvidia" \( -name 'libcudart.so.*' -o -name 'libcupti.so.*' \) -exec mv {} "$libtorch/lib/" \;
+    # What libtorch computes with on arm64.
+    find "$folder/torch/lib" \( -name 'libarm_compute*.so' -o -name 'libnvpl_*.so.0' \) -exec mv {} "$libtorch/lib/" \;
     ln -s libtorch_cpu.so "$libtorch/lib/libtorch.so"
     # torch-sys compares it with the version that it was made for.
     sed -n "s/^__version__ = '\([0-9.]*\).*/\1/p" "$folder/torch/version.py" >"$libtorch/build-version"

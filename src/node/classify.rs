@@ -269,7 +269,9 @@ impl Classify {
         *lock(&self.running) = Some((id.clone(), info.backend.clone()));
         self.topic.publish(&info);
         self.lanes.iter_mut().for_each(Lane::forget);
-        self.model = Some(model);
+        if self.model.replace(model).is_some() {
+            give_memory_back();
+        }
     }
 
     /// Publishes the gestures of a batch; none without a model.

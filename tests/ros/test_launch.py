@@ -1,20 +1,27 @@
-"""The launch files, where ROS brings `launch`; on PyPI there is none."""
+"""The launch files: that the three formats say the same, and, where ROS brings `launch`, what they do."""
 
 from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 import sys
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
+import yaml
 from ament_index_python.packages import get_package_share_directory
+from geometry_msgs.msg import Twist
 from rcl_interfaces.srv import GetParameters
 from sensor_msgs.msg import CompressedImage, Image
 
-from harness import BEST_EFFORT, NAMESPACE, World
+from harness import BEST_EFFORT, NAMESPACE, REPOSITORY, World
 
-FILES = ["thumb_gesture.launch.py", "demo.launch.py"]
+FOLDER = REPOSITORY / "launch"
+FORMATS = ["py", "xml", "yaml"]
+EMPTY = "Empty: as params_file has it."
 LAUNCH = """
 import sys
 from launch import LaunchDescription, LaunchService
@@ -34,42 +41,66 @@ needs_launch = pytest.mark.skipif(
 )
 
 
-def installed(name: str) -> Path:
-    """A launch file as it was installed."""
-    return Path(get_package_share_directory("thumb_gesture")) / "launch" / name
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.*")), ids=lambda file: file.name)
+def test_a_file_is_installed(file: Path) -> None:
+    assert installed(file.name).read_text() == file.read_text()
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_launch_file_is_installed_and_is_python(name: str) -> None:
-    tree = ast.parse(installed(name).read_text())
-    assert "generate_launch_description" in {
-        node.name for node in tree.body if isinstance(node, ast.FunctionDef)
+@pytest.mark.parametrize("form", ["xml", "yaml"])
+def test_every_format_says_the_same(form: str) -> None:
+    assert entities(form) == entities("py")
+
+
+def test_what_can_be_empty_is_a_parameter_that_is_given_where_it_is_not() -> None:
+    """The template gives each under its own name: a text in quotation marks, true and false without."""
+    arguments = [entity["arg"] for entity in entities("yaml") if "arg" in entity]
+    expected = {
+        argument["name"]: "" if {"value": "true"} in argument.get("choice", []) else "'"
+        for argument in arguments
+        if argument["description"].endswith(EMPTY)
     }
-
-
-def launch(world: World, name: str, *arguments: str) -> None:
-    """Launches a file with its dataset and store in the world's folder, and waits for the node."""
-    folders = [f"dataset:={world.dataset}", f"store:={world.store}"]
-    program = world.start(sys.executable, "-c", LAUNCH, str(installed(name)), *folders, *arguments)
-    world.wait_for(world.client("capture").service_is_ready, "the node", program)
+    template = (FOLDER / "parameters.yaml.in").read_text()
+    entry = r"""\$\(if \$\(not-equals '<\$\(var (\w+)\)>' '<>'\) "\1: ('?)\$\(var \1\)\2,"\)"""
+    assert dict(re.findall(entry, template)) == expected
+    assert template.count("$(if") == len(expected), "no entry is of another form"
+    known = yaml.safe_load((REPOSITORY / "config" / "thumb_gesture.yaml").read_text())["/**"]["ros__parameters"]
+    assert set(expected) <= set(known)
 
 
 @needs_launch
-def test_arguments_reach_the_node(world: World) -> None:
-    launch(world, "thumb_gesture.launch.py", "use_sim_time:=true", "log_level:=debug")
-    names = ["dataset", "store", "use_sim_time", "image_transport"]
+@pytest.mark.parametrize("form", FORMATS)
+def test_arguments_reach_the_node(world: World, form: str) -> None:
+    given = [f"store:={world.store}", "use_sim_time:=true", "autostart:=false", "log_level:=debug"]
+    # A name that YAML would take for something else.
+    given += ["dataset:=1: 2 #3"]
+    launch(world, installed(f"thumb_gesture.launch.{form}"), *given)
+    names = ["dataset", "store", "use_sim_time", "autostart", "image_transport"]
     values = world.call("get_parameters", GetParameters, names=names).values
-    assert [values[0].string_value, values[1].string_value] == [str(world.dataset), str(world.store)]
-    assert values[2].bool_value
-    assert values[3].string_value == "raw", "what is not given is as the installed file has it"
+    assert [values[0].string_value, values[1].string_value] == ["1: 2 #3", str(world.store)]
+    assert values[2].bool_value and not values[3].bool_value
+    assert values[4].string_value == "raw", "what is not given is as the installed file has it"
+    world.wait_for(lambda: "[DEBUG]" in world.programs[0].output(), "a message of the level that was asked for")
 
 
 @needs_launch
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_is_not_given_is_as_params_file_has_it(world: World, form: str) -> None:
+    parameters = {"dataset": str(world.dataset), "store": str(world.store), "image_transport": "compressed"}
+    file = world.folder / "parameters.yaml"
+    file.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}))
+    launch(world, installed(f"thumb_gesture.launch.{form}"), f"params_file:={file}")
+    values = world.call("get_parameters", GetParameters, names=list(parameters)).values
+    assert [value.string_value for value in values] == list(parameters.values())
+
+
+@needs_launch
+@pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize(
     ("transport", "kind", "topic"), [("raw", Image, "eye"), ("compressed", CompressedImage, "eye/compressed")]
 )
-def test_the_image_topic_is_remapped(world: World, transport: str, kind: type, topic: str) -> None:
-    launch(world, "thumb_gesture.launch.py", "image_topic:=eye", f"image_transport:={transport}")
+def test_the_image_topic_is_remapped(world: World, form: str, transport: str, kind: type, topic: str) -> None:
+    arguments = [*folders(world), "image_topic:=eye", f"image_transport:={transport}"]
+    launch(world, installed(f"thumb_gesture.launch.{form}"), *arguments)
     publisher = world.peer.create_publisher(kind, f"{NAMESPACE}/{topic}", BEST_EFFORT)
     world.wait_for(lambda: publisher.get_subscription_count() == 1, "the node subscribes")
 
@@ -77,5 +108,90 @@ def test_the_image_topic_is_remapped(world: World, transport: str, kind: type, t
 @needs_launch
 @pytest.mark.parametrize("transport", ["raw", "compressed"])
 def test_the_demo_has_a_camera(world: World, transport: str) -> None:
-    launch(world, "demo.launch.py", "rate:=20.0", f"image_transport:={transport}")
+    launch(world, installed("demo.launch.py"), *folders(world), "rate:=20.0", f"image_transport:={transport}")
     assert world.capture("none", 3).saved == 3
+
+
+@needs_launch
+def test_the_robot_is_told_to_stand_still(world: World) -> None:
+    twists = world.listen(Twist, f"{NAMESPACE}/cmd_vel")
+    launch(world, REPOSITORY / "examples" / "robot.launch.py", *folders(world), "camera:=none")
+    world.wait_for(lambda: twists, "a message on cmd_vel")
+    assert twists[0] == Twist()
+
+
+def entities(form: str) -> list[dict[str, Any]]:
+    """What a format's file says, as YAML has it."""
+    text = (FOLDER / f"thumb_gesture.launch.{form}").read_text()
+    return {"py": entities_of_python, "xml": entities_of_xml, "yaml": entities_of_yaml}[form](text)
+
+
+def entities_of_yaml(text: str) -> list[dict[str, Any]]:
+    """The entities below `launch`."""
+    return yaml.safe_load(text)["launch"]
+
+
+def entities_of_xml(text: str) -> list[dict[str, Any]]:
+    """The elements below `launch`; those inside an element are lists in it, one for each tag."""
+
+    def fields(element: ElementTree.Element) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            name: value == "true" if name == "allow_substs" else value for name, value in element.items()
+        }
+        for child in element:
+            found.setdefault(child.tag, []).append(fields(child))
+        return found
+
+    return [{element.tag: fields(element)} for element in ElementTree.fromstring(text)]
+
+
+def entities_of_python(text: str) -> list[dict[str, Any]]:
+    """What the function makes where, in place of all that the file imports, there are the functions below."""
+
+    def argument(name: str, default_value: str, description: str, choices: list[str] | None = None) -> dict[str, Any]:
+        fields: dict[str, Any] = {"name": name, "default": default_value, "description": description}
+        if choices:
+            fields["choice"] = [{"value": choice} for choice in choices]
+        return {"arg": fields}
+
+    def node(parameters: list[Any], remappings: list[Any], ros_arguments: list[str], **fields: str) -> dict[str, Any]:
+        return {
+            "node": {
+                "pkg": fields.pop("package"),
+                "exec": fields.pop("executable"),
+                "param": [file if isinstance(file, dict) else {"from": file} for file in parameters],
+                "remap": [{"from": old, "to": "".join(new)} for old, new in remappings],
+                "ros_args": " ".join(ros_arguments),
+                **fields,
+            }
+        }
+
+    names: dict[str, Any] = {
+        "DeclareLaunchArgument": argument,
+        "FindPackageShare": lambda package: f"$(find-pkg-share {package})",
+        "LaunchConfiguration": lambda name: f"$(var {name})",
+        "LaunchDescription": list,
+        "Node": node,
+        "ParameterFile": lambda file, **fields: {"from": file, **fields},
+        "PathJoinSubstitution": "/".join,
+    }
+    module = ast.parse(text)
+    module.body = [statement for statement in module.body if not isinstance(statement, ast.ImportFrom)]
+    exec(compile(module, "thumb_gesture.launch.py", "exec"), names)
+    return names["generate_launch_description"]()
+
+
+def installed(name: str) -> Path:
+    """A launch file as it was installed."""
+    return Path(get_package_share_directory("thumb_gesture")) / "launch" / name
+
+
+def launch(world: World, file: Path, *arguments: str) -> None:
+    """Launches a file and waits for the node."""
+    program = world.start(sys.executable, "-c", LAUNCH, str(file), *arguments)
+    world.wait_for(world.client("get_parameters", GetParameters).service_is_ready, "the node", program)
+
+
+def folders(world: World) -> list[str]:
+    """The arguments for the world's own folders."""
+    return [f"dataset:={world.dataset}", f"store:={world.store}"]

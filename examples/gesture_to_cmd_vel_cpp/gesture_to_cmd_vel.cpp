@@ -1,0 +1,132 @@
+// Drives a robot by gestures: thumbs up is forward, thumbs down is backward, and everything else stops it.
+//
+// cmd_vel is published all the time, and says zero unless a stable gesture has been heard within the last `timeout`:
+// no camera, no model, no node and no network mean no movement.
+
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <geometry_msgs/msg/twist.hpp>
+#include <rcl_interfaces/msg/parameter_descriptor.hpp>
+#include <rcl_interfaces/msg/set_parameters_result.hpp>
+#include <rclcpp/rclcpp.hpp>
+#include <thumb_gesture/msg/thumb_gesture.hpp>
+
+namespace
+{
+
+using namespace std::chrono_literals;
+using geometry_msgs::msg::Twist;
+using thumb_gesture::msg::ThumbGesture;
+// A robot drives on while a simulated clock stands still: hence a steady one, also for the timer.
+using Clock = std::chrono::steady_clock;
+
+constexpr auto PERIOD = 100ms;  // between two messages on cmd_vel
+
+// Hears `thumb_gesture`, says `cmd_vel`.
+class GestureToCmdVel : public rclcpp::Node
+{
+public:
+  GestureToCmdVel() : Node("gesture_to_cmd_vel")
+  {
+    check_ = add_on_set_parameters_callback(refuse_infinite);
+    declare("speed", 0.1, 0.0, 1.0, "how fast to drive, m/s");
+    declare("timeout", 0.5, 0.1, 5.0, "without a gesture for so long the robot stops, s");
+    publisher_ = create_publisher<Twist>("cmd_vel", 1);
+    subscription_ =
+      create_subscription<ThumbGesture>("thumb_gesture", 1, [this](const ThumbGesture & message) {hear(message);});
+    timer_ = create_wall_timer(PERIOD, [this] {say();});
+  }
+
+  // Whatever ends the node, the robot is told to stop, and has a second to hear it.
+  ~GestureToCmdVel() override
+  {
+    publisher_->publish(Twist());
+    publisher_->wait_for_all_acked(1s);
+  }
+
+private:
+  // The ranges of rclcpp let inf and nan through.
+  static rcl_interfaces::msg::SetParametersResult refuse_infinite(const std::vector<rclcpp::Parameter> & parameters)
+  {
+    rcl_interfaces::msg::SetParametersResult result;
+    result.successful = true;
+    for (const auto & parameter : parameters) {
+      if (parameter.get_type() == rclcpp::PARAMETER_DOUBLE && !std::isfinite(parameter.as_double())) {
+        result.successful = false;
+        result.reason = parameter.get_name() + " is " + parameter.value_to_string() + ", which no range includes";
+      }
+    }
+    return result;
+  }
+
+  void declare(const std::string & name, double value, double least, double most, const std::string & description)
+  {
+    rcl_interfaces::msg::ParameterDescriptor descriptor;
+    descriptor.description = description;
+    descriptor.floating_point_range.resize(1);
+    descriptor.floating_point_range[0].from_value = least;
+    descriptor.floating_point_range[0].to_value = most;
+    declare_parameter(name, value, descriptor);
+  }
+
+  void hear(const ThumbGesture & message)
+  {
+    direction_ = 0.0;
+    if (message.stable && message.gesture == ThumbGesture::THUMBS_UP) {
+      direction_ = 1.0;
+    } else if (message.stable && message.gesture == ThumbGesture::THUMBS_DOWN) {
+      direction_ = -1.0;
+    }
+    const std::chrono::duration<double> timeout(get_parameter("timeout").as_double());
+    holds_until_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(timeout);
+  }
+
+  void say()
+  {
+    Twist twist;
+    if (Clock::now() < holds_until_) {
+      twist.linear.x = direction_ * get_parameter("speed").as_double();
+    }
+    publisher_->publish(twist);
+  }
+
+  double direction_ = 0.0;
+  Clock::time_point holds_until_ = Clock::time_point::min();
+  OnSetParametersCallbackHandle::SharedPtr check_;
+  rclcpp::Publisher<Twist>::SharedPtr publisher_;
+  rclcpp::Subscription<ThumbGesture>::SharedPtr subscription_;
+  rclcpp::TimerBase::SharedPtr timer_;
+};
+
+volatile std::sig_atomic_t has_signal = 0;
+
+}  // namespace
+
+int main(int argc, char ** argv)
+{
+  // rclcpp's own handlers would end the communication before the robot is told to stop.
+  rclcpp::init(argc, argv, rclcpp::InitOptions(), rclcpp::SignalHandlerOptions::None);
+  for (const int number : {SIGINT, SIGTERM}) {
+    std::signal(number, [](int) {has_signal = 1;});
+  }
+  try {
+    const auto node = std::make_shared<GestureToCmdVel>();
+    rclcpp::executors::SingleThreadedExecutor executor;
+    executor.add_node(node);
+    while (!has_signal) {
+      executor.spin_once(PERIOD);
+    }
+  } catch (const std::exception & error) {
+    std::fprintf(stderr, "gesture_to_cmd_vel: %s\n", error.what());
+    return 1;
+  }
+  rclcpp::shutdown();
+  return 0;
+}

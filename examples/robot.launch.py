@@ -1,0 +1,72 @@
+"""A robot that drives by gestures: its camera, this package's node, and the node that turns gestures into `cmd_vel`.
+
+`ros2 launch thumb_gesture robot.launch.py`; `--show-args` lists the arguments, those of the node too.
+"""
+
+import sys
+from pathlib import Path
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.conditions import IfCondition
+from launch.substitutions import EqualsSubstitution, LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.substitutions import FindPackageShare
+
+DRIVER = Path(__file__).parent / "gesture_to_cmd_vel" / "gesture_to_cmd_vel.py"
+
+
+def generate_launch_description() -> LaunchDescription:
+    """The three nodes in one namespace; of the cameras the one that was chosen."""
+    namespace = LaunchConfiguration("namespace")
+    # Down there the drivers' own names are what the node listens to: camera/image_raw, camera/image_raw/compressed.
+    in_camera = {"namespace": [namespace, "/camera"], "output": "screen"}
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                "camera",
+                default_value="v4l2",
+                description="v4l2: a USB camera. jetbot: the JetBot's own. none: something else publishes pictures.",
+                choices=["v4l2", "jetbot", "none"],
+            ),
+            DeclareLaunchArgument(
+                "video_device", default_value="/dev/video0", description="The device of camera:=v4l2."
+            ),
+            IncludeLaunchDescription(
+                PathJoinSubstitution([FindPackageShare("thumb_gesture"), "launch", "thumb_gesture.launch.py"])
+            ),
+            Node(
+                package="v4l2_camera",
+                executable="v4l2_camera_node",
+                name="v4l2_camera",
+                parameters=[{"video_device": LaunchConfiguration("video_device")}],
+                condition=is_camera("v4l2"),
+                **in_camera,
+            ),
+            # With the parameters that jetbot_ros gives it.
+            Node(
+                package="ros_deep_learning",
+                executable="video_source",
+                name="video_source",
+                parameters=[
+                    {"resource": "csi://0", "width": 320, "height": 240, "framerate": 15.0, "flip": "rotate-180"}
+                ],
+                remappings=[("raw", "image_raw")],
+                condition=is_camera("jetbot"),
+                **in_camera,
+            ),
+            Node(
+                executable=sys.executable,
+                arguments=[str(DRIVER)],
+                exec_name="gesture_to_cmd_vel",
+                name="gesture_to_cmd_vel",
+                namespace=namespace,
+                output="screen",
+            ),
+        ]
+    )
+
+
+def is_camera(name: str) -> IfCondition:
+    """Whether this camera was chosen."""
+    return IfCondition(EqualsSubstitution(LaunchConfiguration("camera"), name))

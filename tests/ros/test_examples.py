@@ -1,0 +1,144 @@
+"""The examples that drive a robot: a peer says gestures in the node's place, and hears what the robot is told."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+
+import pytest
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from geometry_msgs.msg import Twist
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import DescribeParameters, SetParameters
+from thumb_gesture.msg import ThumbGesture
+
+from harness import IN_NAMESPACE, NAMESPACE, NODE, REPOSITORY, Program, World
+
+PYTHON = [sys.executable, str(REPOSITORY / "examples" / "gesture_to_cmd_vel" / "gesture_to_cmd_vel.py")]
+try:
+    CPP = [f"{get_package_prefix('gesture_to_cmd_vel_cpp')}/lib/gesture_to_cmd_vel_cpp/gesture_to_cmd_vel"]
+except PackageNotFoundError:
+    CPP = []
+needs_cpp = pytest.mark.skipif(not CPP, reason="examples/gesture_to_cmd_vel_cpp is not built; it needs rclcpp")
+
+SPEED = 0.25
+UP = ThumbGesture(gesture=ThumbGesture.THUMBS_UP, stable=True)
+DOWN = ThumbGesture(gesture=ThumbGesture.THUMBS_DOWN, stable=True)
+
+
+class Robot:
+    """An example, the peer's gestures for it, and what it tells the robot."""
+
+    def __init__(self, world: World, example: list[str], timeout: float = 5.0) -> None:
+        self.world = world
+        self.program = start(world, example, f"speed:={SPEED}", f"timeout:={timeout}")
+        self.twists: list[Twist] = world.listen(Twist, f"{NAMESPACE}/cmd_vel")
+        self.gestures = world.peer.create_publisher(ThumbGesture, NODE, 1)
+        world.wait_for(lambda: self.gestures.get_subscription_count() == 1, "it listens", self.program)
+
+    def wait_for_speed(self, speed: float, gesture: ThumbGesture | None = None, timeout: float = 20.0) -> None:
+        """Says the gesture again and again, until the robot was told the speed three times running."""
+
+        def is_there() -> bool:
+            if gesture:
+                self.gestures.publish(gesture)
+            return self.twists[-3:] == [driving(speed)] * 3
+
+        self.world.wait_for(is_there, f"{speed} m/s", self.program, timeout=timeout)
+
+    def ask(self, kind: type, name: str, **fields: object) -> list[object]:
+        """Calls a parameter service; gives the list that it answers with."""
+        client = self.world.peer.create_client(kind, f"{NAMESPACE}/gesture_to_cmd_vel/{name}")
+        self.world.wait_for(client.service_is_ready, name, self.program)
+        answer = client.call_async(kind.Request(**fields))
+        self.world.wait_for(answer.done, f"an answer of {name}", self.program)
+        return getattr(answer.result(), "results" if kind is SetParameters else "descriptors")
+
+
+@pytest.fixture(params=["python", pytest.param("cpp", marks=needs_cpp)])
+def example(request: pytest.FixtureRequest) -> list[str]:
+    """The command that starts it."""
+    return {"python": PYTHON, "cpp": CPP}[request.param]
+
+
+@pytest.mark.parametrize(("gesture", "speed"), [(UP, SPEED), (DOWN, -SPEED)], ids=["up", "down"])
+def test_a_stable_thumb_drives(world: World, example: list[str], gesture: ThumbGesture, speed: float) -> None:
+    robot = Robot(world, example)
+    robot.wait_for_speed(0.0)
+    robot.wait_for_speed(speed, gesture)
+    assert {twist.linear.x for twist in robot.twists} == {0.0, speed}
+
+
+@pytest.mark.parametrize(
+    "gesture",
+    [
+        ThumbGesture(gesture=ThumbGesture.THUMBS_UP, stable=False),
+        ThumbGesture(gesture=ThumbGesture.NONE, stable=True),
+        ThumbGesture(gesture=ThumbGesture.OTHER, label="fist", stable=True),
+        ThumbGesture(gesture=ThumbGesture.UNKNOWN, label="thumbs_up", reason="threshold", stable=True),
+        ThumbGesture(gesture=ThumbGesture.UNKNOWN, label="thumbs_up", reason="stale"),
+    ],
+    ids=["unstable", "none", "other", "unknown", "stale"],
+)
+def test_everything_else_stops(world: World, example: list[str], gesture: ThumbGesture) -> None:
+    robot = Robot(world, example)
+    robot.wait_for_speed(SPEED, UP)
+    robot.wait_for_speed(0.0, gesture, timeout=4.0)  # sooner than silence would have done it
+
+
+def test_silence_stops(world: World, example: list[str]) -> None:
+    robot = Robot(world, example, timeout=0.5)
+    robot.wait_for_speed(SPEED, UP)
+    robot.wait_for_speed(0.0, timeout=2.0)
+
+
+def test_a_hand_before_the_camera_drives(taught_world: World, example: list[str]) -> None:
+    taught_world.start_node(image_reliability="reliable")
+    camera = taught_world.start_camera("--rate", "30", "--show", "odd:thumbs_up")
+    robot = Robot(taught_world, example)
+    robot.wait_for_speed(SPEED)
+    assert camera.end() == 0
+    robot.wait_for_speed(0.0, timeout=4.0)  # the node says that the camera has stopped, sooner than silence would
+
+
+@pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM])
+def test_the_last_word_is_zero(world: World, example: list[str], with_signal: signal.Signals) -> None:
+    robot = Robot(world, example)
+    robot.wait_for_speed(SPEED, UP)
+    assert robot.program.end(with_signal) == 0
+    world.wait_for(lambda: robot.twists[-1] == driving(0.0), "zero after the end")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("speed", -0.1), ("speed", 1.1), ("speed", math.nan), ("timeout", 0.0), ("timeout", math.inf)]
+)
+def test_a_parameter_out_of_range_is_refused(world: World, example: list[str], name: str, value: float) -> None:
+    of_double = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
+    [result] = Robot(world, example).ask(
+        SetParameters, "set_parameters", parameters=[Parameter(name=name, value=of_double)]
+    )
+    assert not result.successful and name in result.reason
+    in_yaml = str(value).replace("nan", ".nan").replace("inf", ".inf")
+    program = start(world, example, f"{name}:={in_yaml}")
+    assert program.wait(10.0) == 1
+    assert "gesture_to_cmd_vel: " in program.output() and name in program.output()
+    assert "Traceback" not in program.output()
+
+
+def test_the_parameters_are_described(world: World, example: list[str]) -> None:
+    robot = Robot(world, example)
+    for descriptor in robot.ask(DescribeParameters, "describe_parameters", names=["speed", "timeout"]):
+        assert descriptor.description and descriptor.floating_point_range
+
+
+def start(world: World, example: list[str], *parameters: str) -> Program:
+    """Starts an example."""
+    return world.start(*example, *IN_NAMESPACE, *(word for parameter in parameters for word in ("-p", parameter)))
+
+
+def driving(speed: float) -> Twist:
+    """What the robot is told: straight on."""
+    twist = Twist()
+    twist.linear.x = speed
+    return twist
