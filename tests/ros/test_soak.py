@@ -1,0 +1,155 @@
+"""A day's work in a minute, or in as many seconds as THUMB_GESTURE_SOAK_SECONDS says: 1200 is what a release goes through.
+
+A camera at 30 Hz whose time is a looped bag's, captures, trainings, switches of model and pauses of the camera: the memory stays flat,
+no thread is left over, no switch is missed.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy
+from builtin_interfaces.msg import Time
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
+from thumb_gesture.msg import ThumbGesture, TrainingStatus
+
+from conftest import Taught
+from harness import CAMERA, LABELS, NODE, TRAINING_TIMEOUT, Program, World
+from pictures import raw
+
+SECONDS = float(os.environ.get("THUMB_GESTURE_SOAK_SECONDS", "60"))
+RATE_HZ = 30
+# The bag begins anew after so long, its stamps with it.
+LOOP_SECS = 7.0
+# Until the memory is what it will be: a minute, or a third of a shorter run.
+WARM_UP_SECS = min(60.0, SECONDS / 3)
+MOST_GROWTH = 0.02
+
+
+@dataclass
+class Camera:
+    """Frames of all labels in turn, stamped with the time of a looped bag, and the bag's clock."""
+
+    world: World
+    pictures: list[Image]
+    is_on: bool = True
+    frames: int = 0
+    start: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.images = self.world.peer.create_publisher(Image, CAMERA, 5)
+        self.clock = self.world.peer.create_publisher(Clock, "/clock", 5)
+        self.timer = self.world.peer.create_timer(1 / RATE_HZ, self.tick)
+
+    def tick(self) -> None:
+        """A frame and the clock."""
+        seconds = (time.monotonic() - self.start) % LOOP_SECS
+        now = Time(sec=int(seconds), nanosec=int(seconds % 1 * 1e9))
+        self.clock.publish(Clock(clock=now))
+        if self.is_on:
+            self.frames += 1
+            image = self.pictures[self.frames // RATE_HZ % len(self.pictures)]
+            image.header.stamp = now
+            self.images.publish(image)
+
+
+class Vitals:
+    """What the node's process holds, once a second."""
+
+    def __init__(self, world: World, node: Program) -> None:
+        self.status = Path(f"/proc/{node.process.pid}/status")
+        self.start = time.monotonic()
+        self.samples: list[tuple[float, int, int]] = []
+        world.peer.create_timer(1.0, self.sample)
+
+    def sample(self) -> None:
+        """Memory in kB and threads, now."""
+        lines = dict(line.split(":", 1) for line in self.status.read_text().splitlines())
+        memory, threads = int(lines["VmRSS"].split()[0]), int(lines["Threads"])
+        self.samples.append((time.monotonic() - self.start, memory, threads))
+
+    def between(self, begin: float, end: float) -> tuple[float, int]:
+        """The typical memory and the fewest threads of a span."""
+        span = [(memory, threads) for at, memory, threads in self.samples if begin <= at < end]
+        return statistics.median(memory for memory, _ in span), min(threads for _, threads in span)
+
+
+def test_memory_threads_and_switches_after_hours(
+    taught_world: World, taught: Taught, drawn: dict[str, numpy.ndarray]
+) -> None:
+    world = taught_world
+    node = world.start_node(use_sim_time=True, image_reliability="reliable", keep_models=2, stale_timeout=1.0)
+    seen: Counter[str] = Counter()
+    last: list[ThumbGesture] = []
+
+    def hear(gesture: ThumbGesture) -> None:
+        seen[gesture.reason] += 1
+        last[:] = [gesture]
+
+    world.peer.create_subscription(ThumbGesture, NODE, hear, 100)
+    statuses = world.trainings()
+    camera = Camera(world, [raw(drawn[label], "rgb8") for label in LABELS])
+    world.wait_for(lambda: last, "gestures", node)
+    vitals = Vitals(world, node)
+
+    def until(seconds: float) -> None:
+        world.wait_for(lambda: time.monotonic() - vitals.start > seconds, "time passes", node, timeout=SECONDS)
+
+    def is_judged_by(model: str) -> Callable[[], bool]:
+        return lambda: last[0].model_id == model and last[0].reason != "stale"
+
+    def train(seed: int) -> str:
+        statuses.clear()
+        assert world.call("retrain", seed=seed, force=True).success
+        over = [TrainingStatus.SUCCEEDED, TrainingStatus.FAILED]
+        world.wait_for(
+            lambda: statuses and statuses[-1].state in over, "the training ends", node, timeout=TRAINING_TIMEOUT
+        )
+        assert statuses[-1].state == TrainingStatus.SUCCEEDED, statuses[-1].message
+        world.wait_for(is_judged_by(statuses[-1].model_id), "the new model judges", node)
+        return statuses[-1].model_id
+
+    # The first training before the memory is compared: the second one must not add to it.
+    models = [taught.model_id, train(1)]
+    switches = trainings = captured = pauses = 0
+    rounds = max(3, math.ceil(SECONDS / 20))
+    for number in range(rounds):
+        until(WARM_UP_SECS * (number > 0) + (SECONDS - WARM_UP_SECS) * number / rounds * 0.9)
+        answer = world.call("capture", label=LABELS[number % len(LABELS)], frames=5)
+        assert answer.success, answer.message
+        captured += answer.saved
+        if number == rounds // 2:
+            models = [models[1], train(2)]
+            trainings += 1
+        assert world.call("activate_model", model_id="").success
+        models.reverse()
+        world.wait_for(is_judged_by(models[1]), f"switch {number} is made", node)
+        switches += 1
+        camera.is_on = False
+        world.wait_for(lambda: last[0].reason == "stale", "the camera's pause is told", node)
+        camera.is_on = True
+        world.wait_for(lambda: last[0].reason != "stale", "it is back", node)
+        pauses += 1
+    until(SECONDS)
+
+    begin, before = vitals.between(WARM_UP_SECS, WARM_UP_SECS + (SECONDS - WARM_UP_SECS) / 4)
+    end, _ = vitals.between(SECONDS - (SECONDS - WARM_UP_SECS) / 4, SECONDS)
+    # A thread that has answered a call stays for ten seconds, in case there is another.
+    world.wait_for(lambda: vitals.samples[-1][2] <= before, "no thread is left over", node)
+    judged = sum(count for reason, count in seen.items() if reason != "stale")
+    print(
+        f"{SECONDS:.0f} s: {camera.frames} frames, {judged} judged, {captured} captured, {trainings + 1} trainings, "
+        f"{switches} switches, {pauses} pauses; memory {begin / 1024:.1f} -> {end / 1024:.1f} MB, "
+        f"threads {before} -> {vitals.samples[-1][2]}"
+    )
+    assert end <= begin * (1 + MOST_GROWTH), "the memory grows"
+    assert judged >= 0.95 * camera.frames - RATE_HZ * switches, "frames are lost"
+    assert "panicked" not in node.output() and "[ERROR]" not in node.output()
