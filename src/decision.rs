@@ -20,6 +20,19 @@ pub struct DecisionSettings {
     pub hold_secs: f64,
 }
 
+impl Default for DecisionSettings {
+    /// As the node has them by default.
+    fn default() -> DecisionSettings {
+        DecisionSettings {
+            threshold: 0.5,
+            margin: 0.1,
+            hysteresis: 0.05,
+            smoothing_secs: 0.0,
+            hold_secs: 0.5,
+        }
+    }
+}
+
 /// Why there is no verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doubt {

@@ -86,7 +86,7 @@ impl Confusion {
     }
 }
 
-/// A classifier with all that one file needs on its way through it: the node's own path, without the smoothing.
+/// A classifier with all that one frame, mostly of a file, needs on its way through it: the node's own path, without the smoothing.
 pub struct FileClassifier {
     classifier: Box<dyn Classifier>,
     preprocessor: Preprocessor,
@@ -136,9 +136,22 @@ impl FileClassifier {
     /// # Errors
     /// A file that is no picture, and the runtime's word.
     pub fn logits(&mut self, file: &Path) -> Result<&[f32], PredictError> {
-        let frame = Frame::from_file(file)?;
-        self.preprocessor.tensor_from_frame(&frame, &mut self.input);
+        Ok(self.logits_of(&Frame::from_file(file)?)?)
+    }
+
+    fn logits_of(&mut self, frame: &Frame) -> Result<&[f32], ClassifierError> {
+        self.preprocessor.tensor_from_frame(frame, &mut self.input);
         self.classifier.logits(&self.input, &mut self.output)?;
+        Ok(&self.output)
+    }
+
+    /// The probability of each label for a frame.
+    ///
+    /// # Errors
+    /// The runtime's word.
+    pub fn probabilities_of(&mut self, frame: &Frame) -> Result<&[f32], ClassifierError> {
+        self.logits_of(frame)?;
+        softmax(&mut self.output, self.temperature);
         Ok(&self.output)
     }
 
@@ -147,9 +160,7 @@ impl FileClassifier {
     /// # Errors
     /// As [`FileClassifier::logits`].
     pub fn probabilities(&mut self, file: &Path) -> Result<&[f32], PredictError> {
-        self.logits(file)?;
-        softmax(&mut self.output, self.temperature);
-        Ok(&self.output)
+        Ok(self.probabilities_of(&Frame::from_file(file)?)?)
     }
 }
 

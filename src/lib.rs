@@ -10,6 +10,7 @@
 //! - The order of labels is the model's own, written in its manifest, never that of a directory listing.
 //! - Nothing on disk is ever half-written: temporary file, sync, rename.
 
+pub mod bag;
 pub mod classifier;
 pub mod dataset;
 pub mod decision;
@@ -28,6 +29,7 @@ pub mod node;
 #[cfg(feature = "ros")]
 pub mod overlay;
 pub mod preprocess;
+mod thumbnail;
 pub mod training;
 pub mod weights;
 

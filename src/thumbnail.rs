@@ -1,4 +1,4 @@
-//! Pictures small enough to be carried inside the page.
+//! Pictures small enough to be carried inside a page.
 
 use std::path::Path;
 
@@ -14,12 +14,20 @@ const LONG_SIDE_PX: u32 = 160;
 /// JPEG quality, 1 to 100: a thumbnail of some 6 kB.
 const JPEG_QUALITY: u8 = 80;
 
-/// A picture, scaled down to 160 pixels where it is larger, as a `data:` URI of a JPEG.
+/// A file's picture, as [`uri_of`] has it.
 ///
 /// # Errors
 /// A file that cannot be read any more or is no picture.
-pub(super) fn thumbnail_uri(file: &Path) -> Result<String, FrameError> {
-    let picture = Frame::from_file(file)?.to_rgb_image();
+pub fn uri(file: &Path) -> Result<String, FrameError> {
+    uri_of(&Frame::from_file(file)?)
+}
+
+/// A picture, scaled down to 160 pixels where it is larger, as a `data:` URI of a JPEG.
+///
+/// # Errors
+/// The encoder's word.
+pub fn uri_of(frame: &Frame) -> Result<String, FrameError> {
+    let picture = frame.to_rgb_image();
     let (width, height) = thumbnail_size(picture.width(), picture.height());
     let thumbnail = imageops::thumbnail(&picture, width, height);
     let mut jpeg = Vec::new();
@@ -56,7 +64,7 @@ mod tests {
         image::RgbImage::from_pixel(640, 320, image::Rgb([200, 30, 30]))
             .save(&file)
             .expect("writes");
-        let uri = thumbnail_uri(&file).expect("a picture");
+        let uri = uri(&file).expect("a picture");
         let encoded = uri.strip_prefix("data:image/jpeg;base64,").expect("a JPEG");
         let jpeg = STANDARD.decode(encoded).expect("base64");
         let picture = image::load_from_memory(&jpeg).expect("decodes");
@@ -67,8 +75,8 @@ mod tests {
     fn what_is_no_picture_is_an_error() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("text.jpg");
-        assert!(thumbnail_uri(&file).is_err(), "not there");
+        assert!(uri(&file).is_err(), "not there");
         std::fs::write(&file, "no picture").expect("writes");
-        assert!(thumbnail_uri(&file).is_err(), "no picture");
+        assert!(uri(&file).is_err(), "no picture");
     }
 }

@@ -594,6 +594,12 @@ mod tests {
         }
     }
 
+    /// What judges a bag without ROS decides as the node does.
+    #[test]
+    fn the_decision_has_the_same_defaults_here_and_there() {
+        assert_eq!(Params::default().decision(), DecisionSettings::default());
+    }
+
     #[test]
     fn a_whole_number_will_do_for_a_number() {
         let params = set("threshold", ParameterValue::Integer(1)).expect("1 is 1.0");

@@ -5,7 +5,6 @@
 pub mod chart;
 mod curves;
 pub mod html;
-mod picture;
 pub mod reliability;
 #[cfg(test)]
 mod tests;

@@ -67,6 +67,19 @@ def test_what_can_be_empty_is_a_parameter_that_is_given_where_it_is_not() -> Non
     assert set(expected) <= set(known)
 
 
+def test_what_is_recorded_is_played_with_its_own_quality_of_service() -> None:
+    (topics,) = (
+        ast.literal_eval(node.value)
+        for node in ast.parse((FOLDER / "record.launch.py").read_text()).body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "TOPICS"
+    )
+    overrides = yaml.safe_load((REPOSITORY / "config" / "replay_qos.yaml").read_text())
+    recorded = {f"{NAMESPACE}/{topic}" for topic in topics}
+    assert set(overrides) == recorded | {f"{NAMESPACE}/camera/image_raw", f"{NAMESPACE}/camera/image_raw/compressed"}
+    latched = {topic for topic, qos in overrides.items() if qos["durability"] == "transient_local"}
+    assert latched == {f"{NAMESPACE}/thumb_gesture/model", f"{NAMESPACE}/thumb_gesture/training"}
+
+
 @needs_launch
 @pytest.mark.parametrize("form", FORMATS)
 def test_arguments_reach_the_node(world: World, form: str) -> None:

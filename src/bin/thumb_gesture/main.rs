@@ -1,5 +1,6 @@
-//! `thumb_gesture`, the command line: train, evaluate, predict, models, export, import-weights, bench. Needs no ROS.
+//! `thumb_gesture`, the command line: train, evaluate, predict, bag, models, export, import-weights, bench. Needs no ROS.
 
+mod bag;
 mod bench;
 mod evaluate;
 mod export;
@@ -40,6 +41,7 @@ enum Command {
     Evaluate(evaluate::Arguments),
     Export(export::Arguments),
     Predict(predict::Arguments),
+    Bag(bag::Arguments),
     Models(models::Arguments),
     ImportWeights(import_weights::Arguments),
     Bench(bench::Arguments),
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Command::Evaluate(arguments) => evaluate::run(arguments),
         Command::Export(arguments) => export::run(arguments),
         Command::Predict(arguments) => predict::run(arguments),
+        Command::Bag(arguments) => bag::run(arguments),
         Command::Models(arguments) => models::run(arguments),
         Command::ImportWeights(arguments) => import_weights::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),

@@ -48,6 +48,19 @@ pub fn bar(title: &str, total: usize) -> ProgressBar {
         .with_prefix(title.to_owned())
 }
 
+/// A count of frames on standard error, where that is a terminal: for work whose end is not known.
+pub fn counter(title: &str) -> ProgressBar {
+    let target = match std::io::stderr().is_terminal() {
+        true => ProgressDrawTarget::stderr(),
+        false => ProgressDrawTarget::hidden(),
+    };
+    let style = ProgressStyle::with_template("{prefix:>12} {spinner} {pos} frames, {per_sec} {elapsed}")
+        .expect("the template is well-formed");
+    ProgressBar::with_draw_target(None, target)
+        .with_style(style)
+        .with_prefix(title.to_owned())
+}
+
 /// A share as a person reads it; `None` where nothing was measured.
 pub fn percent(share: Option<f64>) -> String {
     share.map_or_else(

@@ -11,11 +11,11 @@ use time::UtcOffset;
 use time::macros::format_description;
 
 use super::curves::Curves;
-use super::picture::thumbnail_uri;
 use super::reliability::reliability_diagram;
 use super::{LabelCount, Mistake, Report};
 use crate::evaluation::Skipped;
 use crate::evaluation::metrics::LabelMetrics;
+use crate::thumbnail;
 
 /// Mistakes that are pictured; each adds some 8 kB to the page.
 const MOST_PICTURED: usize = 24;
@@ -226,6 +226,6 @@ fn pictures(report: &Report) -> Vec<Picture<'_>> {
 fn picture(mistake: &Mistake) -> Picture<'_> {
     Picture {
         mistake,
-        thumbnail: thumbnail_uri(Path::new(&mistake.file)).map_err(|error| error.to_string()),
+        thumbnail: thumbnail::uri(Path::new(&mistake.file)).map_err(|error| error.to_string()),
     }
 }

@@ -1,0 +1,270 @@
+//! A model on a bag: every frame in order through the node's own path, preprocessing, classifier and decision, on the clock of the frames'
+//! stamps. The same bag and the same model give the same verdicts, to the bit.
+
+use std::sync::mpsc;
+
+use serde::Serialize;
+
+use super::expected::Interval;
+use super::image::{BagImage, TYPES};
+use super::{Bag, BagError, Loss, Topic};
+use crate::classifier::ClassifierError;
+use crate::dataset::Label;
+use crate::decision::{Decision, DecisionSettings, Doubt};
+use crate::evaluation::FileClassifier;
+
+/// Of so many messages that are no pictures the reasons are kept.
+const REASONS_KEPT: usize = 10;
+/// Frames that are read before they are judged.
+const FRAMES_AHEAD: usize = 8;
+
+/// What a model made of one frame.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FrameVerdict {
+    /// The frame's time on the decision's clock, nanoseconds since the epoch: its stamp, or where that is zero the recorder's time.
+    pub time_ns: i64,
+    /// Index of the likeliest label.
+    pub label: usize,
+    /// Its smoothed probability, 0 to 1.
+    pub confidence: f32,
+    /// Why it is no verdict all the same, as `ThumbGesture.msg` has it; else empty.
+    pub reason: &'static str,
+    /// True where it can be acted on.
+    pub stable: bool,
+    /// One for each label of the model.
+    pub probabilities: Vec<f32>,
+}
+
+/// What a model made of a bag.
+#[derive(Clone, Debug, Serialize)]
+pub struct BagVerdicts {
+    /// The topic.
+    pub topic: String,
+    /// One for each frame.
+    pub frames: Vec<FrameVerdict>,
+    /// Messages that are no pictures.
+    pub bad_frames: u64,
+    /// What is wrong with the first of them.
+    pub bad_reasons: Vec<String>,
+    /// What could not be read of the bag.
+    pub losses: Vec<Loss>,
+}
+
+/// How a bag's verdicts compare with what it should show.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Agreement {
+    /// Frames in the intervals.
+    pub frames: usize,
+    /// Those with the right gesture; one without a verdict is not right.
+    pub correct: usize,
+    /// `correct` / `frames`; none where there were no frames.
+    pub accuracy: Option<f64>,
+    /// What was taken for what: a row for each label, a column for each label and a last one for no verdict.
+    pub confusion: Vec<Vec<usize>>,
+    /// Each interval.
+    pub intervals: Vec<IntervalAgreement>,
+}
+
+/// The same of one interval.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct IntervalAgreement {
+    /// Its beginning, seconds from the first frame.
+    pub from: f64,
+    /// Its end.
+    pub to: f64,
+    /// What is seen in it.
+    pub label: String,
+    /// Frames in it.
+    pub frames: usize,
+    /// Those with the right gesture.
+    pub correct: usize,
+    /// From its beginning to the first stable gesture that is right, seconds; none where there is none.
+    pub stable_after: Option<f64>,
+}
+
+/// Why a bag was not judged.
+#[derive(Debug, thiserror::Error)]
+pub enum JudgeError {
+    /// The bag's.
+    #[error(transparent)]
+    Bag(#[from] BagError),
+    /// The runtime's.
+    #[error(transparent)]
+    Classifier(#[from] ClassifierError),
+}
+
+/// The topic of a bag that holds its pictures: the one that is named, or the only one.
+///
+/// # Errors
+/// No such topic, or several and none is named.
+pub fn image_topic(bag: &Bag, named: Option<&str>) -> Result<Topic, BagError> {
+    let mut topics: Vec<Topic> = bag
+        .contents()?
+        .topics
+        .into_iter()
+        .map(|found| found.topic)
+        .collect();
+    let known = list(&topics);
+    if let Some(name) = named {
+        let found = topics.into_iter().find(|topic| topic.name == name);
+        return match found {
+            Some(topic) if TYPES.contains(&topic.message.as_str()) => Ok(topic),
+            Some(topic) => Err(BagError::NoTopic {
+                topic: format!("{name} with pictures, it holds {}", topic.message),
+                known,
+            }),
+            None => Err(BagError::NoTopic {
+                topic: name.to_owned(),
+                known,
+            }),
+        };
+    }
+    topics.retain(|topic| TYPES.contains(&topic.message.as_str()));
+    match topics.as_slice() {
+        [topic] => Ok(topic.clone()),
+        [] => Err(BagError::NoTopic {
+            topic: "with pictures".to_owned(),
+            known,
+        }),
+        several => Err(BagError::NoTopic {
+            topic: format!("named, and there are several with pictures: {}", list(several)),
+            known,
+        }),
+    }
+}
+
+fn list(topics: &[Topic]) -> String {
+    let named: Vec<String> = topics
+        .iter()
+        .map(|topic| format!("{} ({})", topic.name, topic.message))
+        .collect();
+    match named.is_empty() {
+        true => "no messages at all".to_owned(),
+        false => named.join(", "),
+    }
+}
+
+/// Judges every frame of a topic; `seen` is called after each. One thread reads ahead while this one judges.
+///
+/// # Errors
+/// A bag that is none, and the runtime's word. A message that is no picture is counted and left out.
+pub fn judge(
+    bag: &Bag,
+    topic: &Topic,
+    classifier: &mut FileClassifier,
+    settings: &DecisionSettings,
+    mut seen: impl FnMut(&FrameVerdict, &BagImage),
+) -> Result<BagVerdicts, JudgeError> {
+    let mut decision = Decision::default();
+    let mut verdicts = BagVerdicts {
+        topic: topic.name.clone(),
+        frames: Vec::new(),
+        bad_frames: 0,
+        bad_reasons: Vec::new(),
+        losses: Vec::new(),
+    };
+    std::thread::scope(|scope| {
+        let (sender, images) = mpsc::sync_channel(FRAMES_AHEAD);
+        let reader = scope.spawn(move || {
+            bag.read(&|found| found == topic, &mut |message| {
+                let image = BagImage::read(message.topic, message.data);
+                let sent = sender.send((message.time_ns, image));
+                sent.map_err(|_| "nobody judges any more".to_owned())
+            })
+        });
+        for (recorded_ns, image) in images {
+            let image = match image {
+                Ok(image) => image,
+                Err(error) => {
+                    verdicts.bad_frames += 1;
+                    if verdicts.bad_reasons.len() < REASONS_KEPT {
+                        verdicts.bad_reasons.push(error.to_string());
+                    }
+                    continue;
+                }
+            };
+            let probabilities = classifier.probabilities_of(&image.frame)?;
+            let time_ns = image.time_ns(recorded_ns);
+            let verdict = decision.update(settings, probabilities, time_ns as f64 * 1e-9);
+            let verdict = FrameVerdict {
+                time_ns,
+                label: verdict.label,
+                confidence: verdict.confidence,
+                reason: verdict.doubt.map_or("", Doubt::reason),
+                stable: verdict.stable,
+                probabilities: probabilities.to_vec(),
+            };
+            seen(&verdict, &image);
+            verdicts.frames.push(verdict);
+        }
+        let read = reader
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        verdicts.losses = read?;
+        Ok(verdicts)
+    })
+}
+
+impl FrameVerdict {
+    /// The index of the label that is the gesture; none where there is no verdict.
+    pub fn gesture(&self) -> Option<usize> {
+        self.reason.is_empty().then_some(self.label)
+    }
+}
+
+impl BagVerdicts {
+    /// The time of a frame, seconds from the first one.
+    pub fn secs(&self, frame: &FrameVerdict) -> f64 {
+        let start_ns = self.frames.first().map_or(0, |first| first.time_ns);
+        (frame.time_ns - start_ns) as f64 * 1e-9
+    }
+
+    /// How they compare with what the bag should show.
+    pub fn agreement(&self, expected: &[Interval], labels: &[Label]) -> Agreement {
+        let start_secs = self
+            .frames
+            .first()
+            .map_or(0.0, |first| first.time_ns as f64 * 1e-9);
+        let mut confusion = vec![vec![0; labels.len() + 1]; labels.len()];
+        let interval = |interval: &Interval| {
+            let interval = interval.from_start(start_secs);
+            let truth = labels.iter().position(|label| label.as_str() == interval.label);
+            let truth = truth.unwrap_or_default();
+            let mut agreement = IntervalAgreement {
+                from: interval.from,
+                to: interval.to,
+                label: interval.label.clone(),
+                frames: 0,
+                correct: 0,
+                stable_after: None,
+            };
+            for frame in self
+                .frames
+                .iter()
+                .filter(|frame| interval.holds(self.secs(frame)))
+            {
+                let seen = frame.gesture().unwrap_or(labels.len());
+                confusion[truth][seen] += 1;
+                agreement.frames += 1;
+                if seen == truth {
+                    agreement.correct += 1;
+                    if frame.stable {
+                        let after = self.secs(frame) - interval.from;
+                        agreement.stable_after.get_or_insert(after);
+                    }
+                }
+            }
+            agreement
+        };
+        let intervals: Vec<IntervalAgreement> = expected.iter().map(interval).collect();
+        let frames = intervals.iter().map(|interval| interval.frames).sum();
+        let correct = intervals.iter().map(|interval| interval.correct).sum();
+        Agreement {
+            frames,
+            correct,
+            accuracy: (frames > 0).then(|| correct as f64 / frames as f64),
+            confusion,
+            intervals,
+        }
+    }
+}

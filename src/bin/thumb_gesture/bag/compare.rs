@@ -1,0 +1,182 @@
+//! `thumb_gesture bag compare`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde::Serialize;
+use thumb_gesture::bag::Bag;
+use thumb_gesture::bag::timeline::{Heading, Timeline};
+use thumb_gesture::bag::verdicts::{BagVerdicts, image_topic, judge};
+use thumb_gesture::classifier;
+use thumb_gesture::dataset::Label;
+use thumb_gesture::evaluation::FileClassifier;
+use thumb_gesture::model_store::{ModelStore, StoredModel};
+
+use super::{DecisionOptions, report_losses, write_page};
+use crate::output;
+use crate::runtime::RuntimeOptions;
+
+/// Say on which frames of a bag two models differ.
+///
+/// With --html there is a picture of each turn at which they do.
+#[derive(Args)]
+pub struct Arguments {
+    /// The bag, a folder or a file of one
+    #[arg(value_name = "BAG")]
+    bag: PathBuf,
+    /// The topic with the pictures [default: the only one that has some]
+    #[arg(long, value_name = "NAME")]
+    topic: Option<String>,
+    /// Folder of the trained models
+    #[arg(long, value_name = "DIR")]
+    store: PathBuf,
+    /// The two models, with a comma between [default: the one that was active before, and the active one]
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    models: Vec<String>,
+    /// Write a page to look at, a timeline with pictures, into this file
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    #[command(flatten)]
+    decision: DecisionOptions,
+    #[command(flatten)]
+    runtime: RuntimeOptions,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    bag: PathBuf,
+    topic: &'a str,
+    models: &'a [String],
+    frames: usize,
+    /// Frames on which they differ.
+    differ: usize,
+    /// Those frames, one after the other where both models stay with what they say.
+    spans: Vec<Difference<'a>>,
+}
+
+#[derive(Serialize)]
+struct Difference<'a> {
+    /// Seconds from the first frame.
+    from: f64,
+    to: f64,
+    frames: usize,
+    /// What each model sees.
+    seen: Vec<&'a str>,
+}
+
+pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let store = ModelStore::open_existing(&arguments.store)?;
+    let models = match &arguments.models[..] {
+        [] => [store.model(&store.previous_id()?)?, store.model_or_active(None)?],
+        [first, second] => [store.model(first)?, store.model(second)?],
+        _ => bail!("--models takes two ids, such as --models A,B; `thumb_gesture models list` lists them"),
+    };
+    let ids = models.each_ref().map(|model| model.manifest.id.clone());
+    let labels = common_labels(&models)?;
+    let bag = Bag::open(&arguments.bag)?;
+    let topic = image_topic(&bag, arguments.topic.as_deref())?;
+    let settings = arguments.decision.settings();
+    let bar = output::counter("compare");
+    let mut judged: Vec<BagVerdicts> = Vec::new();
+    let mut timeline = Timeline::default();
+    for model in &models {
+        let (loaded, _) = classifier::load_at_once(model, &arguments.runtime.settings())?;
+        let mut classifier = FileClassifier::new(loaded.classifier, &model.manifest);
+        let common = |label: usize| {
+            labels
+                .iter()
+                .position(|known| *known == model.manifest.labels[label])
+        };
+        let before = judged.first();
+        let mut index = 0;
+        let verdicts = judge(&bag, &topic, &mut classifier, &settings, |verdict, image| {
+            if let Some(before) = before {
+                let other = &before.frames[index];
+                let others = |label: usize| {
+                    labels
+                        .iter()
+                        .position(|known| *known == models[0].manifest.labels[label])
+                };
+                let seen = vec![
+                    other.gesture().and_then(others),
+                    verdict.gesture().and_then(common),
+                ];
+                let differs = seen[0] != seen[1];
+                timeline.add(other, seen, image, differs);
+            }
+            index += 1;
+            bar.inc(1);
+        })?;
+        judged.push(verdicts);
+    }
+    bar.abandon();
+    let start_ns = timeline.spans().first().map_or(0, |span| span.from_ns);
+    let secs = |time_ns: i64| (time_ns - start_ns) as f64 * 1e-9;
+    let name = |label: &Option<usize>| label.map_or("unknown", |label| labels[label].as_str());
+    let differing = timeline
+        .spans()
+        .iter()
+        .filter(|span| span.seen[0] != span.seen[1]);
+    let spans: Vec<Difference> = differing
+        .map(|span| Difference {
+            from: secs(span.from_ns),
+            to: secs(span.to_ns),
+            frames: span.frames,
+            seen: span.seen.iter().map(name).collect(),
+        })
+        .collect();
+    let report = Report {
+        bag: arguments.bag.clone(),
+        topic: &topic.name,
+        models: &ids,
+        frames: judged[0].frames.len(),
+        differ: spans.iter().map(|span| span.frames).sum(),
+        spans,
+    };
+    match arguments.json {
+        true => output::print_json(&report)?,
+        false => print_report(&report)?,
+    }
+    if let Some(html) = &arguments.html {
+        let heading = Heading {
+            bag: &arguments.bag.display().to_string(),
+            topic: &topic.name,
+            models: &ids,
+            labels: &labels,
+        };
+        write_page(html, &timeline, heading, None)?;
+    }
+    Ok(report_losses(&judged[0].losses).unwrap_or(ExitCode::SUCCESS))
+}
+
+/// The labels of both, which must be the same ones; in the first one's order.
+fn common_labels(models: &[StoredModel; 2]) -> anyhow::Result<Vec<Label>> {
+    let [first, second] = models.each_ref().map(|model| &model.manifest.labels);
+    let same = first.len() == second.len() && first.iter().all(|label| second.contains(label));
+    same.then(|| first.clone())
+        .with_context(|| format!("the models do not have the same labels: {first:?} and {second:?}"))
+}
+
+fn print_report(report: &Report) -> anyhow::Result<()> {
+    output::print_line(&format!(
+        "{}, {}: {} and {} differ on {} of {} frames",
+        report.bag.display(),
+        report.topic,
+        report.models[0],
+        report.models[1],
+        report.differ,
+        report.frames
+    ))?;
+    for span in &report.spans {
+        output::print_line(&format!(
+            "{:>8.2} to {:>8.2} s  {} frames: {} and {}",
+            span.from, span.to, span.frames, span.seen[0], span.seen[1]
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,248 @@
+//! `thumb_gesture bag evaluate`.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context;
+use clap::Args;
+use serde::Serialize;
+use thumb_gesture::bag::Bag;
+use thumb_gesture::bag::expected;
+use thumb_gesture::bag::timeline::{Heading, Timeline};
+use thumb_gesture::bag::verdicts::{Agreement, BagVerdicts, image_topic, judge};
+use thumb_gesture::classifier;
+use thumb_gesture::dataset::Label;
+use thumb_gesture::evaluation::FileClassifier;
+use thumb_gesture::model_store::ModelStore;
+
+use super::{BagOptions, DecisionOptions, page_of, report_losses, write_page};
+use crate::output;
+use crate::runtime::RuntimeOptions;
+
+/// Judge every frame of bags as the node would, and compare with what they should show.
+///
+/// The same bag and the same model give the same output, to the bit. --expect names a YAML list of what is seen when, in seconds
+/// from the first frame or since the epoch, such as `- {from: 0.0, to: 2.5, label: thumbs_up}`.
+/// With --min-accuracy the exit status is 1 where the model is worse than that: a test for CI.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    bag: BagOptions,
+    /// Folder of the trained models
+    #[arg(long, value_name = "DIR")]
+    store: PathBuf,
+    /// Which model [default: the active one]
+    #[arg(long, value_name = "ID")]
+    model: Option<String>,
+    /// What the bags should show, a YAML file
+    #[arg(long, value_name = "FILE")]
+    expect: Option<PathBuf>,
+    /// Fail below this share of right frames, 0 to 1
+    #[arg(long, value_name = "SHARE", requires = "expect", value_parser = parse_share)]
+    min_accuracy: Option<f64>,
+    /// Write every frame's verdict into this CSV file
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Write a page to look at, a timeline with pictures, into this file; with several bags into that folder, one page each
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    #[command(flatten)]
+    decision: DecisionOptions,
+    #[command(flatten)]
+    runtime: RuntimeOptions,
+    /// Print one JSON object for each bag, with every frame's verdict
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    bag: &'a Path,
+    model_id: &'a str,
+    backend: &'a str,
+    labels: &'a [Label],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agreement: Option<&'a Agreement>,
+    #[serde(flatten)]
+    verdicts: &'a BagVerdicts,
+}
+
+pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let store = ModelStore::open_existing(&arguments.store)?;
+    let model = store.model_or_active(arguments.model.as_deref())?;
+    let labels = &model.manifest.labels;
+    let expected = arguments
+        .expect
+        .as_deref()
+        .map(|file| expected::read(file, labels));
+    let expected = expected.transpose()?;
+    let (loaded, _) = classifier::load_at_once(&model, &arguments.runtime.settings())?;
+    let mut classifier = FileClassifier::new(loaded.classifier, &model.manifest);
+    let settings = arguments.decision.settings();
+    let mut code = ExitCode::SUCCESS;
+    let mut csv = "bag,seconds,gesture,confidence,reason,stable".to_owned();
+    labels.iter().for_each(|label| csv += &format!(",{label}"));
+    csv.push('\n');
+    for path in &arguments.bag.bags {
+        let bag = Bag::open(path)?;
+        let topic = image_topic(&bag, arguments.bag.topic.as_deref())?;
+        let bar = output::counter("evaluate");
+        let start = Instant::now();
+        let mut timeline = Timeline::default();
+        let verdicts = judge(&bag, &topic, &mut classifier, &settings, |verdict, image| {
+            if arguments.html.is_some() {
+                timeline.add(verdict, vec![verdict.gesture()], image, true);
+            }
+            bar.inc(1);
+        })?;
+        bar.abandon();
+        let frames_per_sec = verdicts.frames.len() as f64 / start.elapsed().as_secs_f64();
+        let agreement = expected
+            .as_ref()
+            .map(|expected| verdicts.agreement(expected, labels));
+        let report = Report {
+            bag: path,
+            model_id: &model.manifest.id,
+            backend: classifier.backend(),
+            labels,
+            agreement: agreement.as_ref(),
+            verdicts: &verdicts,
+        };
+        match arguments.json {
+            true => output::print_json(&report)?,
+            false => print_report(&report, frames_per_sec)?,
+        }
+        write_rows(&mut csv, path, &verdicts, labels)?;
+        if let Some(html) = &arguments.html {
+            let heading = Heading {
+                bag: &path.display().to_string(),
+                topic: &topic.name,
+                models: &[format!("{} on {}", model.manifest.id, classifier.backend())],
+                labels,
+            };
+            write_page(
+                &page_of(html, path, arguments.bag.bags.len())?,
+                &timeline,
+                heading,
+                report.agreement,
+            )?;
+        }
+        code = report_losses(&verdicts.losses).unwrap_or(code);
+        if let (Some(agreement), Some(least)) = (&agreement, arguments.min_accuracy)
+            && agreement.accuracy.unwrap_or_default() < least
+        {
+            let accuracy = output::percent(agreement.accuracy);
+            eprintln!(
+                "Error: {}: {accuracy} of the frames are right, below {}",
+                path.display(),
+                output::percent(Some(least))
+            );
+            code = ExitCode::FAILURE;
+        }
+    }
+    if let Some(file) = &arguments.csv {
+        std::fs::write(file, csv).with_context(|| file.display().to_string())?;
+    }
+    Ok(code)
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    match (0.0..=1.0).contains(&share) {
+        true => Ok(share),
+        false => Err("must be 0 to 1".to_owned()),
+    }
+}
+
+/// A line for each frame.
+fn write_rows(csv: &mut String, bag: &Path, verdicts: &BagVerdicts, labels: &[Label]) -> std::fmt::Result {
+    let bag = bag.display().to_string().replace('"', "\"\"");
+    for frame in &verdicts.frames {
+        let gesture = if frame.reason.is_empty() {
+            labels[frame.label].as_str()
+        } else {
+            "unknown"
+        };
+        write!(
+            csv,
+            "\"{bag}\",{:.9},{gesture},{},{},{}",
+            verdicts.secs(frame),
+            frame.confidence,
+            frame.reason,
+            frame.stable
+        )?;
+        frame
+            .probabilities
+            .iter()
+            .try_for_each(|probability| write!(csv, ",{probability}"))?;
+        csv.push('\n');
+    }
+    Ok(())
+}
+
+fn print_report(report: &Report, frames_per_sec: f64) -> anyhow::Result<()> {
+    let verdicts = report.verdicts;
+    output::print_line(&format!(
+        "{}, {}: {} on {}, {} frames, {frames_per_sec:.0} a second",
+        report.bag.display(),
+        verdicts.topic,
+        report.model_id,
+        report.backend,
+        verdicts.frames.len(),
+    ))?;
+    for reason in &verdicts.bad_reasons {
+        eprintln!("bad frame: {reason}");
+    }
+    if verdicts.bad_frames > 0 {
+        output::print_line(&format!("{} messages are no pictures", verdicts.bad_frames))?;
+    }
+    match report.agreement {
+        Some(agreement) => print_agreement(agreement, report.labels),
+        None => print_counts(verdicts, report.labels),
+    }
+}
+
+/// How often each gesture was seen, where nobody knows what there was.
+fn print_counts(verdicts: &BagVerdicts, labels: &[Label]) -> anyhow::Result<()> {
+    for (index, label) in labels.iter().enumerate() {
+        let seen = verdicts
+            .frames
+            .iter()
+            .filter(|frame| frame.gesture() == Some(index));
+        let count = seen.count();
+        output::print_line(&format!("{count:>8} {label}"))?;
+    }
+    let unknown = verdicts.frames.iter().filter(|frame| !frame.reason.is_empty());
+    output::print_line(&format!("{:>8} unknown", unknown.count()))
+}
+
+fn print_agreement(agreement: &Agreement, labels: &[Label]) -> anyhow::Result<()> {
+    output::print_line(&format!(
+        "{} of {} frames right: {}",
+        agreement.correct,
+        agreement.frames,
+        output::percent(agreement.accuracy)
+    ))?;
+    for interval in &agreement.intervals {
+        let stable = match interval.stable_after {
+            Some(after) => format!("stable after {after:.2} s"),
+            None => "never stable".to_owned(),
+        };
+        output::print_line(&format!(
+            "{:>8.2} to {:>8.2} s {:<12} {} of {} right, {stable}",
+            interval.from, interval.to, interval.label, interval.correct, interval.frames
+        ))?;
+    }
+    let seen: Vec<&str> = labels.iter().map(Label::as_str).chain(["unknown"]).collect();
+    for (label, row) in labels.iter().zip(&agreement.confusion) {
+        let counts: Vec<String> = seen
+            .iter()
+            .zip(row)
+            .map(|(seen, count)| format!("{seen} {count}"))
+            .collect();
+        output::print_line(&format!("{label} seen as: {}", counts.join(", ")))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,697 @@
+//! Bags: read as the Python library rosbags reads them, judged the same every time, and whatever is wrong with them is named while the
+//! rest is read.
+
+mod support;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use support::{complaint, json, misuse, thumb_gesture};
+use thumb_gesture::bag::{Bag, BagError, Loss};
+use thumb_gesture::drawn_hand;
+use thumb_gesture::gesture::Gesture;
+
+/// Topic, type, time and content of a message.
+type Told = (String, String, i64, String);
+
+const TOPIC: &str = "/jetbot/camera/image_raw";
+const START_NS: u64 = 1_700_000_000_000_000_000;
+const STEP_NS: u64 = 33_333_333;
+
+#[test]
+fn a_bag_is_read_as_rosbags_reads_it_message_for_message() {
+    let Some(folder) = support::reference("bags/reference.py", &[], |_| {}) else {
+        return;
+    };
+    let cases = fs::read(folder.path().join("cases.json")).expect("was written");
+    let cases: BTreeMap<String, Vec<Told>> = serde_json::from_slice(&cases).expect("JSON");
+    assert_eq!(
+        cases.len(),
+        8,
+        "two storages, compressed in none, file, message and, in MCAP, storage; big-endian"
+    );
+    for (name, expected) in cases {
+        let (mut found, losses) = told(&folder.path().join(&name));
+        assert_eq!(losses, [], "{name}");
+        assert_eq!(found.len(), expected.len(), "{name}");
+        // Of messages of the same time either may come first.
+        let sorted = |told: &mut Vec<Told>| told.sort_by(|a, b| (a.2, &a.0).cmp(&(b.2, &b.0)));
+        let mut expected = expected;
+        assert!(
+            found.is_sorted_by_key(|message| message.2),
+            "{name} is in the order of time"
+        );
+        sorted(&mut found);
+        sorted(&mut expected);
+        assert_eq!(found, expected, "{name}");
+        assert_eq!(frames_of(&folder.path().join(&name)), 40, "{name} holds pictures");
+    }
+}
+
+/// What a bag's messages are, and what of it could not be read.
+fn told(bag: &Path) -> (Vec<Told>, Vec<Loss>) {
+    let mut told = Vec::new();
+    let losses = Bag::open(bag).expect("a bag").read(&|_| true, &mut |message| {
+        let digest: String = Sha256::digest(message.data)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        told.push((
+            message.topic.name.clone(),
+            message.topic.message.clone(),
+            message.time_ns,
+            digest,
+        ));
+        Ok(())
+    });
+    (told, losses.expect("is read"))
+}
+
+/// How many messages of the camera's topic are pictures.
+fn frames_of(bag: &Path) -> usize {
+    let frames = RefCell::new(0);
+    let bag = Bag::open(bag).expect("a bag");
+    let read = bag.read(&|topic| topic.name == TOPIC, &mut |message| {
+        let image = thumb_gesture::bag::image::BagImage::read(message.topic, message.data);
+        let image = image.map_err(|error| error.to_string())?;
+        assert!(image.frame_id.starts_with("camera"));
+        *frames.borrow_mut() += 1;
+        Ok(())
+    });
+    read.expect("is read");
+    frames.into_inner()
+}
+
+/// An Image message in CDR, rgb8.
+fn image_message(stamp_ns: u64, image: &image::RgbImage) -> Vec<u8> {
+    let mut bytes = vec![0, 1, 0, 0];
+    let number = |bytes: &mut Vec<u8>, value: u32| {
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes.extend_from_slice(&value.to_le_bytes());
+    };
+    let text = |bytes: &mut Vec<u8>, value: &str| {
+        number(bytes, value.len() as u32 + 1);
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.push(0);
+    };
+    number(&mut bytes, (stamp_ns / 1_000_000_000) as u32);
+    number(&mut bytes, (stamp_ns % 1_000_000_000) as u32);
+    text(&mut bytes, "camera");
+    number(&mut bytes, image.height());
+    number(&mut bytes, image.width());
+    text(&mut bytes, "rgb8");
+    bytes.push(0);
+    number(&mut bytes, image.width() * 3);
+    number(&mut bytes, image.as_raw().len() as u32);
+    bytes.extend_from_slice(image.as_raw());
+    bytes
+}
+
+/// How a bag for a test is written.
+struct Writing {
+    compression: Option<mcap::Compression>,
+    kind: &'static str,
+    first: usize,
+}
+
+const AS_ROSBAG2: Writing = Writing {
+    compression: Some(mcap::Compression::Zstd),
+    kind: "sensor_msgs/msg/Image",
+    first: 0,
+};
+
+/// An MCAP file of messages at 30 Hz, about three in a chunk.
+fn write_mcap(file: &Path, messages: &[Vec<u8>], writing: &Writing) {
+    let options = mcap::WriteOptions::new()
+        .profile("ros2")
+        .chunk_size(Some(100_000));
+    let output = fs::File::create(file).expect("a file");
+    let mut writer = options
+        .compression(writing.compression)
+        .create(output)
+        .expect("begins");
+    let schema = writer.add_schema(writing.kind, "ros2msg", b"").expect("a schema");
+    let channel = writer
+        .add_channel(schema, TOPIC, "cdr", &BTreeMap::new())
+        .expect("a channel");
+    for (index, message) in (writing.first..).zip(messages) {
+        let time_ns = START_NS + index as u64 * STEP_NS;
+        let header = mcap::records::MessageHeader {
+            channel_id: channel,
+            sequence: index as u32,
+            log_time: time_ns,
+            publish_time: time_ns,
+        };
+        writer.write_to_known_channel(&header, message).expect("writes");
+    }
+    writer.finish().expect("ends");
+}
+
+/// So many frames of each gesture, one after the other, as messages.
+fn hands(per_gesture: usize) -> Vec<Vec<u8>> {
+    let mut messages = Vec::new();
+    for gesture in Gesture::ALL {
+        for scene in 0..per_gesture {
+            let stamp_ns = START_NS + messages.len() as u64 * STEP_NS;
+            messages.push(image_message(
+                stamp_ns,
+                &drawn_hand::draw(gesture, 5, scene as u64, 160, 120),
+            ));
+        }
+    }
+    messages
+}
+
+fn bag_of(messages: &[Vec<u8>], writing: &Writing) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bag_0.mcap");
+    write_mcap(&file, messages, writing);
+    (folder, file)
+}
+
+#[test]
+fn every_compression_of_chunks_is_read() {
+    let messages = hands(4);
+    for compression in [None, Some(mcap::Compression::Lz4), Some(mcap::Compression::Zstd)] {
+        let (_folder, file) = bag_of(
+            &messages,
+            &Writing {
+                compression,
+                ..AS_ROSBAG2
+            },
+        );
+        let (found, losses) = told(&file);
+        assert_eq!((found.len(), losses), (messages.len(), vec![]));
+    }
+}
+
+#[test]
+fn a_file_that_breaks_off_is_read_up_to_there() {
+    let messages = hands(8);
+    for compression in [None, Some(mcap::Compression::Zstd)] {
+        let (_folder, file) = bag_of(
+            &messages,
+            &Writing {
+                compression,
+                ..AS_ROSBAG2
+            },
+        );
+        let whole = fs::read(&file).expect("reads");
+        let mut before = messages.len();
+        for length in [whole.len() - 9, whole.len() / 2, whole.len() / 10, 40, 8] {
+            fs::write(&file, &whole[..length]).expect("writes");
+            let (found, losses) = told(&file);
+            assert!(found.len() <= before);
+            before = found.len();
+            if length < whole.len() - 9 {
+                assert!(
+                    losses.iter().any(|loss| loss.reason.contains("not finished")),
+                    "{losses:?}"
+                );
+            }
+        }
+        fs::write(&file, &whole[..whole.len() / 2]).expect("writes");
+        assert!(told(&file).0.len() >= messages.len() / 3);
+    }
+}
+
+#[test]
+fn a_broken_chunk_takes_only_its_own_messages_along_and_they_are_counted() {
+    let messages = hands(8);
+    let (_folder, file) = bag_of(&messages, &AS_ROSBAG2);
+    let mut bytes = fs::read(&file).expect("reads");
+    // In the middle of the data, where a chunk is for certain.
+    let middle = bytes.len() / 3;
+    bytes[middle..middle + 64].fill(0x55);
+    fs::write(&file, &bytes).expect("writes");
+    let (found, losses) = told(&file);
+    let [loss] = &losses[..] else {
+        panic!("one loss: {losses:?}");
+    };
+    assert!(loss.reason.contains("a broken chunk"), "{loss}");
+    assert_eq!(
+        found.len() as u64 + loss.messages.expect("is counted"),
+        messages.len() as u64
+    );
+    let output = thumb_gesture(["bag".as_ref(), "info".as_ref(), file.as_os_str()]);
+    assert!(
+        misuse(&output).contains("a broken chunk"),
+        "the exit status says so"
+    );
+    assert!(String::from_utf8_lossy(&output.stdout).contains(TOPIC));
+}
+
+#[test]
+fn a_chunk_or_a_record_that_claims_to_be_huge_makes_no_room_for_that() {
+    let messages = hands(2);
+    let (_folder, file) = bag_of(&messages, &AS_ROSBAG2);
+    let whole = fs::read(&file).expect("reads");
+    // The magic, the header record, then the first chunk: opcode 6, its length, two times, its length once it is unpacked.
+    let header = u64::from_le_bytes(whole[9..17].try_into().expect("eight bytes"));
+    let chunk = 17 + header as usize;
+    assert_eq!(whole[chunk], 6, "a chunk");
+    for place in [chunk + 1, chunk + 9 + 16] {
+        let mut bytes = whole.clone();
+        bytes[place..place + 8].copy_from_slice(&0x3fff_ffff_u64.to_le_bytes());
+        fs::write(&file, &bytes).expect("writes");
+        let mut losses = Vec::new();
+        let allocated = allocation_counter::measure(|| losses = told(&file).1);
+        assert!(!losses.is_empty(), "at {place}");
+        assert!(
+            allocated.bytes_max < 64 << 20,
+            "{} bytes at {place}",
+            allocated.bytes_max
+        );
+    }
+}
+
+#[test]
+fn whatever_bytes_are_changed_it_ends_in_good_order() {
+    let (_folder, file) = bag_of(&hands(2), &AS_ROSBAG2);
+    let whole = fs::read(&file).expect("reads");
+    // A generator of numbers that is the same everywhere.
+    let mut state = 1_u64;
+    for _ in 0..300 {
+        let mut bytes = whole.clone();
+        for _ in 0..4 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let place = (state >> 33) as usize % bytes.len();
+            bytes[place] = (state >> 24) as u8;
+        }
+        fs::write(&file, &bytes).expect("writes");
+        let bag = Bag::open(&file).expect("a file");
+        match bag.contents() {
+            Ok(contents) => assert!(contents.messages <= 6),
+            Err(error) => assert!(matches!(error, BagError::NoBag(_)), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_split_bag_is_read_in_order_without_metadata_too_and_a_missing_part_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let messages = hands(4);
+    let write = |name: &str, range: std::ops::Range<usize>| {
+        let first = range.start;
+        write_mcap(
+            &folder.path().join(name),
+            &messages[range],
+            &Writing { first, ..AS_ROSBAG2 },
+        );
+    };
+    write("bag_10.mcap", 8..12);
+    write("bag_2.mcap", 0..8);
+    let (found, losses) = told(folder.path());
+    assert_eq!(found.len(), 12);
+    assert!(found.is_sorted_by_key(|message| message.2));
+    assert!(
+        losses.len() == 1 && losses[0].file.ends_with("metadata.yaml"),
+        "{losses:?}"
+    );
+
+    let metadata = "rosbag2_bagfile_information:\n  version: 9\n  relative_file_paths: [bag_2.mcap, bag_3.mcap, bag_10.mcap]\n";
+    fs::write(folder.path().join("metadata.yaml"), metadata).expect("writes");
+    let (found, losses) = told(folder.path());
+    assert_eq!(found.len(), 12);
+    assert!(
+        losses.len() == 1 && losses[0].file.ends_with("bag_3.mcap"),
+        "{losses:?}"
+    );
+}
+
+#[test]
+fn a_database_that_breaks_off_is_named_and_what_can_be_read_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bag_0.db3");
+    let database = rusqlite::Connection::open(&file).expect("opens");
+    database
+        .execute_batch(
+            "CREATE TABLE topics(id INTEGER PRIMARY KEY, name TEXT, type TEXT, serialization_format TEXT, offered_qos_profiles TEXT);
+             CREATE TABLE messages(id INTEGER PRIMARY KEY, topic_id INTEGER, timestamp INTEGER, data BLOB);
+             CREATE INDEX timestamp_idx ON messages (timestamp ASC);
+             INSERT INTO topics VALUES (1, '/jetbot/camera/image_raw', 'sensor_msgs/msg/Image', 'cdr', '');",
+        )
+        .expect("is made");
+    for (index, message) in hands(8).iter().enumerate() {
+        let time_ns = (START_NS + index as u64 * STEP_NS).cast_signed();
+        database
+            .execute(
+                "INSERT INTO messages (topic_id, timestamp, data) VALUES (1, ?1, ?2)",
+                (time_ns, message),
+            )
+            .expect("writes");
+    }
+    drop(database);
+    assert_eq!(frames_of(&file), 24);
+    let whole = fs::read(&file).expect("reads");
+    fs::write(&file, &whole[..whole.len() / 2]).expect("writes");
+    let (found, losses) = told(&file);
+    assert!(found.len() < 24);
+    assert!(
+        losses.iter().any(|loss| loss.reason.contains("database")),
+        "{losses:?}"
+    );
+    fs::write(&file, b"SQLite format 3\0 and nothing of it").expect("writes");
+    assert!(!told(&file).1.is_empty());
+}
+
+/// A store with a model of drawn hands, and a bag of other ones: eight frames of each gesture, 30 a second.
+fn taught() -> &'static (tempfile::TempDir, PathBuf) {
+    static TAUGHT: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    TAUGHT.get_or_init(|| {
+        let (root, _) = support::trained_on_drawn_hands();
+        let bag = root.path().join("bag_0.mcap");
+        write_mcap(&bag, &hands(8), &AS_ROSBAG2);
+        (root, bag)
+    })
+}
+
+fn evaluate(more: &[&str]) -> Output {
+    let (root, bag) = taught();
+    let mut command = support::program();
+    command
+        .args(["bag", "evaluate"])
+        .arg(bag)
+        .arg("--store")
+        .arg(root.path().join("store"));
+    command.args(more).output().expect("starts")
+}
+
+fn labels_file(text: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("labels.yaml");
+    fs::write(&file, text).expect("writes");
+    (folder, file.display().to_string())
+}
+
+const EXPECTED: &str = "- {from: 0.0, to: 0.25, label: none}\n- {from: 0.26, to: 0.52, label: thumbs_up}\n- {from: 0.53, to: 9, label: thumbs_down}\n";
+
+#[test]
+fn the_same_bag_gives_the_same_verdicts_to_the_bit() {
+    let (_folder, labels) = labels_file(EXPECTED);
+    let arguments = ["--json", "--expect", &labels, "--threshold", "0", "--margin", "0"];
+    let first = evaluate(&arguments);
+    let report = json(&first);
+    assert_eq!(first.stdout, evaluate(&arguments).stdout);
+    assert_eq!(report["frames"].as_array().map(Vec::len), Some(24));
+    assert_eq!(report["topic"], TOPIC);
+    let agreement = &report["agreement"];
+    assert_eq!(agreement["frames"], 24);
+    assert!(agreement["accuracy"].as_f64() > Some(0.6), "{agreement}");
+    let rows: Vec<u64> = agreement["confusion"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|row| {
+            row.as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_u64)
+                .sum()
+        })
+        .collect();
+    assert_eq!(rows, [8, 8, 8]);
+}
+
+#[test]
+fn every_frame_is_a_line_of_the_table() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("verdicts.csv");
+    let output = evaluate(&["--csv", &file.display().to_string()]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let table = fs::read_to_string(&file).expect("was written");
+    let mut lines = table.lines();
+    assert_eq!(
+        lines.next(),
+        Some("bag,seconds,gesture,confidence,reason,stable,none,thumbs_down,thumbs_up")
+    );
+    assert_eq!(lines.clone().count(), 24);
+    assert!(lines.all(|line| line.split(',').count() == 9));
+}
+
+#[test]
+fn a_model_that_is_not_good_enough_fails_with_the_figure() {
+    let (_folder, labels) = labels_file(EXPECTED);
+    assert!(
+        evaluate(&["--expect", &labels, "--min-accuracy", "0.0"])
+            .status
+            .success()
+    );
+    // Nothing is as certain as that.
+    let output = evaluate(&["--expect", &labels, "--min-accuracy", "0.9", "--threshold", "1"]);
+    assert!(complaint(&output).contains("% of the frames are right, below 90.0 %"));
+    let output = evaluate(&["--min-accuracy", "0.9"]);
+    assert!(misuse(&output).contains("--expect"));
+    let (_folder, wrong) = labels_file("- {from: 0.0, to: 1.0, label: wave}\n");
+    assert!(complaint(&evaluate(&["--expect", &wrong])).contains("its labels: none, thumbs_down, thumbs_up"));
+}
+
+#[test]
+fn a_wrong_topic_is_answered_with_those_there_are() {
+    assert!(complaint(&evaluate(&["--topic", "/camera"])).contains(TOPIC));
+    let text = Writing {
+        kind: "std_msgs/msg/String",
+        ..AS_ROSBAG2
+    };
+    let (_folder, file) = bag_of(&[b"\0\x01\0\0\x01\0\0\0\0".to_vec()], &text);
+    let store = taught().0.path().join("store");
+    let command = |bag: &Path| {
+        let mut command = support::program();
+        command
+            .args(["bag", "evaluate"])
+            .arg(bag)
+            .arg("--store")
+            .arg(&store);
+        command.output().expect("starts")
+    };
+    assert!(
+        complaint(&command(&file))
+            .contains("no topic with pictures; the bag has /jetbot/camera/image_raw (std_msgs/msg/String)")
+    );
+    let (_folder, empty) = bag_of(&[], &AS_ROSBAG2);
+    assert!(complaint(&command(&empty)).contains("no messages at all"));
+    let nothing = tempfile::tempdir().expect("a folder");
+    assert!(complaint(&command(nothing.path())).contains("no bag: neither"));
+    assert!(
+        complaint(&command(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md").as_path()
+        ))
+        .contains("no bag")
+    );
+}
+
+#[test]
+fn a_message_that_ends_early_is_counted_and_the_others_are_judged() {
+    let mut messages = hands(2);
+    let length = messages[3].len();
+    messages[3].truncate(length - 100);
+    messages[4].truncate(2);
+    let (_folder, file) = bag_of(&messages, &AS_ROSBAG2);
+    let store = taught().0.path().join("store");
+    let mut command = support::program();
+    command
+        .args(["bag", "evaluate", "--json"])
+        .arg(&file)
+        .arg("--store")
+        .arg(store);
+    let report = json(&command.output().expect("starts"));
+    assert_eq!(report["bad_frames"], 2);
+    assert_eq!(report["frames"].as_array().map(Vec::len), Some(4));
+    assert!(
+        report["bad_reasons"][0]
+            .as_str()
+            .is_some_and(|reason| reason.contains("ends early"))
+    );
+}
+
+#[test]
+fn an_import_is_one_burst_without_near_duplicates_and_not_made_twice() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut messages = hands(4);
+    messages.insert(1, messages[0].clone());
+    let (_bag, file) = bag_of(&messages, &AS_ROSBAG2);
+    let import = |more: &[&str]| {
+        let mut command = support::program();
+        command.args(["bag", "import", "--label", "none", "--json", "--dataset"]);
+        command.arg(folder.path().join("dataset")).arg(&file).args(more);
+        command.output().expect("starts")
+    };
+    let report = json(&import(&["--to", "0.15"]));
+    assert_eq!(
+        (&report["saved"], &report["near_duplicates"]),
+        (&5.into(), &1.into())
+    );
+    let files: Vec<_> = fs::read_dir(folder.path().join("dataset").join("none"))
+        .expect("is there")
+        .map(|entry| entry.expect("lists").file_name().into_string().expect("UTF-8"))
+        .collect();
+    assert_eq!(files.len(), 5);
+    assert!(
+        files.iter().all(|name| name.starts_with("20231114T221320")),
+        "{files:?}"
+    );
+    assert!(
+        complaint(&import(&["--to", "0.15"])).contains("exists"),
+        "the same frames again"
+    );
+    assert!(complaint(&import(&["--from", "2", "--to", "1"])).contains("--to greater"));
+    let every = json(&import(&["--from", "0.2", "--every", "2"]));
+    assert_eq!(every["saved"], 3);
+}
+
+#[test]
+fn a_dataset_becomes_a_bag_that_is_judged_by_what_it_shows() {
+    let (root, _) = taught();
+    let folder = tempfile::tempdir().expect("a folder");
+    let bag = folder.path().join("takes");
+    let mut export = support::program();
+    export
+        .args(["bag", "export", "--rate", "20", "--dataset"])
+        .arg(root.path().join("unseen"))
+        .arg(&bag);
+    assert!(export.output().expect("starts").status.success());
+    assert!(complaint(&export.output().expect("starts")).contains("exists"));
+
+    let page = folder.path().join("page.html");
+    let mut evaluate = support::program();
+    evaluate
+        .args(["bag", "evaluate", "--json"])
+        .arg(&bag)
+        .arg("--store")
+        .arg(root.path().join("store"));
+    evaluate
+        .arg("--expect")
+        .arg(folder.path().join("takes.labels.yaml"))
+        .arg("--html")
+        .arg(&page);
+    let report = json(&evaluate.output().expect("starts"));
+    assert_eq!(report["agreement"]["frames"], 30);
+    let lengths: Vec<_> = report["agreement"]["intervals"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|interval| {
+            (
+                interval["label"].as_str().unwrap_or_default(),
+                interval["frames"].as_u64(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        lengths,
+        [
+            ("none", Some(10)),
+            ("thumbs_down", Some(10)),
+            ("thumbs_up", Some(10))
+        ]
+    );
+    let page = fs::read_to_string(&page).expect("was written");
+    assert!(page.contains("data:image/jpeg;base64,") && page.contains("expected"));
+    assert!(
+        !page.contains("<script") && !page.contains("://"),
+        "it needs nothing else"
+    );
+}
+
+#[test]
+fn two_models_are_compared_frame_by_frame() {
+    let (root, bag) = taught();
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = folder.path().join("store");
+    let link = std::process::Command::new("cp")
+        .arg("-r")
+        .arg(root.path().join("store"))
+        .arg(&store)
+        .status();
+    assert!(link.expect("copies").success());
+    // Taught with two labels the wrong way round.
+    let dataset = folder.path().join("dataset");
+    support::draw_dataset(&dataset, 5, 20);
+    fs::rename(dataset.join("thumbs_up"), dataset.join("other")).expect("renames");
+    fs::rename(dataset.join("thumbs_down"), dataset.join("thumbs_up")).expect("renames");
+    fs::rename(dataset.join("other"), dataset.join("thumbs_down")).expect("renames");
+    let right = json(&support::models(&store, &["list", "--json"]));
+    let right = right["models"][0]["id"].as_str().expect("an id").to_owned();
+    let wrong = support::model_id(&json(&support::train(&dataset, &store, &["--copies", "1"])));
+    let compare = |models: &str, more: &[&str]| {
+        let mut command = support::program();
+        command
+            .args(["bag", "compare", "--json", "--models", models])
+            .arg(bag)
+            .arg("--store")
+            .arg(&store);
+        command.args(more).output().expect("starts")
+    };
+    let same = json(&compare(&format!("{right},{right}"), &[]));
+    assert_eq!((&same["frames"], &same["differ"]), (&24.into(), &0.into()));
+    let page = folder.path().join("page.html");
+    let found = json(&compare(
+        &format!("{right},{wrong}"),
+        &["--html", &page.display().to_string()],
+    ));
+    assert!(found["differ"].as_u64() > Some(8), "{found}");
+    let spans = found["spans"].as_array().expect("a list");
+    assert!(spans.iter().all(|span| span["seen"][0] != span["seen"][1]));
+    assert!(
+        fs::read_to_string(page)
+            .expect("was written")
+            .contains("data:image/jpeg")
+    );
+    assert!(complaint(&compare(&right, &[])).contains("--models takes two ids"));
+}
+
+/// The block of docs/bags.md, as a person types it.
+#[test]
+fn the_walk_through_works_as_it_is_written() {
+    let photos = std::env::var_os("THUMB_GESTURE_PHOTOS").map(PathBuf::from);
+    let photos = photos.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/photos"));
+    if !photos.is_dir() {
+        eprintln!(
+            "skipped: no photos in {}; THUMB_GESTURE_PHOTOS names a folder",
+            photos.display()
+        );
+        return;
+    }
+    let page = include_str!("../docs/bags.md");
+    let begin = page
+        .find("thumb_gesture bag export takes --dataset \"$PHOTOS\"")
+        .expect("is in there");
+    let block = &page[begin..begin + page[begin..].find("```").expect("ends")];
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = Path::new(env!("CARGO_BIN_EXE_thumb_gesture"))
+        .parent()
+        .expect("a folder");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let output = std::process::Command::new("bash")
+        .args(["-e", "-c", block])
+        .current_dir(folder.path())
+        .env("PATH", format!("{}:{path}", program.display()))
+        .env("PHOTOS", photos.canonicalize().expect("is there"))
+        .output()
+        .expect("starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        said.contains("frames right: ") && said.contains("differ on "),
+        "{said}"
+    );
+    let saved: usize = said.matches(" frames saved under ").count();
+    assert_eq!(saved, 6, "{said}");
+    assert!(folder.path().join("differences.html").exists() && folder.path().join("first.html").exists());
+}

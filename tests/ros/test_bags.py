@@ -1,0 +1,114 @@
+"""A bag played to the node: the same labels as `bag evaluate` gives, at any rate, looped and sought, and no state it is stuck in."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+from builtin_interfaces.msg import Time
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
+
+from harness import CAMERA, LABELS, World, nanoseconds_of
+from pictures import png_of, raw
+
+RATE_HZ = 30
+PER_LABEL = 15
+SETTINGS = {"threshold": 0.5, "margin": 0.1, "hysteresis": 0.0, "smoothing": 0.0}
+
+
+class Player:
+    """Plays frames and /clock by their stamps, as `ros2 bag play --clock` does."""
+
+    def __init__(self, world: World, frames: dict[int, Image]) -> None:
+        self.world = world
+        self.frames = frames
+        self.images = world.peer.create_publisher(Image, CAMERA, 10)
+        self.clock = world.peer.create_publisher(Clock, "/clock", 10)
+        world.wait_for(lambda: self.images.get_subscription_count() > 0, "the node subscribes")
+        world.wait_for(lambda: self.clock.get_subscription_count() > 0, "the node takes the time from /clock")
+
+    def play(self, rate: float, begin: int = 0) -> None:
+        """Plays from a frame's number to the end."""
+        stamps = sorted(self.frames)[begin:]
+        start = time.monotonic()
+        for stamp in stamps:
+            self.world.spin_for(max(0.0, start + (stamp - stamps[0]) * 1e-9 / rate - time.monotonic()))
+            self.clock.publish(Clock(clock=Time(sec=stamp // 10**9, nanosec=stamp % 10**9)))
+            self.images.publish(self.frames[stamp])
+
+
+@pytest.fixture
+def takes(world: World, drawn: dict[str, numpy.ndarray]) -> tuple[Path, dict[int, Image]]:
+    """A bag of pictures that were not captured, each a little further to the left, and the same as messages by their stamps."""
+    pictures: list[numpy.ndarray] = []
+    for label in LABELS:
+        folder = world.folder / "takes_dataset" / label
+        folder.mkdir(parents=True)
+        for shift in range(PER_LABEL):
+            pictures.append(numpy.roll(drawn[label], -4 * shift, axis=1))
+            (folder / f"{shift:02}.png").write_bytes(png_of(pictures[-1]))
+    bag = world.folder / "takes"
+    program = world.start(
+        "thumb_gesture", "bag", "export", str(bag), "--dataset", str(world.folder / "takes_dataset")
+    )
+    assert program.wait(20.0) == 0, program.output()
+    frames: dict[int, Image] = {}
+    for number, pixels in enumerate(pictures):
+        stamp = 1_700_000_000 * 10**9 + number * 10**9 // RATE_HZ
+        image = raw(numpy.ascontiguousarray(pixels), "rgb8")
+        image.header.stamp = Time(sec=stamp // 10**9, nanosec=stamp % 10**9)
+        frames[stamp] = image
+    return bag, frames
+
+
+def evaluate(world: World, bag: Path) -> dict[str, Any]:
+    """What `bag evaluate` says."""
+    settings = [word for name, value in SETTINGS.items() for word in (f"--{name}", str(value))]
+    return world.run("thumb_gesture", "bag", "evaluate", str(bag), "--store", str(world.store), "--json", *settings)
+
+
+def test_a_played_bag_gets_the_labels_that_evaluate_gives(
+    taught_world: World, takes: tuple[Path, dict[int, Image]]
+) -> None:
+    bag, frames = takes
+    report = evaluate(taught_world, bag)
+    labels = report["labels"]
+    expected = {
+        frame["time_ns"]: (labels[frame["label"]], frame["reason"], frame["probabilities"])
+        for frame in report["frames"]
+    }
+    assert set(expected) == set(frames), "the player's frames are the bag's"
+    assert len({label for label, _, _ in expected.values()}) > 1, "there is something to tell apart"
+    node = taught_world.start_node(use_sim_time=True, image_reliability="reliable", **SETTINGS)
+    taught_world.wait_for(lambda: taught_world.model().active, "the model is loaded", node)
+    gestures = taught_world.gestures()
+    player = Player(taught_world, frames)
+
+    def check(what: str, at_least: int) -> None:
+        taught_world.spin_for(0.3)
+        seen = [gesture for gesture in gestures if gesture.reason != "stale"]
+        gestures.clear()
+        assert len(seen) >= at_least, f"{what}: {len(seen)} gestures"
+        for gesture in seen:
+            label, reason, probabilities = expected[nanoseconds_of(gesture.header.stamp)]
+            assert (gesture.label, gesture.reason) == (label, reason), what
+            assert list(gesture.probabilities) == pytest.approx(probabilities, abs=1e-6), what
+        ages = [gesture.age.sec + gesture.age.nanosec * 1e-9 for gesture in seen]
+        assert max(ages) < 1.0, what
+
+    player.play(1.0)
+    check("as recorded", len(frames) // 2)
+    for rate in (0.5, 4.0):
+        player.play(rate)
+        check(f"at rate {rate}", 5)
+    for turn in range(2):
+        player.play(2.0)
+        check(f"looped, turn {turn}", 10)
+    player.play(1.0, begin=len(frames) // 2)
+    check("after a seek", len(frames) // 5)
+    player.play(1.0, begin=len(frames) - 8)
+    check("after a seek ahead", 3)
