@@ -34,7 +34,7 @@ def measure(python: str, rounds: int, seconds: float) -> dict[str, dict[str, flo
                 names = [f"camera{index}" for index in range(number)]
                 with world_in(Path(folder)) as world:
                     node = world.start_node(cameras=f"[{', '.join(names)}]")
-                    figures.append(watch(world, node, RATE_HZ, seconds, names, ["--photos", str(dataset)]))
+                    figures.append(watch(world, node, RATE_HZ, seconds, ["--photos", str(dataset), "--size", "640x480"], names))
         show_progress("")
     return {
         str(number): {key: statistics.median(each[key] for each in figures) for key in COLUMNS}

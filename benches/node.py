@@ -1,7 +1,7 @@
 """Times the whole node against a Python node that does the same, on the same frames, in turn: part of `make bench`.
 
-A camera of drawn hands publishes 640x480 frames at 15 and 30 Hz and faster than either can judge; this process hears the
-gestures. Latency is from the camera's stamp to the moment the gesture arrives here; CPU time and memory are the node's own. A third
+A camera plays the same bag of drawn hands to each, 640x480 frames at 15 and 30 Hz and faster than either can judge; this process
+hears the gestures. Latency is from the camera's stamp to the moment the gesture arrives here; CPU time and memory are the node's own. A third
 node, empty_node.rs, answers each frame without looking at it: what ROS alone takes.
 """
 
@@ -28,8 +28,6 @@ LOG = Path(__file__).parent.parent / "build" / "node_bench.log"
 PEER = Path(__file__).with_name("peer_node.py")
 # The last is more than any of them can do.
 RATES_HZ = [15, 30, 400]
-# What the camera shows.
-DRAWN = ["--show", "odd:all"]
 OURS, PYTHON, EMPTY = "thumb_gesture", "Python", "empty node"
 EMPTY_NODE = Path(os.environ["CARGO_TARGET_DIR"], "release", "examples", "empty_node")
 
@@ -69,7 +67,7 @@ def resident_mb(pid: int) -> float:
 
 
 def watch(
-    world: World, node: Program, rate_hz: int, seconds: float, names: Sequence[str] = ("",), pictures: Sequence[str] = DRAWN
+    world: World, node: Program, rate_hz: int, seconds: float, pictures: Sequence[str], names: Sequence[str] = ("",)
 ) -> dict[str, float]:
     """What a node makes of a camera, or of several with names."""
     arrivals: list[tuple[float, str, ThumbGesture]] = []
@@ -78,7 +76,7 @@ def watch(
         topic = "/".join(filter(None, [world.peer.get_namespace(), name, "thumb_gesture"]))
         hear = partial(lambda name, gesture: arrivals.append((time.time(), name, gesture)), name)
         world.peer.create_subscription(ThumbGesture, topic, hear, 1000)
-        cameras.append(world.start_camera("--rate", str(rate_hz), *pictures, name=name, size="640x480"))
+        cameras.append(world.start_camera("--rate", str(rate_hz), *pictures, name=name, size=""))
 
     def come_from_all() -> bool:
         return len(arrivals) > 10 and {name for _, name, _ in arrivals} == set(names)
@@ -114,13 +112,16 @@ def measure(python: str, rounds: int, seconds: float, threads: int) -> dict:
         with world_in(Path(folder)) as world:
             world.start_node(image_reliability="reliable")
             teach(world)
+            bag = Path(folder) / "hands"
+            export = world.start("thumb_gesture", "bag", "export", str(bag), "--dataset", str(world.dataset))
+            assert export.wait(60.0) == 0, export.output()
         for number in range(1, rounds + 1):
             for rate_hz in RATES_HZ:
                 for who in (OURS, PYTHON, EMPTY):
                     show_progress(f"{who} at {rate_hz} Hz, round {number} of {rounds}")
                     with world_in(Path(folder)) as world:
                         node = start(who, world, python, threads)
-                        found.setdefault((rate_hz, who), []).append(watch(world, node, rate_hz, seconds))
+                        found.setdefault((rate_hz, who), []).append(watch(world, node, rate_hz, seconds, ["--bag", str(bag)]))
         show_progress("")
     return {
         str(rate_hz): {

@@ -363,6 +363,42 @@ fn a_database_that_breaks_off_is_named_and_what_can_be_read_is_read() {
     assert!(!told(&file).1.is_empty());
 }
 
+/// What was found to be hard: each file is read as far as it goes, or refused, and what is lost is told.
+#[test]
+fn the_corpus_of_damaged_files_is_read_in_good_order() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bags/corpus");
+    let mut files = 0;
+    for entry in fs::read_dir(folder).expect("is there") {
+        let path = entry.expect("lists").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let bag = Bag::open(&path).expect("a file");
+        let mut contents = None;
+        let allocated = allocation_counter::measure(|| contents = Some(bag.contents()));
+        assert!(
+            allocated.bytes_max < 64 << 20,
+            "{name}: {} bytes",
+            allocated.bytes_max
+        );
+        match (contents.expect("was read"), name.starts_with("good")) {
+            (Ok(contents), true) => assert_eq!((contents.messages, contents.losses), (3, vec![]), "{name}"),
+            (Ok(contents), false) => {
+                assert!(
+                    contents.messages <= 3 && !contents.losses.is_empty(),
+                    "{name}: {contents:?}"
+                );
+            }
+            (Err(error), is_good) => {
+                assert!(
+                    !is_good && error.to_string().contains("no bag"),
+                    "{name}: {error}"
+                );
+            }
+        }
+        files += 1;
+    }
+    assert!(files > 15);
+}
+
 /// A store with a model of drawn hands, and a bag of other ones: eight frames of each gesture, 30 a second.
 fn taught() -> &'static (tempfile::TempDir, PathBuf) {
     static TAUGHT: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
@@ -451,7 +487,9 @@ fn a_model_that_is_not_good_enough_fails_with_the_figure() {
     );
     // Nothing is as certain as that.
     let output = evaluate(&["--expect", &labels, "--min-accuracy", "0.9", "--threshold", "1"]);
-    assert!(complaint(&output).contains("% of the frames are right, below 90.0 %"));
+    let said = complaint(&output);
+    assert!(said.contains("% of the frames are right, below 90.0 %"), "{said}");
+    assert!(said.contains("0.00 to 0.25 s, none: "), "and where: {said}");
     let output = evaluate(&["--min-accuracy", "0.9"]);
     assert!(misuse(&output).contains("--expect"));
     let (_folder, wrong) = labels_file("- {from: 0.0, to: 1.0, label: wave}\n");

@@ -164,7 +164,8 @@ class World:
     def start_camera(self, *options: str, name: str = "", size: str = "320x240") -> Program:
         """Starts the camera that the package brings; with a name it is one of several."""
         remaps = ["-r", f"camera/image_raw:={name}/image_raw", "-r", f"__node:={name}_camera"] if name else []
-        return self.start("photo_camera", "--size", size, *options, *IN_NAMESPACE, *remaps)
+        sides = ["--size", size] if size else []
+        return self.start("photo_camera", *sides, *options, *IN_NAMESPACE, *remaps)
 
     def run(self, *command: str, timeout: float = TRAINING_TIMEOUT) -> dict[str, Any]:
         """Runs a command that answers in JSON to its end."""

@@ -9,12 +9,15 @@ from typing import Any
 import numpy
 import pytest
 from builtin_interfaces.msg import Time
+from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
 from harness import CAMERA, LABELS, World, nanoseconds_of
 from pictures import png_of, raw
 
+# Nothing is lost on the way.
+RELIABLE = QoSProfile(depth=1000)
 RATE_HZ = 30
 PER_LABEL = 15
 SETTINGS = {"threshold": 0.5, "margin": 0.1, "hysteresis": 0.0, "smoothing": 0.0}
@@ -112,3 +115,18 @@ def test_a_played_bag_gets_the_labels_that_evaluate_gives(
     check("after a seek", len(frames) // 5)
     player.play(1.0, begin=len(frames) - 8)
     check("after a seek ahead", 3)
+
+
+def test_the_package_camera_plays_a_bag(world: World, takes: tuple[Path, dict[int, Image]]) -> None:
+    bag, frames = takes
+    images = world.listen(Image, CAMERA, RELIABLE)
+    camera = world.start_camera("--bag", str(bag), "--rate", "100", "--encoding", "rgb8", size="")
+    world.wait_for(lambda: len(images) > len(frames) + 10, "the bag is shown again", camera)
+    stamps = [nanoseconds_of(image.header.stamp) for image in images]
+    assert stamps == sorted(stamps) and stamps[0] > max(frames), "with the present stamp"
+    assert {image.header.frame_id for image in images} == {f"camera_{label}" for label in LABELS}
+    shown = [bytes(image.data) for image in images]
+    order = [bytes(frames[stamp].data) for stamp in sorted(frames)]
+    begin = order.index(shown[0])
+    assert shown == [order[(begin + number) % len(order)] for number in range(len(shown))]
+    assert camera.end() == 0

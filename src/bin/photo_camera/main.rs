@@ -1,5 +1,6 @@
-//! `photo_camera`: a folder of photos, or hands drawn by the program itself, as a ROS camera.
+//! `photo_camera`: a folder of photos, a bag, or hands drawn by the program itself, as a ROS camera.
 
+mod bag;
 mod pictures;
 mod publisher;
 
@@ -16,12 +17,13 @@ use r2r::{Context, Node, QosProfile};
 use thumb_gesture::node::signals::Signals;
 use tokio::time::MissedTickBehavior;
 
+use bag::BagPictures;
 use pictures::{Pictures, Selection};
 use publisher::{Encoding, ImagePublisher};
 
 const SPIN_PERIOD: Duration = Duration::from_millis(20);
 
-/// Publishes photos, or hands drawn by the program itself, as camera/image_raw.
+/// Publishes photos, a bag's frames, or hands drawn by the program itself, as camera/image_raw.
 ///
 /// What a frame shows stands in its header: frame_id is camera_<label>.
 /// While it runs, a std_msgs/String on ~/show chooses what it shows, as --show does at the start.
@@ -38,6 +40,9 @@ struct Arguments {
     /// Folder with one folder of JPEG or PNG pictures for each label [default: hands are drawn]
     #[arg(long, value_name = "DIR")]
     photos: Option<PathBuf>,
+    /// A rosbag2 bag, whose frames are shown in their order and size, over and over, with their own frame_id and the present stamp
+    #[arg(long, value_name = "BAG", conflicts_with_all = ["photos", "show", "size"])]
+    bag: Option<PathBuf>,
     /// A label or all, and before it, with a colon, odd or even: every other six photos of a take, or scenes of another seed
     #[arg(long, value_name = "[odd:|even:]LABEL", default_value = "all")]
     show: Selection,
@@ -85,6 +90,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let pictures = Pictures::open(arguments.photos.as_deref(), arguments.seed, arguments.size)?;
     let selection = Arc::new(Mutex::new(pictures.checked(arguments.show.clone())?));
+    let bag = arguments.bag.as_deref().map(BagPictures::open).transpose()?;
 
     let mut node = Node::create(Context::create()?, "photo_camera", "")?;
     let logger = node.logger().to_owned();
@@ -102,7 +108,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
     });
 
-    let show = show(&arguments, pictures, &selection, &publisher, &clock);
+    let show = show(&arguments, pictures, bag, &selection, &publisher, &clock);
     let result = tokio::select! {
         result = show => result,
         () = signals.wait() => Ok(()),
@@ -117,6 +123,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 async fn show(
     arguments: &Arguments,
     mut pictures: Pictures,
+    mut bag: Option<BagPictures>,
     selection: &Mutex<Selection>,
     publisher: &ImagePublisher,
     clock: &Mutex<r2r::Clock>,
@@ -126,13 +133,15 @@ async fn show(
     for _ in 0..arguments.count.unwrap_or(u64::MAX) {
         ticks.tick().await;
         let selection = selection.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (image, label) = pictures.next(&selection)?;
+        let (image, frame_id) = match &mut bag {
+            Some(bag) => bag.next()?,
+            None => {
+                let (image, label) = pictures.next(&selection)?;
+                (image, format!("camera_{label}"))
+            }
+        };
         let now = clock.lock().unwrap_or_else(PoisonError::into_inner).get_now()?;
-        publisher.publish(
-            &image,
-            r2r::Clock::to_builtin_time(&now),
-            format!("camera_{label}"),
-        )?;
+        publisher.publish(&image, r2r::Clock::to_builtin_time(&now), frame_id)?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use thumb_gesture::bag::Bag;
 use thumb_gesture::bag::expected;
 use thumb_gesture::bag::timeline::{Heading, Timeline};
-use thumb_gesture::bag::verdicts::{Agreement, BagVerdicts, image_topic, judge};
+use thumb_gesture::bag::verdicts::{Agreement, BagVerdicts, IntervalAgreement, image_topic, judge};
 use thumb_gesture::classifier;
 use thumb_gesture::dataset::Label;
 use thumb_gesture::evaluation::FileClassifier;
@@ -133,12 +133,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         if let (Some(agreement), Some(least)) = (&agreement, arguments.min_accuracy)
             && agreement.accuracy.unwrap_or_default() < least
         {
-            let accuracy = output::percent(agreement.accuracy);
-            eprintln!(
-                "Error: {}: {accuracy} of the frames are right, below {}",
-                path.display(),
-                output::percent(Some(least))
-            );
+            complain(path, agreement, least);
             code = ExitCode::FAILURE;
         }
     }
@@ -146,6 +141,27 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         std::fs::write(file, csv).with_context(|| file.display().to_string())?;
     }
     Ok(code)
+}
+
+/// That a bag is not judged well enough, and where.
+fn complain(bag: &Path, agreement: &Agreement, least: f64) {
+    eprintln!(
+        "Error: {}: {} of the frames are right, below {}",
+        bag.display(),
+        output::percent(agreement.accuracy),
+        output::percent(Some(least))
+    );
+    let wrong = |interval: &&IntervalAgreement| interval.correct < interval.frames;
+    for interval in agreement.intervals.iter().filter(wrong) {
+        eprintln!(
+            "  {:.2} to {:.2} s, {}: {} of {} frames wrong",
+            interval.from,
+            interval.to,
+            interval.label,
+            interval.frames - interval.correct,
+            interval.frames
+        );
+    }
 }
 
 fn parse_share(text: &str) -> Result<f64, String> {

@@ -1,0 +1,64 @@
+//! The pictures of a bag, in their order, over and over.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+
+use anyhow::Context;
+use image::RgbImage;
+use thumb_gesture::bag::image::BagImage;
+use thumb_gesture::bag::verdicts::image_topic;
+use thumb_gesture::bag::{Bag, BagError, Topic};
+
+/// Pictures that are read before they are shown.
+const AHEAD: usize = 8;
+
+/// A bag that a thread of its own reads.
+pub struct BagPictures {
+    pictures: Receiver<anyhow::Result<(RgbImage, String)>>,
+}
+
+impl BagPictures {
+    /// Begins to read the bag's only topic with pictures.
+    pub fn open(path: &Path) -> anyhow::Result<BagPictures> {
+        let bag = Bag::open(path)?;
+        let topic = image_topic(&bag, None)?;
+        let (sender, pictures) = sync_channel(AHEAD);
+        thread::spawn(move || {
+            // It ends when nobody takes the pictures any more, or with the first bag that cannot be read.
+            while let Ok(shown) = show(&bag, &topic, &mut |picture| sender.send(Ok(picture)).is_ok()) {
+                if shown == 0 {
+                    let _nobody_listens =
+                        sender.send(Err(anyhow::anyhow!("{} holds no pictures", bag.path().display())));
+                    return;
+                }
+            }
+        });
+        Ok(BagPictures { pictures })
+    }
+
+    /// The next picture and its frame of reference.
+    pub fn next(&mut self) -> anyhow::Result<(RgbImage, String)> {
+        self.pictures.recv().context("the bag cannot be read any more")?
+    }
+}
+
+/// Hands over each picture once, as long as they are taken; how many there were.
+fn show(
+    bag: &Bag,
+    topic: &Topic,
+    take: &mut dyn FnMut((RgbImage, String)) -> bool,
+) -> Result<usize, BagError> {
+    let mut shown = 0;
+    bag.read(&|found| found == topic, &mut |message| {
+        let Ok(image) = BagImage::read(message.topic, message.data) else {
+            return Ok(());
+        };
+        shown += 1;
+        match take((image.frame.to_rgb_image(), image.frame_id)) {
+            true => Ok(()),
+            false => Err("nobody takes the pictures any more".to_owned()),
+        }
+    })?;
+    Ok(shown)
+}
