@@ -1,7 +1,7 @@
 //! Layers and weights -> an ONNX file.
 //!
 //! The graph takes `input`, batch x 3 x 224 x 224 float32, and gives `logits`, batch x labels float32. It uses only operators of
-//! opset 13 that ONNX Runtime and TensorRT 8.6 and later read. [`write`] makes a store's fp32 file, whose weights stay in their
+//! opset 13 that ONNX Runtime and TensorRT 8.6 and later read. [`write()`] makes a store's fp32 file, whose weights stay in their
 //! safetensors file: both must lie in one folder. [`export`](mod@export) makes a file that stands on its own, in fp32, fp16 or int8.
 //! The protobuf messages are the part of `onnx.proto3` that is written here.
 

@@ -60,6 +60,13 @@ pub struct Subscription {
     drain: JoinHandle<()>,
 }
 
+impl Subscription {
+    /// Has the drain end.
+    fn stop(&self) {
+        self.stop.abort();
+    }
+}
+
 impl Managed {
     /// Loads the model and runs it once.
     pub async fn configure(&self) -> Result<(), Obstacle> {
@@ -79,10 +86,18 @@ impl Managed {
         let drains: Vec<Drain> = self.cameras.iter().enumerate().map(drain).collect();
         let threads = self.threads.clone();
         let subscribe_all = move |node: &mut Node| -> Result<Vec<Subscription>, String> {
-            let subscribed = drains
-                .into_iter()
-                .map(|drain| subscribe(node, &params, drain, &threads));
-            subscribed.collect()
+            let mut made = Vec::new();
+            for drain in drains {
+                match subscribe(node, &params, drain, &threads) {
+                    Ok(subscription) => made.push(subscription),
+                    Err(reason) => {
+                        // All cameras, or none.
+                        made.iter().for_each(Subscription::stop);
+                        return Err(reason);
+                    }
+                }
+            }
+            Ok(made)
         };
         let subscribed = self.door.with(subscribe_all).await;
         let subscribed = subscribed.unwrap_or_else(|| Err("the node is ending".to_owned()));
@@ -96,8 +111,8 @@ impl Managed {
     pub async fn deactivate(&self) -> Result<(), Obstacle> {
         let subscriptions = std::mem::take(&mut *lock(&self.subscriptions));
         let stop_all = move || {
+            subscriptions.iter().for_each(Subscription::stop);
             for subscription in subscriptions {
-                subscription.stop.abort();
                 let _said_already = subscription.drain.join();
             }
         };

@@ -25,7 +25,7 @@ const SPIN_PERIOD: Duration = Duration::from_millis(20);
 
 /// Publishes photos, a bag's frames, or hands drawn by the program itself, as camera/image_raw.
 ///
-/// What a frame shows stands in its header: frame_id is camera_<label>.
+/// What a frame shows stands in its header: frame_id is `camera_<label>`.
 /// While it runs, a std_msgs/String on ~/show chooses what it shows, as --show does at the start.
 #[derive(Parser)]
 #[command(
