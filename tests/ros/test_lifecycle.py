@@ -221,18 +221,20 @@ def assert_ends_inactive(world: World, gestures: list[ThumbGesture]) -> None:
 
 
 def test_a_clean_up_frees_what_the_model_held(taught_world: World, taught: Taught) -> None:
-    """What the runtime needs once for all models stays: so the second time is compared with the second time."""
+    """Of what is freed, glibc gives the system only what does not lie at the end of a thread's heap: so not every turn shows it."""
     node, ours = start(taught_world, precision="fp32")
     weights = taught_world.store / "models" / taught.model_id / "weights.safetensors"
-    loaded, freed = 0, 0
-    for _ in range(2):
+    loaded, freed = [], []
+    for _ in range(6):
         assert ours.change(CONFIGURE)
         taught_world.wait_for(lambda: taught_world.model().active, "the model is loaded")
-        loaded = memory_of(node)
+        loaded.append(memory_of(node))
         assert ours.change(CLEANUP)
-        freed = memory_of(node)
-    print(f"{loaded / 1e6:.0f} MB with the model, {freed / 1e6:.0f} MB without")
-    assert loaded - freed > weights.stat().st_size
+        freed.append(memory_of(node))
+    turns = [f"{full / 1e6:.0f} -> {empty / 1e6:.0f} MB" for full, empty in zip(loaded, freed, strict=True)]
+    print(", ".join(turns))
+    assert max(full - empty for full, empty in zip(loaded, freed, strict=True)) > weights.stat().st_size
+    assert loaded[-1] < loaded[1] + weights.stat().st_size, "nothing is left over of each"
 
 
 def test_a_clean_up_ends_a_training(taught_world: World) -> None:
