@@ -23,10 +23,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use metadata::{Compression, Metadata};
+use crate::frame::MAX_SIDE_PX;
+use metadata::Metadata;
 
-/// No record and no message of a bag may be longer, bytes: twice a picture of the greatest sides in 16-bit colours with alpha would be.
-pub const LONGEST_MESSAGE: u64 = 1 << 30;
+/// No record and no message of a bag may be longer, bytes: a picture of the greatest sides in 16-bit colours with alpha, and its header.
+pub const LONGEST_MESSAGE: u64 = 8 * (MAX_SIDE_PX as u64) * (MAX_SIDE_PX as u64) + (1 << 20);
+/// A file shrinks to a thousandth at most, or claims what is not so.
+const MOST_FILE_EXPANSION: u64 = 1000;
+/// Different losses that are told of each by itself.
+const LOSSES_KEPT: usize = 1000;
 /// Beginning of a SQLite file.
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 /// Beginning of an MCAP file.
@@ -37,7 +42,6 @@ const MCAP_MAGIC: &[u8] = b"\x89MCAP0\r\n";
 pub struct Bag {
     path: PathBuf,
     files: Vec<PathBuf>,
-    compression: Compression,
     /// As `metadata.yaml` has them.
     topics: Vec<Topic>,
     losses: Vec<Loss>,
@@ -144,8 +148,6 @@ pub type Visit<'a> = dyn FnMut(Message) -> Result<(), String> + 'a;
 struct Reading<'a, 'b> {
     file: &'a Path,
     is_wanted: &'a dyn Fn(&Topic) -> bool,
-    /// True where each message is compressed by itself.
-    is_compressed: bool,
     losses: &'a mut Vec<Loss>,
     visit: &'a mut Visit<'b>,
 }
@@ -163,7 +165,6 @@ impl Bag {
         let mut bag = Bag {
             path: path.to_owned(),
             files: Vec::new(),
-            compression: Compression::None,
             topics: Vec::new(),
             losses: Vec::new(),
         };
@@ -173,7 +174,6 @@ impl Bag {
         }
         match Metadata::read(path)? {
             Some(metadata) => {
-                bag.compression = metadata.compression;
                 bag.files = metadata.files;
                 bag.topics = metadata.topics;
             }
@@ -254,20 +254,15 @@ impl Bag {
             let mut reading = Reading {
                 file,
                 is_wanted,
-                is_compressed: self.compression == Compression::Messages,
                 losses: &mut losses,
                 visit,
             };
-            if let Err(error) = reading.read() {
-                match error {
-                    // One of several that is not there: the others are read.
-                    BagError::Io { path, cause } if self.files.len() > 1 => losses.push(Loss {
-                        file: path.display().to_string(),
-                        messages: None,
-                        reason: cause.to_string(),
-                    }),
-                    error => return Err(error),
-                }
+            match reading.read() {
+                Ok(()) => {}
+                Err(error @ BagError::Stopped(_)) => return Err(error),
+                // Of one of several that is not there, or nothing, the others are read.
+                Err(error) if self.files.len() > 1 => reading.lose(None, error.to_string()),
+                Err(error) => return Err(error),
             }
         }
         Ok(losses)
@@ -303,12 +298,24 @@ impl Reading<'_, '_> {
     /// The file as it was before it was compressed as a whole; as much of it as can be had.
     fn decompressed(&mut self) -> std::io::Result<tempfile::NamedTempFile> {
         let mut whole = tempfile::NamedTempFile::new()?;
-        let mut decoder = zstd::decoder(File::open(self.file)?)?;
+        let file = File::open(self.file)?;
+        let mut left = file.metadata()?.len().saturating_mul(MOST_FILE_EXPANSION);
+        let mut decoder = zstd::decoder(file)?;
         let mut buffer = vec![0; 1 << 16];
         loop {
             match decoder.read(&mut buffer) {
                 Ok(0) => break,
-                Ok(length) => whole.write_all(&buffer[..length])?,
+                Ok(length) if length as u64 > left => {
+                    self.lose(
+                        None,
+                        "the compressed file becomes a thousand times as long".to_owned(),
+                    );
+                    break;
+                }
+                Ok(length) => {
+                    whole.write_all(&buffer[..length])?;
+                    left -= length as u64;
+                }
                 Err(error) => {
                     self.lose(None, format!("the compressed file breaks off: {error}"));
                     break;
@@ -325,31 +332,40 @@ impl Reading<'_, '_> {
             return Ok(());
         }
         let whole;
-        let data = match self.is_compressed {
-            false => data,
-            true => match zstd::decompress(data, LONGEST_MESSAGE) {
+        let mut data = data;
+        // rosbag2 compresses each message by itself where it is asked to. What it compresses begins with a zero.
+        if data.starts_with(&zstd::MAGIC) {
+            match zstd::decompress(data, LONGEST_MESSAGE) {
                 Ok(decompressed) => {
                     whole = decompressed;
-                    &whole
+                    data = &whole;
                 }
                 Err(error) => {
                     self.lose(
                         Some(1),
-                        format!("a message on {} is not zstd: {error}", topic.name),
+                        format!("messages on {} are not zstd: {error}", topic.name),
                     );
                     return Ok(());
                 }
-            },
-        };
+            }
+        }
         (self.visit)(Message { topic, time_ns, data }).map_err(BagError::Stopped)
     }
 
+    /// Notes a loss; those of one file for one reason are told as one.
     fn lose(&mut self, messages: Option<u64>, reason: String) {
-        self.losses.push(Loss {
-            file: self.file.display().to_string(),
-            messages,
-            reason,
-        });
+        let file = self.file.display().to_string();
+        let same = self.losses.iter_mut().rev().take(8);
+        let mut same = same.filter(|loss| loss.reason == reason && loss.file == file);
+        if let Some(loss) = same.next() {
+            loss.messages = loss.messages.zip(messages).map(|(before, more)| before + more);
+        } else if self.losses.len() < LOSSES_KEPT {
+            self.losses.push(Loss {
+                file,
+                messages,
+                reason,
+            });
+        }
     }
 }
 
@@ -362,6 +378,11 @@ impl fmt::Display for Loss {
         };
         write!(f, "{}: {}{count}", self.file, self.reason)
     }
+}
+
+/// From one time to another in nanoseconds, seconds.
+pub fn secs_between(from_ns: i64, to_ns: i64) -> f64 {
+    (i128::from(to_ns) - i128::from(from_ns)) as f64 * 1e-9
 }
 
 /// Fills the buffer as far as the file goes.

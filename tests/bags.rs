@@ -227,18 +227,23 @@ fn a_broken_chunk_takes_only_its_own_messages_along_and_they_are_counted() {
     let (_folder, file) = bag_of(&messages, &AS_ROSBAG2);
     let mut bytes = fs::read(&file).expect("reads");
     // In the middle of the data, where a chunk is for certain.
+    for place in [bytes.len() / 3, 2000] {
+        let mut bytes = bytes.clone();
+        bytes[place..place + 64].fill(0x55);
+        fs::write(&file, &bytes).expect("writes");
+        let (found, losses) = told(&file);
+        let [loss] = &losses[..] else {
+            panic!("one loss: {losses:?}");
+        };
+        assert!(loss.reason.contains("a broken chunk"), "{loss}");
+        assert_eq!(
+            found.len() as u64 + loss.messages.expect("is counted"),
+            messages.len() as u64
+        );
+    }
     let middle = bytes.len() / 3;
     bytes[middle..middle + 64].fill(0x55);
     fs::write(&file, &bytes).expect("writes");
-    let (found, losses) = told(&file);
-    let [loss] = &losses[..] else {
-        panic!("one loss: {losses:?}");
-    };
-    assert!(loss.reason.contains("a broken chunk"), "{loss}");
-    assert_eq!(
-        found.len() as u64 + loss.messages.expect("is counted"),
-        messages.len() as u64
-    );
     let output = thumb_gesture(["bag".as_ref(), "info".as_ref(), file.as_os_str()]);
     assert!(
         misuse(&output).contains("a broken chunk"),
@@ -289,7 +294,10 @@ fn whatever_bytes_are_changed_it_ends_in_good_order() {
         fs::write(&file, &bytes).expect("writes");
         let bag = Bag::open(&file).expect("a file");
         match bag.contents() {
-            Ok(contents) => assert!(contents.messages <= 6),
+            Ok(contents) => assert!(
+                contents.messages == 6 || (contents.messages < 6 && !contents.losses.is_empty()),
+                "{contents:?}"
+            ),
             Err(error) => assert!(matches!(error, BagError::NoBag(_)), "{error}"),
         }
     }
@@ -315,6 +323,14 @@ fn a_split_bag_is_read_in_order_without_metadata_too_and_a_missing_part_is_named
     assert!(
         losses.len() == 1 && losses[0].file.ends_with("metadata.yaml"),
         "{losses:?}"
+    );
+
+    fs::write(folder.path().join("bag_11.mcap"), "").expect("writes");
+    let (found, losses) = told(folder.path());
+    assert_eq!(
+        (found.len(), losses.len()),
+        (12, 2),
+        "one that a power cut left empty: {losses:?}"
     );
 
     let metadata = "rosbag2_bagfile_information:\n  version: 9\n  relative_file_paths: [bag_2.mcap, bag_3.mcap, bag_10.mcap]\n";
@@ -544,7 +560,9 @@ fn a_message_that_ends_early_is_counted_and_the_others_are_judged() {
         .arg(&file)
         .arg("--store")
         .arg(store);
-    let report = json(&command.output().expect("starts"));
+    let output = command.output().expect("starts");
+    assert!(misuse(&output).contains("2 messages are no pictures: the message ends early"));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(report["bad_frames"], 2);
     assert_eq!(report["frames"].as_array().map(Vec::len), Some(4));
     assert!(
@@ -688,6 +706,35 @@ fn two_models_are_compared_frame_by_frame() {
             .contains("data:image/jpeg")
     );
     assert!(complaint(&compare(&right, &[])).contains("--models takes two ids"));
+}
+
+#[test]
+fn a_bag_that_is_none_does_not_keep_the_others_from_being_judged() {
+    let (root, bag) = taught();
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_labels, labels) = labels_file(EXPECTED);
+    let (page, table) = (folder.path().join("pages"), folder.path().join("verdicts.csv"));
+    let mut command = support::program();
+    command
+        .args(["bag", "evaluate"])
+        .arg(bag)
+        .arg(folder.path().join("nothing"))
+        .arg(bag);
+    command
+        .arg("--store")
+        .arg(root.path().join("store"))
+        .arg("--html")
+        .arg(&page)
+        .arg("--csv")
+        .arg(&table);
+    let output = command.args(["--expect", &labels]).output().expect("starts");
+    assert!(complaint(&output).contains("nothing"));
+    assert_eq!(
+        fs::read_to_string(table).expect("was written").lines().count(),
+        49
+    );
+    assert!(page.join("1_bag_0.mcap.html").exists() && page.join("3_bag_0.mcap.html").exists());
+    assert!(misuse(&evaluate(&["--threshold", "nan"])).contains("must be 0 to 1"));
 }
 
 /// The block of docs/bags.md, as a person types it.

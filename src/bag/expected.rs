@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::metadata::read_text;
+
 use crate::dataset::Label;
 
 /// Stamps below this are seconds from the bag's start, others since the epoch: 1973 is before ROS.
@@ -50,6 +52,14 @@ pub enum ExpectedError {
         /// Its end.
         to: f64,
     },
+    /// Some are of one clock and some of the other.
+    #[error(
+        "{path}: some times are seconds from the bag's first frame, others since the epoch: it must be one of the two"
+    )]
+    Clocks {
+        /// The file.
+        path: String,
+    },
     /// The model has no such label.
     #[error("{path}: the model does not know the label {label:?}; its labels: {known}")]
     Label {
@@ -68,7 +78,7 @@ pub enum ExpectedError {
 /// What is wrong with it.
 pub fn read(file: &Path, labels: &[Label]) -> Result<Vec<Interval>, ExpectedError> {
     let path = file.display().to_string();
-    let text = match std::fs::read_to_string(file) {
+    let text = match read_text(file) {
         Ok(text) => text,
         Err(cause) => return Err(ExpectedError::Io { path, cause }),
     };
@@ -79,6 +89,11 @@ pub fn read(file: &Path, labels: &[Label]) -> Result<Vec<Interval>, ExpectedErro
             return Err(ExpectedError::Form { path, reason });
         }
     };
+    let absolute = intervals.iter().flat_map(|interval| [interval.from, interval.to]);
+    let absolute: Vec<bool> = absolute.map(|secs| secs >= FIRST_ABSOLUTE_SECS).collect();
+    if absolute.contains(&true) && absolute.contains(&false) {
+        return Err(ExpectedError::Clocks { path });
+    }
     let mut last = f64::NEG_INFINITY;
     for Interval { from, to, label } in &intervals {
         let (from, to) = (*from, *to);
@@ -125,7 +140,7 @@ impl Interval {
 mod tests {
     use super::*;
 
-    fn read_text(text: &str) -> Result<Vec<Interval>, String> {
+    fn read_intervals(text: &str) -> Result<Vec<Interval>, String> {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("labels.yaml");
         std::fs::write(&file, text).expect("a file");
@@ -135,12 +150,12 @@ mod tests {
 
     #[test]
     fn intervals_are_read_and_may_be_of_either_clock() {
-        let read = read_text(
-            "- {from: 0, to: 1.5, label: none}\n- {from: 1700000002.0, to: 1700000003.0, label: thumbs_up}\n",
-        );
-        let intervals = read.expect("well-formed");
-        assert!(intervals[0].from_start(1.7e9).holds(0.0) && !intervals[0].holds(1.5));
-        assert!(intervals[1].from_start(1.7e9).holds(2.5));
+        let relative =
+            read_intervals("- {from: 0, to: 1.5, label: none}\n- {from: 1.5, to: 2, label: none}\n");
+        let relative = relative.expect("well-formed");
+        assert!(relative[0].from_start(1.7e9).holds(0.0) && !relative[0].holds(1.5));
+        let absolute = read_intervals("- {from: 1700000002.0, to: 1700000003.0, label: thumbs_up}\n");
+        assert!(absolute.expect("well-formed")[0].from_start(1.7e9).holds(2.5));
     }
 
     #[test]
@@ -152,12 +167,16 @@ mod tests {
                 "- {from: 0, to: 2, label: none}\n- {from: 1, to: 3, label: none}",
                 "lies in the one before",
             ),
+            (
+                "- {from: 0, to: 1, label: none}\n- {from: 1700000002.0, to: 1700000003.0, label: none}",
+                "one of the two",
+            ),
             ("- {from: 0, to: 2, label: wave}", "its labels: none, thumbs_up"),
             ("- {from: 0, label: none}", "should be a list such as"),
             ("none", "should be a list such as"),
         ];
         for (text, reason) in refusals {
-            let error = read_text(text).expect_err(reason);
+            let error = read_intervals(text).expect_err(reason);
             assert!(error.contains(reason), "{error}");
         }
     }

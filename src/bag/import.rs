@@ -5,7 +5,7 @@ use std::path::Path;
 use time::OffsetDateTime;
 
 use super::image::BagImage;
-use super::{Bag, BagError, Loss, Topic};
+use super::{Bag, BagError, Loss, Topic, secs_between};
 use crate::dataset::capture::Burst;
 use crate::dataset::fingerprint::Thumbnail;
 use crate::dataset::{DatasetError, Label};
@@ -30,13 +30,15 @@ pub struct Imported {
     /// Left out, because they look like the one saved before.
     pub near_duplicates: usize,
     /// Messages that are no pictures.
-    pub bad_frames: usize,
+    pub bad_frames: u64,
+    /// What is wrong with the first of them.
+    pub bad_reason: Option<String>,
     /// What could not be read of the bag.
     pub losses: Vec<Loss>,
 }
 
 /// Saves frames of a bag under a label, as one burst, which a split of the dataset keeps together. It goes by the time of its first
-/// frame: the same frames are not saved twice.
+/// frame: the same selection is not saved twice.
 ///
 /// `progress` is called after each frame that was read.
 ///
@@ -57,17 +59,21 @@ pub fn import(
     let mut burst: Option<Burst> = None;
     let losses = bag.read(&|found| found == topic, &mut |message| {
         progress();
-        let Ok(image) = BagImage::read(message.topic, message.data) else {
-            imported.bad_frames += 1;
-            return Ok(());
+        let image = match BagImage::read(message.topic, message.data) {
+            Ok(image) => image,
+            Err(error) => {
+                imported.bad_frames += 1;
+                imported.bad_reason.get_or_insert_with(|| error.to_string());
+                return Ok(());
+            }
         };
         let time_ns = image.time_ns(message.time_ns);
-        let secs = (time_ns - *start_ns.get_or_insert(time_ns)) as f64 * 1e-9;
+        let secs = secs_between(*start_ns.get_or_insert(time_ns), time_ns);
         if !(selection.from_secs..selection.to_secs).contains(&secs) {
             return Ok(());
         }
         count += 1;
-        if (count - 1) % selection.every != 0 {
+        if (count - 1) % selection.every.max(1) != 0 {
             return Ok(());
         }
         let thumbnail = Thumbnail::of_square(&preprocessor.square_from_frame(&image.frame));

@@ -1,7 +1,8 @@
 //! `metadata.yaml`, which rosbag2 writes beside a bag's files when it has finished.
 
 use std::ffi::OsStr;
-use std::io::{self, ErrorKind};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
@@ -10,31 +11,20 @@ use super::{BagError, Topic};
 
 /// The file's name.
 pub const FILE: &str = "metadata.yaml";
+/// The longest file that is read whole, bytes.
+const LONGEST_TEXT: u64 = 16 << 20;
 /// Versions of the file that are known to say what is read here in this way.
 const VERSIONS: std::ops::RangeInclusive<u32> = 4..=9;
 /// What a bag's files are called, compressed as a whole or not.
-const ENDINGS: [&str; 4] = [".mcap", ".db3", ".mcap.zstd", ".db3.zstd"];
+const ENDINGS: [&str; 4] = [".mcap.zstd", ".db3.zstd", ".mcap", ".db3"];
 
 /// What is to be known before the files are read.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Metadata {
     /// The bag's files, in the order of their time.
     pub files: Vec<PathBuf>,
-    /// How it is compressed by rosbag2; the storage itself may be besides.
-    pub compression: Compression,
     /// The topics that have messages.
     pub topics: Vec<Topic>,
-}
-
-/// What rosbag2 compresses by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// Nothing.
-    None,
-    /// Each file as a whole.
-    Files,
-    /// Each message.
-    Messages,
 }
 
 #[derive(Deserialize)]
@@ -74,7 +64,7 @@ impl Metadata {
     /// What is wrong with it.
     pub fn read(folder: &Path) -> Result<Option<Metadata>, BagError> {
         let path = folder.join(FILE);
-        let text = match std::fs::read_to_string(&path) {
+        let text = match read_text(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(cause) => return Err(BagError::Io { path, cause }),
@@ -83,6 +73,13 @@ impl Metadata {
         let files = parsed.files.iter().map(|file| folder.join(file)).collect();
         Ok(Some(Metadata { files, ..parsed }))
     }
+}
+
+/// A file of people's size.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(LONGEST_TEXT).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn parse(text: &str) -> Result<Metadata, String> {
@@ -97,21 +94,21 @@ fn parse(text: &str) -> Result<Metadata, String> {
             VERSIONS.end()
         ));
     }
-    let compression = match information.compression_mode.to_ascii_lowercase().as_str() {
-        "" | "none" => Compression::None,
-        "file" => Compression::Files,
-        "message" => Compression::Messages,
+    // What is compressed is seen by its first bytes; here only whether that can be undone.
+    match information.compression_mode.to_ascii_lowercase().as_str() {
+        "" | "none" => {}
+        "file" | "message" if information.compression_format == "zstd" => {}
+        "file" | "message" => {
+            return Err(format!(
+                "compressed with {:?}; known: zstd",
+                information.compression_format
+            ));
+        }
         other => {
             return Err(format!(
                 "unknown compression_mode {other:?}; known: FILE and MESSAGE"
             ));
         }
-    };
-    if compression != Compression::None && information.compression_format != "zstd" {
-        return Err(format!(
-            "compressed with {:?}; known: zstd",
-            information.compression_format
-        ));
     }
     let counted = information.topics_with_message_count.into_iter();
     let topics = counted
@@ -130,11 +127,7 @@ fn parse(text: &str) -> Result<Metadata, String> {
     let is_inside = |file: &PathBuf| file.components().all(|part| matches!(part, Component::Normal(_)));
     match files.iter().find(|file| !is_inside(file)) {
         Some(outside) => Err(format!("names a file outside the bag: {}", outside.display())),
-        None => Ok(Metadata {
-            files,
-            compression,
-            topics,
-        }),
+        None => Ok(Metadata { files, topics }),
     }
 }
 
@@ -155,8 +148,8 @@ pub fn files_of(folder: &Path) -> io::Result<Vec<PathBuf>> {
 /// 12 of `bag_12.mcap`.
 fn number_of(path: &Path) -> u64 {
     let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-    let stem = name.split('.').next().unwrap_or_default();
-    let digits = stem.rsplit('_').next().unwrap_or_default();
+    let stem = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending));
+    let digits = stem.unwrap_or(name).rsplit('_').next().unwrap_or_default();
     digits.parse().unwrap_or(0)
 }
 
@@ -177,21 +170,13 @@ mod tests {
         let topics: Vec<&str> = metadata.topics.iter().map(|topic| topic.name.as_str()).collect();
         assert_eq!(topics, ["/a"], "those that have messages");
         assert_eq!(metadata.files, [Path::new("bag_0.mcap"), Path::new("bag_1.mcap")]);
-        assert_eq!(metadata.compression, Compression::None);
     }
 
     #[test]
-    fn compression_is_read_as_every_version_writes_it() {
-        for (mode, expected) in [
-            ("FILE", Compression::Files),
-            ("message", Compression::Messages),
-            ("\"\"", Compression::None),
-        ] {
+    fn compression_is_known_as_every_version_writes_it() {
+        for mode in ["FILE", "message", "\"\""] {
             let more = format!("  compression_format: zstd\n  compression_mode: {mode}\n");
-            assert_eq!(
-                parse(&document(4, &more)).map(|found| found.compression),
-                Ok(expected)
-            );
+            assert!(parse(&document(4, &more)).is_ok(), "{mode}");
         }
     }
 
@@ -225,7 +210,7 @@ mod tests {
     #[test]
     fn ten_comes_after_nine() {
         let folder = tempfile::tempdir().expect("a folder");
-        for name in ["bag_10.mcap", "bag_9.mcap", "bag_2.db3.zstd", "notes.txt"] {
+        for name in ["v1.5_10.mcap", "v1.5_9.mcap", "v1.5_2.db3.zstd", "notes.txt"] {
             std::fs::write(folder.path().join(name), "").expect("a file");
         }
         let files = files_of(folder.path()).expect("can be listed");
@@ -233,6 +218,6 @@ mod tests {
             .iter()
             .filter_map(|file| file.file_name()?.to_str())
             .collect();
-        assert_eq!(names, ["bag_2.db3.zstd", "bag_9.mcap", "bag_10.mcap"]);
+        assert_eq!(names, ["v1.5_2.db3.zstd", "v1.5_9.mcap", "v1.5_10.mcap"]);
     }
 }

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use askama::Template;
 
 use super::image::BagImage;
+use super::secs_between;
 use super::verdicts::{Agreement, FrameVerdict, IntervalAgreement};
 use crate::dataset::Label;
 use crate::frame::FrameError;
@@ -40,6 +41,8 @@ pub struct Span {
 pub struct Timeline {
     spans: Vec<Span>,
     pictured: usize,
+    /// Spans that were worth a picture and got none.
+    left_out: usize,
 }
 
 /// What is written over the page.
@@ -103,7 +106,9 @@ impl Timeline {
                 span.stable += usize::from(verdict.stable);
             }
             _ => {
-                let is_pictured = is_pictured && self.pictured < MOST_PICTURED;
+                let has_room = self.pictured < MOST_PICTURED;
+                self.left_out += usize::from(is_pictured && !has_room);
+                let is_pictured = is_pictured && has_room;
                 self.pictured += usize::from(is_pictured);
                 self.spans.push(Span {
                     seen,
@@ -137,8 +142,8 @@ impl Timeline {
 
     fn page<'a>(&'a self, heading: Heading<'a>, agreement: Option<&'a Agreement>) -> Page<'a> {
         let start_ns = self.spans.first().map_or(0, |span| span.from_ns);
-        let end_ns = self.spans.last().map_or(0, |span| span.to_ns);
-        let secs = |time_ns: i64| (time_ns - start_ns) as f64 * 1e-9;
+        let end_ns = self.spans.iter().map(|span| span.to_ns).max().unwrap_or(start_ns);
+        let secs = |time_ns: i64| secs_between(start_ns, time_ns);
         let duration_secs = secs(end_ns).max(1e-3);
         let name = |label: Option<usize>| {
             label
@@ -194,7 +199,7 @@ impl Timeline {
             bands: (0..heading.models.len()).map(band).collect(),
             expected: intervals.iter().map(expected).collect(),
             frames: self.spans.iter().map(|span| span.frames).sum(),
-            left_out: self.spans.len() - rows.len(),
+            left_out: self.left_out,
             rows,
             duration_secs,
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::expected::Interval;
 use super::image::{BagImage, TYPES};
-use super::{Bag, BagError, Loss, Topic};
+use super::{Bag, BagError, Loss, Topic, secs_between};
 use crate::classifier::ClassifierError;
 use crate::dataset::Label;
 use crate::decision::{Decision, DecisionSettings, Doubt};
@@ -98,12 +98,7 @@ pub enum JudgeError {
 /// # Errors
 /// No such topic, or several and none is named.
 pub fn image_topic(bag: &Bag, named: Option<&str>) -> Result<Topic, BagError> {
-    let mut topics: Vec<Topic> = bag
-        .contents()?
-        .topics
-        .into_iter()
-        .map(|found| found.topic)
-        .collect();
+    let mut topics = bag.topics()?;
     let known = list(&topics);
     if let Some(name) = named {
         let found = topics.into_iter().find(|topic| topic.name == name);
@@ -216,7 +211,7 @@ impl BagVerdicts {
     /// The time of a frame, seconds from the first one.
     pub fn secs(&self, frame: &FrameVerdict) -> f64 {
         let start_ns = self.frames.first().map_or(0, |first| first.time_ns);
-        (frame.time_ns - start_ns) as f64 * 1e-9
+        secs_between(start_ns, frame.time_ns)
     }
 
     /// How they compare with what the bag should show.

@@ -154,7 +154,9 @@ impl BagWriter {
         for file in [self.unfinished.path().join(&self.file_name), metadata] {
             File::open(file).and_then(|file| file.sync_all()).map_err(io)?;
         }
-        std::fs::rename(self.unfinished.keep(), &self.bag).map_err(io)
+        std::fs::rename(self.unfinished.path(), &self.bag).map_err(io)?;
+        let _moved_away = self.unfinished.keep();
+        Ok(())
     }
 
     fn failed(&self, cause: McapError) -> WriteError {
@@ -167,7 +169,10 @@ impl BagWriter {
     /// As rosbag2 of Jazzy writes it.
     fn metadata(&self) -> String {
         let (first, last) = self.span.unwrap_or_default();
-        let (file, topic, messages, duration) = (&self.file_name, &self.topic, self.messages, last - first);
+        // What JSON quotes, YAML reads.
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        let (file, topic) = (quoted(&self.file_name), quoted(&self.topic));
+        let (messages, duration) = (self.messages, last.saturating_sub(first));
         format!(
             "\
 rosbag2_bagfile_information:
@@ -189,9 +194,9 @@ rosbag2_bagfile_information:
   compression_format: \"\"
   compression_mode: \"\"
   relative_file_paths:
-    - \"{file}\"
+    - {file}
   files:
-    - path: \"{file}\"
+    - path: {file}
       starting_time:
         nanoseconds_since_epoch: {first}
       duration:
@@ -250,7 +255,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("takes");
+        let path = folder.path().join("a \"take\"");
         let mut writer = BagWriter::create(&path, "/camera/image_raw").expect("begins");
         for (index, width) in [5, 6, 7].into_iter().enumerate() {
             let frame_id = "frame".repeat(index);

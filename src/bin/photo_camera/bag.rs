@@ -25,13 +25,16 @@ impl BagPictures {
         let topic = image_topic(&bag, None)?;
         let (sender, pictures) = sync_channel(AHEAD);
         thread::spawn(move || {
-            // It ends when nobody takes the pictures any more, or with the first bag that cannot be read.
-            while let Ok(shown) = show(&bag, &topic, &mut |picture| sender.send(Ok(picture)).is_ok()) {
-                if shown == 0 {
-                    let _nobody_listens =
-                        sender.send(Err(anyhow::anyhow!("{} holds no pictures", bag.path().display())));
-                    return;
-                }
+            // It ends when nobody takes the pictures any more, or with a word to the one who does.
+            loop {
+                let shown = show(&bag, &topic, &mut |picture| sender.send(Ok(picture)).is_ok());
+                let error = match shown {
+                    Ok(0) => anyhow::anyhow!("{} holds no pictures", bag.path().display()),
+                    Ok(_) => continue,
+                    Err(error) => error.into(),
+                };
+                let _nobody_listens = sender.send(Err(error));
+                return;
             }
         });
         Ok(BagPictures { pictures })

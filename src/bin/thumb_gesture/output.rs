@@ -48,6 +48,11 @@ pub fn bar(title: &str, total: usize) -> ProgressBar {
         .with_prefix(title.to_owned())
 }
 
+/// A line on standard error; where nobody reads it, nothing happens.
+pub fn complain(line: &str) {
+    let _nobody_reads = writeln!(std::io::stderr(), "{line}");
+}
+
 /// A count of frames on standard error, where that is a terminal: for work whose end is not known.
 pub fn counter(title: &str) -> ProgressBar {
     let target = match std::io::stderr().is_terminal() {

@@ -6,15 +6,15 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
-use thumb_gesture::bag::Bag;
 use thumb_gesture::bag::timeline::{Heading, Timeline};
 use thumb_gesture::bag::verdicts::{BagVerdicts, image_topic, judge};
+use thumb_gesture::bag::{Bag, secs_between};
 use thumb_gesture::classifier;
 use thumb_gesture::dataset::Label;
 use thumb_gesture::evaluation::FileClassifier;
 use thumb_gesture::model_store::{ModelStore, StoredModel};
 
-use super::{DecisionOptions, report_losses, write_page};
+use super::{DecisionOptions, Outcome, write_page};
 use crate::output;
 use crate::runtime::RuntimeOptions;
 
@@ -95,17 +95,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         let before = judged.first();
         let mut index = 0;
         let verdicts = judge(&bag, &topic, &mut classifier, &settings, |verdict, image| {
-            if let Some(before) = before {
-                let other = &before.frames[index];
-                let others = |label: usize| {
-                    labels
-                        .iter()
-                        .position(|known| *known == models[0].manifest.labels[label])
-                };
-                let seen = vec![
-                    other.gesture().and_then(others),
-                    verdict.gesture().and_then(common),
-                ];
+            // The first model's labels are those of both.
+            if let Some(other) = before.and_then(|before| before.frames.get(index)) {
+                let seen = vec![other.gesture(), verdict.gesture().and_then(common)];
                 let differs = seen[0] != seen[1];
                 timeline.add(other, seen, image, differs);
             }
@@ -115,8 +107,13 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         judged.push(verdicts);
     }
     bar.abandon();
+    if judged[0].frames.len() != judged[1].frames.len() {
+        bail!("{} has changed while it was judged", arguments.bag.display());
+    }
+    let mut outcome = Outcome::default();
+    outcome.lose(&judged[0].losses, judged[0].bad_frames, &judged[0].bad_reasons);
     let start_ns = timeline.spans().first().map_or(0, |span| span.from_ns);
-    let secs = |time_ns: i64| (time_ns - start_ns) as f64 * 1e-9;
+    let secs = |time_ns: i64| secs_between(start_ns, time_ns);
     let name = |label: &Option<usize>| label.map_or("unknown", |label| labels[label].as_str());
     let differing = timeline
         .spans()
@@ -138,10 +135,6 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         differ: spans.iter().map(|span| span.frames).sum(),
         spans,
     };
-    match arguments.json {
-        true => output::print_json(&report)?,
-        false => print_report(&report)?,
-    }
     if let Some(html) = &arguments.html {
         let heading = Heading {
             bag: &arguments.bag.display().to_string(),
@@ -151,7 +144,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         };
         write_page(html, &timeline, heading, None)?;
     }
-    Ok(report_losses(&judged[0].losses).unwrap_or(ExitCode::SUCCESS))
+    match arguments.json {
+        true => output::print_json(&report)?,
+        false => print_report(&report)?,
+    }
+    Ok(outcome.exit_code())
 }
 
 /// The labels of both, which must be the same ones; in the first one's order.

@@ -17,7 +17,7 @@ use thumb_gesture::dataset::Label;
 use thumb_gesture::evaluation::FileClassifier;
 use thumb_gesture::model_store::ModelStore;
 
-use super::{BagOptions, DecisionOptions, page_of, report_losses, write_page};
+use super::{BagOptions, DecisionOptions, Outcome, page_of, parse_share, write_page};
 use crate::output;
 use crate::runtime::RuntimeOptions;
 
@@ -40,7 +40,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     expect: Option<PathBuf>,
     /// Fail below this share of right frames, 0 to 1
-    #[arg(long, value_name = "SHARE", requires = "expect", value_parser = parse_share)]
+    #[arg(long, value_name = "SHARE", requires = "expect", value_parser = parse_share::<f64>)]
     min_accuracy: Option<f64>,
     /// Write every frame's verdict into this CSV file
     #[arg(long, value_name = "FILE")]
@@ -81,11 +81,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let (loaded, _) = classifier::load_at_once(&model, &arguments.runtime.settings())?;
     let mut classifier = FileClassifier::new(loaded.classifier, &model.manifest);
     let settings = arguments.decision.settings();
-    let mut code = ExitCode::SUCCESS;
     let mut csv = "bag,seconds,gesture,confidence,reason,stable".to_owned();
     labels.iter().for_each(|label| csv += &format!(",{label}"));
     csv.push('\n');
-    for path in &arguments.bag.bags {
+    let bags = &arguments.bag.bags;
+    let code = Outcome::of_each(bags, |place, path, outcome| {
         let bag = Bag::open(path)?;
         let topic = image_topic(&bag, arguments.bag.topic.as_deref())?;
         let bar = output::counter("evaluate");
@@ -102,17 +102,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         let agreement = expected
             .as_ref()
             .map(|expected| verdicts.agreement(expected, labels));
-        let report = Report {
-            bag: path,
-            model_id: &model.manifest.id,
-            backend: classifier.backend(),
-            labels,
-            agreement: agreement.as_ref(),
-            verdicts: &verdicts,
-        };
-        match arguments.json {
-            true => output::print_json(&report)?,
-            false => print_report(&report, frames_per_sec)?,
+        outcome.lose(&verdicts.losses, verdicts.bad_frames, &verdicts.bad_reasons);
+        if let (Some(agreement), Some(least)) = (&agreement, arguments.min_accuracy)
+            && agreement.accuracy.unwrap_or_default() < least
+        {
+            outcome.fail(&shortfall(path, agreement, least));
         }
         write_rows(&mut csv, path, &verdicts, labels)?;
         if let Some(html) = &arguments.html {
@@ -122,21 +116,22 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 models: &[format!("{} on {}", model.manifest.id, classifier.backend())],
                 labels,
             };
-            write_page(
-                &page_of(html, path, arguments.bag.bags.len())?,
-                &timeline,
-                heading,
-                report.agreement,
-            )?;
+            let page = page_of(html, path, place, bags.len())?;
+            write_page(&page, &timeline, heading, agreement.as_ref())?;
         }
-        code = report_losses(&verdicts.losses).unwrap_or(code);
-        if let (Some(agreement), Some(least)) = (&agreement, arguments.min_accuracy)
-            && agreement.accuracy.unwrap_or_default() < least
-        {
-            complain(path, agreement, least);
-            code = ExitCode::FAILURE;
+        let report = Report {
+            bag: path,
+            model_id: &model.manifest.id,
+            backend: classifier.backend(),
+            labels,
+            agreement: agreement.as_ref(),
+            verdicts: &verdicts,
+        };
+        match arguments.json {
+            true => output::print_json(&report),
+            false => print_report(&report, frames_per_sec),
         }
-    }
+    });
     if let Some(file) = &arguments.csv {
         std::fs::write(file, csv).with_context(|| file.display().to_string())?;
     }
@@ -144,17 +139,17 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// That a bag is not judged well enough, and where.
-fn complain(bag: &Path, agreement: &Agreement, least: f64) {
-    eprintln!(
-        "Error: {}: {} of the frames are right, below {}",
+fn shortfall(bag: &Path, agreement: &Agreement, least: f64) -> String {
+    let mut said = format!(
+        "{}: {} of the frames are right, below {}",
         bag.display(),
         output::percent(agreement.accuracy),
         output::percent(Some(least))
     );
     let wrong = |interval: &&IntervalAgreement| interval.correct < interval.frames;
     for interval in agreement.intervals.iter().filter(wrong) {
-        eprintln!(
-            "  {:.2} to {:.2} s, {}: {} of {} frames wrong",
+        said += &format!(
+            "\n  {:.2} to {:.2} s, {}: {} of {} frames wrong",
             interval.from,
             interval.to,
             interval.label,
@@ -162,25 +157,14 @@ fn complain(bag: &Path, agreement: &Agreement, least: f64) {
             interval.frames
         );
     }
-}
-
-fn parse_share(text: &str) -> Result<f64, String> {
-    let share: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    match (0.0..=1.0).contains(&share) {
-        true => Ok(share),
-        false => Err("must be 0 to 1".to_owned()),
-    }
+    said
 }
 
 /// A line for each frame.
 fn write_rows(csv: &mut String, bag: &Path, verdicts: &BagVerdicts, labels: &[Label]) -> std::fmt::Result {
     let bag = bag.display().to_string().replace('"', "\"\"");
     for frame in &verdicts.frames {
-        let gesture = if frame.reason.is_empty() {
-            labels[frame.label].as_str()
-        } else {
-            "unknown"
-        };
+        let gesture = frame.gesture().map_or("unknown", |label| labels[label].as_str());
         write!(
             csv,
             "\"{bag}\",{:.9},{gesture},{},{},{}",
@@ -208,12 +192,6 @@ fn print_report(report: &Report, frames_per_sec: f64) -> anyhow::Result<()> {
         report.backend,
         verdicts.frames.len(),
     ))?;
-    for reason in &verdicts.bad_reasons {
-        eprintln!("bad frame: {reason}");
-    }
-    if verdicts.bad_frames > 0 {
-        output::print_line(&format!("{} messages are no pictures", verdicts.bad_frames))?;
-    }
     match report.agreement {
         Some(agreement) => print_agreement(agreement, report.labels),
         None => print_counts(verdicts, report.labels),

@@ -43,8 +43,14 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let dataset = Dataset::read(&arguments.dataset).context("dataset")?;
     let chosen = chosen(&dataset, &arguments.labels)?;
     let total: usize = chosen.iter().map(|frames| frames.files.len()).sum();
+    // Without a slash at its end.
+    let output: PathBuf = arguments.output.components().collect();
+    let labels = PathBuf::from(format!("{}.labels.yaml", output.display()));
+    if labels.exists() {
+        bail!("{} exists", labels.display());
+    }
     let bar = output::bar("export", total);
-    let mut writer = BagWriter::create(&arguments.output, &arguments.topic)?;
+    let mut writer = BagWriter::create(&output, &arguments.topic)?;
     let time_ns = |frame: u64| START_NS + frame * 1_000_000_000 / u64::from(arguments.rate);
     let secs = |frame: u64| frame as f64 / f64::from(arguments.rate);
     let mut intervals = String::new();
@@ -72,7 +78,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 secs(shown) - 0.5 / f64::from(arguments.rate),
             );
             let (from, to) = bounds;
-            intervals += &format!("- {{from: {from:.4}, to: {to:.4}, label: {}}}\n", frames.label);
+            // What JSON quotes, YAML reads: a label may be called null.
+            let label = serde_json::to_string(&frames.label)?;
+            intervals += &format!("- {{from: {from:.4}, to: {to:.4}, label: {label}}}\n");
         }
     }
     bar.abandon();
@@ -80,11 +88,10 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         bail!("{} holds no pictures", arguments.dataset.display());
     }
     writer.finish()?;
-    let labels = PathBuf::from(format!("{}.labels.yaml", arguments.output.display()));
     std::fs::write(&labels, intervals).with_context(|| labels.display().to_string())?;
     output::print_line(&format!(
         "{}: {shown} frames in {:.1} s on {}; what they show: {}",
-        arguments.output.display(),
+        output.display(),
         secs(shown),
         arguments.topic,
         labels.display()

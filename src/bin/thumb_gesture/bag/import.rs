@@ -1,6 +1,6 @@
 //! `thumb_gesture bag import`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -10,7 +10,7 @@ use thumb_gesture::bag::import::{Selection, import};
 use thumb_gesture::bag::verdicts::image_topic;
 use thumb_gesture::dataset::Label;
 
-use super::{BagOptions, report_losses};
+use super::{BagOptions, Outcome};
 use crate::output;
 
 /// Save frames of bags in a dataset, to train on.
@@ -42,11 +42,11 @@ pub struct Arguments {
 
 #[derive(Serialize)]
 struct Report<'a> {
-    bag: &'a PathBuf,
+    bag: &'a Path,
     label: &'a Label,
     saved: usize,
     near_duplicates: usize,
-    bad_frames: usize,
+    bad_frames: u64,
 }
 
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -61,13 +61,17 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             "--from must be 0 or more, and --to greater: they are seconds from the bag's first frame"
         );
     }
-    let mut code = ExitCode::SUCCESS;
-    for path in &arguments.bag.bags {
+    Ok(Outcome::of_each(&arguments.bag.bags, |_, path, outcome| {
         let bag = Bag::open(path)?;
         let topic = image_topic(&bag, arguments.bag.topic.as_deref())?;
         let bar = output::counter("import");
         let imported = import(&bag, &topic, selection, &arguments.dataset, &label, || bar.inc(1))?;
         bar.abandon();
+        outcome.lose(
+            &imported.losses,
+            imported.bad_frames,
+            imported.bad_reason.as_slice(),
+        );
         let report = Report {
             bag: path,
             label: &label,
@@ -76,16 +80,13 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             bad_frames: imported.bad_frames,
         };
         match arguments.json {
-            true => output::print_json(&report)?,
+            true => output::print_json(&report),
             false => output::print_line(&format!(
-                "{}: {} frames saved under {label}, {} near-duplicates and {} bad ones left out",
+                "{}: {} frames saved under {label}, {} near-duplicates left out",
                 path.display(),
                 report.saved,
                 report.near_duplicates,
-                report.bad_frames
-            ))?,
+            )),
         }
-        code = report_losses(&imported.losses).unwrap_or(code);
-    }
-    Ok(code)
+    }))
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use thumb_gesture::bag::{Bag, Contents};
 
-use super::report_losses;
+use super::Outcome;
 use crate::output;
 
 /// Say what is in bags: topics, types, messages, time, and what cannot be read.
@@ -30,22 +30,20 @@ struct Report<'a> {
 }
 
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let mut code = ExitCode::SUCCESS;
-    for path in &arguments.bags {
+    Ok(Outcome::of_each(&arguments.bags, |_, path, outcome| {
         let bag = Bag::open(path)?;
         let contents = bag.contents()?;
+        outcome.lose(&contents.losses, 0, &[]);
         let report = Report {
             bag: path,
             files: bag.files(),
             contents: &contents,
         };
         match arguments.json {
-            true => output::print_json(&report)?,
-            false => print_report(&report)?,
+            true => output::print_json(&report),
+            false => print_report(&report),
         }
-        code = report_losses(&contents.losses).unwrap_or(code);
-    }
-    Ok(code)
+    }))
 }
 
 fn print_report(report: &Report) -> anyhow::Result<()> {
