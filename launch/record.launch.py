@@ -4,10 +4,11 @@ Ctrl-C ends the recording. `thumb_gesture bag evaluate` judges it; `ros2 bag pla
 `config/replay_qos.yaml` plays it to a node.
 """
 
+from datetime import datetime
+
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess
-from launch.conditions import LaunchConfigurationEquals, LaunchConfigurationNotEquals
-from launch.substitutions import LaunchConfiguration
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 
 # Below the namespace: what the node says.
 TOPICS = ["thumb_gesture", "thumb_gesture/training", "thumb_gesture/model"]
@@ -15,10 +16,10 @@ TOPICS = ["thumb_gesture", "thumb_gesture/training", "thumb_gesture/model"]
 
 def generate_launch_description() -> LaunchDescription:
     """`ros2 bag record` on the camera and on the node's topics, with the quality of service that each is published with."""
-    namespace = LaunchConfiguration("namespace")
-    topics = [["/", namespace, "/", topic] for topic in TOPICS]
-    command = ["ros2", "bag", "record", "--storage", "mcap", "--topics", LaunchConfiguration("image_topic"), *topics]
-    output = ["--output", LaunchConfiguration("output")]
+    namespace, image_topic = LaunchConfiguration("namespace"), LaunchConfiguration("image_topic")
+    # A path that begins with / stays as it is.
+    topics = [PathJoinSubstitution(["/", namespace, topic]) for topic in [image_topic, *TOPICS]]
+    output = LaunchConfiguration("output")
     return LaunchDescription(
         [
             DeclareLaunchArgument(
@@ -26,15 +27,18 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument(
                 "image_topic",
-                default_value=["/", namespace, "/camera/image_raw"],
-                description="The camera's topic, from its first /; one that ends in /compressed makes a smaller bag.",
+                default_value="camera/image_raw",
+                description="The camera's topic, in the namespace unless it begins with /; "
+                "one that ends in /compressed makes a smaller bag.",
             ),
             DeclareLaunchArgument(
-                "output", default_value="", description="The bag's folder. Empty: as rosbag2 names it, by the time."
+                "output",
+                default_value=datetime.now().strftime("gestures_%Y_%m_%d-%H_%M_%S"),
+                description="The bag's folder, which must not be there yet. By default it goes by the time.",
             ),
-            ExecuteProcess(cmd=command, output="screen", condition=LaunchConfigurationEquals("output", "")),
             ExecuteProcess(
-                cmd=[*command, *output], output="screen", condition=LaunchConfigurationNotEquals("output", "")
+                cmd=["ros2", "bag", "record", "--storage", "mcap", "--output", output, "--topics", *topics],
+                output="screen",
             ),
         ]
     )
