@@ -66,7 +66,9 @@ def main() -> None:
     """Runs the node until a signal ends it."""
     # rclpy's own handlers would end the communication before the robot is told to stop.
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Python leaves SIGINT alone where it is ignored, as a shell's background programs have it.
+    for end in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(end, signal.default_int_handler)
     try:
         node = GestureToCmdVel()
     except ParameterException as error:

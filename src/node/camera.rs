@@ -114,7 +114,7 @@ impl Camera {
 }
 
 impl Drain {
-    /// Drains the stream until it ends, which it does with the node.
+    /// Drains the stream until it ends, which it does with the node, or when the camera is left.
     pub async fn run<M: ImageMessage>(self, mut messages: impl Stream<Item = M> + Unpin) {
         let counters = &self.camera.counters;
         let mut throttle = Throttle::default();

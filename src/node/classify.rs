@@ -148,13 +148,19 @@ impl Inbox {
     }
 
     fn order(&self, order: Order) {
-        lock(&self.content).orders.push_back(order);
+        let mut content = lock(&self.content);
+        // Who waits for an answer hears that there will be none when the order is dropped.
+        if !content.is_stopped {
+            content.orders.push_back(order);
+        }
         self.arrived.notify_one();
     }
 
     /// Ends the thread after the frames it is at.
     pub fn stop(&self) {
-        lock(&self.content).is_stopped = true;
+        let mut content = lock(&self.content);
+        content.is_stopped = true;
+        content.orders.clear();
         self.arrived.notify_one();
     }
 

@@ -69,6 +69,8 @@ struct Finding<'a> {
     before: Counts,
     now: Counts,
     state: State,
+    /// Why the last transition was not made.
+    failure: Option<String>,
     has_model: bool,
     is_stalled: bool,
     /// Why nothing comes from one who publishes on the topic.
@@ -114,10 +116,11 @@ impl Diagnostics {
             .iter()
             .filter_map(|one| Some((one, asked.obstacle(one)?)));
         let obstacles: Vec<(&Publisher, String)> = obstacles.collect();
+        watch.deaf_to.retain(|deaf_to| publishers.contains(deaf_to));
         for (publisher, obstacle) in &obstacles {
             if watch.deaf_to.insert((*publisher).clone()) {
                 let topic = &watch.camera.topic;
-                self.handle.warn(&format!("nothing comes on {topic}: {obstacle}"));
+                self.handle.warn(&format!("not heard on {topic}: {obstacle}"));
             }
         }
         obstacles.into_iter().next().map(|(_, obstacle)| obstacle)
@@ -138,6 +141,7 @@ impl Diagnostics {
             before,
             now,
             state,
+            failure: self.current.failure(),
             has_model: model.is_some(),
             is_stalled: now.received > 0 && watch.last_frame.elapsed() > self.stale_timeout(),
             obstacle,
@@ -217,6 +221,9 @@ impl Watch {
 /// The level, and the one thing that most needs saying.
 fn judge(finding: &Finding) -> (u8, String) {
     let (before, now, topic) = (finding.before, finding.now, finding.topic);
+    if let Some(failure) = &finding.failure {
+        return (ERROR, format!("{}: {failure}", finding.state));
+    }
     if finding.state != State::Active {
         return (
             OK,
@@ -227,10 +234,14 @@ fn judge(finding: &Finding) -> (u8, String) {
         return (ERROR, "the runtime fails on frames: see the log".to_owned());
     }
     if finding.is_stalled {
-        return (ERROR, format!("camera stalled: no frame comes on {topic}"));
+        let why = finding
+            .obstacle
+            .as_ref()
+            .map_or(String::new(), |obstacle| format!(" ({obstacle})"));
+        return (ERROR, format!("camera stalled: no frame comes on {topic}{why}"));
     }
     if let Some(obstacle) = &finding.obstacle {
-        return (WARN, format!("nothing comes on {topic}: {obstacle}"));
+        return (WARN, format!("not heard on {topic}: {obstacle}"));
     }
     if now.received == 0 {
         return (WARN, format!("no frame has come yet on {topic}"));
@@ -268,6 +279,7 @@ mod tests {
         before: BEFORE,
         now: NOW,
         state: State::Active,
+        failure: None,
         has_model: true,
         is_stalled: false,
         obstacle: None,
@@ -308,6 +320,17 @@ mod tests {
         });
         assert_eq!(level, WARN);
         assert!(message.contains("best effort"), "{message}");
+    }
+
+    #[test]
+    fn a_transition_that_was_not_made_is_an_error() {
+        let (level, message) = judge(&Finding {
+            state: State::Unconfigured,
+            failure: Some("configuring failed: no such model".to_owned()),
+            ..ALL_IS_WELL
+        });
+        assert_eq!(level, ERROR);
+        assert!(message.contains("no such model"), "{message}");
     }
 
     #[test]

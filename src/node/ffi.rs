@@ -6,6 +6,7 @@
 )]
 
 use std::ffi::{CStr, CString, c_char, c_int};
+use std::sync::{Mutex, PoisonError};
 
 use r2r_rcl::{
     RCL_RET_OK, rcl_arguments_fini, rcl_arguments_t, rcl_get_zero_initialized_arguments, rcl_parse_arguments,
@@ -72,8 +73,22 @@ impl LogLevel {
     }
 }
 
+/// rcutils keeps the loggers' levels in a table that is not made for several threads.
+static LEVELS: Mutex<()> = Mutex::new(());
+
+/// Has something logged, if a logger says what is of that level.
+pub fn log(logger: &str, level: LogLevel, say: impl FnOnce()) -> bool {
+    let _one_at_a_time = LEVELS.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_logged = is_logged(logger, level);
+    if is_logged {
+        say();
+    }
+    is_logged
+}
+
 /// Sets how much a logger says.
 pub fn set_log_level(logger: &str, level: LogLevel) {
+    let _one_at_a_time = LEVELS.lock().unwrap_or_else(PoisonError::into_inner);
     let Ok(logger) = CString::new(logger) else {
         return;
     };
@@ -83,11 +98,11 @@ pub fn set_log_level(logger: &str, level: LogLevel) {
 }
 
 /// True where a logger says what is of that level.
-pub fn is_logged(logger: &str, level: LogLevel) -> bool {
+fn is_logged(logger: &str, level: LogLevel) -> bool {
     let Ok(logger) = CString::new(logger) else {
         return true;
     };
-    // SAFETY: as above.
+    // SAFETY: as above; the caller holds `LEVELS`.
     unsafe { rcutils_logging_logger_is_enabled_for(logger.as_ptr(), level as c_int) }
 }
 

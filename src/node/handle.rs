@@ -76,15 +76,15 @@ impl NodeHandle {
 
     /// To the console, the log file and `/rosout`, where the logger's level lets it.
     fn log(&self, level: LogLevel, message: &str) {
-        if !ffi::is_logged(&self.logger, level) {
-            return;
-        }
         let (logger, message) = (&self.logger, printable(message));
-        match level {
+        let is_logged = ffi::log(logger, level, || match level {
             LogLevel::Info => r2r::log_info!(logger, "{message}"),
             LogLevel::Warn => r2r::log_warn!(logger, "{message}"),
             LogLevel::Error | LogLevel::Fatal => r2r::log_error!(logger, "{message}"),
             LogLevel::Unset | LogLevel::Debug => r2r::log_debug!(logger, "{message}"),
+        });
+        if !is_logged {
+            return;
         }
         if let Some(rosout) = &self.rosout {
             let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);

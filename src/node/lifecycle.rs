@@ -18,9 +18,9 @@ use super::managed::{Managed, Obstacle};
 use super::{answer, requests, respond};
 use machine::{Outcome, State, TRANSITIONS, Transition};
 
-/// The state that the node is in, for all its parts.
+/// The state that the node is in, for all its parts, and why it is not where it should be.
 #[derive(Clone)]
-pub struct Current(Arc<Mutex<State>>);
+pub struct Current(Arc<Mutex<(State, Option<String>)>>);
 
 /// The node's states, one after the other.
 pub struct Lifecycle {
@@ -34,14 +34,19 @@ pub struct Lifecycle {
 
 impl Default for Current {
     fn default() -> Current {
-        Current(Arc::new(Mutex::new(State::Unconfigured)))
+        Current(Arc::new(Mutex::new((State::Unconfigured, None))))
     }
 }
 
 impl Current {
     /// The state.
     pub fn get(&self) -> State {
-        *lock(&self.0)
+        lock(&self.0).0
+    }
+
+    /// Why the last transition was not made; none where it was.
+    pub fn failure(&self) -> Option<String> {
+        lock(&self.0).1.clone()
     }
 }
 
@@ -174,9 +179,16 @@ impl Lifecycle {
             State::Configuring => self.done(managed.configure()).await,
             State::Activating => self.done(managed.activate()).await,
             State::Deactivating => self.done(managed.deactivate()).await,
-            State::CleaningUp => self.done(managed.cleanup()).await,
-            _ => self.done(self.put_away(transition.start)).await,
+            State::CleaningUp => self.done(self.clear(State::Inactive)).await,
+            _ => self.done(self.clear(transition.start)).await,
         }
+    }
+
+    /// Gives up all that a node in that state has, and says so.
+    async fn clear(&self, state: State) -> Result<(), Obstacle> {
+        self.put_away(state).await?;
+        self.managed.models.say_unloaded();
+        Ok(())
     }
 
     /// Gives up all that a node in that state has.
@@ -193,19 +205,27 @@ impl Lifecycle {
     /// How a piece of work went; the log says why where it did not go well.
     async fn done(&self, work: impl Future<Output = Result<(), Obstacle>>) -> Outcome {
         let while_it = self.current.get();
-        match AssertUnwindSafe(work).catch_unwind().await {
-            Ok(Ok(())) => Outcome::Success,
+        let (outcome, reason) = match AssertUnwindSafe(work).catch_unwind().await {
+            Ok(Ok(())) => (Outcome::Success, None),
             Ok(Err(Obstacle::Failure(reason))) => {
-                self.handle.error(&format!("{while_it} failed: {reason}"));
-                Outcome::Failure
+                (Outcome::Failure, Some(format!("{while_it} failed: {reason}")))
             }
             Ok(Err(Obstacle::Error(reason))) => {
-                self.handle.error(&format!("{while_it} broke off: {reason}"));
-                Outcome::Error
+                (Outcome::Error, Some(format!("{while_it} broke off: {reason}")))
             }
-            // The panic hook has said why.
-            Err(_) => Outcome::Error,
+            Err(_) => (
+                Outcome::Error,
+                Some(format!("{while_it} has panicked; see standard error")),
+            ),
+        };
+        if let Some(reason) = &reason {
+            self.handle.error(reason);
         }
+        // What was put away after an error went well is no reason to forget the error.
+        if while_it != State::ErrorProcessing {
+            lock(&self.current.0).1 = reason;
+        }
+        outcome
     }
 
     /// Goes on from a state on the way.
@@ -216,7 +236,7 @@ impl Lifecycle {
     }
 
     fn enter(&self, transition: &Transition) {
-        *lock(&self.current.0) = transition.goal;
+        lock(&self.current.0).0 = transition.goal;
         self.events.publish(&TransitionEvent {
             timestamp: u64::try_from(self.handle.now().as_nanos()).unwrap_or_default(),
             transition: transition_message(transition),

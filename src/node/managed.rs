@@ -126,8 +126,9 @@ impl Managed {
         self.end_training(CANCEL_TIMEOUT).await;
         let models = self.models.clone();
         joined(spawn_blocking(move || models.unload()).await)?;
+        // One that was started meanwhile.
+        self.end_training(CANCEL_TIMEOUT).await;
         self.inbox.unload().await;
-        self.models.say_unloaded();
         Ok(())
     }
 

@@ -100,7 +100,7 @@ impl Models {
                     *is_configured = true;
                     return Ok(());
                 }
-                Err(error) => format!("the active model cannot be loaded: {error}"),
+                Err(error) => format!("the model {id} cannot be loaded: {error}"),
             },
         };
         self.say_none(&advice);

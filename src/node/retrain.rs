@@ -125,8 +125,14 @@ impl Retraining {
     }
 
     fn start(self: &Arc<Self>, request: &Retrain::Request) -> Result<usize, String> {
-        if self.current.get() == State::Unconfigured {
-            return Err(ActivateError::Unconfigured.to_string());
+        let state = self.current.get();
+        if !matches!(
+            state,
+            State::Configuring | State::Inactive | State::Activating | State::Active | State::Deactivating
+        ) {
+            return Err(format!(
+                "the node is {state}: it trains when it is inactive or active"
+            ));
         }
         let arguments = arguments(request)?;
         let mut running = lock(&self.cancel);

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.msg import State, Transition, TransitionEvent
 from lifecycle_msgs.srv import ChangeState, GetAvailableStates, GetAvailableTransitions, GetState
 from rclpy.lifecycle import Node as LifecycleNode
@@ -42,6 +43,7 @@ class Managed:
         world.wait_for(self._client(GetState, "get_state").service_is_ready, f"{node}/get_state")
         topic = f"{node}/transition_event"
         world.wait_for(lambda: world.peer.count_publishers(topic) > 0, f"somebody publishes {topic}")
+        self.state()
 
     def _client(self, kind: type, name: str) -> Any:
         key = f"{self.node}/{name}"
@@ -164,6 +166,10 @@ def test_what_cannot_be_had_is_a_failure_as_in_rclpy(world: World, theirs: Their
     assert ours.change(CONFIGURE) == peer.change(CONFIGURE)
     assert ours.state() == peer.state() == "unconfigured"
     assert ours.steps(2) == peer.steps(2)
+    diagnostics = world.diagnostics()
+    world.wait_for(diagnostics.status, "diagnostics")
+    assert diagnostics.level() == ord(DiagnosticStatus.ERROR)
+    assert "nothing-of-that-name" in diagnostics.status().message
     assert "nothing-of-that-name" in node.output()
     assert "nothing-of-that-name" in world.model().message
 
@@ -178,6 +184,7 @@ def test_what_breaks_goes_through_error_processing_as_in_rclpy(world: World, the
     assert ours.state() == peer.state() == "unconfigured"
     assert ours.steps(3) == peer.steps(3)
     assert "configuring broke off: the store cannot be read" in node.output()
+    assert "the store cannot be read" in world.model().message, "the reason stays"
     active.rmdir()
     assert ours.change(CONFIGURE), "once the cause is mended, it goes on"
 
@@ -259,6 +266,7 @@ def test_by_default_it_starts_by_itself_and_events_tell(world: World) -> None:
     world.start_node()
     ours = Managed(world, NODE)
     world.wait_for(lambda: ours.state() == "active", "it is active")
+    events.clear()
     assert ours.change(DEACTIVATE)
     world.wait_for(lambda: events and events[-1].goal_state.id == State.PRIMARY_STATE_INACTIVE, "an event")
     assert events[-1].transition.id == Transition.TRANSITION_ON_DEACTIVATE_SUCCESS

@@ -70,8 +70,9 @@ def test_debug_tells_what_the_library_tries(taught_world: World) -> None:
     assert {log.level for log in heard if said in log.msg} == {as_number(Log.DEBUG)}
     set_level(taught_world, "warn")
     before = node.output().count("[DEBUG]")
-    taught_world.call("list_models")
-    assert node.output().count("[DEBUG]") == before
+    for label in ("deactivate", "activate"):
+        assert taught_world.call("change_state", ChangeState, transition=Transition(label=label)).success
+    assert node.output().count("[DEBUG]") == before, "each of their steps is told at debug"
 
 
 def test_without_rosout_there_is_none(world: World) -> None:

@@ -83,7 +83,7 @@ def test_ages_are_by_the_clock_and_before_the_first_tick_there_is_none(taught_wo
 
 
 def test_stable_is_by_the_stamps_and_a_jump_back_begins_anew(taught_world: World) -> None:
-    replay = Replay(taught_world, hold_time=1.0)
+    replay = Replay(taught_world, hold_time=1.0, stale_timeout=60.0)
 
     def stable_at(*seconds: float) -> list[bool]:
         return [replay.gesture_at(at).stable for at in seconds]
