@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
 
 import rclpy
@@ -64,22 +65,20 @@ class GestureToCmdVel(Node):
 
 def main() -> None:
     """Runs the node until a signal ends it."""
-    # rclpy's own handlers would end the communication before the robot is told to stop.
+    # rclpy's own handlers would end the communication before the robot is told to stop. An exception from a handler could
+    # come in the middle of anything: so they only note that it is time.
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    # Python leaves SIGINT alone where it is ignored, as a shell's background programs have it.
+    is_ending = threading.Event()
     for end in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(end, signal.default_int_handler)
+        signal.signal(end, lambda *_: is_ending.set())
     try:
         node = GestureToCmdVel()
     except ParameterException as error:
         sys.exit(f"gesture_to_cmd_vel: {error}")
-    try:
-        rclpy.spin(node)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        node.stop()
-        rclpy.shutdown()
+    while not is_ending.is_set():
+        rclpy.spin_once(node, timeout_sec=1.0 / RATE)
+    node.stop()
+    rclpy.shutdown()
 
 
 if __name__ == "__main__":
