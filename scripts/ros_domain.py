@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 # The ports of these lie below those that Linux hands out by itself.
 DOMAINS = range(1, 100)
+# So many are looked for: what a killed test has left behind need not be the first that came.
+PARTICIPANTS = 20
 
 
 @contextmanager
@@ -21,8 +23,9 @@ def free_domain() -> Iterator[int]:
             try:
                 # DDS does not use the TCP port: it tells others who choose in this way that it is taken.
                 mark.bind(("127.0.0.1", port))
-                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as first_participant:
-                    first_participant.bind(("", port + 10))
+                for participant in range(PARTICIPANTS):
+                    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as discovery:
+                        discovery.bind(("", port + 10 + 2 * participant))
             except OSError:
                 continue
             yield domain
