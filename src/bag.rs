@@ -34,6 +34,8 @@ const MOST_FILE_EXPANSION: u64 = 1000;
 const LOSSES_KEPT: usize = 1000;
 /// Beginning of a SQLite file.
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
+/// As long as the longest of such beginnings, bytes.
+const HEAD_LENGTH: u64 = 16;
 /// Beginning of an MCAP file.
 const MCAP_MAGIC: &[u8] = b"\x89MCAP0\r\n";
 
@@ -143,6 +145,15 @@ pub enum BagError {
 
 /// Who takes the messages that are read; an error ends the reading.
 pub type Visit<'a> = dyn FnMut(Message) -> Result<(), String> + 'a;
+
+/// What a file of a bag is.
+enum Kind {
+    Mcap,
+    Sqlite,
+    /// One of these, compressed as a whole.
+    Zstd,
+    Other,
+}
 
 /// What reads one file: the messages of the topics that are wanted, and what could not be read.
 struct Reading<'a, 'b> {
@@ -276,22 +287,22 @@ impl Reading<'_, '_> {
             path: file.to_owned(),
             cause,
         };
-        let mut head = [0; 16];
-        let length = read_up_to(&mut File::open(file).map_err(io)?, &mut head).map_err(io)?;
-        match &head[..length] {
-            head if head.starts_with(MCAP_MAGIC) => mcap::read(self, file),
-            head if head.starts_with(SQLITE_MAGIC) => sqlite::read(self, file),
-            head if head.starts_with(&zstd::MAGIC) => {
+        match kind_of(file).map_err(io)? {
+            Kind::Zstd => {
                 let whole = self.decompressed().map_err(io)?;
-                let mut head = [0; 16];
-                let length = read_up_to(&mut whole.reopen().map_err(io)?, &mut head).map_err(io)?;
-                match &head[..length] {
-                    head if head.starts_with(MCAP_MAGIC) => mcap::read(self, whole.path()),
-                    head if head.starts_with(SQLITE_MAGIC) => sqlite::read(self, whole.path()),
-                    _ => Err(BagError::NoBag(file.to_owned())),
-                }
+                let kind = kind_of(whole.path()).map_err(io)?;
+                self.read_as(kind, whole.path())
             }
-            _ => Err(BagError::NoBag(file.to_owned())),
+            kind => self.read_as(kind, file),
+        }
+    }
+
+    /// Reads a file that is not compressed as a whole.
+    fn read_as(&mut self, kind: Kind, file: &Path) -> Result<(), BagError> {
+        match kind {
+            Kind::Mcap => mcap::read(self, file),
+            Kind::Sqlite => sqlite::read(self, file),
+            Kind::Zstd | Kind::Other => Err(BagError::NoBag(self.file.to_owned())),
         }
     }
 
@@ -385,14 +396,14 @@ pub fn secs_between(from_ns: i64, to_ns: i64) -> f64 {
     (i128::from(to_ns) - i128::from(from_ns)) as f64 * 1e-9
 }
 
-/// Fills the buffer as far as the file goes.
-fn read_up_to(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
-    let mut length = 0;
-    while length < buffer.len() {
-        match file.read(&mut buffer[length..])? {
-            0 => break,
-            more => length += more,
-        }
-    }
-    Ok(length)
+/// What a file is, by its first bytes.
+fn kind_of(file: &Path) -> std::io::Result<Kind> {
+    let mut head = Vec::new();
+    File::open(file)?.take(HEAD_LENGTH).read_to_end(&mut head)?;
+    Ok(match head {
+        head if head.starts_with(MCAP_MAGIC) => Kind::Mcap,
+        head if head.starts_with(SQLITE_MAGIC) => Kind::Sqlite,
+        head if head.starts_with(&zstd::MAGIC) => Kind::Zstd,
+        _ => Kind::Other,
+    })
 }

@@ -25,6 +25,8 @@ const SMALL_CHUNK: u64 = 60 << 20;
 struct Channels {
     schemas: HashMap<u16, String>,
     topics: HashMap<u16, Topic>,
+    /// True once the whole file was asked.
+    are_complete: bool,
 }
 
 /// A message until its turn comes.
@@ -225,8 +227,11 @@ impl Channels {
         None
     }
 
-    /// Takes in what the file says of channels outside its chunks.
+    /// Takes in what the file says of channels outside its chunks; once is enough.
     fn complete_from(&mut self, file: &Path) -> Result<(), BagError> {
+        if std::mem::replace(&mut self.are_complete, true) {
+            return Ok(());
+        }
         let mut found = Channels::default();
         let _broken_from_there_on = records(file, |opcode, data| {
             if matches!(opcode, op::SCHEMA | op::CHANNEL)

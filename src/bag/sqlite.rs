@@ -26,39 +26,44 @@ pub fn read(reading: &mut Reading, file: &Path) -> Result<(), BagError> {
             return Ok(());
         }
     };
-    let read = || -> rusqlite::Result<Result<(), BagError>> {
-        let mut statement = connection.prepare(MESSAGES)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let (Ok(id), Ok(time_ns)) = (row.get::<_, i64>(0), row.get(1)) else {
-                reading.lose(Some(1), "messages without a topic or a time".to_owned());
-                continue;
-            };
-            let Some(topic) = topics.get(&id) else {
-                reading.lose(Some(1), format!("messages of the unknown topic {id}"));
-                continue;
-            };
-            if !(reading.is_wanted)(topic) {
-                continue;
-            }
-            let Ok(data) = row.get_ref(2)?.as_blob() else {
-                reading.lose(Some(1), format!("messages on {} are no bytes", topic.name));
-                continue;
-            };
-            if let Err(error) = reading.deliver(topic, time_ns, data) {
-                return Ok(Err(error));
-            }
-        }
-        Ok(Ok(()))
-    };
-    let mut read = read;
-    match read() {
+    match messages(reading, &connection, &topics) {
         Ok(result) => result,
         Err(error) => {
             reading.lose(None, format!("the rest of the database cannot be read: {error}"));
             Ok(())
         }
     }
+}
+
+/// Delivers the messages; on the outside is the database's error, inside that of whoever takes them.
+fn messages(
+    reading: &mut Reading,
+    connection: &Connection,
+    topics: &HashMap<i64, Topic>,
+) -> rusqlite::Result<Result<(), BagError>> {
+    let mut statement = connection.prepare(MESSAGES)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (Ok(id), Ok(time_ns)) = (row.get::<_, i64>(0), row.get(1)) else {
+            reading.lose(Some(1), "messages without a topic or a time".to_owned());
+            continue;
+        };
+        let Some(topic) = topics.get(&id) else {
+            reading.lose(Some(1), format!("messages of the unknown topic {id}"));
+            continue;
+        };
+        if !(reading.is_wanted)(topic) {
+            continue;
+        }
+        let Ok(data) = row.get_ref(2)?.as_blob() else {
+            reading.lose(Some(1), format!("messages on {} are no bytes", topic.name));
+            continue;
+        };
+        if let Err(error) = reading.deliver(topic, time_ns, data) {
+            return Ok(Err(error));
+        }
+    }
+    Ok(Ok(()))
 }
 
 fn topics(connection: &Connection) -> rusqlite::Result<HashMap<i64, Topic>> {

@@ -16,6 +16,7 @@ use super::handle::{NodeHandle, Topic, lock};
 use super::lifecycle::Lifecycle;
 use super::lifecycle::machine::State;
 use super::params::Params;
+use super::respond;
 use crate::dataset::capture::Burst;
 use crate::dataset::{self, Dataset, DatasetError, Label, LabelledFrames};
 
@@ -80,10 +81,7 @@ impl Capture {
         self.publish_summary(&self.frames_by_label());
         while let Some(request) = requests.next().await {
             let response = self.answer(&request.message).await;
-            if let Err(error) = request.respond(response) {
-                self.handle
-                    .error(&format!("the answer to ~/capture could not be sent: {error}"));
-            }
+            respond(&self.handle, request, response);
         }
     }
 

@@ -57,19 +57,21 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
+    const ALL: [LogLevel; 6] = [
+        LogLevel::Unset,
+        LogLevel::Debug,
+        LogLevel::Info,
+        LogLevel::Warn,
+        LogLevel::Error,
+        LogLevel::Fatal,
+    ];
     /// As parameters name them.
     pub const NAMES: [&str; 6] = ["default", "debug", "info", "warn", "error", "fatal"];
 
     /// The level of a name, [`LogLevel::Unset`] for one that is none.
     pub fn named(name: &str) -> LogLevel {
-        match name {
-            "debug" => LogLevel::Debug,
-            "info" => LogLevel::Info,
-            "warn" => LogLevel::Warn,
-            "error" => LogLevel::Error,
-            "fatal" => LogLevel::Fatal,
-            _ => LogLevel::Unset,
-        }
+        let place = LogLevel::NAMES.iter().position(|known| *known == name);
+        place.map_or(LogLevel::Unset, |place| LogLevel::ALL[place])
     }
 }
 

@@ -40,7 +40,7 @@ pub struct Lane {
     decision: Decision,
     /// The last gesture. The next one is written into it: of a frame like those before, nothing is allocated here.
     gesture: ThumbGesture,
-    /// When it was published; none before the first frame.
+    /// When it was published; none before the first frame, and while the camera is left.
     published: Option<Instant>,
 }
 

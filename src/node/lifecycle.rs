@@ -24,7 +24,6 @@ pub struct Current(Arc<Mutex<(State, Option<String>)>>);
 
 /// The node's states, one after the other.
 pub struct Lifecycle {
-    handle: NodeHandle,
     current: Current,
     managed: Managed,
     /// Held from the beginning of a transition to its end.
@@ -57,7 +56,6 @@ impl Lifecycle {
     /// rcl's word.
     pub fn new(node: &mut Node, current: Current, managed: Managed) -> r2r::Result<Lifecycle> {
         Ok(Lifecycle {
-            handle: managed.handle.clone(),
             current,
             managed,
             changing: Arc::default(),
@@ -77,11 +75,11 @@ impl Lifecycle {
                 async move {
                     let wanted = &request.message.transition;
                     let success = own.answer_change(wanted.id, &wanted.label).await;
-                    respond(&own.handle, request, ChangeState::Response { success });
+                    respond(own.handle(), request, ChangeState::Response { success });
                 }
             }),
         );
-        let handle = &self.handle;
+        let handle = self.handle();
         let current = self.current.clone();
         answer::<GetState::Service>(node, handle, "~/get_state", move |_| GetState::Response {
             current_state: state_message(current.get()),
@@ -132,6 +130,10 @@ impl Lifecycle {
         self.current.get()
     }
 
+    fn handle(&self) -> &NodeHandle {
+        &self.managed.handle
+    }
+
     /// What the transitions work on.
     pub fn managed(&self) -> &Managed {
         &self.managed
@@ -147,7 +149,7 @@ impl Lifecycle {
             } else {
                 label.to_owned()
             };
-            self.handle.warn(&format!(
+            self.handle().warn(&format!(
                 "there is no transition {asked} from {state}; there are: {}",
                 known.join(", ")
             ));
@@ -219,7 +221,7 @@ impl Lifecycle {
             ),
         };
         if let Some(reason) = &reason {
-            self.handle.error(reason);
+            self.handle().error(reason);
         }
         // What was put away after an error went well is no reason to forget the error.
         if while_it != State::ErrorProcessing {
@@ -238,12 +240,12 @@ impl Lifecycle {
     fn enter(&self, transition: &Transition) {
         lock(&self.current.0).0 = transition.goal;
         self.events.publish(&TransitionEvent {
-            timestamp: u64::try_from(self.handle.now().as_nanos()).unwrap_or_default(),
+            timestamp: u64::try_from(self.handle().now().as_nanos()).unwrap_or_default(),
             transition: transition_message(transition),
             start_state: state_message(transition.start),
             goal_state: state_message(transition.goal),
         });
-        self.handle
+        self.handle()
             .debug(&format!("{} -> {}", transition.start, transition.goal));
     }
 }

@@ -5,11 +5,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use futures::stream::{AbortHandle, abortable};
-use r2r::Node;
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
+use r2r::{Node, WrappedTypesupport};
 use tokio::task::spawn_blocking;
 
-use super::camera::{Camera, Drain};
+use super::camera::{Camera, Drain, ImageMessage};
 use super::classify::Inbox;
 use super::handle::{NodeHandle, lock};
 use super::models::Models;
@@ -60,13 +60,6 @@ pub struct Subscription {
     drain: JoinHandle<()>,
 }
 
-impl Subscription {
-    /// Has the drain end.
-    fn stop(&self) {
-        self.stop.abort();
-    }
-}
-
 impl Managed {
     /// Loads the model and runs it once.
     pub async fn configure(&self) -> Result<(), Obstacle> {
@@ -92,7 +85,7 @@ impl Managed {
                     Ok(subscription) => made.push(subscription),
                     Err(reason) => {
                         // All cameras, or none.
-                        made.iter().for_each(Subscription::stop);
+                        made.iter().for_each(|subscription| subscription.stop.abort());
                         return Err(reason);
                     }
                 }
@@ -111,7 +104,9 @@ impl Managed {
     pub async fn deactivate(&self) -> Result<(), Obstacle> {
         let subscriptions = std::mem::take(&mut *lock(&self.subscriptions));
         let stop_all = move || {
-            subscriptions.iter().for_each(Subscription::stop);
+            subscriptions
+                .iter()
+                .for_each(|subscription| subscription.stop.abort());
             for subscription in subscriptions {
                 let _said_already = subscription.drain.join();
             }
@@ -153,26 +148,23 @@ fn subscribe(
 ) -> Result<Subscription, String> {
     let transport = params.text("image_transport");
     let topic = Camera::image_topic(&drain.camera.name, transport);
-    let qos = image_qos(params);
-    let failed = |error: r2r::Error| format!("no subscription to {}: {error}", drain.camera.topic);
-    let (stop, started) = match transport {
-        "compressed" => {
-            let messages = node.subscribe::<CompressedImage>(&topic, qos).map_err(failed)?;
-            let (messages, stop) = abortable(messages);
-            (
-                stop,
-                threads.spawn("camera", move || futures::executor::block_on(drain.run(messages))),
-            )
-        }
-        _ => {
-            let messages = node.subscribe::<Image>(&topic, qos).map_err(failed)?;
-            let (messages, stop) = abortable(messages);
-            (
-                stop,
-                threads.spawn("camera", move || futures::executor::block_on(drain.run(messages))),
-            )
-        }
-    };
+    match transport {
+        "compressed" => subscribe_to::<CompressedImage>(node, &topic, params, drain, threads),
+        _ => subscribe_to::<Image>(node, &topic, params, drain, threads),
+    }
+}
+
+fn subscribe_to<M: ImageMessage + WrappedTypesupport>(
+    node: &mut Node,
+    topic: &str,
+    params: &Params,
+    drain: Drain,
+    threads: &Threads,
+) -> Result<Subscription, String> {
+    let messages = node.subscribe::<M>(topic, image_qos(params));
+    let messages = messages.map_err(|error| format!("no subscription to {}: {error}", drain.camera.topic))?;
+    let (messages, stop) = abortable(messages);
+    let started = threads.spawn("camera", move || futures::executor::block_on(drain.run(messages)));
     let drain = started.map_err(|error| format!("no thread for a camera: {error}"))?;
     Ok(Subscription { stop, drain })
 }

@@ -1,4 +1,4 @@
-//! Which model classifies: at the start, by `~/activate_model`, after a training. And `~/list_models`.
+//! Which model classifies: once the node is configured, by `~/activate_model`, after a training. And `~/list_models`.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -83,7 +83,7 @@ impl Models {
     /// # Errors
     /// A model, or a GPU, that was asked for by name and cannot be had; a store that cannot be read.
     pub fn configure(&self) -> Result<(), Obstacle> {
-        let mut is_configured = lock(&self.is_configured);
+        let mut is_configured = self.hold();
         let params = self.parameters.current();
         let wanted = self.wanted_id(&params).map_err(|error| {
             let reason = format!("the store cannot be read: {error}");
@@ -114,7 +114,7 @@ impl Models {
 
     /// From now on no model may be made active; the caller has the classifier's thread drop the one that it holds.
     pub fn unload(&self) {
-        *lock(&self.is_configured) = false;
+        *self.hold() = false;
     }
 
     /// `~/model` says that none is held.
@@ -172,7 +172,7 @@ impl Models {
 
     /// Deletes all models but the newest ones; what cannot be deleted is reported and stays.
     pub fn prune(&self, kept: usize) {
-        let _no_change_meanwhile = lock(&self.is_configured);
+        let _no_change_meanwhile = self.hold();
         if let Err(error) = self.store.prune(kept) {
             self.handle.warn(&format!("old models stay: {error}"));
         }
@@ -198,7 +198,7 @@ impl Models {
 
     /// Changes to the model whose id `choose` gives, which is asked when no other change is under way.
     fn change(&self, choose: impl FnOnce() -> Result<String, StoreError>) -> Result<String, ActivateError> {
-        let is_configured = lock(&self.is_configured);
+        let is_configured = self.hold();
         if !*is_configured {
             return Err(ActivateError::Unconfigured);
         }
@@ -252,7 +252,7 @@ impl Models {
         })
     }
 
-    /// Has the store call a model the active one, calls `commit`, and lets the model classify; the caller holds `is_configured`.
+    /// Has the store call a model the active one, calls `commit`, and lets the model classify; the caller holds [`Models::hold`].
     fn make_active(&self, loaded: LoadedAtOnce, commit: impl FnOnce()) -> Result<(), ActivateError> {
         self.store.activate(&loaded.stored)?;
         commit();

@@ -82,13 +82,13 @@ pub const DECLARATIONS: &[Declaration] = &[
     Declaration {
         is_live: true,
         range: Some(1.0..=1000.0),
-        ..number(
+        ..declared(
             "keep_models",
             Value::Integer(10),
             "after a training so many models stay, the newest ones and the active one",
         )
     },
-    number(
+    declared(
         "cameras",
         Value::Names,
         "several cameras, such as [front, rear]: each has its front/image_raw and its front/thumb_gesture; empty is one, camera/image_raw and thumb_gesture",
@@ -107,7 +107,7 @@ pub const DECLARATIONS: &[Declaration] = &[
     ),
     Declaration {
         range: Some(1.0..=10.0),
-        ..number(
+        ..declared(
             "image_depth",
             Value::Integer(1),
             "QoS depth of the camera's subscription, frames",
@@ -153,7 +153,7 @@ pub const DECLARATIONS: &[Declaration] = &[
     ),
     Declaration {
         is_live: true,
-        ..number(
+        ..declared(
             "require_gpu",
             Value::Bool(false),
             "rather no model than one on the CPU",
@@ -162,7 +162,7 @@ pub const DECLARATIONS: &[Declaration] = &[
     Declaration {
         is_live: true,
         range: Some(1.0..=64.0),
-        ..number(
+        ..declared(
             "threads",
             Value::Integer(2),
             "threads that run the network, on a CPU",
@@ -170,7 +170,7 @@ pub const DECLARATIONS: &[Declaration] = &[
     },
     Declaration {
         range: Some(0.0..=1023.0),
-        ..number(
+        ..declared(
             "affinity",
             Value::Integers,
             "the CPUs on which those threads run, such as [2, 3]; empty leaves that to the system",
@@ -215,7 +215,7 @@ pub const DECLARATIONS: &[Declaration] = &[
     ),
     Declaration {
         is_live: true,
-        ..number(
+        ..declared(
             "overlay",
             Value::Bool(true),
             "draw the frames with their gestures while somebody subscribes to ~/overlay/compressed",
@@ -230,12 +230,12 @@ pub const DECLARATIONS: &[Declaration] = &[
             "how much the node says; default is what --log-level has",
         )
     },
-    number(
+    declared(
         "autostart",
         Value::Bool(true),
         "configure and activate by itself; else a lifecycle manager does, or ros2 lifecycle set",
     ),
-    number(
+    declared(
         "use_sim_time",
         Value::Bool(false),
         "take the time from /clock, as a replayed bag needs it",
@@ -248,7 +248,7 @@ pub struct Params {
     values: Vec<ParameterValue>,
 }
 
-const fn number(name: &'static str, default: Value, description: &'static str) -> Declaration {
+const fn declared(name: &'static str, default: Value, description: &'static str) -> Declaration {
     Declaration {
         name,
         default,
@@ -260,7 +260,7 @@ const fn number(name: &'static str, default: Value, description: &'static str) -
 }
 
 const fn text(name: &'static str, default: &'static str, description: &'static str) -> Declaration {
-    number(name, Value::Text(default), description)
+    declared(name, Value::Text(default), description)
 }
 
 const fn choice(

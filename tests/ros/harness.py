@@ -275,26 +275,41 @@ class World:
         self.wait_for(lambda: publisher.get_subscription_count() > 0, f"the node subscribes to {topic}")
         return publisher
 
+    def publish_until(
+        self, is_met: Callable[[], Any], what: str, publish: Callable[[], None], period: float, *programs: Program
+    ) -> None:
+        """Publishes at once and again after each period, in seconds, until the condition is met."""
+        last = 0.0
+
+        def is_met_now() -> bool:
+            nonlocal last
+            if is_met():
+                return True
+            if time.monotonic() - last > period:
+                last = time.monotonic()
+                publish()
+            return False
+
+        self.wait_for(is_met_now, what, *programs)
+
     def gesture_of(
         self, publisher: Any, image: Image | CompressedImage, gestures: list[ThumbGesture]
     ) -> ThumbGesture:
         """Publishes a picture, again and again, until there is a gesture of it; gives that gesture."""
         sent: set[tuple[int, int, str]] = set()
         found: list[ThumbGesture] = []
-        last = 0.0
 
         def is_there() -> bool:
-            nonlocal last
             found.extend(gesture for gesture in gestures if key_of(gesture.header) in sent)
             gestures.clear()
-            if not found and time.monotonic() - last > 0.1:
-                last = time.monotonic()
-                image.header.stamp = self.peer.get_clock().now().to_msg()
-                sent.add(key_of(image.header))
-                publisher.publish(image)
             return bool(found)
 
-        self.wait_for(is_there, f"a gesture of {describe(image)}")
+        def publish() -> None:
+            image.header.stamp = self.peer.get_clock().now().to_msg()
+            sent.add(key_of(image.header))
+            publisher.publish(image)
+
+        self.publish_until(is_there, f"a gesture of {describe(image)}", publish, 0.1)
         return found[0]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -54,17 +53,14 @@ class Judge:
         """Fails unless the node counts the picture as bad, lives, and gives it no gesture."""
         before = self.diagnostics.count("frames bad")
         self.gestures.clear()
-        last = 0.0
 
-        def is_counted() -> bool:
-            nonlocal last
-            if time.monotonic() - last > 0.2:
-                last = time.monotonic()
-                image.header.stamp = self.world.peer.get_clock().now().to_msg()
-                self.publisher.publish(image)
-            return self.diagnostics.count("frames bad") > before
+        def publish() -> None:
+            image.header.stamp = self.world.peer.get_clock().now().to_msg()
+            self.publisher.publish(image)
 
-        self.world.wait_for(is_counted, "the bad frame is counted", self.node)
+        self.world.publish_until(
+            lambda: self.diagnostics.count("frames bad") > before, "the bad frame is counted", publish, 0.2, self.node
+        )
         assert all(gesture.reason == "stale" for gesture in self.gestures)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
@@ -84,14 +82,7 @@ def test_a_flood_of_bad_frames_is_a_line_now_and_then(world: World) -> None:
     node = world.start_node()
     diagnostics = world.diagnostics()
     publisher = world.camera_publisher()
-    last = 0.0
-
-    def are_counted() -> bool:
-        nonlocal last
-        if time.monotonic() - last > 0.005:
-            last = time.monotonic()
-            publisher.publish(BAD)
-        return diagnostics.count("frames bad") > 100
-
-    world.wait_for(are_counted, "a hundred bad frames")
+    world.publish_until(
+        lambda: diagnostics.count("frames bad") > 100, "a hundred bad frames", lambda: publisher.publish(BAD), 0.005
+    )
     assert 1 <= node.output().count("bad frame on") <= 5

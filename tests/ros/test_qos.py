@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 
-from harness import CAMERA, NAMESPACE, World
+from harness import BEST_EFFORT, CAMERA, NAMESPACE, World
 from pictures import raw
 
 RELIABLE = QoSProfile(depth=5)
-BEST_EFFORT = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 PICTURE = numpy.full((24, 32, 3), 128, numpy.uint8)
 
@@ -75,13 +72,9 @@ def test_messages_name_the_topic_that_it_was_remapped_to(world: World) -> None:
     world.wait_for(lambda: diagnostics.value("publishers on it") == "1", "the camera is seen")
     bad = raw(PICTURE, "rgb8")
     bad.encoding = "32FC1"
-    last = 0.0
-
-    def is_said() -> bool:
-        nonlocal last
-        if time.monotonic() - last > 0.1:
-            last = time.monotonic()
-            publisher.publish(bad)
-        return "bad frame on /eye/image" in node.output()
-
-    world.wait_for(is_said, "the bad frame is said to come from there")
+    world.publish_until(
+        lambda: "bad frame on /eye/image" in node.output(),
+        "the bad frame is said to come from there",
+        lambda: publisher.publish(bad),
+        0.1,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy
@@ -38,22 +37,18 @@ class Replay:
         image = raw(PICTURE, "rgb8")
         image.header.stamp = stamp_of(seconds)
         found: list[ThumbGesture] = []
-        last = 0.0
 
         def is_there() -> bool:
-            nonlocal last
             found.extend(
                 gesture
                 for gesture in self.gestures
                 if key_of(gesture.header) == key_of(image.header) and gesture.reason != "stale"
             )
             self.gestures.clear()
-            if not found and time.monotonic() - last > 0.3:
-                last = time.monotonic()
-                self.camera.publish(image)
             return bool(found)
 
-        self.world.wait_for(is_there, f"a gesture of the frame at {seconds} s", self.node)
+        what = f"a gesture of the frame at {seconds} s"
+        self.world.publish_until(is_there, what, lambda: self.camera.publish(image), 0.3, self.node)
         return found[0]
 
 

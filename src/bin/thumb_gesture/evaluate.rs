@@ -6,13 +6,11 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
-use thumb_gesture::classifier;
 use thumb_gesture::dataset::{Dataset, Label};
-use thumb_gesture::evaluation::{self, Evaluation, FileClassifier};
-use thumb_gesture::model_store::ModelStore;
+use thumb_gesture::evaluation::{self, Evaluation};
 
 use crate::output;
-use crate::runtime::RuntimeOptions;
+use crate::runtime::ModelOptions;
 
 /// Count what a model gets right on labelled pictures, and what it takes for what.
 ///
@@ -22,14 +20,8 @@ pub struct Arguments {
     /// Folder with one folder of JPEG or PNG pictures for each label
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
-    /// Folder of the trained models
-    #[arg(long, value_name = "DIR")]
-    store: PathBuf,
-    /// Which model [default: the active one]
-    #[arg(long, value_name = "ID")]
-    model: Option<String>,
     #[command(flatten)]
-    runtime: RuntimeOptions,
+    model: ModelOptions,
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
@@ -45,8 +37,7 @@ struct Report<'a> {
 
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let dataset = Dataset::read(&arguments.dataset).context("dataset")?;
-    let store = ModelStore::open_existing(&arguments.store)?;
-    let model = store.model_or_active(arguments.model.as_deref())?;
+    let model = arguments.model.stored()?;
     let labels = &model.manifest.labels;
     let files = labelled_files(&dataset, labels)?;
     if files.is_empty() {
@@ -55,9 +46,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             arguments.dataset.display()
         );
     }
-    // On a GPU too without waiting for an engine.
-    let (loaded, _) = classifier::load_at_once(&model, &arguments.runtime.settings())?;
-    let mut classifier = FileClassifier::new(loaded.classifier, &model.manifest);
+    let mut classifier = arguments.model.load(&model)?;
     let bar = output::bar("evaluate", files.len());
     let evaluation = evaluation::evaluate(&mut classifier, labels, &files, |done| {
         bar.set_position(done as u64)

@@ -6,27 +6,19 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
-use thumb_gesture::classifier;
 use thumb_gesture::dataset::Label;
-use thumb_gesture::evaluation::{FileClassifier, PredictError, likeliest};
-use thumb_gesture::model_store::ModelStore;
+use thumb_gesture::evaluation::{PredictError, likeliest};
 
 use crate::output;
-use crate::runtime::RuntimeOptions;
+use crate::runtime::ModelOptions;
 
 /// Say what pictures show, one line for each.
 ///
 /// Fails when one of the files is no picture; the others are judged all the same.
 #[derive(Args)]
 pub struct Arguments {
-    /// Folder of the trained models
-    #[arg(long, value_name = "DIR")]
-    store: PathBuf,
-    /// Which model [default: the active one]
-    #[arg(long, value_name = "ID")]
-    model: Option<String>,
     #[command(flatten)]
-    runtime: RuntimeOptions,
+    model: ModelOptions,
     /// Print one JSON object for each file
     #[arg(long)]
     json: bool,
@@ -44,12 +36,9 @@ struct Prediction<'a> {
 }
 
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let store = ModelStore::open_existing(&arguments.store)?;
-    let model = store.model_or_active(arguments.model.as_deref())?;
+    let model = arguments.model.stored()?;
     let labels = &model.manifest.labels;
-    // On a GPU too without waiting for an engine.
-    let (loaded, _) = classifier::load_at_once(&model, &arguments.runtime.settings())?;
-    let mut classifier = FileClassifier::new(loaded.classifier, &model.manifest);
+    let mut classifier = arguments.model.load(&model)?;
     let mut code = ExitCode::SUCCESS;
     for file in &arguments.files {
         match classifier.probabilities(file) {

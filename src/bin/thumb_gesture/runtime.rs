@@ -1,10 +1,13 @@
-//! The options that say what runs a model, the same for every command that runs one.
+//! The options that say which model runs, and what runs it: the same for every command that judges pictures.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use thumb_gesture::all_cores;
 use thumb_gesture::classifier::settings::{Backend, Device, Precision, Settings};
+use thumb_gesture::classifier::{self, ClassifierError};
+use thumb_gesture::evaluation::FileClassifier;
+use thumb_gesture::model_store::{ModelStore, StoreError, StoredModel};
 
 /// What runs the model.
 #[derive(Args)]
@@ -29,7 +32,38 @@ pub struct RuntimeOptions {
     require_gpu: bool,
 }
 
+/// A model of a store, and what runs it.
+#[derive(Args)]
+pub struct ModelOptions {
+    /// Folder of the trained models
+    #[arg(long, value_name = "DIR")]
+    store: PathBuf,
+    /// Which model [default: the active one]
+    #[arg(long, value_name = "ID")]
+    model: Option<String>,
+    #[command(flatten)]
+    runtime: RuntimeOptions,
+}
+
+impl ModelOptions {
+    /// The model, as it lies in the store.
+    pub fn stored(&self) -> Result<StoredModel, StoreError> {
+        ModelStore::open_existing(&self.store)?.model_or_active(self.model.as_deref())
+    }
+
+    /// What judges pictures by it.
+    pub fn load(&self, model: &StoredModel) -> Result<FileClassifier, ClassifierError> {
+        self.runtime.load(model)
+    }
+}
+
 impl RuntimeOptions {
+    /// What judges pictures by a model; on a GPU too without waiting for an engine.
+    pub fn load(&self, model: &StoredModel) -> Result<FileClassifier, ClassifierError> {
+        let (loaded, _) = classifier::load_at_once(model, &self.settings())?;
+        Ok(FileClassifier::new(loaded.classifier, &model.manifest))
+    }
+
     /// As the library takes them.
     pub fn settings(&self) -> Settings {
         Settings {

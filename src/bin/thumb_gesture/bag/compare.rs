@@ -9,9 +9,7 @@ use serde::Serialize;
 use thumb_gesture::bag::timeline::{Heading, Timeline};
 use thumb_gesture::bag::verdicts::{BagVerdicts, image_topic, judge};
 use thumb_gesture::bag::{Bag, secs_between};
-use thumb_gesture::classifier;
 use thumb_gesture::dataset::Label;
-use thumb_gesture::evaluation::FileClassifier;
 use thumb_gesture::model_store::{ModelStore, StoredModel};
 
 use super::{DecisionOptions, Outcome, write_page};
@@ -85,8 +83,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut judged: Vec<BagVerdicts> = Vec::new();
     let mut timeline = Timeline::default();
     for model in &models {
-        let (loaded, _) = classifier::load_at_once(model, &arguments.runtime.settings())?;
-        let mut classifier = FileClassifier::new(loaded.classifier, &model.manifest);
+        let mut classifier = arguments.runtime.load(model)?;
         let common = |label: usize| {
             labels
                 .iter()

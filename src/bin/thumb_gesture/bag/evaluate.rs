@@ -12,14 +12,11 @@ use thumb_gesture::bag::Bag;
 use thumb_gesture::bag::expected;
 use thumb_gesture::bag::timeline::{Heading, Timeline};
 use thumb_gesture::bag::verdicts::{Agreement, BagVerdicts, IntervalAgreement, image_topic, judge};
-use thumb_gesture::classifier;
 use thumb_gesture::dataset::Label;
-use thumb_gesture::evaluation::FileClassifier;
-use thumb_gesture::model_store::ModelStore;
 
 use super::{BagOptions, DecisionOptions, Outcome, page_of, parse_share, write_page};
 use crate::output;
-use crate::runtime::RuntimeOptions;
+use crate::runtime::ModelOptions;
 
 /// Judge every frame of bags as the node would, and compare with what they should show.
 ///
@@ -30,12 +27,8 @@ use crate::runtime::RuntimeOptions;
 pub struct Arguments {
     #[command(flatten)]
     bag: BagOptions,
-    /// Folder of the trained models
-    #[arg(long, value_name = "DIR")]
-    store: PathBuf,
-    /// Which model [default: the active one]
-    #[arg(long, value_name = "ID")]
-    model: Option<String>,
+    #[command(flatten)]
+    model: ModelOptions,
     /// What the bags should show, a YAML file
     #[arg(long, value_name = "FILE")]
     expect: Option<PathBuf>,
@@ -50,8 +43,6 @@ pub struct Arguments {
     html: Option<PathBuf>,
     #[command(flatten)]
     decision: DecisionOptions,
-    #[command(flatten)]
-    runtime: RuntimeOptions,
     /// Print one JSON object for each bag, with every frame's verdict
     #[arg(long)]
     json: bool,
@@ -70,16 +61,14 @@ struct Report<'a> {
 }
 
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let store = ModelStore::open_existing(&arguments.store)?;
-    let model = store.model_or_active(arguments.model.as_deref())?;
+    let model = arguments.model.stored()?;
     let labels = &model.manifest.labels;
     let expected = arguments
         .expect
         .as_deref()
         .map(|file| expected::read(file, labels));
     let expected = expected.transpose()?;
-    let (loaded, _) = classifier::load_at_once(&model, &arguments.runtime.settings())?;
-    let mut classifier = FileClassifier::new(loaded.classifier, &model.manifest);
+    let mut classifier = arguments.model.load(&model)?;
     let settings = arguments.decision.settings();
     let mut csv = "bag,seconds,gesture,confidence,reason,stable".to_owned();
     labels.iter().for_each(|label| csv += &format!(",{label}"));
@@ -108,7 +97,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         {
             outcome.fail(&shortfall(path, agreement, least));
         }
-        write_rows(&mut csv, path, &verdicts, labels)?;
+        if arguments.csv.is_some() {
+            write_rows(&mut csv, path, &verdicts, labels)?;
+        }
         if let Some(html) = &arguments.html {
             let heading = Heading {
                 bag: &path.display().to_string(),
