@@ -132,7 +132,11 @@ pub fn run() -> Result<(), NodeError> {
             () = threads.one_has_panicked() => true,
         }
     });
-    runtime.block_on(lifecycle.managed().end_training(GRACE_PERIOD));
+    runtime.block_on(async {
+        lifecycle.managed().end_training(GRACE_PERIOD).await;
+        // A last gesture, as after `deactivate`: a robot must not go by one that nobody takes back.
+        let _in_time = tokio::time::timeout(GRACE_PERIOD, lifecycle.managed().deactivate()).await;
+    });
     parts.inbox.stop();
     for thread in classifier {
         let _said_already = thread.join();
@@ -152,10 +156,7 @@ fn parts(node: &mut Node) -> Result<Parts, NodeError> {
     let handle = NodeHandle::new(node)?;
     let given = Params::given(&lock(&node.params)).map_err(NodeError::Parameter)?;
     let params = Arc::new(Mutex::new(given.clone()));
-    match LogLevel::named(given.text("log_level")) {
-        LogLevel::Unset => {}
-        level => ffi::set_log_level(handle.logger(), level),
-    }
+    ffi::set_log_level(handle.logger(), LogLevel::named(given.text("log_level")));
     bridge::install(&handle);
     if given.boolean("use_sim_time") {
         node.get_time_source().enable_sim_time(node)?;
@@ -291,9 +292,7 @@ fn serve(node: &mut Node, parts: &Parts, door: &Door, lifecycle: &Arc<Lifecycle>
     tokio::spawn(capture.serve(requests::<CaptureFrames::Service>(node, "~/capture")?));
 
     let retraining = parts.retraining.clone();
-    answer::<Retrain::Service>(node, handle, "~/retrain", move |request| {
-        retraining.answer_retrain(request)
-    })?;
+    tokio::spawn(retraining.serve(requests::<Retrain::Service>(node, "~/retrain")?));
     let retraining = parts.retraining.clone();
     answer::<Trigger::Service>(node, handle, "~/cancel_training", move |_| {
         retraining.answer_cancel()

@@ -45,9 +45,11 @@ pub struct Capture {
 #[derive(Debug, thiserror::Error)]
 enum CaptureError {
     #[error(
-        "the node is {0} and takes no frames: activate it first, with `ros2 lifecycle set <node> activate`"
+        "the node is {0} and takes no frames: `ros2 lifecycle set <node> activate` changes that, unless it was shut down"
     )]
     Inactive(State),
+    #[error("the node was deactivated meanwhile")]
+    Deactivated,
     #[error("frames must be 1 to {MOST_FRAMES}, not {0}")]
     Count(u32),
     #[error("there is no camera {0:?}: {1}")]
@@ -134,7 +136,7 @@ impl Capture {
         while *saved < request.frames {
             let (number, frame) = match tokio::time::timeout(timeout, frames.recv()).await {
                 Ok(Some(frame)) => frame,
-                Ok(None) => return Err(CaptureError::Ending),
+                Ok(None) => return Err(CaptureError::Deactivated),
                 Err(_) => {
                     let topics: Vec<&str> = cameras.iter().map(|camera| camera.topic.as_str()).collect();
                     return Err(CaptureError::NoFrame(timeout, topics.join(" and ")));

@@ -265,13 +265,13 @@ impl Classify {
             reason => format!(": {reason}"),
         };
         self.handle.info(&format!(
-            "model {id} classifies from now on, on {}{reason}",
+            "model {id} is in use from now on, on {}{reason}",
             model.classifier.backend()
         ));
         let mut info = models::info_of(&model.manifest);
         info.backend = model.classifier.backend().to_owned();
         info.active = true;
-        info.message = format!("classifies{reason}");
+        info.message = format!("in use{reason}");
         *lock(&self.running) = Some((id.clone(), info.backend.clone()));
         self.topic.publish(&info);
         self.lanes.iter_mut().for_each(Lane::forget);

@@ -9,8 +9,9 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::sync::{Mutex, PoisonError};
 
 use r2r_rcl::{
-    RCL_RET_OK, rcl_arguments_fini, rcl_arguments_t, rcl_get_zero_initialized_arguments, rcl_parse_arguments,
-    rcl_ret_t, rcutils_allocator_t, rcutils_get_default_allocator, rcutils_logging_logger_is_enabled_for,
+    RCL_RET_OK, rcl_arguments_fini, rcl_arguments_t, rcl_get_zero_initialized_arguments,
+    rcl_logging_rosout_enabled, rcl_parse_arguments, rcl_ret_t, rcutils_allocator_t,
+    rcutils_get_default_allocator, rcutils_logging_get_logger_level, rcutils_logging_logger_is_enabled_for,
     rcutils_logging_set_logger_level,
 };
 
@@ -39,11 +40,17 @@ pub fn give_memory_back() {
     malloc_trim(0);
 }
 
+/// False with `--disable-rosout-logs`.
+pub fn is_rosout_enabled() -> bool {
+    // SAFETY: it reads a flag that rcl set when it started.
+    unsafe { rcl_logging_rosout_enabled() }
+}
+
 /// How much a logger says; the numbers are rcutils'.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {
     /// As `--log-level` has it, or rcl.
-    Unset = 0,
+    Given = 0,
     /// Everything.
     Debug = 10,
     /// What is worth a line in normal running, and more.
@@ -58,7 +65,7 @@ pub enum LogLevel {
 
 impl LogLevel {
     const ALL: [LogLevel; 6] = [
-        LogLevel::Unset,
+        LogLevel::Given,
         LogLevel::Debug,
         LogLevel::Info,
         LogLevel::Warn,
@@ -68,15 +75,16 @@ impl LogLevel {
     /// As parameters name them.
     pub const NAMES: [&str; 6] = ["default", "debug", "info", "warn", "error", "fatal"];
 
-    /// The level of a name, [`LogLevel::Unset`] for one that is none.
+    /// The level of a name, [`LogLevel::Given`] for one that is none.
     pub fn named(name: &str) -> LogLevel {
         let place = LogLevel::NAMES.iter().position(|known| *known == name);
-        place.map_or(LogLevel::Unset, |place| LogLevel::ALL[place])
+        place.map_or(LogLevel::Given, |place| LogLevel::ALL[place])
     }
 }
 
-/// rcutils keeps the loggers' levels in a table that is not made for several threads.
-static LEVELS: Mutex<()> = Mutex::new(());
+/// rcutils keeps the loggers' levels in a table that is not made for several threads. Within, the level that the node's logger had
+/// before it was first set: what `--log-level` gave it.
+static LEVELS: Mutex<Option<c_int>> = Mutex::new(None);
 
 /// Has something logged, if a logger says what is of that level.
 pub fn log(logger: &str, level: LogLevel, say: impl FnOnce()) -> bool {
@@ -88,14 +96,21 @@ pub fn log(logger: &str, level: LogLevel, say: impl FnOnce()) -> bool {
     is_logged
 }
 
-/// Sets how much a logger says.
+/// Sets how much the node's logger says.
 pub fn set_log_level(logger: &str, level: LogLevel) {
-    let _one_at_a_time = LEVELS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut levels = LEVELS.lock().unwrap_or_else(PoisonError::into_inner);
     let Ok(logger) = CString::new(logger) else {
         return;
     };
-    // SAFETY: the name is a C string that outlives the call, which copies it.
-    let status = unsafe { rcutils_logging_set_logger_level(logger.as_ptr(), level as c_int) };
+    // SAFETY: the name is a C string that outlives the calls, which copy it.
+    let status = unsafe {
+        let given = *levels.get_or_insert_with(|| rcutils_logging_get_logger_level(logger.as_ptr()));
+        let level = match level {
+            LogLevel::Given => given,
+            level => level as c_int,
+        };
+        rcutils_logging_set_logger_level(logger.as_ptr(), level)
+    };
     debug_assert_eq!(status, RCL_RET_OK as rcl_ret_t);
 }
 

@@ -30,12 +30,11 @@ impl NodeHandle {
     pub fn new(node: &mut r2r::Node) -> r2r::Result<NodeHandle> {
         let qos = QosProfile::default().keep_last(ROSOUT_DEPTH).reliable();
         let qos = qos.transient_local().lifespan(ROSOUT_LIFESPAN);
-        let is_wanted = !std::env::args().any(|argument| argument == "--disable-rosout-logs");
-        let rosout = is_wanted.then(|| Topic::new(node, "/rosout", qos)).transpose()?;
+        let rosout = ffi::is_rosout_enabled().then(|| Topic::new(node, "/rosout", qos));
         Ok(NodeHandle {
             logger: node.logger().into(),
             clock: node.get_ros_clock(),
-            rosout: rosout.map(Arc::new),
+            rosout: rosout.transpose()?.map(Arc::new),
         })
     }
 
@@ -81,7 +80,7 @@ impl NodeHandle {
             LogLevel::Info => r2r::log_info!(logger, "{message}"),
             LogLevel::Warn => r2r::log_warn!(logger, "{message}"),
             LogLevel::Error | LogLevel::Fatal => r2r::log_error!(logger, "{message}"),
-            LogLevel::Unset | LogLevel::Debug => r2r::log_debug!(logger, "{message}"),
+            LogLevel::Given | LogLevel::Debug => r2r::log_debug!(logger, "{message}"),
         });
         if !is_logged {
             return;

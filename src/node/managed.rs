@@ -112,6 +112,7 @@ impl Managed {
             }
         };
         joined(spawn_blocking(stop_all).await)?;
+        self.cameras.iter().for_each(|camera| camera.tap.close());
         self.inbox.rest().await;
         Ok(())
     }

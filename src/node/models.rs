@@ -44,7 +44,9 @@ pub enum ActivateError {
     #[error(transparent)]
     Classifier(#[from] ClassifierError),
     /// The node holds no model.
-    #[error("the node is unconfigured: configure it first, with `ros2 lifecycle set <node> configure`")]
+    #[error(
+        "the node is not configured: `ros2 lifecycle set <node> configure` does that, unless it was shut down"
+    )]
     Unconfigured,
 }
 
@@ -187,7 +189,7 @@ impl Models {
         match result {
             Ok(id) => ActivateModel::Response {
                 success: true,
-                message: format!("{id} classifies from the next frame on"),
+                message: format!("{id} is in use from the next frame on"),
             },
             Err(error) => ActivateModel::Response {
                 success: false,

@@ -11,6 +11,8 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use futures::{Stream, StreamExt};
+use r2r::ServiceRequest;
 use r2r::std_srvs::srv::Trigger;
 use r2r::thumb_gesture::msg::TrainingStatus;
 use r2r::thumb_gesture::srv::Retrain;
@@ -23,6 +25,7 @@ use super::lifecycle::Current;
 use super::lifecycle::machine::State;
 use super::models::{ActivateError, Models};
 use super::params::Params;
+use super::respond;
 use crate::dataset::augment::{Level, UnknownLevel};
 use crate::dataset::{Dataset, DatasetError};
 use crate::evaluation::Skipped;
@@ -93,9 +96,19 @@ impl Retraining {
         lock(&self.cancel).is_some()
     }
 
-    /// Answers `~/retrain`: starts a training on the runtime it is called in, or says why not.
-    pub fn answer_retrain(self: &Arc<Self>, request: &Retrain::Request) -> Retrain::Response {
-        let (success, message) = match self.start(request) {
+    /// Answers `~/retrain` until the node ends: starts a training, or says why not.
+    pub async fn serve(
+        self: Arc<Self>,
+        mut requests: impl Stream<Item = ServiceRequest<Retrain::Service>> + Unpin,
+    ) {
+        while let Some(request) = requests.next().await {
+            let response = self.answer_retrain(&request.message).await;
+            respond(&self.handle, request, response);
+        }
+    }
+
+    async fn answer_retrain(self: &Arc<Self>, request: &Retrain::Request) -> Retrain::Response {
+        let (success, message) = match self.start(request).await {
             Ok(frames) => (
                 true,
                 format!("training on {frames} frames has started; follow it on ~/training"),
@@ -124,7 +137,13 @@ impl Retraining {
             .is_some_and(|cancel| cancel.send(true).is_ok())
     }
 
-    fn start(self: &Arc<Self>, request: &Retrain::Request) -> Result<usize, String> {
+    async fn start(self: &Arc<Self>, request: &Retrain::Request) -> Result<usize, String> {
+        let arguments = arguments(request)?;
+        let folder = self.dataset.clone();
+        let reading = tokio::task::spawn_blocking(move || dataset(&folder));
+        let frames = reading.await.map_err(|error| error.to_string())??;
+        // Looked at with the lock held: whoever leaves that state cancels afterwards.
+        let mut running = lock(&self.cancel);
         let state = self.current.get();
         if !matches!(
             state,
@@ -134,12 +153,9 @@ impl Retraining {
                 "the node is {state}: it trains when it is inactive or active"
             ));
         }
-        let arguments = arguments(request)?;
-        let mut running = lock(&self.cancel);
         if running.is_some() {
             return Err("a training is running: wait for it, or call ~/cancel_training".to_owned());
         }
-        let dataset = self.dataset()?;
         let child = self
             .command(&arguments)
             .spawn()
@@ -148,21 +164,7 @@ impl Retraining {
         *running = Some(cancel);
         drop(running);
         tokio::spawn(self.clone().watch(child, cancelled));
-        Ok(dataset.frames())
-    }
-
-    /// The dataset, if there is something to tell apart in it.
-    fn dataset(&self) -> Result<Dataset, String> {
-        let folder = self.dataset.display();
-        let labels = match Dataset::read(&self.dataset) {
-            Ok(dataset) if dataset.labels.len() >= 2 => return Ok(dataset),
-            Ok(dataset) => dataset.labels.len(),
-            Err(DatasetError::Io { cause, .. }) if cause.kind() == ErrorKind::NotFound => 0,
-            Err(error) => return Err(error.to_string()),
-        };
-        Err(format!(
-            "{folder} holds frames of {labels} label(s); a training needs two or more: capture some with ~/capture"
-        ))
+        Ok(frames)
     }
 
     fn command(&self, arguments: &[String]) -> Command {
@@ -281,9 +283,9 @@ impl Retraining {
                 status.model_id.clone_from(&id);
                 status.activated = activated;
                 let message = match activated {
-                    true => format!("{id} classifies: {reason}"),
+                    true => format!("{id} is in use: {reason}"),
                     false => format!(
-                        "{id} is stored, and the running model stays: {reason}; ~/activate_model or a training with force make it classify nevertheless"
+                        "{id} is stored, and the running model stays: {reason}; ~/activate_model or a training with force put it in use nevertheless"
                     ),
                 };
                 (SUCCEEDED, message)
@@ -343,6 +345,20 @@ async fn hear(complaints: ChildStderr, handle: NodeHandle) -> String {
         }
     }
     kept.trim().to_owned()
+}
+
+/// The number of frames in the dataset, if there is something to tell apart in it.
+fn dataset(folder: &Path) -> Result<usize, String> {
+    let labels = match Dataset::read(folder) {
+        Ok(dataset) if dataset.labels.len() >= 2 => return Ok(dataset.frames()),
+        Ok(dataset) => dataset.labels.len(),
+        Err(DatasetError::Io { cause, .. }) if cause.kind() == ErrorKind::NotFound => 0,
+        Err(error) => return Err(error.to_string()),
+    };
+    Err(format!(
+        "{} holds frames of {labels} label(s); a training needs two or more: capture some with ~/capture",
+        folder.display()
+    ))
 }
 
 /// What is asked for, as the command line has it, or what is wrong with it.

@@ -254,6 +254,18 @@ def test_a_clean_up_ends_a_training(taught_world: World) -> None:
     taught_world.wait_for(lambda: statuses[-1].state == TrainingStatus.CANCELLED, "it is cancelled")
 
 
+def test_a_deactivation_ends_a_capture_at_once(world: World) -> None:
+    _, ours = start(world, capture_timeout=60.0)
+    assert ours.change(CONFIGURE) and ours.change(ACTIVATE)
+    world.start_camera("--rate", "10")
+    answer = world.send("capture", label="none", frames=1000)
+    world.wait_for(lambda: list(world.dataset.rglob("*.jpg")), "a frame is saved")
+    assert ours.change(DEACTIVATE)
+    world.wait_for(answer.done, "the answer", timeout=5.0)
+    assert "deactivated" in answer.result().message
+    assert answer.result().saved == len(list(world.dataset.rglob("*.jpg"))) > 0
+
+
 @pytest.mark.parametrize("way", [[], [CONFIGURE], [CONFIGURE, ACTIVATE], [SHUTDOWN]])
 def test_a_node_ends_in_any_state(taught_world: World, way: list[tuple[int, str]]) -> None:
     node, ours = start(taught_world)

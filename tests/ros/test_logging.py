@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy
+import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Log, Parameter, ParameterType, ParameterValue
@@ -42,8 +43,9 @@ def test_a_message_is_on_the_console_in_the_file_and_on_rosout(world: World) -> 
     assert any(advice in file.read_text() for file in files)
 
 
-def test_the_level_is_what_the_command_line_or_the_parameter_says(world: World) -> None:
-    node = world.start_node("--log-level", "error")
+@pytest.mark.parametrize("level", ["error", f"{LOGGER}:=error"])
+def test_the_level_is_what_the_command_line_or_the_parameter_says(world: World, level: str) -> None:
+    node = world.start_node("--log-level", level)
     heard = world.listen(Log, "/rosout", LATCHED)
 
     def warnings_after_a_mistake() -> int:

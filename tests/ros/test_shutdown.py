@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from thumb_gesture.msg import ThumbGesture
+
 from harness import IN_NAMESPACE, Program, World, is_alive
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -28,6 +30,8 @@ def test_a_node_that_classifies_ends(taught_world: World, with_signal: signal.Si
     taught_world.wait_for(lambda: len(gestures) > 10, "gestures")
     assert node.end(with_signal, IN_TIME) == 0
     assert "panicked" not in node.output()
+    taught_world.wait_for(lambda: gestures[-1].reason == "inactive", "a last gesture takes the others back")
+    assert (gestures[-1].gesture, gestures[-1].stable) == (ThumbGesture.UNKNOWN, False)
 
 
 @pytest.mark.parametrize("with_signal", SIGNALS)
