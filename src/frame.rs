@@ -7,6 +7,7 @@ mod encoding;
 
 use std::path::Path;
 
+use bytes::Bytes;
 use encoding::{Encoding, Source};
 use image::{DynamicImage, ImageFormat, ImageReader, Limits, RgbImage};
 
@@ -37,7 +38,8 @@ pub struct Frame {
     height: u32,
     step: usize,
     format: PixelFormat,
-    data: Vec<u8>,
+    /// Shared by clones, and with whoever lent them.
+    data: Bytes,
 }
 
 /// Why bytes are not a picture, with what would be right.
@@ -138,7 +140,7 @@ impl PixelFormat {
 impl Frame {
     /// A frame from the fields of a `sensor_msgs/Image` whose values of 16 bits, if it has such, are little-endian.
     ///
-    /// The data of 8-bit colours and greys moves in, nothing is copied; all else is turned into red, green, blue or grey.
+    /// The data of 8-bit colours and greys moves in, or stays with who lent it, nothing is copied; all else is turned into red, green, blue or grey.
     ///
     /// # Errors
     /// An unsupported encoding, a side of 0 or beyond [`MAX_SIDE_PX`] or odd where that cannot be, a step too small for a row, too few
@@ -148,7 +150,7 @@ impl Frame {
         width: u32,
         height: u32,
         step: u32,
-        data: Vec<u8>,
+        data: impl Into<Bytes>,
     ) -> Result<Frame, FrameError> {
         Frame::from_message(encoding, [width, height], step, data, false)
     }
@@ -161,7 +163,7 @@ impl Frame {
         encoding: &str,
         sides: [u32; 2],
         step: u32,
-        data: Vec<u8>,
+        data: impl Into<Bytes>,
         is_bigendian: bool,
     ) -> Result<Frame, FrameError> {
         let Encoding { name, layout } = Encoding::named(encoding)?;
@@ -188,6 +190,7 @@ impl Frame {
         // The sides are bounded but the step is not: the product of a hostile one must not wrap around.
         let rows = layout.rows(height as usize);
         let needed = step.saturating_mul(rows);
+        let data = data.into();
         if data.len() < needed {
             return Err(FrameError::Data {
                 found: data.len(),
@@ -257,7 +260,7 @@ impl Frame {
             height,
             step: width as usize * format.bytes_per_pixel(),
             format,
-            data,
+            data: data.into(),
         }
     }
 

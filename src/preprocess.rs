@@ -209,7 +209,7 @@ mod tests {
     /// Training takes this way, with changes in the middle.
     #[test]
     fn the_way_over_the_square_gives_the_same_input() {
-        let data = (0..50 * 40 * 3).map(|i| (i * 7) as u8).collect();
+        let data: Vec<u8> = (0..50 * 40 * 3).map(|i| (i * 7) as u8).collect();
         let frame = Frame::from_raw("bgr8", 50, 40, 150, data).expect("a good frame");
         let square = Preprocessor::new().square_from_frame(&frame);
         let mut picture = picture_from_square(&square);

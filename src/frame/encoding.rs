@@ -1,5 +1,7 @@
 //! What an encoding of `sensor_msgs/image_encodings` means for the bytes of a picture, and the picture that they are in red, green, blue.
 
+use bytes::Bytes;
+
 use super::{Frame, FrameError, PixelFormat, shortened};
 
 /// Every encoding that carries a picture.
@@ -74,7 +76,7 @@ pub(super) struct Source {
     pub height: usize,
     /// Bytes from one row to the next.
     pub step: usize,
-    pub data: Vec<u8>,
+    pub data: Bytes,
     pub is_bigendian: bool,
 }
 

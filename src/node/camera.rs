@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::{FutureExt, Stream, StreamExt};
-use r2r::sensor_msgs::msg::{CompressedImage, Image};
+use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::std_msgs::msg::Header;
 use tokio::sync::mpsc;
 
 use super::classify::Inbox;
+use super::ffi::ImageInPlace;
 use super::handle::{NodeHandle, Throttle, lock};
 use crate::frame::{Frame, FrameError};
 
@@ -198,12 +199,13 @@ impl Tap {
     }
 }
 
-impl ImageMessage for Image {
+impl ImageMessage for ImageInPlace {
     fn into_camera_frame(self) -> Result<CameraFrame, FrameError> {
-        let (sides, is_bigendian) = ([self.width, self.height], self.is_bigendian != 0);
+        let ImageInPlace { fields, pixels } = self;
+        let (sides, is_bigendian) = ([fields.width, fields.height], fields.is_bigendian != 0);
         Ok(CameraFrame {
-            frame: Frame::from_message(&self.encoding, sides, self.step, self.data, is_bigendian)?,
-            header: self.header,
+            frame: Frame::from_message(&fields.encoding, sides, fields.step, pixels, is_bigendian)?,
+            header: fields.header,
         })
     }
 }

@@ -1,13 +1,20 @@
-//! What C libraries can and no crate offers: rcl's level of a logger and what it remaps a topic to, and glibc's memory given back. The one
-//! place with `unsafe`.
+//! What C libraries can and no crate offers: a picture's pixels where the middleware put them, rcl's level of a logger and what it remaps
+//! a topic to, and glibc's memory given back. The one place with `unsafe`.
 #![allow(
     unsafe_code,
-    reason = "these are C; each call is given what its header asks for, and nothing of it is kept"
+    reason = "these are C; each call is given what its header asks for"
 )]
 
 use std::ffi::{CStr, CString, c_char, c_int};
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
 
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use r2r::sensor_msgs::msg::Image;
+use r2r::{Node, QosProfile, WrappedTypesupport};
 use r2r_rcl::{
     RCL_RET_OK, rcl_arguments_fini, rcl_arguments_t, rcl_get_zero_initialized_arguments,
     rcl_logging_rosout_enabled, rcl_parse_arguments, rcl_ret_t, rcutils_allocator_t,
@@ -32,6 +39,67 @@ unsafe extern "C" {
 unsafe extern "C" {
     // From malloc.h.
     safe fn malloc_trim(pad: usize) -> c_int;
+}
+
+/// A picture's message; its pixels are where the middleware put them.
+pub struct ImageInPlace {
+    /// All but the pixels.
+    pub fields: Image,
+    /// The pixels.
+    pub pixels: Bytes,
+}
+
+/// An [`Image`] as C has it.
+type NativeImage = <Image as WrappedTypesupport>::CStruct;
+
+/// r2r's owner of a [`NativeImage`], whose type has no name outside of r2r, or its stream of such owners.
+struct Native<T>(T);
+
+// SAFETY: rcl has filled the message and forgotten it, and it lies in memory of C's malloc, which any thread may free. What a middleware
+// lends would be another matter, but it lends no message of changing size. The stream is a channel, which is not `Send` only because its
+// messages, as pointers, are not.
+unsafe impl<T> Send for Native<T> {}
+
+/// Subscribes to pictures without copying their pixels, as `Node::subscribe` would: those of a camera with 1080 lines are 6 MB each.
+///
+/// # Errors
+/// rcl's word.
+pub fn subscribe_to_images(
+    node: &mut Node,
+    topic: &str,
+    qos: QosProfile,
+) -> r2r::Result<impl Stream<Item = ImageInPlace> + Send + Unpin + use<>> {
+    Ok(Native(node.subscribe_native::<Image>(topic, qos)?).map(in_place))
+}
+
+fn in_place(mut message: impl DerefMut<Target = NativeImage> + 'static) -> ImageInPlace {
+    // While there are none, r2r copies no pixels.
+    let length = std::mem::take(&mut message.data.size);
+    let fields = Image::from_native(&message);
+    message.data.size = length;
+    ImageInPlace {
+        fields,
+        pixels: Bytes::from_owner(Native(message)),
+    }
+}
+
+impl<S: Stream + Unpin> Stream for Native<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        Pin::new(&mut self.0).poll_next(context)
+    }
+}
+
+impl<M: Deref<Target = NativeImage>> AsRef<[u8]> for Native<M> {
+    fn as_ref(&self) -> &[u8] {
+        let pixels = &self.0.data;
+        match pixels.data.is_null() {
+            true => &[],
+            // SAFETY: rosidl keeps `size` bytes there until the message is destroyed, and nobody writes to them.
+            false => unsafe { std::slice::from_raw_parts(pixels.data, pixels.size) },
+        }
+    }
 }
 
 /// Gives the system the memory back that was freed: glibc keeps much of it, all the more after large pieces have come and gone.

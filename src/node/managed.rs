@@ -4,13 +4,15 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use futures::Stream;
 use futures::stream::{AbortHandle, abortable};
-use r2r::sensor_msgs::msg::{CompressedImage, Image};
-use r2r::{Node, WrappedTypesupport};
+use r2r::Node;
+use r2r::sensor_msgs::msg::CompressedImage;
 use tokio::task::spawn_blocking;
 
 use super::camera::{Camera, Drain, ImageMessage};
 use super::classify::Inbox;
+use super::ffi;
 use super::handle::{NodeHandle, lock};
 use super::models::Models;
 use super::params::Params;
@@ -149,20 +151,18 @@ fn subscribe(
 ) -> Result<Subscription, String> {
     let transport = params.text("image_transport");
     let topic = Camera::image_topic(&drain.camera.name, transport);
+    let qos = image_qos(params);
     match transport {
-        "compressed" => subscribe_to::<CompressedImage>(node, &topic, params, drain, threads),
-        _ => subscribe_to::<Image>(node, &topic, params, drain, threads),
+        "compressed" => drained(node.subscribe::<CompressedImage>(&topic, qos), drain, threads),
+        _ => drained(ffi::subscribe_to_images(node, &topic, qos), drain, threads),
     }
 }
 
-fn subscribe_to<M: ImageMessage + WrappedTypesupport>(
-    node: &mut Node,
-    topic: &str,
-    params: &Params,
+fn drained<M: ImageMessage>(
+    messages: r2r::Result<impl Stream<Item = M> + Send + Unpin + 'static>,
     drain: Drain,
     threads: &Threads,
 ) -> Result<Subscription, String> {
-    let messages = node.subscribe::<M>(topic, image_qos(params));
     let messages = messages.map_err(|error| format!("no subscription to {}: {error}", drain.camera.topic))?;
     let (messages, stop) = abortable(messages);
     let started = threads.spawn("camera", move || futures::executor::block_on(drain.run(messages)));

@@ -115,7 +115,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 fn noise_frame() -> anyhow::Result<Frame> {
     let (width, height) = (640, 480);
     let noise = |index: u32| (index.wrapping_mul(2_654_435_761) >> 24) as u8;
-    let data = (0..width * height * 3).map(noise).collect();
+    let data: Vec<u8> = (0..width * height * 3).map(noise).collect();
     Ok(Frame::from_raw("bgr8", width, height, width * 3, data)?)
 }
 
