@@ -45,7 +45,7 @@ pub struct Bag {
     path: PathBuf,
     files: Vec<PathBuf>,
     /// As `metadata.yaml` has them.
-    topics: Vec<Topic>,
+    topics: Vec<TopicContents>,
     losses: Vec<Loss>,
 }
 
@@ -99,7 +99,7 @@ pub struct Contents {
 }
 
 /// What is in a bag of one topic.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TopicContents {
     /// The topic.
     #[serde(flatten)]
@@ -218,15 +218,11 @@ impl Bag {
     /// # Errors
     /// A file that is not of a bag.
     pub fn topics(&self) -> Result<Vec<Topic>, BagError> {
-        match self.topics.is_empty() {
-            true => Ok(self
-                .contents()?
-                .topics
-                .into_iter()
-                .map(|found| found.topic)
-                .collect()),
-            false => Ok(self.topics.clone()),
-        }
+        let topics = match self.topics.is_empty() {
+            true => self.contents()?.topics,
+            false => self.topics.clone(),
+        };
+        Ok(topics.into_iter().map(|found| found.topic).collect())
     }
 
     /// Reads all that there is, to say what it is.
@@ -261,12 +257,17 @@ impl Bag {
     /// A file that is not of a bag, and whatever the one who takes them says.
     pub fn read(&self, is_wanted: &dyn Fn(&Topic) -> bool, visit: &mut Visit) -> Result<Vec<Loss>, BagError> {
         let mut losses = self.losses.clone();
+        let mut delivered = 0_u64;
+        let mut visit = |message: Message| {
+            delivered += 1;
+            visit(message)
+        };
         for file in &self.files {
             let mut reading = Reading {
                 file,
                 is_wanted,
                 losses: &mut losses,
-                visit,
+                visit: &mut visit,
             };
             match reading.read() {
                 Ok(()) => {}
@@ -276,7 +277,21 @@ impl Bag {
                 Err(error) => return Err(error),
             }
         }
+        losses.extend(self.missing(is_wanted, delivered, &losses));
         Ok(losses)
+    }
+
+    /// The messages that `metadata.yaml` counts and of which nothing is known.
+    fn missing(&self, is_wanted: &dyn Fn(&Topic) -> bool, delivered: u64, losses: &[Loss]) -> Option<Loss> {
+        let wanted = self.topics.iter().filter(|found| is_wanted(&found.topic));
+        let counted = wanted.fold(0_u64, |sum, found| sum.saturating_add(found.messages));
+        let lost = losses.iter().filter_map(|loss| loss.messages);
+        let known = lost.fold(delivered, u64::saturating_add);
+        (counted > known).then(|| Loss {
+            file: self.path.join(metadata::FILE).display().to_string(),
+            messages: Some(counted - known),
+            reason: format!("counts {counted} messages, and {delivered} were found"),
+        })
     }
 }
 

@@ -140,7 +140,8 @@ impl PixelFormat {
 impl Frame {
     /// A frame from the fields of a `sensor_msgs/Image` whose values of 16 bits, if it has such, are little-endian.
     ///
-    /// The data of 8-bit colours and greys moves in, or stays with who lent it, nothing is copied; all else is turned into red, green, blue or grey.
+    /// The data of 8-bit colours and greys moves in, or stays with who lent it, nothing is copied; all else is turned into red, green,
+    /// blue or grey.
     ///
     /// # Errors
     /// An unsupported encoding, a side of 0 or beyond [`MAX_SIDE_PX`] or odd where that cannot be, a step too small for a row, too few

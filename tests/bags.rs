@@ -341,6 +341,17 @@ fn a_split_bag_is_read_in_order_without_metadata_too_and_a_missing_part_is_named
         losses.len() == 1 && losses[0].file.ends_with("bag_3.mcap"),
         "{losses:?}"
     );
+
+    let counted = format!(
+        "{metadata}  topics_with_message_count:\n  - topic_metadata: {{name: {TOPIC}, type: sensor_msgs/msg/Image, serialization_format: cdr}}\n    message_count: 20\n"
+    );
+    fs::write(folder.path().join("metadata.yaml"), counted).expect("writes");
+    let bag = Bag::open(folder.path()).expect("a bag");
+    let lost = |is_wanted: bool| {
+        let losses = bag.read(&|_| is_wanted, &mut |_| Ok(())).expect("reads");
+        losses.iter().filter_map(|loss| loss.messages).sum::<u64>()
+    };
+    assert_eq!((lost(true), lost(false)), (8, 0), "12 of 20 are there");
 }
 
 #[test]

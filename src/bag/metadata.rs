@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{BagError, Topic};
+use super::{BagError, Topic, TopicContents};
 
 /// The file's name.
 pub const FILE: &str = "metadata.yaml";
@@ -23,8 +23,8 @@ const ENDINGS: [&str; 4] = [".mcap.zstd", ".db3.zstd", ".mcap", ".db3"];
 pub struct Metadata {
     /// The bag's files, in the order of their time.
     pub files: Vec<PathBuf>,
-    /// The topics that have messages.
-    pub topics: Vec<Topic>,
+    /// The topics that have messages, and how many.
+    pub topics: Vec<TopicContents>,
 }
 
 #[derive(Deserialize)]
@@ -113,12 +113,15 @@ fn parse(text: &str) -> Result<Metadata, String> {
     let counted = information.topics_with_message_count.into_iter();
     let topics = counted
         .filter(|topic| topic.message_count > 0)
-        .map(|topic| Topic {
-            name: topic.topic_metadata.name,
-            message: topic.topic_metadata.r#type,
-            encoding: topic.topic_metadata.serialization_format,
+        .map(|topic| TopicContents {
+            topic: Topic {
+                name: topic.topic_metadata.name,
+                message: topic.topic_metadata.r#type,
+                encoding: topic.topic_metadata.serialization_format,
+            },
+            messages: topic.message_count,
         });
-    let topics: Vec<Topic> = topics.collect();
+    let topics: Vec<TopicContents> = topics.collect();
     let files: Vec<PathBuf> = information
         .relative_file_paths
         .iter()
@@ -167,8 +170,11 @@ mod tests {
     fn the_files_are_in_the_order_that_it_says() {
         let topics = "  topics_with_message_count:\n    - topic_metadata: {name: /a, type: t, serialization_format: cdr}\n      message_count: 3\n    - topic_metadata: {name: /b, type: t, serialization_format: cdr}\n      message_count: 0\n";
         let metadata = parse(&document(9, topics)).expect("well-formed");
-        let topics: Vec<&str> = metadata.topics.iter().map(|topic| topic.name.as_str()).collect();
-        assert_eq!(topics, ["/a"], "those that have messages");
+        let topics = metadata.topics.iter();
+        let topics: Vec<(&str, u64)> = topics
+            .map(|found| (found.topic.name.as_str(), found.messages))
+            .collect();
+        assert_eq!(topics, [("/a", 3)], "those that have messages");
         assert_eq!(metadata.files, [Path::new("bag_0.mcap"), Path::new("bag_1.mcap")]);
     }
 
