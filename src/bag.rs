@@ -277,20 +277,18 @@ impl Bag {
                 Err(error) => return Err(error),
             }
         }
-        losses.extend(self.missing(is_wanted, delivered, &losses));
+        losses.extend(self.missing(is_wanted, delivered));
         Ok(losses)
     }
 
-    /// The messages that `metadata.yaml` counts and of which nothing is known.
-    fn missing(&self, is_wanted: &dyn Fn(&Topic) -> bool, delivered: u64, losses: &[Loss]) -> Option<Loss> {
+    /// What `metadata.yaml` counts and was not found; some of it may be among the other losses.
+    fn missing(&self, is_wanted: &dyn Fn(&Topic) -> bool, delivered: u64) -> Option<Loss> {
         let wanted = self.topics.iter().filter(|found| is_wanted(&found.topic));
         let counted = wanted.fold(0_u64, |sum, found| sum.saturating_add(found.messages));
-        let lost = losses.iter().filter_map(|loss| loss.messages);
-        let known = lost.fold(delivered, u64::saturating_add);
-        (counted > known).then(|| Loss {
+        (counted > delivered).then(|| Loss {
             file: self.path.join(metadata::FILE).display().to_string(),
-            messages: Some(counted - known),
-            reason: format!("counts {counted} messages, and {delivered} were found"),
+            messages: None,
+            reason: format!("counts {counted} messages, of which {delivered} were found"),
         })
     }
 }

@@ -134,7 +134,7 @@ pub fn run() -> Result<(), NodeError> {
     });
     runtime.block_on(async {
         lifecycle.managed().end_training(GRACE_PERIOD).await;
-        // A last gesture, as after `deactivate`: a robot must not go by one that nobody takes back.
+        // The cameras are left, and whoever waits for their frames hears of it.
         let _in_time = tokio::time::timeout(GRACE_PERIOD, lifecycle.managed().deactivate()).await;
     });
     parts.inbox.stop();

@@ -120,16 +120,17 @@ impl Capture {
             return Err(CaptureError::Count(request.frames));
         }
         let cameras = self.chosen(&request.camera)?;
-        match self.lifecycle.settled().await {
-            State::Active => {}
-            state => return Err(CaptureError::Inactive(state)),
-        }
         let (sender, mut frames) = mpsc::channel(FRAMES_IN_WAITING * cameras.len());
         for (number, camera) in cameras.iter().enumerate() {
             camera.tap.open((number, sender.clone()));
         }
         drop(sender);
         let _closes_the_taps = CloseOnDrop(&cameras);
+        // Only now: a deactivation from here on closes them too.
+        match self.lifecycle.settled().await {
+            State::Active => {}
+            state => return Err(CaptureError::Inactive(state)),
+        }
         let timeout = lock(&self.params).span("capture_timeout");
         let mut burst: Option<Burst> = None;
         let mut of_cameras = vec![0; cameras.len()];

@@ -234,7 +234,8 @@ impl Classify {
                 Work::Frames => self.judge(&batch),
                 Work::Order(order) => self.obey(order),
                 Work::Timeout => {}
-                Work::Stop => return,
+                // A last gesture, as after `deactivate`: a robot must not go by one that nobody takes back.
+                Work::Stop => return self.lanes.iter_mut().for_each(Lane::rest),
             }
             batch.clear();
             self.tell_stale(timeout);

@@ -66,7 +66,12 @@ impl Managed {
     /// Loads the model and runs it once.
     pub async fn configure(&self) -> Result<(), Obstacle> {
         let models = self.models.clone();
-        joined(spawn_blocking(move || models.configure()).await)?
+        let configured = joined(spawn_blocking(move || models.configure()).await)?;
+        if configured.is_err() {
+            // One that was started meanwhile would have nowhere to put its model.
+            self.end_training(CANCEL_TIMEOUT).await;
+        }
+        configured
     }
 
     /// Subscribes to the cameras: frames come, gestures go out.

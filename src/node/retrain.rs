@@ -139,23 +139,13 @@ impl Retraining {
 
     async fn start(self: &Arc<Self>, request: &Retrain::Request) -> Result<usize, String> {
         let arguments = arguments(request)?;
+        self.may_start(&lock(&self.cancel))?;
         let folder = self.dataset.clone();
         let reading = tokio::task::spawn_blocking(move || dataset(&folder));
         let frames = reading.await.map_err(|error| error.to_string())??;
-        // Looked at with the lock held: whoever leaves that state cancels afterwards.
+        // Asked again with the lock held: a clean-up changes the state first, and cancels then.
         let mut running = lock(&self.cancel);
-        let state = self.current.get();
-        if !matches!(
-            state,
-            State::Configuring | State::Inactive | State::Activating | State::Active | State::Deactivating
-        ) {
-            return Err(format!(
-                "the node is {state}: it trains when it is inactive or active"
-            ));
-        }
-        if running.is_some() {
-            return Err("a training is running: wait for it, or call ~/cancel_training".to_owned());
-        }
+        self.may_start(&running)?;
         let child = self
             .command(&arguments)
             .spawn()
@@ -165,6 +155,22 @@ impl Retraining {
         drop(running);
         tokio::spawn(self.clone().watch(child, cancelled));
         Ok(frames)
+    }
+
+    fn may_start(&self, running: &Option<watch::Sender<bool>>) -> Result<(), String> {
+        let state = self.current.get();
+        if !matches!(
+            state,
+            State::Configuring | State::Inactive | State::Activating | State::Active | State::Deactivating
+        ) {
+            return Err(format!(
+                "the node is {state}: it trains when it is inactive or active"
+            ));
+        }
+        match running {
+            None => Ok(()),
+            Some(_) => Err("a training is running: wait for it, or call ~/cancel_training".to_owned()),
+        }
     }
 
     fn command(&self, arguments: &[String]) -> Command {
