@@ -1,5 +1,5 @@
-//! What C libraries can and no crate offers: a picture's pixels where the middleware put them, rcl's level of a logger and what it remaps
-//! a topic to, and glibc's memory given back. The one place with `unsafe`.
+//! What C libraries can and no crate offers: a picture's pixels where the middleware put them, rcl's level of a logger, whether it wants
+//! `/rosout` and what it remaps a topic to, and glibc's memory given back. The one place with `unsafe`.
 #![allow(
     unsafe_code,
     reason = "these are C; each call is given what its header asks for"
@@ -8,7 +8,7 @@
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -21,6 +21,8 @@ use r2r_rcl::{
     rcutils_get_default_allocator, rcutils_logging_get_logger_level, rcutils_logging_logger_is_enabled_for,
     rcutils_logging_set_logger_level,
 };
+
+use super::handle::lock;
 
 unsafe extern "C" {
     // From rcl/remap.h, which r2r_rcl makes no binding for.
@@ -156,7 +158,7 @@ static LEVELS: Mutex<Option<c_int>> = Mutex::new(None);
 
 /// Has something logged, if a logger says what is of that level.
 pub fn log(logger: &str, level: LogLevel, say: impl FnOnce()) -> bool {
-    let _one_at_a_time = LEVELS.lock().unwrap_or_else(PoisonError::into_inner);
+    let _one_at_a_time = lock(&LEVELS);
     let is_logged = is_logged(logger, level);
     if is_logged {
         say();
@@ -166,7 +168,7 @@ pub fn log(logger: &str, level: LogLevel, say: impl FnOnce()) -> bool {
 
 /// Sets how much the node's logger says.
 pub fn set_log_level(logger: &str, level: LogLevel) {
-    let mut levels = LEVELS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut levels = lock(&LEVELS);
     let Ok(logger) = CString::new(logger) else {
         return;
     };
