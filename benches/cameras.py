@@ -1,6 +1,6 @@
 """What a frame costs with one, two, four and eight cameras before one node, one model: part of `make bench`.
 
-The cameras publish pictures of noise, 640x480 at 30 Hz, which costs them little: with eight of them the cameras, the node and this
+The cameras publish images of noise, 640x480 at 30 Hz, which costs them little: with eight of them the cameras, the node and this
 peer of theirs share the machine.
 """
 
@@ -26,13 +26,13 @@ COLUMNS = {
 def measure(python: str, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
     """By number of cameras, the medians over the rounds."""
     found: dict[int, list[dict[str, float]]] = {number: [] for number in NUMBERS}
-    with tempfile.TemporaryDirectory() as folder:
-        dataset, _ = train_on_noise(python, Path(folder))
+    with tempfile.TemporaryDirectory() as directory:
+        dataset, _ = train_on_noise(python, Path(directory))
         for now in range(1, rounds + 1):
             for number, figures in found.items():
                 show_progress(f"{number} camera(s), round {now} of {rounds}")
                 names = [f"camera{index}" for index in range(number)]
-                with world_in(Path(folder)) as world:
+                with world_in(Path(directory)) as world:
                     node = world.start_node(cameras=f"[{', '.join(names)}]")
                     figures.append(watch(world, node, RATE_HZ, seconds, ["--photos", str(dataset), "--size", "640x480"], names))
         show_progress("")

@@ -36,8 +36,8 @@ def one_round(python: str, store: Path, frames: int, threads: int) -> dict[str, 
 def measure(python: str, rounds: int, frames: int, threads: list[int]) -> dict[str, dict[str, float]]:
     """By number of threads, the medians over the rounds."""
     results: dict[int, list[dict[str, float]]] = {number: [] for number in threads}
-    with tempfile.TemporaryDirectory() as folder:
-        _, store = train_on_noise(python, Path(folder))
+    with tempfile.TemporaryDirectory() as directory:
+        _, store = train_on_noise(python, Path(directory))
         for number in range(1, rounds + 1):
             for threads_now, found in results.items():
                 show_progress(f"a frame with {threads_now} threads, round {number} of {rounds}")

@@ -27,7 +27,7 @@ def ages(gestures: list, seconds: float) -> dict[str, float]:
     """Percentiles of the frames' age, and which share of the camera's frames got a gesture."""
     values = sorted(milliseconds(gesture.age) for gesture in gestures if gesture.reason != "stale")
     percentile = {f"p{n}": values[min(len(values) * n // 100, len(values) - 1)] for n in (50, 95, 99)}
-    return percentile | {"max": values[-1], "frames_judged": len(values) / (seconds * RATE_HZ)}
+    return percentile | {"max": values[-1], "frames_classified": len(values) / (seconds * RATE_HZ)}
 
 
 def teach(world: World, keep_camera: bool = False) -> None:
@@ -47,12 +47,12 @@ def teach(world: World, keep_camera: bool = False) -> None:
 def measure(idle_secs: float = 20.0) -> dict[str, dict[str, float]]:
     """The ages while idle and while a training runs, in milliseconds."""
     with (
-        tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryDirectory() as directory,
         LOG.open("w") as log,
         # The world prints at its end what the programs wrote.
         contextlib.redirect_stdout(log),
         free_domain() as domain,
-        World(Path(folder), domain) as world,
+        World(Path(directory), domain) as world,
     ):
         world.start_node(image_reliability="reliable")
         teach(world, keep_camera=True)
@@ -72,10 +72,10 @@ def measure(idle_secs: float = 20.0) -> dict[str, dict[str, float]]:
 
 def report(rows: dict[str, dict[str, float]]) -> str:
     """The figures as a table."""
-    lines = [f"{'frame age, ms':<20}{'p50':>8}{'p95':>8}{'p99':>8}{'max':>8}{'judged':>9}"]
+    lines = [f"{'frame age, ms':<20}{'p50':>8}{'p95':>8}{'p99':>8}{'max':>8}{'classified':>9}"]
     for name, row in rows.items():
         figures = "".join(f"{row[key]:>8.1f}" for key in ("p50", "p95", "p99", "max"))
-        lines.append(f"{name:<20}{figures}{row['frames_judged']:>9.0%}")
+        lines.append(f"{name:<20}{figures}{row['frames_classified']:>9.0%}")
     lines.append(f"the training took {rows['training']['training_secs']:.1f} s beside the camera at {RATE_HZ} Hz")
     return "\n".join(lines)
 

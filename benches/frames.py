@@ -1,10 +1,10 @@
-"""Writes the frames that the training benchmark learns from, 640x480 JPEG files in image folders. Started by benches/training.py.
+"""Writes the frames that the training benchmark learns from, 640x480 JPEG files in image directories. Started by benches/training.py.
 
-    frames.py FOLDER COUNT ADDED [PHOTOS]
+    frames.py DIRECTORY COUNT ADDED [PHOTOS]
 
-FOLDER/train gets COUNT frames, FOLDER/earlier all of them but the last ADDED. PHOTOS is an image folder of your own: of each
+DIRECTORY/train gets COUNT frames, DIRECTORY/earlier all of them but the last ADDED. PHOTOS is an image directory of your own: of each
 take (files of one label with the same name but for the number at its end) the first three quarters are trained on, repeated
-as ever smaller crops until there are COUNT frames, and FOLDER/held_out gets the last quarter. Without PHOTOS the frames are
+as ever smaller crops until there are COUNT frames, and DIRECTORY/held_out gets the last quarter. Without PHOTOS the frames are
 noise, and nothing is held out, as there is nothing to recognise.
 """
 
@@ -35,7 +35,7 @@ def takes_of(photos: Path) -> dict[tuple[str, str], list[Path]]:
 
 
 def crops(photos: list[Path]) -> Iterator[tuple[str, Image.Image]]:
-    """Label and picture: first every photo whole, then every one a little smaller, and so on."""
+    """Label and image: first every photo whole, then every one a little smaller, and so on."""
     for number in range(MOST_CROPS + 1):
         for file in photos:
             image = Image.open(file).convert("RGB").resize(SIZE)
@@ -50,17 +50,17 @@ def noise() -> Iterator[tuple[str, Image.Image]]:
         yield LABELS[number % len(LABELS)], Image.fromarray(patches).resize(SIZE)
 
 
-def write(folder: Path, frames: Iterator[tuple[str, Image.Image]]) -> list[Path]:
+def write(directory: Path, frames: Iterator[tuple[str, Image.Image]]) -> list[Path]:
     files = []
     for number, (label, image) in enumerate(frames):
-        file = folder / label / f"{number:04}.jpg"
+        file = directory / label / f"{number:04}.jpg"
         file.parent.mkdir(parents=True, exist_ok=True)
         image.save(file, quality=90)
         files.append(file)
     return files
 
 
-def main(folder: Path, wanted: int, added: int, photos: Path | None) -> None:
+def main(directory: Path, wanted: int, added: int, photos: Path | None) -> None:
     source = noise()
     if photos is not None:
         train, held_out = [], []
@@ -70,19 +70,19 @@ def main(folder: Path, wanted: int, added: int, photos: Path | None) -> None:
             held_out += take[cut:]
         # Take by turns with take, so that the first frames are already some of each label.
         source = crops([file for _, file in sorted(train, key=lambda numbered: numbered[0])])
-        write(folder / "held_out", islice(crops(held_out), len(held_out)))
-    files = write(folder / "train", islice(source, wanted))
+        write(directory / "held_out", islice(crops(held_out), len(held_out)))
+    files = write(directory / "train", islice(source, wanted))
     if len(files) < wanted:
         sys.exit(f"{photos} has photos for {len(files)} frames, not for {wanted}: each makes {MOST_CROPS + 1}")
     for file in files[: wanted - added]:
-        earlier = folder / "earlier" / file.relative_to(folder / "train")
+        earlier = directory / "earlier" / file.relative_to(directory / "train")
         earlier.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, earlier)
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case [folder, wanted, added, *photos] if len(photos) <= 1:
-            main(Path(folder), int(wanted), int(added), Path(photos[0]) if photos else None)
+        case [directory, wanted, added, *photos] if len(photos) <= 1:
+            main(Path(directory), int(wanted), int(added), Path(photos[0]) if photos else None)
         case _:
             sys.exit(__doc__)

@@ -29,11 +29,11 @@ WAYS = {
 def share_received(environment: dict[str, str], reliability: str) -> float:
     """Which share of the camera's frames the node gets, from one report on /diagnostics to another."""
     with (
-        tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryDirectory() as directory,
         LOG.open("a") as log,
         contextlib.redirect_stdout(log),
         free_domain() as domain,
-        World(Path(folder), domain) as world,
+        World(Path(directory), domain) as world,
     ):
         world.env |= environment
         world.start_node(image_reliability=reliability)

@@ -1,6 +1,6 @@
 """Times the whole node against a Python node that does the same, on the same frames, in turn: part of `make bench`.
 
-A camera plays the same bag of drawn hands to each, 640x480 frames at 15 and 30 Hz and faster than either can judge; this process
+A camera plays the same bag of drawn hands to each, 640x480 frames at 15 and 30 Hz and faster than either can classify; this process
 hears the gestures. Latency is from the camera's stamp to the moment the gesture arrives here; CPU time and memory are the node's own. A third
 node, empty_node.rs, answers each frame without looking at it: what ROS alone takes.
 """
@@ -44,7 +44,7 @@ def start(who: str, world: World, python: str, threads: int) -> Program:
 def start_peer(world: World, python: str, threads: int) -> Program:
     """torch from one environment and rclpy from another: the wrapper in `python` would hide the second."""
     libraries = os.environ["LD_LIBRARY_PATH"].split(":")
-    without_torch = [folder for folder in libraries if "libtorch" not in folder]
+    without_torch = [directory for directory in libraries if "libtorch" not in directory]
     environment = {
         "PYTHONPATH": ":".join([os.environ.get("PYTHONPATH", ""), sysconfig.get_paths()["purelib"]]),
         "LD_LIBRARY_PATH": ":".join(without_torch),
@@ -67,7 +67,7 @@ def resident_mb(pid: int) -> float:
 
 
 def watch(
-    world: World, node: Program, rate_hz: int, seconds: float, pictures: Sequence[str], names: Sequence[str] = ("",)
+    world: World, node: Program, rate_hz: int, seconds: float, images: Sequence[str], names: Sequence[str] = ("",)
 ) -> dict[str, float]:
     """What a node makes of a camera, or of several with names."""
     arrivals: list[tuple[float, str, ThumbGesture]] = []
@@ -76,7 +76,7 @@ def watch(
         topic = "/".join(filter(None, [world.peer.get_namespace(), name, "thumb_gesture"]))
         hear = partial(lambda name, gesture: arrivals.append((time.time(), name, gesture)), name)
         world.peer.create_subscription(ThumbGesture, topic, hear, 1000)
-        cameras.append(world.start_camera("--rate", str(rate_hz), *pictures, name=name, size=""))
+        cameras.append(world.start_camera("--rate", str(rate_hz), *images, name=name, size=""))
 
     def come_from_all() -> bool:
         return len(arrivals) > 10 and {name for _, name, _ in arrivals} == set(names)
@@ -89,16 +89,16 @@ def watch(
     resident = resident_mb(node.process.pid)
     for camera in cameras:
         camera.end()
-    judged = [arrival for arrival in arrivals if arrival[2].reason != "stale"]
-    latencies = sorted(1e3 * arrived - nanoseconds_of(gesture.header.stamp) * 1e-6 for arrived, _, gesture in judged)
-    own = [milliseconds(gesture.preprocess_time) + milliseconds(gesture.inference_time) for _, _, gesture in judged]
-    counts = Counter({name: 0 for name in names} | Counter(name for _, name, _ in judged))
+    classified = [arrival for arrival in arrivals if arrival[2].reason != "stale"]
+    latencies = sorted(1e3 * arrived - nanoseconds_of(gesture.header.stamp) * 1e-6 for arrived, _, gesture in classified)
+    own = [milliseconds(gesture.preprocess_time) + milliseconds(gesture.inference_time) for _, _, gesture in classified]
+    counts = Counter({name: 0 for name in names} | Counter(name for _, name, _ in classified))
     return {
         "p50_ms": latencies[len(latencies) // 2],
         "p95_ms": latencies[len(latencies) * 95 // 100],
         "p99_ms": latencies[len(latencies) * 99 // 100],
-        "cpu_ms_a_frame": 1e3 * cpu / len(judged),
-        "frames_a_second": len(judged) / elapsed,
+        "cpu_ms_a_frame": 1e3 * cpu / len(classified),
+        "frames_a_second": len(classified) / elapsed,
         "least_of_a_camera": min(counts.values()) / elapsed,
         "resident_mb": resident,
         "network_ms": statistics.median(own),
@@ -108,18 +108,18 @@ def watch(
 def measure(python: str, rounds: int, seconds: float, threads: int) -> dict:
     """By rate and node, the medians over the rounds."""
     found: dict[tuple[int, str], list[dict[str, float]]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        with world_in(Path(folder)) as world:
+    with tempfile.TemporaryDirectory() as directory:
+        with world_in(Path(directory)) as world:
             world.start_node(image_reliability="reliable")
             teach(world)
-            bag = Path(folder) / "hands"
+            bag = Path(directory) / "hands"
             export = world.start("thumb_gesture", "bag", "export", str(bag), "--dataset", str(world.dataset))
             assert export.wait(60.0) == 0, export.output()
         for number in range(1, rounds + 1):
             for rate_hz in RATES_HZ:
                 for who in (OURS, PYTHON, EMPTY):
                     show_progress(f"{who} at {rate_hz} Hz, round {number} of {rounds}")
-                    with world_in(Path(folder)) as world:
+                    with world_in(Path(directory)) as world:
                         node = start(who, world, python, threads)
                         found.setdefault((rate_hz, who), []).append(watch(world, node, rate_hz, seconds, ["--bag", str(bag)]))
         show_progress("")
@@ -135,9 +135,9 @@ def measure(python: str, rounds: int, seconds: float, threads: int) -> dict:
 
 
 @contextlib.contextmanager
-def world_in(folder: Path):
+def world_in(directory: Path):
     """A world whose programs' output goes into the log."""
-    with LOG.open("a") as log, contextlib.redirect_stdout(log), free_domain() as domain, World(folder, domain) as world:
+    with LOG.open("a") as log, contextlib.redirect_stdout(log), free_domain() as domain, World(directory, domain) as world:
         yield world
 
 

@@ -64,17 +64,17 @@ def run_epoch(model: models.AlexNet, optimizer: torch.optim.Optimizer, train: Da
     return right_ones(model, test)
 
 
-def accuracy_on(model: models.AlexNet, folder: Path) -> float:
-    held_out = datasets.ImageFolder(folder, transforms.Compose(AS_THE_NETWORK_WANTS))
+def accuracy_on(model: models.AlexNet, directory: Path) -> float:
+    held_out = datasets.ImageFolder(directory, transforms.Compose(AS_THE_NETWORK_WANTS))
     model.eval()
     with torch.no_grad():
         return right_ones(model, DataLoader(held_out, batch_size=BATCH_SIZE)) / len(held_out)
 
 
-def main(folder: Path, epochs: int, weights: Path, held_out: Path | None) -> None:
+def main(directory: Path, epochs: int, weights: Path, held_out: Path | None) -> None:
     torch.manual_seed(1)
     jitter = transforms.ColorJitter(0.1, 0.1, 0.1, 0.1)
-    dataset = datasets.ImageFolder(folder, transforms.Compose([jitter, *AS_THE_NETWORK_WANTS]))
+    dataset = datasets.ImageFolder(directory, transforms.Compose([jitter, *AS_THE_NETWORK_WANTS]))
     tested = min(TEST_FRAMES, len(dataset) // 4)
     train, test = (
         DataLoader(part, batch_size=BATCH_SIZE, shuffle=True, num_workers=0)
@@ -99,7 +99,7 @@ def main(folder: Path, epochs: int, weights: Path, held_out: Path | None) -> Non
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case [folder, epochs, weights, *held_out] if len(held_out) <= 1:
-            main(Path(folder), int(epochs), Path(weights), Path(held_out[0]) if held_out else None)
+        case [directory, epochs, weights, *held_out] if len(held_out) <= 1:
+            main(Path(directory), int(epochs), Path(weights), Path(held_out[0]) if held_out else None)
         case _:
             sys.exit(__doc__)

@@ -1,6 +1,6 @@
 """A frame's way in Python: PIL and torchvision as a JetBot notebook has it, OpenCV and numpy as others do; torch or ONNX Runtime.
 
-`dataset FOLDER` writes noise pictures under two labels, for a model whose weights do not matter. `preprocess FRAMES`, `torch FRAMES THREADS`
+`dataset DIRECTORY` writes noise images under two labels, for a model whose weights do not matter. `preprocess FRAMES`, `torch FRAMES THREADS`
 and `onnxruntime FRAMES THREADS FILE` time frame after frame and print the medians in milliseconds as JSON. Started by benches/run.py.
 """
 
@@ -25,11 +25,11 @@ def noise(seed: int) -> numpy.ndarray:
     return numpy.random.default_rng(seed).integers(0, 256, (480, 640, 3), dtype=numpy.uint8)
 
 
-def write_dataset(folder: Path) -> None:
+def write_dataset(directory: Path) -> None:
     for index, label in enumerate(["none", "thumbs_up"]):
-        (folder / label).mkdir(parents=True)
+        (directory / label).mkdir(parents=True)
         for number in range(4):
-            Image.fromarray(noise(10 * index + number)).save(folder / label / f"{number}.png")
+            Image.fromarray(noise(10 * index + number)).save(directory / label / f"{number}.png")
 
 
 def median_ms(frames: int, work: Callable[[], object]) -> float:
@@ -79,8 +79,8 @@ def time_onnxruntime(frames: int, threads: int, file: str) -> float:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["dataset", folder]:
-            write_dataset(Path(folder))
+        case ["dataset", directory]:
+            write_dataset(Path(directory))
         case ["preprocess", frames]:
             print(json.dumps(preprocess(int(frames))))
         case ["torch", frames, threads]:

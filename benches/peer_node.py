@@ -32,9 +32,9 @@ class PeerNode(Node):
             ]
         )
         self.publisher = self.create_publisher(ThumbGesture, "thumb_gesture", 10)
-        self.create_subscription(ImageMessage, "camera/image_raw", self.judge, qos_profile_sensor_data)
+        self.create_subscription(ImageMessage, "camera/image_raw", self.classify, qos_profile_sensor_data)
 
-    def judge(self, message: ImageMessage) -> None:
+    def classify(self, message: ImageMessage) -> None:
         pixels = numpy.frombuffer(message.data, numpy.uint8).reshape(message.height, message.width, 3)
         if message.encoding == "bgr8":
             pixels = pixels[:, :, ::-1]

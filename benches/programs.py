@@ -12,9 +12,9 @@ def run(*command: object) -> str:
     return subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def train_on_noise(python: str, folder: Path) -> tuple[Path, Path]:
+def train_on_noise(python: str, directory: Path) -> tuple[Path, Path]:
     """A dataset of noise, and a store with a model whose weights do not matter."""
-    dataset, store = folder / "dataset", folder / "store"
+    dataset, store = directory / "dataset", directory / "store"
     run(python, PEER, "dataset", dataset)
     run("thumb_gesture", "train", "--json", "--epochs", 1, "--dataset", dataset, "--store", store)
     return dataset, store

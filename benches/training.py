@@ -28,7 +28,7 @@ WAYS = [
 
 @dataclass
 class Frames:
-    """The folders that frames.py wrote; nothing is held out of noise."""
+    """The directories that frames.py wrote; nothing is held out of noise."""
 
     train: Path
     earlier: Path
@@ -42,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=PHOTOS if PHOTOS.is_dir() else None,
         metavar="DIR",
-        help="folder with a folder of photos for each label [default: ../shared/photos if there is one, else noise]",
+        help="directory with a directory of photos for each label [default: ../shared/photos if there is one, else noise]",
     )
     group.add_argument(
         "--training-frames", type=int, default=228, help=f"frames to train on, more than {ADDED_FRAMES} [default: 228]"
@@ -59,15 +59,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def measure(python: str, arguments: argparse.Namespace) -> dict:
     """All figures of the training, as they go into the file."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        directory = Path(name)
         show_progress("frames to train on")
         photos = [arguments.photos] if arguments.photos else []
-        run(python, HERE / "frames.py", folder, arguments.training_frames, ADDED_FRAMES, *photos)
-        frames = Frames(folder / "train", folder / "earlier", folder / "held_out" if photos else None)
+        run(python, HERE / "frames.py", directory, arguments.training_frames, ADDED_FRAMES, *photos)
+        frames = Frames(directory / "train", directory / "earlier", directory / "held_out" if photos else None)
         # One before the loop and the others after it, so that a machine whose speed drifts slows both.
-        rounds = [one_round(frames, folder / "store_1", 1)]
+        rounds = [one_round(frames, directory / "store_1", 1)]
         notebook = run_notebook(python, frames, arguments.loop_epochs)
-        rounds += [one_round(frames, folder / f"store_{n}", n) for n in range(2, arguments.training_rounds + 1)]
+        rounds += [one_round(frames, directory / f"store_{n}", n) for n in range(2, arguments.training_rounds + 1)]
         show_progress("")
         held_out = len(list(frames.held_out.glob("*/*"))) if frames.held_out else 0
     ways = {name: summarize([each[name] for each in rounds], notebook["seconds"], goal) for name, _, goal in WAYS}

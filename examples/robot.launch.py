@@ -26,7 +26,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "camera",
                 default_value="v4l2",
-                description="v4l2: a USB camera. jetbot: the JetBot's own. none: something else publishes pictures.",
+                description="v4l2: a USB camera. jetbot: the JetBot's own. none: something else publishes images.",
                 choices=["v4l2", "jetbot", "none"],
             ),
             DeclareLaunchArgument(

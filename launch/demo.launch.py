@@ -19,19 +19,19 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "photos",
                 default_value="",
-                description="Folder with a folder of photos for each label. Empty: hands are drawn.",
+                description="Directory with a directory of photos for each label. Empty: hands are drawn.",
             ),
             DeclareLaunchArgument("rate", default_value="30.0", description="Frames per second."),
             # What is learnt from drawn hands must not get between what the owner taught.
             DeclareLaunchArgument(
                 "dataset",
                 default_value="~/.ros/thumb_gesture_demo/dataset",
-                description="Folder of the captured frames.",
+                description="Directory of the captured frames.",
             ),
             DeclareLaunchArgument(
                 "store",
                 default_value="~/.ros/thumb_gesture_demo/store",
-                description="Folder of the trained models.",
+                description="Directory of the trained models.",
             ),
             node,
             OpaqueFunction(function=camera),

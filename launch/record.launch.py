@@ -1,6 +1,6 @@
-"""Records what matters for judging a model later: `ros2 launch thumb_gesture record.launch.py`; `--show-args` lists the arguments.
+"""Records what matters for classifying a model later: `ros2 launch thumb_gesture record.launch.py`; `--show-args` lists the arguments.
 
-Ctrl-C ends the recording. `thumb_gesture bag evaluate` judges it; `ros2 bag play --clock --qos-profile-overrides-path` with
+Ctrl-C ends the recording. `thumb_gesture bag evaluate` classifies it; `ros2 bag play --clock --qos-profile-overrides-path` with
 `config/replay_qos.yaml` plays it to a node.
 """
 
@@ -34,7 +34,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "output",
                 default_value=datetime.now().strftime("gestures_%Y_%m_%d-%H_%M_%S"),
-                description="The bag's folder, which must not be there yet. By default it goes by the time.",
+                description="The bag's directory, which must not be there yet. By default it goes by the time.",
             ),
             ExecuteProcess(
                 cmd=["ros2", "bag", "record", "--storage", "mcap", "--output", output, "--topics", *topics],

@@ -42,12 +42,12 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "dataset",
                 default_value="",
-                description="Folder of the captured frames. Empty: as params_file has it.",
+                description="Directory of the captured frames. Empty: as params_file has it.",
             ),
             DeclareLaunchArgument(
                 "store",
                 default_value="",
-                description="Folder of the trained models. Empty: as params_file has it.",
+                description="Directory of the trained models. Empty: as params_file has it.",
             ),
             DeclareLaunchArgument(
                 "use_sim_time",

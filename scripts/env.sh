@@ -4,8 +4,8 @@
 # sees exactly what `colcon build` sees and compiles nothing again.
 # It runs in the user's own shell: no `set`, no word splitting (zsh has none), nothing left behind but the variables.
 
-# Moves a folder to the front of a path list.
-_thumb_gesture_prepend() { # variable, folder
+# Moves a directory to the front of a path list.
+_thumb_gesture_prepend() { # variable, directory
     eval "_thumb_gesture_list=\":\${$1:-}:\""
     while :; do
         case $_thumb_gesture_list in
@@ -33,8 +33,8 @@ _thumb_gesture_use_ros_wheels() { # venv, site-packages
             ;;
         esac
     fi
-    while IFS= read -r _thumb_gesture_folder; do
-        _thumb_gesture_prepend LD_LIBRARY_PATH "$_thumb_gesture_folder"
+    while IFS= read -r _thumb_gesture_directory; do
+        _thumb_gesture_prepend LD_LIBRARY_PATH "$_thumb_gesture_directory"
     done <<LIBRARIES
 $(find "$2" -maxdepth 1 -name 'ros_*.libs' | LC_ALL=C sort -r)
 LIBRARIES
@@ -65,15 +65,15 @@ _thumb_gesture_use_libraries() { # repository, environment, site-packages
 # The package as colcon built it, or will. The staged interfaces come first, as in CMakeLists.txt: r2r's build scripts run
 # again whenever AMENT_PREFIX_PATH differs.
 _thumb_gesture_use_package() { # repository, site-packages
-    _thumb_gesture_folder=$1/install/thumb_gesture
-    _thumb_gesture_prepend AMENT_PREFIX_PATH "$_thumb_gesture_folder"
+    _thumb_gesture_directory=$1/install/thumb_gesture
+    _thumb_gesture_prepend AMENT_PREFIX_PATH "$_thumb_gesture_directory"
     _thumb_gesture_prepend AMENT_PREFIX_PATH "$1/build/thumb_gesture/interfaces"
-    _thumb_gesture_prepend LD_LIBRARY_PATH "$_thumb_gesture_folder/lib"
+    _thumb_gesture_prepend LD_LIBRARY_PATH "$_thumb_gesture_directory/lib"
     _thumb_gesture_prepend LD_LIBRARY_PATH "$1/build/thumb_gesture/interfaces/lib"
-    _thumb_gesture_prepend PYTHONPATH "$_thumb_gesture_folder/lib/$(basename "$(dirname "$2")")/site-packages"
-    _thumb_gesture_prepend PATH "$_thumb_gesture_folder/lib/thumb_gesture"
+    _thumb_gesture_prepend PYTHONPATH "$_thumb_gesture_directory/lib/$(basename "$(dirname "$2")")/site-packages"
+    _thumb_gesture_prepend PATH "$_thumb_gesture_directory/lib/thumb_gesture"
     export CARGO_TARGET_DIR="$1/build/thumb_gesture/cargo"
-    # Pictures sent best effort get lost without it.
+    # Images sent best effort get lost without it.
     export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$1/config/fastdds.xml}"
     # Says nothing that AMENT_PREFIX_PATH does not, and r2r's build scripts run again whenever it differs.
     unset CMAKE_PREFIX_PATH
@@ -111,7 +111,7 @@ else
 fi
 _thumb_gesture_status=0
 _thumb_gesture_source "$_thumb_gesture_file" || _thumb_gesture_status=1
-unset _thumb_gesture_list _thumb_gesture_folder _thumb_gesture_repository _thumb_gesture_environment _thumb_gesture_ros \
+unset _thumb_gesture_list _thumb_gesture_directory _thumb_gesture_repository _thumb_gesture_environment _thumb_gesture_ros \
     _thumb_gesture_venv _thumb_gesture_packages _thumb_gesture_file
 unset -f _thumb_gesture_prepend _thumb_gesture_complain _thumb_gesture_use_ros_wheels _thumb_gesture_use_libraries \
     _thumb_gesture_use_package _thumb_gesture_source

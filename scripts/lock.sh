@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../requirements"
 
-# A private package folder would put its own builds' hashes into the lock.
+# A private package directory would put its own builds' hashes into the lock.
 unset PIP_FIND_LINKS UV_FIND_LINKS
 
 # What Windows alone asks for would be noise.

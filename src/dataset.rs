@@ -1,4 +1,4 @@
-//! The image folder: one folder a label, one JPEG or PNG a frame, as JetBot and torchvision's `ImageFolder` have it.
+//! The image directory: one directory a label, one JPEG or PNG a frame, as JetBot and torchvision's `ImageFolder` have it.
 //!
 //! [`capture`] writes it, [`bursts`] tells what belongs together by [`fingerprint`], [`split`] parts it into training and
 //! validation, [`augment`] makes more of a frame.
@@ -16,39 +16,39 @@ use crate::disk::{self, WRITING_PREFIX};
 
 pub use label::{Label, LabelError};
 
-/// The frames of an image folder, by label.
+/// The frames of an image directory, by label.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// The folder.
+    /// The directory.
     pub root: PathBuf,
-    /// Labels with their frames, sorted by label; a folder without frames is not among them.
+    /// Labels with their frames, sorted by label; a directory without frames is not among them.
     pub labels: Vec<LabelledFrames>,
 }
 
 /// The frames under one label.
 #[derive(Clone, Debug)]
 pub struct LabelledFrames {
-    /// The folder's name.
+    /// The directory's name.
     pub label: Label,
     /// The files, sorted by name.
     pub files: Vec<PathBuf>,
 }
 
-/// Why an image folder cannot be used.
+/// Why an image directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
     /// The file system's word.
     #[error("{path}: {cause}")]
     Io {
-        /// The folder or file.
+        /// The directory or file.
         path: PathBuf,
         /// What went wrong.
         cause: std::io::Error,
     },
-    /// A folder whose name is no label.
-    #[error("the folder {path} is no label: {cause}; rename it, or move it out of the dataset")]
+    /// A directory whose name is no label.
+    #[error("the directory {path} is no label: {cause}; rename it, or move it out of the dataset")]
     Label {
-        /// The folder.
+        /// The directory.
         path: PathBuf,
         /// The rule.
         cause: LabelError,
@@ -56,20 +56,20 @@ pub enum DatasetError {
 }
 
 impl Dataset {
-    /// Lists an image folder. Hidden files and folders and files of other kinds are passed over; no picture is opened.
+    /// Lists an image directory. Hidden files and directories and files of other kinds are passed over; no image is opened.
     ///
     /// # Errors
-    /// A folder that is not there or cannot be read, and a folder in it whose name is no label.
+    /// A directory that is not there or cannot be read, and a directory in it whose name is no label.
     pub fn read(root: &Path) -> Result<Dataset, DatasetError> {
         let mut labels = Vec::new();
-        for folder in entries(root)? {
-            if !folder.is_dir() {
+        for directory in entries(root)? {
+            if !directory.is_dir() {
                 continue;
             }
-            let label = label_of(&folder)?;
-            let files: Vec<PathBuf> = entries(&folder)?
+            let label = label_of(&directory)?;
+            let files: Vec<PathBuf> = entries(&directory)?
                 .into_iter()
-                .filter(|file| is_picture(file))
+                .filter(|file| is_image(file))
                 .collect();
             if !files.is_empty() {
                 labels.push(LabelledFrames { label, files });
@@ -93,28 +93,28 @@ impl Dataset {
     }
 }
 
-/// Removes from an image folder what killed processes left half-written.
+/// Removes from an image directory what killed processes left half-written.
 ///
 /// # Errors
-/// A folder that is not there or cannot be read, or a file that cannot be removed.
+/// A directory that is not there or cannot be read, or a file that cannot be removed.
 pub fn sweep(root: &Path) -> Result<(), DatasetError> {
-    for folder in entries(root)?.into_iter().filter(|path| path.is_dir()) {
-        disk::sweep(&folder, WRITING_PREFIX).map_err(|cause| DatasetError::Io {
-            path: folder.clone(),
+    for directory in entries(root)?.into_iter().filter(|path| path.is_dir()) {
+        disk::sweep(&directory, WRITING_PREFIX).map_err(|cause| DatasetError::Io {
+            path: directory.clone(),
             cause,
         })?;
     }
     Ok(())
 }
 
-/// What lies in a folder and is not hidden, sorted by name.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+/// What lies in a directory and is not hidden, sorted by name.
+fn entries(directory: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     let io_error = |cause| DatasetError::Io {
-        path: folder.to_owned(),
+        path: directory.to_owned(),
         cause,
     };
     let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io_error)? {
+    for entry in std::fs::read_dir(directory).map_err(io_error)? {
         let entry = entry.map_err(io_error)?;
         if !entry.file_name().as_encoded_bytes().starts_with(b".") {
             paths.push(entry.path());
@@ -124,15 +124,15 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     Ok(paths)
 }
 
-fn label_of(folder: &Path) -> Result<Label, DatasetError> {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+fn label_of(directory: &Path) -> Result<Label, DatasetError> {
+    let name = directory.file_name().unwrap_or_default().to_string_lossy();
     Label::new(&name).map_err(|cause| DatasetError::Label {
-        path: folder.to_owned(),
+        path: directory.to_owned(),
         cause,
     })
 }
 
-fn is_picture(path: &Path) -> bool {
+fn is_image(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
     ["jpg", "jpeg", "png"].iter().any(|known| extension == *known) && path.is_file()
 }
@@ -141,7 +141,7 @@ fn is_picture(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    fn folder_with(files: &[&str]) -> tempfile::TempDir {
+    fn directory_with(files: &[&str]) -> tempfile::TempDir {
         let root = tempfile::tempdir().expect("a directory");
         for file in files {
             let path = root.path().join(file);
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn labels_and_files_are_sorted_and_hidden_ones_passed_over() {
-        let root = folder_with(&[
+        let root = directory_with(&[
             "thumbsup/b.jpg",
             "thumbsup/a.PNG",
             "thumbsup/notes.txt",
@@ -179,22 +179,22 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_folder_has_no_labels() {
-        let root = folder_with(&[]);
+    fn an_empty_directory_has_no_labels() {
+        let root = directory_with(&[]);
         std::fs::create_dir(root.path().join("none")).expect("creates");
         assert!(Dataset::read(root.path()).expect("reads").labels.is_empty());
     }
 
     #[test]
-    fn a_folder_that_is_no_label_is_named_with_the_rule() {
-        let root = folder_with(&["thumbs up/a.jpg"]);
+    fn a_directory_that_is_no_label_is_named_with_the_rule() {
+        let root = directory_with(&["thumbs up/a.jpg"]);
         let error = Dataset::read(root.path()).expect_err("a space");
         assert!(error.to_string().contains("thumbs up"), "{error}");
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_named() {
-        let error = Dataset::read(Path::new("/no/such/folder")).expect_err("nothing there");
-        assert!(error.to_string().contains("/no/such/folder"), "{error}");
+    fn a_directory_that_is_not_there_is_named() {
+        let error = Dataset::read(Path::new("/no/such/directory")).expect_err("nothing there");
+        assert!(error.to_string().contains("/no/such/directory"), "{error}");
     }
 }

@@ -1,6 +1,6 @@
-//! From the probabilities of single frames to a verdict one can act on: smoothing, threshold, margin, hysteresis, hold. Pure.
+//! From the probabilities of single frames to a decision one can act on: smoothing, threshold, margin, hysteresis, hold. Pure.
 //!
-//! `docs/decision.md` has a picture of the states.
+//! `docs/decision.md` has an image of the states.
 //!
 //! Times are seconds on one clock of the caller's (the frames' stamps). When that clock jumps back, as a looped bag makes it, the
 //! decision starts afresh.
@@ -8,15 +8,15 @@
 /// How sure is sure enough.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DecisionSettings {
-    /// The least probability of a verdict, 0 to 1.
+    /// The least probability of a decision, 0 to 1.
     pub threshold: f32,
     /// The least lead over the second likeliest label, 0 to 1.
     pub margin: f32,
-    /// By so much a verdict may fall below threshold and margin before it is given up, 0 to 1.
+    /// By so much a decision may fall below threshold and margin before it is given up, 0 to 1.
     pub hysteresis: f32,
     /// Time constant of the exponential smoothing in seconds; 0 takes each frame for itself.
     pub smoothing_secs: f64,
-    /// Seconds that a verdict must hold to be stable.
+    /// Seconds that a decision must hold to be stable.
     pub hold_secs: f64,
 }
 
@@ -33,9 +33,9 @@ impl Default for DecisionSettings {
     }
 }
 
-/// Why there is no verdict.
+/// Why there is no decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Doubt {
+pub enum UnknownReason {
     /// The likeliest label is less likely than the threshold.
     Threshold,
     /// The second likeliest label is too close.
@@ -46,53 +46,53 @@ pub enum Doubt {
 
 /// What the frames so far say.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Verdict {
+pub struct Decision {
     /// Index of the likeliest label, or of the one that is held although another has come close.
     pub label: usize,
     /// Its smoothed probability, 0 to 1.
     pub confidence: f32,
-    /// Why it is no verdict all the same.
-    pub doubt: Option<Doubt>,
+    /// Why it is no decision all the same.
+    pub unknown_reason: Option<UnknownReason>,
     /// True once it has held for the configured time, without doubt.
     pub stable: bool,
 }
 
 /// The memory between frames.
 #[derive(Clone, Debug, Default)]
-pub struct Decision {
+pub struct GestureFilter {
     smoothed: Vec<f32>,
     last_secs: Option<f64>,
-    /// The label without doubt, and since when.
+    /// The label without unknown_reason, and since when.
     held: Option<(usize, f64)>,
 }
 
-impl Doubt {
+impl UnknownReason {
     /// The word for it in `ThumbGesture.msg`'s `reason`.
     pub fn reason(self) -> &'static str {
         match self {
-            Doubt::Threshold => "threshold",
-            Doubt::Margin => "margin",
-            Doubt::NotFinite => "not_finite",
+            UnknownReason::Threshold => "threshold",
+            UnknownReason::Margin => "margin",
+            UnknownReason::NotFinite => "not_finite",
         }
     }
 }
 
-impl Decision {
+impl GestureFilter {
     /// Forgets all frames.
     pub fn reset(&mut self) {
-        *self = Decision::default();
+        *self = GestureFilter::default();
     }
 
     /// Takes in the probabilities of one frame, taken at `now_secs`. There must be at least one.
     ///
     /// Where one of them is no number the frames before are forgotten: nothing can be averaged with it.
-    pub fn update(&mut self, settings: &DecisionSettings, probabilities: &[f32], now_secs: f64) -> Verdict {
+    pub fn update(&mut self, settings: &DecisionSettings, probabilities: &[f32], now_secs: f64) -> Decision {
         if !probabilities.iter().all(|probability| probability.is_finite()) {
             self.reset();
-            return Verdict {
+            return Decision {
                 label: 0,
                 confidence: 0.0,
-                doubt: Some(Doubt::NotFinite),
+                unknown_reason: Some(UnknownReason::NotFinite),
                 stable: false,
             };
         }
@@ -107,22 +107,22 @@ impl Decision {
             confidence >= settings.threshold - settings.hysteresis
                 && lead >= settings.margin - settings.hysteresis
         });
-        let label = kept.map_or_else(|| likeliest(&self.smoothed), |(held, _)| held);
+        let label = kept.map_or_else(|| argmax(&self.smoothed), |(held, _)| held);
         let (confidence, lead) = standing(&self.smoothed, label);
         let doubt = match kept {
             Some(_) => None,
-            None if confidence < settings.threshold => Some(Doubt::Threshold),
-            None if lead < settings.margin => Some(Doubt::Margin),
+            None if confidence < settings.threshold => Some(UnknownReason::Threshold),
+            None if lead < settings.margin => Some(UnknownReason::Margin),
             None => None,
         };
         self.held = match doubt {
             Some(_) => None,
             None => kept.or(Some((label, now_secs))),
         };
-        Verdict {
+        Decision {
             label,
             confidence,
-            doubt,
+            unknown_reason,
             stable: self
                 .held
                 .is_some_and(|(_, since_secs)| now_secs - since_secs >= settings.hold_secs),
@@ -148,7 +148,7 @@ impl Decision {
 }
 
 /// The index of the greatest value.
-fn likeliest(values: &[f32]) -> usize {
+fn argmax(values: &[f32]) -> usize {
     let greatest = (0..values.len()).max_by(|&a, &b| values[a].total_cmp(&values[b]).then(b.cmp(&a)));
     greatest.unwrap_or_default()
 }
@@ -174,32 +174,32 @@ mod tests {
         hold_secs: 0.5,
     };
 
-    fn verdict(probabilities: &[f32]) -> Verdict {
-        Decision::default().update(&SETTINGS, probabilities, 0.0)
+    fn decision(probabilities: &[f32]) -> Decision {
+        GestureFilter::default().update(&SETTINGS, probabilities, 0.0)
     }
 
     #[test]
-    fn the_likeliest_label_is_the_verdict() {
-        let verdict = verdict(&[0.1, 0.8, 0.1]);
-        assert_eq!((verdict.label, verdict.confidence, verdict.doubt), (1, 0.8, None));
+    fn the_likeliest_label_is_the_decision() {
+        let decision = decision(&[0.1, 0.8, 0.1]);
+        assert_eq!((decision.label, decision.confidence, decision.unknown_reason), (1, 0.8, None));
     }
 
     #[test]
-    fn what_is_no_number_is_no_verdict_and_is_forgotten() {
-        let mut decision = Decision::default();
+    fn what_is_no_number_is_no_decision_and_is_forgotten() {
+        let mut decision = GestureFilter::default();
         let smoothing = DecisionSettings {
             smoothing_secs: 10.0,
             ..SETTINGS
         };
         let broken = decision.update(&smoothing, &[f32::NAN, 0.8, 0.2], 0.0);
-        assert_eq!((broken.doubt, broken.stable), (Some(Doubt::NotFinite), false));
+        assert_eq!((broken.unknown_reason, broken.stable), (Some(UnknownReason::NotFinite), false));
         let next = decision.update(&smoothing, &[0.0, 1.0, 0.0], 0.1);
-        assert_eq!((next.label, next.confidence, next.doubt), (1, 1.0, None));
+        assert_eq!((next.label, next.confidence, next.unknown_reason), (1, 1.0, None));
     }
 
     #[test]
     fn below_the_threshold_there_is_doubt() {
-        assert_eq!(verdict(&[0.55, 0.25, 0.2]).doubt, Some(Doubt::Threshold));
+        assert_eq!(decision(&[0.55, 0.25, 0.2]).unknown_reason, Some(UnknownReason::Threshold));
     }
 
     #[test]
@@ -208,13 +208,13 @@ mod tests {
             threshold: 0.4,
             ..SETTINGS
         };
-        let verdict = Decision::default().update(&settings, &[0.5, 0.45, 0.05], 0.0);
-        assert_eq!(verdict.doubt, Some(Doubt::Margin));
+        let decision = GestureFilter::default().update(&settings, &[0.5, 0.45, 0.05], 0.0);
+        assert_eq!(decision.unknown_reason, Some(UnknownReason::Margin));
     }
 
     #[test]
-    fn a_verdict_is_stable_once_it_has_held() {
-        let mut decision = Decision::default();
+    fn a_decision_is_stable_once_it_has_held() {
+        let mut decision = GestureFilter::default();
         let stable: Vec<bool> = [0.0, 0.25, 0.5, 0.75]
             .into_iter()
             .map(|now_secs| decision.update(&SETTINGS, &[0.9, 0.1], now_secs).stable)
@@ -228,19 +228,19 @@ mod tests {
 
     #[test]
     fn doubt_ends_the_hold() {
-        let mut decision = Decision::default();
+        let mut decision = GestureFilter::default();
         decision.update(&SETTINGS, &[0.9, 0.1], 0.0);
         decision.update(&SETTINGS, &[0.5, 0.5], 0.3);
         assert!(!decision.update(&SETTINGS, &[0.9, 0.1], 0.6).stable);
     }
 
     #[test]
-    fn one_odd_frame_does_not_turn_a_smoothed_verdict() {
+    fn one_odd_frame_does_not_turn_a_smoothed_decision() {
         let settings = DecisionSettings {
             smoothing_secs: 0.3,
             ..SETTINGS
         };
-        let mut decision = Decision::default();
+        let mut decision = GestureFilter::default();
         for frame in 0..10 {
             decision.update(&settings, &[0.95, 0.05], f64::from(frame) / 30.0);
         }
@@ -253,15 +253,15 @@ mod tests {
             smoothing_secs: 10.0,
             ..SETTINGS
         };
-        let mut decision = Decision::default();
+        let mut decision = GestureFilter::default();
         decision.update(&settings, &[1.0, 0.0], 100.0);
-        let verdict = decision.update(&settings, &[0.0, 1.0], 3.0);
-        assert_eq!((verdict.label, verdict.stable), (1, false));
+        let decision = decision.update(&settings, &[0.0, 1.0], 3.0);
+        assert_eq!((decision.label, decision.stable), (1, false));
     }
 
     #[test]
     fn another_number_of_labels_begins_afresh() {
-        let mut decision = Decision::default();
+        let mut decision = GestureFilter::default();
         decision.update(&SETTINGS, &[0.9, 0.1], 0.0);
         assert_eq!(decision.update(&SETTINGS, &[0.0, 0.1, 0.9], 0.1).label, 2);
     }
@@ -272,24 +272,24 @@ mod tests {
     };
 
     #[test]
-    fn a_verdict_outlives_a_dip_that_would_not_have_made_it() {
+    fn a_decision_outlives_a_dip_that_would_not_have_made_it() {
         let dip = [0.5, 0.3, 0.2];
-        let mut decision = Decision::default();
+        let mut decision = GestureFilter::default();
         assert!(
-            decision.update(&STICKY, &dip, 0.0).doubt.is_some(),
+            decision.update(&STICKY, &dip, 0.0).unknown_reason.is_some(),
             "not enough to begin"
         );
         decision.update(&STICKY, &[0.8, 0.1, 0.1], 0.1);
-        let verdict = decision.update(&STICKY, &dip, 0.9);
-        assert_eq!((verdict.label, verdict.doubt, verdict.stable), (0, None, true));
+        let decision = decision.update(&STICKY, &dip, 0.9);
+        assert_eq!((decision.label, decision.unknown_reason, decision.stable), (0, None, true));
         let fallen = decision.update(&STICKY, &[0.44, 0.3, 0.26], 1.0);
         assert_eq!(
-            fallen.doubt,
-            Some(Doubt::Threshold),
+            fallen.unknown_reason,
+            Some(UnknownReason::Threshold),
             "below threshold - hysteresis"
         );
         assert!(
-            decision.update(&STICKY, &dip, 1.1).doubt.is_some(),
+            decision.update(&STICKY, &dip, 1.1).unknown_reason.is_some(),
             "given up is given up"
         );
     }
@@ -301,15 +301,15 @@ mod tests {
             margin: 0.1,
             ..STICKY
         };
-        let mut decision = Decision::default();
+        let mut decision = GestureFilter::default();
         decision.update(&close, &[0.6, 0.4], 0.0);
-        let verdict = decision.update(&close, &[0.49, 0.51], 0.1);
+        let decision = decision.update(&close, &[0.49, 0.51], 0.1);
         assert_eq!(
-            (verdict.label, verdict.confidence, verdict.doubt),
+            (decision.label, decision.confidence, decision.unknown_reason),
             (0, 0.49, None)
         );
-        let verdict = decision.update(&close, &[0.4, 0.6], 0.2);
-        assert_eq!((verdict.label, verdict.doubt, verdict.stable), (1, None, false));
+        let decision = decision.update(&close, &[0.4, 0.6], 0.2);
+        assert_eq!((decision.label, decision.unknown_reason, decision.stable), (1, None, false));
     }
 
     /// Any settings, and any frames of three labels: seconds since the last one, and what their probabilities are made of.
@@ -334,32 +334,32 @@ mod tests {
         (settings, prop::collection::vec(frame, 1..40))
     }
 
-    /// The verdicts of a run that begins at `start_secs`, with the times of the frames.
-    fn verdicts(
+    /// The decisions of a run that begins at `start_secs`, with the times of the frames.
+    fn decisions(
         settings: &DecisionSettings,
         frames: &[(f64, [f32; 3])],
         start_secs: f64,
-    ) -> Vec<(f64, Verdict)> {
-        let mut decision = Decision::default();
+    ) -> Vec<(f64, Decision)> {
+        let mut decision = GestureFilter::default();
         let mut now_secs = start_secs;
-        let verdict = |(step_secs, weights): &(f64, [f32; 3])| {
+        let decision = |(step_secs, weights): &(f64, [f32; 3])| {
             now_secs += step_secs;
             let sum: f32 = weights.iter().sum();
             let probabilities = weights.map(|weight| weight / sum);
             (now_secs, decision.update(settings, &probabilities, now_secs))
         };
-        frames.iter().map(verdict).collect()
+        frames.iter().map(decision).collect()
     }
 
     proptest! {
-        /// What a robot relies on: stable means that each frame of the last `hold_secs` had this verdict, without doubt.
+        /// What a robot relies on: stable means that each frame of the last `hold_secs` had this decision, without doubt.
         #[test]
         fn stable_is_what_was_held_for_long_enough((settings, frames) in any_run()) {
-            let run = verdicts(&settings, &frames, 0.0);
-            for (index, (now_secs, verdict)) in run.iter().enumerate() {
-                if verdict.stable {
+            let run = decisions(&settings, &frames, 0.0);
+            for (index, (now_secs, decision)) in run.iter().enumerate() {
+                if decision.stable {
                     let begin = run[..=index].iter().rposition(|(_, earlier)| {
-                        earlier.label != verdict.label || earlier.doubt.is_some()
+                        earlier.label != decision.label || earlier.unknown_reason.is_some()
                     });
                     let begin = begin.map_or(0, |before| before + 1);
                     prop_assert!(begin <= index && now_secs - run[begin].0 >= settings.hold_secs);
@@ -367,45 +367,45 @@ mod tests {
             }
         }
 
-        /// No verdict is below what hysteresis leaves of the threshold, and a new one is not below the threshold itself.
+        /// No decision is below what hysteresis leaves of the threshold, and a new one is not below the threshold itself.
         #[test]
-        fn a_verdict_is_likely_enough((settings, frames) in any_run()) {
+        fn a_decision_is_likely_enough((settings, frames) in any_run()) {
             let mut before = None;
-            for (_, verdict) in verdicts(&settings, &frames, 0.0) {
-                if verdict.doubt.is_none() {
-                    let is_new = before != Some(verdict.label);
+            for (_, decision) in decisions(&settings, &frames, 0.0) {
+                if decision.unknown_reason.is_none() {
+                    let is_new = before != Some(decision.label);
                     let least = settings.threshold - if is_new { 0.0 } else { settings.hysteresis };
-                    prop_assert!(verdict.confidence >= least);
+                    prop_assert!(decision.confidence >= least);
                 }
-                before = verdict.doubt.is_none().then_some(verdict.label);
+                before = decision.unknown_reason.is_none().then_some(decision.label);
             }
         }
 
         /// Whatever is no doubt without hysteresis is none with it.
         #[test]
-        fn more_hysteresis_never_ends_a_verdict_that_less_would_keep((settings, frames) in any_run()) {
+        fn more_hysteresis_never_ends_a_decision_that_less_would_keep((settings, frames) in any_run()) {
             let none = DecisionSettings { hysteresis: 0.0, ..settings };
-            let (sticky, plain) = (verdicts(&settings, &frames, 0.0), verdicts(&none, &frames, 0.0));
+            let (sticky, plain) = (decisions(&settings, &frames, 0.0), decisions(&none, &frames, 0.0));
             for ((_, sticky), (_, plain)) in sticky.iter().zip(&plain) {
-                prop_assert!(plain.doubt.is_some() || sticky.doubt.is_none());
+                prop_assert!(plain.unknown_reason.is_some() || sticky.unknown_reason.is_none());
             }
         }
 
         /// A bag that is played again after another, from an earlier time on, says what it says by itself.
         #[test]
         fn a_jump_back_is_a_new_beginning((settings, frames) in any_run(), (_, others) in any_run()) {
-            let mut decision = Decision::default();
+            let mut decision = GestureFilter::default();
             for (index, (_, weights)) in others.iter().enumerate() {
                 let sum: f32 = weights.iter().sum();
                 decision.update(&settings, &weights.map(|weight| weight / sum), 1e6 + index as f64);
             }
-            let alone = verdicts(&settings, &frames, 0.0);
+            let alone = decisions(&settings, &frames, 0.0);
             let mut now_secs = 0.0;
             for ((step_secs, weights), (_, expected)) in frames.iter().zip(&alone) {
                 now_secs += step_secs;
                 let sum: f32 = weights.iter().sum();
-                let verdict = decision.update(&settings, &weights.map(|weight| weight / sum), now_secs);
-                prop_assert_eq!(&verdict, expected);
+                let decision = decision.update(&settings, &weights.map(|weight| weight / sum), now_secs);
+                prop_assert_eq!(&decision, expected);
             }
         }
     }

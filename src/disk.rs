@@ -54,13 +54,13 @@ pub fn own(prefix: &str) -> String {
     format!("{prefix}{}-", std::process::id())
 }
 
-/// Removes what processes that were killed left in a folder under names that begin with [`own`] of this prefix. A folder that is
+/// Removes what processes that were killed left in a directory under names that begin with [`own`] of this prefix. A directory that is
 /// not there holds nothing.
 ///
 /// # Errors
 /// What the file system says.
-pub fn sweep(folder: &Path, prefix: &str) -> io::Result<()> {
-    let entries = match fs::read_dir(folder) {
+pub fn sweep(directory: &Path, prefix: &str) -> io::Result<()> {
+    let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
     };
@@ -86,7 +86,7 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A folder's name for what is given by some texts and bytes: another one gives another name.
+/// A directory's name for what is given by some texts and bytes: another one gives another name.
 pub fn key(parts: &[&[u8]]) -> String {
     const KEY_BYTES: usize = 16;
     let mut hasher = Sha256::new();
@@ -111,15 +111,15 @@ mod tests {
 
     #[test]
     fn what_the_dead_left_is_swept_and_what_the_living_write_stays() {
-        let folder = tempfile::tempdir().expect("a directory");
-        let path = |name: &str| folder.path().join(name);
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| directory.path().join(name);
         // Linux gives no process a number as high.
         let left = path(".writing-4194305-abc");
         let own = path(&format!("{}abc", own(WRITING_PREFIX)));
         for file in [&left, &own, &path("frame.jpg")] {
             fs::write(file, b"x").expect("writes");
         }
-        sweep(folder.path(), WRITING_PREFIX).expect("sweeps");
+        sweep(directory.path(), WRITING_PREFIX).expect("sweeps");
         assert!(!left.exists() && own.exists() && path("frame.jpg").exists());
         sweep(&path("nowhere"), WRITING_PREFIX).expect("nothing to sweep");
     }

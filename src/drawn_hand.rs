@@ -1,6 +1,6 @@
 //! Hands drawn by the program itself: the camera of the demo and of the tests, where no photographs are at hand. Every
 //! scene is one random hand (skin, sleeve, place, size, turn, left or right) before a random background, told apart from
-//! all others by a seed and a number. Handing the pictures out as frames is left to `photo_camera`.
+//! all others by a seed and a number. Handing the images out as frames is left to `photo_camera`.
 
 mod hands;
 mod palette;

@@ -22,7 +22,7 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// What was taken for what: `confusion[truth][verdict]` in frames, both in the order of the model's labels.
+/// What was taken for what: `confusion[truth][prediction]` in frames, both in the order of the model's labels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Confusion(Vec<Vec<usize>>);
@@ -32,7 +32,7 @@ pub struct Confusion(Vec<Vec<usize>>);
 pub struct Evaluation {
     /// The labels, in the model's order.
     pub labels: Vec<Label>,
-    /// Frames judged.
+    /// Frames classified.
     pub frames: usize,
     /// Frames whose likeliest label was the true one.
     pub correct: usize,
@@ -62,7 +62,7 @@ impl Confusion {
 
     /// Counts a frame by the index of its true label, and the logits or probabilities that it got.
     pub fn count(&mut self, truth: usize, values: &[f32]) {
-        self.0[truth][likeliest(values)] += 1;
+        self.0[truth][argmax(values)] += 1;
     }
 
     /// Frames counted.
@@ -95,10 +95,10 @@ pub struct FileClassifier {
     temperature: f32,
 }
 
-/// Why a file got no verdict.
+/// Why a file got no prediction.
 #[derive(Debug, thiserror::Error)]
 pub enum PredictError {
-    /// It is no picture.
+    /// It is no image.
     #[error(transparent)]
     Frame(#[from] crate::frame::FrameError),
     /// The runtime failed, as it would on any other file.
@@ -131,10 +131,10 @@ impl FileClassifier {
         self.classifier.backend()
     }
 
-    /// The network's logits for a picture in a file.
+    /// The network's logits for an image in a file.
     ///
     /// # Errors
-    /// A file that is no picture, and the runtime's word.
+    /// A file that is no image, and the runtime's word.
     pub fn logits(&mut self, file: &Path) -> Result<&[f32], PredictError> {
         Ok(self.logits_of(&Frame::from_file(file)?)?)
     }
@@ -155,7 +155,7 @@ impl FileClassifier {
         Ok(&self.output)
     }
 
-    /// The probability of each label for a picture in a file.
+    /// The probability of each label for an image in a file.
     ///
     /// # Errors
     /// As [`FileClassifier::logits`].
@@ -164,12 +164,12 @@ impl FileClassifier {
     }
 }
 
-/// Judges files whose true label is known, as an index into `labels`.
+/// Classifies files whose true label is known, as an index into `labels`.
 ///
 /// `progress` is called after each file with how many are done.
 ///
 /// # Errors
-/// The runtime's word. A file that is no picture is skipped and named.
+/// The runtime's word. A file that is no image is skipped and named.
 pub fn evaluate(
     classifier: &mut FileClassifier,
     labels: &[Label],
@@ -203,7 +203,7 @@ pub fn spread<T>(frames: &[T], most: usize) -> Vec<&T> {
 }
 
 /// Index of the greatest of some logits or probabilities.
-pub fn likeliest(values: &[f32]) -> usize {
+pub fn argmax(values: &[f32]) -> usize {
     let by_value = |a: &(usize, &f32), b: &(usize, &f32)| a.1.total_cmp(b.1);
     values
         .iter()

@@ -12,7 +12,7 @@ use crate::network::onnx::export::{self, Numbers};
 use crate::network::onnx::int8::Ranges;
 use crate::weights::{Weights, WeightsError};
 
-/// In a model's folder: between what the values in the network lay, on frames that it was trained on.
+/// In a model's directory: between what the values in the network lay, on frames that it was trained on.
 pub const RANGES_FILE: &str = "ranges.json";
 
 /// Why a model was not exported.
@@ -79,13 +79,13 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// No frame yet. The network lies in `folder` for a moment.
+    /// No frame yet. The network lies in `directory` for a moment.
     ///
     /// # Errors
     /// A weight that is missing or misshaped, a full disk, and the runtime's word.
-    pub fn new(network: &Network, weights: &Weights, folder: &Path) -> Result<Calibration, ExportError> {
-        let folder = tempfile::tempdir_in(folder)?;
-        let file = folder.path().join("values.onnx");
+    pub fn new(network: &Network, weights: &Weights, directory: &Path) -> Result<Calibration, ExportError> {
+        let directory = tempfile::tempdir_in(directory)?;
+        let file = directory.path().join("values.onnx");
         let values = export::export_with_values(&file, network, weights)?;
         Ok(Calibration {
             observer: Observer::load(&file, values)?,

@@ -1,6 +1,6 @@
 //! Bytes from a camera or a file, validated into a [`Frame`].
 //!
-//! After this file nothing needs to ask again whether a picture's size, step and data fit together.
+//! After this file nothing needs to ask again whether an image's size, step and data fit together.
 //! Scaling and normalising is left to [`crate::preprocess`].
 
 mod encoding;
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use encoding::{Encoding, Source};
 use image::{DynamicImage, ImageFormat, ImageReader, Limits, RgbImage};
 
-/// The longest side of a picture that is taken in, in pixels.
+/// The longest side of an image that is taken in, in pixels.
 pub const MAX_SIDE_PX: u32 = 8192;
 
 /// How the bytes of one pixel of a frame are laid out.
@@ -29,7 +29,7 @@ pub enum PixelFormat {
     Mono8,
 }
 
-/// A picture whose size, step and data are known to fit together.
+/// An image whose size, step and data are known to fit together.
 ///
 /// Holds at least `step` × (`height` - 1) + `row_bytes` bytes; rows lie `step` bytes apart, the first at the top.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,20 +42,20 @@ pub struct Frame {
     data: Bytes,
 }
 
-/// Why bytes are not a picture, with what would be right.
+/// Why bytes are not an image, with what would be right.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
-    /// The encoding has no picture in it, or none that is supported.
+    /// The encoding has no image in it, or none that is supported.
     #[error("unsupported encoding {0:?}; supported: {supported}", supported = encoding::supported())]
     UnsupportedEncoding(String),
     /// An encoding of depth or other measurements.
     #[error(
-        "encoding {0:?} holds measurements such as depth, no picture; supported: {supported}",
+        "encoding {0:?} holds measurements such as depth, no image; supported: {supported}",
         supported = encoding::supported()
     )]
     Measurements(String),
     /// A side is zero or longer than [`MAX_SIDE_PX`].
-    #[error("picture of {width}x{height} pixels; each side must be 1 to {MAX_SIDE_PX}")]
+    #[error("image of {width}x{height} pixels; each side must be 1 to {MAX_SIDE_PX}")]
     Size {
         /// Pixels across.
         width: u32,
@@ -64,7 +64,7 @@ pub enum FrameError {
     },
     /// Half a pixel would be left.
     #[error(
-        "picture of {width}x{height} pixels; in {encoding} neighbours share values, so its sides must be even"
+        "image of {width}x{height} pixels; in {encoding} neighbours share values, so its sides must be even"
     )]
     Odd {
         /// Pixels across.
@@ -98,22 +98,22 @@ pub enum FrameError {
         /// Bytes there must be.
         needed: usize,
     },
-    /// A compressed image in a format that holds no picture for us.
+    /// A compressed image in a format that holds no image for us.
     #[error(
         "unsupported compressed format {0:?}; supported: jpeg and png, as compressed_image_transport writes them"
     )]
     UnsupportedFormat(String),
-    /// Bytes that are no picture, whatever they are announced as.
+    /// Bytes that are no image, whatever they are announced as.
     #[error("the data, announced as {0:?}, is neither JPEG nor PNG")]
     UnknownContent(String),
     /// A JPEG without its end, of which the decoder would make grey what is missing.
     #[error("the JPEG breaks off")]
     CutOff,
     /// The decoder gave up.
-    #[error("cannot decode the picture: {0}")]
+    #[error("cannot decode the image: {0}")]
     Decode(#[from] image::ImageError),
     /// The file cannot be read.
-    #[error("cannot read the picture: {0}")]
+    #[error("cannot read the image: {0}")]
     Io(#[from] std::io::Error),
 }
 
@@ -213,10 +213,10 @@ impl Frame {
     /// A frame from the fields of a `sensor_msgs/CompressedImage`.
     ///
     /// What the bytes are is read from the bytes; `format` may be empty, and is asked only to refuse what
-    /// is no picture (`compressedDepth`).
+    /// is no image (`compressedDepth`).
     ///
     /// # Errors
-    /// A format that holds no picture, bytes that are neither JPEG nor PNG or break off, a side beyond [`MAX_SIDE_PX`].
+    /// A format that holds no image, bytes that are neither JPEG nor PNG or break off, a side beyond [`MAX_SIDE_PX`].
     pub fn from_compressed(format: &str, data: &[u8]) -> Result<Frame, FrameError> {
         if format.contains("compressedDepth") {
             return Err(FrameError::UnsupportedFormat(shortened(format)));
@@ -240,7 +240,7 @@ impl Frame {
         Frame::from_compressed("", &std::fs::read(path)?)
     }
 
-    /// A frame from a decoded picture.
+    /// A frame from a decoded image.
     ///
     /// # Errors
     /// A side of 0 or beyond [`MAX_SIDE_PX`].
@@ -295,7 +295,7 @@ impl Frame {
             .map(move |row| &row[..row_bytes])
     }
 
-    /// The picture in red, green, blue: a copy, for files and overlays.
+    /// The image in red, green, blue: a copy, for files and overlays.
     pub fn to_rgb_image(&self) -> RgbImage {
         let [red, green, blue] = self.format.rgb_offsets();
         let mut pixels = Vec::with_capacity(self.width as usize * self.height as usize * 3);
@@ -322,7 +322,7 @@ fn check_size(width: u32, height: u32) -> Result<(), FrameError> {
     }
 }
 
-/// True where a JPEG's end marker comes after its last scan; the picture in a picture that cameras put first has one too.
+/// True where a JPEG's end marker comes after its last scan; the image in an image that cameras put first has one too.
 fn has_end(jpeg: &[u8]) -> bool {
     const START_OF_SCAN: [u8; 2] = [0xFF, 0xDA];
     const END_OF_IMAGE: [u8; 2] = [0xFF, 0xD9];

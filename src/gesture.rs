@@ -16,7 +16,7 @@ pub enum Gesture {
     Other = 254,
 }
 
-/// `ThumbGesture.msg`'s number for a frame without a verdict.
+/// `ThumbGesture.msg`'s number for a frame without a prediction.
 pub const UNKNOWN: u8 = 255;
 
 impl Gesture {
@@ -25,7 +25,7 @@ impl Gesture {
 
     /// The gesture that a label names.
     ///
-    /// Letter case, `_`, `-` and spaces do not count, so that the folders of a JetBot dataset (`thumbsup`, `thumbsdown`)
+    /// Letter case, `_`, `-` and spaces do not count, so that the directories of a JetBot dataset (`thumbsup`, `thumbsdown`)
     /// mean what they say. Any other name is [`Gesture::Other`].
     pub fn from_label(label: &str) -> Gesture {
         let plain: String = label
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folders_of_a_jetbot_dataset_are_understood() {
+    fn the_directories_of_a_jetbot_dataset_are_understood() {
         assert_eq!(Gesture::from_label("thumbsup"), Gesture::ThumbsUp);
         assert_eq!(Gesture::from_label("Thumbs-Down"), Gesture::ThumbsDown);
     }

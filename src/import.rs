@@ -20,7 +20,7 @@ use crate::weights::{Weights, WeightsError};
 
 /// As many outputs as ImageNet has classes: such a network is a start, not a model of gestures.
 const IMAGENET_CLASSES: usize = 1000;
-/// JetBot's folders, in the order in which its notebooks number them.
+/// JetBot's directories, in the order in which its notebooks number them.
 const JETBOT_LABELS: [&str; 2] = ["thumbsdown", "thumbsup"];
 /// Nothing is known of its calibration.
 const TEMPERATURE: f64 = 1.0;
@@ -248,12 +248,12 @@ fn write_pretrained(
     store: &ModelStore,
 ) -> Result<PathBuf, ImportError> {
     let path = store.pretrained_file(network.name);
-    let folder = path.parent().unwrap_or(store.root());
+    let directory = path.parent().unwrap_or(store.root());
     let io_error = |cause| ImportError::Io {
         path: path.clone(),
         cause,
     };
-    std::fs::create_dir_all(folder).map_err(io_error)?;
+    std::fs::create_dir_all(directory).map_err(io_error)?;
     let bytes = weights.to_bytes(&path)?;
     disk::write_whole(&path, disk::Existing::Replace, |writer| {
         std::io::Write::write_all(writer, &bytes)

@@ -6,7 +6,7 @@
 //! Invariants:
 //! - Only the node and the photo camera know ROS. Without the cargo feature `ros` everything else builds and is tested.
 //! - Only [`network::torch`], [`classifier::torch`] and [`training`] know libtorch; only [`classifier::onnx`] knows ONNX Runtime.
-//! - [`preprocess`] is the only copy: training and inference see the same numbers for the same picture.
+//! - [`preprocess`] is the only copy: training and inference see the same numbers for the same image.
 //! - The order of labels is the model's own, written in its manifest, never that of a directory listing.
 //! - Nothing on disk is ever half-written: temporary file, sync, rename.
 

@@ -6,7 +6,7 @@
 //! <store>/engines/<id>-<key>/                      what TensorRT made of a model
 //! <store>/pretrained/<network>.safetensors         imported weights, from which trainings start
 //! ```
-//! A model is a folder that appears at once: it is filled under another name, then renamed. What is in it never changes.
+//! A model is a directory that appears at once: it is filled under another name, then renamed. What is in it never changes.
 
 pub mod manifest;
 
@@ -35,14 +35,14 @@ pub const INT8_FILE: &str = "model_int8.onnx";
 pub const WEIGHTS_FILE: &str = "weights.safetensors";
 const MANIFEST_FILE: &str = "manifest.json";
 const ACTIVE_FILE: &str = "active.json";
-const MODELS_FOLDER: &str = "models";
-const PRETRAINED_FOLDER: &str = "pretrained";
-/// What TensorRT made of the models: folders whose names begin with the model's id and a dash.
-pub const ENGINES_FOLDER: &str = "engines";
+const MODELS_DIRECTORY: &str = "models";
+const PRETRAINED_DIRECTORY: &str = "pretrained";
+/// What TensorRT made of the models: directories whose names begin with the model's id and a dash.
+pub const ENGINES_DIRECTORY: &str = "engines";
 /// What a draft's name begins with.
 const DRAFT_PREFIX: &str = ".draft-";
 
-/// A folder of models.
+/// A directory of models.
 #[derive(Clone, Debug)]
 pub struct ModelStore {
     root: PathBuf,
@@ -51,15 +51,15 @@ pub struct ModelStore {
 /// A model whose files are all there and unchanged.
 #[derive(Clone, Debug)]
 pub struct StoredModel {
-    /// The model's folder.
-    pub folder: PathBuf,
+    /// The model's directory.
+    pub directory: PathBuf,
     /// What the model says of itself.
     pub manifest: Manifest,
 }
 
-/// A model that is being made: a folder to fill, invisible until [`ModelStore::publish`].
+/// A model that is being made: a directory to fill, invisible until [`ModelStore::publish`].
 pub struct Draft {
-    folder: TempDir,
+    directory: TempDir,
     /// The id that the model will have.
     pub id: String,
 }
@@ -69,7 +69,7 @@ pub struct Draft {
 pub struct Listing {
     /// The models.
     pub models: Vec<Manifest>,
-    /// The folders that hold no readable model, each with the reason.
+    /// The directories that hold no readable model, each with the reason.
     pub unreadable: Vec<StoreError>,
 }
 
@@ -79,7 +79,7 @@ pub enum StoreError {
     /// The file system's word.
     #[error("{path}: {cause}")]
     Io {
-        /// The file or folder.
+        /// The file or directory.
         path: PathBuf,
         /// What went wrong.
         cause: io::Error,
@@ -100,8 +100,8 @@ pub enum StoreError {
         /// The format found.
         found: u32,
     },
-    /// A model's folder was renamed or copied.
-    #[error("{path} is of the model {id:?}: name its folder so")]
+    /// A model's directory was renamed or copied.
+    #[error("{path} is of the model {id:?}: name its directory so")]
     Renamed {
         /// The manifest.
         path: PathBuf,
@@ -153,16 +153,16 @@ struct Active {
 }
 
 impl ModelStore {
-    /// Opens a store; makes its folder where it is new, and removes what killed processes left half-written.
+    /// Opens a store; makes its directory where it is new, and removes what killed processes left half-written.
     ///
     /// # Errors
     /// What the file system says.
     pub fn open(root: &Path) -> Result<ModelStore, StoreError> {
-        let models = root.join(MODELS_FOLDER);
+        let models = root.join(MODELS_DIRECTORY);
         fs::create_dir_all(&models).map_err(|cause| io_error(&models, cause))?;
         disk::sweep(&models, DRAFT_PREFIX).map_err(|cause| io_error(&models, cause))?;
-        for folder in [root.to_owned(), root.join(PRETRAINED_FOLDER)] {
-            disk::sweep(&folder, WRITING_PREFIX).map_err(|cause| io_error(&folder, cause))?;
+        for directory in [root.to_owned(), root.join(PRETRAINED_DIRECTORY)] {
+            disk::sweep(&directory, WRITING_PREFIX).map_err(|cause| io_error(&directory, cause))?;
         }
         Ok(ModelStore {
             root: root.to_owned(),
@@ -172,9 +172,9 @@ impl ModelStore {
     /// Opens a store that is there; makes nothing.
     ///
     /// # Errors
-    /// [`StoreError::NoStore`] for a folder that is none.
+    /// [`StoreError::NoStore`] for a directory that is none.
     pub fn open_existing(root: &Path) -> Result<ModelStore, StoreError> {
-        if !root.join(MODELS_FOLDER).is_dir() {
+        if !root.join(MODELS_DIRECTORY).is_dir() {
             return Err(StoreError::NoStore(root.to_owned()));
         }
         Ok(ModelStore {
@@ -182,56 +182,56 @@ impl ModelStore {
         })
     }
 
-    /// The store's folder.
+    /// The store's directory.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Begins a model. What is written into the draft's folder vanishes with the draft unless it is published.
+    /// Begins a model. What is written into the draft's directory vanishes with the draft unless it is published.
     ///
     /// # Errors
     /// What the file system says.
     pub fn draft(&self, network: &str, now: OffsetDateTime) -> Result<Draft, StoreError> {
-        let models = self.root.join(MODELS_FOLDER);
-        let folder = tempfile::Builder::new()
+        let models = self.root.join(MODELS_DIRECTORY);
+        let directory = tempfile::Builder::new()
             .prefix(&disk::own(DRAFT_PREFIX))
             .tempdir_in(&models)
             .map_err(|cause| io_error(&models, cause))?;
         Ok(Draft {
-            folder,
+            directory,
             id: format!("{network}-{}", disk::time_in_name(now)),
         })
     }
 
-    /// Makes a draft a model: hashes its files, writes the manifest, and lets the folder appear under its id.
+    /// Makes a draft a model: hashes its files, writes the manifest, and lets the directory appear under its id.
     ///
     /// # Errors
     /// A missing file, a full disk; then no model appears.
     pub fn publish(&self, draft: Draft, mut manifest: Manifest) -> Result<StoredModel, StoreError> {
-        let folder = draft.folder.path();
+        let directory = draft.directory.path();
         manifest.id = draft.id;
         for name in [ONNX_FILE, WEIGHTS_FILE, INT8_FILE] {
-            let path = folder.join(name);
+            let path = directory.join(name);
             if name == INT8_FILE && !path.exists() {
                 continue;
             }
             let digest = sha256(&path).map_err(|cause| io_error(&path, cause))?;
             manifest.sha256.insert(name.to_owned(), digest);
         }
-        for entry in fs::read_dir(folder).map_err(|cause| io_error(folder, cause))? {
-            let path = entry.map_err(|cause| io_error(folder, cause))?.path();
+        for entry in fs::read_dir(directory).map_err(|cause| io_error(directory, cause))? {
+            let path = entry.map_err(|cause| io_error(directory, cause))?.path();
             let sync = File::open(&path).and_then(|file| file.sync_all());
             sync.map_err(|cause| io_error(&path, cause))?;
         }
-        write_json(&folder.join(MANIFEST_FILE), &manifest)?;
-        sync_folder(folder)?;
-        let target = self.model_folder(&manifest.id);
-        fs::rename(folder, &target).map_err(|cause| io_error(&target, cause))?;
-        // The folder has moved away from under its guard, which must not look for it any more.
-        let _moved = draft.folder.keep();
-        sync_folder(&self.root.join(MODELS_FOLDER))?;
+        write_json(&directory.join(MANIFEST_FILE), &manifest)?;
+        sync_directory(directory)?;
+        let target = self.model_directory(&manifest.id);
+        fs::rename(directory, &target).map_err(|cause| io_error(&target, cause))?;
+        // The directory has moved away from under its guard, which must not look for it any more.
+        let _moved = draft.directory.keep();
+        sync_directory(&self.root.join(MODELS_DIRECTORY))?;
         Ok(StoredModel {
-            folder: target,
+            directory: target,
             manifest,
         })
     }
@@ -241,10 +241,10 @@ impl ModelStore {
     /// # Errors
     /// A store that cannot be listed; a single unreadable model is part of the answer.
     pub fn list(&self) -> Result<Listing, StoreError> {
-        let folder = self.root.join(MODELS_FOLDER);
+        let directory = self.root.join(MODELS_DIRECTORY);
         let mut listing = Listing::default();
-        for entry in fs::read_dir(&folder).map_err(|cause| io_error(&folder, cause))? {
-            let entry = entry.map_err(|cause| io_error(&folder, cause))?;
+        for entry in fs::read_dir(&directory).map_err(|cause| io_error(&directory, cause))? {
+            let entry = entry.map_err(|cause| io_error(&directory, cause))?;
             if entry.file_name().as_encoded_bytes().starts_with(b".") {
                 continue;
             }
@@ -264,16 +264,16 @@ impl ModelStore {
     /// # Errors
     /// No such model, a manifest that cannot be read, a file that is missing, truncated or changed.
     pub fn model(&self, id: &str) -> Result<StoredModel, StoreError> {
-        let folder = self.existing_folder(id)?;
-        let manifest = read_manifest(&folder)?;
+        let directory = self.existing_directory(id)?;
+        let manifest = read_manifest(&directory)?;
         for (name, expected) in &manifest.sha256 {
-            let path = folder.join(name);
+            let path = directory.join(name);
             let found = sha256(&path).map_err(|cause| io_error(&path, cause))?;
             if found != *expected {
                 return Err(StoreError::Damaged { path });
             }
         }
-        Ok(StoredModel { folder, manifest })
+        Ok(StoredModel { directory, manifest })
     }
 
     /// What a model says of itself; its files are not looked at.
@@ -281,7 +281,7 @@ impl ModelStore {
     /// # Errors
     /// No such model, a manifest that cannot be read.
     pub fn manifest(&self, id: &str) -> Result<Manifest, StoreError> {
-        read_manifest(&self.existing_folder(id)?)
+        read_manifest(&self.existing_directory(id)?)
     }
 
     /// The active model's id, or `None` where none was activated yet.
@@ -329,7 +329,7 @@ impl ModelStore {
             previous: before.active,
         };
         write_json(&self.root.join(ACTIVE_FILE), &after)?;
-        sync_folder(&self.root)
+        sync_directory(&self.root)
     }
 
     /// Deletes a model for good.
@@ -337,7 +337,7 @@ impl ModelStore {
     /// # Errors
     /// No such model, the active one, and what the file system says.
     pub fn delete(&self, id: &str) -> Result<(), StoreError> {
-        let folder = self.existing_folder(id)?;
+        let directory = self.existing_directory(id)?;
         let active = self.read_active()?;
         if active.active.as_deref() == Some(id) {
             return Err(StoreError::DeleteActive(id.to_owned()));
@@ -351,17 +351,17 @@ impl ModelStore {
             write_json(&self.root.join(ACTIVE_FILE), &after)?;
         }
         // It vanishes at once, under a name that a killed process's drafts have: what is left of it is swept with theirs.
-        let models = self.root.join(MODELS_FOLDER);
+        let models = self.root.join(MODELS_DIRECTORY);
         let doomed = models.join(disk::own(DRAFT_PREFIX) + id);
-        fs::rename(&folder, &doomed).map_err(|cause| io_error(&folder, cause))?;
-        sync_folder(&models)?;
+        fs::rename(&directory, &doomed).map_err(|cause| io_error(&directory, cause))?;
+        sync_directory(&models)?;
         fs::remove_dir_all(&doomed).map_err(|cause| io_error(&doomed, cause))?;
         self.delete_engines(id)
     }
 
     fn delete_engines(&self, id: &str) -> Result<(), StoreError> {
         let prefix = format!("{id}-");
-        let engines = self.root.join(ENGINES_FOLDER);
+        let engines = self.root.join(ENGINES_DIRECTORY);
         for engine in fs::read_dir(&engines).into_iter().flatten().flatten() {
             let path = engine.path();
             if engine.file_name().to_string_lossy().starts_with(&prefix) {
@@ -390,17 +390,17 @@ impl ModelStore {
     /// Where imported weights of a network lie, or will lie.
     pub fn pretrained_file(&self, network: &str) -> PathBuf {
         self.root
-            .join(PRETRAINED_FOLDER)
+            .join(PRETRAINED_DIRECTORY)
             .join(format!("{network}.safetensors"))
     }
 
-    /// The folder of a model that is there.
-    fn existing_folder(&self, id: &str) -> Result<PathBuf, StoreError> {
-        // An id is the name of a folder in the store and nothing else: no way leads out of it.
-        let folder = self.model_folder(id);
+    /// The directory of a model that is there.
+    fn existing_directory(&self, id: &str) -> Result<PathBuf, StoreError> {
+        // An id is the name of a directory in the store and nothing else: no way leads out of it.
+        let directory = self.model_directory(id);
         let is_name = Path::new(id).file_name().is_some_and(|name| name == id) && !id.starts_with('.');
-        if is_name && folder.is_dir() {
-            return Ok(folder);
+        if is_name && directory.is_dir() {
+            return Ok(directory);
         }
         Err(StoreError::NoSuchModel {
             id: id.to_owned(),
@@ -408,8 +408,8 @@ impl ModelStore {
         })
     }
 
-    fn model_folder(&self, id: &str) -> PathBuf {
-        self.root.join(MODELS_FOLDER).join(id)
+    fn model_directory(&self, id: &str) -> PathBuf {
+        self.root.join(MODELS_DIRECTORY).join(id)
     }
 
     fn read_active(&self) -> Result<Active, StoreError> {
@@ -444,14 +444,14 @@ impl Draft {
 
     /// Where to put a file of the model.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 }
 
 impl StoredModel {
     /// A file of the model.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+        self.directory.join(name)
     }
 
     /// The network that the weights are of: that of the manifest's name, or the same with a linear classifier.
@@ -470,7 +470,7 @@ impl StoredModel {
 
     /// The ONNX file.
     pub fn onnx_file(&self) -> PathBuf {
-        self.folder.join(ONNX_FILE)
+        self.directory.join(ONNX_FILE)
     }
 }
 
@@ -495,8 +495,8 @@ pub fn metadata(id: &str, labels: &[Label], temperature: f64) -> [(&'static str,
     ]
 }
 
-fn read_manifest(folder: &Path) -> Result<Manifest, StoreError> {
-    let path = folder.join(MANIFEST_FILE);
+fn read_manifest(directory: &Path) -> Result<Manifest, StoreError> {
+    let path = directory.join(MANIFEST_FILE);
     let bytes = fs::read(&path).map_err(|cause| io_error(&path, cause))?;
     let json_error = |cause| StoreError::Json {
         path: path.clone(),
@@ -512,7 +512,7 @@ fn read_manifest(folder: &Path) -> Result<Manifest, StoreError> {
     }
     let manifest: Manifest = serde_json::from_slice(&bytes).map_err(json_error)?;
     // What names a model everywhere must be what finds it again.
-    if folder.file_name() != Some(manifest.id.as_ref()) {
+    if directory.file_name() != Some(manifest.id.as_ref()) {
         return Err(StoreError::Renamed {
             path,
             id: manifest.id,
@@ -542,11 +542,11 @@ fn sha256(path: &Path) -> io::Result<String> {
     Ok(disk::hex(&hasher.finalize()))
 }
 
-/// A rename is on disk only once its folder is.
-fn sync_folder(folder: &Path) -> Result<(), StoreError> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|cause| io_error(folder, cause))
+/// A rename is on disk only once its directory is.
+fn sync_directory(directory: &Path) -> Result<(), StoreError> {
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|cause| io_error(directory, cause))
 }
 
 fn io_error(path: &Path, cause: io::Error) -> StoreError {

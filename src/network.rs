@@ -97,7 +97,7 @@ pub struct Network {
     pub name: &'static str,
     /// All layers, in order.
     pub layers: Vec<Layer>,
-    /// How many of the layers see what every picture has, such as edges and textures; those behind them see parts of things.
+    /// How many of the layers see what every image has, such as edges and textures; those behind them see parts of things.
     pub early_layers: usize,
     /// How many of the layers make features; the rest is the classifier.
     pub feature_layers: usize,
@@ -178,7 +178,7 @@ impl Network {
         }
     }
 
-    /// The layers that turn a picture into features.
+    /// The layers that turn an image into features.
     pub fn features(&self) -> &[Layer] {
         &self.layers[..self.feature_layers]
     }

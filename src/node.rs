@@ -3,24 +3,15 @@
 //! Threads: one spins r2r and owns the node; one for each camera drains its topic; one owns the classifier; one draws; a small tokio
 //! runtime answers services. A training is a process of its own.
 
-mod bridge;
-mod camera;
 mod capture;
-mod classify;
 mod diagnostics;
-mod ffi;
-mod handle;
-mod lane;
 mod lifecycle;
-mod managed;
 mod models;
-mod painter;
-mod parameter_services;
 pub mod params;
-mod qos;
+mod pipeline;
 mod retrain;
+mod ros;
 pub mod signals;
-mod spin;
 mod threads;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,22 +24,22 @@ use r2r::std_srvs::srv::Trigger;
 use r2r::thumb_gesture::srv::{ActivateModel, CaptureFrames, ListModels, Retrain};
 use r2r::{Context, Node, QosProfile, ServiceRequest, WrappedServiceTypeSupport};
 
-use camera::Camera;
+use pipeline::camera::Camera;
 use capture::Capture;
-use classify::{Classify, Inbox, RunningModel};
+use pipeline::classifier_thread::{Classify, Inbox, RunningModel};
 use diagnostics::Diagnostics;
-use ffi::LogLevel;
-use handle::{NodeHandle, Topic, lock};
-use lane::{Lane, LaneTopics};
-use lifecycle::{Current, Lifecycle};
-use managed::Managed;
+use ros::ffi::LogLevel;
+use ros::context::{NodeContext, Topic, lock};
+use pipeline::gesture_output::{Lane, LaneTopics};
+use lifecycle::services::{Current, Lifecycle};
+use lifecycle::transitions::Managed;
 use models::Models;
-use painter::painter;
-use parameter_services::Parameters;
-use params::Params;
+use pipeline::overlay_thread::painter;
+use params::services::Parameters;
+use params::declarations::Params;
 use retrain::Retraining;
 use signals::Signals;
-use spin::Door;
+use ros::executor::Door;
 use threads::Threads;
 
 use crate::model_store::{ModelStore, StoreError};
@@ -88,7 +79,7 @@ pub enum NodeError {
 
 /// What is common to all parts of a running node.
 struct Parts {
-    handle: NodeHandle,
+    handle: NodeContext,
     parameters: Arc<Parameters>,
     params: Arc<Mutex<Params>>,
     cameras: Vec<Arc<Camera>>,
@@ -153,7 +144,7 @@ pub fn run() -> Result<(), NodeError> {
 }
 
 fn parts(node: &mut Node) -> Result<Parts, NodeError> {
-    let handle = NodeHandle::new(node)?;
+    let handle = NodeContext::new(node)?;
     let given = Params::given(&lock(&node.params)).map_err(NodeError::Parameter)?;
     let params = Arc::new(Mutex::new(given.clone()));
     ffi::set_log_level(handle.logger(), LogLevel::named(given.text("log_level")));
@@ -221,7 +212,7 @@ fn cameras(node: &Node, params: &Params) -> r2r::Result<Vec<Arc<Camera>>> {
     Ok(names.into_iter().map(camera).collect())
 }
 
-/// The classifier's thread, and the one that draws what it has judged.
+/// The classifier's thread, and the one that draws what it has classified.
 fn start_classifier(
     node: &mut Node,
     parts: &Parts,
@@ -335,7 +326,7 @@ fn requests<T: WrappedServiceTypeSupport + 'static>(
 /// Offers a service whose answer takes no time.
 fn answer<T: WrappedServiceTypeSupport + 'static>(
     node: &mut Node,
-    handle: &NodeHandle,
+    handle: &NodeContext,
     name: &str,
     answer: impl Fn(&T::Request) -> T::Response + Send + 'static,
 ) -> r2r::Result<()> {
@@ -351,7 +342,7 @@ fn answer<T: WrappedServiceTypeSupport + 'static>(
 /// Offers a service whose answer reads from the disk, which is not for a worker of the runtime.
 fn answer_from_disk<T: WrappedServiceTypeSupport + 'static>(
     node: &mut Node,
-    handle: &NodeHandle,
+    handle: &NodeContext,
     name: &str,
     answer: impl Fn(&T::Request) -> T::Response + Send + Sync + 'static,
 ) -> r2r::Result<()> {
@@ -370,7 +361,7 @@ fn answer_from_disk<T: WrappedServiceTypeSupport + 'static>(
 }
 
 fn respond<T: WrappedServiceTypeSupport + 'static>(
-    handle: &NodeHandle,
+    handle: &NodeContext,
     request: ServiceRequest<T>,
     response: T::Response,
 ) {

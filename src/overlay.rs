@@ -1,4 +1,4 @@
-//! The frame with its verdict drawn on it, for people who watch. Pure: what is drawn is the caller's to say.
+//! The frame with its prediction drawn on it, for people who watch. Pure: what is drawn is the caller's to say.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -21,13 +21,13 @@ const STABLE: Rgb888 = Rgb888::new(32, 96, 192);
 const TALL_PX: u32 = 400;
 /// The larger font grows with each so many pixels of height.
 const PX_PER_SCALE: u32 = 360;
-/// The longest line that has room in every picture, characters.
+/// The longest line that has room in every image, characters.
 const LINE_CHARS: u32 = 20;
 
 /// What is written on a frame.
 #[derive(Clone, Debug, Default)]
 pub struct Caption<'a> {
-    /// The verdict.
+    /// The prediction.
     pub title: String,
     /// True where it can be acted on: the title's background is blue then.
     pub is_stable: bool,
@@ -37,7 +37,7 @@ pub struct Caption<'a> {
     pub age: Duration,
 }
 
-/// Draws the caption on a frame, a bar for each label, and encodes the picture as JPEG.
+/// Draws the caption on a frame, a bar for each label, and encodes the image as JPEG.
 pub fn jpeg(image: RgbImage, caption: &Caption) -> Vec<u8> {
     let mut canvas = Canvas::new(image);
     let paper = if caption.is_stable { STABLE } else { PAPER };
@@ -51,11 +51,11 @@ pub fn jpeg(image: RgbImage, caption: &Caption) -> Vec<u8> {
     canvas.line(last, &format!("{} ms old", caption.age.as_millis()), 1.0, PAPER);
     let mut bytes = Vec::new();
     let encoded = JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY).encode_image(&canvas.image);
-    encoded.expect("a picture can be encoded into memory");
+    encoded.expect("an image can be encoded into memory");
     bytes
 }
 
-/// A picture that embedded-graphics can draw on, in dots of several pixels; what falls outside is left out.
+/// An image that embedded-graphics can draw on, in dots of several pixels; what falls outside is left out.
 struct Canvas {
     image: RgbImage,
     font: MonoFont<'static>,
@@ -126,7 +126,7 @@ mod tests {
             age: Duration::from_millis(12),
         };
         let bytes = jpeg(grey, &caption);
-        image::load_from_memory(&bytes).expect("a picture").into_rgb8()
+        image::load_from_memory(&bytes).expect("an image").into_rgb8()
     }
 
     fn count(image: &RgbImage, is_counted: impl Fn(&[u8; 3]) -> bool) -> f32 {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_smaller_than_the_text_is_drawn_as_far_as_it_goes() {
+    fn an_image_smaller_than_the_text_is_drawn_as_far_as_it_goes() {
         assert_eq!(drawn(8, 8, 0.5, true).dimensions(), (8, 8));
     }
 
@@ -152,9 +152,9 @@ mod tests {
         assert!(title(false)[2] < title(false)[0] + 20, "{:?}", title(false));
     }
 
-    /// A line is at least a twenty-fifth of the picture high, on every picture, and not so high that five hide it.
+    /// A line is at least a twenty-fifth of the image high, on every image, and not so high that five hide it.
     #[test]
-    fn the_letters_grow_with_the_picture() {
+    fn the_letters_grow_with_the_image() {
         for (width, height) in [(320, 240), (640, 480), (1280, 720), (1920, 1080), (3840, 2160)] {
             let canvas = Canvas::new(RgbImage::new(width, height));
             let line = canvas.font.character_size.height * canvas.scale;

@@ -18,7 +18,7 @@ pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 /// Standard deviation of red, green and blue over ImageNet, in 0..=1.
 pub const STD: [f32; 3] = [0.229, 0.224, 0.225];
 
-/// Turns frames into network inputs; keeps its buffers, so that a warm one allocates no pictures while the frame size stays, but only
+/// Turns frames into network inputs; keeps its buffers, so that a warm one allocates no images while the frame size stays, but only
 /// what the resizer works out anew each time, some 50 kB of weights.
 pub struct Preprocessor {
     resizer: Resizer,
@@ -103,17 +103,17 @@ impl Preprocessor {
     }
 }
 
-/// The planes of a square, `picture[channel][row][column]`, red first, with values in 0..=1: what can be augmented.
-pub fn picture_from_square(square: &[u8]) -> Vec<f32> {
+/// The planes of a square, `image[channel][row][column]`, red first, with values in 0..=1: what can be augmented.
+pub fn image_from_square(square: &[u8]) -> Vec<f32> {
     let plane = |channel| square.iter().skip(channel).step_by(3);
     (0..3)
         .flat_map(|channel| plane(channel).map(|&level| f32::from(level) / 255.0))
         .collect()
 }
 
-/// Turns a picture with values in 0..=1 into a network input, in place.
-pub fn normalise(picture: &mut [f32]) {
-    let planes = picture.chunks_exact_mut(INPUT_SIDE_PX * INPUT_SIDE_PX);
+/// Turns an image with values in 0..=1 into a network input, in place.
+pub fn normalise(image: &mut [f32]) {
+    let planes = image.chunks_exact_mut(INPUT_SIDE_PX * INPUT_SIDE_PX);
     for (plane, (mean, std)) in planes.zip(MEAN.into_iter().zip(STD)) {
         plane.iter_mut().for_each(|value| *value = (*value - mean) / std);
     }
@@ -177,7 +177,7 @@ mod tests {
         }
     }
 
-    /// The same picture in every encoding gives the same input, also with padded rows and any alpha.
+    /// The same image in every encoding gives the same input, also with padded rows and any alpha.
     #[test]
     fn the_encoding_makes_no_difference() {
         let (width, height) = (50u32, 40u32);
@@ -212,9 +212,9 @@ mod tests {
         let data: Vec<u8> = (0..50 * 40 * 3).map(|i| (i * 7) as u8).collect();
         let frame = Frame::from_raw("bgr8", 50, 40, 150, data).expect("a good frame");
         let square = Preprocessor::new().square_from_frame(&frame);
-        let mut picture = picture_from_square(&square);
-        normalise(&mut picture);
-        assert_eq!(picture, input_of(&frame));
+        let mut image = image_from_square(&square);
+        normalise(&mut image);
+        assert_eq!(image, input_of(&frame));
     }
 
     #[test]

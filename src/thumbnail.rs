@@ -1,4 +1,4 @@
-//! Pictures small enough to be carried inside a page.
+//! Images small enough to be carried inside a page.
 
 use std::path::Path;
 
@@ -14,28 +14,28 @@ const LONG_SIDE_PX: u32 = 160;
 /// JPEG quality, 1 to 100: a thumbnail of some 6 kB.
 const JPEG_QUALITY: u8 = 80;
 
-/// A file's picture, as [`uri_of`] has it.
+/// A file's image, as [`uri_of`] has it.
 ///
 /// # Errors
-/// A file that cannot be read any more or is no picture.
+/// A file that cannot be read any more or is no image.
 pub fn uri(file: &Path) -> Result<String, FrameError> {
     uri_of(&Frame::from_file(file)?)
 }
 
-/// A picture, scaled down to 160 pixels where it is larger, as a `data:` URI of a JPEG.
+/// An image, scaled down to 160 pixels where it is larger, as a `data:` URI of a JPEG.
 ///
 /// # Errors
 /// The encoder's word.
 pub fn uri_of(frame: &Frame) -> Result<String, FrameError> {
-    let picture = frame.to_rgb_image();
-    let (width, height) = thumbnail_size(picture.width(), picture.height());
-    let thumbnail = imageops::thumbnail(&picture, width, height);
+    let image = frame.to_rgb_image();
+    let (width, height) = thumbnail_size(image.width(), image.height());
+    let thumbnail = imageops::thumbnail(&image, width, height);
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY).encode_image(&thumbnail)?;
     Ok(format!("data:image/jpeg;base64,{}", STANDARD.encode(jpeg)))
 }
 
-/// The sides of a thumbnail; none of them 0, however thin the picture.
+/// The sides of a thumbnail; none of them 0, however thin the image.
 fn thumbnail_size(width: u32, height: u32) -> (u32, u32) {
     let long_side = width.max(height);
     if long_side <= LONG_SIDE_PX {
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_large_picture_is_scaled_down_and_a_small_one_left() {
+    fn a_large_image_is_scaled_down_and_a_small_one_left() {
         assert_eq!(thumbnail_size(640, 480), (160, 120));
         assert_eq!(thumbnail_size(480, 640), (120, 160));
         assert_eq!(thumbnail_size(100, 50), (100, 50));
@@ -64,19 +64,19 @@ mod tests {
         image::RgbImage::from_pixel(640, 320, image::Rgb([200, 30, 30]))
             .save(&file)
             .expect("writes");
-        let uri = uri(&file).expect("a picture");
+        let uri = uri(&file).expect("an image");
         let encoded = uri.strip_prefix("data:image/jpeg;base64,").expect("a JPEG");
         let jpeg = STANDARD.decode(encoded).expect("base64");
-        let picture = image::load_from_memory(&jpeg).expect("decodes");
-        assert_eq!((picture.width(), picture.height()), (160, 80));
+        let image = image::load_from_memory(&jpeg).expect("decodes");
+        assert_eq!((image.width(), image.height()), (160, 80));
     }
 
     #[test]
-    fn what_is_no_picture_is_an_error() {
+    fn what_is_no_image_is_an_error() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("text.jpg");
         assert!(uri(&file).is_err(), "not there");
-        std::fs::write(&file, "no picture").expect("writes");
-        assert!(uri(&file).is_err(), "no picture");
+        std::fs::write(&file, "no image").expect("writes");
+        assert!(uri(&file).is_err(), "no image");
     }
 }

@@ -154,7 +154,7 @@ impl<'a> Training<'a> {
         let groups = group_frames(&features.frames);
         for conflict in conflicts(&features.frames) {
             let [a, b] = conflict.frames.map(|frame| features.files[frame].path.display());
-            tracing::warn!("{a} and {b} are the same picture under two labels: one of them is wrong");
+            tracing::warn!("{a} and {b} are the same image under two labels: one of them is wrong");
         }
         let split = match options.folds.unwrap_or_else(|| folds_for(features.len())) {
             0 | 1 => hold_out(&features.frames, &groups, options.seed),
@@ -357,11 +357,11 @@ fn check_every_label(dataset: &Dataset, labels: &[Label], examples: &Examples) -
         if examples.files.iter().any(|file| file.index == index) {
             continue;
         }
-        let folder = dataset.root.join(label.as_str());
+        let directory = dataset.root.join(label.as_str());
         let example = examples
             .skipped
             .iter()
-            .find(|skipped| std::path::Path::new(&skipped.file).starts_with(&folder));
+            .find(|skipped| std::path::Path::new(&skipped.file).starts_with(&directory));
         return Err(TrainingError::NoReadableFrames {
             label: label.clone(),
             files: dataset.count(label),

@@ -1,4 +1,4 @@
-//! What a frame allocates once everything is warm: no picture, no input, nothing that grows with either.
+//! What a frame allocates once everything is warm: no image, no input, nothing that grows with either.
 
 mod support;
 
@@ -8,7 +8,7 @@ use thumb_gesture::classifier::choice::{Attempt, Runtime};
 use thumb_gesture::classifier::onnx::OnnxClassifier;
 use thumb_gesture::classifier::settings::{Precision, Settings};
 use thumb_gesture::classifier::{Classifier, softmax};
-use thumb_gesture::decision::{Decision, DecisionSettings};
+use thumb_gesture::decision::{GestureFilter, DecisionSettings};
 use thumb_gesture::frame::Frame;
 use thumb_gesture::network::Network;
 use thumb_gesture::network::onnx::Batch;
@@ -23,7 +23,7 @@ fn when_warm(mut work: impl FnMut()) -> AllocationInfo {
     measure(work)
 }
 
-/// The resizer works out its weights for every frame anew, 224 across and 224 down; a picture is 920 kB, an input 600.
+/// The resizer works out its weights for every frame anew, 224 across and 224 down; an image is 920 kB, an input 600.
 #[test]
 fn a_warm_frame_is_preprocessed_in_place() {
     let mut preprocessor = Preprocessor::new();
@@ -40,7 +40,7 @@ fn a_warm_frame_is_preprocessed_in_place() {
 }
 
 #[test]
-fn a_verdict_allocates_nothing() {
+fn a_prediction_allocates_nothing() {
     let settings = DecisionSettings {
         threshold: 0.5,
         margin: 0.1,
@@ -48,7 +48,7 @@ fn a_verdict_allocates_nothing() {
         smoothing_secs: 0.3,
         hold_secs: 0.5,
     };
-    let mut decision = Decision::default();
+    let mut decision = GestureFilter::default();
     let mut taken_secs = 1.0;
     let info = when_warm(|| {
         let mut probabilities = [1.0, 5.0, 2.0];
@@ -62,8 +62,8 @@ fn a_verdict_allocates_nothing() {
 /// What ort allocates for a run is small and does not grow; an input, 600 kB, is not copied.
 #[test]
 fn the_input_goes_into_the_runtime_uncopied() {
-    let folder = tempfile::tempdir().expect("a directory");
-    let file = folder.path().join("model.onnx");
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("model.onnx");
     let network = Network::named("squeezenet1_1", LABELS).expect("known");
     let weights = random_weights(&network);
     export(&file, &network, &weights, Numbers::Fp32, Batch::Dynamic, &[]).expect("exports");

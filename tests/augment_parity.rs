@@ -39,7 +39,7 @@ fn each_change_of_colour_is_torchvisions() {
     for shift in [-0.5, -0.3, -0.1, -0.001, 0.05, 0.1, 0.25, 0.5] {
         changes.push(with(|color| &mut color.hue, shift));
     }
-    assert_torchvisions(&drawn_picture(), &changes, 0, COLOR_TOLERANCE);
+    assert_torchvisions(&drawn_image(), &changes, 0, COLOR_TOLERANCE);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn all_changes_of_colour_in_any_order_are_torchvisions() {
         saturation: 1.4,
         hue: -0.08,
     });
-    assert_torchvisions(&drawn_picture(), &colors.map(with_color), 0, COLOR_TOLERANCE);
+    assert_torchvisions(&drawn_image(), &colors.map(with_color), 0, COLOR_TOLERANCE);
 }
 
 #[test]
@@ -78,10 +78,10 @@ fn each_change_of_place_is_torchvisions() {
         translate_px,
         ..unchanged
     }));
-    assert_torchvisions(&drawn_picture(), &with_geometry(geometries), 0, TOLERANCE);
+    assert_torchvisions(&drawn_image(), &with_geometry(geometries), 0, TOLERANCE);
 }
 
-/// Without the outermost pixels: their half of a pixel beyond the crop is the crop's own edge for torchvision, and the picture
+/// Without the outermost pixels: their half of a pixel beyond the crop is the crop's own edge for torchvision, and the image
 /// around the crop here.
 #[test]
 fn a_crop_is_torchvisions() {
@@ -100,7 +100,7 @@ fn a_crop_is_torchvisions() {
         },
         ..Geometry::IDENTITY
     });
-    assert_torchvisions(&drawn_picture(), &with_geometry(geometries), 1, TOLERANCE);
+    assert_torchvisions(&drawn_image(), &with_geometry(geometries), 1, TOLERANCE);
 }
 
 #[test]
@@ -109,10 +109,10 @@ fn a_light_change_as_a_whole_is_torchvisions() {
     let drawn: Vec<_> = (0..20)
         .map(|_| Augmentation::random(Level::Light, &mut rng))
         .collect();
-    assert_torchvisions(&drawn_picture(), &drawn, 0, TOLERANCE);
+    assert_torchvisions(&drawn_image(), &drawn, 0, TOLERANCE);
 }
 
-/// On a picture of ramps, whose crop sampled anew says nothing else than the picture sampled once; and in the middle, whither
+/// On an image of ramps, whose crop sampled anew says nothing else than the image sampled once; and in the middle, whither
 /// none of the crop's edges come.
 #[test]
 fn a_strong_change_of_place_is_torchvisions() {
@@ -130,8 +130,8 @@ fn changes_are_drawn_as_torchvision_draws_them() {
             "hue": ranges.hue, "degrees": ranges.degrees, "translate": ranges.translate, "scale": ranges.scale,
             "crop_scale": ranges.crop_scale, "crop_ratio": ranges.crop_ratio,
         });
-        let Some(folder) = support::reference(SCRIPT, &["ranges"], |folder| {
-            write_json(folder, "ranges.json", &ranges)
+        let Some(directory) = support::reference(SCRIPT, &["ranges"], |directory| {
+            write_json(directory, "ranges.json", &ranges)
         }) else {
             return;
         };
@@ -140,7 +140,7 @@ fn changes_are_drawn_as_torchvision_draws_them() {
         for (name, value) in PARAMETERS {
             let mut found: Vec<f32> = drawn.iter().map(value).collect();
             found.sort_by(f32::total_cmp);
-            let expected = read_tensor(folder.path(), name);
+            let expected = read_tensor(directory.path(), name);
             let span = expected[expected.len() - 1] - expected[0];
             let last = expected.len() - 1;
             for (step, expected) in expected.into_iter().enumerate() {
@@ -187,12 +187,12 @@ fn with_geometry(geometries: impl IntoIterator<Item = Geometry>) -> Vec<Augmenta
     geometries.into_iter().map(with).collect()
 }
 
-/// A hand before a background, as `picture[channel][row][column]`.
-fn drawn_picture() -> Vec<f32> {
+/// A hand before a background, as `image[channel][row][column]`.
+fn drawn_image() -> Vec<f32> {
     let side = INPUT_SIDE_PX as u32;
-    let picture = drawn_hand::draw(Gesture::ThumbsUp, 1, 2, side, side);
+    let image = drawn_hand::draw(Gesture::ThumbsUp, 1, 2, side, side);
     let plane = |channel: usize| {
-        picture
+        image
             .pixels()
             .map(move |pixel| f32::from(pixel.0[channel]) / 255.0)
     };
@@ -213,14 +213,14 @@ fn ramps() -> Vec<f32> {
 }
 
 /// Applies each change here and in torchvision; a frame of `margin` pixels is left out of the comparison.
-fn assert_torchvisions(picture: &[f32], changes: &[Augmentation], margin: usize, tolerance: f32) {
-    let prepare = |folder: &Path| {
-        let bytes: Vec<u8> = picture.iter().flat_map(|value| value.to_le_bytes()).collect();
-        std::fs::write(folder.join("picture.f32"), bytes).expect("writes");
+fn assert_torchvisions(image: &[f32], changes: &[Augmentation], margin: usize, tolerance: f32) {
+    let prepare = |directory: &Path| {
+        let bytes: Vec<u8> = image.iter().flat_map(|value| value.to_le_bytes()).collect();
+        std::fs::write(directory.join("image.f32"), bytes).expect("writes");
         let cases: Vec<Value> = changes.iter().map(factors).collect();
-        write_json(folder, "changes.json", &Value::Array(cases));
+        write_json(directory, "changes.json", &Value::Array(cases));
     };
-    let Some(folder) = support::reference(SCRIPT, &["changes"], prepare) else {
+    let Some(directory) = support::reference(SCRIPT, &["changes"], prepare) else {
         return;
     };
     let inner = margin..INPUT_SIDE_PX - margin;
@@ -229,9 +229,9 @@ fn assert_torchvisions(picture: &[f32], changes: &[Augmentation], margin: usize,
     };
     let mut found = vec![f32::NAN; INPUT_LEN];
     for (number, change) in changes.iter().enumerate() {
-        let expected = read_tensor(folder.path(), &number.to_string());
+        let expected = read_tensor(directory.path(), &number.to_string());
         assert_eq!(expected.len(), INPUT_LEN);
-        change.apply(picture, &mut found);
+        change.apply(image, &mut found);
         let differences = (0..INPUT_LEN).filter(|&index| is_compared(index));
         let greatest = differences
             .map(|index| (found[index] - expected[index]).abs())
@@ -258,13 +258,13 @@ fn factors(change: &Augmentation) -> Value {
     })
 }
 
-fn write_json(folder: &Path, name: &str, value: &Value) {
-    std::fs::write(folder.join(name), value.to_string()).expect("writes");
+fn write_json(directory: &Path, name: &str, value: &Value) {
+    std::fs::write(directory.join(name), value.to_string()).expect("writes");
 }
 
 /// One of the tensors that the reference wrote.
-fn read_tensor(folder: &Path, name: &str) -> Vec<f32> {
-    let bytes = std::fs::read(folder.join("expected.safetensors")).expect("reads");
+fn read_tensor(directory: &Path, name: &str) -> Vec<f32> {
+    let bytes = std::fs::read(directory.join("expected.safetensors")).expect("reads");
     let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
     let tensor = file.tensor(name).expect("the reference writes every tensor");
     let values = tensor.data().chunks_exact(4);

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use serde_json::Value;
-use support::{complaint, json, misuse, model_folder, program};
+use support::{complaint, json, misuse, model_directory, program};
 use thumb_gesture::classifier;
 use thumb_gesture::classifier::settings::{Backend, Device, Precision, Settings};
 use thumb_gesture::model_store::ModelStore;
@@ -24,7 +24,7 @@ fn trained() -> &'static Trained {
     TRAINED.get_or_init(|| {
         let (root, summary) = support::trained_on_drawn_hands();
         Trained {
-            model: model_folder(&root.path().join("store"), &summary),
+            model: model_directory(&root.path().join("store"), &summary),
             root,
         }
     })
@@ -44,13 +44,13 @@ impl Trained {
         json(&self.run("bench", &format!("--frames 3 {more}")))
     }
 
-    /// The probabilities of a picture, in the order of the labels.
-    fn probabilities(&self, picture: usize, more: &str) -> Vec<f64> {
-        let picture = self
+    /// The probabilities of an image, in the order of the labels.
+    fn probabilities(&self, image: usize, more: &str) -> Vec<f64> {
+        let image = self
             .root
             .path()
-            .join(format!("unseen/thumbs_up/{picture:04}.png"));
-        let prediction = json(&self.run("predict", &format!("{more} {}", picture.display())));
+            .join(format!("unseen/thumbs_up/{image:04}.png"));
+        let prediction = json(&self.run("predict", &format!("{more} {}", image.display())));
         let probabilities = prediction["probabilities"].as_object().expect("by label");
         probabilities
             .values()
@@ -96,9 +96,9 @@ fn every_backend_says_the_same() {
     ];
     for (options, backend, tolerance) in kinds {
         assert_eq!(trained.bench(options)["backend"], backend);
-        for picture in 0..5 {
-            let expected = trained.probabilities(picture, "--device cpu --precision fp32");
-            let found = trained.probabilities(picture, options);
+        for image in 0..5 {
+            let expected = trained.probabilities(image, "--device cpu --precision fp32");
+            let found = trained.probabilities(image, options);
             let differences = expected.iter().zip(&found).map(|(a, b)| (a - b).abs());
             let difference = differences.fold(0.0, f64::max);
             assert!(difference < tolerance, "{backend}: {found:?}, not {expected:?}");
@@ -183,9 +183,9 @@ fn a_plugin_runs_the_model_and_says_the_same() {
     let options = format!("--device cpu --provider-library {library}");
     let report = trained.bench(&options);
     assert_eq!(report["backend"], "onnx/OpenVINOExecutionProvider/fp32");
-    for picture in 0..5 {
-        let expected = trained.probabilities(picture, "--device cpu --precision fp32");
-        let found = trained.probabilities(picture, &options);
+    for image in 0..5 {
+        let expected = trained.probabilities(image, "--device cpu --precision fp32");
+        let found = trained.probabilities(image, &options);
         let differences = expected.iter().zip(&found).map(|(a, b)| (a - b).abs());
         // On some CPUs it computes in bf16.
         assert!(

@@ -1,4 +1,4 @@
-//! Bags: read as the Python library rosbags reads them, judged the same every time, and whatever is wrong with them is named while the
+//! Bags: read as the Python library rosbags reads them, classified the same every time, and whatever is wrong with them is named while the
 //! rest is read.
 
 mod support;
@@ -26,10 +26,10 @@ const STEP_NS: u64 = 33_333_333;
 
 #[test]
 fn a_bag_is_read_as_rosbags_reads_it_message_for_message() {
-    let Some(folder) = support::reference("bags/reference.py", &[], |_| {}) else {
+    let Some(directory) = support::reference("bags/reference.py", &[], |_| {}) else {
         return;
     };
-    let cases = fs::read(folder.path().join("cases.json")).expect("was written");
+    let cases = fs::read(directory.path().join("cases.json")).expect("was written");
     let cases: BTreeMap<String, Vec<Told>> = serde_json::from_slice(&cases).expect("JSON");
     assert_eq!(
         cases.len(),
@@ -37,7 +37,7 @@ fn a_bag_is_read_as_rosbags_reads_it_message_for_message() {
         "two storages, compressed in none, file, message and, in MCAP, storage; big-endian"
     );
     for (name, expected) in cases {
-        let (mut found, losses) = told(&folder.path().join(&name));
+        let (mut found, losses) = told(&directory.path().join(&name));
         assert_eq!(losses, [], "{name}");
         assert_eq!(found.len(), expected.len(), "{name}");
         // Of messages of the same time either may come first.
@@ -50,7 +50,7 @@ fn a_bag_is_read_as_rosbags_reads_it_message_for_message() {
         sorted(&mut found);
         sorted(&mut expected);
         assert_eq!(found, expected, "{name}");
-        assert_eq!(frames_of(&folder.path().join(&name)), 40, "{name} holds pictures");
+        assert_eq!(frames_of(&directory.path().join(&name)), 40, "{name} holds images");
     }
 }
 
@@ -73,7 +73,7 @@ fn told(bag: &Path) -> (Vec<Told>, Vec<Loss>) {
     (told, losses.expect("is read"))
 }
 
-/// How many messages of the camera's topic are pictures.
+/// How many messages of the camera's topic are images.
 fn frames_of(bag: &Path) -> usize {
     let frames = RefCell::new(0);
     let bag = Bag::open(bag).expect("a bag");
@@ -169,17 +169,17 @@ fn hands(per_gesture: usize) -> Vec<Vec<u8>> {
 }
 
 fn bag_of(messages: &[Vec<u8>], writing: &Writing) -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("bag_0.mcap");
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("bag_0.mcap");
     write_mcap(&file, messages, writing);
-    (folder, file)
+    (directory, file)
 }
 
 #[test]
 fn every_compression_of_chunks_is_read() {
     let messages = hands(4);
     for compression in [None, Some(mcap::Compression::Lz4), Some(mcap::Compression::Zstd)] {
-        let (_folder, file) = bag_of(
+        let (_directory, file) = bag_of(
             &messages,
             &Writing {
                 compression,
@@ -195,7 +195,7 @@ fn every_compression_of_chunks_is_read() {
 fn a_file_that_breaks_off_is_read_up_to_there() {
     let messages = hands(8);
     for compression in [None, Some(mcap::Compression::Zstd)] {
-        let (_folder, file) = bag_of(
+        let (_directory, file) = bag_of(
             &messages,
             &Writing {
                 compression,
@@ -224,7 +224,7 @@ fn a_file_that_breaks_off_is_read_up_to_there() {
 #[test]
 fn a_broken_chunk_takes_only_its_own_messages_along_and_they_are_counted() {
     let messages = hands(8);
-    let (_folder, file) = bag_of(&messages, &AS_ROSBAG2);
+    let (_directory, file) = bag_of(&messages, &AS_ROSBAG2);
     let mut bytes = fs::read(&file).expect("reads");
     // In the middle of the data, where a chunk is for certain.
     for place in [bytes.len() / 3, 2000] {
@@ -255,7 +255,7 @@ fn a_broken_chunk_takes_only_its_own_messages_along_and_they_are_counted() {
 #[test]
 fn a_chunk_or_a_record_that_claims_to_be_huge_makes_no_room_for_that() {
     let messages = hands(2);
-    let (_folder, file) = bag_of(&messages, &AS_ROSBAG2);
+    let (_directory, file) = bag_of(&messages, &AS_ROSBAG2);
     let whole = fs::read(&file).expect("reads");
     // The magic, the header record, then the first chunk: opcode 6, its length, two times, its length once it is unpacked.
     let header = u64::from_le_bytes(whole[9..17].try_into().expect("eight bytes"));
@@ -278,7 +278,7 @@ fn a_chunk_or_a_record_that_claims_to_be_huge_makes_no_room_for_that() {
 
 #[test]
 fn whatever_bytes_are_changed_it_ends_in_good_order() {
-    let (_folder, file) = bag_of(&hands(2), &AS_ROSBAG2);
+    let (_directory, file) = bag_of(&hands(2), &AS_ROSBAG2);
     let whole = fs::read(&file).expect("reads");
     // A generator of numbers that is the same everywhere.
     let mut state = 1_u64;
@@ -305,19 +305,19 @@ fn whatever_bytes_are_changed_it_ends_in_good_order() {
 
 #[test]
 fn a_split_bag_is_read_in_order_without_metadata_too_and_a_missing_part_is_named() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let directory = tempfile::tempdir().expect("a directory");
     let messages = hands(4);
     let write = |name: &str, range: std::ops::Range<usize>| {
         let first = range.start;
         write_mcap(
-            &folder.path().join(name),
+            &directory.path().join(name),
             &messages[range],
             &Writing { first, ..AS_ROSBAG2 },
         );
     };
     write("bag_10.mcap", 8..12);
     write("bag_2.mcap", 0..8);
-    let (found, losses) = told(folder.path());
+    let (found, losses) = told(directory.path());
     assert_eq!(found.len(), 12);
     assert!(found.is_sorted_by_key(|message| message.2));
     assert!(
@@ -325,8 +325,8 @@ fn a_split_bag_is_read_in_order_without_metadata_too_and_a_missing_part_is_named
         "{losses:?}"
     );
 
-    fs::write(folder.path().join("bag_11.mcap"), "").expect("writes");
-    let (found, losses) = told(folder.path());
+    fs::write(directory.path().join("bag_11.mcap"), "").expect("writes");
+    let (found, losses) = told(directory.path());
     assert_eq!(
         (found.len(), losses.len()),
         (12, 2),
@@ -334,8 +334,8 @@ fn a_split_bag_is_read_in_order_without_metadata_too_and_a_missing_part_is_named
     );
 
     let metadata = "rosbag2_bagfile_information:\n  version: 9\n  relative_file_paths: [bag_2.mcap, bag_3.mcap, bag_10.mcap]\n";
-    fs::write(folder.path().join("metadata.yaml"), metadata).expect("writes");
-    let (found, losses) = told(folder.path());
+    fs::write(directory.path().join("metadata.yaml"), metadata).expect("writes");
+    let (found, losses) = told(directory.path());
     assert_eq!(found.len(), 12);
     assert!(
         losses.len() == 1 && losses[0].file.ends_with("bag_3.mcap"),
@@ -345,8 +345,8 @@ fn a_split_bag_is_read_in_order_without_metadata_too_and_a_missing_part_is_named
     let counted = format!(
         "{metadata}  topics_with_message_count:\n  - topic_metadata: {{name: {TOPIC}, type: sensor_msgs/msg/Image, serialization_format: cdr}}\n    message_count: 20\n"
     );
-    fs::write(folder.path().join("metadata.yaml"), counted).expect("writes");
-    let bag = Bag::open(folder.path()).expect("a bag");
+    fs::write(directory.path().join("metadata.yaml"), counted).expect("writes");
+    let bag = Bag::open(directory.path()).expect("a bag");
     let lost = |is_wanted: bool| {
         let losses = bag.read(&|_| is_wanted, &mut |_| Ok(())).expect("reads");
         losses.last().expect("the missing file").reason.clone()
@@ -359,8 +359,8 @@ fn a_split_bag_is_read_in_order_without_metadata_too_and_a_missing_part_is_named
 fn of_a_damaged_database_all_is_read_but_what_is_gone() {
     const MESSAGES: usize = 3000;
     const PAGE_BYTES: usize = 4096;
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("bag_0.db3");
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("bag_0.db3");
     let mut database = rusqlite::Connection::open(&file).expect("opens");
     database
         .execute_batch(
@@ -419,8 +419,8 @@ fn of_a_damaged_database_all_is_read_but_what_is_gone() {
 
 #[test]
 fn a_view_in_the_place_of_a_table_is_not_asked() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("bag_0.db3");
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("bag_0.db3");
     let database = rusqlite::Connection::open(&file).expect("opens");
     database
         .execute_batch(
@@ -440,9 +440,9 @@ fn a_view_in_the_place_of_a_table_is_not_asked() {
 /// What was found to be hard: each file is read as far as it goes, or refused, and what is lost is told.
 #[test]
 fn the_corpus_of_damaged_files_is_read_in_good_order() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bags/corpus");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bags/corpus");
     let mut files = 0;
-    for entry in fs::read_dir(folder).expect("is there") {
+    for entry in fs::read_dir(directory).expect("is there") {
         let path = entry.expect("lists").path();
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
         let bag = Bag::open(&path).expect("a file");
@@ -496,17 +496,17 @@ fn evaluate(more: &[&str]) -> Output {
 }
 
 fn labels_file(text: &str) -> (tempfile::TempDir, String) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("labels.yaml");
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("labels.yaml");
     fs::write(&file, text).expect("writes");
-    (folder, file.display().to_string())
+    (directory, file.display().to_string())
 }
 
 const EXPECTED: &str = "- {from: 0.0, to: 0.25, label: none}\n- {from: 0.26, to: 0.52, label: thumbs_up}\n- {from: 0.53, to: 9, label: thumbs_down}\n";
 
 #[test]
-fn the_same_bag_gives_the_same_verdicts_to_the_bit() {
-    let (_folder, labels) = labels_file(EXPECTED);
+fn the_same_bag_gives_the_same_predictions_to_the_bit() {
+    let (_directory, labels) = labels_file(EXPECTED);
     let arguments = ["--json", "--expect", &labels, "--threshold", "0", "--margin", "0"];
     let first = evaluate(&arguments);
     let report = json(&first);
@@ -533,8 +533,8 @@ fn the_same_bag_gives_the_same_verdicts_to_the_bit() {
 
 #[test]
 fn every_frame_is_a_line_of_the_table() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("verdicts.csv");
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("predictions.csv");
     let output = evaluate(&["--csv", &file.display().to_string()]);
     assert!(
         output.status.success(),
@@ -553,7 +553,7 @@ fn every_frame_is_a_line_of_the_table() {
 
 #[test]
 fn a_model_that_is_not_good_enough_fails_with_the_figure() {
-    let (_folder, labels) = labels_file(EXPECTED);
+    let (_directory, labels) = labels_file(EXPECTED);
     assert!(
         evaluate(&["--expect", &labels, "--min-accuracy", "0.0"])
             .status
@@ -566,7 +566,7 @@ fn a_model_that_is_not_good_enough_fails_with_the_figure() {
     assert!(said.contains("0.00 to 0.25 s, none: "), "and where: {said}");
     let output = evaluate(&["--min-accuracy", "0.9"]);
     assert!(misuse(&output).contains("--expect"));
-    let (_folder, wrong) = labels_file("- {from: 0.0, to: 1.0, label: wave}\n");
+    let (_directory, wrong) = labels_file("- {from: 0.0, to: 1.0, label: wave}\n");
     assert!(complaint(&evaluate(&["--expect", &wrong])).contains("its labels: none, thumbs_down, thumbs_up"));
 }
 
@@ -577,7 +577,7 @@ fn a_wrong_topic_is_answered_with_those_there_are() {
         kind: "std_msgs/msg/String",
         ..AS_ROSBAG2
     };
-    let (_folder, file) = bag_of(&[b"\0\x01\0\0\x01\0\0\0\0".to_vec()], &text);
+    let (_directory, file) = bag_of(&[b"\0\x01\0\0\x01\0\0\0\0".to_vec()], &text);
     let store = taught().0.path().join("store");
     let command = |bag: &Path| {
         let mut command = support::program();
@@ -590,11 +590,11 @@ fn a_wrong_topic_is_answered_with_those_there_are() {
     };
     assert!(
         complaint(&command(&file))
-            .contains("no topic with pictures; the bag has /jetbot/camera/image_raw (std_msgs/msg/String)")
+            .contains("no topic with images; the bag has /jetbot/camera/image_raw (std_msgs/msg/String)")
     );
-    let (_folder, empty) = bag_of(&[], &AS_ROSBAG2);
+    let (_directory, empty) = bag_of(&[], &AS_ROSBAG2);
     assert!(complaint(&command(&empty)).contains("no messages at all"));
-    let nothing = tempfile::tempdir().expect("a folder");
+    let nothing = tempfile::tempdir().expect("a directory");
     assert!(complaint(&command(nothing.path())).contains("no bag: neither"));
     assert!(
         complaint(&command(
@@ -605,12 +605,12 @@ fn a_wrong_topic_is_answered_with_those_there_are() {
 }
 
 #[test]
-fn a_message_that_ends_early_is_counted_and_the_others_are_judged() {
+fn a_message_that_ends_early_is_counted_and_the_others_are_classified() {
     let mut messages = hands(2);
     let length = messages[3].len();
     messages[3].truncate(length - 100);
     messages[4].truncate(2);
-    let (_folder, file) = bag_of(&messages, &AS_ROSBAG2);
+    let (_directory, file) = bag_of(&messages, &AS_ROSBAG2);
     let store = taught().0.path().join("store");
     let mut command = support::program();
     command
@@ -619,7 +619,7 @@ fn a_message_that_ends_early_is_counted_and_the_others_are_judged() {
         .arg("--store")
         .arg(store);
     let output = command.output().expect("starts");
-    assert!(misuse(&output).contains("2 messages are no pictures: the message ends early"));
+    assert!(misuse(&output).contains("2 messages are no images: the message ends early"));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(report["bad_frames"], 2);
     assert_eq!(report["frames"].as_array().map(Vec::len), Some(4));
@@ -632,14 +632,14 @@ fn a_message_that_ends_early_is_counted_and_the_others_are_judged() {
 
 #[test]
 fn an_import_is_one_burst_without_near_duplicates_and_not_made_twice() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let directory = tempfile::tempdir().expect("a directory");
     let mut messages = hands(4);
     messages.insert(1, messages[0].clone());
     let (_bag, file) = bag_of(&messages, &AS_ROSBAG2);
     let import = |more: &[&str]| {
         let mut command = support::program();
         command.args(["bag", "import", "--label", "none", "--json", "--dataset"]);
-        command.arg(folder.path().join("dataset")).arg(&file).args(more);
+        command.arg(directory.path().join("dataset")).arg(&file).args(more);
         command.output().expect("starts")
     };
     let report = json(&import(&["--to", "0.15"]));
@@ -647,7 +647,7 @@ fn an_import_is_one_burst_without_near_duplicates_and_not_made_twice() {
         (&report["saved"], &report["near_duplicates"]),
         (&5.into(), &1.into())
     );
-    let files: Vec<_> = fs::read_dir(folder.path().join("dataset").join("none"))
+    let files: Vec<_> = fs::read_dir(directory.path().join("dataset").join("none"))
         .expect("is there")
         .map(|entry| entry.expect("lists").file_name().into_string().expect("UTF-8"))
         .collect();
@@ -666,10 +666,10 @@ fn an_import_is_one_burst_without_near_duplicates_and_not_made_twice() {
 }
 
 #[test]
-fn a_dataset_becomes_a_bag_that_is_judged_by_what_it_shows() {
+fn a_dataset_becomes_a_bag_that_is_classified_by_what_it_shows() {
     let (root, _) = taught();
-    let folder = tempfile::tempdir().expect("a folder");
-    let bag = folder.path().join("takes");
+    let directory = tempfile::tempdir().expect("a directory");
+    let bag = directory.path().join("takes");
     let mut export = support::program();
     export
         .args(["bag", "export", "--rate", "20", "--dataset"])
@@ -678,7 +678,7 @@ fn a_dataset_becomes_a_bag_that_is_judged_by_what_it_shows() {
     assert!(export.output().expect("starts").status.success());
     assert!(complaint(&export.output().expect("starts")).contains("exists"));
 
-    let page = folder.path().join("page.html");
+    let page = directory.path().join("page.html");
     let mut evaluate = support::program();
     evaluate
         .args(["bag", "evaluate", "--json"])
@@ -687,7 +687,7 @@ fn a_dataset_becomes_a_bag_that_is_judged_by_what_it_shows() {
         .arg(root.path().join("store"));
     evaluate
         .arg("--expect")
-        .arg(folder.path().join("takes.labels.yaml"))
+        .arg(directory.path().join("takes.labels.yaml"))
         .arg("--html")
         .arg(&page);
     let report = json(&evaluate.output().expect("starts"));
@@ -722,8 +722,8 @@ fn a_dataset_becomes_a_bag_that_is_judged_by_what_it_shows() {
 #[test]
 fn two_models_are_compared_frame_by_frame() {
     let (root, bag) = taught();
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = folder.path().join("store");
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = directory.path().join("store");
     let link = std::process::Command::new("cp")
         .arg("-r")
         .arg(root.path().join("store"))
@@ -731,7 +731,7 @@ fn two_models_are_compared_frame_by_frame() {
         .status();
     assert!(link.expect("copies").success());
     // Taught with two labels the wrong way round.
-    let dataset = folder.path().join("dataset");
+    let dataset = directory.path().join("dataset");
     support::draw_dataset(&dataset, 5, 20);
     fs::rename(dataset.join("thumbs_up"), dataset.join("other")).expect("renames");
     fs::rename(dataset.join("thumbs_down"), dataset.join("thumbs_up")).expect("renames");
@@ -750,7 +750,7 @@ fn two_models_are_compared_frame_by_frame() {
     };
     let same = json(&compare(&format!("{right},{right}"), &[]));
     assert_eq!((&same["frames"], &same["differ"]), (&24.into(), &0.into()));
-    let page = folder.path().join("page.html");
+    let page = directory.path().join("page.html");
     let found = json(&compare(
         &format!("{right},{wrong}"),
         &["--html", &page.display().to_string()],
@@ -767,16 +767,16 @@ fn two_models_are_compared_frame_by_frame() {
 }
 
 #[test]
-fn a_bag_that_is_none_does_not_keep_the_others_from_being_judged() {
+fn a_bag_that_is_none_does_not_keep_the_others_from_being_classified() {
     let (root, bag) = taught();
-    let folder = tempfile::tempdir().expect("a folder");
+    let directory = tempfile::tempdir().expect("a directory");
     let (_labels, labels) = labels_file(EXPECTED);
-    let (page, table) = (folder.path().join("pages"), folder.path().join("verdicts.csv"));
+    let (page, table) = (directory.path().join("pages"), directory.path().join("predictions.csv"));
     let mut command = support::program();
     command
         .args(["bag", "evaluate"])
         .arg(bag)
-        .arg(folder.path().join("nothing"))
+        .arg(directory.path().join("nothing"))
         .arg(bag);
     command
         .arg("--store")
@@ -802,7 +802,7 @@ fn the_walk_through_works_as_it_is_written() {
     let photos = photos.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/photos"));
     if !photos.is_dir() {
         eprintln!(
-            "skipped: no photos in {}; THUMB_GESTURE_PHOTOS names a folder",
+            "skipped: no photos in {}; THUMB_GESTURE_PHOTOS names a directory",
             photos.display()
         );
         return;
@@ -812,14 +812,14 @@ fn the_walk_through_works_as_it_is_written() {
         .find("thumb_gesture bag export takes --dataset \"$PHOTOS\"")
         .expect("is in there");
     let block = &page[begin..begin + page[begin..].find("```").expect("ends")];
-    let folder = tempfile::tempdir().expect("a folder");
+    let directory = tempfile::tempdir().expect("a directory");
     let program = Path::new(env!("CARGO_BIN_EXE_thumb_gesture"))
         .parent()
-        .expect("a folder");
+        .expect("a directory");
     let path = std::env::var("PATH").unwrap_or_default();
     let output = std::process::Command::new("bash")
         .args(["-e", "-c", block])
-        .current_dir(folder.path())
+        .current_dir(directory.path())
         .env("PATH", format!("{}:{path}", program.display()))
         .env("PHOTOS", photos.canonicalize().expect("is there"))
         .output()
@@ -836,5 +836,5 @@ fn the_walk_through_works_as_it_is_written() {
     );
     let saved: usize = said.matches(" frames saved under ").count();
     assert_eq!(saved, 6, "{said}");
-    assert!(folder.path().join("differences.html").exists() && folder.path().join("first.html").exists());
+    assert!(directory.path().join("differences.html").exists() && directory.path().join("first.html").exists());
 }

@@ -1,4 +1,4 @@
-//! The command line as its users run it: from pictures to verdicts, and every wrong turn on the way.
+//! The command line as its users run it: from images to predictions, and every wrong turn on the way.
 
 mod support;
 
@@ -13,7 +13,7 @@ use support::{complaint, draw_dataset, json, models, program, thumb_gesture, tra
 
 /// Frames of each label that the shared model is trained on.
 const TRAIN_FRAMES: u64 = 100;
-/// Frames of each label, from another seed, that it is judged by.
+/// Frames of each label, from another seed, that it is classified by.
 const TEST_FRAMES: u64 = 40;
 
 /// A dataset and a store with one model, made once for all tests that only read them.
@@ -43,8 +43,8 @@ fn trained() -> &'static Trained {
     })
 }
 
-fn files_in(folder: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+fn files_in(directory: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(directory)
         .expect("lists")
         .map(|entry| entry.expect("lists").path())
         .collect();
@@ -98,31 +98,31 @@ fn a_training_says_what_it_was_made_of() {
         "{frames}"
     );
     let confusion = summary["confusion"].as_array().expect("rows").iter();
-    let judged: u64 = confusion
+    let classified: u64 = confusion
         .flat_map(|row| row.as_array().expect("counts"))
         .filter_map(Value::as_u64)
         .sum();
-    assert_eq!(judged, held_out);
+    assert_eq!(classified, held_out);
     assert!(summary["accuracy"].as_f64().expect("a number") > 0.8, "{summary}");
     assert!(summary["train_seconds"].as_f64().expect("a number") > 0.0);
 }
 
 #[test]
-fn predict_prints_a_line_for_each_file_and_names_those_that_are_no_pictures() {
+fn predict_prints_a_line_for_each_file_and_names_those_that_are_no_images() {
     let trained = trained();
-    let pictures = files_in(&trained.path("test").join("thumbs_up"));
-    let no_picture = trained.path("no_picture.jpg");
-    fs::write(&no_picture, b"no picture").expect("writes");
+    let images = files_in(&trained.path("test").join("thumbs_up"));
+    let no_image = trained.path("no_image.jpg");
+    fs::write(&no_image, b"no image").expect("writes");
     let mut arguments: Vec<PathBuf> = vec![
         "predict".into(),
         "--json".into(),
         "--store".into(),
         trained.path("store"),
     ];
-    arguments.extend([pictures[0].clone(), no_picture, pictures[1].clone()]);
+    arguments.extend([images[0].clone(), no_image, images[1].clone()]);
     let output = thumb_gesture(&arguments);
     let complaint = complaint(&output);
-    assert!(complaint.contains("no_picture.jpg"), "{complaint}");
+    assert!(complaint.contains("no_image.jpg"), "{complaint}");
     let lines: Vec<Value> = output
         .stdout
         .split(|byte| *byte == b'\n')
@@ -130,8 +130,8 @@ fn predict_prints_a_line_for_each_file_and_names_those_that_are_no_pictures() {
         .map(|line| serde_json::from_slice(line).expect("JSON"))
         .collect();
     assert_eq!(lines.len(), 2);
-    for (line, picture) in lines.iter().zip(&pictures) {
-        assert_eq!(line["file"], picture.display().to_string());
+    for (line, image) in lines.iter().zip(&images) {
+        assert_eq!(line["file"], image.display().to_string());
         let probabilities = line["probabilities"].as_object().expect("by label");
         let sum: f64 = probabilities.values().filter_map(Value::as_f64).sum();
         assert!((sum - 1.0).abs() < 1e-5);
@@ -148,8 +148,8 @@ fn the_same_seed_gives_the_same_model_and_models_are_kept_and_rolled_back() {
     let first = json(&train(&dataset, &store, &["--epochs", "2"]));
     let second = json(&train(&dataset, &store, &["--epochs", "2"]));
     let weights = |summary: &Value| {
-        let folder = support::model_folder(&store, summary);
-        fs::read(folder.join("weights.safetensors")).expect("reads")
+        let directory = support::model_directory(&store, summary);
+        fs::read(directory.join("weights.safetensors")).expect("reads")
     };
     assert!(weights(&first) == weights(&second), "the weights differ");
 
@@ -201,7 +201,7 @@ fn datasets_that_cannot_be_trained_on_are_refused_with_the_mend() {
     let corrupt = refusal("corrupt", &|dataset| {
         draw_dataset(dataset, 1, 3);
         for file in files_in(&dataset.join("none")) {
-            fs::write(file, b"no picture").expect("writes");
+            fs::write(file, b"no image").expect("writes");
         }
     });
     assert!(corrupt.contains("label none"), "{corrupt}");
@@ -224,13 +224,13 @@ fn a_store_without_a_model_a_damaged_one_and_one_of_another_network_are_refused(
     let root = tempfile::tempdir().expect("a directory");
     let (dataset, store) = (root.path().join("dataset"), root.path().join("store"));
     draw_dataset(&dataset, 5, 3);
-    let picture = dataset.join("none/0000.png");
+    let image = dataset.join("none/0000.png");
     let predict = || {
         complaint(&thumb_gesture([
             "predict".as_ref(),
             "--store".as_ref(),
             store.as_os_str(),
-            picture.as_os_str(),
+            image.as_os_str(),
         ]))
     };
     let without = predict();

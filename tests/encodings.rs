@@ -1,4 +1,4 @@
-//! Every encoding of `sensor_msgs` gives the picture that cv_bridge's conversions, which are OpenCV's, make of the same bytes.
+//! Every encoding of `sensor_msgs` gives the image that cv_bridge's conversions, which are OpenCV's, make of the same bytes.
 
 mod support;
 
@@ -25,10 +25,10 @@ struct Case {
 
 #[test]
 fn every_encoding_shows_what_opencv_shows() {
-    let Some(folder) = support::reference("encodings/reference.py", &[], |_| {}) else {
+    let Some(directory) = support::reference("encodings/reference.py", &[], |_| {}) else {
         return;
     };
-    let cases = fs::read(folder.path().join("cases.json")).expect("was written");
+    let cases = fs::read(directory.path().join("cases.json")).expect("was written");
     let cases: BTreeMap<String, Case> = serde_json::from_slice(&cases).expect("JSON");
     assert_eq!(
         cases.len(),
@@ -36,12 +36,12 @@ fn every_encoding_shows_what_opencv_shows() {
         "27 encodings, 9 of which have two orders of bytes"
     );
     for (name, case) in cases {
-        compare(folder.path(), &name, &case);
+        compare(directory.path(), &name, &case);
     }
 }
 
-fn compare(folder: &Path, name: &str, case: &Case) {
-    let read = |ending: &str| fs::read(folder.join(format!("{name}.{ending}"))).expect("was written");
+fn compare(directory: &Path, name: &str, case: &Case) {
+    let read = |ending: &str| fs::read(directory.join(format!("{name}.{ending}"))).expect("was written");
     let data = read("raw");
     let without_last = data[..data.len() - case.step as usize].to_vec();
     let sides = [case.width, case.height];

@@ -9,7 +9,7 @@ use serde_json::Value;
 use support::{complaint, draw_dataset, json, misuse, model_id, program, random_weights, thumb_gesture};
 use thumb_gesture::classifier::Classifier;
 use thumb_gesture::classifier::onnx::OnnxClassifier;
-use thumb_gesture::evaluation::{FileClassifier, likeliest};
+use thumb_gesture::evaluation::{FileClassifier, argmax};
 use thumb_gesture::model_store::ONNX_FILE;
 use thumb_gesture::network::Network;
 
@@ -74,9 +74,9 @@ fn every_precision_says_what_the_stored_model_says() {
         let (file, report) = trained.export(name, options);
         assert_eq!(report["model_id"], trained.id);
         let mut found = classifier(&file);
-        for picture in trained.unseen() {
-            let expected = expected.logits(&picture).expect("runs").to_vec();
-            let found = found.logits(&picture).expect("runs");
+        for image in trained.unseen() {
+            let expected = expected.logits(&image).expect("runs").to_vec();
+            let found = found.logits(&image).expect("runs");
             let largest = expected.iter().fold(0.0f32, |most, logit| most.max(logit.abs()));
             let differences = expected.iter().zip(found).map(|(a, b)| (a - b).abs());
             let difference = differences.fold(0.0, f32::max) / largest;
@@ -85,7 +85,7 @@ fn every_precision_says_what_the_stored_model_says() {
             lead.sort_by(f32::total_cmp);
             // Where two labels are as good as equal, either will do.
             if (lead[LABELS - 1] - lead[LABELS - 2]) / largest > tolerance {
-                assert_eq!(likeliest(&expected), likeliest(found), "{name}");
+                assert_eq!(argmax(&expected), argmax(found), "{name}");
             }
         }
     }
@@ -106,25 +106,25 @@ fn half_the_bits_are_half_the_file() {
 #[test]
 fn onnx_takes_every_file_and_reads_what_it_says_of_itself() {
     let trained = trained();
-    let write = |folder: &Path| {
+    let write = |directory: &Path| {
         for precision in ["fp32", "fp16", "int8"] {
             for batch in [None, Some("--dynamic-batch")] {
                 let name = format!("{precision}_{}.onnx", batch.map_or("one", |_| "dynamic"));
                 let options = ["--precision", precision].into_iter().chain(batch);
                 json(&export(
                     &trained.store(),
-                    &folder.join(name),
+                    &directory.join(name),
                     &options.collect::<Vec<_>>(),
                 ));
             }
         }
         let cpu = ["--precision", "int8", "--target", "cpu"];
-        json(&export(&trained.store(), &folder.join("int8_cpu_one.onnx"), &cpu));
+        json(&export(&trained.store(), &directory.join("int8_cpu_one.onnx"), &cpu));
     };
-    let Some(folder) = support::reference("parity/reference.py", &["onnx"], write) else {
+    let Some(directory) = support::reference("parity/reference.py", &["onnx"], write) else {
         return;
     };
-    let told = std::fs::read(folder.path().join("onnx.json")).expect("was written");
+    let told = std::fs::read(directory.path().join("onnx.json")).expect("was written");
     let told: Value = serde_json::from_slice(&told).expect("JSON");
     let files = told.as_object().expect("by file");
     assert_eq!(files.len(), 7);
@@ -178,8 +178,8 @@ fn an_imported_model_is_calibrated_on_frames_that_are_named() {
 fn what_cannot_be_exported_is_refused_and_leaves_no_file() {
     let trained = trained();
     let file = trained.root.path().join("nowhere/model.onnx");
-    let no_folder = complaint(&export(&trained.store(), &file, &[]));
-    assert!(no_folder.contains("nowhere/model.onnx"), "{no_folder}");
+    let no_directory = complaint(&export(&trained.store(), &file, &[]));
+    assert!(no_directory.contains("nowhere/model.onnx"), "{no_directory}");
     let unknown = misuse(&export(&trained.store(), &file, &["--precision", "int4"]));
     assert!(unknown.contains("fp32, fp16, int8"), "{unknown}");
     let no_model = complaint(&export(&trained.store(), &file, &["--model", "other"]));

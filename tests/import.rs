@@ -16,17 +16,17 @@ use thumb_gesture::gesture::Gesture;
 use thumb_gesture::network::Network;
 use thumb_gesture::weights::{Tensor, Weights, pytorch};
 
-/// Probabilities may differ by so much: the pictures are made smaller by another program.
+/// Probabilities may differ by so much: the images are made smaller by another program.
 const PROBABILITY_TOLERANCE: f64 = 1e-3;
 const CHECKPOINT: &str = "checkpoint.pth";
-const PICTURE: &str = "picture.png";
+const IMAGE: &str = "image.png";
 
 #[test]
 fn jetbots_model_says_what_torch_says() {
-    let Some(folder) = checkpoint("alexnet", 2, "legacy") else {
+    let Some(directory) = checkpoint("alexnet", 2, "legacy") else {
         return;
     };
-    let report = compare_with_torch(folder.path(), &["--activate"]);
+    let report = compare_with_torch(directory.path(), &["--activate"]);
     assert_eq!(report["network"], "alexnet");
     assert_eq!(report["labels"], json!(["thumbsdown", "thumbsup"]));
     assert_eq!(report["active"], true);
@@ -34,11 +34,11 @@ fn jetbots_model_says_what_torch_says() {
 
 #[test]
 fn a_checkpoint_with_labels_says_what_torch_says() {
-    let Some(folder) = checkpoint("resnet18", 3, "nested") else {
+    let Some(directory) = checkpoint("resnet18", 3, "nested") else {
         return;
     };
     let labels = ["none", "thumbs_down", "thumbs_up"];
-    let report = compare_with_torch(folder.path(), &["--labels", &labels.join(",")]);
+    let report = compare_with_torch(directory.path(), &["--labels", &labels.join(",")]);
     assert_eq!(report["network"], "resnet18");
     assert_eq!(report["labels"], json!(labels));
     assert_eq!(report["active"], false);
@@ -46,11 +46,11 @@ fn a_checkpoint_with_labels_says_what_torch_says() {
 
 #[test]
 fn what_knows_imagenet_becomes_the_start_of_trainings() {
-    let Some(folder) = checkpoint("squeezenet1_1", 1000, "state_dict") else {
+    let Some(directory) = checkpoint("squeezenet1_1", 1000, "state_dict") else {
         return;
     };
-    let (store, dataset) = (folder.path().join("store"), folder.path().join("dataset"));
-    let file = folder.path().join(CHECKPOINT);
+    let (store, dataset) = (directory.path().join("store"), directory.path().join("dataset"));
+    let file = directory.path().join(CHECKPOINT);
     let report = support::json(&import(&file, &store, &["--json"]));
     let pretrained = store.join("pretrained/squeezenet1_1.safetensors");
     let expected = json!({"imported": "pretrained", "network": "squeezenet1_1", "path": pretrained});
@@ -78,16 +78,16 @@ fn what_knows_imagenet_becomes_the_start_of_trainings() {
 
 #[test]
 fn what_asks_to_be_executed_is_refused_by_its_name() {
-    let Some(folder) = support::reference("pytorch/reference.py", &["bad"], |_| {}) else {
+    let Some(directory) = support::reference("pytorch/reference.py", &["bad"], |_| {}) else {
         return;
     };
     for file in ["evil.zip.pth", "evil.legacy.pth"] {
-        let refusal = refusal(&folder.path().join(file), &[]);
+        let refusal = refusal(&directory.path().join(file), &[]);
         assert!(refusal.contains(file), "{refusal}");
         assert!(refusal.contains("it asks for posix.system"), "{refusal}");
     }
-    assert!(!folder.path().join("evil_was_executed").exists());
-    let whole_model = refusal(&folder.path().join("whole_model.legacy.pth"), &[]);
+    assert!(!directory.path().join("evil_was_executed").exists());
+    let whole_model = refusal(&directory.path().join("whole_model.legacy.pth"), &[]);
     assert!(
         whole_model.contains("model.state_dict() instead"),
         "{whole_model}"
@@ -96,16 +96,16 @@ fn what_asks_to_be_executed_is_refused_by_its_name() {
 
 #[test]
 fn what_is_no_weights_is_refused_by_its_name() {
-    let folder = tempfile::tempdir().expect("a directory");
-    let path = |name: &str| folder.path().join(name);
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name);
     let missing = refusal(&path("missing.pth"), &[]);
     assert!(
         missing.contains("missing.pth") && missing.contains("No such file"),
         "{missing}"
     );
-    fs::create_dir(path("folder.pth")).expect("creates");
-    let no_file = refusal(&path("folder.pth"), &[]);
-    assert!(no_file.contains("folder.pth"), "{no_file}");
+    fs::create_dir(path("directory.pth")).expect("creates");
+    let no_file = refusal(&path("directory.pth"), &[]);
+    assert!(no_file.contains("directory.pth"), "{no_file}");
     let garbage: Vec<u8> = (0..5000u32)
         .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
         .collect();
@@ -127,14 +127,14 @@ fn what_is_no_weights_is_refused_by_its_name() {
 
 #[test]
 fn tensors_of_another_network_are_named_beside_the_nearest() {
-    let folder = tempfile::tempdir().expect("a directory");
+    let directory = tempfile::tempdir().expect("a directory");
     let refusal_of = |weights: &Weights| {
-        let file = folder.path().join("weights.safetensors");
+        let file = directory.path().join("weights.safetensors");
         weights.write(&file).expect("writes");
         refusal(&file, &[])
     };
     let mut lacking = Weights::default();
-    let whole = random_start(folder.path(), "squeezenet1_1");
+    let whole = random_start(directory.path(), "squeezenet1_1");
     let network = Network::named("squeezenet1_1", 1000).expect("known");
     for parameter in thumb_gesture::network::parameters(&network.layers) {
         if parameter.name != "features.3.squeeze.bias" {
@@ -172,8 +172,8 @@ fn tensors_of_another_network_are_named_beside_the_nearest() {
 
 #[test]
 fn labels_that_do_not_fit_the_outputs_or_the_rule_are_refused_with_what_would_be_right() {
-    let folder = tempfile::tempdir().expect("a directory");
-    let with_outputs = |outputs: usize| squeezenet_with_outputs(folder.path(), outputs);
+    let directory = tempfile::tempdir().expect("a directory");
+    let with_outputs = |outputs: usize| squeezenet_with_outputs(directory.path(), outputs);
     let three = with_outputs(3);
     for (labels, given) in [("", 0), ("a,b", 2), ("a,b,c,d", 4)] {
         let labels = if given == 0 {
@@ -194,29 +194,29 @@ fn labels_that_do_not_fit_the_outputs_or_the_rule_are_refused_with_what_would_be
         let refusal = refusal(&three, &["--labels", labels]);
         assert!(refusal.contains("a label is 1 to 64 characters"), "{refusal}");
     }
-    let store = folder.path().join("store");
+    let store = directory.path().join("store");
     let report = support::json(&import(&three, &store, &["--json", "--labels", "a,b,c"]));
     assert_eq!(report["labels"], json!(["a", "b", "c"]));
 }
 
 #[test]
 fn a_label_cannot_stand_for_two_outputs() {
-    let folder = tempfile::tempdir().expect("a directory");
-    let three = squeezenet_with_outputs(folder.path(), 3);
+    let directory = tempfile::tempdir().expect("a directory");
+    let three = squeezenet_with_outputs(directory.path(), 3);
     refusal(&three, &["--labels", "a,b,a"]);
 }
 
 #[test]
 fn a_start_cannot_be_labelled_or_activated() {
-    let folder = tempfile::tempdir().expect("a directory");
-    let imagenets = squeezenet_with_outputs(folder.path(), 1000);
+    let directory = tempfile::tempdir().expect("a directory");
+    let imagenets = squeezenet_with_outputs(directory.path(), 1000);
     let network = Network::named("squeezenet1_1", 1000).expect("known");
     let (mut features, whole) = (Weights::default(), Weights::read(&imagenets).expect("reads"));
     for parameter in thumb_gesture::network::parameters(network.features()) {
         let tensor = whole.get(&parameter).expect("is there").clone();
         features.insert(parameter.name, tensor);
     }
-    let headless = folder.path().join("features.safetensors");
+    let headless = directory.path().join("features.safetensors");
     features.write(&headless).expect("writes");
     for (file, option) in [
         (&imagenets, ["--activate"].as_slice()),
@@ -226,7 +226,7 @@ fn a_start_cannot_be_labelled_or_activated() {
         let refusal = refusal(file, option);
         assert!(refusal.contains("becomes a start of trainings"), "{refusal}");
     }
-    let report = support::json(&import(&headless, &folder.path().join("store"), &["--json"]));
+    let report = support::json(&import(&headless, &directory.path().join("store"), &["--json"]));
     assert_eq!(report["imported"], "pretrained");
 }
 
@@ -236,8 +236,8 @@ fn refusal(file: &Path, more: &[&str]) -> String {
     let store = root.path().join("store");
     let refusal = complaint(&import(file, &store, more));
     assert!(!refusal.contains("panicked"), "{refusal}");
-    for folder in ["models", "pretrained"] {
-        let files = files_in(&store.join(folder));
+    for directory in ["models", "pretrained"] {
+        let files = files_in(&store.join(directory));
         assert!(files.is_empty(), "{files:?} after {refusal}");
     }
     let start = store.join("pretrained/squeezenet1_1.safetensors");
@@ -250,11 +250,11 @@ fn refusal(file: &Path, more: &[&str]) -> String {
     refusal
 }
 
-/// Imports the checkpoint and compares what the model says of the picture with what torch says; gives the import's report.
-fn compare_with_torch(folder: &Path, more: &[&str]) -> Value {
-    let store = folder.join("store");
+/// Imports the checkpoint and compares what the model says of the image with what torch says; gives the import's report.
+fn compare_with_torch(directory: &Path, more: &[&str]) -> Value {
+    let store = directory.join("store");
     let more: Vec<&str> = std::iter::once("--json").chain(more.iter().copied()).collect();
-    let report = support::json(&import(&folder.join(CHECKPOINT), &store, &more));
+    let report = support::json(&import(&directory.join(CHECKPOINT), &store, &more));
     assert_eq!(report["imported"], "model");
     let arguments: [PathBuf; 7] = [
         "predict".into(),
@@ -263,10 +263,10 @@ fn compare_with_torch(folder: &Path, more: &[&str]) -> Value {
         store,
         "--model".into(),
         model_id(&report).into(),
-        folder.join(PICTURE),
+        directory.join(IMAGE),
     ];
     let prediction = support::json(&thumb_gesture(arguments));
-    let expected = fs::read(folder.join("probabilities.json")).expect("was written");
+    let expected = fs::read(directory.join("probabilities.json")).expect("was written");
     let expected: Vec<f64> = serde_json::from_slice(&expected).expect("JSON");
     let labels = report["labels"].as_array().expect("a list");
     assert_eq!(labels.len(), expected.len());
@@ -282,11 +282,11 @@ fn compare_with_torch(folder: &Path, more: &[&str]) -> Value {
     report
 }
 
-/// A folder with a picture, a checkpoint with random weights, and the probabilities that torch gives.
+/// A directory with an image, a checkpoint with random weights, and the probabilities that torch gives.
 fn checkpoint(network: &str, outputs: usize, format: &str) -> Option<tempfile::TempDir> {
-    let draw = |folder: &Path| {
-        let picture = drawn_hand::draw(Gesture::ThumbsUp, 3, 0, 640, 480);
-        picture.save(folder.join(PICTURE)).expect("writes");
+    let draw = |directory: &Path| {
+        let image = drawn_hand::draw(Gesture::ThumbsUp, 3, 0, 640, 480);
+        image.save(directory.join(IMAGE)).expect("writes");
     };
     let task = ["checkpoint", network, &outputs.to_string(), format];
     support::reference("parity/reference.py", &task, draw)
@@ -299,11 +299,11 @@ fn import(file: &Path, store: &Path, more: &[&str]) -> Output {
     command.output().expect("starts")
 }
 
-fn squeezenet_with_outputs(folder: &Path, outputs: usize) -> PathBuf {
-    let mut weights = random_start(folder, "squeezenet1_1");
+fn squeezenet_with_outputs(directory: &Path, outputs: usize) -> PathBuf {
+    let mut weights = random_start(directory, "squeezenet1_1");
     weights.insert("classifier.1.weight".to_owned(), zeros(&[outputs, 512, 1, 1]));
     weights.insert("classifier.1.bias".to_owned(), zeros(&[outputs]));
-    let file = folder.join(format!("{outputs}.safetensors"));
+    let file = directory.join(format!("{outputs}.safetensors"));
     weights.write(&file).expect("writes");
     file
 }
@@ -315,9 +315,9 @@ fn zeros(shape: &[usize]) -> Tensor {
     }
 }
 
-/// The files and folders in a folder, hidden ones too; none where it is not there.
-fn files_in(folder: &Path) -> Vec<PathBuf> {
-    match fs::read_dir(folder) {
+/// The files and directories in a directory, hidden ones too; none where it is not there.
+fn files_in(directory: &Path) -> Vec<PathBuf> {
+    match fs::read_dir(directory) {
         Ok(entries) => entries.map(|entry| entry.expect("lists").path()).collect(),
         Err(_) => Vec::new(),
     }

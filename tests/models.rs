@@ -25,7 +25,7 @@ impl Store {
             root: tempfile::tempdir().expect("a directory"),
             ids: trained.ids.clone(),
         };
-        copy_folder(&trained.path(), &store.path());
+        copy_directory(&trained.path(), &store.path());
         store
     }
 
@@ -47,7 +47,7 @@ impl Store {
         self.root.path().join("store")
     }
 
-    fn folder(&self, id: &str) -> PathBuf {
+    fn directory(&self, id: &str) -> PathBuf {
         self.path().join("models").join(id)
     }
 
@@ -119,11 +119,11 @@ fn show_tells_all_of_a_model_and_names_a_damaged_file() {
     assert!(text.contains("\"dataset_digest\""), "{text}");
     assert!(text.contains("files whole"), "{text}");
     assert!(
-        text.contains(&store.folder(first).display().to_string()),
+        text.contains(&store.directory(first).display().to_string()),
         "{text}"
     );
 
-    let weights = store.folder(first).join(WEIGHTS_FILE);
+    let weights = store.directory(first).join(WEIGHTS_FILE);
     let mut bytes = fs::read(&weights).expect("reads");
     *bytes.last_mut().expect("not empty") ^= 1;
     fs::write(&weights, bytes).expect("writes");
@@ -134,7 +134,7 @@ fn show_tells_all_of_a_model_and_names_a_damaged_file() {
     assert!(refused.contains("is damaged"), "{refused}");
     assert_eq!(store.listed().0, json!(third));
 
-    let manifest = store.folder(first).join("manifest.json");
+    let manifest = store.directory(first).join("manifest.json");
     fs::write(&manifest, b"{").expect("writes");
     let output = models(&store.path(), &["list"]);
     let left_out = String::from_utf8_lossy(&output.stderr);
@@ -238,13 +238,13 @@ fn a_store_that_is_missing_or_empty_is_said_to_be() {
     assert!(unknown_command.contains("remove"), "{unknown_command}");
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+fn copy_directory(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("creates");
     for entry in fs::read_dir(from).expect("lists") {
         let path = entry.expect("lists").path();
         let target = to.join(path.file_name().expect("has a name"));
         match path.is_dir() {
-            true => copy_folder(&path, &target),
+            true => copy_directory(&path, &target),
             false => drop(fs::copy(&path, &target).expect("copies")),
         }
     }

@@ -58,27 +58,27 @@ fn preprocessing_is_torchvisions_within_a_grey_level() {
         (97, 301),
         (30, 20),
     ];
-    let pictures: Vec<(String, RgbImage)> = sizes
+    let images: Vec<(String, RgbImage)> = sizes
         .into_iter()
         .map(|(width, height)| {
-            let picture = drawn_hand::draw(Gesture::ThumbsUp, 1, u64::from(width), width, height);
-            (format!("{width}x{height}.png"), picture)
+            let image = drawn_hand::draw(Gesture::ThumbsUp, 1, u64::from(width), width, height);
+            (format!("{width}x{height}.png"), image)
         })
         .collect();
-    let write = |folder: &Path| {
-        for (name, picture) in &pictures {
-            picture.save(folder.join(name)).expect("writes");
+    let write = |directory: &Path| {
+        for (name, image) in &images {
+            image.save(directory.join(name)).expect("writes");
         }
     };
-    let Some(folder) = support::reference(SCRIPT, &["inputs"], write) else {
+    let Some(directory) = support::reference(SCRIPT, &["inputs"], write) else {
         return;
     };
-    let expected = Weights::read(&folder.path().join("expected.safetensors")).expect("reads");
+    let expected = Weights::read(&directory.path().join("expected.safetensors")).expect("reads");
     let mut preprocessor = Preprocessor::new();
-    for (name, picture) in pictures {
-        let (width, height) = picture.dimensions();
+    for (name, image) in images {
+        let (width, height) = image.dimensions();
         let mut input = vec![0.0; INPUT_LEN];
-        let frame = Frame::from_image(picture.into()).expect("a good frame");
+        let frame = Frame::from_image(image.into()).expect("a good frame");
         preprocessor.tensor_from_frame(&frame, &mut input);
         let shape = [3, INPUT_SIDE_PX, INPUT_SIDE_PX];
         let torchvision = values(&expected, &name, &shape);
@@ -87,7 +87,7 @@ fn preprocessing_is_torchvisions_within_a_grey_level() {
         let off = (0..INPUT_LEN).filter(|&index| level(index) > 0.5).count();
         let greatest = (0..INPUT_LEN).map(level).fold(0.0, f32::max);
         assert!(greatest < 1.01, "{name}: {greatest} grey levels apart");
-        // Camera frames are made smaller. Where a picture is made larger the two round differently more often.
+        // Camera frames are made smaller. Where an image is made larger the two round differently more often.
         let share = off as f64 / INPUT_LEN as f64;
         let most = if width.min(height) >= INPUT_SIDE_PX as u32 {
             0.01
@@ -104,10 +104,10 @@ fn preprocessing_is_torchvisions_within_a_grey_level() {
 
 /// Both lowerings of a network give torchvision's logits for torchvision's random weights, and the ONNX file passes the checker.
 fn compare_network(name: &str) {
-    let Some(folder) = support::reference(SCRIPT, &["network", name], |_| {}) else {
+    let Some(directory) = support::reference(SCRIPT, &["network", name], |_| {}) else {
         return;
     };
-    let path = |file: &str| folder.path().join(file);
+    let path = |file: &str| directory.path().join(file);
     let network = Network::named(name, 1000).expect("known");
     let expected = Weights::read(&path("expected.safetensors")).expect("reads");
     let inputs = values(&expected, "input", &[2, 3, INPUT_SIDE_PX, INPUT_SIDE_PX]);
@@ -125,7 +125,7 @@ fn compare_network(name: &str) {
         &metadata,
     )
     .expect("writes");
-    support::run_reference(SCRIPT, &["onnx"], folder.path());
+    support::run_reference(SCRIPT, &["onnx"], directory.path());
     let mut classifier = OnnxClassifier::load(&path("model.onnx"), 1000, 1).expect("loads");
     let mut found = vec![0.0; 2000];
     for (input, logits) in inputs.chunks(INPUT_LEN).zip(found.chunks_mut(1000)) {

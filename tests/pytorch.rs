@@ -12,11 +12,11 @@ use thumb_gesture::weights::pytorch;
 
 #[test]
 fn every_file_holds_what_python_saved() {
-    let Some(folder) = reference("good") else {
+    let Some(directory) = reference("good") else {
         return;
     };
     let mut read = 0;
-    for path in pytorch_files(folder.path()) {
+    for path in pytorch_files(directory.path()) {
         let bytes = std::fs::read(&path).expect("reads");
         assert!(pytorch::is_pytorch(&bytes[..32]), "{path:?}");
         let expected = Weights::read(&expected_path(&path)).expect("reads");
@@ -29,7 +29,7 @@ fn every_file_holds_what_python_saved() {
 
 #[test]
 fn what_is_not_weights_is_refused_by_its_name() {
-    let Some(folder) = reference("bad") else {
+    let Some(directory) = reference("bad") else {
         return;
     };
     let expected = [
@@ -46,7 +46,7 @@ fn what_is_not_weights_is_refused_by_its_name() {
         ("complex", ["tensor weight is complex64", "supported: float32"]),
         ("negated", ["tensor weight is broken", "resolve_neg"]),
     ];
-    let files = pytorch_files(folder.path());
+    let files = pytorch_files(directory.path());
     assert_eq!(files.len(), expected.len() * 4);
     for path in files {
         let message = pytorch::read(&path).expect_err("is refused").to_string();
@@ -58,17 +58,17 @@ fn what_is_not_weights_is_refused_by_its_name() {
             assert!(message.contains(part), "{message}");
         }
     }
-    assert!(!folder.path().join("evil_was_executed").exists());
+    assert!(!directory.path().join("evil_was_executed").exists());
 }
 
 #[test]
 fn a_file_cut_off_by_a_full_disk_is_refused() {
-    let Some(folder) = reference("good") else {
+    let Some(directory) = reference("good") else {
         return;
     };
     for format in ["zip", "legacy"] {
-        let bytes = std::fs::read(folder.path().join(format!("state_dict.{format}.pth"))).expect("reads");
-        let path = folder.path().join("cut_off.pth");
+        let bytes = std::fs::read(directory.path().join(format!("state_dict.{format}.pth"))).expect("reads");
+        let path = directory.path().join("cut_off.pth");
         for kept in (0..bytes.len()).step_by(7) {
             std::fs::write(&path, &bytes[..kept]).expect("writes");
             let message = pytorch::read(&path).expect_err("is refused").to_string();
@@ -77,8 +77,8 @@ fn a_file_cut_off_by_a_full_disk_is_refused() {
     }
 }
 
-fn pytorch_files(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).expect("a directory");
+fn pytorch_files(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).expect("a directory");
     let paths = entries.map(|entry| entry.expect("an entry").path());
     paths
         .filter(|path| path.extension().is_some_and(|extension| extension == "pth"))
@@ -90,7 +90,7 @@ fn expected_path(path: &Path) -> PathBuf {
     path.with_extension("").with_extension("safetensors")
 }
 
-/// A folder in which the reference has written; none where there is no Python with torch.
+/// A directory in which the reference has written; none where there is no Python with torch.
 fn reference(task: &str) -> Option<tempfile::TempDir> {
     support::reference("pytorch/reference.py", &[task], |_| {})
 }

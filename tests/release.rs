@@ -104,9 +104,9 @@ fn allowed() -> Rights {
     rights
 }
 
-/// The names of the Python files in a folder, without their endings.
-fn modules_in(folder: &str) -> Vec<(String, PathBuf)> {
-    let entries = fs::read_dir(repository().join(folder)).expect(folder);
+/// The names of the Python files in a directory, without their endings.
+fn modules_in(directory: &str) -> Vec<(String, PathBuf)> {
+    let entries = fs::read_dir(repository().join(directory)).expect(directory);
     let paths = entries.map(|entry| entry.expect("an entry").path());
     let files = paths.filter(|path| path.extension().is_some_and(|extension| extension == "py"));
     let named = files.map(|path| {
@@ -200,9 +200,9 @@ fn package_xml_names_what_the_ros_tests_import() {
     let declared = in_package_xml(&["depend", "exec_depend", "test_depend"]);
     let mut known = standard_modules();
     known.insert("thumb_gesture".to_owned());
-    // The tests import each other, and these two folders.
-    for folder in ["tests/ros", "scripts", "benches"] {
-        known.extend(modules_in(folder).into_iter().map(|(name, _)| name));
+    // The tests import each other, and these two directories.
+    for directory in ["tests/ros", "scripts", "benches"] {
+        known.extend(modules_in(directory).into_iter().map(|(name, _)| name));
     }
     for (name, path) in modules_in("tests/ros") {
         let text = fs::read_to_string(&path).expect("reads");

@@ -18,10 +18,10 @@ use thumb_gesture::preprocess::INPUT_LEN;
 
 #[test]
 fn tensorrt_compiles_every_precision_of_every_network() {
-    let Some(folder) = support::reference("tensorrt/compile.py", &[], write_files) else {
+    let Some(directory) = support::reference("tensorrt/compile.py", &[], write_files) else {
         return;
     };
-    let result = fs::read(folder.path().join("result.json")).expect("was written");
+    let result = fs::read(directory.path().join("result.json")).expect("was written");
     let result: Value = serde_json::from_slice(&result).expect("JSON");
     if let Some(reason) = result["skipped"].as_str() {
         eprintln!("skipped: {reason}; its wheels are for x86_64 alone");
@@ -45,7 +45,7 @@ fn tensorrt_compiles_every_precision_of_every_network() {
 }
 
 /// Every network in every precision, and one file with a dynamic batch.
-fn write_files(folder: &Path) {
+fn write_files(directory: &Path) {
     let input: Vec<f32> = (0..INPUT_LEN).map(|index| (index as f32).sin()).collect();
     for name in ["alexnet", "squeezenet1_1", "vgg16", "resnet18"] {
         let whole = Network::named(name, 3).expect("known");
@@ -55,7 +55,7 @@ fn write_files(folder: &Path) {
             _ => whole,
         };
         let weights = random_weights(&network);
-        let mut calibration = Calibration::new(&network, &weights, folder).expect("runs");
+        let mut calibration = Calibration::new(&network, &weights, directory).expect("runs");
         calibration.see(&input).expect("runs");
         let int8 = Numbers::Int8 {
             ranges: calibration.ranges(),
@@ -63,7 +63,7 @@ fn write_files(folder: &Path) {
         };
         let kinds = [("fp32", Numbers::Fp32), ("fp16", Numbers::Fp16), ("int8", int8)];
         let write = |file: String, numbers, batch| {
-            export(&folder.join(file), &network, &weights, numbers, batch, &[]).expect("exports");
+            export(&directory.join(file), &network, &weights, numbers, batch, &[]).expect("exports");
         };
         for (kind, numbers) in kinds {
             write(format!("{name}_{kind}.onnx"), numbers, Batch::One);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use support::{changed_and_same, complaint, draw_dataset, misuse, model_folder, model_weights, random_start};
+use support::{changed_and_same, complaint, draw_dataset, misuse, model_directory, model_weights, random_start};
 use thumb_gesture::network::{Layer, Network, ParameterSpec, parameters};
 use thumb_gesture::weights::Weights;
 
@@ -16,15 +16,15 @@ const INSTALLED: &str = "alexnet_imagenet.safetensors";
 const LABELS: usize = 3;
 
 /// A drawn dataset and a store.
-struct Folders {
+struct Directories {
     root: tempfile::TempDir,
 }
 
-impl Folders {
-    fn new(per_label: u64) -> Folders {
+impl Directories {
+    fn new(per_label: u64) -> Directories {
         let root = tempfile::tempdir().expect("a directory");
         draw_dataset(&root.path().join("dataset"), 5, per_label);
-        Folders { root }
+        Directories { root }
     }
 
     fn dataset(&self) -> PathBuf {
@@ -58,36 +58,36 @@ impl Folders {
 
 #[test]
 fn of_resnet18_each_strategy_trains_what_it_says() {
-    let folders = Folders::new(2);
-    let start = random_start(&folders.store(), "resnet18");
+    let directories = Directories::new(2);
+    let start = random_start(&directories.store(), "resnet18");
     let network = Network::named("resnet18", LABELS).expect("known");
     let (early, late) = network.features().split_at(network.early_layers);
 
-    let full = folders.weights_of("full", "resnet18");
+    let full = directories.weights_of("full", "resnet18");
     assert_trained(network.features(), &start, &full);
-    let late_layers = folders.weights_of("late_layers", "resnet18");
+    let late_layers = directories.weights_of("late_layers", "resnet18");
     assert_frozen(early, &start, &late_layers);
     assert_trained(late, &start, &late_layers);
     for strategy in ["last_layer", "classifier"] {
-        let weights = folders.weights_of(strategy, "resnet18");
+        let weights = directories.weights_of(strategy, "resnet18");
         assert_frozen(network.features(), &start, &weights);
     }
 }
 
 #[test]
 fn of_alexnet_each_strategy_trains_what_it_says() {
-    let folders = Folders::new(2);
+    let directories = Directories::new(2);
     let installed = std::env::var_os("THUMB_GESTURE_PRETRAINED").expect("scripts/env.sh sets it");
     let start = Weights::read(&Path::new(&installed).join(INSTALLED)).expect("reads");
     let network = Network::named("alexnet", LABELS).expect("known");
     let (early, late) = network.features().split_at(network.early_layers);
 
-    let full = folders.weights_of("full", "alexnet");
+    let full = directories.weights_of("full", "alexnet");
     assert_trained(network.features(), &start, &full);
-    let late_layers = folders.weights_of("late_layers", "alexnet");
+    let late_layers = directories.weights_of("late_layers", "alexnet");
     assert_frozen(early, &start, &late_layers);
     assert_trained(late, &start, &late_layers);
-    let last_layer = folders.weights_of("last_layer", "alexnet");
+    let last_layer = directories.weights_of("last_layer", "alexnet");
     assert_frozen(network.features(), &start, &last_layer);
     let linear = parameters(network.with_linear_classifier().classifier());
     let names = |layers: &[ParameterSpec]| layers.iter().map(|layer| layer.name.clone()).collect::<Vec<_>>();
@@ -95,7 +95,7 @@ fn of_alexnet_each_strategy_trains_what_it_says() {
     assert!(linear.iter().all(|layer| last_layer.get(layer).is_ok()));
     assert_eq!(last_layer.names().count(), start.names().count() + linear.len());
 
-    let classifier = folders.weights_of("classifier", "alexnet");
+    let classifier = directories.weights_of("classifier", "alexnet");
     assert_frozen(network.features(), &start, &classifier);
     let hidden = parameters(network.classifier());
     assert!(
@@ -106,14 +106,14 @@ fn of_alexnet_each_strategy_trains_what_it_says() {
 
 #[test]
 fn the_same_seed_gives_the_same_model_also_of_trained_features() {
-    let folders = Folders::new(2);
-    random_start(&folders.store(), "squeezenet1_1");
+    let directories = Directories::new(2);
+    random_start(&directories.store(), "squeezenet1_1");
     let weights = |seed: u64| {
         let recipe =
             "--network squeezenet1_1 --strategy full --epochs 2 --folds 1 --copies 1 --patience 0 --seed";
-        let summary = folders.train(&format!("{recipe} {seed}"));
+        let summary = directories.train(&format!("{recipe} {seed}"));
         assert_eq!(summary["seed"], seed);
-        let file = model_folder(&folders.store(), &summary).join("weights.safetensors");
+        let file = model_directory(&directories.store(), &summary).join("weights.safetensors");
         fs::read(file).expect("reads")
     };
     let first = weights(1);
@@ -123,13 +123,13 @@ fn the_same_seed_gives_the_same_model_also_of_trained_features() {
 
 #[test]
 fn only_frames_that_were_added_are_computed() {
-    let folders = Folders::new(3);
-    random_start(&folders.store(), "squeezenet1_1");
+    let directories = Directories::new(3);
+    random_start(&directories.store(), "squeezenet1_1");
     let recipe = "--network squeezenet1_1 --strategy last_layer --copies 2";
-    let computed = |more: &str| folders.train(&format!("{recipe} {more}"))["computed_frames"].clone();
+    let computed = |more: &str| directories.train(&format!("{recipe} {more}"))["computed_frames"].clone();
     assert_eq!(computed("--seed 1 --epochs 1 --folds 1"), 9);
     assert_eq!(computed("--seed 1 --epochs 1 --folds 1"), 0, "all were kept");
-    draw_dataset(&folders.dataset(), 5, 5);
+    draw_dataset(&directories.dataset(), 5, 5);
     assert_eq!(
         computed("--seed 1 --epochs 1 --folds 1"),
         6,
@@ -141,7 +141,7 @@ fn only_frames_that_were_added_are_computed() {
         15,
         "another seed makes other copies"
     );
-    change_start(&folders.store());
+    change_start(&directories.store());
     assert_eq!(
         computed("--seed 1 --epochs 1 --folds 1"),
         15,
@@ -151,16 +151,16 @@ fn only_frames_that_were_added_are_computed() {
 
 #[test]
 fn the_report_lies_beside_the_model_and_needs_nothing_from_elsewhere() {
-    let folders = Folders::new(3);
-    random_start(&folders.store(), "squeezenet1_1");
+    let directories = Directories::new(3);
+    random_start(&directories.store(), "squeezenet1_1");
     let recipe = "--network squeezenet1_1 --strategy last_layer --epochs 2 --copies 0 --folds 3";
-    let summary = folders.train(recipe);
-    let folder = model_folder(&folders.store(), &summary);
+    let summary = directories.train(recipe);
+    let directory = model_directory(&directories.store(), &summary);
     assert_eq!(
         summary["report"],
-        folder.join("report.html").display().to_string()
+        directory.join("report.html").display().to_string()
     );
-    let html = fs::read_to_string(folder.join("report.html")).expect("reads");
+    let html = fs::read_to_string(directory.join("report.html")).expect("reads");
     let id = support::model_id(&summary);
     assert!(html.contains(&id), "it names the model");
     // The names of the SVG namespaces are no addresses that anything is loaded from.
@@ -180,7 +180,7 @@ fn the_report_lies_beside_the_model_and_needs_nothing_from_elsewhere() {
         );
     }
 
-    let json = fs::read(folder.join("report.json")).expect("reads");
+    let json = fs::read(directory.join("report.json")).expect("reads");
     let report: Value = serde_json::from_slice(&json).expect("JSON");
     assert_eq!(report["model_id"], id);
     assert_eq!(report["strategy"], "last_layer");
@@ -212,16 +212,16 @@ fn the_report_lies_beside_the_model_and_needs_nothing_from_elsewhere() {
 
 #[test]
 fn a_model_that_is_worse_than_the_active_one_is_stored_but_not_active() {
-    let folders = Folders::new(6);
-    random_start(&folders.store(), "squeezenet1_1");
-    let good = folders.train("--strategy last_layer --epochs 2 --copies 1 --folds 1");
+    let directories = Directories::new(6);
+    random_start(&directories.store(), "squeezenet1_1");
+    let good = directories.train("--strategy last_layer --epochs 2 --copies 1 --folds 1");
     assert_eq!(good["gate"]["activated"], true);
     assert_eq!(good["gate"]["reason"], "no model was active before");
-    assert_eq!(folders.active(), good["model_id"]);
+    assert_eq!(directories.active(), good["model_id"]);
 
     // A last layer of random weights behind random features says the same of every frame.
     let bad_recipe = "--network squeezenet1_1 --strategy last_layer --epochs 0 --copies 0 --folds 1";
-    let bad = folders.train(bad_recipe);
+    let bad = directories.train(bad_recipe);
     let gate = &bad["gate"];
     assert_eq!(gate["activated"], false, "{gate}");
     assert_eq!(gate["active_model"], good["model_id"]);
@@ -231,38 +231,38 @@ fn a_model_that_is_worse_than_the_active_one_is_stored_but_not_active() {
     let reason = gate["reason"].as_str().expect("a text");
     let expected = format!("worse than the active {}: right on ", support::model_id(&good));
     assert!(reason.starts_with(&expected), "{reason}");
-    assert!(model_folder(&folders.store(), &bad).join("model.onnx").exists());
-    assert_eq!(folders.active(), good["model_id"]);
+    assert!(model_directory(&directories.store(), &bad).join("model.onnx").exists());
+    assert_eq!(directories.active(), good["model_id"]);
 
     let mut command = support::program();
-    command.args(["train", "--dataset"]).arg(folders.dataset());
-    command.arg("--store").arg(folders.store());
+    command.args(["train", "--dataset"]).arg(directories.dataset());
+    command.arg("--store").arg(directories.store());
     let output = command.args(bad_recipe.split(' ')).output().expect("starts");
     assert!(output.status.success(), "a stored model is no failure");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("is stored, but not active: worse than"), "{text}");
 
-    let closed = folders.train(&format!("{bad_recipe} --no-activate"));
+    let closed = directories.train(&format!("{bad_recipe} --no-activate"));
     assert_eq!(closed["gate"], Value::Null);
-    assert_eq!(folders.active(), good["model_id"]);
+    assert_eq!(directories.active(), good["model_id"]);
 
-    let forced = folders.train(&format!("{bad_recipe} --force"));
+    let forced = directories.train(&format!("{bad_recipe} --force"));
     assert_eq!(forced["gate"]["activated"], true);
     let reason = forced["gate"]["reason"].as_str().expect("a text");
     assert!(reason.starts_with("forced, though worse than"), "{reason}");
-    assert_eq!(folders.active(), forced["model_id"]);
+    assert_eq!(directories.active(), forced["model_id"]);
 
-    let better = folders.train("--strategy last_layer --epochs 2 --copies 1 --folds 1");
+    let better = directories.train("--strategy last_layer --epochs 2 --copies 1 --folds 1");
     assert_eq!(better["gate"]["activated"], true, "{}", better["gate"]);
     let reason = better["gate"]["reason"].as_str().expect("a text");
     assert!(reason.starts_with("no worse than the active"), "{reason}");
-    assert_eq!(folders.active(), better["model_id"]);
+    assert_eq!(directories.active(), better["model_id"]);
 }
 
 #[test]
 fn names_and_numbers_that_are_none_are_refused_with_those_that_are() {
-    let folders = Folders::new(1);
-    let train = |more: &[&str]| support::train(&folders.dataset(), &folders.store(), more);
+    let directories = Directories::new(1);
+    let train = |more: &[&str]| support::train(&directories.dataset(), &directories.store(), more);
     let refused = [
         ("--strategy", "last_layer, classifier, late_layers, full"),
         ("--optimizer", "sgd, adamw"),
@@ -299,19 +299,19 @@ fn names_and_numbers_that_are_none_are_refused_with_those_that_are() {
         "{network}"
     );
     let mut command = support::program();
-    command.env("THUMB_GESTURE_PRETRAINED", folders.store());
+    command.env("THUMB_GESTURE_PRETRAINED", directories.store());
     command.args(["train", "--network", "vgg11", "--dataset"]);
-    command.arg(folders.dataset()).arg("--store").arg(folders.store());
+    command.arg(directories.dataset()).arg("--store").arg(directories.store());
     let without_start = complaint(&command.output().expect("starts"));
     let mend = "thumb_gesture import-weights vgg11.pth";
     assert!(without_start.contains(mend), "{without_start}");
-    assert_eq!(folders.active(), Value::Null);
+    assert_eq!(directories.active(), Value::Null);
 }
 
 #[test]
 fn on_an_almost_full_disk_there_is_a_model_and_no_cache() {
-    let folders = Folders::new(2);
-    let Some(output) = train_on_disk_of("64m", &folders) else {
+    let directories = Directories::new(2);
+    let Some(output) = train_on_disk_of("64m", &directories) else {
         return;
     };
     let summary = support::json(&output);
@@ -323,24 +323,24 @@ fn on_an_almost_full_disk_there_is_a_model_and_no_cache() {
 
 #[test]
 fn on_a_full_disk_the_training_fails_and_leaves_nothing() {
-    let folders = Folders::new(2);
-    let Some(output) = train_on_disk_of("4m", &folders) else {
+    let directories = Directories::new(2);
+    let Some(output) = train_on_disk_of("4m", &directories) else {
         return;
     };
     let said = complaint(&output);
     assert!(said.contains("No space left on device"), "{said}");
-    let models = folders.store().join("models").display().to_string();
+    let models = directories.store().join("models").display().to_string();
     let left: Vec<&str> = said.lines().filter(|line| line.starts_with(&models)).collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
 /// Trains in a store that is a disk of its own, of so many bytes, and lists behind the complaints what is in it afterwards; none
 /// where a user may not mount one.
-fn train_on_disk_of(size: &str, folders: &Folders) -> Option<Output> {
+fn train_on_disk_of(size: &str, directories: &Directories) -> Option<Output> {
     const MOUNT: &str = "mount -t tmpfs -o size=$0 tmpfs \"$1\"";
     const RUN: &str =
         "store=$1; shift; \"$@\"; status=$?; find \"$store\" -path '*/models/*' >&2; exit $status";
-    let store = folders.store();
+    let store = directories.store();
     fs::create_dir(&store).expect("creates");
     let in_own_namespace = |script: &str| {
         let mut command = Command::new("unshare");
@@ -360,7 +360,7 @@ fn train_on_disk_of(size: &str, folders: &Folders) -> Option<Output> {
     let mut command = in_own_namespace(&format!("{MOUNT}; {RUN}"));
     command.arg(env!("CARGO_BIN_EXE_thumb_gesture"));
     command.args("train --json --strategy last_layer --epochs 1 --folds 1 --copies 0 --dataset".split(' '));
-    command.arg(folders.dataset()).arg("--store").arg(&store);
+    command.arg(directories.dataset()).arg("--store").arg(&store);
     Some(command.output().expect("starts"))
 }
 

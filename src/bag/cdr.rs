@@ -1,4 +1,4 @@
-//! CDR, the form in which ROS 2 writes messages, as far as messages with pictures need it: nothing is copied, nothing is allocated, and
+//! CDR, the form in which ROS 2 writes messages, as far as messages with images need it: nothing is copied, nothing is allocated, and
 //! a length that claims more than there is, is an error before it is anything else.
 //!
 //! After OMG's DDSI-RTPS 2.3, section 10, and plain CDR (version 1) of OMG's CORBA 3.0, chapter 15.

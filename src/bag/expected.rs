@@ -141,8 +141,8 @@ mod tests {
     use super::*;
 
     fn read_intervals(text: &str) -> Result<Vec<Interval>, String> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("labels.yaml");
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("labels.yaml");
         std::fs::write(&file, text).expect("a file");
         let labels = ["none", "thumbs_up"].map(|label| Label::new(label).expect("a label"));
         read(&file, &labels).map_err(|error| error.to_string())

@@ -4,34 +4,34 @@ use super::Topic;
 use super::cdr::{Cdr, CdrError};
 use crate::frame::{Frame, FrameError};
 
-/// The types of messages that hold a picture.
+/// The types of messages that hold an image.
 pub const TYPES: [&str; 2] = ["sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"];
 
-/// A picture of a bag.
+/// An image of a bag.
 #[derive(Debug)]
 pub struct BagImage {
     /// The camera's stamp, nanoseconds since the epoch.
     pub stamp_ns: i64,
     /// The camera's frame of reference.
     pub frame_id: String,
-    /// The picture.
+    /// The image.
     pub frame: Frame,
 }
 
-/// Why a message is no picture.
+/// Why a message is no image.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// It is not written as its type says.
     #[error("the message {0}")]
     Cdr(#[from] CdrError),
-    /// What is in it is no picture.
+    /// What is in it is no image.
     #[error(transparent)]
     Frame(#[from] FrameError),
     /// It is written in another form than ROS 2's own.
     #[error("the topic is recorded as {0:?}, not as cdr")]
     Encoding(String),
     /// It is of another type.
-    #[error("{0} holds no pictures; {all} do", all = TYPES.join(" and "))]
+    #[error("{0} holds no images; {all} do", all = TYPES.join(" and "))]
     Type(String),
 }
 
@@ -47,7 +47,7 @@ impl BagImage {
     /// Takes a message apart.
     ///
     /// # Errors
-    /// A type that holds no pictures, a message that is not what its type says, and what [`Frame`] says of its picture.
+    /// A type that holds no images, a message that is not what its type says, and what [`Frame`] says of its image.
     pub fn read(topic: &Topic, data: &[u8]) -> Result<BagImage, ImageError> {
         if topic.encoding != "cdr" {
             return Err(ImageError::Encoding(topic.encoding.clone()));
@@ -106,12 +106,12 @@ mod tests {
         }
     }
 
-    /// A 2x1 picture in mono8.
+    /// A 2x1 image in mono8.
     const IMAGE: &[u8] = b"\0\x01\0\0\x05\0\0\0\x07\0\0\0\x04\0\0\0cam\0\x01\0\0\0\x02\0\0\0\x06\0\0\0mono8\0\0\0\x02\0\0\0\x02\0\0\0\x10\x20";
 
     #[test]
     fn an_image_is_read_with_its_header() {
-        let image = BagImage::read(&topic(TYPES[0]), IMAGE).expect("a picture");
+        let image = BagImage::read(&topic(TYPES[0]), IMAGE).expect("an image");
         assert_eq!((image.stamp_ns, image.frame_id.as_str()), (5_000_000_007, "cam"));
         assert_eq!((image.frame.width(), image.frame.height()), (2, 1));
     }
@@ -125,12 +125,12 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_pictures_is_refused_by_name() {
-        let error = BagImage::read(&topic("std_msgs/msg/String"), IMAGE).expect_err("no picture");
+    fn what_holds_no_images_is_refused_by_name() {
+        let error = BagImage::read(&topic("std_msgs/msg/String"), IMAGE).expect_err("no image");
         assert!(
             error
                 .to_string()
-                .contains("std_msgs/msg/String holds no pictures"),
+                .contains("std_msgs/msg/String holds no images"),
             "{error}"
         );
         let protobuf = Topic {

@@ -1,4 +1,4 @@
-//! Frames of a bag into the image folder.
+//! Frames of a bag into the image directory.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ pub struct Imported {
     pub saved: usize,
     /// Left out, because they look like the one saved before.
     pub near_duplicates: usize,
-    /// Messages that are no pictures.
+    /// Messages that are no images.
     pub bad_frames: u64,
     /// What is wrong with the first of them.
     pub bad_reason: Option<String>,

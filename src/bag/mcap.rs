@@ -16,7 +16,7 @@ use mcap::sans_io::linear_reader::{LinearReadEvent, LinearReader, LinearReaderOp
 
 use super::{BagError, LONGEST_MESSAGE, Reading, Topic};
 
-/// A chunk of pictures shrinks to a thousandth at most, or claims what is not so; a small one may, up to a flat picture in 4K.
+/// A chunk of images shrinks to a thousandth at most, or claims what is not so; a small one may, up to a flat image in 4K.
 const MOST_EXPANSION: u64 = 1000;
 const SMALL_CHUNK: u64 = 60 << 20;
 

@@ -58,19 +58,19 @@ struct TopicMetadata {
 }
 
 impl Metadata {
-    /// Reads the file in a bag's folder; none where there is none.
+    /// Reads the file in a bag's directory; none where there is none.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn read(folder: &Path) -> Result<Option<Metadata>, BagError> {
-        let path = folder.join(FILE);
+    pub fn read(directory: &Path) -> Result<Option<Metadata>, BagError> {
+        let path = directory.join(FILE);
         let text = match read_text(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(cause) => return Err(BagError::Io { path, cause }),
         };
         let parsed = parse(&text).map_err(|reason| BagError::Metadata { path, reason })?;
-        let files = parsed.files.iter().map(|file| folder.join(file)).collect();
+        let files = parsed.files.iter().map(|file| directory.join(file)).collect();
         Ok(Some(Metadata { files, ..parsed }))
     }
 }
@@ -134,10 +134,10 @@ fn parse(text: &str) -> Result<Metadata, String> {
     }
 }
 
-/// The files in a folder that are of a bag, in the order of the numbers in their names.
-pub fn files_of(folder: &Path) -> io::Result<Vec<PathBuf>> {
+/// The files in a directory that are of a bag, in the order of the numbers in their names.
+pub fn files_of(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
+    for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
         if ENDINGS.iter().any(|ending| name.ends_with(ending)) {
@@ -215,11 +215,11 @@ mod tests {
 
     #[test]
     fn ten_comes_after_nine() {
-        let folder = tempfile::tempdir().expect("a folder");
+        let directory = tempfile::tempdir().expect("a directory");
         for name in ["v1.5_10.mcap", "v1.5_9.mcap", "v1.5_2.db3.zstd", "notes.txt"] {
-            std::fs::write(folder.path().join(name), "").expect("a file");
+            std::fs::write(directory.path().join(name), "").expect("a file");
         }
-        let files = files_of(folder.path()).expect("can be listed");
+        let files = files_of(directory.path()).expect("can be listed");
         let names: Vec<_> = files
             .iter()
             .filter_map(|file| file.file_name()?.to_str())

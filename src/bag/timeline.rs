@@ -1,4 +1,4 @@
-//! A bag as a page to look at: what was seen when, what should have been, and a picture of each turn. One file of HTML that needs nothing
+//! A bag as a page to look at: what was seen when, what should have been, and an image of each turn. One file of HTML that needs nothing
 //! else and runs nothing.
 
 use std::io::{self, Write};
@@ -7,22 +7,22 @@ use askama::Template;
 
 use super::image::BagImage;
 use super::secs_between;
-use super::verdicts::{Agreement, FrameVerdict, IntervalAgreement};
+use super::predictions::{Agreement, FramePrediction, IntervalAgreement};
 use crate::dataset::Label;
 use crate::frame::FrameError;
 use crate::thumbnail;
 
-/// Spans that are pictured; each adds some 8 kB to the page.
-const MOST_PICTURED: usize = 150;
+/// Spans that are shown; each adds some 8 kB to the page.
+const MOST_SHOWN: usize = 150;
 /// Labels beyond this many share their colours with others.
 const COLOURS: usize = 8;
 /// Width of the bands, in units of the drawing.
 const WIDTH: f64 = 1000.0;
 
-/// Frames one after the other of which the same is said, by as many models as judge them.
+/// Frames one after the other of which the same is said, by as many models as classify them.
 #[derive(Debug)]
 pub struct Span {
-    /// Index of the label that each model sees; none where it has no verdict.
+    /// Index of the label that each model sees; none where it has no prediction.
     pub seen: Vec<Option<usize>>,
     /// Time of its first frame, nanoseconds since the epoch.
     pub from_ns: i64,
@@ -32,16 +32,16 @@ pub struct Span {
     pub frames: usize,
     /// Those that can be acted on, by the first model.
     pub stable: usize,
-    /// Its first frame as a `data:` URI, where it is pictured.
-    picture: Option<Result<String, FrameError>>,
+    /// Its first frame as a `data:` URI, where it is shown.
+    image: Option<Result<String, FrameError>>,
 }
 
 /// The spans of a bag, in their order.
 #[derive(Debug, Default)]
 pub struct Timeline {
     spans: Vec<Span>,
-    pictured: usize,
-    /// Spans that were worth a picture and got none.
+    shown: usize,
+    /// Spans that were worth an image and got none.
     left_out: usize,
 }
 
@@ -85,38 +85,38 @@ struct Row<'a> {
     frames: usize,
     stable: usize,
     seen: Vec<(&'a str, String)>,
-    picture: &'a Result<String, FrameError>,
+    image: &'a Result<String, FrameError>,
 }
 
 impl Timeline {
     /// Takes in the next frame: what each model sees in it, whether the first one's gesture is stable, and whether a new span that
-    /// begins with it is worth a picture.
+    /// begins with it is worth an image.
     pub fn add(
         &mut self,
-        verdict: &FrameVerdict,
+        prediction: &FramePrediction,
         seen: Vec<Option<usize>>,
         image: &BagImage,
-        is_pictured: bool,
+        is_shown: bool,
     ) {
-        let time_ns = verdict.time_ns;
+        let time_ns = prediction.time_ns;
         match self.spans.last_mut() {
             Some(span) if span.seen == seen && span.to_ns <= time_ns => {
                 span.to_ns = time_ns;
                 span.frames += 1;
-                span.stable += usize::from(verdict.stable);
+                span.stable += usize::from(prediction.stable);
             }
             _ => {
-                let has_room = self.pictured < MOST_PICTURED;
-                self.left_out += usize::from(is_pictured && !has_room);
-                let is_pictured = is_pictured && has_room;
-                self.pictured += usize::from(is_pictured);
+                let has_room = self.shown < MOST_SHOWN;
+                self.left_out += usize::from(is_shown && !has_room);
+                let is_shown = is_shown && has_room;
+                self.shown += usize::from(is_shown);
                 self.spans.push(Span {
                     seen,
                     from_ns: time_ns,
                     to_ns: time_ns,
                     frames: 1,
-                    stable: usize::from(verdict.stable),
-                    picture: is_pictured.then(|| thumbnail::uri_of(&image.frame)),
+                    stable: usize::from(prediction.stable),
+                    image: is_shown.then(|| thumbnail::uri_of(&image.frame)),
                 });
             }
         }
@@ -189,7 +189,7 @@ impl Timeline {
                     .iter()
                     .map(|label| (name(*label), colour(*label)))
                     .collect(),
-                picture: span.picture.as_ref()?,
+                image: span.image.as_ref()?,
             })
         };
         let rows: Vec<Row> = self.spans.iter().filter_map(row).collect();
@@ -222,7 +222,7 @@ mod tests {
     fn page(seen: &[Option<usize>]) -> String {
         let mut timeline = Timeline::default();
         for (time_ns, label) in (0..).step_by(100_000_000).zip(seen) {
-            let verdict = FrameVerdict {
+            let prediction = FramePrediction {
                 time_ns,
                 label: label.unwrap_or_default(),
                 confidence: 0.9,
@@ -235,7 +235,7 @@ mod tests {
                 frame_id: String::new(),
                 frame: Frame::from_raw("mono8", 8, 8, 8, vec![99; 64]).expect("a frame"),
             };
-            timeline.add(&verdict, vec![*label], &image, true);
+            timeline.add(&prediction, vec![*label], &image, true);
         }
         let labels = ["none", "thumbs_up"].map(|label| Label::new(label).expect("a label"));
         let heading = Heading {
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn each_turn_is_a_block_and_a_picture() {
+    fn each_turn_is_a_block_and_an_image() {
         let page = page(&[Some(0), Some(0), Some(1), None, Some(1)]);
         assert_eq!(page.matches("<rect").count(), 4);
         assert_eq!(page.matches("data:image/jpeg;base64,").count(), 4);

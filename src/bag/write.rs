@@ -1,4 +1,4 @@
-//! Pictures into a bag: MCAP with zstd in chunks, and the `metadata.yaml` with which `ros2 bag` plays it.
+//! Images into a bag: MCAP with zstd in chunks, and the `metadata.yaml` with which `ros2 bag` plays it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -39,7 +39,7 @@ pub enum WriteError {
     /// The system's word.
     #[error("{}: {cause}", path.display())]
     Io {
-        /// The file or folder.
+        /// The file or directory.
         path: PathBuf,
         /// The system's word.
         cause: io::Error,
@@ -117,7 +117,7 @@ impl BagWriter {
         })
     }
 
-    /// Adds a picture, taken and recorded at a time in nanoseconds since the epoch.
+    /// Adds an image, taken and recorded at a time in nanoseconds since the epoch.
     ///
     /// # Errors
     /// What the file system says, such as a full disk.
@@ -209,7 +209,7 @@ rosbag2_bagfile_information:
     }
 }
 
-/// A picture as `sensor_msgs/Image` in rgb8, little-endian CDR.
+/// An image as `sensor_msgs/Image` in rgb8, little-endian CDR.
 fn image_message(stamp_ns: u64, frame_id: &str, image: &RgbImage) -> Vec<u8> {
     let pixels = image.as_raw();
     let mut message = Vec::with_capacity(pixels.len() + frame_id.len() + 64);
@@ -248,19 +248,19 @@ mod tests {
 
     const TIME_NS: u64 = 1_700_000_000_123_456_789;
 
-    fn picture(width: u32) -> RgbImage {
+    fn image(width: u32) -> RgbImage {
         RgbImage::from_fn(width, 3, |x, y| image::Rgb([x as u8, y as u8, 200]))
     }
 
     #[test]
     fn what_is_written_is_read_back() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("a \"take\"");
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("a \"take\"");
         let mut writer = BagWriter::create(&path, "/camera/image_raw").expect("begins");
         for (index, width) in [5, 6, 7].into_iter().enumerate() {
             let frame_id = "frame".repeat(index);
             writer
-                .add(TIME_NS + index as u64, &frame_id, &picture(width))
+                .add(TIME_NS + index as u64, &frame_id, &image(width))
                 .expect("is added");
         }
         writer.finish().expect("ends");
@@ -278,16 +278,16 @@ mod tests {
         });
         assert_eq!(losses.expect("is read"), []);
         let expected = [(0, "", 5), (1, "frame", 6), (2, "frameframe", 7)];
-        let expected = expected.map(|(time_ns, id, width)| (time_ns, id.to_owned(), picture(width)));
+        let expected = expected.map(|(time_ns, id, width)| (time_ns, id.to_owned(), image(width)));
         assert!(found == expected);
     }
 
     #[test]
     fn what_is_there_already_is_not_overwritten_and_what_is_not_finished_leaves_nothing() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("takes");
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("takes");
         drop(BagWriter::create(&path, "/camera").expect("begins"));
-        assert_eq!(std::fs::read_dir(folder.path()).expect("lists").count(), 0);
+        assert_eq!(std::fs::read_dir(directory.path()).expect("lists").count(), 0);
         BagWriter::create(&path, "/camera")
             .expect("begins")
             .finish()

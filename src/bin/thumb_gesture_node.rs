@@ -7,7 +7,7 @@ Watches a camera and says on the topic thumb_gesture what the hand in front of i
 
 Usage: thumb_gesture_node [--ros-args ...]
 
-Example, with the folders of your choice and the JetBot's camera:
+Example, with the directories of your choice and the JetBot's camera:
   ros2 run thumb_gesture thumb_gesture_node --ros-args -r __ns:=/jetbot \\
       -p dataset:=$HOME/gestures/dataset -p store:=$HOME/gestures/store
 

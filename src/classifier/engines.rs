@@ -4,8 +4,8 @@
 //! <store>/engines/<model id>-<key>/    what ONNX Runtime's TensorRT provider writes: the engine and its timings
 //! ```
 //! The provider finds an engine by the names in the graph, not by the weights: a retrained model would run the old one. So each
-//! model has a folder of its own, whose key also stands for the precision, the most frames at once, the GPU and ONNX Runtime's library, as far as `ORT_DYLIB_PATH`
-//! names its file. The folder goes with the model. A folder appears once its engine
+//! model has a directory of its own, whose key also stands for the precision, the most frames at once, the GPU and ONNX Runtime's library, as far as `ORT_DYLIB_PATH`
+//! names its file. The directory goes with the model. A directory appears once its engine
 //! has run a frame, and goes again where its engine does not load. All of it may be deleted at any time.
 
 use std::fs;
@@ -15,14 +15,14 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::disk;
-use crate::model_store::{ENGINES_FOLDER, StoredModel};
+use crate::model_store::{ENGINES_DIRECTORY, StoredModel};
 
 const DRAFT_PREFIX: &str = ".draft-";
 /// What a Jetson is, and its software.
 const JETSON_TEXTS: [&str; 2] = ["/proc/device-tree/model", "/etc/nv_tegra_release"];
-/// The version of a graphics card's driver, and a folder for each card.
+/// The version of a graphics card's driver, and a directory for each card.
 const DRIVER_TEXT: &str = "/proc/driver/nvidia/version";
-const CARDS_FOLDER: &str = "/proc/driver/nvidia/gpus";
+const CARDS_DIRECTORY: &str = "/proc/driver/nvidia/gpus";
 
 /// Where a model's engine lies.
 pub struct Engine {
@@ -33,9 +33,9 @@ pub struct Engine {
 impl Engine {
     /// The engine of a model for `batch` frames at once in a precision, on this GPU, by this library of ONNX Runtime.
     pub fn of(model: &StoredModel, precision: &str, batch: usize, library: &Path) -> Engine {
-        let store = model.folder.ancestors().nth(2).unwrap_or(&model.folder);
+        let store = model.directory.ancestors().nth(2).unwrap_or(&model.directory);
         Engine {
-            engines: store.join(ENGINES_FOLDER),
+            engines: store.join(ENGINES_DIRECTORY),
             name: format!(
                 "{}-{}",
                 model.manifest.id,
@@ -44,13 +44,13 @@ impl Engine {
         }
     }
 
-    /// The folder with the engine; none where it is still to be built.
+    /// The directory with the engine; none where it is still to be built.
     pub fn ready(&self) -> Option<PathBuf> {
-        let folder = self.folder();
-        folder.is_dir().then_some(folder)
+        let directory = self.directory();
+        directory.is_dir().then_some(directory)
     }
 
-    /// A folder in which to build one; it vanishes unless it is kept.
+    /// A directory in which to build one; it vanishes unless it is kept.
     ///
     /// # Errors
     /// What the file system says.
@@ -67,8 +67,8 @@ impl Engine {
     /// # Errors
     /// What the file system says.
     pub fn keep(&self, draft: TempDir) -> io::Result<()> {
-        fs::rename(draft.path(), self.folder())?;
-        // The folder has moved away from under its guard, which must not look for it any more.
+        fs::rename(draft.path(), self.directory())?;
+        // The directory has moved away from under its guard, which must not look for it any more.
         let _moved = draft.keep();
         Ok(())
     }
@@ -78,13 +78,13 @@ impl Engine {
     /// # Errors
     /// What the file system says.
     pub fn discard(&self) -> io::Result<()> {
-        match fs::remove_dir_all(self.folder()) {
+        match fs::remove_dir_all(self.directory()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result,
         }
     }
 
-    fn folder(&self) -> PathBuf {
+    fn directory(&self) -> PathBuf {
         self.engines.join(&self.name)
     }
 }
@@ -101,7 +101,7 @@ fn key(model: &StoredModel, precision: &str, batch: usize, gpu: &str, library: &
 /// Which GPU there is, in the driver's words; empty where there is none.
 fn gpu() -> String {
     let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
-    let cards = fs::read_dir(CARDS_FOLDER).into_iter().flatten().flatten();
+    let cards = fs::read_dir(CARDS_DIRECTORY).into_iter().flatten().flatten();
     let mut models: Vec<String> = cards
         .flat_map(|card| {
             let text = read(&card.path().join("information"));
@@ -159,23 +159,23 @@ mod tests {
         let store = ModelStore::open(root.path()).expect("opens");
         let model = published_with(&store, 1, b"weights");
         let engine = Engine::of(&model, "fp16", 1, Path::new("/usr/lib/libonnxruntime.so"));
-        let draft = engine.draft().expect("a folder");
+        let draft = engine.draft().expect("a directory");
         fs::write(draft.path().join("half"), b"an engine").expect("writes");
         assert_eq!(engine.ready(), None);
         drop(draft);
         assert_eq!(engine.ready(), None, "a build that failed leaves nothing");
 
-        let draft = engine.draft().expect("a folder");
+        let draft = engine.draft().expect("a directory");
         fs::write(draft.path().join("whole"), b"engine").expect("writes");
         engine.keep(draft).expect("keeps");
-        let folder = engine.ready().expect("is there");
-        assert_eq!(fs::read(folder.join("whole")).expect("reads"), b"engine");
-        assert!(folder.starts_with(root.path().join("engines")));
+        let directory = engine.ready().expect("is there");
+        assert_eq!(fs::read(directory.join("whole")).expect("reads"), b"engine");
+        assert!(directory.starts_with(root.path().join("engines")));
         engine.discard().expect("deletes");
         assert_eq!(engine.ready(), None);
         engine.discard().expect("is gone already");
 
-        let draft = engine.draft().expect("a folder");
+        let draft = engine.draft().expect("a directory");
         engine.keep(draft).expect("keeps");
         store.delete(&model.manifest.id).expect("deletes");
         assert_eq!(engine.ready(), None, "it goes with its model");

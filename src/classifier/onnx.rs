@@ -64,12 +64,12 @@ impl OnnxClassifier {
     ) -> Result<OnnxClassifier, ClassifierError> {
         let engine = engine(model, attempt, settings);
         let (path, labels) = (model.onnx_file(), model.manifest.labels.len());
-        let load = |folder: &Path| -> Result<OnnxClassifier, ClassifierError> {
-            let provider = Provider::TensorRt { folder };
+        let load = |directory: &Path| -> Result<OnnxClassifier, ClassifierError> {
+            let provider = Provider::TensorRt { directory };
             OnnxClassifier::load_with(&path, labels, attempt, settings, provider)
         };
-        if let Some(folder) = engine.ready() {
-            match load(&folder) {
+        if let Some(directory) = engine.ready() {
+            match load(&directory) {
                 Ok(classifier) => return Ok(classifier),
                 // The next best serves, and the next time one is built.
                 Err(error) => {
@@ -270,7 +270,7 @@ mod tests {
         let model = published_with(&store, 1, b"weights");
         let (attempt, settings) = (attempt(Runtime::OnnxTensorRt), Settings::default());
         let engine = engine(&model, &attempt, &settings);
-        let draft = engine.draft().expect("a folder");
+        let draft = engine.draft().expect("a directory");
         fs::write(draft.path().join("model.engine"), b"half an eng").expect("writes");
         engine.keep(draft).expect("keeps");
         assert!(has_engine(&model, &attempt, &settings));
@@ -293,10 +293,10 @@ mod tests {
         tch::manual_seed(1);
         let module = TorchModule::with_start(&network.layers, &Weights::default(), tch::Device::Cpu);
         let weights = module.and_then(|module| module.weights()).expect("random ones");
-        let folder = tempfile::tempdir().expect("a directory");
+        let directory = tempfile::tempdir().expect("a directory");
         let inputs: Vec<f32> = (0..2 * INPUT_LEN).map(|index| (index as f32).sin()).collect();
         let [one, any] = [Batch::One, Batch::Dynamic].map(|batch| {
-            let file = folder.path().join("model.onnx");
+            let file = directory.path().join("model.onnx");
             export(&file, &network, &weights, Numbers::Fp32, batch, &[]).expect("exports");
             let mut logits = [0.0; 4];
             let mut classifier = OnnxClassifier::load(&file, 2, 1).expect("loads");

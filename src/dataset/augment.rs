@@ -1,4 +1,4 @@
-//! More of a picture: the same hand a little elsewhere, turned, nearer, lit otherwise, in the mirror.
+//! More of an image: the same hand a little elsewhere, turned, nearer, lit otherwise, in the mirror.
 //!
 //! Each change means what torchvision's transform of that name means: `RandomResizedCrop`, `RandomHorizontalFlip`,
 //! `RandomAffine` and `ColorJitter`, in this order. A thumb up in the mirror is still a thumb up. Upside down it is not:
@@ -21,7 +21,7 @@ pub use ranges::Ranges;
 
 use crate::preprocess::INPUT_LEN;
 
-/// How much the copies of a picture differ from it.
+/// How much the copies of an image differ from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
@@ -38,7 +38,7 @@ pub enum Level {
 #[error("unknown augmentation level {0:?}; known: {known}", known = Level::ALL.map(Level::name).join(", "))]
 pub struct UnknownLevel(String);
 
-/// One change of a picture.
+/// One change of an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Augmentation {
     /// Where each pixel comes from.
@@ -101,15 +101,15 @@ impl Augmentation {
             .map_or(Augmentation::IDENTITY, |ranges| ranges.draw(rng))
     }
 
-    /// Writes the changed picture: `picture[channel][row][column]`, red first, 224 rows of 224 columns, values in 0..=1,
+    /// Writes the changed image: `image[channel][row][column]`, red first, 224 rows of 224 columns, values in 0..=1,
     /// and so is `changed`.
     ///
     /// # Panics
-    /// If `picture` or `changed` does not hold [`INPUT_LEN`] values.
-    pub fn apply(&self, picture: &[f32], changed: &mut [f32]) {
-        assert_eq!(picture.len(), INPUT_LEN, "a picture is 3x224x224");
-        assert_eq!(changed.len(), INPUT_LEN, "a picture is 3x224x224");
-        self.geometry.resample(picture, changed);
+    /// If `image` or `changed` does not hold [`INPUT_LEN`] values.
+    pub fn apply(&self, image: &[f32], changed: &mut [f32]) {
+        assert_eq!(image.len(), INPUT_LEN, "an image is 3x224x224");
+        assert_eq!(changed.len(), INPUT_LEN, "an image is 3x224x224");
+        self.geometry.resample(image, changed);
         self.color.adjust(changed);
     }
 }
@@ -130,9 +130,9 @@ mod tests {
             .collect()
     }
 
-    fn applied(augmentation: &Augmentation, picture: &[f32]) -> Vec<f32> {
+    fn applied(augmentation: &Augmentation, image: &[f32]) -> Vec<f32> {
         let mut changed = vec![f32::NAN; INPUT_LEN];
-        augmentation.apply(picture, &mut changed);
+        augmentation.apply(image, &mut changed);
         changed
     }
 
@@ -148,10 +148,10 @@ mod tests {
     #[test]
     fn what_is_up_stays_up() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let picture = bright_above();
+        let image = bright_above();
         for _ in 0..100 {
             let augmentation = Augmentation::random(Level::Strong, &mut rng);
-            let changed = applied(&augmentation, &picture);
+            let changed = applied(&augmentation, &image);
             let below = &changed[INPUT_SIDE_PX..INPUT_SIDE_PX * INPUT_SIDE_PX];
             let is_darker = |(above, below): (&f32, &f32)| *below <= above + 1e-5;
             assert!(changed.iter().zip(below).all(is_darker), "{augmentation:?}");
@@ -163,11 +163,11 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_picture_stays_within_black_and_white() {
+    fn a_changed_image_stays_within_black_and_white() {
         let mut rng = ChaCha8Rng::seed_from_u64(2);
-        let picture: Vec<f32> = (0..INPUT_LEN).map(|index| (index % 97) as f32 / 96.0).collect();
+        let image: Vec<f32> = (0..INPUT_LEN).map(|index| (index % 97) as f32 / 96.0).collect();
         for level in [Level::Light, Level::Strong].repeat(20) {
-            let changed = applied(&Augmentation::random(level, &mut rng), &picture);
+            let changed = applied(&Augmentation::random(level, &mut rng), &image);
             assert!(changed.iter().all(|value| (0.0..=1.0).contains(value)));
         }
     }

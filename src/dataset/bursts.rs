@@ -25,7 +25,7 @@ const GAP_MS: i64 = 10_000;
 pub struct FrameFile {
     /// The label it lies under.
     pub label: Label,
-    /// Its name without the folder.
+    /// Its name without the directory.
     pub name: String,
     /// When it was last written, where the file system tells.
     pub modified: Option<SystemTime>,
@@ -53,7 +53,7 @@ pub struct Group {
     pub origin: Origin,
     /// How many bursts, takes or single frames look so much alike that they were joined to this group; 1 is the rule.
     pub joined: usize,
-    /// The least SHA-256 of its frames: the same wherever the folder lies and whatever the files are called.
+    /// The least SHA-256 of its frames: the same wherever the directory lies and whatever the files are called.
     pub identity: [u8; 32],
 }
 

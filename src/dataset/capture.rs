@@ -1,4 +1,4 @@
-//! Frames from the camera into the image folder, one burst at a time.
+//! Frames from the camera into the image directory, one burst at a time.
 
 use std::path::{Path, PathBuf};
 
@@ -16,24 +16,24 @@ const JPEG_QUALITY: u8 = 95;
 ///
 /// They are named `<UTC time of the burst>_<number>.jpg`, so that sorting by name is sorting by time, and a burst can be told from its files.
 pub struct Burst {
-    folder: PathBuf,
+    directory: PathBuf,
     name: String,
     saved: u32,
 }
 
 impl Burst {
-    /// Opens a burst under a label; makes the label's folder where it is new.
+    /// Opens a burst under a label; makes the label's directory where it is new.
     ///
     /// # Errors
     /// What the file system says.
     pub fn open(dataset: &Path, label: &Label, now: OffsetDateTime) -> Result<Burst, DatasetError> {
-        let folder = dataset.join(label.as_str());
-        std::fs::create_dir_all(&folder).map_err(|cause| DatasetError::Io {
-            path: folder.clone(),
+        let directory = dataset.join(label.as_str());
+        std::fs::create_dir_all(&directory).map_err(|cause| DatasetError::Io {
+            path: directory.clone(),
             cause,
         })?;
         Ok(Burst {
-            folder,
+            directory,
             name: disk::time_in_name(now),
             saved: 0,
         })
@@ -44,7 +44,7 @@ impl Burst {
     /// # Errors
     /// What the file system says, such as a full disk; what was saved before stays.
     pub fn save(&mut self, frame: &Frame) -> Result<PathBuf, DatasetError> {
-        let path = self.folder.join(format!("{}_{:04}.jpg", self.name, self.saved));
+        let path = self.directory.join(format!("{}_{:04}.jpg", self.name, self.saved));
         let image = frame.to_rgb_image();
         let write = disk::write_whole(&path, Existing::Keep, |writer| {
             JpegEncoder::new_with_quality(writer, JPEG_QUALITY)
@@ -86,7 +86,7 @@ mod tests {
 
         let dataset = Dataset::read(root.path()).expect("reads");
         assert_eq!(dataset.count(&label), 2);
-        let saved = Frame::from_file(&first).expect("a picture").to_rgb_image();
+        let saved = Frame::from_file(&first).expect("an image").to_rgb_image();
         assert!(saved.get_pixel(16, 12).0[0].abs_diff(200) < 8, "red stayed red");
     }
 

@@ -28,7 +28,7 @@ const PIXELS: usize = SIDE_PX * SIDE_PX;
 /// motion) and no two frames of different takes are, with nearly a quarter to spare.
 ///
 /// The background, which never moves, sets most bits of a difference hash: of 8x8 bits, a third of the neighbours stays below the least
-/// distance between takes, of 16x16 bits 88 %, of this measure 91 %. Of 32x32 bits it is 97 %, but where a picture is flat,
+/// distance between takes, of 16x16 bits 88 %, of this measure 91 %. Of 32x32 bits it is 97 %, but where an image is flat,
 /// those bits are noise. Taking out the mean brightness makes it worse (86 %): the exposure too tells takes apart.
 pub const NEAR_DUPLICATE: f32 = 2.5;
 
@@ -41,7 +41,7 @@ pub struct Fingerprint {
     pub thumbnail: Thumbnail,
 }
 
-/// A small grey picture of a frame.
+/// A small grey image of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Thumbnail {
     /// 16 rows of 16 grey levels (ITU-R BT.601 luma), the top row first.
@@ -49,7 +49,7 @@ pub struct Thumbnail {
 }
 
 impl Fingerprint {
-    /// The fingerprint of a file whose picture, scaled to 224x224 pixels, is `square`: rows from the top, red, green, blue.
+    /// The fingerprint of a file whose image, scaled to 224x224 pixels, is `square`: rows from the top, red, green, blue.
     ///
     /// # Panics
     /// If `square` does not hold 224x224x3 bytes.
@@ -62,7 +62,7 @@ impl Fingerprint {
 }
 
 impl Thumbnail {
-    /// The thumbnail of a picture of 224x224 pixels: rows from the top, red, green, blue. Each of its pixels is the mean of 14x14.
+    /// The thumbnail of an image of 224x224 pixels: rows from the top, red, green, blue. Each of its pixels is the mean of 14x14.
     ///
     /// # Panics
     /// If `square` does not hold 224x224x3 bytes.
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_content_is_the_file_s_and_the_look_the_picture_s() {
+    fn the_content_is_the_file_s_and_the_look_the_image_s() {
         let square = plain([1, 2, 3]);
         let (one, other) = (
             Fingerprint::new(b"one", &square),

@@ -1,8 +1,8 @@
-//! A label that is safe as the name of a folder.
+//! A label that is safe as the name of a directory.
 
 use serde::{Deserialize, Serialize};
 
-/// The name of what a frame shows, and of the folder it lies in.
+/// The name of what a frame shows, and of the directory it lies in.
 ///
 /// 1 to [`Label::LONGEST`] of `a-z`, `A-Z`, `0-9`, `_` and `-`, not beginning with `-`: such a name stays inside the dataset on any
 /// file system, and no shell takes it for an option.
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_folders_are_labels() {
+    fn names_of_directories_are_labels() {
         for name in ["none", "thumbs_up", "Wave-2", "_", &"a".repeat(64)] {
             assert_eq!(Label::new(name).expect(name).as_str(), name);
         }

@@ -93,7 +93,7 @@ impl Tones {
     }
 }
 
-/// A random wall, furniture or picture colour that stands apart from `skin`.
+/// A random wall, furniture or image colour that stands apart from `skin`.
 pub(super) fn background(rng: &mut impl RngExt, skin: Rgb) -> Rgb {
     apart_from(rng, skin, 0.0..0.6, 0.12..0.97)
 }

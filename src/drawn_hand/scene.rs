@@ -30,7 +30,7 @@ fn room(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, aspect: f32, skin: Rgb) 
             0 => window(canvas, rng, [x, width], skin),
             1 => door(canvas, rng, [x, width.min(0.45)], skin),
             2 => shelves(canvas, rng, [x, width], skin),
-            _ => picture(canvas, rng, [x, width.min(0.4)], skin),
+            _ => image(canvas, rng, [x, width.min(0.4)], skin),
         }
     }
 }
@@ -91,7 +91,7 @@ fn shelves(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, [x, width]: [f32; 2],
     }
 }
 
-fn picture(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, [x, width]: [f32; 2], skin: Rgb) {
+fn image(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, [x, width]: [f32; 2], skin: Rgb) {
     let (y, height) = (rng.random_range(0.1..0.3), width * rng.random_range(0.7..1.2));
     let frame = palette::background(rng, skin).times(0.7);
     framed(canvas, [x, y, width, height], 0.018, frame);

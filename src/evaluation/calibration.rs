@@ -95,13 +95,13 @@ pub fn mean_negative_log_likelihood(logits: &[Vec<f32>], truths: &[usize], tempe
 pub fn reliability(probabilities: &[Vec<f64>], truths: &[usize]) -> Vec<Bin> {
     let mut sums = [(0_usize, 0.0, 0_usize); BINS];
     for (probabilities, truth) in probabilities.iter().zip(truths) {
-        let (verdict, confidence) = verdict(probabilities);
+        let (prediction, confidence) = prediction(probabilities);
         // A bin holds its upper bound, as in the paper; the cast makes 0 of what is below it or not a number.
         let index = ((confidence * BINS as f64).ceil() as usize).clamp(1, BINS) - 1;
         let (frames, sum, correct) = &mut sums[index];
         *frames += 1;
         *sum += confidence;
-        *correct += usize::from(verdict == *truth);
+        *correct += usize::from(prediction == *truth);
     }
     let bin = |(index, (frames, sum, correct)): (usize, (usize, f64, usize))| Bin {
         lower: index as f64 / BINS as f64,
@@ -153,7 +153,7 @@ fn softmax(below_greatest: &[f64], inverse_temperature: f64) -> Vec<f64> {
 }
 
 /// The likeliest label and its probability.
-fn verdict(probabilities: &[f64]) -> (usize, f64) {
+fn prediction(probabilities: &[f64]) -> (usize, f64) {
     let by_value = |a: &(usize, &f64), b: &(usize, &f64)| a.1.total_cmp(b.1);
     let greatest = probabilities.iter().enumerate().max_by(by_value);
     greatest.map_or((0, 0.0), |(index, probability)| (index, *probability))
@@ -186,7 +186,7 @@ mod tests {
             .collect();
         let truth = |(i, logits): (usize, &Vec<f32>)| match i % 4 {
             0 => 2,
-            _ => crate::evaluation::likeliest(logits),
+            _ => crate::evaluation::argmax(logits),
         };
         let truths: Vec<usize> = logits.iter().enumerate().map(truth).collect();
         let fitted = fit_temperature(&logits, &truths);

@@ -13,7 +13,7 @@ use crate::dataset::Label;
 /// What a model made of frames that it was not trained on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
-    /// Frames judged.
+    /// Frames classified.
     pub frames: usize,
     /// Frames whose likeliest label was the true one.
     pub correct: usize,
@@ -164,12 +164,12 @@ pub fn label_metrics(labels: &[Label], confusion: &Confusion) -> Vec<LabelMetric
     let of_label = |(index, (label, row)): (usize, (&Label, &Vec<usize>))| {
         let hits = row[index];
         let support = row.iter().sum();
-        let verdicts = rows.iter().map(|row| row[index]).sum();
+        let predictions = rows.iter().map(|row| row[index]).sum();
         LabelMetrics {
             label: label.clone(),
-            precision: ratio(hits, verdicts),
+            precision: ratio(hits, predictions),
             recall: ratio(hits, support),
-            f1: ratio(2 * hits, support + verdicts),
+            f1: ratio(2 * hits, support + predictions),
             support,
         }
     };
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_temperature_lowers_the_error_of_an_overconfident_model_and_keeps_its_verdicts() {
+    fn the_temperature_lowers_the_error_of_an_overconfident_model_and_keeps_its_predictions() {
         let logits = vec![vec![8.0, 0.0, 0.0]; 20];
         let truths: Vec<usize> = (0..20).map(|frame| usize::from(frame >= 15)).collect();
         let temperature = super::super::calibration::fit_temperature(&logits, &truths);

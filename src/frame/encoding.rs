@@ -1,10 +1,10 @@
-//! What an encoding of `sensor_msgs/image_encodings` means for the bytes of a picture, and the picture that they are in red, green, blue.
+//! What an encoding of `sensor_msgs/image_encodings` means for the bytes of an image, and the image that they are in red, green, blue.
 
 use bytes::Bytes;
 
 use super::{Frame, FrameError, PixelFormat, shortened};
 
-/// Every encoding that carries a picture.
+/// Every encoding that carries an image.
 const ENCODINGS: &[Encoding] = &[
     plain("rgb8", PixelFormat::Rgb8),
     plain("bgr8", PixelFormat::Bgr8),
@@ -45,7 +45,7 @@ pub(super) struct Encoding {
     pub layout: Layout,
 }
 
-/// How the bytes of a picture lie.
+/// How the bytes of an image lie.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Layout {
     /// Pixel after pixel, a byte for each value.
@@ -70,7 +70,7 @@ pub(super) enum Layout {
     Nv24,
 }
 
-/// A picture's bytes, known to be enough.
+/// An image's bytes, known to be enough.
 pub(super) struct Source {
     pub width: usize,
     pub height: usize,
@@ -96,7 +96,7 @@ impl Encoding {
     /// The encoding of a name.
     ///
     /// # Errors
-    /// A name that is not known, and one of what is no picture.
+    /// A name that is not known, and one of what is no image.
     pub fn named(name: &str) -> Result<Encoding, FrameError> {
         let known = ENCODINGS.iter().find(|encoding| encoding.name == name);
         known.copied().ok_or_else(|| match is_measurement(name) {
@@ -133,7 +133,7 @@ impl Layout {
         }
     }
 
-    /// Rows of `step` bytes that a picture takes, its chroma among them.
+    /// Rows of `step` bytes that an image takes, its chroma among them.
     pub fn rows(self, height: usize) -> usize {
         match self {
             Layout::Nv21 => height + height / 2,
@@ -153,7 +153,7 @@ impl Layout {
 }
 
 impl Source {
-    /// The picture: as it is where a byte is a value, else turned into bytes, without gaps between its rows.
+    /// The image: as it is where a byte is a value, else turned into bytes, without gaps between its rows.
     pub fn into_frame(self, layout: Layout) -> Frame {
         let (width, height) = (self.width as u32, self.height as u32);
         let packed = |format, pixels| Frame::packed_from(width, height, format, pixels);
@@ -215,7 +215,7 @@ impl Source {
         }
     }
 
-    /// A picture whose luma come first; `chroma` gives Cb and Cr of a row and column.
+    /// An image whose luma come first; `chroma` gives Cb and Cr of a row and column.
     fn semi_planar(&self, layout: Layout, chroma: impl Fn(usize, usize) -> (u8, u8)) -> Vec<u8> {
         let mut pixels = Vec::with_capacity(self.width * self.height * 3);
         for (row, luma) in self.rows(layout).enumerate() {
@@ -246,7 +246,7 @@ fn rgb_from_ycbcr(luma: u8, blue: u8, red: u8) -> [u8; 3] {
     .map(|value| (value >> SHIFT).clamp(0, 255) as u8)
 }
 
-/// Bilinear: what a pixel lacks is the mean of its neighbours that have it. Beyond the border the picture is mirrored, which keeps the
+/// Bilinear: what a pixel lacks is the mean of its neighbours that have it. Beyond the border the image is mirrored, which keeps the
 /// mosaic.
 fn demosaiced(mosaic: &[u16], source: &Source, red: [usize; 2], bytes: usize) -> Vec<u8> {
     let (width, height) = (source.width, source.height);

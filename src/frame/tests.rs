@@ -95,7 +95,7 @@ fn truncated_and_foreign_bytes_are_refused() {
         &jpeg[..jpeg.len() / 2],
         &jpeg[..jpeg.len() - 2],
     ];
-    for bytes in [&[][..], b"not a picture"].into_iter().chain(halves) {
+    for bytes in [&[][..], b"not an image"].into_iter().chain(halves) {
         assert!(Frame::from_compressed("", bytes).is_err());
     }
 }
@@ -114,7 +114,7 @@ fn a_depth_image_is_refused_by_name() {
 }
 
 #[test]
-fn a_compressed_picture_too_large_is_refused_before_it_is_decoded() {
+fn a_compressed_image_too_large_is_refused_before_it_is_decoded() {
     let wide = DynamicImage::ImageLuma8(image::GrayImage::new(20_000, 1));
     let error = Frame::from_compressed("", &encoded(&wide, ImageFormat::Png)).expect_err("wide");
     assert!(matches!(error, FrameError::Decode(_)), "{error}");
@@ -123,7 +123,7 @@ fn a_compressed_picture_too_large_is_refused_before_it_is_decoded() {
 #[test]
 fn measurements_are_refused_by_name() {
     for name in ["32FC1", "16UC1", "64FC3", "16SC2", "8SC1"] {
-        let error = Frame::from_raw(name, 1, 1, 8, vec![0; 8]).expect_err("no picture");
+        let error = Frame::from_raw(name, 1, 1, 8, vec![0; 8]).expect_err("no image");
         assert!(matches!(error, FrameError::Measurements(_)), "{error}");
         assert!(error.to_string().contains(name), "{error}");
     }
@@ -154,7 +154,7 @@ fn chroma_behind_the_luma_must_be_there() {
 }
 
 proptest::proptest! {
-    /// Whatever a message announces, there is a picture of that size or an error.
+    /// Whatever a message announces, there is an image of that size or an error.
     #[test]
     fn no_message_is_fatal(
         encoding in proptest::sample::select(encoding::supported().split(", ").map(str::to_owned).collect::<Vec<_>>()),

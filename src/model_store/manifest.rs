@@ -19,11 +19,11 @@ pub const IMPORTED: &str = "imported";
 pub struct Manifest {
     /// [`MANIFEST_VERSION`].
     pub version: u32,
-    /// The name of the model's folder.
+    /// The name of the model's directory.
     pub id: String,
     /// The architecture.
     pub network: String,
-    /// The labels in the order of the network's outputs. This order counts, never that of a folder listing.
+    /// The labels in the order of the network's outputs. This order counts, never that of a directory listing.
     pub labels: Vec<Label>,
     /// When the training ended.
     #[serde(with = "time::serde::rfc3339")]
@@ -45,7 +45,7 @@ pub struct Manifest {
     pub epochs: u32,
     /// Seed of the training.
     pub seed: u64,
-    /// The folder it was trained on, or the file it was imported from.
+    /// The directory it was trained on, or the file it was imported from.
     pub dataset: String,
     /// Digest of the frames and their labels; empty for an imported model.
     pub dataset_digest: String,
@@ -86,7 +86,7 @@ pub struct FrameCounts {
 /// How the int8 file did beside the fp32 file on held-out frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Int8Agreement {
-    /// Frames that both judged.
+    /// Frames that both classified.
     pub frames: usize,
     /// Of these, so many got another label.
     pub flips: usize,

@@ -119,11 +119,11 @@ fn activating_remembers_the_model_before() {
 fn a_damaged_file_is_named_and_the_others_are_listed() {
     let (_root, store) = new_store();
     let model = published(&store, 1_000);
-    let weights = model.folder.join(WEIGHTS_FILE);
+    let weights = model.directory.join(WEIGHTS_FILE);
     fs::write(&weights, b"numb").expect("writes");
     let error = store.model(&model.manifest.id).expect_err("truncated");
     assert!(error.to_string().contains(WEIGHTS_FILE), "{error}");
-    fs::write(model.folder.join(MANIFEST_FILE), b"{").expect("writes");
+    fs::write(model.directory.join(MANIFEST_FILE), b"{").expect("writes");
     let healthy = published(&store, 2_000);
     let listing = store.list().expect("lists");
     assert_eq!(listing.models, [healthy.manifest]);
@@ -131,10 +131,10 @@ fn a_damaged_file_is_named_and_the_others_are_listed() {
 }
 
 #[test]
-fn a_renamed_folder_is_refused_with_the_name_it_should_have() {
+fn a_renamed_directory_is_refused_with_the_name_it_should_have() {
     let (_root, store) = new_store();
     let model = published(&store, 1_000);
-    fs::rename(&model.folder, store.root().join("models/best")).expect("renames");
+    fs::rename(&model.directory, store.root().join("models/best")).expect("renames");
     let error = store.model("best").expect_err("renamed");
     assert!(error.to_string().contains(&model.manifest.id), "{error}");
     assert_eq!(store.list().expect("lists").unreadable.len(), 1);
@@ -159,15 +159,15 @@ fn other_users_may_read_a_model() {
     let (_root, store) = new_store();
     let model = published(&store, 1_000);
     let mode = |path: &Path| fs::metadata(path).expect("is there").permissions().mode() & 0o777;
-    let of_plain_file = mode(&model.folder.join(WEIGHTS_FILE));
-    assert_eq!(mode(&model.folder.join("manifest.json")), of_plain_file);
+    let of_plain_file = mode(&model.directory.join(WEIGHTS_FILE));
+    assert_eq!(mode(&model.directory.join("manifest.json")), of_plain_file);
 }
 
 #[test]
 fn a_manifest_of_a_later_format_is_refused_by_its_number() {
     let (_root, store) = new_store();
     let model = published(&store, 1_000);
-    fs::write(model.folder.join(MANIFEST_FILE), br#"{"version": 99}"#).expect("writes");
+    fs::write(model.directory.join(MANIFEST_FILE), br#"{"version": 99}"#).expect("writes");
     let error = store.model(&model.manifest.id).expect_err("later");
     assert!(error.to_string().contains("99"), "{error}");
 }
@@ -195,7 +195,7 @@ fn a_deleted_model_is_gone_and_the_active_one_stays() {
         "{refusal}"
     );
     store.delete(&first.manifest.id).expect("deletes");
-    assert!(!first.folder.exists());
+    assert!(!first.directory.exists());
     assert!(matches!(store.previous_id(), Err(StoreError::NoEarlierModel)));
     let missing = store.delete("../models").expect_err("leads outside");
     assert!(matches!(missing, StoreError::NoSuchModel { .. }));

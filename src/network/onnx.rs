@@ -2,7 +2,7 @@
 //!
 //! The graph takes `input`, batch x 3 x 224 x 224 float32, and gives `logits`, batch x labels float32. It uses only operators of
 //! opset 13 that ONNX Runtime and TensorRT 8.6 and later read. [`write()`] makes a store's fp32 file, whose weights stay in their
-//! safetensors file: both must lie in one folder. [`export`](mod@export) makes a file that stands on its own, in fp32, fp16 or int8.
+//! safetensors file: both must lie in one directory. [`export`](mod@export) makes a file that stands on its own, in fp32, fp16 or int8.
 //! The protobuf messages are the part of `onnx.proto3` that is written here.
 
 pub mod export;
@@ -39,7 +39,7 @@ pub enum Batch {
     Dynamic,
 }
 
-/// Writes the ONNX file of a network, for any number of frames, whose weights already lie in `weights_file`, in the same folder.
+/// Writes the ONNX file of a network, for any number of frames, whose weights already lie in `weights_file`, in the same directory.
 ///
 /// `metadata` goes into the file as key and value.
 ///

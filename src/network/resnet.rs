@@ -30,7 +30,7 @@ pub fn resnet18(labels: usize) -> Network {
     }
 }
 
-/// Two residual blocks, the first of which may halve the picture's side.
+/// Two residual blocks, the first of which may halve the image's side.
 fn stage(name: &str, [in_channels, out_channels]: [usize; 2], stride: usize) -> Vec<Layer> {
     let first = block(&format!("{name}.0"), [in_channels, out_channels], stride);
     let second = block(&format!("{name}.1"), [out_channels, out_channels], 1);

@@ -179,7 +179,7 @@ fn lower(
     Ok(lowered)
 }
 
-/// The same pictures with the channels of a pixel side by side in memory: oneDNN's convolutions are a sixth faster on them.
+/// The same images with the channels of a pixel side by side in memory: oneDNN's convolutions are a sixth faster on them.
 fn channels_last(batch: &Tensor) -> Result<Tensor, TchError> {
     match batch.dim() {
         4 => batch

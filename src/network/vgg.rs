@@ -19,7 +19,7 @@ pub fn vgg16(labels: usize) -> Network {
     vgg(VGG16_NAME, [2, 2, 3, 3, 3], labels)
 }
 
-/// Five blocks of so many convolutions, each block behind the first seeing a picture of half the side.
+/// Five blocks of so many convolutions, each block behind the first seeing an image of half the side.
 fn vgg(name: &'static str, convolutions: [usize; 5], labels: usize) -> Network {
     const CHANNELS: [usize; 5] = [64, 128, 256, 512, 512];
     let mut features = Vec::new();

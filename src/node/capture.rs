@@ -1,4 +1,4 @@
-//! `~/capture`: the next frames of the camera into the image folder.
+//! `~/capture`: the next frames of the camera into the image directory.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -11,11 +11,11 @@ use r2r::thumb_gesture::srv::CaptureFrames;
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
-use super::camera::Camera;
-use super::handle::{NodeHandle, Topic, lock};
-use super::lifecycle::Lifecycle;
-use super::lifecycle::machine::State;
-use super::params::Params;
+use crate::node::pipeline::camera::Camera;
+use crate::node::ros::context::{NodeContext, Topic, lock};
+use crate::node::lifecycle::services::Lifecycle;
+use crate::node::lifecycle::services::machine::State;
+use crate::node::params::declarations::Params;
 use super::respond;
 use crate::dataset::capture::Burst;
 use crate::dataset::{self, Dataset, DatasetError, Label, LabelledFrames};
@@ -28,8 +28,8 @@ const FRAMES_IN_WAITING: usize = 8;
 /// Saves frames, one call after the other.
 pub struct Capture {
     /// The node.
-    pub handle: NodeHandle,
-    /// The dataset's folder.
+    pub handle: NodeContext,
+    /// The dataset's directory.
     pub dataset: PathBuf,
     /// Where the frames come from.
     pub cameras: Vec<Arc<Camera>>,
@@ -143,7 +143,7 @@ impl Capture {
                     return Err(CaptureError::NoFrame(timeout, topics.join(" and ")));
                 }
             };
-            // The folder is made with the first frame: a label of which there is none leaves no trace.
+            // The directory is made with the first frame: a label of which there is none leaves no trace.
             let (dataset, label) = (self.dataset.clone(), label.clone());
             let opened = burst.take();
             let saving = tokio::task::spawn_blocking(move || {

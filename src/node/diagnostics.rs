@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 
-use super::camera::Camera;
-use super::classify::RunningModel;
-use super::handle::{NodeHandle, Topic, lock};
-use super::lifecycle::Current;
-use super::lifecycle::machine::State;
-use super::params::Params;
-use super::qos::{Asked, Publisher, publishers};
-use super::retrain::Retraining;
-use super::spin::Door;
+use crate::node::pipeline::camera::Camera;
+use crate::node::pipeline::classifier_thread::RunningModel;
+use crate::node::ros::context::{NodeContext, Topic, lock};
+use crate::node::lifecycle::services::Current;
+use crate::node::lifecycle::services::machine::State;
+use crate::node::params::declarations::Params;
+use crate::node::ros::qos::{Asked, Publisher, publishers};
+use crate::node::retrain::Retraining;
+use crate::node::ros::executor::Door;
 
 // The levels of `DiagnosticStatus.msg`.
 const OK: u8 = 0;
@@ -26,7 +26,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// Watches the node and reports.
 pub struct Diagnostics {
     /// The node.
-    pub handle: NodeHandle,
+    pub handle: NodeContext,
     /// The way to it.
     pub door: Door,
     /// Its state.
@@ -64,7 +64,7 @@ struct Watch {
     deaf_to: HashSet<Publisher>,
 }
 
-/// What there is to judge a camera by.
+/// What there is to classify a camera by.
 struct Finding<'a> {
     before: Counts,
     now: Counts,
@@ -137,7 +137,7 @@ impl Diagnostics {
         let (before, now) = watch.look(state);
         let camera = &watch.camera;
         let model = lock(&self.model).clone();
-        let (level, message) = judge(&Finding {
+        let (level, message) = classify(&Finding {
             before,
             now,
             state,
@@ -219,7 +219,7 @@ impl Watch {
 }
 
 /// The level, and the one thing that most needs saying.
-fn judge(finding: &Finding) -> (u8, String) {
+fn classify(finding: &Finding) -> (u8, String) {
     let (before, now, topic) = (finding.before, finding.now, finding.topic);
     if let Some(failure) = &finding.failure {
         return (ERROR, format!("{}: {failure}", finding.state));
@@ -287,7 +287,7 @@ mod tests {
     };
 
     fn level(now: Counts, has_model: bool, is_stalled: bool) -> u8 {
-        judge(&Finding {
+        classify(&Finding {
             now,
             has_model,
             is_stalled,
@@ -307,14 +307,14 @@ mod tests {
 
     #[test]
     fn a_camera_that_never_was_is_named_and_one_that_is_not_heard() {
-        let (level, message) = judge(&Finding {
+        let (level, message) = classify(&Finding {
             before: Counts::default(),
             now: Counts::default(),
             ..ALL_IS_WELL
         });
         assert_eq!(level, WARN);
         assert!(message.contains("/jetbot/camera/image_raw"), "{message}");
-        let (level, message) = judge(&Finding {
+        let (level, message) = classify(&Finding {
             obstacle: Some("the camera publishes best effort".to_owned()),
             ..ALL_IS_WELL
         });
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_transition_that_was_not_made_is_an_error() {
-        let (level, message) = judge(&Finding {
+        let (level, message) = classify(&Finding {
             state: State::Unconfigured,
             failure: Some("configuring failed: no such model".to_owned()),
             ..ALL_IS_WELL
@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_node_that_rests_misses_nothing() {
-        let (level, message) = judge(&Finding {
+        let (level, message) = classify(&Finding {
             state: State::Inactive,
             has_model: false,
             is_stalled: true,

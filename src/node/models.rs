@@ -6,11 +6,11 @@ use r2r::builtin_interfaces::msg::Time;
 use r2r::thumb_gesture::msg::ModelInfo;
 use r2r::thumb_gesture::srv::{ActivateModel, ListModels};
 
-use super::classify::{Inbox, LoadedModel};
-use super::handle::{NodeHandle, Topic, lock, or_nan};
-use super::managed::Obstacle;
-use super::parameter_services::Parameters;
-use super::params::Params;
+use crate::node::pipeline::classifier_thread::{Inbox, LoadedModel};
+use crate::node::ros::context::{NodeContext, Topic, lock, or_nan};
+use crate::node::lifecycle::transitions::Obstacle;
+use crate::node::params::services::Parameters;
+use crate::node::params::declarations::Params;
 use crate::classifier::settings::Settings;
 use crate::classifier::{self, ClassifierError, EngineState};
 use crate::dataset::Label;
@@ -18,7 +18,7 @@ use crate::model_store::{Manifest, ModelStore, StoreError, StoredModel};
 
 /// Loads models and hands them to the classifier's thread.
 pub struct Models {
-    handle: NodeHandle,
+    handle: NodeContext,
     store: ModelStore,
     inbox: Arc<Inbox>,
     parameters: Arc<Parameters>,
@@ -53,7 +53,7 @@ pub enum ActivateError {
 impl Models {
     /// Nothing is loaded yet.
     pub fn new(
-        handle: NodeHandle,
+        handle: NodeContext,
         store: ModelStore,
         inbox: Arc<Inbox>,
         parameters: Arc<Parameters>,
@@ -74,7 +74,7 @@ impl Models {
         self.topic.clone()
     }
 
-    /// The folder of models.
+    /// The directory of models.
     pub fn store(&self) -> &ModelStore {
         &self.store
     }

@@ -20,11 +20,11 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::watch;
 
-use super::handle::{NodeHandle, Topic, duration_message, lock, or_nan};
-use super::lifecycle::Current;
-use super::lifecycle::machine::State;
-use super::models::{ActivateError, Models};
-use super::params::Params;
+use crate::node::ros::context::{NodeContext, Topic, duration_message, lock, or_nan};
+use crate::node::lifecycle::services::Current;
+use crate::node::lifecycle::services::machine::State;
+use crate::node::models::{ActivateError, Models};
+use crate::node::params::declarations::Params;
 use super::respond;
 use crate::dataset::augment::{Level, UnknownLevel};
 use crate::dataset::{Dataset, DatasetError};
@@ -41,7 +41,7 @@ const WARNING_PREFIX: &str = " WARN ";
 
 /// Starts, watches and cancels trainings.
 pub struct Retraining {
-    handle: NodeHandle,
+    handle: NodeContext,
     dataset: PathBuf,
     models: Arc<Models>,
     params: Arc<Mutex<Params>>,
@@ -67,7 +67,7 @@ enum Ending {
 impl Retraining {
     /// No training runs yet; says so on `~/training`.
     pub fn new(
-        handle: NodeHandle,
+        handle: NodeContext,
         models: Arc<Models>,
         params: Arc<Mutex<Params>>,
         current: Current,
@@ -140,8 +140,8 @@ impl Retraining {
     async fn start(self: &Arc<Self>, request: &Retrain::Request) -> Result<usize, String> {
         let arguments = arguments(request)?;
         self.may_start(&lock(&self.cancel))?;
-        let folder = self.dataset.clone();
-        let reading = tokio::task::spawn_blocking(move || dataset(&folder));
+        let directory = self.dataset.clone();
+        let reading = tokio::task::spawn_blocking(move || dataset(&directory));
         let frames = reading.await.map_err(|error| error.to_string())??;
         // Asked again with the lock held: a clean-up changes the state first, and cancels then.
         let mut running = lock(&self.cancel);
@@ -337,7 +337,7 @@ impl Retraining {
 }
 
 /// Passes on what the child warns of, and gives the beginning of what else it said on its standard error, once it has ended.
-async fn hear(complaints: ChildStderr, handle: NodeHandle) -> String {
+async fn hear(complaints: ChildStderr, handle: NodeContext) -> String {
     let mut kept = String::new();
     let mut lines = BufReader::new(complaints).split(b'\n');
     // To the end, for a pipe that is full would stop the child.
@@ -354,8 +354,8 @@ async fn hear(complaints: ChildStderr, handle: NodeHandle) -> String {
 }
 
 /// The number of frames in the dataset, if there is something to tell apart in it.
-fn dataset(folder: &Path) -> Result<usize, String> {
-    let labels = match Dataset::read(folder) {
+fn dataset(directory: &Path) -> Result<usize, String> {
+    let labels = match Dataset::read(directory) {
         Ok(dataset) if dataset.labels.len() >= 2 => return Ok(dataset.frames()),
         Ok(dataset) => dataset.labels.len(),
         Err(DatasetError::Io { cause, .. }) if cause.kind() == ErrorKind::NotFound => 0,
@@ -363,7 +363,7 @@ fn dataset(folder: &Path) -> Result<usize, String> {
     };
     Err(format!(
         "{} holds frames of {labels} label(s); a training needs two or more: capture some with ~/capture",
-        folder.display()
+        directory.display()
     ))
 }
 

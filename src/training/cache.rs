@@ -4,7 +4,7 @@
 //! <store>/features/<key>/<sha256 of the file>    the frame's look, its features and those of its copies, a checksum
 //! ```
 //! The key stands for all that the features depend on beside the file. What is damaged or missing is computed anew, so nothing
-//! here is worth a sync, and the folder may be deleted at any time.
+//! here is worth a sync, and the directory may be deleted at any time.
 
 use std::fs;
 use std::io::{self, Write};
@@ -20,12 +20,12 @@ use crate::disk::{self, WRITING_PREFIX};
 const MOST_BYTES: u64 = 2 << 30;
 /// On a disk with less room than this nothing more is kept: the model that is to come needs some, and so do others.
 const LEAST_FREE_BYTES: u64 = 512 << 20;
-const FOLDER: &str = "features";
+const DIRECTORY: &str = "features";
 const CHECKSUM_BYTES: usize = 32;
 
 /// The features that one key stands for.
 pub struct FeatureCache {
-    folder: PathBuf,
+    directory: PathBuf,
     row_bytes: usize,
 }
 
@@ -41,7 +41,7 @@ impl FeatureCache {
     /// The features in a store whose `key` is this one, of so many values a row.
     pub fn open(store: &Path, key: &str, row_values: usize) -> FeatureCache {
         FeatureCache {
-            folder: store.join(FOLDER).join(key),
+            directory: store.join(DIRECTORY).join(key),
             row_bytes: row_values * size_of::<f32>(),
         }
     }
@@ -66,8 +66,8 @@ impl FeatureCache {
     /// # Errors
     /// A disk that is almost full, and what the file system says: the training can go on without.
     pub fn write(&self, sha256: &[u8; 32], entry: &Entry) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
-        let disk = rustix::fs::statvfs(&self.folder)?;
+        fs::create_dir_all(&self.directory)?;
+        let disk = rustix::fs::statvfs(&self.directory)?;
         if disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST_FREE_BYTES {
             let free = format!("less than {} MB are free on the disk", LEAST_FREE_BYTES >> 20);
             return Err(io::Error::new(io::ErrorKind::StorageFull, free));
@@ -77,7 +77,7 @@ impl FeatureCache {
         let checksum = Sha256::digest(&content);
         let mut file = tempfile::Builder::new()
             .prefix(&disk::own(WRITING_PREFIX))
-            .tempfile_in(&self.folder)?;
+            .tempfile_in(&self.directory)?;
         file.write_all(&content)?;
         file.write_all(&checksum)?;
         file.persist(self.path(sha256))?;
@@ -85,7 +85,7 @@ impl FeatureCache {
     }
 
     fn path(&self, sha256: &[u8; 32]) -> PathBuf {
-        self.folder.join(disk::hex(sha256))
+        self.directory.join(disk::hex(sha256))
     }
 }
 
@@ -94,11 +94,11 @@ impl FeatureCache {
 /// # Errors
 /// What the file system says.
 pub fn trim(store: &Path) -> io::Result<()> {
-    trim_to(&store.join(FOLDER), MOST_BYTES)
+    trim_to(&store.join(DIRECTORY), MOST_BYTES)
 }
 
-fn trim_to(folder: &Path, most_bytes: u64) -> io::Result<()> {
-    let mut files = files_by_age(folder)?;
+fn trim_to(directory: &Path, most_bytes: u64) -> io::Result<()> {
+    let mut files = files_by_age(directory)?;
     let mut bytes: u64 = files.iter().map(|(_, _, bytes)| bytes).sum();
     while bytes > most_bytes {
         let Some((_, path, length)) = files.pop() else {
@@ -111,12 +111,12 @@ fn trim_to(folder: &Path, most_bytes: u64) -> io::Result<()> {
 }
 
 /// Every file with its last use and its length, the oldest last.
-fn files_by_age(folder: &Path) -> io::Result<Vec<(SystemTime, PathBuf, u64)>> {
+fn files_by_age(directory: &Path) -> io::Result<Vec<(SystemTime, PathBuf, u64)>> {
     let mut files = Vec::new();
-    if !folder.exists() {
+    if !directory.exists() {
         return Ok(files);
     }
-    for key in fs::read_dir(folder)? {
+    for key in fs::read_dir(directory)? {
         let key = key?.path();
         disk::sweep(&key, WRITING_PREFIX)?;
         for file in fs::read_dir(key)? {
@@ -185,7 +185,7 @@ mod tests {
                 .expect("opens");
             opened.set_modified(time).expect("sets");
         }
-        trim_to(&store.path().join(FOLDER), 400).expect("trims");
+        trim_to(&store.path().join(DIRECTORY), 400).expect("trims");
         assert!(cache.read(&[1; 32], 1).is_none());
         assert!(cache.read(&[2; 32], 1).is_some());
     }

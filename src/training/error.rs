@@ -33,7 +33,7 @@ pub enum TrainingError {
         labels: usize,
     },
     /// A label has no frame that can be read.
-    #[error("label {label}: none of its {files} files is a picture ({example}); capture it anew")]
+    #[error("label {label}: none of its {files} files is an image ({example}); capture it anew")]
     NoReadableFrames {
         /// The label.
         label: Label,

@@ -30,7 +30,7 @@ const BATCH: usize = 16;
 const TOLERANCE: f32 = 1e-2;
 /// The share of frames on which int8 may say something else than fp32 ...
 const MOST_FLIPS: f64 = 0.005;
-/// ... but on none of which one of them gives its verdict this probability.
+/// ... but on none of which one of them gives its prediction this probability.
 const CONFIDENT: f64 = 0.6;
 /// The frames themselves.
 const NO_COPIES: Copies = Copies {
@@ -146,17 +146,17 @@ impl Exported<'_> {
             }
             let of_int8 = int8.as_mut().map(run).transpose()?.unwrap_or_default();
             let pairs = of_fp32.zip(of_int8.chunks_exact(self.labels.len()));
-            let differing = pairs.filter(|(fp32, int8)| likeliest(fp32) != likeliest(int8));
+            let differing = pairs.filter(|(fp32, int8)| argmax(fp32) != argmax(int8));
             flips.extend(differing.map(|(fp32, int8)| self.confidence(&[fp32, int8])));
         }
         on_progress(Progress::Export { done: total, total });
         Ok(ExportReport {
             onnx_difference,
-            int8: int8.map(|_| judge(total, &flips)),
+            int8: int8.map(|_| classify(total, &flips)),
         })
     }
 
-    /// The greatest probability that one of several verdicts has.
+    /// The greatest probability that one of several predictions has.
     fn confidence(&self, logits: &[&[f32]]) -> f64 {
         let probabilities = logits
             .iter()
@@ -171,8 +171,8 @@ impl Exported<'_> {
 /// [`TrainingError::ExportDisagrees`].
 fn agreement(found: &[f32], trained: &[f32]) -> Result<f32, TrainingError> {
     let difference = difference(found, trained);
-    // Where two labels are as good as equal the verdicts may differ, and no more than so little.
-    let agrees = likeliest(found) == likeliest(trained) || difference <= TOLERANCE / 10.0;
+    // Where two labels are as good as equal the predictions may differ, and no more than so little.
+    let agrees = argmax(found) == argmax(trained) || difference <= TOLERANCE / 10.0;
     match difference <= TOLERANCE && agrees {
         true => Ok(difference),
         false => Err(TrainingError::ExportDisagrees { difference }),
@@ -190,7 +190,7 @@ fn difference(found: &[f32], trained: &[f32]) -> f32 {
 }
 
 /// Whether int8 may stand for fp32; `flips` are the confidences of the frames on which they differ.
-fn judge(frames: usize, flips: &[f64]) -> Int8Agreement {
+fn classify(frames: usize, flips: &[f64]) -> Int8Agreement {
     let confident_flips = flips
         .iter()
         .filter(|confidence| **confidence >= CONFIDENT)
@@ -222,9 +222,9 @@ mod tests {
 
     #[test]
     fn int8_may_flip_one_of_two_hundred_if_neither_was_sure() {
-        assert!(judge(200, &[0.5]).accepted);
-        assert!(!judge(200, &[0.61]).accepted);
-        assert!(!judge(199, &[0.5]).accepted);
-        assert!(judge(10, &[]).accepted);
+        assert!(classify(200, &[0.5]).accepted);
+        assert!(!classify(200, &[0.61]).accepted);
+        assert!(!classify(199, &[0.5]).accepted);
+        assert!(classify(10, &[]).accepted);
     }
 }

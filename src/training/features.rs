@@ -22,7 +22,7 @@ use crate::evaluation::Skipped;
 use crate::frame::{Frame, FrameError};
 use crate::network::torch::{TorchError, TorchModule};
 use crate::network::{self, Layer, Network};
-use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX, Preprocessor, normalise, picture_from_square};
+use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX, Preprocessor, normalise, image_from_square};
 use crate::weights::Weights;
 
 /// Frames that go through the network together with their copies; of eight copies each, they take 43 MB.
@@ -62,7 +62,7 @@ pub struct Examples {
     pub rows: Tensor,
     /// Copies of each frame.
     pub copies: usize,
-    /// Files that were no pictures.
+    /// Files that were no images.
     pub skipped: Vec<Skipped>,
     /// How many frames were computed; the others were found in the cache.
     pub computed: usize,
@@ -124,7 +124,7 @@ impl Extractor {
 
     /// The features of some files and their copies.
     ///
-    /// `progress` is called with how many files are done. A file that is no picture is skipped and named.
+    /// `progress` is called with how many files are done. A file that is no image is skipped and named.
     ///
     /// # Errors
     /// libtorch's word.
@@ -273,14 +273,14 @@ pub fn forward_frozen(module: &TorchModule, inputs: &[f32], device: Device) -> R
 /// The network inputs of some copies of files, decoded and changed on all cores; copy 0 is the frame itself.
 ///
 /// # Errors
-/// A file that is no picture any more.
+/// A file that is no image any more.
 pub fn inputs_of_copies(picks: &[(&LabelledFile, usize)], copies: Copies) -> Result<Vec<f32>, FrameError> {
     let inputs = on_all_cores(picks, |preprocessor, (file, copy)| {
         let bytes = fs::read(&file.path)?;
         let square = preprocessor.square_from_frame(&Frame::from_compressed("", &bytes)?);
-        let picture = picture_from_square(&square);
+        let image = image_from_square(&square);
         Ok(input_of_copy(
-            &picture,
+            &image,
             &Sha256::digest(&bytes).into(),
             copies,
             *copy,
@@ -292,13 +292,13 @@ pub fn inputs_of_copies(picks: &[(&LabelledFile, usize)], copies: Copies) -> Res
 
 /// The input of a frame, and behind it those of its copies.
 fn inputs_of_square(square: &[u8], sha256: &[u8; 32], copies: Copies) -> Vec<f32> {
-    let picture = picture_from_square(square);
-    let inputs = (0..=copies.count).flat_map(|copy| input_of_copy(&picture, sha256, copies, copy));
+    let image = image_from_square(square);
+    let inputs = (0..=copies.count).flat_map(|copy| input_of_copy(&image, sha256, copies, copy));
     inputs.collect()
 }
 
-fn input_of_copy(picture: &[f32], sha256: &[u8; 32], copies: Copies, copy: usize) -> Vec<f32> {
-    let mut input = picture.to_vec();
+fn input_of_copy(image: &[f32], sha256: &[u8; 32], copies: Copies, copy: usize) -> Vec<f32> {
+    let mut input = image.to_vec();
     if copy > 0 {
         let mut seed = *sha256;
         seed.iter_mut()

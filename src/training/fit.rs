@@ -57,7 +57,7 @@ impl Fit<'_> {
     /// counts as round 0.
     ///
     /// # Errors
-    /// libtorch's word, such as too little memory; a frame that is no picture any more.
+    /// libtorch's word, such as too little memory; a frame that is no image any more.
     pub fn run(
         &self,
         train: &[usize],
@@ -104,7 +104,7 @@ impl Fit<'_> {
     /// The logits of some frames, without those of their copies.
     ///
     /// # Errors
-    /// libtorch's word; a frame that is no picture any more.
+    /// libtorch's word; a frame that is no image any more.
     pub fn logits(&self, module: &TorchModule, frames: &[usize]) -> Result<Vec<Vec<f32>>, TrainingError> {
         let mut logits = Vec::with_capacity(frames.len());
         for batch in frames.chunks(VALIDATION_BATCH) {
@@ -209,7 +209,7 @@ impl Fit<'_> {
         };
         let hits = frames.iter().zip(&logits);
         let hits =
-            hits.filter(|(frame, logits)| crate::evaluation::likeliest(logits) == self.labels[**frame]);
+            hits.filter(|(frame, logits)| crate::evaluation::argmax(logits) == self.labels[**frame]);
         let accuracy = hits.count() as f64 / frames.len() as f64;
         Ok((loss()?, accuracy))
     }

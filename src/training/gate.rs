@@ -1,7 +1,7 @@
 //! Whether a new model may take the active one's place: only if it is no worse on the same frames.
 //!
-//! Both are judged on an equal footing. A frame that the active model has learnt from is judged by the new model, which has
-//! learnt from it too; a frame that is new to the active model is judged by the training that held it out.
+//! Both are classified on an equal footing. A frame that the active model has learnt from is classified by the new model, which has
+//! learnt from it too; a frame that is new to the active model is classified by the training that held it out.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,10 +12,10 @@ use crate::classifier;
 use crate::classifier::settings::{Device, Settings};
 use crate::dataset::Label;
 use crate::disk::{self, Existing};
-use crate::evaluation::{FileClassifier, likeliest, spread};
+use crate::evaluation::{FileClassifier, argmax, spread};
 use crate::model_store::{ModelStore, StoredModel};
 
-/// In a model's folder: the SHA-256 of every frame that it has learnt from, with the label that it gives it.
+/// In a model's directory: the SHA-256 of every frame that it has learnt from, with the label that it gives it.
 pub const FRAMES_FILE: &str = "frames.json";
 /// No more frames are compared than this, spread over all.
 const MOST_FRAMES: usize = 256;
@@ -27,9 +27,9 @@ pub struct HeldOut<'a> {
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
     /// The index of the label that the training without it gave.
-    pub unseen_verdict: usize,
+    pub unseen_prediction: usize,
     /// The index of the label that the new model gives, which has learnt from it.
-    pub learnt_verdict: usize,
+    pub learnt_prediction: usize,
 }
 
 /// How the new model compares with the active one.
@@ -41,7 +41,7 @@ pub struct Comparison {
     pub reason: String,
     /// The model that is active; none where there is none.
     pub active_model: Option<String>,
-    /// Frames that both judged.
+    /// Frames that both classified.
     pub frames: usize,
     /// Of these, what the new model got right.
     pub new_correct: usize,
@@ -62,37 +62,37 @@ impl Comparison {
     }
 }
 
-/// Compares the new model with the active one on held-out frames. What keeps the active model from being judged lets the new one pass.
+/// Compares the new model with the active one on held-out frames. What keeps the active model from being classified lets the new one pass.
 pub fn compare(store: &ModelStore, held_out: &[HeldOut]) -> Comparison {
     let active = match store.active_id() {
         Ok(Some(id)) => id,
         Ok(None) => return Comparison::passed("no model was active before".to_owned(), None),
         Err(error) => return Comparison::passed(format!("the active model is unknown: {error}"), None),
     };
-    let judged = match store.model(&active) {
-        Ok(model) => judge(&model, held_out),
+    let classified = match store.model(&active) {
+        Ok(model) => classify(&model, held_out),
         Err(error) => Err(error.to_string()),
     };
-    match judged {
+    match classified {
         Err(reason) => Comparison::passed(
-            format!("the active {active} cannot be judged: {reason}"),
+            format!("the active {active} cannot be classified: {reason}"),
             Some(active),
         ),
         Ok(pairs) if pairs.is_empty() => {
             Comparison::passed("no frame was held out to compare on".to_owned(), Some(active))
         }
-        Ok(pairs) => verdict(active, &pairs),
+        Ok(pairs) => prediction(active, &pairs),
     }
 }
 
 /// For each frame whether the new and the active model are right.
-fn judge(active: &StoredModel, held_out: &[HeldOut]) -> Result<Vec<[bool; 2]>, String> {
+fn classify(active: &StoredModel, held_out: &[HeldOut]) -> Result<Vec<[bool; 2]>, String> {
     let learnt = read_frames(active);
     let mut classifier = None;
     let mut pairs = Vec::new();
     for frame in spread(held_out, MOST_FRAMES) {
-        let (new_verdict, active_is_right) = match learnt.get(&frame.sha256) {
-            Some(verdict) => (frame.learnt_verdict, *verdict == frame.file.label),
+        let (new_prediction, active_is_right) = match learnt.get(&frame.sha256) {
+            Some(prediction) => (frame.learnt_prediction, *prediction == frame.file.label),
             None => {
                 let classifier = match &mut classifier {
                     Some(classifier) => classifier,
@@ -101,11 +101,11 @@ fn judge(active: &StoredModel, held_out: &[HeldOut]) -> Result<Vec<[bool; 2]>, S
                 let logits = classifier
                     .logits(&frame.file.path)
                     .map_err(|error| error.to_string())?;
-                let verdict = &active.manifest.labels[likeliest(logits)];
-                (frame.unseen_verdict, *verdict == frame.file.label)
+                let prediction = &active.manifest.labels[argmax(logits)];
+                (frame.unseen_prediction, *prediction == frame.file.label)
             }
         };
-        pairs.push([new_verdict == frame.file.index, active_is_right]);
+        pairs.push([new_prediction == frame.file.index, active_is_right]);
     }
     Ok(pairs)
 }
@@ -120,7 +120,7 @@ fn load(active: &StoredModel) -> Result<FileClassifier, String> {
     Ok(FileClassifier::new(loaded.classifier, &active.manifest))
 }
 
-fn verdict(active: String, pairs: &[[bool; 2]]) -> Comparison {
+fn prediction(active: String, pairs: &[[bool; 2]]) -> Comparison {
     let count = |model: usize| pairs.iter().filter(|pair| pair[model]).count();
     let (frames, new_correct, active_correct) = (pairs.len(), count(0), count(1));
     let passes = new_correct >= active_correct;
@@ -174,8 +174,8 @@ mod tests {
     #[test]
     fn as_good_is_good_enough_and_one_frame_worse_is_not() {
         let [both, new, active] = [[true, true], [true, false], [false, true]];
-        assert!(verdict("old".to_owned(), &[both, new, active]).passes);
-        let worse = verdict("old".to_owned(), &[both, active]);
+        assert!(prediction("old".to_owned(), &[both, new, active]).passes);
+        let worse = prediction("old".to_owned(), &[both, active]);
         assert!(!worse.passes);
         assert!(worse.reason.contains("right on 1 of 2"), "{}", worse.reason);
     }

@@ -70,8 +70,8 @@ mod tests {
         let rows = rows.reshape([6, 2]);
         let [weight, bias] = ridge(&rows, &[0, 0, 0, 1, 1, 1], &[1.0; 6], 2).expect("solves");
         let logits = rows.matmul(&weight.tr()) + &bias;
-        let verdicts = Vec::<i64>::try_from(logits.argmax(-1, false)).expect("whole numbers");
-        assert_eq!(verdicts, [0, 0, 0, 1, 1, 1]);
+        let predictions = Vec::<i64>::try_from(logits.argmax(-1, false)).expect("whole numbers");
+        assert_eq!(predictions, [0, 0, 0, 1, 1, 1]);
         let middle = Tensor::from_slice(&[2.0f32, 1.0]);
         let logits = Vec::<f32>::try_from(weight.mv(&middle) + bias).expect("numbers");
         assert!((logits[0] - logits[1]).abs() < 1e-3, "{logits:?}");

@@ -29,7 +29,7 @@ impl Measured {
     }
 }
 
-/// Trains once for each fold, and judges what the fold holds out.
+/// Trains once for each fold, and classifies what the fold holds out.
 ///
 /// # Errors
 /// As [`Fit::run`].
@@ -55,7 +55,7 @@ pub fn measure(
         let logits = fit.logits(&fitted.module, &fold.validation)?;
         let pairs = fold.validation.iter().zip(&logits);
         let correct = pairs
-            .filter(|(frame, logits)| likeliest(logits) == fit.labels[**frame])
+            .filter(|(frame, logits)| argmax(logits) == fit.labels[**frame])
             .count();
         let frames = fold.validation.len();
         measured.folds.push(FoldResult {

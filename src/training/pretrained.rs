@@ -52,11 +52,11 @@ pub fn load(
     Ok(Pretrained { weights, path })
 }
 
-/// The weights that were installed with the running program; `THUMB_GESTURE_PRETRAINED` names another folder.
+/// The weights that were installed with the running program; `THUMB_GESTURE_PRETRAINED` names another directory.
 fn installed(network: &str) -> PathBuf {
     const IN_PREFIX: &str = "share/thumb_gesture/weights";
-    let folder = match std::env::var_os("THUMB_GESTURE_PRETRAINED") {
-        Some(folder) => PathBuf::from(folder),
+    let directory = match std::env::var_os("THUMB_GESTURE_PRETRAINED") {
+        Some(directory) => PathBuf::from(directory),
         None => {
             // The programs lie in <prefix>/lib/thumb_gesture.
             let program = std::env::current_exe()
@@ -69,5 +69,5 @@ fn installed(network: &str) -> PathBuf {
                 .join(IN_PREFIX)
         }
     };
-    folder.join(format!("{network}_imagenet.safetensors"))
+    directory.join(format!("{network}_imagenet.safetensors"))
 }

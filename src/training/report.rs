@@ -19,9 +19,9 @@ use crate::model_store::manifest::Int8Agreement;
 
 pub use html::write_html;
 
-/// The data's file in the model's folder.
+/// The data's file in the model's directory.
 pub const JSON_FILE: &str = "report.json";
-/// The page's file in the model's folder.
+/// The page's file in the model's directory.
 pub const HTML_FILE: &str = "report.html";
 
 /// All there is to say of a training.
@@ -44,7 +44,7 @@ pub struct Report {
     pub dataset: DatasetReport,
     /// How the losses went; one curve for each fold, one in all without folds, none where nothing was recorded.
     pub curves: Vec<Curve>,
-    /// How good the model is: on the held-out frames, or with folds on all frames, each judged by the fold that was trained without it.
+    /// How good the model is: on the held-out frames, or with folds on all frames, each classified by the fold that was trained without it.
     pub metrics: Metrics,
     /// Each fold's own result; empty where the frames were split once.
     pub folds: Vec<FoldResult>,
@@ -79,7 +79,7 @@ pub struct Setting {
 /// What was trained on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatasetReport {
-    /// The image folder.
+    /// The image directory.
     pub root: String,
     /// Digest of the frames, so that two trainings on the same ones can be told from two on others.
     pub digest: String,
@@ -135,7 +135,7 @@ pub struct Point {
 pub struct FoldResult {
     /// Which fold, from 0 on.
     pub fold: usize,
-    /// Frames judged.
+    /// Frames classified.
     pub frames: usize,
     /// Frames whose likeliest label was the true one.
     pub correct: usize,
@@ -146,12 +146,12 @@ pub struct FoldResult {
 /// A frame that was taken for something else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mistake {
-    /// The picture, as a path that can be opened.
+    /// The image, as a path that can be opened.
     pub file: String,
     /// What it shows.
     pub truth: Label,
     /// What it was taken for.
-    pub verdict: Label,
+    pub prediction: Label,
     /// How sure the model was of that, 0 to 1.
     pub probability: f64,
 }
@@ -165,7 +165,7 @@ pub struct GateReport {
     pub reason: String,
     /// The model that was active before; none where there was none.
     pub active_model: Option<String>,
-    /// Frames that both models judged.
+    /// Frames that both models classified.
     pub frames: usize,
     /// What the new model got right of them.
     pub new_correct: usize,

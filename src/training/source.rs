@@ -12,7 +12,7 @@ use crate::network::torch::TorchModule;
 pub enum Source<'a> {
     /// The frozen layers' features lie in memory, of each frame and its copies.
     Computed(&'a Examples),
-    /// Pictures are read, changed and sent through the frozen layers, where there are any, each time: every round sees new copies.
+    /// Images are read, changed and sent through the frozen layers, where there are any, each time: every round sees new copies.
     Fresh {
         /// The frames' files.
         files: &'a [LabelledFile],
@@ -42,7 +42,7 @@ impl Source<'_> {
     /// The inputs of some examples.
     ///
     /// # Errors
-    /// libtorch's word; a frame that is no picture any more.
+    /// libtorch's word; a frame that is no image any more.
     pub fn batch(&self, picks: &[(usize, usize)]) -> Result<Tensor, TrainingError> {
         match self {
             Source::Computed(examples) => Ok(examples.rows_of(picks.iter().copied())?),

@@ -38,10 +38,10 @@ pub(super) fn write(
     })?;
     let held_out: Vec<usize> = chosen.measured.logits.iter().map(|(frame, _)| *frame).collect();
     let calibrated = calibration_frames(training);
-    let judged: &[usize] = if held_out.is_empty() { &all } else { &held_out };
-    let unseen = judged.iter().copied().filter(|frame| !calibrated.contains(frame));
+    let classified: &[usize] = if held_out.is_empty() { &all } else { &held_out };
+    let unseen = classified.iter().copied().filter(|frame| !calibrated.contains(frame));
     let unseen: Vec<usize> = unseen.collect();
-    let checked = if unseen.is_empty() { judged } else { &unseen };
+    let checked = if unseen.is_empty() { classified } else { &unseen };
     // What the model makes of every frame, by the frame's number.
     let learnt = fit.logits(&fitted.module, &all)?;
     drop(fit);
@@ -114,8 +114,8 @@ fn compare(training: &Training, chosen: &Candidate, learnt: &[Vec<f32>]) -> Opti
         .map(|(frame, unseen)| HeldOut {
             file: &training.features.files[*frame],
             sha256: sha256_of(training, *frame),
-            unseen_verdict: likeliest(unseen),
-            learnt_verdict: likeliest(&learnt[*frame]),
+            unseen_prediction: argmax(unseen),
+            learnt_prediction: argmax(&learnt[*frame]),
         })
         .collect();
     Some(gate::compare(training.store, &held_out))
@@ -148,9 +148,9 @@ fn sha256_of(training: &Training, frame: usize) -> String {
 
 /// Notes which frames the model has learnt from, and what it makes of them.
 fn write_frames(training: &Training, learnt: &[Vec<f32>], draft: &Draft) -> Result<(), TrainingError> {
-    let verdict = |frame: usize| training.labels[likeliest(&learnt[frame])].clone();
+    let prediction = |frame: usize| training.labels[argmax(&learnt[frame])].clone();
     let frames: LearntFrames = (0..training.features.len())
-        .map(|frame| (sha256_of(training, frame), verdict(frame)))
+        .map(|frame| (sha256_of(training, frame), prediction(frame)))
         .collect();
     let path = draft.path(FRAMES_FILE);
     gate::write_frames(&path, &frames).map_err(|cause| TrainingError::Io { path, cause })
@@ -320,12 +320,12 @@ fn split_in_words(training: &Training) -> String {
 
 fn mistakes(training: &Training, chosen: &Candidate, temperature: f64) -> Vec<Mistake> {
     let mistakes = chosen.measured.logits.iter().filter_map(|(frame, logits)| {
-        let (truth, verdict) = (training.indices[*frame], likeliest(logits));
-        (truth != verdict).then(|| Mistake {
+        let (truth, prediction) = (training.indices[*frame], argmax(logits));
+        (truth != prediction).then(|| Mistake {
             file: absolute(&training.features.files[*frame].path),
             truth: training.labels[truth].clone(),
-            verdict: training.labels[verdict].clone(),
-            probability: probabilities(logits, temperature)[verdict],
+            prediction: training.labels[prediction].clone(),
+            probability: probabilities(logits, temperature)[prediction],
         })
     });
     mistakes.collect()

@@ -1,6 +1,6 @@
 """Writes bags in every form that rosbags, the Python library, knows, and what it reads of them: cases.json.
 
-A case is a bag's folder; its messages are told as [topic, type, time in nanoseconds, SHA-256 of the bytes].
+A case is a bag's directory; its messages are told as [topic, type, time in nanoseconds, SHA-256 of the bytes].
 """
 
 import hashlib
@@ -41,9 +41,9 @@ def image(index: int) -> object:
     )
 
 
-def write(folder: Path, plugin: StoragePlugin, mode: CompressionMode, is_little: bool) -> None:
-    """A bag of pictures and notes."""
-    writer = Writer(folder, version=9, storage_plugin=plugin)
+def write(directory: Path, plugin: StoragePlugin, mode: CompressionMode, is_little: bool) -> None:
+    """A bag of images and notes."""
+    writer = Writer(directory, version=9, storage_plugin=plugin)
     if mode != CompressionMode.NONE:
         writer.set_compression(mode, CompressionFormat.ZSTD)
     with writer:
@@ -57,9 +57,9 @@ def write(folder: Path, plugin: StoragePlugin, mode: CompressionMode, is_little:
                 writer.write(connections[topic], time_ns, data)
 
 
-def read(folder: Path) -> list[list[object]]:
+def read(directory: Path) -> list[list[object]]:
     """The bag's messages, in the order of their time."""
-    with AnyReader([folder], default_typestore=STORE) as reader:
+    with AnyReader([directory], default_typestore=STORE) as reader:
         return [
             [connection.topic, connection.msgtype, time_ns, hashlib.sha256(bytes(data)).hexdigest()]
             for connection, time_ns, data in reader.messages()
@@ -71,7 +71,7 @@ def main() -> None:
     for name, (plugin, mode) in CASES.items():
         write(root / name, plugin, mode, True)
     write(root / "mcap_big_endian", StoragePlugin.MCAP, CompressionMode.NONE, False)
-    cases = {folder.name: read(folder) for folder in sorted(root.iterdir()) if folder.is_dir()}
+    cases = {directory.name: read(directory) for directory in sorted(root.iterdir()) if directory.is_dir()}
     (root / "cases.json").write_text(json.dumps(cases))
 
 

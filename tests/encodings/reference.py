@@ -1,8 +1,8 @@
-"""Pictures in every encoding of sensor_msgs, and what OpenCV, which cv_bridge uses, makes of them. Started by tests/encodings.rs.
+"""Images in every encoding of sensor_msgs, and what OpenCV, which cv_bridge uses, makes of them. Started by tests/encodings.rs.
 
-    reference.py FOLDER
+    reference.py DIRECTORY
 
-For each case FOLDER gets CASE.raw, the bytes of a message; CASE.rgb, the picture, three bytes a pixel; and, in cases.json, the rest.
+For each case DIRECTORY gets CASE.raw, the bytes of a message; CASE.rgb, the image, three bytes a pixel; and, in cases.json, the rest.
 """
 
 import json
@@ -17,7 +17,7 @@ PADDING = 10
 
 
 def cases() -> dict[str, dict]:
-    """By name: the encoding, the rows of the message, and the picture."""
+    """By name: the encoding, the rows of the message, and the image."""
     noise = numpy.random.default_rng(1)
     rgba = noise.integers(0, 256, (HEIGHT, WIDTH, 4), numpy.uint8)
     wide = noise.integers(0, 65536, (HEIGHT, WIDTH, 4), numpy.uint16)
@@ -70,14 +70,14 @@ def message(rows: numpy.ndarray | tuple, byte_order: str) -> tuple[int, bytes]:
     return padded.shape[1], padded.tobytes()
 
 
-def main(folder: Path) -> None:
+def main(directory: Path) -> None:
     told = {}
-    for encoding, (rows, picture) in cases().items():
+    for encoding, (rows, image) in cases().items():
         for byte_order in "<>" if encoding.endswith("16") else "<":
             name = encoding + ("_big_endian" if byte_order == ">" else "")
             step, data = message(rows, byte_order)
-            (folder / f"{name}.raw").write_bytes(data)
-            (folder / f"{name}.rgb").write_bytes(numpy.ascontiguousarray(picture).tobytes())
+            (directory / f"{name}.raw").write_bytes(data)
+            (directory / f"{name}.rgb").write_bytes(numpy.ascontiguousarray(image).tobytes())
             told[name] = {
                 "encoding": encoding,
                 "is_bigendian": byte_order == ">",
@@ -87,7 +87,7 @@ def main(folder: Path) -> None:
                 # OpenCV repeats the row and column beside the border of a mosaic.
                 "border": 1 if encoding.startswith("bayer") else 0,
             }
-    (folder / "cases.json").write_text(json.dumps(told))
+    (directory / "cases.json").write_text(json.dumps(told))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What torchvision and the ONNX package make of the same weights and pictures; started by tests/parity.rs and tests/import.rs.
+"""What torchvision and the ONNX package make of the same weights and images; started by tests/parity.rs and tests/import.rs.
 
 Tensors are handed over as safetensors files, written here by hand so that nothing else need be installed.
 """
@@ -25,7 +25,7 @@ def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
 
 
-def preprocess(picture: Path) -> torch.Tensor:
+def preprocess(image: Path) -> torch.Tensor:
     steps = transforms.Compose(
         [
             transforms.Resize((224, 224)),
@@ -33,7 +33,7 @@ def preprocess(picture: Path) -> torch.Tensor:
             transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
         ]
     )
-    return steps(Image.open(picture).convert("RGB"))
+    return steps(Image.open(image).convert("RGB"))
 
 
 def random_module(name: str, outputs: int) -> torch.nn.Module:
@@ -48,26 +48,26 @@ def random_module(name: str, outputs: int) -> torch.nn.Module:
     return module
 
 
-def network(name: str, folder: Path) -> None:
+def network(name: str, directory: Path) -> None:
     """Random weights, an input and its logits."""
     module = random_module(name, 1000)
     batch = torch.randn(2, 3, 224, 224)
     with torch.no_grad():
         logits = module(batch)
     weights = {key: tensor for key, tensor in module.state_dict().items() if tensor.is_floating_point()}
-    write_tensors(folder / "weights.safetensors", weights)
-    write_tensors(folder / "expected.safetensors", {"input": batch, "logits": logits})
+    write_tensors(directory / "weights.safetensors", weights)
+    write_tensors(directory / "expected.safetensors", {"input": batch, "logits": logits})
 
 
-def describe_onnx(folder: Path) -> None:
-    """Checks every ONNX file in the folder, and tells what it says of itself."""
+def describe_onnx(directory: Path) -> None:
+    """Checks every ONNX file in the directory, and tells what it says of itself."""
     import onnx
 
     def dims(value: "onnx.ValueInfoProto") -> list[int | str]:
         return [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
 
     told = {}
-    for file in folder.glob("*.onnx"):
+    for file in directory.glob("*.onnx"):
         onnx.checker.check_model(str(file), full_check=True)
         model = onnx.load(file)
         told[file.stem] = {
@@ -75,13 +75,13 @@ def describe_onnx(folder: Path) -> None:
             "output": dims(model.graph.output[0]),
             "metadata": {entry.key: entry.value for entry in model.metadata_props},
         }
-    (folder / "onnx.json").write_text(json.dumps(told))
+    (directory / "onnx.json").write_text(json.dumps(told))
 
 
-def checkpoint(name: str, outputs: int, file_format: str, folder: Path) -> None:
-    """Random weights as training scripts save them, and the probabilities that they give for the picture in the folder."""
+def checkpoint(name: str, outputs: int, file_format: str, directory: Path) -> None:
+    """Random weights as training scripts save them, and the probabilities that they give for the image in the directory."""
     module = random_module(name, outputs)
-    batch = preprocess(folder / "picture.png").unsqueeze(0)
+    batch = preprocess(directory / "image.png").unsqueeze(0)
     with torch.no_grad():
         # Random weights say nearly the same of every label, with which every wrong answer would pass: the last layer is
         # scaled until the logits are apart.
@@ -89,9 +89,9 @@ def checkpoint(name: str, outputs: int, file_format: str, folder: Path) -> None:
         for parameter in list(module.parameters())[-2:]:
             parameter.mul_(factor)
         probabilities = module(batch).softmax(1)[0]
-    (folder / "probabilities.json").write_text(json.dumps(probabilities.tolist()))
+    (directory / "probabilities.json").write_text(json.dumps(probabilities.tolist()))
     state_dict = module.state_dict()
-    path = folder / "checkpoint.pth"
+    path = directory / "checkpoint.pth"
     match file_format:
         case "legacy":
             torch.save(state_dict, path, _use_new_zipfile_serialization=False)
@@ -101,21 +101,21 @@ def checkpoint(name: str, outputs: int, file_format: str, folder: Path) -> None:
             torch.save(state_dict, path)
 
 
-def inputs(folder: Path) -> None:
-    """The network input of every picture in a folder."""
-    pictures = sorted(folder.glob("*.png"))
-    write_tensors(folder / "expected.safetensors", {picture.name: preprocess(picture) for picture in pictures})
+def inputs(directory: Path) -> None:
+    """The network input of every image in a directory."""
+    images = sorted(directory.glob("*.png"))
+    write_tensors(directory / "expected.safetensors", {image.name: preprocess(image) for image in images})
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["network", name, folder]:
-            network(name, Path(folder))
-        case ["checkpoint", name, outputs, file_format, folder]:
-            checkpoint(name, int(outputs), file_format, Path(folder))
-        case ["inputs", folder]:
-            inputs(Path(folder))
-        case ["onnx", folder]:
-            describe_onnx(Path(folder))
+        case ["network", name, directory]:
+            network(name, Path(directory))
+        case ["checkpoint", name, outputs, file_format, directory]:
+            checkpoint(name, int(outputs), file_format, Path(directory))
+        case ["inputs", directory]:
+            inputs(Path(directory))
+        case ["onnx", directory]:
+            describe_onnx(Path(directory))
         case _:
             sys.exit(__doc__)

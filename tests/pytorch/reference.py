@@ -17,14 +17,14 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "parity"))
 from reference import write_tensors  # noqa: E402
 
 
-def save(folder: Path, name: str, saved: object, expected: dict[str, torch.Tensor] | None) -> None:
+def save(directory: Path, name: str, saved: object, expected: dict[str, torch.Tensor] | None) -> None:
     """Both formats, and the newest pickle protocol; what is expected, where it is to be read at all."""
-    torch.save(saved, folder / f"{name}.zip.pth")
-    torch.save(saved, folder / f"{name}.zip4.pth", pickle_protocol=4)
-    torch.save(saved, folder / f"{name}.legacy.pth", _use_new_zipfile_serialization=False)
-    torch.save(saved, folder / f"{name}.legacy4.pth", pickle_protocol=4, _use_new_zipfile_serialization=False)
+    torch.save(saved, directory / f"{name}.zip.pth")
+    torch.save(saved, directory / f"{name}.zip4.pth", pickle_protocol=4)
+    torch.save(saved, directory / f"{name}.legacy.pth", _use_new_zipfile_serialization=False)
+    torch.save(saved, directory / f"{name}.legacy4.pth", pickle_protocol=4, _use_new_zipfile_serialization=False)
     if expected is not None:
-        write_tensors(folder / f"{name}.safetensors", expected)
+        write_tensors(directory / f"{name}.safetensors", expected)
 
 
 def network() -> nn.Module:
@@ -70,26 +70,26 @@ def checkpoint(state_dict: dict[str, torch.Tensor], key: str) -> dict[str, objec
     }
 
 
-def good(folder: Path) -> None:
+def good(directory: Path) -> None:
     state_dict = network().state_dict()
     # A count of batches is no weight.
     floats = {name: tensor for name, tensor in state_dict.items() if tensor.is_floating_point()}
-    save(folder, "state_dict", state_dict, floats)
-    save(folder, "plain_dict", dict(state_dict), floats)
+    save(directory, "state_dict", state_dict, floats)
+    save(directory, "plain_dict", dict(state_dict), floats)
     # "under_state_dict.zip4" has the 21 characters at which readers of zip archives may take a wrong record for the first.
     for key in ("state_dict", "model_state_dict", "model"):
-        save(folder, f"under_{key}", checkpoint(state_dict, key), floats)
+        save(directory, f"under_{key}", checkpoint(state_dict, key), floats)
     in_parallel = OrderedDict((f"module.{name}", tensor) for name, tensor in state_dict.items())
-    save(folder, "data_parallel", checkpoint(in_parallel, "state_dict"), floats)
+    save(directory, "data_parallel", checkpoint(in_parallel, "state_dict"), floats)
     parameters = OrderedDict(network().named_parameters())
-    save(folder, "parameters", parameters, parameters)
+    save(directory, "parameters", parameters, parameters)
     viewed = views()
-    save(folder, "views", viewed, viewed)
+    save(directory, "views", viewed, viewed)
     for dtype in (torch.float16, torch.bfloat16, torch.float64):
         special = torch.tensor([0.1, -0.0, 1e-7, 6e4, float("inf"), -1.0 / 3.0], dtype=dtype)
         converted = {"special": special, "random": torch.randn(5, 7).to(dtype).t(), "count": torch.tensor(3)}
         expected = {name: converted[name] for name in ("special", "random")}
-        save(folder, str(dtype), converted, expected)
+        save(directory, str(dtype), converted, expected)
 
 
 class Evil:
@@ -101,14 +101,14 @@ class OwnModel(nn.Module):
     pass
 
 
-def bad(folder: Path) -> None:
-    os.chdir(folder)
-    save(folder, "evil", {"weight": torch.ones(2), "more": Evil()}, None)
-    save(folder, "whole_model", network(), None)
-    save(folder, "own_model", OwnModel(), None)
-    save(folder, "float8", {"weight": torch.ones(2).to(torch.float8_e5m2)}, None)
-    save(folder, "complex", {"weight": torch.ones(2, dtype=torch.complex64)}, None)
-    save(folder, "negated", {"weight": torch.ones(2, dtype=torch.complex64).conj().imag}, None)
+def bad(directory: Path) -> None:
+    os.chdir(directory)
+    save(directory, "evil", {"weight": torch.ones(2), "more": Evil()}, None)
+    save(directory, "whole_model", network(), None)
+    save(directory, "own_model", OwnModel(), None)
+    save(directory, "float8", {"weight": torch.ones(2).to(torch.float8_e5m2)}, None)
+    save(directory, "complex", {"weight": torch.ones(2, dtype=torch.complex64)}, None)
+    save(directory, "negated", {"weight": torch.ones(2, dtype=torch.complex64).conj().imag}, None)
 
 
 if __name__ == "__main__":

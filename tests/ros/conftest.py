@@ -14,7 +14,7 @@ from numpy import ndarray
 from sensor_msgs.msg import Image
 
 from harness import BEST_EFFORT, CAMERA, FRAMES_PER_LABEL, LABELS, REPOSITORY, World, free_domain, truth_of
-from pictures import pixels_of
+from images import pixels_of
 
 # The id of a second model.
 OTHER = "alexnet-20200101T000000.000Z"
@@ -64,29 +64,29 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Taught:
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ndarray]:
-    """A picture of each label that was not captured: red, green, blue."""
-    pictures: dict[str, ndarray] = {}
+    """An image of each label that was not captured: red, green, blue."""
+    images: dict[str, ndarray] = {}
     with free_domain() as domain, World(tmp_path_factory.mktemp("drawn"), domain) as world:
         camera = world.start_camera("--rate", "30", "--show", "even:all", "--seed", "7", "--encoding", "rgb8")
         frames = world.listen(Image, CAMERA, BEST_EFFORT)
 
         def is_complete() -> bool:
-            pictures.update((truth_of(frame), pixels_of(frame)) for frame in frames)
-            return set(pictures) == set(LABELS)
+            images.update((truth_of(frame), pixels_of(frame)) for frame in frames)
+            return set(images) == set(LABELS)
 
-        world.wait_for(is_complete, "a picture of each label", camera)
-    return pictures
+        world.wait_for(is_complete, "an image of each label", camera)
+    return images
 
 
 @pytest.fixture(scope="session")
 def photos() -> Path:
-    """A folder of real photos, where there is one."""
-    folder = Path(os.environ.get("THUMB_GESTURE_PHOTOS", REPOSITORY.parent / "shared" / "photos"))
-    if not folder.is_dir():
+    """A directory of real photos, where there is one."""
+    directory = Path(os.environ.get("THUMB_GESTURE_PHOTOS", REPOSITORY.parent / "shared" / "photos"))
+    if not directory.is_dir():
         pytest.skip(
-            f"no photos in {folder}; THUMB_GESTURE_PHOTOS names a folder with a folder for each label"
+            f"no photos in {directory}; THUMB_GESTURE_PHOTOS names a directory with a directory for each label"
         )
-    return folder
+    return directory
 
 
 def copy_frames(taught: Taught, dataset: Path, labels: list[str], count: int = 8) -> None:

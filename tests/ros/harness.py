@@ -25,7 +25,7 @@ from std_srvs.srv import Trigger
 from thumb_gesture.msg import ModelInfo, ThumbGesture, TrainingStatus
 from thumb_gesture.srv import ActivateModel, CaptureFrames, ListModels, Retrain
 
-from pictures import describe
+from images import describe
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
@@ -102,21 +102,21 @@ class Program:
 
 
 class World:
-    """A ROS domain of its own with a folder of its own: programs of the package, and our peer of them."""
+    """A ROS domain of its own with a directory of its own: programs of the package, and our peer of them."""
 
-    def __init__(self, folder: Path, domain: int) -> None:
-        self.folder = folder
-        self.dataset = folder / "dataset"
-        self.store = folder / "store"
+    def __init__(self, directory: Path, domain: int) -> None:
+        self.directory = directory
+        self.dataset = directory / "dataset"
+        self.store = directory / "store"
         self.programs: list[Program] = []
         self.env = os.environ | {
             "ROS_DOMAIN_ID": str(domain),
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-            "ROS_LOG_DIR": str(folder / "log"),
+            "ROS_LOG_DIR": str(directory / "log"),
         }
         # rclpy reads these in this very process.
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-        os.environ.setdefault("ROS_LOG_DIR", str(folder / "log"))
+        os.environ.setdefault("ROS_LOG_DIR", str(directory / "log"))
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
         self.peer = rclpy.create_node("peer", context=self.context, namespace=NAMESPACE, enable_rosout=False)
@@ -147,7 +147,7 @@ class World:
 
     def start(self, *command: str, **env: str) -> Program:
         """Starts a program of the package."""
-        log = self.folder / f"{len(self.programs)}_{Path(command[0]).name}.log"
+        log = self.directory / f"{len(self.programs)}_{Path(command[0]).name}.log"
         program = Program(log, self.env | env, list(command))
         self.programs.append(program)
         return program
@@ -295,7 +295,7 @@ class World:
     def gesture_of(
         self, publisher: Any, image: Image | CompressedImage, gestures: list[ThumbGesture]
     ) -> ThumbGesture:
-        """Publishes a picture, again and again, until there is a gesture of it; gives that gesture."""
+        """Publishes an image, again and again, until there is a gesture of it; gives that gesture."""
         sent: set[tuple[int, int, str]] = set()
         found: list[ThumbGesture] = []
 

@@ -14,7 +14,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
 from harness import CAMERA, LABELS, World, nanoseconds_of
-from pictures import png_of, raw
+from images import png_of, raw
 
 # Nothing is lost on the way.
 RELIABLE = QoSProfile(depth=1000)
@@ -46,21 +46,21 @@ class Player:
 
 @pytest.fixture
 def takes(world: World, drawn: dict[str, numpy.ndarray]) -> tuple[Path, dict[int, Image]]:
-    """A bag of pictures that were not captured, each a little further to the left, and the same as messages by their stamps."""
-    pictures: list[numpy.ndarray] = []
+    """A bag of images that were not captured, each a little further to the left, and the same as messages by their stamps."""
+    images: list[numpy.ndarray] = []
     for label in LABELS:
-        folder = world.folder / "takes_dataset" / label
-        folder.mkdir(parents=True)
+        directory = world.directory / "takes_dataset" / label
+        directory.mkdir(parents=True)
         for shift in range(PER_LABEL):
-            pictures.append(numpy.roll(drawn[label], -4 * shift, axis=1))
-            (folder / f"{shift:02}.png").write_bytes(png_of(pictures[-1]))
-    bag = world.folder / "takes"
+            images.append(numpy.roll(drawn[label], -4 * shift, axis=1))
+            (directory / f"{shift:02}.png").write_bytes(png_of(images[-1]))
+    bag = world.directory / "takes"
     program = world.start(
-        "thumb_gesture", "bag", "export", str(bag), "--dataset", str(world.folder / "takes_dataset")
+        "thumb_gesture", "bag", "export", str(bag), "--dataset", str(world.directory / "takes_dataset")
     )
     assert program.wait(20.0) == 0, program.output()
     frames: dict[int, Image] = {}
-    for number, pixels in enumerate(pictures):
+    for number, pixels in enumerate(images):
         stamp = 1_700_000_000 * 10**9 + number * 10**9 // RATE_HZ
         image = raw(numpy.ascontiguousarray(pixels), "rgb8")
         image.header.stamp = Time(sec=stamp // 10**9, nanosec=stamp % 10**9)

@@ -67,8 +67,8 @@ def test_a_capture_takes_one_camera_or_all(watching: World, camera: str, sizes: 
     label = f"of_{camera or 'all'}"
     answer = watching.call("capture", label=label, frames=20, camera=camera)
     assert answer.success and answer.saved == 20, answer.message
-    pictures = list(Path(watching.dataset, label).iterdir())
-    assert {size_of(file.read_bytes()) for file in pictures} == sizes
+    images = list(Path(watching.dataset, label).iterdir())
+    assert {size_of(file.read_bytes()) for file in images} == sizes
 
 
 def test_a_capture_of_all_tells_of_a_camera_that_gave_nothing(taught_world: World) -> None:
@@ -79,7 +79,7 @@ def test_a_capture_of_all_tells_of_a_camera_that_gave_nothing(taught_world: Worl
     assert f"{NAMESPACE}/rear/image_raw" in answer.message
 
 
-def test_compressed_pictures_of_several_cameras_are_judged(taught_world: World) -> None:
+def test_compressed_images_of_several_cameras_are_classified(taught_world: World) -> None:
     taught_world.start_node(cameras="[front, rear]", image_transport="compressed")
     remap = ["-r", "camera/image_raw/compressed:=front/image_raw/compressed"]
     taught_world.start("photo_camera", "--size", "320x240", "--compressed", *IN_NAMESPACE, *remap)
@@ -87,7 +87,7 @@ def test_compressed_pictures_of_several_cameras_are_judged(taught_world: World) 
     taught_world.wait_for(lambda: len(gestures) >= 5, "gestures of compressed frames")
 
 
-def test_a_new_model_judges_every_camera(taught_world: World) -> None:
+def test_a_new_model_classifies_every_camera(taught_world: World) -> None:
     taught_world.start_node(cameras="[front, rear]")
     for name in NAMES:
         taught_world.start_camera(name=name)
@@ -136,13 +136,13 @@ def test_one_camera_stops_and_the_other_goes_on(taught_world: World) -> None:
 
 
 def test_a_slow_camera_does_not_starve_beside_fast_ones(taught_world: World) -> None:
-    """Nearly all of the slow one's frames are judged, while more come of the others than can be."""
+    """Nearly all of the slow one's frames are classified, while more come of the others than can be."""
     taught_world.start_node(cameras="[fast, faster, slow]", image_reliability="reliable", backend="torch", device="cpu", threads=1)
     for name in ["fast", "faster"]:
         taught_world.start_camera("--rate", "200", name=name, size="32x24")
     slow, fast = taught_world.diagnostics("slow"), taught_world.diagnostics("fast")
     gestures = taught_world.gestures("slow")
-    taught_world.wait_for(lambda: fast.count(DROPPED) > 20, "more frames than can be judged")
+    taught_world.wait_for(lambda: fast.count(DROPPED) > 20, "more frames than can be classified")
     taught_world.start_camera("--rate", "5", name="slow")
     taught_world.wait_for(lambda: slow.count("frames received") >= 25, "frames of the slow one")
     assert slow.count("frames classified") >= 0.9 * slow.count("frames received") - 1

@@ -11,7 +11,7 @@ import pytest
 from thumb_gesture.msg import DatasetSummary
 
 from harness import LATCHED, NODE, Program, World, free_domain
-from pictures import raw
+from images import raw
 
 
 @pytest.fixture(scope="module")
@@ -23,19 +23,19 @@ def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield world
 
 
-def files(folder: Path) -> list[Path]:
-    """Everything below a folder, none where there is no such folder."""
-    return sorted(folder.rglob("*"))
+def files(directory: Path) -> list[Path]:
+    """Everything below a directory, none where there is no such directory."""
+    return sorted(directory.rglob("*"))
 
 
-def test_frames_become_pictures_and_the_summary_counts_them(watching: World) -> None:
+def test_frames_become_images_and_the_summary_counts_them(watching: World) -> None:
     summaries = watching.listen(DatasetSummary, f"{NODE}/dataset", LATCHED)
     first = watching.capture("wave-2", 3)
     second = watching.capture("wave-2", 2)
     assert [(answer.saved, answer.total) for answer in (first, second)] == [(3, 3), (2, 5)]
-    pictures = list((watching.dataset / "wave-2").iterdir())
-    assert len(pictures) == 5, "no half-written file is left"
-    assert all(file.read_bytes()[:3] == b"\xff\xd8\xff" for file in pictures)
+    images = list((watching.dataset / "wave-2").iterdir())
+    assert len(images) == 5, "no half-written file is left"
+    assert all(file.read_bytes()[:3] == b"\xff\xd8\xff" for file in images)
 
     def is_counted() -> bool:
         summary = summaries[-1] if summaries else DatasetSummary()
@@ -49,13 +49,13 @@ def test_frames_become_pictures_and_the_summary_counts_them(watching: World) -> 
     "label", ["", "..", "/", "a/b", "../up", ".hidden", "-rf", "thumbs up", "dämon", "a" * 300]
 )
 def test_a_bad_label_is_refused_with_the_rule(watching: World, label: str) -> None:
-    before = files(watching.folder)
+    before = files(watching.directory)
     answer = watching.call("capture", label=label, frames=1)
     assert not answer.success
     assert answer.saved == 0
     assert "a-z, A-Z, 0-9" in answer.message
-    # The programs' own logs may grow; no new file or folder may appear.
-    assert files(watching.folder) == before
+    # The programs' own logs may grow; no new file or directory may appear.
+    assert files(watching.directory) == before
 
 
 def test_a_nul_does_not_reach_the_file_system(watching: World) -> None:
@@ -65,7 +65,7 @@ def test_a_nul_does_not_reach_the_file_system(watching: World) -> None:
     answer = watching.call("capture", label="cut\0/../../x", frames=1)
     assert answer.success
     assert (watching.dataset / "cut").is_dir()
-    assert not (watching.folder.parent / "x").exists()
+    assert not (watching.directory.parent / "x").exists()
 
 
 @pytest.mark.parametrize("frames", [0, 1001, 100_000])
@@ -105,7 +105,7 @@ def test_when_the_camera_stops_half_way_what_came_is_kept_and_counted(world: Wor
 
 
 def test_a_dataset_that_cannot_be_written_is_named(world: World) -> None:
-    world.dataset.write_text("a file in the place of the folder")
+    world.dataset.write_text("a file in the place of the directory")
     world.start_node()
     world.start_camera()
     answer = world.call("capture", label="none", frames=1)

@@ -13,28 +13,28 @@ DEMO = [sys.executable, str(REPOSITORY / "scripts" / "demo.py")]
 
 
 def test_the_demo_teaches_and_recognises(world: World) -> None:
-    kept = world.folder / "kept"
+    kept = world.directory / "kept"
     demo = world.start(*DEMO, "--watch", "5", "--keep", str(kept))
     assert demo.wait(120.0) == 0, demo.output()
     for part in ["Capture", "Train", "Watch", "Result", "onnx/", "alexnet-", "held out", "median"]:
         assert part in demo.output(), part
-    assert {folder.name for folder in (kept / "dataset").iterdir()} == {"none", "thumbs_down", "thumbs_up"}
+    assert {directory.name for directory in (kept / "dataset").iterdir()} == {"none", "thumbs_down", "thumbs_up"}
     assert list((kept / "store" / "models").iterdir())
 
 
 def test_a_demo_that_is_interrupted_leaves_nothing_behind(world: World) -> None:
-    demo = world.start(*DEMO, TMPDIR=str(world.folder))
+    demo = world.start(*DEMO, TMPDIR=str(world.directory))
     world.wait_for(lambda: "Capture" in demo.output(), "it has begun", demo)
     world.wait_for(lambda: len(demo.children()) == 2, "its programs run")
     children = demo.children()
     assert demo.end(signal.SIGINT, 10.0) == 130
     assert "Traceback" not in demo.output()
     assert not any(Path(f"/proc/{child}").exists() for child in children)
-    assert not list(world.folder.glob("thumb_gesture_demo_*"))
+    assert not list(world.directory.glob("thumb_gesture_demo_*"))
 
 
 def test_a_demo_without_photos_says_so(world: World) -> None:
-    demo = world.start(*DEMO, "--photos", str(world.folder / "nowhere"))
+    demo = world.start(*DEMO, "--photos", str(world.directory / "nowhere"))
     assert demo.wait(10.0) == 1
     assert "nowhere" in demo.output() and "Traceback" not in demo.output()
 

@@ -9,7 +9,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from sensor_msgs.msg import Image
 
 from harness import CAMERA, NODE, World
-from pictures import raw
+from images import raw
 
 LEVELS = {
     DiagnosticStatus.OK: "OK",

@@ -1,4 +1,4 @@
-"""Camera pictures in, gestures out."""
+"""Camera images in, gestures out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from harness import (
     nanoseconds_of,
     truth_of,
 )
-from pictures import compressed, png_of, raw
+from images import compressed, png_of, raw
 
 NUMBERS = {
     "none": ThumbGesture.NONE,
@@ -36,7 +36,7 @@ NUMBERS = {
 
 
 @dataclass
-class Judge:
+class Classify:
     """A node that classifies, and a camera of ours before it."""
 
     world: World
@@ -46,11 +46,11 @@ class Judge:
     diagnostics: Diagnostics
 
     def gesture_of(self, image: Image | CompressedImage) -> ThumbGesture:
-        """The gesture of one picture."""
+        """The gesture of one image."""
         return self.world.gesture_of(self.publisher, image, self.gestures)
 
     def refuses(self, image: Image | CompressedImage) -> None:
-        """Fails unless the node counts the picture as bad, lives, and gives it no gesture."""
+        """Fails unless the node counts the image as bad, lives, and gives it no gesture."""
         before = self.diagnostics.count("frames bad")
         self.gestures.clear()
 
@@ -64,40 +64,40 @@ class Judge:
         assert all(gesture.reason == "stale" for gesture in self.gestures)
 
 
-def judge_of(world: World, taught: Taught, kind: type, **parameters: object) -> Judge:
+def classify_of(world: World, taught: Taught, kind: type, **parameters: object) -> Classify:
     """A node with the taught model and without smoothing."""
     copy(taught.store, world.store)
     node = world.start_node(smoothing=0.0, **parameters)
     world.wait_for(lambda: world.model().model_id == taught.model_id, "the model is loaded")
-    return Judge(world, node, world.camera_publisher(kind), world.gestures(), world.diagnostics())
+    return Classify(world, node, world.camera_publisher(kind), world.gestures(), world.diagnostics())
 
 
 @pytest.fixture(scope="module")
-def judge(taught: Taught, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
-    """One for all tests of raw pictures: each leaves it as it was."""
+def classify(taught: Taught, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Classify]:
+    """One for all tests of raw images: each leaves it as it was."""
     with free_domain() as domain, World(tmp_path_factory.mktemp("raw"), domain) as world:
-        yield judge_of(world, taught, Image)
+        yield classify_of(world, taught, Image)
 
 
 @pytest.fixture(scope="module")
-def compressed_judge(taught: Taught, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
-    """One for all tests of compressed pictures."""
+def compressed_classify(taught: Taught, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Classify]:
+    """One for all tests of compressed images."""
     with free_domain() as domain, World(tmp_path_factory.mktemp("compressed"), domain) as world:
-        yield judge_of(world, taught, CompressedImage, image_transport="compressed")
+        yield classify_of(world, taught, CompressedImage, image_transport="compressed")
 
 
 @pytest.mark.parametrize("label", LABELS)
 def test_an_image_gives_a_gesture_with_its_header(
-    judge: Judge, taught: Taught, drawn: dict[str, numpy.ndarray], label: str
+    classify: Classify, taught: Taught, drawn: dict[str, numpy.ndarray], label: str
 ) -> None:
     image = raw(drawn[label], "rgb8", frame_id=f"left/camera of {label}")
-    gesture = judge.gesture_of(image)
+    gesture = classify.gesture_of(image)
     assert gesture.header.frame_id == f"left/camera of {label}"
     assert gesture.model_id == taught.model_id
     assert list(gesture.labels) == LABELS
     assert sum(gesture.probabilities) == pytest.approx(1.0, abs=1e-4)
     assert gesture.label == gesture.labels[int(numpy.argmax(gesture.probabilities))]
-    # A picture that is not clear is UNKNOWN, and says why.
+    # An image that is not clear is UNKNOWN, and says why.
     assert gesture.gesture == (ThumbGesture.UNKNOWN if gesture.reason else NUMBERS[gesture.label])
     assert gesture.reason in ("", "threshold", "margin")
     assert gesture.backend.startswith("onnx/")
@@ -108,33 +108,33 @@ def test_an_image_gives_a_gesture_with_its_header(
 @pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8"])
 @pytest.mark.parametrize("padding", [0, 13])
 def test_every_encoding_shows_the_same(
-    judge: Judge, drawn: dict[str, numpy.ndarray], encoding: str, padding: int
+    classify: Classify, drawn: dict[str, numpy.ndarray], encoding: str, padding: int
 ) -> None:
     pixels = drawn["thumbs_up"]
-    expected = judge.gesture_of(raw(pixels, "rgb8")).probabilities
-    found = judge.gesture_of(raw(pixels, encoding, padding)).probabilities
+    expected = classify.gesture_of(raw(pixels, "rgb8")).probabilities
+    found = classify.gesture_of(raw(pixels, encoding, padding)).probabilities
     assert list(found) == list(expected)
 
 
 @pytest.mark.parametrize("padding", [0, 13])
 def test_grey_is_red_green_and_blue_alike(
-    judge: Judge, drawn: dict[str, numpy.ndarray], padding: int
+    classify: Classify, drawn: dict[str, numpy.ndarray], padding: int
 ) -> None:
     grey = numpy.repeat(drawn["thumbs_up"][:, :, :1], 3, axis=2)
-    expected = judge.gesture_of(raw(grey, "rgb8")).probabilities
-    found = judge.gesture_of(raw(grey, "mono8", padding)).probabilities
+    expected = classify.gesture_of(raw(grey, "rgb8")).probabilities
+    found = classify.gesture_of(raw(grey, "mono8", padding)).probabilities
     assert list(found) == list(expected)
 
 
-def test_red_is_not_blue(judge: Judge, drawn: dict[str, numpy.ndarray]) -> None:
+def test_red_is_not_blue(classify: Classify, drawn: dict[str, numpy.ndarray]) -> None:
     """What the tests of encodings compare does tell one order of the colours from the other."""
     pixels = drawn["thumbs_up"]
-    found = [judge.gesture_of(raw(order, "rgb8")).probabilities for order in (pixels, pixels[:, :, ::-1])]
+    found = [classify.gesture_of(raw(order, "rgb8")).probabilities for order in (pixels, pixels[:, :, ::-1])]
     assert list(found[0]) != list(found[1])
 
 
 def bad_frames() -> dict[str, Image]:
-    """Messages that are no pictures."""
+    """Messages that are no images."""
     pixels = numpy.zeros((24, 32, 3), numpy.uint8)
     frames = {name: raw(pixels, "rgb8") for name in ["float", "small step", "short data", "empty", "huge"]}
     frames["float"].encoding = "32FC1"
@@ -148,37 +148,37 @@ def bad_frames() -> dict[str, Image]:
 
 @pytest.mark.parametrize("name", bad_frames())
 def test_a_bad_frame_is_counted_and_the_next_one_classified(
-    judge: Judge, drawn: dict[str, numpy.ndarray], name: str
+    classify: Classify, drawn: dict[str, numpy.ndarray], name: str
 ) -> None:
-    judge.refuses(bad_frames()[name])
-    assert judge.gesture_of(raw(drawn["thumbs_up"], "rgb8")).label in LABELS
-    assert "bad frame" in judge.node.output()
+    classify.refuses(bad_frames()[name])
+    assert classify.gesture_of(raw(drawn["thumbs_up"], "rgb8")).label in LABELS
+    assert "bad frame" in classify.node.output()
 
 
 @pytest.mark.parametrize("format", ["png", "bgr8; png compressed bgr8", ""])
 def test_a_png_shows_what_a_raw_image_shows(
-    judge: Judge, compressed_judge: Judge, drawn: dict[str, numpy.ndarray], format: str
+    classify: Classify, compressed_classify: Classify, drawn: dict[str, numpy.ndarray], format: str
 ) -> None:
     pixels = drawn["thumbs_down"]
-    expected = judge.gesture_of(raw(pixels, "rgb8")).probabilities
-    found = compressed_judge.gesture_of(compressed(png_of(pixels), format)).probabilities
+    expected = classify.gesture_of(raw(pixels, "rgb8")).probabilities
+    found = compressed_classify.gesture_of(compressed(png_of(pixels), format)).probabilities
     assert list(found) == list(expected)
 
 
 @pytest.mark.parametrize("format", ["jpeg", "rgb8; jpeg compressed bgr8"])
-def test_a_jpeg_is_classified(compressed_judge: Judge, taught: Taught, format: str) -> None:
-    """On pictures that the model was taught, which it knows nearly all."""
+def test_a_jpeg_is_classified(compressed_classify: Classify, taught: Taught, format: str) -> None:
+    """On images that the model was taught, which it knows nearly all."""
     seen = []
     for label in LABELS:
         for file in sorted((taught.dataset / label).glob("*.jpg"))[:4]:
-            gesture = compressed_judge.gesture_of(compressed(file.read_bytes(), format, f"camera_{label}"))
+            gesture = compressed_classify.gesture_of(compressed(file.read_bytes(), format, f"camera_{label}"))
             seen.append(gesture.label == label == truth_of(gesture))
     assert sum(seen) >= len(seen) - 1
 
 
 @pytest.mark.parametrize("name", ["noise", "half a file", "depth"])
 def test_a_bad_compressed_frame_is_counted_and_the_next_one_classified(
-    compressed_judge: Judge, drawn: dict[str, numpy.ndarray], name: str
+    compressed_classify: Classify, drawn: dict[str, numpy.ndarray], name: str
 ) -> None:
     png = png_of(drawn["thumbs_up"])
     frames = {
@@ -186,8 +186,8 @@ def test_a_bad_compressed_frame_is_counted_and_the_next_one_classified(
         "half a file": compressed(png[: len(png) // 2], "png"),
         "depth": compressed(png, "32FC1; compressedDepth png"),
     }
-    compressed_judge.refuses(frames[name])
-    assert compressed_judge.gesture_of(compressed(png, "png")).label in LABELS
+    compressed_classify.refuses(frames[name])
+    assert compressed_classify.gesture_of(compressed(png, "png")).label in LABELS
 
 
 def test_the_package_camera_compresses_too(taught_world: World) -> None:
@@ -199,16 +199,16 @@ def test_the_package_camera_compresses_too(taught_world: World) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8", "mono8"])
-def test_the_package_camera_publishes_every_encoding(judge: Judge, encoding: str) -> None:
+def test_the_package_camera_publishes_every_encoding(classify: Classify, encoding: str) -> None:
     """The camera in its own words: what it announces is what it sends."""
-    since = nanoseconds_of(judge.world.peer.get_clock().now().to_msg())
-    frames = judge.world.listen(Image, CAMERA, BEST_EFFORT)
-    camera = judge.world.start_camera("--encoding", encoding, "--rate", "20")
+    since = nanoseconds_of(classify.world.peer.get_clock().now().to_msg())
+    frames = classify.world.listen(Image, CAMERA, BEST_EFFORT)
+    camera = classify.world.start_camera("--encoding", encoding, "--rate", "20")
 
     def of_this_camera() -> list[ThumbGesture]:
-        return [gesture for gesture in judge.gestures if nanoseconds_of(gesture.header.stamp) > since]
+        return [gesture for gesture in classify.gestures if nanoseconds_of(gesture.header.stamp) > since]
 
-    judge.world.wait_for(
+    classify.world.wait_for(
         lambda: frames and len(of_this_camera()) >= 5, f"gestures of frames in {encoding}", camera
     )
     assert {frame.encoding for frame in frames} == {encoding}
@@ -262,15 +262,15 @@ def test_drawn_hands_that_were_not_captured_are_recognised(taught_world: World) 
     assert accuracy >= 0.95
 
 
-def test_the_overlay_is_a_jpeg_of_the_frame(judge: Judge, drawn: dict[str, numpy.ndarray]) -> None:
-    overlays = judge.world.listen(CompressedImage, f"{NODE}/overlay/compressed", BEST_EFFORT)
+def test_the_overlay_is_a_jpeg_of_the_frame(classify: Classify, drawn: dict[str, numpy.ndarray]) -> None:
+    overlays = classify.world.listen(CompressedImage, f"{NODE}/overlay/compressed", BEST_EFFORT)
     seen: set[tuple[int, int, str]] = set()
 
     def has_come() -> bool:
-        seen.add(key_of(judge.gesture_of(raw(drawn["thumbs_up"], "rgb8")).header))
+        seen.add(key_of(classify.gesture_of(raw(drawn["thumbs_up"], "rgb8")).header))
         return bool(overlays)
 
-    judge.world.wait_for(has_come, "an overlay")
+    classify.world.wait_for(has_come, "an overlay")
     assert bytes(overlays[0].data[:3]) == b"\xff\xd8\xff"
     assert overlays[0].format == "jpeg"
     assert key_of(overlays[0].header) in seen

@@ -19,7 +19,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from harness import BEST_EFFORT, NAMESPACE, REPOSITORY, World
 
-FOLDER = REPOSITORY / "launch"
+DIRECTORY = REPOSITORY / "launch"
 FORMATS = ["py", "xml", "yaml"]
 EMPTY = "Empty: as params_file has it."
 LAUNCH = """
@@ -41,7 +41,7 @@ needs_launch = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.*")), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", sorted(DIRECTORY.glob("*.*")), ids=lambda file: file.name)
 def test_a_file_is_installed(file: Path) -> None:
     assert installed(file.name).read_text() == file.read_text()
 
@@ -59,7 +59,7 @@ def test_what_can_be_empty_is_a_parameter_that_is_given_where_it_is_not() -> Non
         for argument in arguments
         if argument["description"].endswith(EMPTY)
     }
-    template = (FOLDER / "parameters.yaml.in").read_text()
+    template = (DIRECTORY / "parameters.yaml.in").read_text()
     entry = r"""\$\(if \$\(not-equals '<\$\(var (\w+)\)>' '<>'\) "\1: ('?)\$\(var \1\)\2,"\)"""
     assert dict(re.findall(entry, template)) == expected
     assert template.count("$(if") == len(expected), "no entry is of another form"
@@ -70,7 +70,7 @@ def test_what_can_be_empty_is_a_parameter_that_is_given_where_it_is_not() -> Non
 def test_what_is_recorded_is_played_with_its_own_quality_of_service() -> None:
     (topics,) = (
         ast.literal_eval(node.value)
-        for node in ast.parse((FOLDER / "record.launch.py").read_text()).body
+        for node in ast.parse((DIRECTORY / "record.launch.py").read_text()).body
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "TOPICS"
     )
     overrides = yaml.safe_load((REPOSITORY / "config" / "replay_qos.yaml").read_text())
@@ -99,7 +99,7 @@ def test_arguments_reach_the_node(world: World, form: str) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_what_is_not_given_is_as_params_file_has_it(world: World, form: str) -> None:
     parameters = {"dataset": str(world.dataset), "store": str(world.store), "image_transport": "compressed"}
-    file = world.folder / "parameters.yaml"
+    file = world.directory / "parameters.yaml"
     file.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}))
     launch(world, installed(f"thumb_gesture.launch.{form}"), f"params_file:={file}")
     values = world.call("get_parameters", GetParameters, names=list(parameters)).values
@@ -112,7 +112,7 @@ def test_what_is_not_given_is_as_params_file_has_it(world: World, form: str) -> 
     ("transport", "kind", "topic"), [("raw", Image, "eye"), ("compressed", CompressedImage, "eye/compressed")]
 )
 def test_the_image_topic_is_remapped(world: World, form: str, transport: str, kind: type, topic: str) -> None:
-    arguments = [*folders(world), "image_topic:=eye", f"image_transport:={transport}"]
+    arguments = [*directories(world), "image_topic:=eye", f"image_transport:={transport}"]
     launch(world, installed(f"thumb_gesture.launch.{form}"), *arguments)
     publisher = world.peer.create_publisher(kind, f"{NAMESPACE}/{topic}", BEST_EFFORT)
     world.wait_for(lambda: publisher.get_subscription_count() == 1, "the node subscribes")
@@ -121,21 +121,21 @@ def test_the_image_topic_is_remapped(world: World, form: str, transport: str, ki
 @needs_launch
 @pytest.mark.parametrize("transport", ["raw", "compressed"])
 def test_the_demo_has_a_camera(world: World, transport: str) -> None:
-    launch(world, installed("demo.launch.py"), *folders(world), "rate:=20.0", f"image_transport:={transport}")
+    launch(world, installed("demo.launch.py"), *directories(world), "rate:=20.0", f"image_transport:={transport}")
     assert world.capture("none", 3).saved == 3
 
 
 @needs_launch
 def test_the_robot_is_told_to_stand_still(world: World) -> None:
     twists = world.listen(Twist, f"{NAMESPACE}/cmd_vel")
-    launch(world, REPOSITORY / "examples" / "robot.launch.py", *folders(world), "camera:=none")
+    launch(world, REPOSITORY / "examples" / "robot.launch.py", *directories(world), "camera:=none")
     world.wait_for(lambda: twists, "a message on cmd_vel")
     assert twists[0] == Twist()
 
 
 def entities(form: str) -> list[dict[str, Any]]:
     """What a format's file says, as YAML has it."""
-    text = (FOLDER / f"thumb_gesture.launch.{form}").read_text()
+    text = (DIRECTORY / f"thumb_gesture.launch.{form}").read_text()
     return {"py": entities_of_python, "xml": entities_of_xml, "yaml": entities_of_yaml}[form](text)
 
 
@@ -205,6 +205,6 @@ def launch(world: World, file: Path, *arguments: str) -> None:
     world.wait_for(world.client("get_parameters", GetParameters).service_is_ready, "the node", program)
 
 
-def folders(world: World) -> list[str]:
-    """The arguments for the world's own folders."""
+def directories(world: World) -> list[str]:
+    """The arguments for the world's own directories."""
     return [f"dataset:={world.dataset}", f"store:={world.store}"]

@@ -10,7 +10,7 @@ from rcl_interfaces.msg import Log, Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 
 from harness import LATCHED, NODE, World
-from pictures import raw
+from images import raw
 
 LOGGER = NODE.strip("/").replace("/", ".")
 BAD = raw(numpy.zeros((24, 32, 3), numpy.uint8), "rgb8")
@@ -39,7 +39,7 @@ def test_a_message_is_on_the_console_in_the_file_and_on_rosout(world: World) -> 
     assert log.stamp.sec > 1_700_000_000
     assert "[WARN]" in node.output() and advice in node.output()
     assert node.end() == 0
-    files = list((world.folder / "log").glob("thumb_gesture_node_*.log"))
+    files = list((world.directory / "log").glob("thumb_gesture_node_*.log"))
     assert any(advice in file.read_text() for file in files)
 
 

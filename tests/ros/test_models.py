@@ -16,7 +16,7 @@ from thumb_gesture.msg import ThumbGesture
 
 from conftest import OTHER, Taught, add_model, change_manifest, copy
 from harness import FRAMES_PER_LABEL, LABELS, World
-from pictures import raw
+from images import raw
 
 
 def truncated_weights(model: Path) -> str:
@@ -205,7 +205,7 @@ def test_the_list_tells_what_it_cannot_read(taught_world: World, taught: Taught)
 
 
 def remove(model: Path) -> None:
-    """Removes a model's folder."""
+    """Removes a model's directory."""
     for file in model.iterdir():
         file.unlink()
     os.rmdir(model)

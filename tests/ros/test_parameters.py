@@ -24,7 +24,7 @@ from thumb_gesture.msg import ThumbGesture
 
 from conftest import OTHER, Taught, add_model
 from harness import BEST_EFFORT, IN_NAMESPACE, NODE, World
-from pictures import raw
+from images import raw
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def test_the_network_runs_on_the_cpus_it_is_given(taught_world: World) -> None:
     cpu = min(os.sched_getaffinity(0))
     node = taught_world.start_node(affinity=f"[{cpu}]", threads=2)
     publisher = taught_world.camera_publisher()
-    picture = raw(numpy.zeros((24, 32, 3), numpy.uint8), "rgb8")
-    taught_world.gesture_of(publisher, picture, taught_world.gestures())
+    image = raw(numpy.zeros((24, 32, 3), numpy.uint8), "rgb8")
+    taught_world.gesture_of(publisher, image, taught_world.gestures())
     tasks = list(Path(f"/proc/{node.process.pid}/task").iterdir())
     cpus = {int(task.name): os.sched_getaffinity(int(task.name)) for task in tasks}
     (classifier,) = (int(task.name) for task in tasks if (task / "comm").read_text().strip() == "classifier")
@@ -109,10 +109,10 @@ def test_model_and_backend_change_live_and_what_cannot_be_had_is_refused(
 ) -> None:
     taught_world.start_node()
     publisher, gestures = taught_world.camera_publisher(), taught_world.gestures()
-    picture = raw(drawn["none"], "rgb8")
+    image = raw(drawn["none"], "rgb8")
 
     def running() -> tuple[str, str]:
-        gesture = taught_world.gesture_of(publisher, picture, gestures)
+        gesture = taught_world.gesture_of(publisher, image, gestures)
         assert gesture.backend == taught_world.model().backend
         return gesture.model_id, gesture.backend
 
@@ -158,18 +158,18 @@ def test_without_the_parameter_overlay_nothing_is_drawn(
     taught_world.start_node(overlay=False)
     publisher, gestures = taught_world.camera_publisher(), taught_world.gestures()
     overlays = taught_world.listen(CompressedImage, f"{NODE}/overlay/compressed", BEST_EFFORT)
-    picture = raw(drawn["none"], "rgb8")
+    image = raw(drawn["none"], "rgb8")
     taught_world.wait_for(
         lambda: taught_world.peer.count_publishers(f"{NODE}/overlay/compressed") > 0, "the topic is there"
     )
     for _ in range(5):
-        taught_world.gesture_of(publisher, picture, gestures)
+        taught_world.gesture_of(publisher, image, gestures)
     assert not overlays
     shown = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=True)
     assert set_parameter(taught_world, "overlay", shown).successful
 
     def is_drawn() -> bool:
-        taught_world.gesture_of(publisher, picture, gestures)
+        taught_world.gesture_of(publisher, image, gestures)
         return bool(overlays)
 
     taught_world.wait_for(is_drawn, "an overlay")
@@ -278,7 +278,7 @@ def test_events_tell_what_changes(world: World) -> None:
 @pytest.mark.parametrize("node_name", ["/**", "/jetbot/thumb_gesture"])
 def test_a_parameter_file_is_read(world: World, node_name: str) -> None:
     """As a person writes it, and as `ros2 launch` does."""
-    own = world.folder / "own.yaml"
+    own = world.directory / "own.yaml"
     own.write_text(f"{node_name}:\n  ros__parameters:\n    threshold: 0.75\n    store: {world.store}\n")
     installed = f"{get_package_share_directory('thumb_gesture')}/config/thumb_gesture.yaml"
     world.start("thumb_gesture_node", *IN_NAMESPACE, "--params-file", installed, "--params-file", str(own))

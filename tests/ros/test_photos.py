@@ -44,6 +44,6 @@ def test_photos_of_takes_that_were_seen_in_part_are_recognised(
     tmp_path: Path, photos: Path, name: str, least: float
 ) -> None:
     train, test = split(photos, tmp_path, SPLITS[name])
-    trained, judged = measure(train, test, tmp_path / "store")
-    print(f"{name}: {judged['correct']} of {judged['frames']}; held out {trained['accuracy']:.3f}")
-    assert judged["accuracy"] >= least
+    trained, classified = measure(train, test, tmp_path / "store")
+    print(f"{name}: {classified['correct']} of {classified['frames']}; held out {trained['accuracy']:.3f}")
+    assert classified["accuracy"] >= least

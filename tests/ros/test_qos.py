@@ -9,11 +9,11 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 
 from harness import BEST_EFFORT, CAMERA, NAMESPACE, World
-from pictures import raw
+from images import raw
 
 RELIABLE = QoSProfile(depth=5)
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
-PICTURE = numpy.full((24, 32, 3), 128, numpy.uint8)
+IMAGE = numpy.full((24, 32, 3), 128, numpy.uint8)
 
 
 @pytest.mark.parametrize("offered", [RELIABLE, BEST_EFFORT, LATCHED])
@@ -22,7 +22,7 @@ def test_by_default_every_camera_is_heard(taught_world: World, offered: QoSProfi
     gestures = taught_world.gestures()
     publisher = taught_world.peer.create_publisher(Image, CAMERA, offered)
     taught_world.wait_for(lambda: publisher.get_subscription_count() > 0, "the node subscribes")
-    taught_world.gesture_of(publisher, raw(PICTURE, "rgb8"), gestures)
+    taught_world.gesture_of(publisher, raw(IMAGE, "rgb8"), gestures)
 
 
 @pytest.mark.parametrize(
@@ -54,10 +54,10 @@ def test_a_camera_that_cannot_be_heard_is_named(
 
 def test_the_last_frame_before_is_asked_for_where_the_camera_keeps_it(taught_world: World) -> None:
     publisher = taught_world.peer.create_publisher(Image, CAMERA, LATCHED)
-    image = raw(PICTURE, "rgb8", frame_id="from before")
+    image = raw(IMAGE, "rgb8", frame_id="from before")
     publisher.publish(image)
     gestures = taught_world.gestures()
-    # Frames that come before the model is loaded are not judged: so it is activated once it is there.
+    # Frames that come before the model is loaded are not classified: so it is activated once it is there.
     taught_world.start_node(image_reliability="reliable", image_durability="transient_local")
     taught_world.wait_for(lambda: gestures, "a gesture of the frame from before")
     assert gestures[0].header.frame_id == "from before"
@@ -70,7 +70,7 @@ def test_messages_name_the_topic_that_it_was_remapped_to(world: World) -> None:
     publisher = world.peer.create_publisher(Image, "/eye/image", BEST_EFFORT)
     world.wait_for(lambda: publisher.get_subscription_count() > 0, "the node subscribes")
     world.wait_for(lambda: diagnostics.value("publishers on it") == "1", "the camera is seen")
-    bad = raw(PICTURE, "rgb8")
+    bad = raw(IMAGE, "rgb8")
     bad.encoding = "32FC1"
     world.publish_until(
         lambda: "bad frame on /eye/image" in node.output(),

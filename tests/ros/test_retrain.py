@@ -104,7 +104,7 @@ def test_a_label_without_a_readable_frame_fails_and_is_named(world: World, taugh
     copy_frames(taught, world.dataset, ["thumbs_up"])
     (world.dataset / "broken").mkdir()
     for index in range(5):
-        (world.dataset / "broken" / f"{index}.jpg").write_bytes(b"no picture")
+        (world.dataset / "broken" / f"{index}.jpg").write_bytes(b"no image")
     world.start_node()
     status = world.train(epochs=1)
     assert status.state == TrainingStatus.FAILED

@@ -61,8 +61,8 @@ def test_a_node_that_trains_takes_the_trainer_along(taught_world: World, with_si
 @pytest.mark.parametrize("with_signal", SIGNALS)
 def test_a_node_that_starts_ends(taught_world: World, with_signal: signal.Signals, delay: float) -> None:
     """At whatever it is from the moment on at which it listens to signals: before that, the signal itself ends it."""
-    folders = ["-p", f"store:={taught_world.store}", "-p", f"dataset:={taught_world.dataset}"]
-    node = taught_world.start("thumb_gesture_node", *IN_NAMESPACE, *folders)
+    directories = ["-p", f"store:={taught_world.store}", "-p", f"dataset:={taught_world.dataset}"]
+    node = taught_world.start("thumb_gesture_node", *IN_NAMESPACE, *directories)
     taught_world.wait_for(lambda: catches(node, with_signal), "the node listens to signals", node)
     taught_world.spin_for(delay)
     assert node.end(with_signal, IN_TIME) == 0

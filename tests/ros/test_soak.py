@@ -23,7 +23,7 @@ from thumb_gesture.msg import ThumbGesture, TrainingStatus
 
 from conftest import Taught
 from harness import CAMERA, LABELS, NODE, TRAINING_TIMEOUT, Program, World
-from pictures import raw
+from images import raw
 
 SECONDS = float(os.environ.get("THUMB_GESTURE_SOAK_SECONDS", "60"))
 RATE_HZ = 30
@@ -39,7 +39,7 @@ class Camera:
     """Frames of all labels in turn, stamped with the time of a looped bag, and the bag's clock."""
 
     world: World
-    pictures: list[Image]
+    images: list[Image]
     is_on: bool = True
     frames: int = 0
     start: float = field(default_factory=time.monotonic)
@@ -56,7 +56,7 @@ class Camera:
         self.clock.publish(Clock(clock=now))
         if self.is_on:
             self.frames += 1
-            image = self.pictures[self.frames // RATE_HZ % len(self.pictures)]
+            image = self.images[self.frames // RATE_HZ % len(self.images)]
             image.header.stamp = now
             self.images.publish(image)
 
@@ -103,7 +103,7 @@ def test_memory_threads_and_switches_after_hours(
     def until(seconds: float) -> None:
         world.wait_for(lambda: time.monotonic() - vitals.start > seconds, "time passes", node, timeout=SECONDS)
 
-    def is_judged_by(model: str) -> Callable[[], bool]:
+    def is_classified_by(model: str) -> Callable[[], bool]:
         return lambda: last[0].model_id == model and last[0].reason != "stale"
 
     def train(seed: int) -> str:
@@ -114,7 +114,7 @@ def test_memory_threads_and_switches_after_hours(
             lambda: statuses and statuses[-1].state in over, "the training ends", node, timeout=TRAINING_TIMEOUT
         )
         assert statuses[-1].state == TrainingStatus.SUCCEEDED, statuses[-1].message
-        world.wait_for(is_judged_by(statuses[-1].model_id), "the new model judges", node)
+        world.wait_for(is_classified_by(statuses[-1].model_id), "the new model classifies", node)
         return statuses[-1].model_id
 
     # The first training before the memory is compared: the second one must not add to it.
@@ -131,7 +131,7 @@ def test_memory_threads_and_switches_after_hours(
             trainings += 1
         assert world.call("activate_model", model_id="").success
         models.reverse()
-        world.wait_for(is_judged_by(models[1]), f"switch {number} is made", node)
+        world.wait_for(is_classified_by(models[1]), f"switch {number} is made", node)
         switches += 1
         camera.is_on = False
         world.wait_for(lambda: last[0].reason == "stale", "the camera's pause is told", node)
@@ -144,12 +144,12 @@ def test_memory_threads_and_switches_after_hours(
     end, _ = vitals.between(SECONDS - (SECONDS - WARM_UP_SECS) / 4, SECONDS)
     # A thread that has answered a call stays for ten seconds, in case there is another.
     world.wait_for(lambda: vitals.samples[-1][2] <= before, "no thread is left over", node)
-    judged = sum(count for reason, count in seen.items() if reason != "stale")
+    classified = sum(count for reason, count in seen.items() if reason != "stale")
     print(
-        f"{SECONDS:.0f} s: {camera.frames} frames, {judged} judged, {captured} captured, {trainings + 1} trainings, "
+        f"{SECONDS:.0f} s: {camera.frames} frames, {classified} classified, {captured} captured, {trainings + 1} trainings, "
         f"{switches} switches, {pauses} pauses; memory {begin / 1024:.1f} -> {end / 1024:.1f} MB, "
         f"threads {before} -> {vitals.samples[-1][2]}"
     )
     assert end <= begin * (1 + MOST_GROWTH), "the memory grows"
-    assert judged >= 0.95 * camera.frames - RATE_HZ * switches, "frames are lost"
+    assert classified >= 0.95 * camera.frames - RATE_HZ * switches, "frames are lost"
     assert "panicked" not in node.output() and "[ERROR]" not in node.output()

@@ -11,9 +11,9 @@ from rosgraph_msgs.msg import Clock
 from thumb_gesture.msg import ThumbGesture
 
 from harness import World, key_of
-from pictures import raw
+from images import raw
 
-PICTURE = numpy.full((24, 32, 3), 128, numpy.uint8)
+IMAGE = numpy.full((24, 32, 3), 128, numpy.uint8)
 
 
 class Replay:
@@ -34,7 +34,7 @@ class Replay:
 
     def gesture_at(self, seconds: float) -> ThumbGesture:
         """The gesture of a frame with that stamp, which is sent until there is one."""
-        image = raw(PICTURE, "rgb8")
+        image = raw(IMAGE, "rgb8")
         image.header.stamp = stamp_of(seconds)
         found: list[ThumbGesture] = []
 
@@ -65,7 +65,7 @@ def age_of(gesture: ThumbGesture) -> float:
 
 def test_ages_are_by_the_clock_and_before_the_first_tick_there_is_none(taught_world: World) -> None:
     replay = Replay(taught_world)
-    assert age_of(replay.gesture_at(1000.0)) == 0.0, "the clock is at zero, and the frame is judged all the same"
+    assert age_of(replay.gesture_at(1000.0)) == 0.0, "the clock is at zero, and the frame is classified all the same"
 
     def age_after(stamp: float, now: float) -> float:
         replay.tick(now)
@@ -88,7 +88,7 @@ def test_stable_is_by_the_stamps_and_a_jump_back_begins_anew(taught_world: World
     assert stable_at(50.0) == [True], "a seek ahead is a long hold of what is seen"
 
 
-def test_a_frame_without_a_stamp_is_judged(taught_world: World) -> None:
+def test_a_frame_without_a_stamp_is_classified(taught_world: World) -> None:
     replay = Replay(taught_world, hold_time=1.0)
     gesture = replay.gesture_at(0.0)
     assert age_of(gesture) == 0.0

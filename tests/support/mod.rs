@@ -18,10 +18,10 @@ use thumb_gesture::network::torch::TorchModule;
 use thumb_gesture::network::{Layer, Network, ParameterSpec, parameters};
 use thumb_gesture::weights::{Tensor, Weights};
 
-/// Draws scenes of every gesture into an image folder.
-pub fn draw_dataset(folder: &Path, seed: u64, per_label: u64) {
+/// Draws scenes of every gesture into an image directory.
+pub fn draw_dataset(directory: &Path, seed: u64, per_label: u64) {
     for gesture in Gesture::ALL {
-        let label = folder.join(gesture.label());
+        let label = directory.join(gesture.label());
         std::fs::create_dir_all(&label).expect("creates");
         for index in 0..per_label {
             let scene = drawn_hand::draw(gesture, seed, index, 320, 240);
@@ -30,13 +30,13 @@ pub fn draw_dataset(folder: &Path, seed: u64, per_label: u64) {
     }
 }
 
-/// A folder with a `store`, whose model was trained quickly on the drawn `dataset`, with frames of `unseen` hands, and the training's summary.
+/// A directory with a `store`, whose model was trained quickly on the drawn `dataset`, with frames of `unseen` hands, and the training's summary.
 pub fn trained_on_drawn_hands() -> (tempfile::TempDir, Value) {
     let root = tempfile::tempdir().expect("a directory");
-    let folder = |name: &str| root.path().join(name);
-    draw_dataset(&folder("dataset"), 5, 20);
-    draw_dataset(&folder("unseen"), 6, 10);
-    let summary = json(&train(&folder("dataset"), &folder("store"), &["--copies", "1"]));
+    let directory = |name: &str| root.path().join(name);
+    draw_dataset(&directory("dataset"), 5, 20);
+    draw_dataset(&directory("unseen"), 6, 10);
+    let summary = json(&train(&directory("dataset"), &directory("store"), &["--copies", "1"]));
     (root, summary)
 }
 
@@ -46,9 +46,9 @@ pub fn trained_on_drawn_hands() -> (tempfile::TempDir, Value) {
 pub fn random_start(store: &Path, network: &str) -> Weights {
     let network = Network::named(network, 1000).expect("known");
     let weights = random_weights(&network);
-    let folder = store.join("pretrained");
-    std::fs::create_dir_all(&folder).expect("creates");
-    let file = folder.join(format!("{}.safetensors", network.name));
+    let directory = store.join("pretrained");
+    std::fs::create_dir_all(&directory).expect("creates");
+    let file = directory.join(format!("{}.safetensors", network.name));
     weights.write(&file).expect("writes");
     weights
 }
@@ -117,14 +117,14 @@ pub fn model_id(summary: &Value) -> String {
     summary["model_id"].as_str().expect("an id").to_owned()
 }
 
-/// The folder of the model that a run made.
-pub fn model_folder(store: &Path, summary: &Value) -> PathBuf {
+/// The directory of the model that a run made.
+pub fn model_directory(store: &Path, summary: &Value) -> PathBuf {
     store.join("models").join(model_id(summary))
 }
 
 /// The weights of the model that a run made.
 pub fn model_weights(store: &Path, summary: &Value) -> Weights {
-    let file = model_folder(store, summary).join(WEIGHTS_FILE);
+    let file = model_directory(store, summary).join(WEIGHTS_FILE);
     Weights::read(&file).expect("reads")
 }
 
@@ -139,24 +139,24 @@ pub fn changed_and_same(layers: &[Layer], before: &Weights, after: &Weights) -> 
     [changed, same]
 }
 
-/// A folder in which `prepare` and then a task of a script among the tests have written; none where there is no Python with torch.
+/// A directory in which `prepare` and then a task of a script among the tests have written; none where there is no Python with torch.
 pub fn reference(script: &str, task: &[&str], prepare: impl FnOnce(&Path)) -> Option<tempfile::TempDir> {
     if std::env::var_os("THUMB_GESTURE_TEST_PYTHON").is_none() {
         eprintln!("skipped: THUMB_GESTURE_TEST_PYTHON is not set; scripts/setup.sh --tests installs torch");
         return None;
     }
-    let folder = tempfile::tempdir().expect("a directory");
-    prepare(folder.path());
-    run_reference(script, task, folder.path());
-    Some(folder)
+    let directory = tempfile::tempdir().expect("a directory");
+    prepare(directory.path());
+    run_reference(script, task, directory.path());
+    Some(directory)
 }
 
-/// Runs a task of a script among the tests on a folder, where it is known that there is a Python with torch.
-pub fn run_reference(script: &str, task: &[&str], folder: &Path) {
+/// Runs a task of a script among the tests on a directory, where it is known that there is a Python with torch.
+pub fn run_reference(script: &str, task: &[&str], directory: &Path) {
     let python = std::env::var_os("THUMB_GESTURE_TEST_PYTHON").expect("was there a moment ago");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
     let mut command = Command::new(python);
-    let output = command.arg(script).args(task).arg(folder).output();
+    let output = command.arg(script).args(task).arg(directory).output();
     let output = output.expect("starts");
     assert!(
         output.status.success(),

@@ -1,8 +1,8 @@
 """Has TensorRT's own parser and builder compile ONNX files, for GPUs that need not be there. Started by tests/tensorrt.rs.
 
-    compile.py FOLDER
+    compile.py DIRECTORY
 
-FOLDER/*.onnx are compiled for each GPU below, as they are typed. FOLDER/result.json gets, by file and GPU, the seconds it took and the
+DIRECTORY/*.onnx are compiled for each GPU below, as they are typed. DIRECTORY/result.json gets, by file and GPU, the seconds it took and the
 bytes of the engine, or the parser's or builder's complaint; or why all of it was skipped.
 """
 
@@ -55,10 +55,10 @@ def compile_for(gpu: str, file: Path) -> dict:
     return {"seconds": time.monotonic() - start, "bytes": engine.nbytes}
 
 
-def main(folder: Path) -> None:
-    files = sorted(folder.glob("*.onnx"))
+def main(directory: Path) -> None:
+    files = sorted(directory.glob("*.onnx"))
     result = {file.stem: {gpu: compile_for(gpu, file) for gpu in GPUS} for file in files}
-    (folder / "result.json").write_text(json.dumps(result))
+    (directory / "result.json").write_text(json.dumps(result))
 
 
 if __name__ == "__main__":

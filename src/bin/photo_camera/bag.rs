@@ -1,4 +1,4 @@
-//! The pictures of a bag, in their order, over and over.
+//! The images of a bag, in their order, over and over.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -7,29 +7,29 @@ use std::thread;
 use anyhow::Context;
 use image::RgbImage;
 use thumb_gesture::bag::image::BagImage;
-use thumb_gesture::bag::verdicts::image_topic;
+use thumb_gesture::bag::predictions::image_topic;
 use thumb_gesture::bag::{Bag, BagError, Topic};
 
-/// Pictures that are read before they are shown.
+/// Images that are read before they are shown.
 const AHEAD: usize = 8;
 
 /// A bag that a thread of its own reads.
-pub struct BagPictures {
-    pictures: Receiver<anyhow::Result<(RgbImage, String)>>,
+pub struct BagImages {
+    images: Receiver<anyhow::Result<(RgbImage, String)>>,
 }
 
-impl BagPictures {
-    /// Begins to read the bag's only topic with pictures.
-    pub fn open(path: &Path) -> anyhow::Result<BagPictures> {
+impl BagImages {
+    /// Begins to read the bag's only topic with images.
+    pub fn open(path: &Path) -> anyhow::Result<BagImages> {
         let bag = Bag::open(path)?;
         let topic = image_topic(&bag, None)?;
-        let (sender, pictures) = sync_channel(AHEAD);
+        let (sender, images) = sync_channel(AHEAD);
         thread::spawn(move || {
-            // It ends when nobody takes the pictures any more, or with a word to the one who does.
+            // It ends when nobody takes the images any more, or with a word to the one who does.
             loop {
-                let shown = show(&bag, &topic, &mut |picture| sender.send(Ok(picture)).is_ok());
+                let shown = show(&bag, &topic, &mut |image| sender.send(Ok(image)).is_ok());
                 let error = match shown {
-                    Ok(0) => anyhow::anyhow!("{} holds no pictures", bag.path().display()),
+                    Ok(0) => anyhow::anyhow!("{} holds no images", bag.path().display()),
                     Ok(_) => continue,
                     Err(error) => error.into(),
                 };
@@ -37,16 +37,16 @@ impl BagPictures {
                 return;
             }
         });
-        Ok(BagPictures { pictures })
+        Ok(BagImages { images })
     }
 
-    /// The next picture and its frame of reference.
+    /// The next image and its frame of reference.
     pub fn next(&mut self) -> anyhow::Result<(RgbImage, String)> {
-        self.pictures.recv().context("the bag cannot be read any more")?
+        self.images.recv().context("the bag cannot be read any more")?
     }
 }
 
-/// Hands over each picture once, as long as they are taken; how many there were.
+/// Hands over each image once, as long as they are taken; how many there were.
 fn show(
     bag: &Bag,
     topic: &Topic,
@@ -60,7 +60,7 @@ fn show(
         shown += 1;
         match take((image.frame.to_rgb_image(), image.frame_id)) {
             true => Ok(()),
-            false => Err("nobody takes the pictures any more".to_owned()),
+            false => Err("nobody takes the images any more".to_owned()),
         }
     })?;
     Ok(shown)

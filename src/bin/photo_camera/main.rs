@@ -1,7 +1,7 @@
-//! `photo_camera`: a folder of photos, a bag, or hands drawn by the program itself, as a ROS camera.
+//! `photo_camera`: a directory of photos, a bag, or hands drawn by the program itself, as a ROS camera.
 
 mod bag;
-mod pictures;
+mod images;
 mod publisher;
 
 use std::path::PathBuf;
@@ -17,8 +17,8 @@ use r2r::{Context, Node, QosProfile};
 use thumb_gesture::node::signals::Signals;
 use tokio::time::MissedTickBehavior;
 
-use bag::BagPictures;
-use pictures::{Pictures, Selection};
+use bag::BagImages;
+use images::{Images, Selection};
 use publisher::{Encoding, ImagePublisher};
 
 const SPIN_PERIOD: Duration = Duration::from_millis(20);
@@ -37,7 +37,7 @@ Examples:
   ros2 topic pub --once /jetbot/photo_camera/show std_msgs/msg/String '{data: even:none}'"
 )]
 struct Arguments {
-    /// Folder with one folder of JPEG or PNG pictures for each label [default: hands are drawn]
+    /// Directory with one directory of JPEG or PNG images for each label [default: hands are drawn]
     #[arg(long, value_name = "DIR")]
     photos: Option<PathBuf>,
     /// A rosbag2 bag, whose frames are shown in their order and size, over and over, with their own frame_id and the present stamp
@@ -46,7 +46,7 @@ struct Arguments {
     /// A label or all, and before it, with a colon, odd or even: every other six photos of a take, or scenes of another seed
     #[arg(long, value_name = "[odd:|even:]LABEL", default_value = "all")]
     show: Selection,
-    /// The same seed shows the same pictures in the same order
+    /// The same seed shows the same images in the same order
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Frames a second
@@ -88,16 +88,16 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    let pictures = Pictures::open(arguments.photos.as_deref(), arguments.seed, arguments.size)?;
-    let selection = Arc::new(Mutex::new(pictures.checked(arguments.show.clone())?));
-    let bag = arguments.bag.as_deref().map(BagPictures::open).transpose()?;
+    let images = Images::open(arguments.photos.as_deref(), arguments.seed, arguments.size)?;
+    let selection = Arc::new(Mutex::new(images.checked(arguments.show.clone())?));
+    let bag = arguments.bag.as_deref().map(BagImages::open).transpose()?;
 
     let mut node = Node::create(Context::create()?, "photo_camera", "")?;
     let logger = node.logger().to_owned();
     let clock = node.get_ros_clock();
     let publisher = ImagePublisher::new(&mut node, arguments.encoding, arguments.compressed)?;
     let wishes = node.subscribe::<r2r::std_msgs::msg::String>("~/show", QosProfile::default())?;
-    tokio::spawn(follow(wishes, pictures.clone(), selection.clone(), logger));
+    tokio::spawn(follow(wishes, images.clone(), selection.clone(), logger));
     let is_ending = Arc::new(AtomicBool::new(false));
     let spinner = tokio::task::spawn_blocking({
         let is_ending = is_ending.clone();
@@ -108,7 +108,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
     });
 
-    let show = show(&arguments, pictures, bag, &selection, &publisher, &clock);
+    let show = show(&arguments, images, bag, &selection, &publisher, &clock);
     let result = tokio::select! {
         result = show => result,
         () = signals.wait() => Ok(()),
@@ -119,11 +119,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     result
 }
 
-/// Publishes picture after picture.
+/// Publishes image after image.
 async fn show(
     arguments: &Arguments,
-    mut pictures: Pictures,
-    mut bag: Option<BagPictures>,
+    mut images: Images,
+    mut bag: Option<BagImages>,
     selection: &Mutex<Selection>,
     publisher: &ImagePublisher,
     clock: &Mutex<r2r::Clock>,
@@ -136,7 +136,7 @@ async fn show(
         let (image, frame_id) = match &mut bag {
             Some(bag) => bag.next()?,
             None => {
-                let (image, label) = pictures.next(&selection)?;
+                let (image, label) = images.next(&selection)?;
                 (image, format!("camera_{label}"))
             }
         };
@@ -149,12 +149,12 @@ async fn show(
 /// Takes over what is wished on ~/show.
 async fn follow(
     mut wishes: impl Stream<Item = r2r::std_msgs::msg::String> + Unpin,
-    pictures: Pictures,
+    images: Images,
     selection: Arc<Mutex<Selection>>,
     logger: String,
 ) {
     while let Some(wish) = wishes.next().await {
-        match wish.data.parse().and_then(|wished| pictures.checked(wished)) {
+        match wish.data.parse().and_then(|wished| images.checked(wished)) {
             Ok(wished) => *selection.lock().unwrap_or_else(PoisonError::into_inner) = wished,
             Err(error) => r2r::log_warn!(&logger, "~/show: {error}"),
         }

@@ -1,4 +1,4 @@
-//! Pictures as ROS messages.
+//! Images as ROS messages.
 
 use clap::ValueEnum;
 use image::RgbImage;

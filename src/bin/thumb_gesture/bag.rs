@@ -14,14 +14,14 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use thumb_gesture::bag::Loss;
 use thumb_gesture::bag::timeline::{Heading, Timeline};
-use thumb_gesture::bag::verdicts::Agreement;
+use thumb_gesture::bag::predictions::Agreement;
 use thumb_gesture::decision::DecisionSettings;
 
 use crate::output;
 
-/// Read rosbag2 bags, MCAP or SQLite3, without ROS: look, judge, compare, import, export.
+/// Read rosbag2 bags, MCAP or SQLite3, without ROS: look, classify, compare, import, export.
 ///
-/// BAG is a bag's folder, or a file of one. What cannot be read of a damaged bag is named, the rest is read, and the exit status is 2;
+/// BAG is a bag's directory, or a file of one. What cannot be read of a damaged bag is named, the rest is read, and the exit status is 2;
 /// it is 1 where something has failed.
 #[derive(Args)]
 pub struct Arguments {
@@ -51,10 +51,10 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 /// The options that name a bag.
 #[derive(Args)]
 struct BagOptions {
-    /// Bags, each a folder or a file of one
+    /// Bags, each a directory or a file of one
     #[arg(required = true, value_name = "BAG")]
     bags: Vec<PathBuf>,
-    /// The topic with the pictures [default: the only one that has some]
+    /// The topic with the images [default: the only one that has some]
     #[arg(long, value_name = "NAME")]
     topic: Option<String>,
 }
@@ -62,19 +62,19 @@ struct BagOptions {
 /// The node's parameters of the same names.
 #[derive(Args)]
 struct DecisionOptions {
-    /// Least probability of a verdict
+    /// Least probability of a prediction
     #[arg(long, value_name = "P", default_value_t = DecisionSettings::default().threshold, value_parser = parse_share::<f32>)]
     threshold: f32,
-    /// Least lead of a verdict over the second likeliest label
+    /// Least lead of a prediction over the second likeliest label
     #[arg(long, value_name = "P", default_value_t = DecisionSettings::default().margin, value_parser = parse_share::<f32>)]
     margin: f32,
-    /// By so much a verdict may fall below both before it is given up
+    /// By so much a prediction may fall below both before it is given up
     #[arg(long, value_name = "P", default_value_t = DecisionSettings::default().hysteresis, value_parser = parse_share::<f32>)]
     hysteresis: f32,
     /// Time constant of the smoothing over frames, s
     #[arg(long, value_name = "SECS", default_value_t = DecisionSettings::default().smoothing_secs, value_parser = parse_span)]
     smoothing: f64,
-    /// How long a verdict must hold to be stable, s
+    /// How long a prediction must hold to be stable, s
     #[arg(long, value_name = "SECS", default_value_t = DecisionSettings::default().hold_secs, value_parser = parse_span)]
     hold_time: f64,
 }
@@ -91,7 +91,7 @@ impl DecisionOptions {
     }
 }
 
-/// Where the page of a bag goes: into the file that was named, or where there are several into that folder, by the bag's place among them.
+/// Where the page of a bag goes: into the file that was named, or where there are several into that directory, by the bag's place among them.
 fn page_of(html: &Path, bag: &Path, place: usize, bags: usize) -> anyhow::Result<PathBuf> {
     if bags == 1 {
         return Ok(html.to_owned());
@@ -162,7 +162,7 @@ impl Outcome {
         output::complain(&format!("Error: {reason}"));
     }
 
-    /// Says what was lost of a bag: parts of it, and messages that are no pictures.
+    /// Says what was lost of a bag: parts of it, and messages that are no images.
     fn lose(&mut self, losses: &[Loss], bad_frames: u64, bad_reasons: &[String]) {
         self.has_lost |= !losses.is_empty() || bad_frames > 0;
         for loss in losses {
@@ -171,7 +171,7 @@ impl Outcome {
         if bad_frames > 0 {
             let reasons = bad_reasons.join("; ");
             output::complain(&format!(
-                "Warning: {bad_frames} messages are no pictures: {reasons}"
+                "Warning: {bad_frames} messages are no images: {reasons}"
             ));
         }
     }

@@ -18,7 +18,7 @@ use crate::runtime::RuntimeOptions;
 /// Time the way of one 640x480 bgr8 frame: preprocessing and the network, frame after frame.
 #[derive(Args)]
 pub struct Arguments {
-    /// Folder of the trained models
+    /// Directory of the trained models
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
     /// Which model [default: the active one]

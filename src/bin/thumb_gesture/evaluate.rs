@@ -12,12 +12,12 @@ use thumb_gesture::evaluation::{self, Evaluation};
 use crate::output;
 use crate::runtime::ModelOptions;
 
-/// Count what a model gets right on labelled pictures, and what it takes for what.
+/// Count what a model gets right on labelled images, and what it takes for what.
 ///
-/// Use pictures that the model was not trained on, and that are no neighbours in time of those it was.
+/// Use images that the model was not trained on, and that are no neighbours in time of those it was.
 #[derive(Args)]
 pub struct Arguments {
-    /// Folder with one folder of JPEG or PNG pictures for each label
+    /// Directory with one directory of JPEG or PNG images for each label
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
     #[command(flatten)]
@@ -42,7 +42,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let files = labelled_files(&dataset, labels)?;
     if files.is_empty() {
         bail!(
-            "{} holds no pictures: it needs one folder of them for each label",
+            "{} holds no images: it needs one directory of them for each label",
             arguments.dataset.display()
         );
     }

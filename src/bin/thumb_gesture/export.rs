@@ -25,7 +25,7 @@ const MOST_FRAMES: usize = 200;
 /// Write a model as one ONNX file, for TensorRT or another runtime.
 ///
 /// The file takes `input`, batch x 3 x 224 x 224 float32, and gives `logits`, batch x labels float32, in every precision. Its metadata
-/// names the model, the labels in the order of the outputs, and what a picture goes through before.
+/// names the model, the labels in the order of the outputs, and what an image goes through before.
 /// int8 is made with the ranges that the training saw on the frames it learnt from; --dataset calibrates on other frames, which an
 /// imported model needs.
 #[derive(Args)]
@@ -35,7 +35,7 @@ Examples:
   thumb_gesture export --store ./store --precision int8 --target tensorrt --output gesture_int8.onnx
   trtexec --onnx=gesture.onnx --fp16 --saveEngine=gesture.engine    # on the robot")]
 pub struct Arguments {
-    /// Folder of the trained models
+    /// Directory of the trained models
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
     /// Which model [default: the active one]
@@ -50,7 +50,7 @@ pub struct Arguments {
     /// Take any number of frames at once, not one
     #[arg(long)]
     dynamic_batch: bool,
-    /// Folder of frames to calibrate int8 on; not those that the model is to be judged by
+    /// Directory of frames to calibrate int8 on; not those that the model is to be classified by
     #[arg(long, value_name = "DIR")]
     dataset: Option<PathBuf>,
     /// The file to write
@@ -119,10 +119,10 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn ranges_of(store: &ModelStore, model: &StoredModel, dataset: Option<&Path>) -> anyhow::Result<Ranges> {
-    let Some(folder) = dataset else {
+    let Some(directory) = dataset else {
         return Ok(stored_ranges(model)?);
     };
-    let dataset = Dataset::read(folder).context("dataset")?;
+    let dataset = Dataset::read(directory).context("dataset")?;
     let files: Vec<&Path> = dataset
         .labels
         .iter()
@@ -130,8 +130,8 @@ fn ranges_of(store: &ModelStore, model: &StoredModel, dataset: Option<&Path>) ->
         .collect();
     anyhow::ensure!(
         !files.is_empty(),
-        "{} holds no frames to calibrate on: it needs a folder of pictures for each label",
-        folder.display()
+        "{} holds no frames to calibrate on: it needs a directory of images for each label",
+        directory.display()
     );
     let files = spread(&files, MOST_FRAMES);
     let weights = Weights::read(&model.path(WEIGHTS_FILE))?;

@@ -25,7 +25,7 @@ Examples:
 pub struct Arguments {
     /// The .pth, .pt or .safetensors file
     file: PathBuf,
-    /// Folder of the trained models; made where it is new
+    /// Directory of the trained models; made where it is new
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
     /// The labels of a model, in the order of its outputs [default for two outputs: thumbsdown,thumbsup as JetBot has them]

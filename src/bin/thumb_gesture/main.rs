@@ -17,15 +17,15 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Teach a camera thumbs up, thumbs down and none, and judge pictures with what it learnt.
+/// Teach a camera thumbs up, thumbs down and none, and classify images with what it learnt.
 ///
-/// A dataset is a folder with one folder of pictures for each label, such as dataset/thumbs_up/1.jpg.
-/// A store is a folder of trained models; one of them is the active one.
+/// A dataset is a directory with one directory of images for each label, such as dataset/thumbs_up/1.jpg.
+/// A store is a directory of trained models; one of them is the active one.
 #[derive(Parser)]
 #[command(
     version,
     after_help = "\
-Example, from pictures to verdicts:
+Example, from images to predictions:
   thumb_gesture train --dataset ./dataset --store ./store
   thumb_gesture predict --store ./store photo.jpg
   thumb_gesture evaluate --dataset ./other_photos --store ./store"

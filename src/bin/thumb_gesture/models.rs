@@ -19,7 +19,7 @@ use crate::output;
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Folder of the trained models
+    /// Directory of the trained models
     #[arg(long, value_name = "DIR", global = true)]
     store: Option<PathBuf>,
     /// Print the result as one JSON object
@@ -71,7 +71,7 @@ struct Changed {
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let root = arguments
         .store
-        .context("--store DIR is missing: the folder of the trained models")?;
+        .context("--store DIR is missing: the directory of the trained models")?;
     let store = ModelStore::open_existing(&root)?;
     let as_json = arguments.json;
     match arguments.command.unwrap_or(Command::List) {
@@ -126,7 +126,7 @@ fn show(store: &ModelStore, id: Option<&str>, as_json: bool) -> anyhow::Result<(
     output::print_line(&format!(
         "{}\nfiles whole, in {}",
         serde_json::to_string_pretty(&model.manifest)?,
-        model.folder.display()
+        model.directory.display()
     ))
 }
 

@@ -74,7 +74,7 @@ pub fn percent(share: Option<f64>) -> String {
     )
 }
 
-/// What was taken for what as a table, truths down, verdicts across.
+/// What was taken for what as a table, truths down, predictions across.
 pub fn confusion_table(labels: &[Label], confusion: &Confusion) -> String {
     let width = labels
         .iter()

@@ -7,14 +7,14 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 use thumb_gesture::dataset::Label;
-use thumb_gesture::evaluation::{PredictError, likeliest};
+use thumb_gesture::evaluation::{PredictError, argmax};
 
 use crate::output;
 use crate::runtime::ModelOptions;
 
-/// Say what pictures show, one line for each.
+/// Say what images show, one line for each.
 ///
-/// Fails when one of the files is no picture; the others are judged all the same.
+/// Fails when one of the files is no image; the others are classified all the same.
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -22,7 +22,7 @@ pub struct Arguments {
     /// Print one JSON object for each file
     #[arg(long)]
     json: bool,
-    /// JPEG or PNG pictures
+    /// JPEG or PNG images
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -54,7 +54,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn print(file: &Path, labels: &[Label], probabilities: &[f32], as_json: bool) -> anyhow::Result<()> {
-    let best = likeliest(probabilities);
+    let best = argmax(probabilities);
     let prediction = Prediction {
         file,
         label: &labels[best],

@@ -1,4 +1,4 @@
-//! The options that say which model runs, and what runs it: the same for every command that judges pictures.
+//! The options that say which model runs, and what runs it: the same for every command that classifies images.
 
 use std::path::PathBuf;
 
@@ -35,7 +35,7 @@ pub struct RuntimeOptions {
 /// A model of a store, and what runs it.
 #[derive(Args)]
 pub struct ModelOptions {
-    /// Folder of the trained models
+    /// Directory of the trained models
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
     /// Which model [default: the active one]
@@ -51,14 +51,14 @@ impl ModelOptions {
         ModelStore::open_existing(&self.store)?.model_or_active(self.model.as_deref())
     }
 
-    /// What judges pictures by it.
+    /// What classifies images by it.
     pub fn load(&self, model: &StoredModel) -> Result<FileClassifier, ClassifierError> {
         self.runtime.load(model)
     }
 }
 
 impl RuntimeOptions {
-    /// What judges pictures by a model; on a GPU too without waiting for an engine.
+    /// What classifies images by a model; on a GPU too without waiting for an engine.
     pub fn load(&self, model: &StoredModel) -> Result<FileClassifier, ClassifierError> {
         let (loaded, _) = classifier::load_at_once(model, &self.settings())?;
         Ok(FileClassifier::new(loaded.classifier, &model.manifest))

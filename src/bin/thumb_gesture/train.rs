@@ -21,13 +21,13 @@ use crate::training_table::TrainingTable;
 /// late_layers (the early ones stay frozen), full, or auto, which starts with the last layer and goes deeper where that does not do.
 /// To say how good the model is, whole capture bursts are held out, a fifth of each label's frames, or with folds every frame once;
 /// then the model is trained on all of them.
-/// A report to look at lies in the model's folder: report.html.
+/// A report to look at lies in the model's directory: report.html.
 #[derive(Args)]
 pub struct Arguments {
-    /// Folder with one folder of JPEG or PNG pictures for each label
+    /// Directory with one directory of JPEG or PNG images for each label
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
-    /// Folder of the trained models; made where it is new
+    /// Directory of the trained models; made where it is new
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
     /// The network: alexnet, squeezenet1_1, vgg11, vgg16 or resnet18

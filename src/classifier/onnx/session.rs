@@ -21,10 +21,10 @@ pub enum Provider<'a> {
     Cpu,
     /// An NVIDIA GPU by CUDA's libraries.
     Cuda,
-    /// An NVIDIA GPU by TensorRT, which keeps its engine in a folder.
+    /// An NVIDIA GPU by TensorRT, which keeps its engine in a directory.
     TensorRt {
-        /// The folder.
-        folder: &'a Path,
+        /// The directory.
+        directory: &'a Path,
     },
     /// What a plugin brings.
     Plugin(Device<'static>),
@@ -60,8 +60,8 @@ pub fn session(
             // By name: left alone, ONNX Runtime would take what a plugin brings, once one is registered in this process.
             Provider::Cpu => builder.with_devices(environment.devices().filter(is_cpu), None)?,
             Provider::Cuda => builder.with_execution_providers([cuda()])?,
-            Provider::TensorRt { folder } => {
-                let tensorrt = tensorrt(precision, settings.batch, folder);
+            Provider::TensorRt { directory } => {
+                let tensorrt = tensorrt(precision, settings.batch, directory);
                 builder.with_execution_providers([tensorrt, cuda()])?
             }
             Provider::Plugin(device) => builder
@@ -108,7 +108,7 @@ fn cuda() -> ExecutionProviderDispatch {
 }
 
 /// Its engine takes up to `batch` frames; without a word on that it would be built anew for each number that comes.
-fn tensorrt(precision: Precision, batch: usize, folder: &Path) -> ExecutionProviderDispatch {
+fn tensorrt(precision: Precision, batch: usize, directory: &Path) -> ExecutionProviderDispatch {
     let [channels, rows, columns] = FRAME_SHAPE;
     let shape = |frames: usize| format!("{INPUT_NAME}:{frames}x{channels}x{rows}x{columns}");
     let provider = match batch {
@@ -121,9 +121,9 @@ fn tensorrt(precision: Precision, batch: usize, folder: &Path) -> ExecutionProvi
     provider
         .with_fp16(precision == Precision::Fp16)
         .with_engine_cache(true)
-        .with_engine_cache_path(folder.display())
+        .with_engine_cache_path(directory.display())
         .with_timing_cache(true)
-        .with_timing_cache_path(folder.display())
+        .with_timing_cache_path(directory.display())
         .build()
         .error_on_failure()
 }

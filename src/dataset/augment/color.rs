@@ -6,7 +6,7 @@
 use crate::preprocess::INPUT_SIDE_PX;
 
 const PLANE: usize = INPUT_SIDE_PX * INPUT_SIDE_PX;
-/// How much red, green and blue count in a grey picture: torchvision's `rgb_to_grayscale`.
+/// How much red, green and blue count in a grey image: torchvision's `rgb_to_grayscale`.
 const GREY: [f32; 3] = [0.2989, 0.587, 0.114];
 
 /// One of the four changes of colour.
@@ -14,9 +14,9 @@ const GREY: [f32; 3] = [0.2989, 0.587, 0.114];
 pub enum Adjustment {
     /// `F.adjust_brightness`: every value times the factor.
     Brightness,
-    /// `F.adjust_contrast`: away from the mean of the grey picture, or towards it.
+    /// `F.adjust_contrast`: away from the mean of the grey image, or towards it.
     Contrast,
-    /// `F.adjust_saturation`: away from the grey picture, or towards it.
+    /// `F.adjust_saturation`: away from the grey image, or towards it.
     Saturation,
     /// `F.adjust_hue`: around the colour circle.
     Hue,
@@ -31,7 +31,7 @@ pub struct Color {
     pub brightness: f32,
     /// 0 gives one grey, 1 no change.
     pub contrast: f32,
-    /// 0 gives a grey picture, 1 no change.
+    /// 0 gives a grey image, 1 no change.
     pub saturation: f32,
     /// -0.5 to 0.5 of the colour circle; 0 gives no change.
     pub hue: f32,
@@ -57,17 +57,17 @@ impl Color {
         hue: 0.0,
     };
 
-    /// Changes a picture of three planes in place.
-    pub(super) fn adjust(&self, picture: &mut [f32]) {
+    /// Changes an image of three planes in place.
+    pub(super) fn adjust(&self, image: &mut [f32]) {
         for adjustment in self.order {
             match adjustment {
-                Adjustment::Brightness if self.brightness != 1.0 => blend(picture, self.brightness, 0.0),
+                Adjustment::Brightness if self.brightness != 1.0 => blend(image, self.brightness, 0.0),
                 Adjustment::Contrast if self.contrast != 1.0 => {
-                    let mean = grey_mean(picture);
-                    blend(picture, self.contrast, mean);
+                    let mean = grey_mean(image);
+                    blend(image, self.contrast, mean);
                 }
-                Adjustment::Saturation if self.saturation != 1.0 => saturate(picture, self.saturation),
-                Adjustment::Hue if self.hue != 0.0 => shift_hue(picture, self.hue),
+                Adjustment::Saturation if self.saturation != 1.0 => saturate(image, self.saturation),
+                Adjustment::Hue if self.hue != 0.0 => shift_hue(image, self.hue),
                 _ => {}
             }
         }
@@ -75,16 +75,16 @@ impl Color {
 }
 
 /// Every value away from `other` by the factor.
-fn blend(picture: &mut [f32], factor: f32, other: f32) {
+fn blend(image: &mut [f32], factor: f32, other: f32) {
     let offset = other * (1.0 - factor);
-    for value in picture {
+    for value in image {
         *value = (*value * factor + offset).clamp(0.0, 1.0);
     }
 }
 
-/// The mean of the grey picture, which is the grey of the mean colour.
-fn grey_mean(picture: &[f32]) -> f32 {
-    let planes = picture.chunks_exact(PLANE).zip(GREY);
+/// The mean of the grey image, which is the grey of the mean colour.
+fn grey_mean(image: &[f32]) -> f32 {
+    let planes = image.chunks_exact(PLANE).zip(GREY);
     planes
         .map(|(plane, weight)| weight * (sum(plane) / PLANE as f64) as f32)
         .sum()
@@ -104,8 +104,8 @@ fn sum(plane: &[f32]) -> f64 {
     plane.chunks_exact(INPUT_SIDE_PX).map(of_row).sum()
 }
 
-fn saturate(picture: &mut [f32], factor: f32) {
-    for_each_pixel(picture, |rgb| {
+fn saturate(image: &mut [f32], factor: f32) {
+    for_each_pixel(image, |rgb| {
         let grey = rgb[0] * GREY[0] + rgb[1] * GREY[1] + rgb[2] * GREY[2];
         let offset = grey * (1.0 - factor);
         rgb.map(|value| (value * factor + offset).clamp(0.0, 1.0))
@@ -114,9 +114,9 @@ fn saturate(picture: &mut [f32], factor: f32) {
 
 /// To hue, saturation and value and back, without branches: the six sectors of the colour circle are three ramps, and value
 /// and saturation, which stay, are told by the greatest and the least channel.
-fn shift_hue(picture: &mut [f32], hue: f32) {
+fn shift_hue(image: &mut [f32], hue: f32) {
     let shift = hue * 6.0;
-    for_each_pixel(picture, |[red, green, blue]| {
+    for_each_pixel(image, |[red, green, blue]| {
         let greatest = red.max(green).max(blue);
         let least = red.min(green).min(blue);
         let range = greatest - least;
@@ -142,8 +142,8 @@ fn shift_hue(picture: &mut [f32], hue: f32) {
 }
 
 /// Plane beside plane and without an index, so that the compiler makes wide instructions of what is done to one pixel.
-fn for_each_pixel(picture: &mut [f32], change: impl Fn([f32; 3]) -> [f32; 3]) {
-    let (red, others) = picture.split_at_mut(PLANE);
+fn for_each_pixel(image: &mut [f32], change: impl Fn([f32; 3]) -> [f32; 3]) {
+    let (red, others) = image.split_at_mut(PLANE);
     let (green, blue) = others.split_at_mut(PLANE);
     let pixels = red.iter_mut().zip(green).zip(blue);
     for ((red, green), blue) in pixels {
@@ -155,15 +155,15 @@ fn for_each_pixel(picture: &mut [f32], change: impl Fn([f32; 3]) -> [f32; 3]) {
 mod tests {
     use super::*;
 
-    /// A picture of one colour.
+    /// An image of one colour.
     fn plain(rgb: [f32; 3]) -> Vec<f32> {
         rgb.into_iter().flat_map(|value| [value; PLANE]).collect()
     }
 
     fn assert_gives(color: Color, rgb: [f32; 3], expected: [f32; 3]) {
-        let mut picture = plain(rgb);
-        color.adjust(&mut picture);
-        for (found, expected) in picture.iter().zip(plain(expected)) {
+        let mut image = plain(rgb);
+        color.adjust(&mut image);
+        for (found, expected) in image.iter().zip(plain(expected)) {
             assert!(
                 (found - expected).abs() < 1e-5,
                 "{color:?}: {found} for {expected}"
@@ -173,10 +173,10 @@ mod tests {
 
     #[test]
     fn no_change_changes_nothing() {
-        let picture: Vec<f32> = (0..3 * PLANE).map(|index| (index % 101) as f32 / 100.0).collect();
-        let mut changed = picture.clone();
+        let image: Vec<f32> = (0..3 * PLANE).map(|index| (index % 101) as f32 / 100.0).collect();
+        let mut changed = image.clone();
         Color::IDENTITY.adjust(&mut changed);
-        assert!(changed == picture);
+        assert!(changed == image);
     }
 
     #[test]

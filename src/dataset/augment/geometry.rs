@@ -1,12 +1,12 @@
-//! Where the pixels of a changed picture come from: crop, flip, rotation, shift and scale in one bilinear sampling.
+//! Where the pixels of a changed image come from: crop, flip, rotation, shift and scale in one bilinear sampling.
 //!
 //! It is torchvision's `F.resized_crop`, `F.horizontal_flip` and `F.affine` one after the other, composed into one inverse
-//! affine map. Beyond the picture's edge its edge goes on, for black wedges would be something new to learn; that is
+//! affine map. Beyond the image's edge its edge goes on, for black wedges would be something new to learn; that is
 //! `F.pad(padding_mode="edge")` around `F.affine`. Colours are left to [`super::color`].
 
 use crate::preprocess::INPUT_SIDE_PX;
 
-/// The part of a picture that fills the changed one, in whole pixels.
+/// The part of an image that fills the changed one, in whole pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Crop {
     /// Rows above it.
@@ -26,7 +26,7 @@ pub struct Geometry {
     pub crop: Crop,
     /// `F.horizontal_flip`.
     pub is_flipped: bool,
-    /// Rotation about the picture's middle, clockwise as in `F.affine`.
+    /// Rotation about the image's middle, clockwise as in `F.affine`.
     pub degrees: f32,
     /// Shift after the rotation, to the right and down.
     pub translate_px: [f32; 2],
@@ -34,7 +34,7 @@ pub struct Geometry {
     pub scale: f32,
 }
 
-/// An affine map from the pixels of the changed picture to points of the picture, both counted from the middle of the
+/// An affine map from the pixels of the changed image to points of the image, both counted from the middle of the
 /// upper left pixel: `x = map[0][0] * column + map[0][1] * row + map[0][2]`, and `y` by `map[1]`.
 type InverseMap = [[f32; 3]; 2];
 
@@ -47,7 +47,7 @@ struct Taps {
 }
 
 impl Crop {
-    /// The whole picture.
+    /// The whole image.
     pub const WHOLE: Crop = Crop {
         top_px: 0,
         left_px: 0,
@@ -66,10 +66,10 @@ impl Geometry {
         scale: 1.0,
     };
 
-    /// Writes every pixel of `changed` from `picture`, both planes of 224x224.
-    pub(super) fn resample(&self, picture: &[f32], changed: &mut [f32]) {
+    /// Writes every pixel of `changed` from `image`, both planes of 224x224.
+    pub(super) fn resample(&self, image: &[f32], changed: &mut [f32]) {
         if *self == Geometry::IDENTITY {
-            changed.copy_from_slice(picture);
+            changed.copy_from_slice(image);
             return;
         }
         const PLANE: usize = INPUT_SIDE_PX * INPUT_SIDE_PX;
@@ -77,7 +77,7 @@ impl Geometry {
         let mut taps = Taps::new();
         for row in 0..INPUT_SIDE_PX {
             taps.aim(&map, row);
-            let planes = picture.chunks_exact(PLANE).zip(changed.chunks_exact_mut(PLANE));
+            let planes = image.chunks_exact(PLANE).zip(changed.chunks_exact_mut(PLANE));
             for (plane, changed) in planes {
                 let start = row * INPUT_SIDE_PX;
                 taps.sample(plane, &mut changed[start..start + INPUT_SIDE_PX]);
@@ -95,7 +95,7 @@ impl Geometry {
         let crop = self.crop;
         let axis = |start_px: usize, size_px: usize, along_column: f64, along_row: f64| {
             let zoom = size_px as f64 / INPUT_SIDE_PX as f64;
-            // The middle of the changed picture, once shifted back, comes from the middle of the crop.
+            // The middle of the changed image, once shifted back, comes from the middle of the crop.
             let target = start_px as f64 + (size_px as f64 - 1.0) / 2.0;
             let (along_column, along_row) = (zoom * along_column, zoom * along_row);
             let offset = target - along_column * (middle + shift_x) - along_row * (middle + shift_y);
@@ -167,9 +167,9 @@ mod tests {
             .collect()
     }
 
-    fn assert_gives(geometry: Geometry, picture: &[f32], expected: &[f32]) {
+    fn assert_gives(geometry: Geometry, image: &[f32], expected: &[f32]) {
         let mut changed = vec![f32::NAN; INPUT_LEN];
-        geometry.resample(picture, &mut changed);
+        geometry.resample(image, &mut changed);
         assert!(changed == expected, "{geometry:?} gives something else");
     }
 

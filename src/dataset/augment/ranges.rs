@@ -24,17 +24,17 @@ pub struct Ranges {
     pub flip_probability: f64,
     /// `RandomAffine(degrees)`: uniform in `-degrees..=degrees`. Large rotations turn a thumb up into a thumb down.
     pub degrees: f32,
-    /// `RandomAffine(translate)`: greatest shift either way, across and down, as a part of the picture's side.
+    /// `RandomAffine(translate)`: greatest shift either way, across and down, as a part of the image's side.
     pub translate: f32,
     /// `RandomAffine(scale)`: least and greatest, uniform in between.
     pub scale: [f32; 2],
-    /// `RandomResizedCrop(scale)`: least and greatest area of the crop as a part of the picture's, uniform in between.
+    /// `RandomResizedCrop(scale)`: least and greatest area of the crop as a part of the image's, uniform in between.
     pub crop_scale: [f32; 2],
     /// `RandomResizedCrop(ratio)`: least and greatest width of the crop over its height, log-uniform in between; holds 1.
     pub crop_ratio: [f32; 2],
 }
 
-/// The ranges of [`super::Level::Light`]: the colours as in JetBot's notebooks, and a hand anywhere in the picture.
+/// The ranges of [`super::Level::Light`]: the colours as in JetBot's notebooks, and a hand anywhere in the image.
 pub const LIGHT: Ranges = Ranges {
     brightness: 0.1,
     contrast: 0.1,
@@ -48,7 +48,7 @@ pub const LIGHT: Ranges = Ranges {
     crop_ratio: [1.0, 1.0],
 };
 
-/// The ranges of [`super::Level::Strong`]: other light too, and parts of the picture alone.
+/// The ranges of [`super::Level::Strong`]: other light too, and parts of the image alone.
 pub const STRONG: Ranges = Ranges {
     brightness: 0.4,
     contrast: 0.4,
@@ -77,7 +77,7 @@ impl Ranges {
         }
     }
 
-    /// `RandomResizedCrop.get_params` of a square picture.
+    /// `RandomResizedCrop.get_params` of a square image.
     fn draw_crop(&self, rng: &mut impl Rng) -> Crop {
         const TRIES: usize = 10;
         let side = INPUT_SIDE_PX as f32;
@@ -98,7 +98,7 @@ impl Ranges {
                 };
             }
         }
-        // The central crop of a square picture, where the ratio may be 1.
+        // The central crop of a square image, where the ratio may be 1.
         Crop::WHOLE
     }
 
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_level_turns_a_picture_so_far_that_up_becomes_down() {
+    fn no_level_turns_an_image_so_far_that_up_becomes_down() {
         for ranges in [LIGHT, STRONG] {
             assert!((0.0..=15.0).contains(&ranges.degrees));
             assert!(ranges.scale[0] > 0.0, "a negative scale turns upside down");
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crop_lies_within_the_picture() {
+    fn a_crop_lies_within_the_image() {
         let mut rng = ChaCha8Rng::seed_from_u64(4);
         for _ in 0..1000 {
             let crop = STRONG.draw_crop(&mut rng);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_crop_fits_the_picture_stays_whole() {
+    fn where_no_crop_fits_the_image_stays_whole() {
         let never_fits = Ranges {
             crop_scale: [1.0, 1.0],
             crop_ratio: [2.0, 2.0],
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn about_half_of_the_pictures_are_flipped() {
+    fn about_half_of_the_images_are_flipped() {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         let flipped = (0..1000).filter(|_| STRONG.draw(&mut rng).geometry.is_flipped);
         assert!((450..550).contains(&flipped.count()));

@@ -24,7 +24,7 @@ fn photos() -> Option<Vec<FrameFile>> {
 }
 
 fn frames_of(root: &Path) -> Vec<FrameFile> {
-    let dataset = Dataset::read(root).expect("an image folder");
+    let dataset = Dataset::read(root).expect("an image directory");
     let labelled = dataset.labels.iter().flat_map(|labelled| {
         let files = labelled.files.iter();
         files.map(|file| (file, &labelled.label))
@@ -32,7 +32,7 @@ fn frames_of(root: &Path) -> Vec<FrameFile> {
     let frame_of = |(file, label): (&PathBuf, &Label)| {
         let content = std::fs::read(file).expect("reads");
         let image = Frame::from_compressed("jpeg", &content)
-            .expect("a picture")
+            .expect("an image")
             .to_rgb_image();
         let square = thumbnail(&image, 224, 224);
         FrameFile::new(file, label.clone(), Fingerprint::new(&content, square.as_raw()))

@@ -172,14 +172,14 @@ fn another_seed_gives_another_split() {
 }
 
 #[test]
-fn the_same_folder_elsewhere_is_split_the_same() {
+fn the_same_directory_elsewhere_is_split_the_same() {
     let split_under = |root: &std::path::Path| {
-        let folder = root.join("none");
-        std::fs::create_dir_all(&folder).expect("creates");
+        let directory = root.join("none");
+        std::fs::create_dir_all(&directory).expect("creates");
         let frames: Vec<FrameFile> = takes("none", &[4; 12])
             .into_iter()
             .map(|frame| {
-                let path = folder.join(&frame.name);
+                let path = directory.join(&frame.name);
                 std::fs::write(&path, &frame.name).expect("writes");
                 FrameFile::new(&path, frame.label, frame.fingerprint)
             })

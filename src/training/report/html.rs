@@ -1,7 +1,7 @@
 //! The report as one page of HTML that needs nothing else: no network, no script, no file beside it.
 //!
 //! Names, paths and reasons come from outside: the template escapes all of them, and the page forbids itself to load or run
-//! anything, should that fail. Only the charts and pictures made here are written as they are.
+//! anything, should that fail. Only the charts and images made here are written as they are.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -17,8 +17,8 @@ use crate::evaluation::Skipped;
 use crate::evaluation::metrics::LabelMetrics;
 use crate::thumbnail;
 
-/// Mistakes that are pictured; each adds some 8 kB to the page.
-const MOST_PICTURED: usize = 24;
+/// Mistakes that are shown; each adds some 8 kB to the page.
+const MOST_SHOWN: usize = 24;
 /// Rows of a list that may have thousands, such as the skipped files.
 const MOST_ROWS: usize = 100;
 /// Labels up to which the confusion is shown whole; beyond it nobody could read it.
@@ -26,7 +26,7 @@ const MOST_MATRIX_LABELS: usize = 24;
 
 /// Writes a report as a page of HTML.
 ///
-/// A picture that cannot be read any more is shown as a placeholder with the reason.
+/// An image that cannot be read any more is shown as a placeholder with the reason.
 ///
 /// # Errors
 /// What `out` says.
@@ -45,7 +45,7 @@ struct Page<'a> {
     matrix: Vec<MatrixRow<'a>>,
     mix_ups: Vec<MixUp<'a>>,
     reliability: Option<String>,
-    pictures: Vec<Picture<'a>>,
+    images: Vec<Image<'a>>,
     skipped: &'a [Skipped],
     most_frames: usize,
     total_seconds: f64,
@@ -68,11 +68,11 @@ struct Cell {
 /// Frames of one label that were taken for another.
 struct MixUp<'a> {
     truth: &'a str,
-    verdict: &'a str,
+    prediction: &'a str,
     frames: usize,
 }
 
-struct Picture<'a> {
+struct Image<'a> {
     mistake: &'a Mistake,
     /// A `data:` URI, or why there is none.
     thumbnail: Result<String, String>,
@@ -82,7 +82,7 @@ impl<'a> Page<'a> {
     fn new(report: &'a Report) -> Page<'a> {
         let measured_on = match report.folds.len() {
             0 => "held-out frames",
-            _ => "frames, each judged by a model trained without it",
+            _ => "frames, each classified by a model trained without it",
         };
         let skipped = &report.dataset.skipped;
         let frames_of = |label: &LabelCount| {
@@ -97,7 +97,7 @@ impl<'a> Page<'a> {
             matrix: matrix(report),
             mix_ups: mix_ups(report),
             reliability: reliability_diagram(&report.metrics.reliability),
-            pictures: pictures(report),
+            images: images(report),
             skipped: &skipped[..skipped.len().min(MOST_ROWS)],
             most_frames: report.dataset.labels.iter().map(frames_of).max().unwrap_or(0),
             total_seconds: report.timings.iter().map(|timing| timing.seconds).sum(),
@@ -144,7 +144,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// The end of a path that names a picture: its label's folder and its own name.
+    /// The end of a path that names an image: its label's directory and its own name.
     fn short_name(file: &str) -> String {
         let parts: Vec<&str> = file.rsplitn(3, '/').take(2).collect();
         parts.into_iter().rev().collect::<Vec<_>>().join("/")
@@ -176,7 +176,7 @@ fn matrix_row<'a>(truth: usize, label: &'a LabelMetrics, counts: &[usize]) -> Ma
         label: label.label.as_str(),
         frames,
         cells: cells
-            .map(|(verdict, count)| cell(*count, frames, truth == verdict))
+            .map(|(prediction, count)| cell(*count, frames, truth == prediction))
             .collect(),
     }
 }
@@ -203,11 +203,11 @@ fn mix_ups(report: &Report) -> Vec<MixUp<'_>> {
     }
     let mut mix_ups = Vec::new();
     for (truth, row) in labels.iter().zip(report.metrics.confusion.rows()) {
-        for (verdict, frames) in labels.iter().zip(row) {
-            if *frames > 0 && truth.label != verdict.label {
+        for (prediction, frames) in labels.iter().zip(row) {
+            if *frames > 0 && truth.label != prediction.label {
                 mix_ups.push(MixUp {
                     truth: truth.label.as_str(),
-                    verdict: verdict.label.as_str(),
+                    prediction: prediction.label.as_str(),
                     frames: *frames,
                 });
             }
@@ -218,13 +218,13 @@ fn mix_ups(report: &Report) -> Vec<MixUp<'_>> {
     mix_ups
 }
 
-fn pictures(report: &Report) -> Vec<Picture<'_>> {
-    let worst = report.worst_mistakes().into_iter().take(MOST_PICTURED);
-    worst.map(picture).collect()
+fn images(report: &Report) -> Vec<Image<'_>> {
+    let worst = report.worst_mistakes().into_iter().take(MOST_SHOWN);
+    worst.map(image).collect()
 }
 
-fn picture(mistake: &Mistake) -> Picture<'_> {
-    Picture {
+fn image(mistake: &Mistake) -> Image<'_> {
+    Image {
         mistake,
         thumbnail: thumbnail::uri(Path::new(&mistake.file)).map_err(|error| error.to_string()),
     }

@@ -24,14 +24,14 @@ fn measured() -> Metrics {
     let truths: Vec<usize> = (0..60).map(|frame| frame % 3).collect();
     let logits: Vec<Vec<f32>> = (0..60)
         .map(|frame| {
-            let verdict = if frame % 10 == 9 {
+            let prediction = if frame % 10 == 9 {
                 (frame + 1) % 3
             } else {
                 frame % 3
             };
             let margin = 3.0 + (frame % 7) as f32;
             (0..3)
-                .map(|label| if label == verdict { margin } else { 0.0 })
+                .map(|label| if label == prediction { margin } else { 0.0 })
                 .collect()
         })
         .collect();
@@ -115,7 +115,7 @@ fn mistake(file: &str, probability: f64) -> Mistake {
     Mistake {
         file: file.to_owned(),
         truth: label("none"),
-        verdict: label("thumbs_up"),
+        prediction: label("thumbs_up"),
         probability,
     }
 }
@@ -266,7 +266,7 @@ fn numbers_that_are_none_do_not_break_the_page() {
 }
 
 #[test]
-fn a_mistake_is_pictured_and_one_that_is_gone_leaves_a_placeholder() {
+fn a_mistake_is_shown_and_one_that_is_gone_leaves_a_placeholder() {
     let directory = tempfile::tempdir().expect("a directory");
     let there = directory.path().join("there.jpg");
     image::RgbImage::new(64, 48).save(&there).expect("writes");
@@ -277,10 +277,10 @@ fn a_mistake_is_pictured_and_one_that_is_gone_leaves_a_placeholder() {
     ];
     let page = html(&report);
     let document = parsed(&page);
-    let pictures = document.descendants().filter(|node| node.has_tag_name("img"));
-    assert_eq!(pictures.count(), 1);
+    let images = document.descendants().filter(|node| node.has_tag_name("img"));
+    assert_eq!(images.count(), 1);
     let words = words(&document);
-    assert!(words.contains("The picture cannot be shown"), "{words}");
+    assert!(words.contains("The image cannot be shown"), "{words}");
     let at = |name: &str| words.find(name).expect(name);
     assert!(at("there.jpg") < at("none/gone.jpg"), "the surest comes first");
 }
@@ -291,7 +291,7 @@ fn a_long_list_is_cut_and_says_so() {
     report.mistakes = (0..30)
         .map(|i| mistake(&format!("/gone/{i}.jpg"), f64::from(i) / 30.0))
         .collect();
-    report.dataset.skipped = vec![Skipped::new(Path::new("/a.jpg"), &"no picture"); 250];
+    report.dataset.skipped = vec![Skipped::new(Path::new("/a.jpg"), &"no image"); 250];
     let page = html(&report);
     let words = words(&parsed(&page));
     assert!(words.contains("24 of 30"), "{words}");
@@ -303,9 +303,9 @@ fn many_labels_are_listed_by_what_was_confused() {
     let labels: Vec<Label> = (0..200).map(|i| label(&format!("label_{i}"))).collect();
     let logits: Vec<Vec<f32>> = (0..200)
         .map(|frame| {
-            let verdict = if frame == 17 { 18 } else { frame };
+            let prediction = if frame == 17 { 18 } else { frame };
             (0..200)
-                .map(|label| f32::from(u8::from(label == verdict)))
+                .map(|label| f32::from(u8::from(label == prediction)))
                 .collect()
         })
         .collect();

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 use thumb_gesture::bag::timeline::{Heading, Timeline};
-use thumb_gesture::bag::verdicts::{BagVerdicts, image_topic, judge};
+use thumb_gesture::bag::predictions::{BagPredictions, image_topic, classify};
 use thumb_gesture::bag::{Bag, secs_between};
 use thumb_gesture::dataset::Label;
 use thumb_gesture::model_store::{ModelStore, StoredModel};
@@ -18,22 +18,22 @@ use crate::runtime::RuntimeOptions;
 
 /// Say on which frames of a bag two models differ.
 ///
-/// With --html there is a picture of each turn at which they do.
+/// With --html there is an image of each turn at which they do.
 #[derive(Args)]
 pub struct Arguments {
-    /// The bag, a folder or a file of one
+    /// The bag, a directory or a file of one
     #[arg(value_name = "BAG")]
     bag: PathBuf,
-    /// The topic with the pictures [default: the only one that has some]
+    /// The topic with the images [default: the only one that has some]
     #[arg(long, value_name = "NAME")]
     topic: Option<String>,
-    /// Folder of the trained models
+    /// Directory of the trained models
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
     /// The two models, with a comma between [default: the one that was active before, and the active one]
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     models: Vec<String>,
-    /// Write a page to look at, a timeline with pictures, into this file
+    /// Write a page to look at, a timeline with images, into this file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     #[command(flatten)]
@@ -80,7 +80,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let topic = image_topic(&bag, arguments.topic.as_deref())?;
     let settings = arguments.decision.settings();
     let bar = output::counter("compare");
-    let mut judged: Vec<BagVerdicts> = Vec::new();
+    let mut classified: Vec<BagPredictions> = Vec::new();
     let mut timeline = Timeline::default();
     for model in &models {
         let mut classifier = arguments.runtime.load(model)?;
@@ -89,26 +89,26 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 .iter()
                 .position(|known| *known == model.manifest.labels[label])
         };
-        let before = judged.first();
+        let before = classified.first();
         let mut index = 0;
-        let verdicts = judge(&bag, &topic, &mut classifier, &settings, |verdict, image| {
+        let predictions = classify(&bag, &topic, &mut classifier, &settings, |prediction, image| {
             // The first model's labels are those of both.
             if let Some(other) = before.and_then(|before| before.frames.get(index)) {
-                let seen = vec![other.gesture(), verdict.gesture().and_then(common)];
+                let seen = vec![other.gesture(), prediction.gesture().and_then(common)];
                 let differs = seen[0] != seen[1];
                 timeline.add(other, seen, image, differs);
             }
             index += 1;
             bar.inc(1);
         })?;
-        judged.push(verdicts);
+        classified.push(predictions);
     }
     bar.abandon();
-    if judged[0].frames.len() != judged[1].frames.len() {
-        bail!("{} has changed while it was judged", arguments.bag.display());
+    if classified[0].frames.len() != classified[1].frames.len() {
+        bail!("{} has changed while it was classified", arguments.bag.display());
     }
     let mut outcome = Outcome::default();
-    outcome.lose(&judged[0].losses, judged[0].bad_frames, &judged[0].bad_reasons);
+    outcome.lose(&classified[0].losses, classified[0].bad_frames, &classified[0].bad_reasons);
     let start_ns = timeline.spans().first().map_or(0, |span| span.from_ns);
     let secs = |time_ns: i64| secs_between(start_ns, time_ns);
     let name = |label: &Option<usize>| label.map_or("unknown", |label| labels[label].as_str());
@@ -128,7 +128,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         bag: arguments.bag.clone(),
         topic: &topic.name,
         models: &ids,
-        frames: judged[0].frames.len(),
+        frames: classified[0].frames.len(),
         differ: spans.iter().map(|span| span.frames).sum(),
         spans,
     };

@@ -11,14 +11,14 @@ use serde::Serialize;
 use thumb_gesture::bag::Bag;
 use thumb_gesture::bag::expected;
 use thumb_gesture::bag::timeline::{Heading, Timeline};
-use thumb_gesture::bag::verdicts::{Agreement, BagVerdicts, IntervalAgreement, image_topic, judge};
+use thumb_gesture::bag::predictions::{Agreement, BagPredictions, IntervalAgreement, image_topic, classify};
 use thumb_gesture::dataset::Label;
 
 use super::{BagOptions, DecisionOptions, Outcome, page_of, parse_share, write_page};
 use crate::output;
 use crate::runtime::ModelOptions;
 
-/// Judge every frame of bags as the node would, and compare with what they should show.
+/// Classify every frame of bags as the node would, and compare with what they should show.
 ///
 /// The same bag and the same model give the same output, to the bit. --expect names a YAML list of what is seen when, in seconds
 /// from the first frame or since the epoch, such as `- {from: 0.0, to: 2.5, label: thumbs_up}`.
@@ -35,15 +35,15 @@ pub struct Arguments {
     /// Fail below this share of right frames, 0 to 1
     #[arg(long, value_name = "SHARE", requires = "expect", value_parser = parse_share::<f64>)]
     min_accuracy: Option<f64>,
-    /// Write every frame's verdict into this CSV file
+    /// Write every frame's prediction into this CSV file
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
-    /// Write a page to look at, a timeline with pictures, into this file; with several bags into that folder, one page each
+    /// Write a page to look at, a timeline with images, into this file; with several bags into that directory, one page each
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     #[command(flatten)]
     decision: DecisionOptions,
-    /// Print one JSON object for each bag, with every frame's verdict
+    /// Print one JSON object for each bag, with every frame's prediction
     #[arg(long)]
     json: bool,
 }
@@ -57,7 +57,7 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     agreement: Option<&'a Agreement>,
     #[serde(flatten)]
-    verdicts: &'a BagVerdicts,
+    predictions: &'a BagPredictions,
 }
 
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -80,25 +80,25 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         let bar = output::counter("evaluate");
         let start = Instant::now();
         let mut timeline = Timeline::default();
-        let verdicts = judge(&bag, &topic, &mut classifier, &settings, |verdict, image| {
+        let predictions = classify(&bag, &topic, &mut classifier, &settings, |prediction, image| {
             if arguments.html.is_some() {
-                timeline.add(verdict, vec![verdict.gesture()], image, true);
+                timeline.add(prediction, vec![prediction.gesture()], image, true);
             }
             bar.inc(1);
         })?;
         bar.abandon();
-        let frames_per_sec = verdicts.frames.len() as f64 / start.elapsed().as_secs_f64();
+        let frames_per_sec = predictions.frames.len() as f64 / start.elapsed().as_secs_f64();
         let agreement = expected
             .as_ref()
-            .map(|expected| verdicts.agreement(expected, labels));
-        outcome.lose(&verdicts.losses, verdicts.bad_frames, &verdicts.bad_reasons);
+            .map(|expected| predictions.agreement(expected, labels));
+        outcome.lose(&predictions.losses, predictions.bad_frames, &predictions.bad_reasons);
         if let (Some(agreement), Some(least)) = (&agreement, arguments.min_accuracy)
             && agreement.accuracy.unwrap_or_default() < least
         {
             outcome.fail(&shortfall(path, agreement, least));
         }
         if arguments.csv.is_some() {
-            write_rows(&mut csv, path, &verdicts, labels)?;
+            write_rows(&mut csv, path, &predictions, labels)?;
         }
         if let Some(html) = &arguments.html {
             let heading = Heading {
@@ -116,7 +116,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             backend: classifier.backend(),
             labels,
             agreement: agreement.as_ref(),
-            verdicts: &verdicts,
+            predictions: &predictions,
         };
         match arguments.json {
             true => output::print_json(&report),
@@ -129,7 +129,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-/// That a bag is not judged well enough, and where.
+/// That a bag is not classified well enough, and where.
 fn shortfall(bag: &Path, agreement: &Agreement, least: f64) -> String {
     let mut said = format!(
         "{}: {} of the frames are right, below {}",
@@ -152,14 +152,14 @@ fn shortfall(bag: &Path, agreement: &Agreement, least: f64) -> String {
 }
 
 /// A line for each frame.
-fn write_rows(csv: &mut String, bag: &Path, verdicts: &BagVerdicts, labels: &[Label]) -> std::fmt::Result {
+fn write_rows(csv: &mut String, bag: &Path, predictions: &BagPredictions, labels: &[Label]) -> std::fmt::Result {
     let bag = bag.display().to_string().replace('"', "\"\"");
-    for frame in &verdicts.frames {
+    for frame in &predictions.frames {
         let gesture = frame.gesture().map_or("unknown", |label| labels[label].as_str());
         write!(
             csv,
             "\"{bag}\",{:.9},{gesture},{},{},{}",
-            verdicts.secs(frame),
+            predictions.secs(frame),
             frame.confidence,
             frame.reason,
             frame.stable
@@ -174,32 +174,32 @@ fn write_rows(csv: &mut String, bag: &Path, verdicts: &BagVerdicts, labels: &[La
 }
 
 fn print_report(report: &Report, frames_per_sec: f64) -> anyhow::Result<()> {
-    let verdicts = report.verdicts;
+    let predictions = report.predictions;
     output::print_line(&format!(
         "{}, {}: {} on {}, {} frames, {frames_per_sec:.0} a second",
         report.bag.display(),
-        verdicts.topic,
+        predictions.topic,
         report.model_id,
         report.backend,
-        verdicts.frames.len(),
+        predictions.frames.len(),
     ))?;
     match report.agreement {
         Some(agreement) => print_agreement(agreement, report.labels),
-        None => print_counts(verdicts, report.labels),
+        None => print_counts(predictions, report.labels),
     }
 }
 
 /// How often each gesture was seen, where nobody knows what there was.
-fn print_counts(verdicts: &BagVerdicts, labels: &[Label]) -> anyhow::Result<()> {
+fn print_counts(predictions: &BagPredictions, labels: &[Label]) -> anyhow::Result<()> {
     for (index, label) in labels.iter().enumerate() {
-        let seen = verdicts
+        let seen = predictions
             .frames
             .iter()
             .filter(|frame| frame.gesture() == Some(index));
         let count = seen.count();
         output::print_line(&format!("{count:>8} {label}"))?;
     }
-    let unknown = verdicts.frames.iter().filter(|frame| !frame.reason.is_empty());
+    let unknown = predictions.frames.iter().filter(|frame| !frame.reason.is_empty());
     output::print_line(&format!("{:>8} unknown", unknown.count()))
 }
 

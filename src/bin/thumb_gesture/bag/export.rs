@@ -14,12 +14,12 @@ use crate::output;
 /// The first frame's time, nanoseconds since the epoch: the same dataset gives the same bag.
 const START_NS: u64 = 1_700_000_000_000_000_000;
 
-/// Make a bag of a dataset, to be played or judged: label after label, in the order of the files' names.
+/// Make a bag of a dataset, to be played or classified: label after label, in the order of the files' names.
 ///
 /// Beside the bag, in OUTPUT.labels.yaml, stands what it shows when: `bag evaluate OUTPUT --expect OUTPUT.labels.yaml`.
 #[derive(Args)]
 pub struct Arguments {
-    /// Folder with one folder of JPEG or PNG pictures for each label
+    /// Directory with one directory of JPEG or PNG images for each label
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
     /// Only these labels [default: all]
@@ -34,7 +34,7 @@ pub struct Arguments {
     /// How often each frame is shown, one after the other
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
-    /// The bag's folder, which must not be there yet
+    /// The bag's directory, which must not be there yet
     #[arg(value_name = "OUTPUT")]
     output: PathBuf,
 }
@@ -59,7 +59,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         let from = shown;
         for file in &frames.files {
             bar.inc(1);
-            let picture = match Frame::from_file(file) {
+            let image = match Frame::from_file(file) {
                 Ok(frame) => frame.to_rgb_image(),
                 Err(error) => {
                     eprintln!("left out {}: {error}", file.display());
@@ -67,7 +67,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 }
             };
             for _ in 0..arguments.repeat {
-                writer.add(time_ns(shown), &format!("camera_{}", frames.label), &picture)?;
+                writer.add(time_ns(shown), &format!("camera_{}", frames.label), &image)?;
                 shown += 1;
             }
         }
@@ -85,7 +85,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     bar.abandon();
     if shown == 0 {
-        bail!("{} holds no pictures", arguments.dataset.display());
+        bail!("{} holds no images", arguments.dataset.display());
     }
     writer.finish()?;
     std::fs::write(&labels, intervals).with_context(|| labels.display().to_string())?;

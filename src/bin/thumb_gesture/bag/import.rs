@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use thumb_gesture::bag::Bag;
 use thumb_gesture::bag::import::{Selection, import};
-use thumb_gesture::bag::verdicts::image_topic;
+use thumb_gesture::bag::predictions::image_topic;
 use thumb_gesture::dataset::Label;
 
 use super::{BagOptions, Outcome};
@@ -23,7 +23,7 @@ pub struct Arguments {
     /// What the frames show
     #[arg(long, value_name = "LABEL")]
     label: String,
-    /// Folder of the dataset; it is made where it is new
+    /// Directory of the dataset; it is made where it is new
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
     /// Only from this time on, seconds from the bag's first frame

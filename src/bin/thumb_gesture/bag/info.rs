@@ -13,7 +13,7 @@ use crate::output;
 /// Say what is in bags: topics, types, messages, time, and what cannot be read.
 #[derive(Args)]
 pub struct Arguments {
-    /// Bags, each a folder or a file of one
+    /// Bags, each a directory or a file of one
     #[arg(required = true, value_name = "BAG")]
     bags: Vec<PathBuf>,
     /// Print one JSON object for each bag

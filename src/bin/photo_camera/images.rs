@@ -1,4 +1,4 @@
-//! Which picture comes next.
+//! Which image comes next.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -16,9 +16,9 @@ use thumb_gesture::gesture::Gesture;
 /// Photos of a take that stay together when takes are parted into odd and even.
 const BLOCK_LENGTH: usize = 6;
 
-/// Where pictures come from, and how far it has come.
+/// Where images come from, and how far it has come.
 #[derive(Clone)]
-pub struct Pictures {
+pub struct Images {
     labels: Vec<Labelled>,
     size: (u32, u32),
     seed: u64,
@@ -39,7 +39,7 @@ enum Source {
     Photos(Vec<(PathBuf, usize)>),
 }
 
-/// Which of the pictures to show.
+/// Which of the images to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
     part: Part,
@@ -54,14 +54,14 @@ enum Part {
     Even,
 }
 
-impl Pictures {
-    /// The photos of a folder, or without one drawn hands, all of one size.
-    pub fn open(photos: Option<&Path>, seed: u64, size: (u32, u32)) -> anyhow::Result<Pictures> {
+impl Images {
+    /// The photos of a directory, or without one drawn hands, all of one size.
+    pub fn open(photos: Option<&Path>, seed: u64, size: (u32, u32)) -> anyhow::Result<Images> {
         let labels: Vec<Labelled> = match photos {
             None => Gesture::ALL.map(drawn).into(),
-            Some(folder) => photos_in(folder)?,
+            Some(directory) => photos_in(directory)?,
         };
-        Ok(Pictures {
+        Ok(Images {
             labels,
             size,
             seed,
@@ -70,7 +70,7 @@ impl Pictures {
         })
     }
 
-    /// The selection, where there are such pictures.
+    /// The selection, where there are such images.
     pub fn checked(&self, selection: Selection) -> anyhow::Result<Selection> {
         if let Some(wished) = &selection.label
             && !self.labels.iter().any(|labelled| labelled.label == *wished)
@@ -81,7 +81,7 @@ impl Pictures {
                 .map(|labelled| labelled.label.as_str())
                 .collect();
             bail!(
-                "there are no pictures of {wished:?}; there are: all, {}",
+                "there are no images of {wished:?}; there are: all, {}",
                 known.join(", ")
             );
         }
@@ -105,7 +105,7 @@ impl Pictures {
         Ok(selection)
     }
 
-    /// The next picture and its label.
+    /// The next image and its label.
     pub fn next(&mut self, selection: &Selection) -> anyhow::Result<(RgbImage, String)> {
         let labelled = match &selection.label {
             Some(wished) => self.labels.iter().find(|labelled| labelled.label == *wished),
@@ -134,7 +134,7 @@ impl Pictures {
 }
 
 impl Labelled {
-    /// True where there is no picture in that part.
+    /// True where there is no image in that part.
     fn is_empty(&self, part: Part) -> bool {
         match &self.source {
             Source::Drawn(_) => false,
@@ -177,12 +177,12 @@ fn drawn(gesture: Gesture) -> Labelled {
     }
 }
 
-fn photos_in(folder: &Path) -> anyhow::Result<Vec<Labelled>> {
-    let dataset = Dataset::read(folder)?;
+fn photos_in(directory: &Path) -> anyhow::Result<Vec<Labelled>> {
+    let dataset = Dataset::read(directory)?;
     if dataset.labels.is_empty() {
         bail!(
-            "{} holds no pictures: it needs one folder of them for each label",
-            folder.display()
+            "{} holds no images: it needs one directory of them for each label",
+            directory.display()
         );
     }
     let labelled = dataset.labels.into_iter().map(|frames| Labelled {
@@ -250,9 +250,9 @@ mod tests {
     }
 
     #[test]
-    fn a_label_without_pictures_is_refused_with_those_there_are() {
-        let pictures = Pictures::open(None, 1, (64, 48)).expect("drawn");
-        let error = pictures.checked(selection("wave")).expect_err("not drawn");
+    fn a_label_without_images_is_refused_with_those_there_are() {
+        let images = Images::open(None, 1, (64, 48)).expect("drawn");
+        let error = images.checked(selection("wave")).expect_err("not drawn");
         assert!(error.to_string().contains("thumbs_up"), "{error}");
     }
 
@@ -269,8 +269,8 @@ mod tests {
     #[test]
     fn odd_and_even_scenes_differ() {
         let first = |text: &str| {
-            let mut pictures = Pictures::open(None, 1, (64, 48)).expect("drawn");
-            pictures.next(&selection(text)).expect("draws").0
+            let mut images = Images::open(None, 1, (64, 48)).expect("drawn");
+            images.next(&selection(text)).expect("draws").0
         };
         assert_eq!(first("odd:none"), first("odd:none"));
         assert_ne!(first("odd:none"), first("even:none"));

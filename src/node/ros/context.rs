@@ -7,7 +7,7 @@ use r2r::builtin_interfaces::msg as builtin;
 use r2r::rcl_interfaces::msg::Log;
 use r2r::{Publisher, QosProfile, WrappedTypesupport};
 
-use super::ffi::{self, LogLevel};
+use crate::node::ros::ffi::{self, LogLevel};
 
 /// As many messages as rcl keeps on `/rosout`, for so long.
 const ROSOUT_DEPTH: usize = 1000;
@@ -15,23 +15,23 @@ const ROSOUT_LIFESPAN: Duration = Duration::from_secs(10);
 
 /// The node's clock and log, for any thread.
 #[derive(Clone)]
-pub struct NodeHandle {
+pub struct NodeContext {
     logger: Arc<str>,
     clock: Arc<Mutex<r2r::Clock>>,
     /// `/rosout`, which r2r leaves out of rcl's log; none with `--disable-rosout-logs`.
     rosout: Option<Arc<Topic<Log>>>,
 }
 
-impl NodeHandle {
+impl NodeContext {
     /// The handle of a node.
     ///
     /// # Errors
     /// rcl's word.
-    pub fn new(node: &mut r2r::Node) -> r2r::Result<NodeHandle> {
+    pub fn new(node: &mut r2r::Node) -> r2r::Result<NodeContext> {
         let qos = QosProfile::default().keep_last(ROSOUT_DEPTH).reliable();
         let qos = qos.transient_local().lifespan(ROSOUT_LIFESPAN);
         let rosout = ffi::is_rosout_enabled().then(|| Topic::new(node, "/rosout", qos));
-        Ok(NodeHandle {
+        Ok(NodeContext {
             logger: node.logger().into(),
             clock: node.get_ros_clock(),
             rosout: rosout.transpose()?.map(Arc::new),

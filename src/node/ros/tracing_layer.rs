@@ -8,17 +8,17 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry;
 
-use super::handle::NodeHandle;
+use crate::node::ros::context::NodeContext;
 
 /// Hands events on to rcl.
-struct Bridge(NodeHandle);
+struct Bridge(NodeContext);
 
 /// An event's message, then its other fields.
 #[derive(Default)]
 struct Line(String);
 
 /// Hands events on from now on. Does nothing where somebody listens to them already.
-pub fn install(handle: &NodeHandle) {
+pub fn install(handle: &NodeContext) {
     let subscriber = registry().with(Bridge(handle.clone()));
     let _somebody_listens = tracing::subscriber::set_global_default(subscriber);
 }

@@ -12,16 +12,16 @@ use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::std_msgs::msg::Header;
 use tokio::sync::mpsc;
 
-use super::classify::Inbox;
-use super::ffi::ImageInPlace;
-use super::handle::{NodeHandle, Throttle, lock};
+use crate::node::pipeline::classifier_thread::Inbox;
+use crate::node::ros::ffi::ImageInPlace;
+use crate::node::ros::context::{NodeContext, Throttle, lock};
 use crate::frame::{Frame, FrameError};
 
 /// A checked frame with what came along.
 pub struct CameraFrame {
     /// As the camera stamped it.
     pub header: Header,
-    /// The picture.
+    /// The image.
     pub frame: Frame,
 }
 
@@ -29,7 +29,7 @@ pub struct CameraFrame {
 pub struct Camera {
     /// As the parameter `cameras` has it; empty for a node's only one.
     pub name: String,
-    /// The topic of its pictures, as messages name it.
+    /// The topic of its images, as messages name it.
     pub topic: String,
     /// What has become of its frames.
     pub counters: Counters,
@@ -42,11 +42,11 @@ pub struct Camera {
 pub struct Counters {
     /// Messages taken from the topic.
     pub received: Counter,
-    /// Messages that were no picture.
+    /// Messages that were no image.
     pub bad: Counter,
     /// Frames that a newer one overtook before they were looked at.
     pub dropped: Counter,
-    /// Frames judged.
+    /// Frames classified.
     pub classified: Counter,
     /// Frames on which the runtime failed.
     pub failed: Counter,
@@ -66,7 +66,7 @@ pub struct Tap {
 /// Where a capture hears of frames, each with the number that the capture has given to its camera.
 pub type TapSender = (usize, mpsc::Sender<(usize, Arc<CameraFrame>)>);
 
-/// A message that holds a picture.
+/// A message that holds an image.
 pub trait ImageMessage: Send + 'static {
     /// Checks the message and takes it apart.
     ///
@@ -78,7 +78,7 @@ pub trait ImageMessage: Send + 'static {
 /// Takes what comes on a camera's topic.
 pub struct Drain {
     /// The node.
-    pub handle: NodeHandle,
+    pub handle: NodeContext,
     /// The camera.
     pub camera: Arc<Camera>,
     /// Its place in the inbox.
@@ -88,7 +88,7 @@ pub struct Drain {
 }
 
 impl Camera {
-    /// Where its pictures come: in its own namespace, which is `camera` for the one without a name.
+    /// Where its images come: in its own namespace, which is `camera` for the one without a name.
     pub fn image_topic(name: &str, transport: &str) -> String {
         let namespace = if name.is_empty() { "camera" } else { name };
         match transport {
@@ -105,7 +105,7 @@ impl Camera {
         }
     }
 
-    /// Where its pictures go out with their gestures drawn on them.
+    /// Where its images go out with their gestures drawn on them.
     pub fn overlay_topic(&self) -> String {
         match self.name.as_str() {
             "" => "~/overlay/compressed".to_owned(),

@@ -1,4 +1,4 @@
-//! The thread that draws frames with their gestures for people who watch: it takes longer than judging them, and must not keep the
+//! The thread that draws frames with their gestures for people who watch: it takes longer than classifying them, and must not keep the
 //! classifier from the next one.
 
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use std::time::Duration;
 use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::thumb_gesture::msg::ThumbGesture;
 
-use super::camera::CameraFrame;
-use super::handle::Topic;
+use crate::node::pipeline::camera::CameraFrame;
+use crate::node::ros::context::Topic;
 use crate::gesture::UNKNOWN;
 use crate::overlay::{self, Caption};
 
 /// The way to the thread. It ends when this is dropped.
-pub struct Painter(SyncSender<Picture>);
+pub struct Painter(SyncSender<Image>);
 
 /// What is to be drawn.
-pub struct Picture {
+pub struct Image {
     /// The frame.
     pub frame: Arc<CameraFrame>,
     /// Its gesture.
@@ -26,25 +26,25 @@ pub struct Picture {
     pub topic: Arc<Topic<CompressedImage>>,
 }
 
-/// A painter, and its work, for a thread. As many pictures may wait as there are cameras.
+/// A painter, and its work, for a thread. As many images may wait as there are cameras.
 pub fn painter(cameras: usize) -> (Painter, impl FnOnce() + Send + 'static) {
-    let (sender, pictures) = sync_channel(cameras);
-    (Painter(sender), move || paint(&pictures))
+    let (sender, images) = sync_channel(cameras);
+    (Painter(sender), move || paint(&images))
 }
 
 impl Painter {
-    /// Has a picture drawn; not while others wait already.
-    pub fn draw(&self, picture: Picture) {
-        let _left_out = self.0.try_send(picture);
+    /// Has an image drawn; not while others wait already.
+    pub fn draw(&self, image: Image) {
+        let _left_out = self.0.try_send(image);
     }
 }
 
-fn paint(pictures: &Receiver<Picture>) {
-    for Picture {
+fn paint(images: &Receiver<Image>) {
+    for Image {
         frame,
         gesture,
         topic,
-    } in pictures
+    } in images
     {
         let labels = gesture.labels.iter().map(String::as_str);
         let caption = Caption {

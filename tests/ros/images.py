@@ -1,4 +1,4 @@
-"""Pictures as a camera sends them."""
+"""Images as a camera sends them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sensor_msgs.msg import CompressedImage, Image
 
 
 def describe(image: Image | CompressedImage) -> str:
-    """A picture in words."""
+    """An image in words."""
     if isinstance(image, CompressedImage):
-        return f"a picture in format {image.format!r}"
-    return f"a picture of {image.width}x{image.height} in {image.encoding}, step {image.step}"
+        return f"an image in format {image.format!r}"
+    return f"an image of {image.width}x{image.height} in {image.encoding}, step {image.step}"
 
 
 def pixels_of(image: Image) -> numpy.ndarray:

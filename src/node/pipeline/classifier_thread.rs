@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 use r2r::thumb_gesture::msg::ModelInfo;
 use tokio::sync::oneshot;
 
-use super::camera::CameraFrame;
-use super::ffi::give_memory_back;
-use super::handle::{NodeHandle, Throttle, Topic, lock};
-use super::lane::{Judged, Lane};
-use super::models;
-use super::painter::Painter;
-use super::params::Params;
+use crate::node::pipeline::camera::CameraFrame;
+use crate::node::ros::ffi::give_memory_back;
+use crate::node::ros::context::{NodeContext, Throttle, Topic, lock};
+use crate::node::pipeline::gesture_output::{Classified, Lane};
+use crate::node::models;
+use crate::node::pipeline::overlay_thread::Painter;
+use crate::node::params::declarations::Params;
 use crate::classifier::{Classifier, ClassifierError, Loaded, softmax};
 use crate::dataset::Label;
-use crate::decision::Doubt;
+use crate::decision::UnknownReason;
 use crate::model_store::{Manifest, StoredModel};
 use crate::preprocess::{INPUT_LEN, Preprocessor};
 
@@ -60,9 +60,9 @@ struct Content {
 
 /// What the thread is told to do, between two batches.
 enum Order {
-    /// Judge by this model from now on.
+    /// Classify by this model from now on.
     Model(Box<LoadedModel>),
-    /// Judge nothing more of what has come, and say so; an answer when that is done.
+    /// Classify nothing more of what has come, and say so; an answer when that is done.
     Rest(oneshot::Sender<()>),
     /// Give up the model; an answer when its memory is free.
     Unload(oneshot::Sender<()>),
@@ -73,7 +73,7 @@ pub type RunningModel = Arc<Mutex<Option<(String, String)>>>;
 
 /// The thread's own things.
 pub struct Classify {
-    handle: NodeHandle,
+    handle: NodeContext,
     params: Arc<Mutex<Params>>,
     inbox: Arc<Inbox>,
     running: RunningModel,
@@ -132,11 +132,11 @@ impl Inbox {
         self.order(Order::Model(Box::new(model)));
     }
 
-    /// Nothing that has come is judged any more. Returns when each camera's last gesture has said so.
+    /// Nothing that has come is classified any more. Returns when each camera's last gesture has said so.
     pub async fn rest(&self) {
         let (done, is_done) = oneshot::channel();
         self.order(Order::Rest(done));
-        // An error is a thread that has ended, and judges nothing either.
+        // An error is a thread that has ended, and classifies nothing either.
         let _either_way = is_done.await;
     }
 
@@ -199,7 +199,7 @@ impl Inbox {
 impl Classify {
     /// The thread's things, without a model.
     pub fn new(
-        handle: NodeHandle,
+        handle: NodeContext,
         params: Arc<Mutex<Params>>,
         inbox: Arc<Inbox>,
         running: RunningModel,
@@ -231,7 +231,7 @@ impl Classify {
             let timeout = lock(&self.params).span("stale_timeout");
             let deadlines = self.lanes.iter().filter_map(|lane| lane.deadline(timeout));
             match self.inbox.next(deadlines.min(), &mut batch) {
-                Work::Frames => self.judge(&batch),
+                Work::Frames => self.classify(&batch),
                 Work::Order(order) => self.obey(order),
                 Work::Timeout => {}
                 // A last gesture, as after `deactivate`: a robot must not go by one that nobody takes back.
@@ -282,7 +282,7 @@ impl Classify {
     }
 
     /// Publishes the gestures of a batch; none without a model.
-    fn judge(&mut self, batch: &Batch) {
+    fn classify(&mut self, batch: &Batch) {
         let Some(mut model) = self.model.take() else {
             return;
         };
@@ -323,15 +323,15 @@ impl Classify {
         for (((camera, frame), probabilities), preprocess_time) in
             batch.iter().zip(probabilities).zip(&self.preprocess_times)
         {
-            let judged = Judged {
+            let classified = Classified {
                 probabilities,
                 preprocess_time: *preprocess_time,
                 inference_time,
             };
             let lane = &mut self.lanes[*camera];
-            let verdict = lane.tell(frame, model, &judged, &settings);
-            match verdict.doubt {
-                Some(Doubt::NotFinite) => {
+            let decision = lane.tell(frame, model, &classified, &settings);
+            match decision.doubt {
+                Some(UnknownReason::NotFinite) => {
                     lane.camera().counters.failed.add_one();
                     is_broken = true;
                 }

@@ -10,16 +10,16 @@ use r2r::Node;
 use r2r::sensor_msgs::msg::CompressedImage;
 use tokio::task::spawn_blocking;
 
-use super::camera::{Camera, Drain, ImageMessage};
-use super::classify::Inbox;
-use super::ffi;
-use super::handle::{NodeHandle, lock};
-use super::models::Models;
-use super::params::Params;
-use super::qos::image_qos;
-use super::retrain::Retraining;
-use super::spin::Door;
-use super::threads::Threads;
+use crate::node::pipeline::camera::{Camera, Drain, ImageMessage};
+use crate::node::pipeline::classifier_thread::Inbox;
+use crate::node::ros::ffi;
+use crate::node::ros::context::{NodeContext, lock};
+use crate::node::models::Models;
+use crate::node::params::declarations::Params;
+use crate::node::ros::qos::image_qos;
+use crate::node::retrain::Retraining;
+use crate::node::ros::executor::Door;
+use crate::node::threads::Threads;
 
 /// How long a cancelled training may take to be gone.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -37,7 +37,7 @@ pub enum Obstacle {
 /// What the transitions work on.
 pub struct Managed {
     /// The node.
-    pub handle: NodeHandle,
+    pub handle: NodeContext,
     /// The way to it.
     pub door: Door,
     /// Starts the cameras' threads.

@@ -15,10 +15,10 @@ use r2r::rcl_interfaces::srv::{
 };
 use r2r::{Node, ParameterValue, QosProfile};
 
-use super::ffi::{LogLevel, set_log_level};
-use super::handle::{NodeHandle, Topic, lock};
-use super::models::Models;
-use super::params::{DECLARATIONS, Declaration, Params, Value};
+use crate::node::ros::ffi::{LogLevel, set_log_level};
+use crate::node::ros::context::{NodeContext, Topic, lock};
+use crate::node::models::Models;
+use crate::node::params::declarations::{DECLARATIONS, Declaration, Params, Value};
 use super::{answer, answer_from_disk};
 
 // The types of `ParameterType.msg`.
@@ -37,7 +37,7 @@ const EVENTS_KEPT: usize = 1000;
 
 /// The parameters, and who is told of their changes.
 pub struct Parameters {
-    handle: NodeHandle,
+    handle: NodeContext,
     /// The node's full name, which its events go by.
     node: String,
     params: Arc<Mutex<Params>>,
@@ -50,7 +50,7 @@ pub struct Parameters {
 /// rcl's word.
 pub fn serve(
     node: &mut Node,
-    handle: &NodeHandle,
+    handle: &NodeContext,
     parameters: Arc<Parameters>,
     models: Arc<Models>,
 ) -> r2r::Result<()> {
@@ -106,7 +106,7 @@ impl Parameters {
     ///
     /// # Errors
     /// rcl's word.
-    pub fn new(node: &mut Node, handle: &NodeHandle, params: Arc<Mutex<Params>>) -> r2r::Result<Parameters> {
+    pub fn new(node: &mut Node, handle: &NodeContext, params: Arc<Mutex<Params>>) -> r2r::Result<Parameters> {
         let events = QosProfile::default().keep_last(EVENTS_KEPT);
         Ok(Parameters {
             handle: handle.clone(),

@@ -1,4 +1,4 @@
-//! What C libraries can and no crate offers: a picture's pixels where the middleware put them, rcl's level of a logger, whether it wants
+//! What C libraries can and no crate offers: an image's pixels where the middleware put them, rcl's level of a logger, whether it wants
 //! `/rosout` and what it remaps a topic to, and glibc's memory given back. The one place with `unsafe`.
 #![allow(
     unsafe_code,
@@ -22,7 +22,7 @@ use r2r_rcl::{
     rcutils_logging_set_logger_level,
 };
 
-use super::handle::lock;
+use crate::node::ros::context::lock;
 
 unsafe extern "C" {
     // From rcl/remap.h, which r2r_rcl makes no binding for.
@@ -43,7 +43,7 @@ unsafe extern "C" {
     safe fn malloc_trim(pad: usize) -> c_int;
 }
 
-/// A picture's message; its pixels are where the middleware put them.
+/// An image's message; its pixels are where the middleware put them.
 pub struct ImageInPlace {
     /// All but the pixels.
     pub fields: Image,
@@ -62,7 +62,7 @@ struct Native<T>(T);
 // messages, as pointers, are not.
 unsafe impl<T> Send for Native<T> {}
 
-/// Subscribes to pictures without copying their pixels, as `Node::subscribe` would: those of a camera with 1080 lines are 6 MB each.
+/// Subscribes to images without copying their pixels, as `Node::subscribe` would: those of a camera with 1080 lines are 6 MB each.
 ///
 /// # Errors
 /// rcl's word.

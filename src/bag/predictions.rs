@@ -1,5 +1,5 @@
 //! A model on a bag: every frame in order through the node's own path, preprocessing, classifier and decision, on the clock of the frames'
-//! stamps. The same bag and the same model give the same verdicts, to the bit.
+//! stamps. The same bag and the same model give the same predictions, to the bit.
 
 use std::sync::mpsc;
 
@@ -10,24 +10,24 @@ use super::image::{BagImage, TYPES};
 use super::{Bag, BagError, Loss, Topic, secs_between};
 use crate::classifier::ClassifierError;
 use crate::dataset::Label;
-use crate::decision::{Decision, DecisionSettings, Doubt};
+use crate::decision::{GestureFilter, DecisionSettings, UnknownReason};
 use crate::evaluation::FileClassifier;
 
-/// Of so many messages that are no pictures the reasons are kept.
+/// Of so many messages that are no images the reasons are kept.
 const REASONS_KEPT: usize = 10;
-/// Frames that are read before they are judged.
+/// Frames that are read before they are classified.
 const FRAMES_AHEAD: usize = 8;
 
 /// What a model made of one frame.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct FrameVerdict {
+pub struct FramePrediction {
     /// The frame's time on the decision's clock, nanoseconds since the epoch: its stamp, or where that is zero the recorder's time.
     pub time_ns: i64,
     /// Index of the likeliest label.
     pub label: usize,
     /// Its smoothed probability, 0 to 1.
     pub confidence: f32,
-    /// Why it is no verdict all the same, as `ThumbGesture.msg` has it; else empty.
+    /// Why it is no prediction all the same, as `ThumbGesture.msg` has it; else empty.
     pub reason: &'static str,
     /// True where it can be acted on.
     pub stable: bool,
@@ -37,12 +37,12 @@ pub struct FrameVerdict {
 
 /// What a model made of a bag.
 #[derive(Clone, Debug, Serialize)]
-pub struct BagVerdicts {
+pub struct BagPredictions {
     /// The topic.
     pub topic: String,
     /// One for each frame.
-    pub frames: Vec<FrameVerdict>,
-    /// Messages that are no pictures.
+    pub frames: Vec<FramePrediction>,
+    /// Messages that are no images.
     pub bad_frames: u64,
     /// What is wrong with the first of them.
     pub bad_reasons: Vec<String>,
@@ -50,16 +50,16 @@ pub struct BagVerdicts {
     pub losses: Vec<Loss>,
 }
 
-/// How a bag's verdicts compare with what it should show.
+/// How a bag's predictions compare with what it should show.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Agreement {
     /// Frames in the intervals.
     pub frames: usize,
-    /// Those with the right gesture; one without a verdict is not right.
+    /// Those with the right gesture; one without a prediction is not right.
     pub correct: usize,
     /// `correct` / `frames`; none where there were no frames.
     pub accuracy: Option<f64>,
-    /// What was taken for what: a row for each label, a column for each label and a last one for no verdict.
+    /// What was taken for what: a row for each label, a column for each label and a last one for no prediction.
     pub confusion: Vec<Vec<usize>>,
     /// Each interval.
     pub intervals: Vec<IntervalAgreement>,
@@ -82,9 +82,9 @@ pub struct IntervalAgreement {
     pub stable_after: Option<f64>,
 }
 
-/// Why a bag was not judged.
+/// Why a bag was not classified.
 #[derive(Debug, thiserror::Error)]
-pub enum JudgeError {
+pub enum ClassifyError {
     /// The bag's.
     #[error(transparent)]
     Bag(#[from] BagError),
@@ -93,7 +93,7 @@ pub enum JudgeError {
     Classifier(#[from] ClassifierError),
 }
 
-/// The topic of a bag that holds its pictures: the one that is named, or the only one.
+/// The topic of a bag that holds its images: the one that is named, or the only one.
 ///
 /// # Errors
 /// No such topic, or several and none is named.
@@ -105,7 +105,7 @@ pub fn image_topic(bag: &Bag, named: Option<&str>) -> Result<Topic, BagError> {
         return match found {
             Some(topic) if TYPES.contains(&topic.message.as_str()) => Ok(topic),
             Some(topic) => Err(BagError::NoTopic {
-                topic: format!("{name} with pictures, it holds {}", topic.message),
+                topic: format!("{name} with images, it holds {}", topic.message),
                 known,
             }),
             None => Err(BagError::NoTopic {
@@ -118,11 +118,11 @@ pub fn image_topic(bag: &Bag, named: Option<&str>) -> Result<Topic, BagError> {
     match topics.as_slice() {
         [topic] => Ok(topic.clone()),
         [] => Err(BagError::NoTopic {
-            topic: "with pictures".to_owned(),
+            topic: "with images".to_owned(),
             known,
         }),
         several => Err(BagError::NoTopic {
-            topic: format!("named, and there are several with pictures: {}", list(several)),
+            topic: format!("named, and there are several with images: {}", list(several)),
             known,
         }),
     }
@@ -139,19 +139,19 @@ fn list(topics: &[Topic]) -> String {
     }
 }
 
-/// Judges every frame of a topic; `seen` is called after each. One thread reads ahead while this one judges.
+/// Classifies every frame of a topic; `seen` is called after each. One thread reads ahead while this one classifies.
 ///
 /// # Errors
-/// A bag that is none, and the runtime's word. A message that is no picture is counted and left out.
-pub fn judge(
+/// A bag that is none, and the runtime's word. A message that is no image is counted and left out.
+pub fn classify(
     bag: &Bag,
     topic: &Topic,
     classifier: &mut FileClassifier,
     settings: &DecisionSettings,
-    mut seen: impl FnMut(&FrameVerdict, &BagImage),
-) -> Result<BagVerdicts, JudgeError> {
-    let mut decision = Decision::default();
-    let mut verdicts = BagVerdicts {
+    mut seen: impl FnMut(&FramePrediction, &BagImage),
+) -> Result<BagPredictions, ClassifyError> {
+    let mut decision = GestureFilter::default();
+    let mut predictions = BagPredictions {
         topic: topic.name.clone(),
         frames: Vec::new(),
         bad_frames: 0,
@@ -164,52 +164,52 @@ pub fn judge(
             bag.read(&|found| found == topic, &mut |message| {
                 let image = BagImage::read(message.topic, message.data);
                 let sent = sender.send((message.time_ns, image));
-                sent.map_err(|_| "nobody judges any more".to_owned())
+                sent.map_err(|_| "nobody classifies any more".to_owned())
             })
         });
         for (recorded_ns, image) in images {
             let image = match image {
                 Ok(image) => image,
                 Err(error) => {
-                    verdicts.bad_frames += 1;
-                    if verdicts.bad_reasons.len() < REASONS_KEPT {
-                        verdicts.bad_reasons.push(error.to_string());
+                    predictions.bad_frames += 1;
+                    if predictions.bad_reasons.len() < REASONS_KEPT {
+                        predictions.bad_reasons.push(error.to_string());
                     }
                     continue;
                 }
             };
             let probabilities = classifier.probabilities_of(&image.frame)?;
             let time_ns = image.time_ns(recorded_ns);
-            let verdict = decision.update(settings, probabilities, time_ns as f64 * 1e-9);
-            let verdict = FrameVerdict {
+            let prediction = decision.update(settings, probabilities, time_ns as f64 * 1e-9);
+            let prediction = FramePrediction {
                 time_ns,
-                label: verdict.label,
-                confidence: verdict.confidence,
-                reason: verdict.doubt.map_or("", Doubt::reason),
-                stable: verdict.stable,
+                label: prediction.label,
+                confidence: prediction.confidence,
+                reason: prediction.unknown_reason.map_or("", UnknownReason::reason),
+                stable: prediction.stable,
                 probabilities: probabilities.to_vec(),
             };
-            seen(&verdict, &image);
-            verdicts.frames.push(verdict);
+            seen(&prediction, &image);
+            predictions.frames.push(prediction);
         }
         let read = reader
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        verdicts.losses = read?;
-        Ok(verdicts)
+        predictions.losses = read?;
+        Ok(predictions)
     })
 }
 
-impl FrameVerdict {
-    /// The index of the label that is the gesture; none where there is no verdict.
+impl FramePrediction {
+    /// The index of the label that is the gesture; none where there is no prediction.
     pub fn gesture(&self) -> Option<usize> {
         self.reason.is_empty().then_some(self.label)
     }
 }
 
-impl BagVerdicts {
+impl BagPredictions {
     /// The time of a frame, seconds from the first one.
-    pub fn secs(&self, frame: &FrameVerdict) -> f64 {
+    pub fn secs(&self, frame: &FramePrediction) -> f64 {
         let start_ns = self.frames.first().map_or(0, |first| first.time_ns);
         secs_between(start_ns, frame.time_ns)
     }

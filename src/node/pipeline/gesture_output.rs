@@ -7,11 +7,11 @@ use r2r::builtin_interfaces::msg::Time;
 use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::thumb_gesture::msg::ThumbGesture;
 
-use super::camera::{Camera, CameraFrame};
-use super::classify::LoadedModel;
-use super::handle::{NodeHandle, Topic, duration_message, secs_of};
-use super::painter::{Painter, Picture};
-use crate::decision::{Decision, DecisionSettings, Doubt, Verdict};
+use crate::node::pipeline::camera::{Camera, CameraFrame};
+use crate::node::pipeline::classifier_thread::LoadedModel;
+use crate::node::ros::context::{NodeContext, Topic, duration_message, secs_of};
+use crate::node::pipeline::overlay_thread::{Painter, Image};
+use crate::decision::{GestureFilter, DecisionSettings, UnknownReason, Decision};
 use crate::gesture::{Gesture, UNKNOWN};
 
 /// What a camera's gestures go out on.
@@ -23,7 +23,7 @@ pub struct LaneTopics {
 }
 
 /// What the classifier made of a frame.
-pub struct Judged<'a> {
+pub struct Classified<'a> {
     /// One for each label of the model.
     pub probabilities: &'a [f32],
     /// Frame to network input.
@@ -34,10 +34,10 @@ pub struct Judged<'a> {
 
 /// One camera's gestures.
 pub struct Lane {
-    handle: NodeHandle,
+    handle: NodeContext,
     camera: Arc<Camera>,
     topics: LaneTopics,
-    decision: Decision,
+    decision: GestureFilter,
     /// The last gesture. The next one is written into it: of a frame like those before, nothing is allocated here.
     gesture: ThumbGesture,
     /// When it was published; none before the first frame, and while the camera is left.
@@ -46,12 +46,12 @@ pub struct Lane {
 
 impl Lane {
     /// Nothing is decided yet.
-    pub fn new(handle: NodeHandle, camera: Arc<Camera>, topics: LaneTopics) -> Lane {
+    pub fn new(handle: NodeContext, camera: Arc<Camera>, topics: LaneTopics) -> Lane {
         Lane {
             handle,
             camera,
             topics,
-            decision: Decision::default(),
+            decision: GestureFilter::default(),
             gesture: ThumbGesture::default(),
             published: None,
         }
@@ -62,7 +62,7 @@ impl Lane {
         &self.camera
     }
 
-    /// Another model judges from now on; what the former one said counts no more.
+    /// Another model classifies from now on; what the former one said counts no more.
     pub fn forget(&mut self) {
         self.decision.reset();
     }
@@ -72,32 +72,32 @@ impl Lane {
         &mut self,
         frame: &CameraFrame,
         model: &LoadedModel,
-        judged: &Judged,
+        classified: &Classified,
         settings: &DecisionSettings,
-    ) -> Verdict {
+    ) -> Decision {
         let taken_secs = match secs_of(&frame.header.stamp) {
             0.0 => self.handle.now().as_secs_f64(),
             stamp_secs => stamp_secs,
         };
-        let verdict = self.decision.update(settings, judged.probabilities, taken_secs);
-        let label = &model.labels[verdict.label];
+        let decision = self.decision.update(settings, classified.probabilities, taken_secs);
+        let label = &model.labels[decision.label];
         let gesture = &mut self.gesture;
         gesture.header.stamp.clone_from(&frame.header.stamp);
         gesture.header.frame_id.clone_from(&frame.header.frame_id);
-        gesture.gesture = number_of(label, &verdict);
+        gesture.gesture = number_of(label, &decision);
         gesture.label.clone_from(label);
-        gesture.confidence = verdict.confidence;
-        let reason = verdict.doubt.map_or("", Doubt::reason);
+        gesture.confidence = decision.confidence;
+        let reason = decision.unknown_reason.map_or("", UnknownReason::reason);
         reason.clone_into(&mut gesture.reason);
         gesture.labels.clone_from(&model.labels);
-        judged.probabilities.clone_into(&mut gesture.probabilities);
-        gesture.stable = verdict.stable;
+        classified.probabilities.clone_into(&mut gesture.probabilities);
+        gesture.stable = decision.stable;
         gesture.model_id.clone_from(&model.manifest.id);
         model.classifier.backend().clone_into(&mut gesture.backend);
-        gesture.preprocess_time = duration_message(judged.preprocess_time);
-        gesture.inference_time = duration_message(judged.inference_time);
+        gesture.preprocess_time = duration_message(classified.preprocess_time);
+        gesture.inference_time = duration_message(classified.inference_time);
         self.publish();
-        verdict
+        decision
     }
 
     /// When the last gesture goes stale; none before the first frame.
@@ -140,7 +140,7 @@ impl Lane {
     /// Has the frame drawn with its gesture, the last one, where somebody looks.
     pub fn draw(&self, frame: &Arc<CameraFrame>, painter: &Painter) {
         if self.topics.overlay.has_subscribers() {
-            painter.draw(Picture {
+            painter.draw(Image {
                 frame: frame.clone(),
                 gesture: self.gesture.clone(),
                 topic: self.topics.overlay.clone(),
@@ -149,8 +149,8 @@ impl Lane {
     }
 }
 
-fn number_of(label: &str, verdict: &Verdict) -> u8 {
-    match verdict.doubt {
+fn number_of(label: &str, decision: &Decision) -> u8 {
+    match decision.doubt {
         Some(_) => UNKNOWN,
         None => Gesture::from_label(label) as u8,
     }

@@ -1,9 +1,9 @@
-//! How the cameras' pictures are asked for, and which cameras do not offer that: DDS connects those two to nothing, in silence.
+//! How the cameras' images are asked for, and which cameras do not offer that: DDS connects those two to nothing, in silence.
 
 use r2r::qos::{DurabilityPolicy, ReliabilityPolicy};
 use r2r::{Node, QosProfile};
 
-use super::params::Params;
+use crate::node::params::declarations::Params;
 
 /// One who publishes on a topic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,7 +18,7 @@ pub struct Publisher {
     pub is_transient_local: bool,
 }
 
-/// What this node asks of those who publish pictures.
+/// What this node asks of those who publish images.
 #[derive(Clone, Debug)]
 pub struct Asked {
     message: &'static str,

@@ -1,0 +1,4 @@
+pub mod camera;
+pub mod classifier_thread;
+pub mod gesture_output;
+pub mod overlay_thread;
