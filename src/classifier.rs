@@ -234,17 +234,6 @@ fn warm_up(batch: usize) -> impl Iterator<Item = usize> {
     std::iter::once(1).chain((batch > 1).then_some(batch))
 }
 
-/// Turns logits, divided by the model's temperature, into probabilities in place: they are positive and sum to 1.
-pub fn softmax(values: &mut [f32], temperature: f32) {
-    let greatest = values.iter().copied().fold(f32::MIN, f32::max);
-    let mut sum = 0.0;
-    for value in values.iter_mut() {
-        *value = ((*value - greatest) / temperature).exp();
-        sum += *value;
-    }
-    values.iter_mut().for_each(|value| *value /= sum);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,28 +283,5 @@ mod tests {
         assert_eq!(loaded(&with_plugin, &[]), Some((OnnxPlugin, Settled)));
         assert_eq!(loaded(&with_plugin, &[OnnxPlugin]), Some((OnnxCpu, ToBuild)));
         assert_eq!(loaded(&[OnnxCpu], &[OnnxCpu]), None);
-    }
-
-    #[test]
-    fn probabilities_sum_to_one_and_keep_the_order() {
-        let mut values = [1.0, 3.0, 2.0];
-        softmax(&mut values, 1.0);
-        assert!((values.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-        assert!(values[1] > values[2] && values[2] > values[0]);
-    }
-
-    #[test]
-    fn a_higher_temperature_is_less_sure_and_keeps_the_prediction() {
-        let (mut plain, mut hot) = ([2.0, 0.0], [2.0, 0.0]);
-        softmax(&mut plain, 1.0);
-        softmax(&mut hot, 2.0);
-        assert!(hot[0] < plain[0] && hot[0] > 0.5, "{hot:?}");
-    }
-
-    #[test]
-    fn huge_logits_do_not_overflow() {
-        let mut values = [1e30, -1e30];
-        softmax(&mut values, 1.0);
-        assert_eq!(values, [1.0, 0.0]);
     }
 }

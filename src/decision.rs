@@ -5,6 +5,8 @@
 //! Times are seconds on one clock of the caller's (the frames' stamps). When that clock jumps back, as a looped bag makes it, the
 //! decision starts afresh.
 
+use crate::probability::argmax;
+
 /// How sure is sure enough.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DecisionSettings {
@@ -109,13 +111,13 @@ impl GestureFilter {
         });
         let label = kept.map_or_else(|| argmax(&self.smoothed), |(held, _)| held);
         let (confidence, lead) = standing(&self.smoothed, label);
-        let doubt = match kept {
+        let unknown_reason = match kept {
             Some(_) => None,
             None if confidence < settings.threshold => Some(UnknownReason::Threshold),
             None if lead < settings.margin => Some(UnknownReason::Margin),
             None => None,
         };
-        self.held = match doubt {
+        self.held = match unknown_reason {
             Some(_) => None,
             None => kept.or(Some((label, now_secs))),
         };
@@ -145,12 +147,6 @@ impl GestureFilter {
         }
         self.last_secs = Some(now_secs);
     }
-}
-
-/// The index of the greatest value.
-fn argmax(values: &[f32]) -> usize {
-    let greatest = (0..values.len()).max_by(|&a, &b| values[a].total_cmp(&values[b]).then(b.cmp(&a)));
-    greatest.unwrap_or_default()
 }
 
 /// A label's value, and its lead over the greatest of the others, which is its own value where there are none.

@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::classifier::{Classifier, ClassifierError, softmax};
+use crate::classifier::ClassifierError;
 use crate::dataset::Label;
-use crate::frame::Frame;
-use crate::model_store::Manifest;
-use crate::preprocess::{INPUT_LEN, Preprocessor};
+use crate::probability::argmax;
+use crate::recognizer::{ClassifyFileError, Recognizer};
 
 /// A file that could not be used, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,84 +85,6 @@ impl Confusion {
     }
 }
 
-/// A classifier with all that one frame, mostly of a file, needs on its way through it: the node's own path, without the smoothing.
-pub struct FileClassifier {
-    classifier: Box<dyn Classifier>,
-    preprocessor: Preprocessor,
-    input: Vec<f32>,
-    output: Vec<f32>,
-    temperature: f32,
-}
-
-/// Why a file got no prediction.
-#[derive(Debug, thiserror::Error)]
-pub enum PredictError {
-    /// It is no image.
-    #[error(transparent)]
-    Frame(#[from] crate::frame::FrameError),
-    /// The runtime failed, as it would on any other file.
-    #[error(transparent)]
-    Classifier(#[from] ClassifierError),
-}
-
-impl FileClassifier {
-    /// Takes over a model's classifier.
-    pub fn new(classifier: Box<dyn Classifier>, manifest: &Manifest) -> FileClassifier {
-        FileClassifier {
-            temperature: manifest.temperature as f32,
-            ..FileClassifier::with_labels(classifier, manifest.labels.len())
-        }
-    }
-
-    /// Takes over a classifier with that many labels, at a temperature of 1.
-    pub fn with_labels(classifier: Box<dyn Classifier>, labels: usize) -> FileClassifier {
-        FileClassifier {
-            classifier,
-            preprocessor: Preprocessor::new(),
-            input: vec![0.0; INPUT_LEN],
-            output: vec![0.0; labels],
-            temperature: 1.0,
-        }
-    }
-
-    /// What runs the network.
-    pub fn backend(&self) -> &str {
-        self.classifier.backend()
-    }
-
-    /// The network's logits for an image in a file.
-    ///
-    /// # Errors
-    /// A file that is no image, and the runtime's word.
-    pub fn logits(&mut self, file: &Path) -> Result<&[f32], PredictError> {
-        Ok(self.logits_of(&Frame::from_file(file)?)?)
-    }
-
-    fn logits_of(&mut self, frame: &Frame) -> Result<&[f32], ClassifierError> {
-        self.preprocessor.tensor_from_frame(frame, &mut self.input);
-        self.classifier.logits(&self.input, &mut self.output)?;
-        Ok(&self.output)
-    }
-
-    /// The probability of each label for a frame.
-    ///
-    /// # Errors
-    /// The runtime's word.
-    pub fn probabilities_of(&mut self, frame: &Frame) -> Result<&[f32], ClassifierError> {
-        self.logits_of(frame)?;
-        softmax(&mut self.output, self.temperature);
-        Ok(&self.output)
-    }
-
-    /// The probability of each label for an image in a file.
-    ///
-    /// # Errors
-    /// As [`FileClassifier::logits`].
-    pub fn probabilities(&mut self, file: &Path) -> Result<&[f32], PredictError> {
-        Ok(self.probabilities_of(&Frame::from_file(file)?)?)
-    }
-}
-
 /// Classifies files whose true label is known, as an index into `labels`.
 ///
 /// `progress` is called after each file with how many are done.
@@ -171,7 +92,7 @@ impl FileClassifier {
 /// # Errors
 /// The runtime's word. A file that is no image is skipped and named.
 pub fn evaluate(
-    classifier: &mut FileClassifier,
+    recognizer: &mut Recognizer,
     labels: &[Label],
     files: &[(PathBuf, usize)],
     mut progress: impl FnMut(usize),
@@ -179,10 +100,10 @@ pub fn evaluate(
     let mut confusion = Confusion::new(labels.len());
     let mut skipped = Vec::new();
     for (index, (file, truth)) in files.iter().enumerate() {
-        match classifier.probabilities(file) {
+        match recognizer.probabilities_of_file(file) {
             Ok(probabilities) => confusion.count(*truth, probabilities),
-            Err(PredictError::Frame(error)) => skipped.push(Skipped::new(file, &error)),
-            Err(PredictError::Classifier(error)) => return Err(error),
+            Err(ClassifyFileError::Frame(error)) => skipped.push(Skipped::new(file, &error)),
+            Err(ClassifyFileError::Classifier(error)) => return Err(error),
         }
         progress(index + 1);
     }
@@ -200,14 +121,4 @@ pub fn evaluate(
 pub fn spread<T>(frames: &[T], most: usize) -> Vec<&T> {
     let step = frames.len().div_ceil(most).max(1);
     frames.iter().step_by(step).collect()
-}
-
-/// Index of the greatest of some logits or probabilities.
-pub fn argmax(values: &[f32]) -> usize {
-    let by_value = |a: &(usize, &f32), b: &(usize, &f32)| a.1.total_cmp(b.1);
-    values
-        .iter()
-        .enumerate()
-        .max_by(by_value)
-        .map_or(0, |(index, _)| index)
 }

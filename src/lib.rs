@@ -29,6 +29,8 @@ pub mod node;
 #[cfg(feature = "ros")]
 pub mod overlay;
 pub mod preprocess;
+pub mod probability;
+pub mod recognizer;
 mod thumbnail;
 pub mod training;
 pub mod weights;

@@ -9,7 +9,8 @@ use serde_json::Value;
 use support::{complaint, draw_dataset, json, misuse, model_id, program, random_weights, thumb_gesture};
 use thumb_gesture::classifier::Classifier;
 use thumb_gesture::classifier::onnx::OnnxClassifier;
-use thumb_gesture::evaluation::{FileClassifier, argmax};
+use thumb_gesture::recognizer::Recognizer;
+use thumb_gesture::probability::argmax;
 use thumb_gesture::model_store::ONNX_FILE;
 use thumb_gesture::network::Network;
 
@@ -187,8 +188,8 @@ fn what_cannot_be_exported_is_refused_and_leaves_no_file() {
     assert!(!file.exists());
 }
 
-fn classifier(file: &Path) -> FileClassifier {
+fn classifier(file: &Path) -> Recognizer {
     let classifier = OnnxClassifier::load(file, LABELS, 1).expect("loads");
     let classifier: Box<dyn Classifier> = Box::new(classifier);
-    FileClassifier::with_labels(classifier, LABELS)
+    Recognizer::with_labels(classifier, LABELS)
 }

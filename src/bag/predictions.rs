@@ -11,7 +11,7 @@ use super::{Bag, BagError, Loss, Topic, secs_between};
 use crate::classifier::ClassifierError;
 use crate::dataset::Label;
 use crate::decision::{GestureFilter, DecisionSettings, UnknownReason};
-use crate::evaluation::FileClassifier;
+use crate::recognizer::Recognizer;
 
 /// Of so many messages that are no images the reasons are kept.
 const REASONS_KEPT: usize = 10;
@@ -146,7 +146,7 @@ fn list(topics: &[Topic]) -> String {
 pub fn classify(
     bag: &Bag,
     topic: &Topic,
-    classifier: &mut FileClassifier,
+    recognizer: &mut Recognizer,
     settings: &DecisionSettings,
     mut seen: impl FnMut(&FramePrediction, &BagImage),
 ) -> Result<BagPredictions, ClassifyError> {
@@ -178,7 +178,7 @@ pub fn classify(
                     continue;
                 }
             };
-            let probabilities = classifier.probabilities_of(&image.frame)?;
+            let probabilities = recognizer.probabilities(&image.frame)?;
             let time_ns = image.time_ns(recorded_ns);
             let prediction = decision.update(settings, probabilities, time_ns as f64 * 1e-9);
             let prediction = FramePrediction {

@@ -186,7 +186,7 @@ mod tests {
             .collect();
         let truth = |(i, logits): (usize, &Vec<f32>)| match i % 4 {
             0 => 2,
-            _ => crate::evaluation::argmax(logits),
+            _ => crate::probability::argmax(logits),
         };
         let truths: Vec<usize> = logits.iter().enumerate().map(truth).collect();
         let fitted = fit_temperature(&logits, &truths);

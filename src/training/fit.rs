@@ -209,7 +209,7 @@ impl Fit<'_> {
         };
         let hits = frames.iter().zip(&logits);
         let hits =
-            hits.filter(|(frame, logits)| crate::evaluation::argmax(logits) == self.labels[**frame]);
+            hits.filter(|(frame, logits)| crate::probability::argmax(logits) == self.labels[**frame]);
         let accuracy = hits.count() as f64 / frames.len() as f64;
         Ok((loss()?, accuracy))
     }

@@ -12,7 +12,9 @@ use crate::classifier;
 use crate::classifier::settings::{Device, Settings};
 use crate::dataset::Label;
 use crate::disk::{self, Existing};
-use crate::evaluation::{FileClassifier, argmax, spread};
+use crate::evaluation::spread;
+use crate::recognizer::Recognizer;
+use crate::probability::argmax;
 use crate::model_store::{ModelStore, StoredModel};
 
 /// In a model's directory: the SHA-256 of every frame that it has learnt from, with the label that it gives it.
@@ -88,20 +90,19 @@ pub fn compare(store: &ModelStore, held_out: &[HeldOut]) -> Comparison {
 /// For each frame whether the new and the active model are right.
 fn classify(active: &StoredModel, held_out: &[HeldOut]) -> Result<Vec<[bool; 2]>, String> {
     let learnt = read_frames(active);
-    let mut classifier = None;
+    let mut recognizer = None;
     let mut pairs = Vec::new();
     for frame in spread(held_out, MOST_FRAMES) {
         let (new_prediction, active_is_right) = match learnt.get(&frame.sha256) {
             Some(prediction) => (frame.learnt_prediction, *prediction == frame.file.label),
             None => {
-                let classifier = match &mut classifier {
-                    Some(classifier) => classifier,
+                let recognizer = match &mut recognizer {
+                    Some(recognizer) => recognizer,
                     none => none.insert(load(active)?),
                 };
-                let logits = classifier
-                    .logits(&frame.file.path)
-                    .map_err(|error| error.to_string())?;
-                let prediction = &active.manifest.labels[argmax(logits)];
+                let probabilities = recognizer.probabilities_of_file(&frame.file.path);
+                let probabilities = probabilities.map_err(|error| error.to_string())?;
+                let prediction = &active.manifest.labels[argmax(probabilities)];
                 (frame.unseen_prediction, *prediction == frame.file.label)
             }
         };
@@ -110,14 +111,14 @@ fn classify(active: &StoredModel, held_out: &[HeldOut]) -> Result<Vec<[bool; 2]>
     Ok(pairs)
 }
 
-fn load(active: &StoredModel) -> Result<FileClassifier, String> {
+fn load(active: &StoredModel) -> Result<Recognizer, String> {
     // TensorRT would first build an engine.
     let settings = Settings {
         device: Device::Cpu,
         ..Settings::default()
     };
     let loaded = classifier::load(active, &settings).map_err(|error| error.to_string())?;
-    Ok(FileClassifier::new(loaded.classifier, &active.manifest))
+    Ok(Recognizer::new(loaded.classifier, &active.manifest))
 }
 
 fn prediction(active: String, pairs: &[[bool; 2]]) -> Comparison {

@@ -5,7 +5,7 @@ use super::fit::Fit;
 use super::progress::FoldEpoch;
 use super::report::{Curve, FoldResult};
 use crate::dataset::split::Fold;
-use crate::evaluation::likeliest;
+use crate::probability::argmax;
 
 /// What came of all folds.
 #[derive(Debug, Default)]

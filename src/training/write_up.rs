@@ -18,7 +18,8 @@ use crate::dataset::Label;
 use crate::disk::{self, Existing};
 use crate::evaluation::calibration::{fit_temperature, probabilities};
 use crate::evaluation::metrics::Metrics;
-use crate::evaluation::{likeliest, spread};
+use crate::evaluation::spread;
+use crate::probability::argmax;
 use crate::model_store::manifest::{FrameCounts, Int8Agreement, Preprocessing};
 use crate::model_store::{Draft, MANIFEST_VERSION, Manifest, StoredModel};
 

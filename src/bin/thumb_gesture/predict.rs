@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 use thumb_gesture::dataset::Label;
-use thumb_gesture::evaluation::{PredictError, argmax};
+use thumb_gesture::recognizer::ClassifyFileError;
+use thumb_gesture::probability::argmax;
 
 use crate::output;
 use crate::runtime::ModelOptions;
@@ -41,9 +42,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut classifier = arguments.model.load(&model)?;
     let mut code = ExitCode::SUCCESS;
     for file in &arguments.files {
-        match classifier.probabilities(file) {
+        match classifier.probabilities_of_file(file) {
             Ok(probabilities) => print(file, labels, probabilities, arguments.json)?,
-            Err(PredictError::Frame(error)) => {
+            Err(ClassifyFileError::Frame(error)) => {
                 eprintln!("Error: {}: {error}", file.display());
                 code = ExitCode::FAILURE;
             }

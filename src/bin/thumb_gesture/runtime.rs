@@ -6,7 +6,7 @@ use clap::Args;
 use thumb_gesture::all_cores;
 use thumb_gesture::classifier::settings::{Backend, Device, Precision, Settings};
 use thumb_gesture::classifier::{self, ClassifierError};
-use thumb_gesture::evaluation::FileClassifier;
+use thumb_gesture::recognizer::Recognizer;
 use thumb_gesture::model_store::{ModelStore, StoreError, StoredModel};
 
 /// What runs the model.
@@ -52,16 +52,16 @@ impl ModelOptions {
     }
 
     /// What classifies images by it.
-    pub fn load(&self, model: &StoredModel) -> Result<FileClassifier, ClassifierError> {
+    pub fn load(&self, model: &StoredModel) -> Result<Recognizer, ClassifierError> {
         self.runtime.load(model)
     }
 }
 
 impl RuntimeOptions {
     /// What classifies images by a model; on a GPU too without waiting for an engine.
-    pub fn load(&self, model: &StoredModel) -> Result<FileClassifier, ClassifierError> {
+    pub fn load(&self, model: &StoredModel) -> Result<Recognizer, ClassifierError> {
         let (loaded, _) = classifier::load_at_once(model, &self.settings())?;
-        Ok(FileClassifier::new(loaded.classifier, &model.manifest))
+        Ok(Recognizer::new(loaded.classifier, &model.manifest))
     }
 
     /// As the library takes them.

@@ -15,31 +15,43 @@ use crate::node::pipeline::gesture_output::{Classified, Lane};
 use crate::node::models;
 use crate::node::pipeline::overlay_thread::Painter;
 use crate::node::params::declarations::Params;
-use crate::classifier::{Classifier, ClassifierError, Loaded, softmax};
+use crate::classifier::Loaded;
 use crate::dataset::Label;
 use crate::decision::UnknownReason;
 use crate::model_store::{Manifest, StoredModel};
-use crate::preprocess::{INPUT_LEN, Preprocessor};
+use crate::recognizer::{Predictions, Recognizer};
 
 /// A model that is ready for its first frame.
 pub struct LoadedModel {
-    /// What the model says of itself.
-    pub manifest: Manifest,
-    /// Its labels, as messages have them.
-    pub labels: Vec<String>,
-    /// What runs it.
-    pub classifier: Box<dyn Classifier>,
-    /// Why it is that, in words.
+    /// What its gestures say of it.
+    pub description: ModelDescription,
+    /// Runs it.
+    pub recognizer: Recognizer,
+    /// Why this backend was chosen, human-readable; empty if there is nothing to report.
     pub reason: String,
 }
 
+/// What messages say of a loaded model.
+pub struct ModelDescription {
+    /// The stored model's manifest.
+    pub manifest: Manifest,
+    /// Its labels, in the order of its outputs.
+    pub labels: Vec<String>,
+    /// What runs it, as `<runtime>/<device>/<precision>`.
+    pub backend: String,
+}
+
 impl LoadedModel {
-    /// A stored model that was loaded.
+    /// Describes a stored model that was loaded.
     pub fn new(stored: &StoredModel, loaded: Loaded) -> LoadedModel {
+        let manifest = stored.manifest.clone();
         LoadedModel {
-            manifest: stored.manifest.clone(),
-            labels: stored.manifest.labels.iter().map(Label::to_string).collect(),
-            classifier: loaded.classifier,
+            description: ModelDescription {
+                labels: manifest.labels.iter().map(Label::to_string).collect(),
+                backend: loaded.classifier.backend().to_owned(),
+                manifest,
+            },
+            recognizer: Recognizer::new(loaded.classifier, &stored.manifest),
             reason: loaded.reason,
         }
     }
@@ -80,12 +92,6 @@ pub struct Classify {
     topic: Arc<Topic<ModelInfo>>,
     lanes: Vec<Lane>,
     painter: Painter,
-    preprocessor: Preprocessor,
-    /// Room for a frame of each camera.
-    inputs: Vec<f32>,
-    preprocess_times: Vec<Duration>,
-    /// First the logits, then the probabilities.
-    outputs: Vec<f32>,
     model: Option<Box<LoadedModel>>,
     throttle: Throttle,
 }
@@ -213,12 +219,8 @@ impl Classify {
             inbox,
             running,
             topic,
-            inputs: vec![0.0; lanes.len() * INPUT_LEN],
-            preprocess_times: Vec::with_capacity(lanes.len()),
             lanes,
             painter,
-            preprocessor: Preprocessor::new(),
-            outputs: Vec::new(),
             model: None,
             throttle: Throttle::default(),
         }
@@ -260,17 +262,17 @@ impl Classify {
     }
 
     fn swap(&mut self, model: Box<LoadedModel>) {
-        let id = &model.manifest.id;
+        let ModelDescription { manifest, backend, .. } = &model.description;
+        let id = &manifest.id;
         let reason = match model.reason.as_str() {
             "" => String::new(),
             reason => format!(": {reason}"),
         };
         self.handle.info(&format!(
-            "model {id} is in use from now on, on {}{reason}",
-            model.classifier.backend()
+            "model {id} is in use from now on, on {backend}{reason}"
         ));
-        let mut info = models::info_of(&model.manifest);
-        info.backend = model.classifier.backend().to_owned();
+        let mut info = models::info_of(manifest);
+        info.backend.clone_from(backend);
         info.active = true;
         info.message = format!("in use{reason}");
         *lock(&self.running) = Some((id.clone(), info.backend.clone()));
@@ -286,8 +288,8 @@ impl Classify {
         let Some(mut model) = self.model.take() else {
             return;
         };
-        match self.run_network(&mut model, batch) {
-            Ok(inference_time) => self.tell(&model, batch, inference_time),
+        match model.recognizer.classify(batch.iter().map(|(_, frame)| &frame.frame)) {
+            Ok(predictions) => self.tell(&model.description, batch, &predictions),
             Err(error) => {
                 for (camera, _) in batch {
                     self.lanes[*camera].camera().counters.failed.add_one();
@@ -298,39 +300,18 @@ impl Classify {
         self.model = Some(model);
     }
 
-    /// Frames to probabilities; how long the network took for all of them.
-    fn run_network(&mut self, model: &mut LoadedModel, batch: &Batch) -> Result<Duration, ClassifierError> {
-        let inputs = &mut self.inputs[..batch.len() * INPUT_LEN];
-        self.preprocess_times.clear();
-        for ((_, frame), input) in batch.iter().zip(inputs.chunks_exact_mut(INPUT_LEN)) {
-            let start = Instant::now();
-            self.preprocessor.tensor_from_frame(&frame.frame, input);
-            self.preprocess_times.push(start.elapsed());
-        }
-        let start = Instant::now();
-        self.outputs.resize(batch.len() * model.labels.len(), 0.0);
-        model.classifier.logits(inputs, &mut self.outputs)?;
-        for logits in self.outputs.chunks_exact_mut(model.labels.len()) {
-            softmax(logits, model.manifest.temperature as f32);
-        }
-        Ok(start.elapsed())
-    }
-
-    fn tell(&mut self, model: &LoadedModel, batch: &Batch, inference_time: Duration) {
+    fn tell(&mut self, model: &ModelDescription, batch: &Batch, predictions: &Predictions) {
         let settings = lock(&self.params).decision();
-        let probabilities = self.outputs.chunks_exact(model.labels.len());
         let mut is_broken = false;
-        for (((camera, frame), probabilities), preprocess_time) in
-            batch.iter().zip(probabilities).zip(&self.preprocess_times)
-        {
+        for ((camera, frame), prediction) in batch.iter().zip(predictions.iter()) {
             let classified = Classified {
-                probabilities,
-                preprocess_time: *preprocess_time,
-                inference_time,
+                probabilities: prediction.probabilities,
+                preprocess_time: prediction.preprocess_time,
+                inference_time: predictions.inference_time,
             };
             let lane = &mut self.lanes[*camera];
             let decision = lane.tell(frame, model, &classified, &settings);
-            match decision.doubt {
+            match decision.unknown_reason {
                 Some(UnknownReason::NotFinite) => {
                     lane.camera().counters.failed.add_one();
                     is_broken = true;

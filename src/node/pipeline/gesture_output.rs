@@ -8,7 +8,7 @@ use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::thumb_gesture::msg::ThumbGesture;
 
 use crate::node::pipeline::camera::{Camera, CameraFrame};
-use crate::node::pipeline::classifier_thread::LoadedModel;
+use crate::node::pipeline::classifier_thread::ModelDescription;
 use crate::node::ros::context::{NodeContext, Topic, duration_message, secs_of};
 use crate::node::pipeline::overlay_thread::{Painter, Image};
 use crate::decision::{GestureFilter, DecisionSettings, UnknownReason, Decision};
@@ -71,7 +71,7 @@ impl Lane {
     pub fn tell(
         &mut self,
         frame: &CameraFrame,
-        model: &LoadedModel,
+        model: &ModelDescription,
         classified: &Classified,
         settings: &DecisionSettings,
     ) -> Decision {
@@ -93,7 +93,7 @@ impl Lane {
         classified.probabilities.clone_into(&mut gesture.probabilities);
         gesture.stable = decision.stable;
         gesture.model_id.clone_from(&model.manifest.id);
-        model.classifier.backend().clone_into(&mut gesture.backend);
+        gesture.backend.clone_from(&model.backend);
         gesture.preprocess_time = duration_message(classified.preprocess_time);
         gesture.inference_time = duration_message(classified.inference_time);
         self.publish();
@@ -150,7 +150,7 @@ impl Lane {
 }
 
 fn number_of(label: &str, decision: &Decision) -> u8 {
-    match decision.doubt {
+    match decision.unknown_reason {
         Some(_) => UNKNOWN,
         None => Gesture::from_label(label) as u8,
     }

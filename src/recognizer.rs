@@ -1,0 +1,157 @@
+//! Frames in, probabilities out: preprocessing, network, temperature and softmax, for one frame or a batch.
+//!
+//! The node, bags, the command line and the gate all classify through [`Recognizer`], so that the same frame gets the same probabilities
+//! everywhere.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::classifier::{Classifier, ClassifierError};
+use crate::frame::{Frame, FrameError};
+use crate::model_store::Manifest;
+use crate::preprocess::{INPUT_LEN, Preprocessor};
+use crate::probability::softmax;
+
+/// A loaded model with the buffers that a frame needs on its way through it. One thread owns it.
+pub struct Recognizer {
+    classifier: Box<dyn Classifier>,
+    preprocessor: Preprocessor,
+    labels: usize,
+    temperature: f32,
+    /// One network input after the other.
+    inputs: Vec<f32>,
+    /// One row of logits or probabilities per frame.
+    outputs: Vec<f32>,
+    preprocess_times: Vec<Duration>,
+}
+
+/// The probabilities of a batch of frames.
+pub struct Predictions<'a> {
+    outputs: &'a [f32],
+    labels: usize,
+    preprocess_times: &'a [Duration],
+    /// Network inputs to probabilities, for the whole batch.
+    pub inference_time: Duration,
+}
+
+/// The probabilities of one frame.
+#[derive(Clone, Copy)]
+pub struct FrameProbabilities<'a> {
+    /// One for each label of the model, in the model's order; they sum to 1.
+    pub probabilities: &'a [f32],
+    /// Frame to network input.
+    pub preprocess_time: Duration,
+}
+
+/// Why a file could not be classified.
+#[derive(Debug, thiserror::Error)]
+pub enum ClassifyFileError {
+    /// The file is not a valid image.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The runtime failed, as it would on any other file.
+    #[error(transparent)]
+    Classifier(#[from] ClassifierError),
+}
+
+impl Recognizer {
+    /// Wraps a model's classifier.
+    pub fn new(classifier: Box<dyn Classifier>, manifest: &Manifest) -> Recognizer {
+        Recognizer {
+            temperature: manifest.temperature as f32,
+            ..Recognizer::with_labels(classifier, manifest.labels.len())
+        }
+    }
+
+    /// Wraps a classifier with that many labels, at a temperature of 1.
+    pub fn with_labels(classifier: Box<dyn Classifier>, labels: usize) -> Recognizer {
+        Recognizer {
+            classifier,
+            preprocessor: Preprocessor::new(),
+            labels,
+            temperature: 1.0,
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            preprocess_times: Vec::new(),
+        }
+    }
+
+    /// What runs the network, as `<runtime>/<device>/<precision>`.
+    pub fn backend(&self) -> &str {
+        self.classifier.backend()
+    }
+
+    /// The probabilities of a batch of frames, which the network sees together. The buffers grow to the largest batch so far.
+    ///
+    /// # Errors
+    /// The runtime failed.
+    pub fn classify<'f>(
+        &mut self,
+        frames: impl ExactSizeIterator<Item = &'f Frame>,
+    ) -> Result<Predictions<'_>, ClassifierError> {
+        self.preprocess(frames);
+        let start = Instant::now();
+        self.run_network()?;
+        for logits in self.outputs.chunks_exact_mut(self.labels) {
+            softmax(logits, self.temperature);
+        }
+        Ok(Predictions {
+            outputs: &self.outputs,
+            labels: self.labels,
+            preprocess_times: &self.preprocess_times,
+            inference_time: start.elapsed(),
+        })
+    }
+
+    /// The probability of each label for one frame.
+    ///
+    /// # Errors
+    /// The runtime failed.
+    pub fn probabilities(&mut self, frame: &Frame) -> Result<&[f32], ClassifierError> {
+        Ok(self.classify(std::iter::once(frame))?.outputs)
+    }
+
+    /// The probability of each label for an image file.
+    ///
+    /// # Errors
+    /// The file is not a valid image, or the runtime failed.
+    pub fn probabilities_of_file(&mut self, file: &Path) -> Result<&[f32], ClassifyFileError> {
+        Ok(self.probabilities(&Frame::from_file(file)?)?)
+    }
+
+    /// The network's logit of each label for one frame.
+    ///
+    /// # Errors
+    /// The runtime failed.
+    pub fn logits(&mut self, frame: &Frame) -> Result<&[f32], ClassifierError> {
+        self.preprocess(std::iter::once(frame));
+        self.run_network()?;
+        Ok(&self.outputs)
+    }
+
+    fn preprocess<'f>(&mut self, frames: impl ExactSizeIterator<Item = &'f Frame>) {
+        self.inputs.resize(frames.len() * INPUT_LEN, 0.0);
+        self.preprocess_times.clear();
+        for (frame, input) in frames.zip(self.inputs.chunks_exact_mut(INPUT_LEN)) {
+            let start = Instant::now();
+            self.preprocessor.tensor_from_frame(frame, input);
+            self.preprocess_times.push(start.elapsed());
+        }
+    }
+
+    fn run_network(&mut self) -> Result<(), ClassifierError> {
+        self.outputs.resize(self.preprocess_times.len() * self.labels, 0.0);
+        self.classifier.logits(&self.inputs, &mut self.outputs)
+    }
+}
+
+impl<'a> Predictions<'a> {
+    /// One for each frame, in the order of the frames.
+    pub fn iter(&self) -> impl Iterator<Item = FrameProbabilities<'a>> + use<'a> {
+        let rows = self.outputs.chunks_exact(self.labels).zip(self.preprocess_times);
+        rows.map(|(probabilities, preprocess_time)| FrameProbabilities {
+            probabilities,
+            preprocess_time: *preprocess_time,
+        })
+    }
+}
