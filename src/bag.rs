@@ -9,9 +9,9 @@ pub mod image;
 pub mod import;
 mod mcap;
 mod metadata;
+pub mod predictions;
 mod sqlite;
 pub mod timeline;
-pub mod predictions;
 pub mod write;
 mod zstd;
 

@@ -177,25 +177,34 @@ mod tests {
     #[test]
     fn the_likeliest_label_is_the_decision() {
         let decision = decision(&[0.1, 0.8, 0.1]);
-        assert_eq!((decision.label, decision.confidence, decision.unknown_reason), (1, 0.8, None));
+        assert_eq!(
+            (decision.label, decision.confidence, decision.unknown_reason),
+            (1, 0.8, None)
+        );
     }
 
     #[test]
     fn what_is_no_number_is_no_decision_and_is_forgotten() {
-        let mut decision = GestureFilter::default();
+        let mut filter = GestureFilter::default();
         let smoothing = DecisionSettings {
             smoothing_secs: 10.0,
             ..SETTINGS
         };
-        let broken = decision.update(&smoothing, &[f32::NAN, 0.8, 0.2], 0.0);
-        assert_eq!((broken.unknown_reason, broken.stable), (Some(UnknownReason::NotFinite), false));
-        let next = decision.update(&smoothing, &[0.0, 1.0, 0.0], 0.1);
+        let broken = filter.update(&smoothing, &[f32::NAN, 0.8, 0.2], 0.0);
+        assert_eq!(
+            (broken.unknown_reason, broken.stable),
+            (Some(UnknownReason::NotFinite), false)
+        );
+        let next = filter.update(&smoothing, &[0.0, 1.0, 0.0], 0.1);
         assert_eq!((next.label, next.confidence, next.unknown_reason), (1, 1.0, None));
     }
 
     #[test]
     fn below_the_threshold_there_is_doubt() {
-        assert_eq!(decision(&[0.55, 0.25, 0.2]).unknown_reason, Some(UnknownReason::Threshold));
+        assert_eq!(
+            decision(&[0.55, 0.25, 0.2]).unknown_reason,
+            Some(UnknownReason::Threshold)
+        );
     }
 
     #[test]
@@ -210,24 +219,24 @@ mod tests {
 
     #[test]
     fn a_decision_is_stable_once_it_has_held() {
-        let mut decision = GestureFilter::default();
+        let mut filter = GestureFilter::default();
         let stable: Vec<bool> = [0.0, 0.25, 0.5, 0.75]
             .into_iter()
-            .map(|now_secs| decision.update(&SETTINGS, &[0.9, 0.1], now_secs).stable)
+            .map(|now_secs| filter.update(&SETTINGS, &[0.9, 0.1], now_secs).stable)
             .collect();
         assert_eq!(stable, [false, false, true, true]);
         assert!(
-            !decision.update(&SETTINGS, &[0.1, 0.9], 1.0).stable,
+            !filter.update(&SETTINGS, &[0.1, 0.9], 1.0).stable,
             "another label begins afresh"
         );
     }
 
     #[test]
     fn doubt_ends_the_hold() {
-        let mut decision = GestureFilter::default();
-        decision.update(&SETTINGS, &[0.9, 0.1], 0.0);
-        decision.update(&SETTINGS, &[0.5, 0.5], 0.3);
-        assert!(!decision.update(&SETTINGS, &[0.9, 0.1], 0.6).stable);
+        let mut filter = GestureFilter::default();
+        filter.update(&SETTINGS, &[0.9, 0.1], 0.0);
+        filter.update(&SETTINGS, &[0.5, 0.5], 0.3);
+        assert!(!filter.update(&SETTINGS, &[0.9, 0.1], 0.6).stable);
     }
 
     #[test]
@@ -236,11 +245,11 @@ mod tests {
             smoothing_secs: 0.3,
             ..SETTINGS
         };
-        let mut decision = GestureFilter::default();
+        let mut filter = GestureFilter::default();
         for frame in 0..10 {
-            decision.update(&settings, &[0.95, 0.05], f64::from(frame) / 30.0);
+            filter.update(&settings, &[0.95, 0.05], f64::from(frame) / 30.0);
         }
-        assert_eq!(decision.update(&settings, &[0.05, 0.95], 10.0 / 30.0).label, 0);
+        assert_eq!(filter.update(&settings, &[0.05, 0.95], 10.0 / 30.0).label, 0);
     }
 
     #[test]
@@ -249,17 +258,17 @@ mod tests {
             smoothing_secs: 10.0,
             ..SETTINGS
         };
-        let mut decision = GestureFilter::default();
-        decision.update(&settings, &[1.0, 0.0], 100.0);
-        let decision = decision.update(&settings, &[0.0, 1.0], 3.0);
+        let mut filter = GestureFilter::default();
+        filter.update(&settings, &[1.0, 0.0], 100.0);
+        let decision = filter.update(&settings, &[0.0, 1.0], 3.0);
         assert_eq!((decision.label, decision.stable), (1, false));
     }
 
     #[test]
     fn another_number_of_labels_begins_afresh() {
-        let mut decision = GestureFilter::default();
-        decision.update(&SETTINGS, &[0.9, 0.1], 0.0);
-        assert_eq!(decision.update(&SETTINGS, &[0.0, 0.1, 0.9], 0.1).label, 2);
+        let mut filter = GestureFilter::default();
+        filter.update(&SETTINGS, &[0.9, 0.1], 0.0);
+        assert_eq!(filter.update(&SETTINGS, &[0.0, 0.1, 0.9], 0.1).label, 2);
     }
 
     const STICKY: DecisionSettings = DecisionSettings {
@@ -270,22 +279,25 @@ mod tests {
     #[test]
     fn a_decision_outlives_a_dip_that_would_not_have_made_it() {
         let dip = [0.5, 0.3, 0.2];
-        let mut decision = GestureFilter::default();
+        let mut filter = GestureFilter::default();
         assert!(
-            decision.update(&STICKY, &dip, 0.0).unknown_reason.is_some(),
+            filter.update(&STICKY, &dip, 0.0).unknown_reason.is_some(),
             "not enough to begin"
         );
-        decision.update(&STICKY, &[0.8, 0.1, 0.1], 0.1);
-        let decision = decision.update(&STICKY, &dip, 0.9);
-        assert_eq!((decision.label, decision.unknown_reason, decision.stable), (0, None, true));
-        let fallen = decision.update(&STICKY, &[0.44, 0.3, 0.26], 1.0);
+        filter.update(&STICKY, &[0.8, 0.1, 0.1], 0.1);
+        let decision = filter.update(&STICKY, &dip, 0.9);
+        assert_eq!(
+            (decision.label, decision.unknown_reason, decision.stable),
+            (0, None, true)
+        );
+        let fallen = filter.update(&STICKY, &[0.44, 0.3, 0.26], 1.0);
         assert_eq!(
             fallen.unknown_reason,
             Some(UnknownReason::Threshold),
             "below threshold - hysteresis"
         );
         assert!(
-            decision.update(&STICKY, &dip, 1.1).unknown_reason.is_some(),
+            filter.update(&STICKY, &dip, 1.1).unknown_reason.is_some(),
             "given up is given up"
         );
     }
@@ -297,15 +309,18 @@ mod tests {
             margin: 0.1,
             ..STICKY
         };
-        let mut decision = GestureFilter::default();
-        decision.update(&close, &[0.6, 0.4], 0.0);
-        let decision = decision.update(&close, &[0.49, 0.51], 0.1);
+        let mut filter = GestureFilter::default();
+        filter.update(&close, &[0.6, 0.4], 0.0);
+        let decision = filter.update(&close, &[0.49, 0.51], 0.1);
         assert_eq!(
             (decision.label, decision.confidence, decision.unknown_reason),
             (0, 0.49, None)
         );
-        let decision = decision.update(&close, &[0.4, 0.6], 0.2);
-        assert_eq!((decision.label, decision.unknown_reason, decision.stable), (1, None, false));
+        let decision = filter.update(&close, &[0.4, 0.6], 0.2);
+        assert_eq!(
+            (decision.label, decision.unknown_reason, decision.stable),
+            (1, None, false)
+        );
     }
 
     /// Any settings, and any frames of three labels: seconds since the last one, and what their probabilities are made of.
@@ -336,13 +351,13 @@ mod tests {
         frames: &[(f64, [f32; 3])],
         start_secs: f64,
     ) -> Vec<(f64, Decision)> {
-        let mut decision = GestureFilter::default();
+        let mut filter = GestureFilter::default();
         let mut now_secs = start_secs;
         let decision = |(step_secs, weights): &(f64, [f32; 3])| {
             now_secs += step_secs;
             let sum: f32 = weights.iter().sum();
             let probabilities = weights.map(|weight| weight / sum);
-            (now_secs, decision.update(settings, &probabilities, now_secs))
+            (now_secs, filter.update(settings, &probabilities, now_secs))
         };
         frames.iter().map(decision).collect()
     }
@@ -390,17 +405,17 @@ mod tests {
         /// A bag that is played again after another, from an earlier time on, says what it says by itself.
         #[test]
         fn a_jump_back_is_a_new_beginning((settings, frames) in any_run(), (_, others) in any_run()) {
-            let mut decision = GestureFilter::default();
+            let mut filter = GestureFilter::default();
             for (index, (_, weights)) in others.iter().enumerate() {
                 let sum: f32 = weights.iter().sum();
-                decision.update(&settings, &weights.map(|weight| weight / sum), 1e6 + index as f64);
+                filter.update(&settings, &weights.map(|weight| weight / sum), 1e6 + index as f64);
             }
             let alone = decisions(&settings, &frames, 0.0);
             let mut now_secs = 0.0;
             for ((step_secs, weights), (_, expected)) in frames.iter().zip(&alone) {
                 now_secs += step_secs;
                 let sum: f32 = weights.iter().sum();
-                let decision = decision.update(&settings, &weights.map(|weight| weight / sum), now_secs);
+                let decision = filter.update(&settings, &weights.map(|weight| weight / sum), now_secs);
                 prop_assert_eq!(&decision, expected);
             }
         }

@@ -24,22 +24,23 @@ use r2r::std_srvs::srv::Trigger;
 use r2r::thumb_gesture::srv::{ActivateModel, CaptureFrames, ListModels, Retrain};
 use r2r::{Context, Node, QosProfile, ServiceRequest, WrappedServiceTypeSupport};
 
-use pipeline::camera::Camera;
 use capture::Capture;
-use pipeline::classifier_thread::{Classify, Inbox, RunningModel};
 use diagnostics::Diagnostics;
-use ros::ffi::LogLevel;
-use ros::context::{NodeContext, Topic, lock};
-use pipeline::gesture_output::{Lane, LaneTopics};
 use lifecycle::services::{Current, Lifecycle};
 use lifecycle::transitions::Managed;
 use models::Models;
-use pipeline::overlay_thread::painter;
-use params::services::Parameters;
 use params::declarations::Params;
+use params::services::Parameters;
+use pipeline::camera::Camera;
+use pipeline::classifier_thread::{Classify, Inbox, RunningModel};
+use pipeline::gesture_output::{Lane, LaneTopics};
+use pipeline::overlay_thread::painter;
 use retrain::Retraining;
+use ros::context::{NodeContext, Topic, lock};
+use ros::executor::{self, Door};
+use ros::ffi::{self, LogLevel};
+use ros::tracing_layer;
 use signals::Signals;
-use ros::executor::Door;
 use threads::Threads;
 
 use crate::model_store::{ModelStore, StoreError};
@@ -107,7 +108,7 @@ pub fn run() -> Result<(), NodeError> {
     let parts = parts(&mut node)?;
     let threads = Threads::default();
     let classifier = start_classifier(&mut node, &parts, &threads)?;
-    let (door, spinner) = spin::door();
+    let (door, spinner) = executor::door();
     let lifecycle = lifecycle(&mut node, &parts, &door, &threads)?;
     serve(&mut node, &parts, &door, &lifecycle)?;
     if lock(&parts.params).boolean("autostart") {
@@ -148,7 +149,7 @@ fn parts(node: &mut Node) -> Result<Parts, NodeError> {
     let given = Params::given(&lock(&node.params)).map_err(NodeError::Parameter)?;
     let params = Arc::new(Mutex::new(given.clone()));
     ffi::set_log_level(handle.logger(), LogLevel::named(given.text("log_level")));
-    bridge::install(&handle);
+    tracing_layer::install(&handle);
     if given.boolean("use_sim_time") {
         node.get_time_source().enable_sim_time(node)?;
     }
@@ -271,7 +272,7 @@ fn lifecycle(node: &mut Node, parts: &Parts, door: &Door, threads: &Threads) -> 
 
 fn serve(node: &mut Node, parts: &Parts, door: &Door, lifecycle: &Arc<Lifecycle>) -> Result<(), NodeError> {
     let handle = &parts.handle;
-    parameter_services::serve(node, handle, parts.parameters.clone(), parts.models.clone())?;
+    params::services::serve(node, handle, parts.parameters.clone(), parts.models.clone())?;
     let capture = Capture {
         handle: handle.clone(),
         dataset: lock(&parts.params).path("dataset"),

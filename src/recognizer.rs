@@ -140,7 +140,8 @@ impl Recognizer {
     }
 
     fn run_network(&mut self) -> Result<(), ClassifierError> {
-        self.outputs.resize(self.preprocess_times.len() * self.labels, 0.0);
+        self.outputs
+            .resize(self.preprocess_times.len() * self.labels, 0.0);
         self.classifier.logits(&self.inputs, &mut self.outputs)
     }
 }

@@ -4,17 +4,17 @@ mod support;
 
 use allocation_counter::{AllocationInfo, measure};
 use support::random_weights;
+use thumb_gesture::classifier::Classifier;
 use thumb_gesture::classifier::choice::{Attempt, Runtime};
 use thumb_gesture::classifier::onnx::OnnxClassifier;
 use thumb_gesture::classifier::settings::{Precision, Settings};
-use thumb_gesture::classifier::Classifier;
-use thumb_gesture::probability::softmax;
-use thumb_gesture::decision::{GestureFilter, DecisionSettings};
+use thumb_gesture::decision::{DecisionSettings, GestureFilter};
 use thumb_gesture::frame::Frame;
 use thumb_gesture::network::Network;
 use thumb_gesture::network::onnx::Batch;
 use thumb_gesture::network::onnx::export::{Numbers, export};
 use thumb_gesture::preprocess::{INPUT_LEN, Preprocessor};
+use thumb_gesture::probability::softmax;
 
 const LABELS: usize = 3;
 
@@ -49,13 +49,13 @@ fn a_prediction_allocates_nothing() {
         smoothing_secs: 0.3,
         hold_secs: 0.5,
     };
-    let mut decision = GestureFilter::default();
+    let mut filter = GestureFilter::default();
     let mut taken_secs = 1.0;
     let info = when_warm(|| {
         let mut probabilities = [1.0, 5.0, 2.0];
         softmax(&mut probabilities, 1.0);
         taken_secs += 0.033;
-        decision.update(&settings, &probabilities, taken_secs);
+        filter.update(&settings, &probabilities, taken_secs);
     });
     assert_eq!(info.count_total, 0, "{info:?}");
 }

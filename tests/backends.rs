@@ -46,10 +46,7 @@ impl Trained {
 
     /// The probabilities of an image, in the order of the labels.
     fn probabilities(&self, image: usize, more: &str) -> Vec<f64> {
-        let image = self
-            .root
-            .path()
-            .join(format!("unseen/thumbs_up/{image:04}.png"));
+        let image = self.root.path().join(format!("unseen/thumbs_up/{image:04}.png"));
         let prediction = json(&self.run("predict", &format!("{more} {}", image.display())));
         let probabilities = prediction["probabilities"].as_object().expect("by label");
         probabilities

@@ -50,7 +50,11 @@ fn a_bag_is_read_as_rosbags_reads_it_message_for_message() {
         sorted(&mut found);
         sorted(&mut expected);
         assert_eq!(found, expected, "{name}");
-        assert_eq!(frames_of(&directory.path().join(&name)), 40, "{name} holds images");
+        assert_eq!(
+            frames_of(&directory.path().join(&name)),
+            40,
+            "{name} holds images"
+        );
     }
 }
 
@@ -639,7 +643,10 @@ fn an_import_is_one_burst_without_near_duplicates_and_not_made_twice() {
     let import = |more: &[&str]| {
         let mut command = support::program();
         command.args(["bag", "import", "--label", "none", "--json", "--dataset"]);
-        command.arg(directory.path().join("dataset")).arg(&file).args(more);
+        command
+            .arg(directory.path().join("dataset"))
+            .arg(&file)
+            .args(more);
         command.output().expect("starts")
     };
     let report = json(&import(&["--to", "0.15"]));
@@ -771,7 +778,10 @@ fn a_bag_that_is_none_does_not_keep_the_others_from_being_classified() {
     let (root, bag) = taught();
     let directory = tempfile::tempdir().expect("a directory");
     let (_labels, labels) = labels_file(EXPECTED);
-    let (page, table) = (directory.path().join("pages"), directory.path().join("predictions.csv"));
+    let (page, table) = (
+        directory.path().join("pages"),
+        directory.path().join("predictions.csv"),
+    );
     let mut command = support::program();
     command
         .args(["bag", "evaluate"])
@@ -836,5 +846,7 @@ fn the_walk_through_works_as_it_is_written() {
     );
     let saved: usize = said.matches(" frames saved under ").count();
     assert_eq!(saved, 6, "{said}");
-    assert!(directory.path().join("differences.html").exists() && directory.path().join("first.html").exists());
+    assert!(
+        directory.path().join("differences.html").exists() && directory.path().join("first.html").exists()
+    );
 }

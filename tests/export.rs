@@ -9,10 +9,10 @@ use serde_json::Value;
 use support::{complaint, draw_dataset, json, misuse, model_id, program, random_weights, thumb_gesture};
 use thumb_gesture::classifier::Classifier;
 use thumb_gesture::classifier::onnx::OnnxClassifier;
-use thumb_gesture::recognizer::Recognizer;
-use thumb_gesture::probability::argmax;
 use thumb_gesture::model_store::ONNX_FILE;
 use thumb_gesture::network::Network;
+use thumb_gesture::probability::argmax;
+use thumb_gesture::recognizer::Recognizer;
 
 const LABELS: usize = 3;
 
@@ -120,7 +120,11 @@ fn onnx_takes_every_file_and_reads_what_it_says_of_itself() {
             }
         }
         let cpu = ["--precision", "int8", "--target", "cpu"];
-        json(&export(&trained.store(), &directory.join("int8_cpu_one.onnx"), &cpu));
+        json(&export(
+            &trained.store(),
+            &directory.join("int8_cpu_one.onnx"),
+            &cpu,
+        ));
     };
     let Some(directory) = support::reference("parity/reference.py", &["onnx"], write) else {
         return;

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use support::{changed_and_same, complaint, draw_dataset, misuse, model_directory, model_weights, random_start};
+use support::{
+    changed_and_same, complaint, draw_dataset, misuse, model_directory, model_weights, random_start,
+};
 use thumb_gesture::network::{Layer, Network, ParameterSpec, parameters};
 use thumb_gesture::weights::Weights;
 
@@ -231,7 +233,11 @@ fn a_model_that_is_worse_than_the_active_one_is_stored_but_not_active() {
     let reason = gate["reason"].as_str().expect("a text");
     let expected = format!("worse than the active {}: right on ", support::model_id(&good));
     assert!(reason.starts_with(&expected), "{reason}");
-    assert!(model_directory(&directories.store(), &bad).join("model.onnx").exists());
+    assert!(
+        model_directory(&directories.store(), &bad)
+            .join("model.onnx")
+            .exists()
+    );
     assert_eq!(directories.active(), good["model_id"]);
 
     let mut command = support::program();
@@ -301,7 +307,10 @@ fn names_and_numbers_that_are_none_are_refused_with_those_that_are() {
     let mut command = support::program();
     command.env("THUMB_GESTURE_PRETRAINED", directories.store());
     command.args(["train", "--network", "vgg11", "--dataset"]);
-    command.arg(directories.dataset()).arg("--store").arg(directories.store());
+    command
+        .arg(directories.dataset())
+        .arg("--store")
+        .arg(directories.store());
     let without_start = complaint(&command.output().expect("starts"));
     let mend = "thumb_gesture import-weights vgg11.pth";
     assert!(without_start.contains(mend), "{without_start}");

@@ -128,9 +128,7 @@ mod tests {
     fn what_holds_no_images_is_refused_by_name() {
         let error = BagImage::read(&topic("std_msgs/msg/String"), IMAGE).expect_err("no image");
         assert!(
-            error
-                .to_string()
-                .contains("std_msgs/msg/String holds no images"),
+            error.to_string().contains("std_msgs/msg/String holds no images"),
             "{error}"
         );
         let protobuf = Topic {

@@ -10,7 +10,7 @@ use super::image::{BagImage, TYPES};
 use super::{Bag, BagError, Loss, Topic, secs_between};
 use crate::classifier::ClassifierError;
 use crate::dataset::Label;
-use crate::decision::{GestureFilter, DecisionSettings, UnknownReason};
+use crate::decision::{DecisionSettings, GestureFilter, UnknownReason};
 use crate::recognizer::Recognizer;
 
 /// Of so many messages that are no images the reasons are kept.
@@ -150,7 +150,7 @@ pub fn classify(
     settings: &DecisionSettings,
     mut seen: impl FnMut(&FramePrediction, &BagImage),
 ) -> Result<BagPredictions, ClassifyError> {
-    let mut decision = GestureFilter::default();
+    let mut filter = GestureFilter::default();
     let mut predictions = BagPredictions {
         topic: topic.name.clone(),
         frames: Vec::new(),
@@ -180,7 +180,7 @@ pub fn classify(
             };
             let probabilities = recognizer.probabilities(&image.frame)?;
             let time_ns = image.time_ns(recorded_ns);
-            let prediction = decision.update(settings, probabilities, time_ns as f64 * 1e-9);
+            let prediction = filter.update(settings, probabilities, time_ns as f64 * 1e-9);
             let prediction = FramePrediction {
                 time_ns,
                 label: prediction.label,

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use askama::Template;
 
 use super::image::BagImage;
-use super::secs_between;
 use super::predictions::{Agreement, FramePrediction, IntervalAgreement};
+use super::secs_between;
 use crate::dataset::Label;
 use crate::frame::FrameError;
 use crate::thumbnail;

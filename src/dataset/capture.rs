@@ -44,7 +44,9 @@ impl Burst {
     /// # Errors
     /// What the file system says, such as a full disk; what was saved before stays.
     pub fn save(&mut self, frame: &Frame) -> Result<PathBuf, DatasetError> {
-        let path = self.directory.join(format!("{}_{:04}.jpg", self.name, self.saved));
+        let path = self
+            .directory
+            .join(format!("{}_{:04}.jpg", self.name, self.saved));
         let image = frame.to_rgb_image();
         let write = disk::write_whole(&path, Existing::Keep, |writer| {
             JpegEncoder::new_with_quality(writer, JPEG_QUALITY)

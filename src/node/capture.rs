@@ -11,14 +11,14 @@ use r2r::thumb_gesture::srv::CaptureFrames;
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
-use crate::node::pipeline::camera::Camera;
-use crate::node::ros::context::{NodeContext, Topic, lock};
-use crate::node::lifecycle::services::Lifecycle;
-use crate::node::lifecycle::services::machine::State;
-use crate::node::params::declarations::Params;
 use super::respond;
 use crate::dataset::capture::Burst;
 use crate::dataset::{self, Dataset, DatasetError, Label, LabelledFrames};
+use crate::node::lifecycle::machine::State;
+use crate::node::lifecycle::services::Lifecycle;
+use crate::node::params::declarations::Params;
+use crate::node::pipeline::camera::Camera;
+use crate::node::ros::context::{NodeContext, Topic, lock};
 
 /// The most frames of one call.
 const MOST_FRAMES: u32 = 1000;

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 
+use crate::node::lifecycle::machine::State;
+use crate::node::lifecycle::services::Current;
+use crate::node::params::declarations::Params;
 use crate::node::pipeline::camera::Camera;
 use crate::node::pipeline::classifier_thread::RunningModel;
-use crate::node::ros::context::{NodeContext, Topic, lock};
-use crate::node::lifecycle::services::Current;
-use crate::node::lifecycle::services::machine::State;
-use crate::node::params::declarations::Params;
-use crate::node::ros::qos::{Asked, Publisher, publishers};
 use crate::node::retrain::Retraining;
+use crate::node::ros::context::{NodeContext, Topic, lock};
 use crate::node::ros::executor::Door;
+use crate::node::ros::qos::{Asked, Publisher, publishers};
 
 // The levels of `DiagnosticStatus.msg`.
 const OK: u8 = 0;

@@ -6,15 +6,15 @@ use r2r::builtin_interfaces::msg::Time;
 use r2r::thumb_gesture::msg::ModelInfo;
 use r2r::thumb_gesture::srv::{ActivateModel, ListModels};
 
-use crate::node::pipeline::classifier_thread::{Inbox, LoadedModel};
-use crate::node::ros::context::{NodeContext, Topic, lock, or_nan};
-use crate::node::lifecycle::transitions::Obstacle;
-use crate::node::params::services::Parameters;
-use crate::node::params::declarations::Params;
 use crate::classifier::settings::Settings;
 use crate::classifier::{self, ClassifierError, EngineState};
 use crate::dataset::Label;
 use crate::model_store::{Manifest, ModelStore, StoreError, StoredModel};
+use crate::node::lifecycle::transitions::Obstacle;
+use crate::node::params::declarations::Params;
+use crate::node::params::services::Parameters;
+use crate::node::pipeline::classifier_thread::{Inbox, LoadedModel};
+use crate::node::ros::context::{NodeContext, Topic, lock, or_nan};
 
 /// Loads models and hands them to the classifier's thread.
 pub struct Models {

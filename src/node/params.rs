@@ -1,2 +1,6 @@
+//! The node's parameters: declarations, values and services.
+
 pub mod declarations;
-pub mod services;
+pub(crate) mod services;
+
+pub use declarations::{DECLARATIONS, Declaration};

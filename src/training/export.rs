@@ -10,7 +10,6 @@ use crate::classifier::onnx::OnnxClassifier;
 use crate::dataset::augment::Level;
 use crate::evaluation::calibration::probabilities;
 use crate::evaluation::spread;
-use crate::probability::argmax;
 use crate::export::{self, Calibration};
 use crate::model_store::manifest::Int8Agreement;
 use crate::model_store::{self, Draft, INT8_FILE, ONNX_FILE};
@@ -19,6 +18,7 @@ use crate::network::onnx::Batch;
 use crate::network::onnx::export::Numbers;
 use crate::network::onnx::int8::Target;
 use crate::preprocess::INPUT_LEN;
+use crate::probability::argmax;
 use crate::weights::Weights;
 
 /// No more frames are checked than this, spread over all.

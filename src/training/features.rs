@@ -22,7 +22,7 @@ use crate::evaluation::Skipped;
 use crate::frame::{Frame, FrameError};
 use crate::network::torch::{TorchError, TorchModule};
 use crate::network::{self, Layer, Network};
-use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX, Preprocessor, normalise, image_from_square};
+use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX, Preprocessor, image_from_square, normalise};
 use crate::weights::Weights;
 
 /// Frames that go through the network together with their copies; of eight copies each, they take 43 MB.

@@ -208,8 +208,7 @@ impl Fit<'_> {
             cross_entropy(&logits, &labels, None)?.f_double_value(&[])
         };
         let hits = frames.iter().zip(&logits);
-        let hits =
-            hits.filter(|(frame, logits)| crate::probability::argmax(logits) == self.labels[**frame]);
+        let hits = hits.filter(|(frame, logits)| crate::probability::argmax(logits) == self.labels[**frame]);
         let accuracy = hits.count() as f64 / frames.len() as f64;
         Ok((loss()?, accuracy))
     }

@@ -13,9 +13,9 @@ use crate::classifier::settings::{Device, Settings};
 use crate::dataset::Label;
 use crate::disk::{self, Existing};
 use crate::evaluation::spread;
-use crate::recognizer::Recognizer;
-use crate::probability::argmax;
 use crate::model_store::{ModelStore, StoredModel};
+use crate::probability::argmax;
+use crate::recognizer::Recognizer;
 
 /// In a model's directory: the SHA-256 of every frame that it has learnt from, with the label that it gives it.
 pub const FRAMES_FILE: &str = "frames.json";

@@ -19,9 +19,9 @@ use crate::disk::{self, Existing};
 use crate::evaluation::calibration::{fit_temperature, probabilities};
 use crate::evaluation::metrics::Metrics;
 use crate::evaluation::spread;
-use crate::probability::argmax;
 use crate::model_store::manifest::{FrameCounts, Int8Agreement, Preprocessing};
 use crate::model_store::{Draft, MANIFEST_VERSION, Manifest, StoredModel};
+use crate::probability::argmax;
 
 /// Trains on all frames what was measured, and puts the model into the store.
 pub(super) fn write(
@@ -40,7 +40,10 @@ pub(super) fn write(
     let held_out: Vec<usize> = chosen.measured.logits.iter().map(|(frame, _)| *frame).collect();
     let calibrated = calibration_frames(training);
     let classified: &[usize] = if held_out.is_empty() { &all } else { &held_out };
-    let unseen = classified.iter().copied().filter(|frame| !calibrated.contains(frame));
+    let unseen = classified
+        .iter()
+        .copied()
+        .filter(|frame| !calibrated.contains(frame));
     let unseen: Vec<usize> = unseen.collect();
     let checked = if unseen.is_empty() { classified } else { &unseen };
     // What the model makes of every frame, by the frame's number.

@@ -36,7 +36,11 @@ pub fn trained_on_drawn_hands() -> (tempfile::TempDir, Value) {
     let directory = |name: &str| root.path().join(name);
     draw_dataset(&directory("dataset"), 5, 20);
     draw_dataset(&directory("unseen"), 6, 10);
-    let summary = json(&train(&directory("dataset"), &directory("store"), &["--copies", "1"]));
+    let summary = json(&train(
+        &directory("dataset"),
+        &directory("store"),
+        &["--copies", "1"],
+    ));
     (root, summary)
 }
 

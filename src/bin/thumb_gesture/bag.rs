@@ -13,8 +13,8 @@ use std::str::FromStr;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use thumb_gesture::bag::Loss;
-use thumb_gesture::bag::timeline::{Heading, Timeline};
 use thumb_gesture::bag::predictions::Agreement;
+use thumb_gesture::bag::timeline::{Heading, Timeline};
 use thumb_gesture::decision::DecisionSettings;
 
 use crate::output;

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 use thumb_gesture::dataset::Label;
-use thumb_gesture::recognizer::ClassifyFileError;
 use thumb_gesture::probability::argmax;
+use thumb_gesture::recognizer::ClassifyFileError;
 
 use crate::output;
 use crate::runtime::ModelOptions;

@@ -6,8 +6,8 @@ use clap::Args;
 use thumb_gesture::all_cores;
 use thumb_gesture::classifier::settings::{Backend, Device, Precision, Settings};
 use thumb_gesture::classifier::{self, ClassifierError};
-use thumb_gesture::recognizer::Recognizer;
 use thumb_gesture::model_store::{ModelStore, StoreError, StoredModel};
+use thumb_gesture::recognizer::Recognizer;
 
 /// What runs the model.
 #[derive(Args)]

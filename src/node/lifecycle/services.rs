@@ -1,7 +1,6 @@
 //! The managed node: the services and the event of `lifecycle_msgs`, as rclcpp's and rclpy's lifecycle nodes have them, and one
 //! transition after the other.
 
-
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 
@@ -12,10 +11,10 @@ use r2r::lifecycle_msgs::msg::{
 use r2r::lifecycle_msgs::srv::{ChangeState, GetAvailableStates, GetAvailableTransitions, GetState};
 use r2r::{Node, QosProfile};
 
-use crate::node::ros::context::{NodeContext, Topic, lock};
-use crate::node::lifecycle::transitions::{Managed, Obstacle};
-use super::{answer, requests, respond};
 use super::machine::{Outcome, State, TRANSITIONS, Transition};
+use crate::node::lifecycle::transitions::{Managed, Obstacle};
+use crate::node::ros::context::{NodeContext, Topic, lock};
+use crate::node::{answer, requests, respond};
 
 /// The state that the node is in, for all its parts, and why it is not where it should be.
 #[derive(Clone)]

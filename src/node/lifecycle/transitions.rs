@@ -10,15 +10,15 @@ use r2r::Node;
 use r2r::sensor_msgs::msg::CompressedImage;
 use tokio::task::spawn_blocking;
 
-use crate::node::pipeline::camera::{Camera, Drain, ImageMessage};
-use crate::node::pipeline::classifier_thread::Inbox;
-use crate::node::ros::ffi;
-use crate::node::ros::context::{NodeContext, lock};
 use crate::node::models::Models;
 use crate::node::params::declarations::Params;
-use crate::node::ros::qos::image_qos;
+use crate::node::pipeline::camera::{Camera, Drain, ImageMessage};
+use crate::node::pipeline::classifier_thread::Inbox;
 use crate::node::retrain::Retraining;
+use crate::node::ros::context::{NodeContext, lock};
 use crate::node::ros::executor::Door;
+use crate::node::ros::ffi;
+use crate::node::ros::qos::image_qos;
 use crate::node::threads::Threads;
 
 /// How long a cancelled training may take to be gone.

@@ -12,10 +12,10 @@ use std::time::Duration;
 use r2r::indexmap::IndexMap;
 use r2r::{Parameter, ParameterValue};
 
-use crate::node::ros::ffi::LogLevel;
 use crate::classifier::settings::{Backend, Device, Precision, Settings as ClassifierSettings};
 use crate::decision::DecisionSettings;
 use crate::network::Network;
+use crate::node::ros::ffi::LogLevel;
 
 /// All there is to know of a parameter.
 pub struct Declaration {

@@ -15,11 +15,11 @@ use r2r::rcl_interfaces::srv::{
 };
 use r2r::{Node, ParameterValue, QosProfile};
 
-use crate::node::ros::ffi::{LogLevel, set_log_level};
-use crate::node::ros::context::{NodeContext, Topic, lock};
 use crate::node::models::Models;
 use crate::node::params::declarations::{DECLARATIONS, Declaration, Params, Value};
-use super::{answer, answer_from_disk};
+use crate::node::ros::context::{NodeContext, Topic, lock};
+use crate::node::ros::ffi::{LogLevel, set_log_level};
+use crate::node::{answer, answer_from_disk};
 
 // The types of `ParameterType.msg`.
 const BOOL: u8 = ParameterType::PARAMETER_BOOL as u8;

@@ -12,10 +12,10 @@ use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::std_msgs::msg::Header;
 use tokio::sync::mpsc;
 
-use crate::node::pipeline::classifier_thread::Inbox;
-use crate::node::ros::ffi::ImageInPlace;
-use crate::node::ros::context::{NodeContext, Throttle, lock};
 use crate::frame::{Frame, FrameError};
+use crate::node::pipeline::classifier_thread::Inbox;
+use crate::node::ros::context::{NodeContext, Throttle, lock};
+use crate::node::ros::ffi::ImageInPlace;
 
 /// A checked frame with what came along.
 pub struct CameraFrame {

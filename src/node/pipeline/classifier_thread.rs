@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 use r2r::thumb_gesture::msg::ModelInfo;
 use tokio::sync::oneshot;
 
-use crate::node::pipeline::camera::CameraFrame;
-use crate::node::ros::ffi::give_memory_back;
-use crate::node::ros::context::{NodeContext, Throttle, Topic, lock};
-use crate::node::pipeline::gesture_output::{Classified, Lane};
-use crate::node::models;
-use crate::node::pipeline::overlay_thread::Painter;
-use crate::node::params::declarations::Params;
 use crate::classifier::Loaded;
 use crate::dataset::Label;
 use crate::decision::UnknownReason;
 use crate::model_store::{Manifest, StoredModel};
+use crate::node::models;
+use crate::node::params::declarations::Params;
+use crate::node::pipeline::camera::CameraFrame;
+use crate::node::pipeline::gesture_output::{Classified, Lane};
+use crate::node::pipeline::overlay_thread::Painter;
+use crate::node::ros::context::{NodeContext, Throttle, Topic, lock};
+use crate::node::ros::ffi::give_memory_back;
 use crate::recognizer::{Predictions, Recognizer};
 
 /// A model that is ready for its first frame.
@@ -262,15 +262,16 @@ impl Classify {
     }
 
     fn swap(&mut self, model: Box<LoadedModel>) {
-        let ModelDescription { manifest, backend, .. } = &model.description;
+        let ModelDescription {
+            manifest, backend, ..
+        } = &model.description;
         let id = &manifest.id;
         let reason = match model.reason.as_str() {
             "" => String::new(),
             reason => format!(": {reason}"),
         };
-        self.handle.info(&format!(
-            "model {id} is in use from now on, on {backend}{reason}"
-        ));
+        self.handle
+            .info(&format!("model {id} is in use from now on, on {backend}{reason}"));
         let mut info = models::info_of(manifest);
         info.backend.clone_from(backend);
         info.active = true;
@@ -288,7 +289,10 @@ impl Classify {
         let Some(mut model) = self.model.take() else {
             return;
         };
-        match model.recognizer.classify(batch.iter().map(|(_, frame)| &frame.frame)) {
+        match model
+            .recognizer
+            .classify(batch.iter().map(|(_, frame)| &frame.frame))
+        {
             Ok(predictions) => self.tell(&model.description, batch, &predictions),
             Err(error) => {
                 for (camera, _) in batch {

@@ -7,12 +7,12 @@ use r2r::builtin_interfaces::msg::Time;
 use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::thumb_gesture::msg::ThumbGesture;
 
+use crate::decision::{Decision, DecisionSettings, GestureFilter, UnknownReason};
+use crate::gesture::{Gesture, UNKNOWN};
 use crate::node::pipeline::camera::{Camera, CameraFrame};
 use crate::node::pipeline::classifier_thread::ModelDescription;
+use crate::node::pipeline::overlay_thread::{Image, Painter};
 use crate::node::ros::context::{NodeContext, Topic, duration_message, secs_of};
-use crate::node::pipeline::overlay_thread::{Painter, Image};
-use crate::decision::{GestureFilter, DecisionSettings, UnknownReason, Decision};
-use crate::gesture::{Gesture, UNKNOWN};
 
 /// What a camera's gestures go out on.
 pub struct LaneTopics {
@@ -79,7 +79,9 @@ impl Lane {
             0.0 => self.handle.now().as_secs_f64(),
             stamp_secs => stamp_secs,
         };
-        let decision = self.decision.update(settings, classified.probabilities, taken_secs);
+        let decision = self
+            .decision
+            .update(settings, classified.probabilities, taken_secs);
         let label = &model.labels[decision.label];
         let gesture = &mut self.gesture;
         gesture.header.stamp.clone_from(&frame.header.stamp);

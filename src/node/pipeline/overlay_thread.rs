@@ -8,9 +8,9 @@ use std::time::Duration;
 use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::thumb_gesture::msg::ThumbGesture;
 
+use crate::gesture::UNKNOWN;
 use crate::node::pipeline::camera::CameraFrame;
 use crate::node::ros::context::Topic;
-use crate::gesture::UNKNOWN;
 use crate::overlay::{self, Caption};
 
 /// The way to the thread. It ends when this is dropped.

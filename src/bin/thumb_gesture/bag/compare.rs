@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
+use thumb_gesture::bag::predictions::{BagPredictions, classify, image_topic};
 use thumb_gesture::bag::timeline::{Heading, Timeline};
-use thumb_gesture::bag::predictions::{BagPredictions, image_topic, classify};
 use thumb_gesture::bag::{Bag, secs_between};
 use thumb_gesture::dataset::Label;
 use thumb_gesture::model_store::{ModelStore, StoredModel};
@@ -108,7 +108,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         bail!("{} has changed while it was classified", arguments.bag.display());
     }
     let mut outcome = Outcome::default();
-    outcome.lose(&classified[0].losses, classified[0].bad_frames, &classified[0].bad_reasons);
+    outcome.lose(
+        &classified[0].losses,
+        classified[0].bad_frames,
+        &classified[0].bad_reasons,
+    );
     let start_ns = timeline.spans().first().map_or(0, |span| span.from_ns);
     let secs = |time_ns: i64| secs_between(start_ns, time_ns);
     let name = |label: &Option<usize>| label.map_or("unknown", |label| labels[label].as_str());

@@ -10,8 +10,8 @@ use clap::Args;
 use serde::Serialize;
 use thumb_gesture::bag::Bag;
 use thumb_gesture::bag::expected;
+use thumb_gesture::bag::predictions::{Agreement, BagPredictions, IntervalAgreement, classify, image_topic};
 use thumb_gesture::bag::timeline::{Heading, Timeline};
-use thumb_gesture::bag::predictions::{Agreement, BagPredictions, IntervalAgreement, image_topic, classify};
 use thumb_gesture::dataset::Label;
 
 use super::{BagOptions, DecisionOptions, Outcome, page_of, parse_share, write_page};
@@ -91,7 +91,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         let agreement = expected
             .as_ref()
             .map(|expected| predictions.agreement(expected, labels));
-        outcome.lose(&predictions.losses, predictions.bad_frames, &predictions.bad_reasons);
+        outcome.lose(
+            &predictions.losses,
+            predictions.bad_frames,
+            &predictions.bad_reasons,
+        );
         if let (Some(agreement), Some(least)) = (&agreement, arguments.min_accuracy)
             && agreement.accuracy.unwrap_or_default() < least
         {
@@ -152,7 +156,12 @@ fn shortfall(bag: &Path, agreement: &Agreement, least: f64) -> String {
 }
 
 /// A line for each frame.
-fn write_rows(csv: &mut String, bag: &Path, predictions: &BagPredictions, labels: &[Label]) -> std::fmt::Result {
+fn write_rows(
+    csv: &mut String,
+    bag: &Path,
+    predictions: &BagPredictions,
+    labels: &[Label],
+) -> std::fmt::Result {
     let bag = bag.display().to_string().replace('"', "\"\"");
     for frame in &predictions.frames {
         let gesture = frame.gesture().map_or("unknown", |label| labels[label].as_str());
