@@ -9,6 +9,7 @@ use serde_json::Value;
 use support::{complaint, draw_dataset, json, misuse, model_id, program, random_weights, thumb_gesture};
 use thumb_gesture::classifier::Classifier;
 use thumb_gesture::classifier::onnx::OnnxClassifier;
+use thumb_gesture::frame::Frame;
 use thumb_gesture::model_store::ONNX_FILE;
 use thumb_gesture::network::Network;
 use thumb_gesture::probability::argmax;
@@ -76,8 +77,13 @@ fn every_precision_says_what_the_stored_model_says() {
         assert_eq!(report["model_id"], trained.id);
         let mut found = classifier(&file);
         for image in trained.unseen() {
-            let expected = expected.logits(&image).expect("runs").to_vec();
-            let found = found.logits(&image).expect("runs");
+            let expected = expected
+                .logits(&Frame::from_file(&image).expect("a valid image"))
+                .expect("runs")
+                .to_vec();
+            let found = found
+                .logits(&Frame::from_file(&image).expect("a valid image"))
+                .expect("runs");
             let largest = expected.iter().fold(0.0f32, |most, logit| most.max(logit.abs()));
             let differences = expected.iter().zip(found).map(|(a, b)| (a - b).abs());
             let difference = differences.fold(0.0, f32::max) / largest;
