@@ -21,7 +21,8 @@ use time::OffsetDateTime;
 
 use crate::dataset::Label;
 use crate::disk::{self, Existing, WRITING_PREFIX};
-use crate::network::{self, Network, UnknownNetwork, onnx};
+use crate::names::UnknownName;
+use crate::network::{self, Network, onnx};
 use crate::weights::{Weights, WeightsError, places_in_file};
 
 use manifest::Preprocessing;
@@ -110,7 +111,7 @@ pub enum StoreError {
     },
     /// The model is of an architecture that is not known here.
     #[error(transparent)]
-    Network(#[from] UnknownNetwork),
+    Network(#[from] UnknownName),
     /// The model's weights cannot be read.
     #[error(transparent)]
     Weights(#[from] WeightsError),

@@ -3,15 +3,34 @@
 //! [`torch`] lowers the list to libtorch for training, [`onnx`] to an ONNX file for inference; neither knows an architecture.
 //! An architecture is one file that returns a [`Network`], such as [`alexnet`](mod@alexnet).
 
-pub mod alexnet;
+mod alexnet;
 pub mod fold;
 pub mod onnx;
-pub mod resnet;
-pub mod squeezenet;
+mod resnet;
+mod squeezenet;
 pub mod torch;
-pub mod vgg;
+mod vgg;
 
+use strum::{EnumIter, EnumString, IntoStaticStr, VariantNames};
+
+use crate::names::{UnknownName, parse_name};
 use crate::preprocess::INPUT_SIDE_PX;
+
+/// The architectures, with torchvision's names. The first one is the default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+pub enum Architecture {
+    /// 61 million parameters.
+    AlexNet,
+    /// 1.2 million parameters.
+    SqueezeNet1_1,
+    /// 133 million parameters.
+    Vgg11,
+    /// 138 million parameters.
+    Vgg16,
+    /// 12 million parameters.
+    ResNet18,
+}
 
 /// One step of a network. Sizes are in channels, features and pixels; windows are square.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,8 +112,8 @@ pub enum Join {
 /// A network: 3x224x224 values in, one logit for each label out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
-    /// The name it goes by, in manifests and on the command line.
-    pub name: &'static str,
+    /// The architecture, which names the network in manifests and on the command line.
+    pub architecture: Architecture,
     /// All layers, in order.
     pub layers: Vec<Layer>,
     /// How many of the layers see what every image has, such as edges and textures; those behind them see parts of things.
@@ -142,40 +161,35 @@ pub enum Shape {
     Row(usize),
 }
 
-/// A network's name that is not known.
-#[derive(Debug, thiserror::Error)]
-#[error("unknown network {0:?}; known: {known}", known = Network::NAMES.join(", "))]
-pub struct UnknownNetwork(String);
-
 impl Network {
-    /// The networks there are; the first is the default.
-    pub const NAMES: [&str; 5] = [
-        alexnet::NAME,
-        squeezenet::NAME,
-        vgg::VGG11_NAME,
-        vgg::VGG16_NAME,
-        resnet::NAME,
-    ];
-
     /// What a network takes in.
     pub const INPUT: Shape = Shape::Image {
         channels: 3,
         side: INPUT_SIDE_PX,
     };
 
-    /// The network of that name, with an output for each of `labels`.
+    /// A network with one output for each of `labels`; parameters are named as in torchvision.
+    pub fn new(architecture: Architecture, labels: usize) -> Network {
+        match architecture {
+            Architecture::AlexNet => alexnet::alexnet(labels),
+            Architecture::SqueezeNet1_1 => squeezenet::squeezenet1_1(labels),
+            Architecture::Vgg11 => vgg::vgg11(labels),
+            Architecture::Vgg16 => vgg::vgg16(labels),
+            Architecture::ResNet18 => resnet::resnet18(labels),
+        }
+    }
+
+    /// A network by the name of its architecture.
     ///
     /// # Errors
-    /// [`UnknownNetwork`], which lists the known ones.
-    pub fn named(name: &str, labels: usize) -> Result<Network, UnknownNetwork> {
-        match name {
-            alexnet::NAME => Ok(alexnet::alexnet(labels)),
-            squeezenet::NAME => Ok(squeezenet::squeezenet1_1(labels)),
-            vgg::VGG11_NAME => Ok(vgg::vgg11(labels)),
-            vgg::VGG16_NAME => Ok(vgg::vgg16(labels)),
-            resnet::NAME => Ok(resnet::resnet18(labels)),
-            _ => Err(UnknownNetwork(name.to_owned())),
-        }
+    /// [`UnknownName`], which lists the known names.
+    pub fn named(name: &str, labels: usize) -> Result<Network, UnknownName> {
+        Ok(Network::new(parse_name("network", name)?, labels))
+    }
+
+    /// The name of the architecture.
+    pub fn name(&self) -> &'static str {
+        self.architecture.into()
     }
 
     /// The layers that turn an image into features.
@@ -395,7 +409,7 @@ mod tests {
     #[test]
     fn every_network_has_as_many_parameters_as_torchvisions() {
         let expected = [61_100_840, 1_235_496, 132_863_336, 138_357_544, 11_689_512];
-        for (name, expected) in Network::NAMES.into_iter().zip(expected) {
+        for (name, expected) in Architecture::VARIANTS.iter().zip(expected) {
             let network = Network::named(name, 1000).expect("known");
             let count: usize = parameters(&network.layers)
                 .iter()
@@ -408,7 +422,7 @@ mod tests {
 
     #[test]
     fn the_layers_of_every_network_fit_each_other() {
-        for name in Network::NAMES {
+        for name in Architecture::VARIANTS {
             let network = Network::named(name, 3).expect("known");
             assert_eq!(output(&network.layers, Network::INPUT), Shape::Row(3), "{name}");
             assert!(network.early_layers < network.feature_layers, "{name}");

@@ -117,7 +117,7 @@ impl OnnxClassifier {
         settings: &Settings,
     ) -> Result<OnnxClassifier, ClassifierError> {
         let device = plugin::device(settings)?;
-        let name = format!("onnx/{}/{}", device.ep()?, attempt.precision.name());
+        let name = format!("onnx/{}/{}", device.ep()?, attempt.precision);
         // What a plugin makes of a number of frames that is free is its own affair.
         let settings = Settings {
             batch: 1,
@@ -244,7 +244,12 @@ pub fn has_engine(model: &StoredModel, attempt: &Attempt, settings: &Settings) -
 }
 
 fn engine(model: &StoredModel, attempt: &Attempt, settings: &Settings) -> Engine {
-    Engine::of(model, attempt.precision.name(), settings.batch, &library_path())
+    Engine::of(
+        model,
+        &attempt.precision.to_string(),
+        settings.batch,
+        &library_path(),
+    )
 }
 
 #[cfg(test)]

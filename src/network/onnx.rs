@@ -76,7 +76,7 @@ pub fn write(
 fn graph(network: &Network, nodes: Vec<Node>, initializers: Vec<Tensor>, batch: Batch) -> Graph {
     let output = super::output(&network.layers, Network::INPUT);
     Graph {
-        name: network.name.to_owned(),
+        name: network.name().to_owned(),
         nodes,
         initializers,
         inputs: vec![float_value(INPUT_NAME, batch, Network::INPUT)],

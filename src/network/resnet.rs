@@ -2,13 +2,10 @@
 //!
 //! After He et al., "Deep residual learning for image recognition", arXiv:1512.03385.
 
-use super::{Join, Layer, Network, conv, linear, max_pool};
-
-/// The name it goes by.
-pub const NAME: &str = "resnet18";
+use super::{Architecture, Join, Layer, Network, conv, linear, max_pool};
 
 /// ResNet-18 with `labels` outputs; parameters are named as torchvision names them.
-pub fn resnet18(labels: usize) -> Network {
+pub(super) fn resnet18(labels: usize) -> Network {
     let early = [
         conv_and_norm(["conv1", "bn1"], [3, 64], 7, 2),
         vec![Layer::Relu, max_pool(3, 2, 1)],
@@ -23,7 +20,7 @@ pub fn resnet18(labels: usize) -> Network {
     ]
     .concat();
     Network {
-        name: NAME,
+        architecture: Architecture::ResNet18,
         early_layers: early.len(),
         feature_layers: early.len() + late.len(),
         layers: [early, late, vec![linear("fc", [512, labels])]].concat(),

@@ -3,13 +3,10 @@
 //! After Iandola et al., "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size", arXiv:1602.07360.
 //! torchvision's pools round up; at 224 pixels every window fits, so that rounding makes no difference.
 
-use super::{Join, Layer, Network, conv, max_pool};
-
-/// The name it goes by.
-pub const NAME: &str = "squeezenet1_1";
+use super::{Architecture, Join, Layer, Network, conv, max_pool};
 
 /// SqueezeNet 1.1 with `labels` outputs; parameters are named as torchvision names them.
-pub fn squeezenet1_1(labels: usize) -> Network {
+pub(super) fn squeezenet1_1(labels: usize) -> Network {
     let early = [
         vec![
             conv("features.0", [3, 64], 3, 2, 0),
@@ -39,7 +36,7 @@ pub fn squeezenet1_1(labels: usize) -> Network {
         Layer::Flatten,
     ];
     Network {
-        name: NAME,
+        architecture: Architecture::SqueezeNet1_1,
         early_layers: early.len(),
         feature_layers: early.len() + late.len(),
         layers: [early, late, classifier].concat(),

@@ -52,7 +52,7 @@ pub fn random_start(store: &Path, network: &str) -> Weights {
     let weights = random_weights(&network);
     let directory = store.join("pretrained");
     std::fs::create_dir_all(&directory).expect("creates");
-    let file = directory.join(format!("{}.safetensors", network.name));
+    let file = directory.join(format!("{}.safetensors", network.name()));
     weights.write(&file).expect("writes");
     weights
 }
