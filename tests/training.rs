@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use support::{
     changed_and_same, complaint, draw_dataset, misuse, model_directory, model_weights, random_start,
 };
-use thumb_gesture::network::{Layer, Network, ParameterSpec, parameters};
-use thumb_gesture::weights::Weights;
+use thumb_gesture::network::{Layer, Network, parameters};
+use thumb_gesture::weights::{ParameterSpec, Weights};
 
 /// A start with weights of ImageNet that the installation brings along: features alone.
 const INSTALLED: &str = "alexnet_imagenet.safetensors";

@@ -1,11 +1,11 @@
-//! AlexNet in torchvision's geometry (`torchvision.models.alexnet`).
+//! AlexNet with the layer sizes of `torchvision.models.alexnet`.
 //!
-//! After Krizhevsky, "One weird trick for parallelizing convolutional neural networks", arXiv:1404.5997.
-//! tch's own `vision::alexnet` has other channel counts, so that torchvision's weights do not fit it.
+//! Reference: Krizhevsky, "One weird trick for parallelizing convolutional neural networks", arXiv:1404.5997.
+//! `tch::vision::alexnet` has other channel counts and cannot load torchvision's weights.
 
 use super::{Architecture, Layer, Network, conv, linear, max_pool};
 
-/// AlexNet with `labels` outputs; parameters are named as torchvision names them.
+/// AlexNet with `labels` outputs.
 pub(super) fn alexnet(labels: usize) -> Network {
     let early = vec![
         conv("features.0", [3, 64], 11, 4, 2),

@@ -1,20 +1,20 @@
-//! VGG-11 and VGG-16 without batch normalisation, in torchvision's geometry (`torchvision.models.vgg11` and `vgg16`).
+//! VGG-11 and VGG-16 without batch normalization, with the layer sizes of `torchvision.models.vgg11` and `vgg16`.
 //!
-//! After Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition", arXiv:1409.1556.
+//! Reference: Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition", arXiv:1409.1556.
 
 use super::{Architecture, Layer, Network, conv, linear, max_pool};
 
-/// VGG-11 with `labels` outputs; parameters are named as torchvision names them.
+/// VGG-11 with `labels` outputs.
 pub(super) fn vgg11(labels: usize) -> Network {
     vgg(Architecture::Vgg11, [1, 1, 2, 2, 2], labels)
 }
 
-/// VGG-16 with `labels` outputs; parameters are named as torchvision names them.
+/// VGG-16 with `labels` outputs.
 pub(super) fn vgg16(labels: usize) -> Network {
     vgg(Architecture::Vgg16, [2, 2, 3, 3, 3], labels)
 }
 
-/// Five blocks of so many convolutions, each block behind the first seeing an image of half the side.
+/// Five blocks with these numbers of convolutions. A max pooling layer after each block halves the width and height.
 fn vgg(architecture: Architecture, convolutions: [usize; 5], labels: usize) -> Network {
     const CHANNELS: [usize; 5] = [64, 128, 256, 512, 512];
     let mut features = Vec::new();

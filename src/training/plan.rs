@@ -85,7 +85,7 @@ mod tests {
     /// Random weights for some layers.
     fn random(layers: &[Layer]) -> Weights {
         tch::manual_seed(3);
-        let module = TorchModule::with_start(layers, &Weights::default(), Device::Cpu).expect("fits");
+        let module = TorchModule::with_pretrained(layers, &Weights::default(), Device::Cpu).expect("fits");
         module.weights().expect("copies")
     }
 
