@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use crate::model_store::manifest::Preprocessing;
 use crate::model_store::{INT8_FILE, ONNX_FILE, StoreError, StoredModel};
-use crate::network::UnknownNetwork;
+use crate::names::UnknownName;
 use crate::preprocess::INPUT_SIDE_PX;
 use crate::weights::WeightsError;
 use choice::{Attempt, Runtime, attempts};
@@ -72,7 +72,7 @@ pub enum ClassifierError {
     NoGpu(String),
     /// The model is of an architecture that is not known here.
     #[error(transparent)]
-    Network(#[from] UnknownNetwork),
+    Network(#[from] UnknownName),
     /// The model's file and its manifest do not belong together.
     #[error(
         "the model takes {inputs:?} and gives {outputs:?}; with its {labels} labels it should take [1, 3, {INPUT_SIDE_PX}, {INPUT_SIDE_PX}] and give [1, {labels}]"
@@ -182,7 +182,7 @@ fn first_that_loads(
             }
             Err(error) => {
                 tracing::debug!("{} does not run the model: {error}", attempt.name());
-                failures.push(format!("{}: {error}", attempt.runtime.name()));
+                failures.push(format!("{}: {error}", attempt.runtime));
                 last_error = Some(error);
             }
         }

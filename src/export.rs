@@ -7,9 +7,9 @@ use crate::classifier::onnx::Observer;
 use crate::disk::{self, Existing};
 use crate::model_store::{self, Draft, StoreError, StoredModel, WEIGHTS_FILE};
 use crate::network::Network;
-use crate::network::onnx::Batch;
-use crate::network::onnx::export::{self, Numbers};
-use crate::network::onnx::int8::Ranges;
+use crate::network::onnx::export::{self, ExportPrecision};
+use crate::network::onnx::int8::ActivationRanges;
+use crate::network::onnx::{self, Batch};
 use crate::weights::{Weights, WeightsError};
 
 /// In a model's directory: between what the values in the network lay, on frames that it was trained on.
@@ -20,7 +20,7 @@ pub const RANGES_FILE: &str = "ranges.json";
 pub enum ExportError {
     /// The network's word.
     #[error(transparent)]
-    Network(#[from] export::ExportError),
+    Network(#[from] onnx::ExportError),
     /// The store's word.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -44,11 +44,16 @@ pub enum ExportError {
 ///
 /// # Errors
 /// [`ExportError`].
-pub fn export(model: &StoredModel, path: &Path, numbers: Numbers, batch: Batch) -> Result<(), ExportError> {
+pub fn export(
+    model: &StoredModel,
+    path: &Path,
+    precision: ExportPrecision,
+    batch: Batch,
+) -> Result<(), ExportError> {
     let manifest = &model.manifest;
     let weights = Weights::read(&model.path(WEIGHTS_FILE))?;
     let metadata = model_store::metadata(&manifest.id, &manifest.labels, manifest.temperature);
-    export::export(path, &model.network()?, &weights, numbers, batch, &metadata)?;
+    export::export(path, &model.network()?, &weights, precision, batch, &metadata)?;
     Ok(())
 }
 
@@ -56,7 +61,7 @@ pub fn export(model: &StoredModel, path: &Path, numbers: Numbers, batch: Batch) 
 ///
 /// # Errors
 /// [`ExportError::NoRanges`] for a model that was not trained here.
-pub fn stored_ranges(model: &StoredModel) -> Result<Ranges, ExportError> {
+pub fn stored_ranges(model: &StoredModel) -> Result<ActivationRanges, ExportError> {
     let bytes = std::fs::read(model.path(RANGES_FILE)).unwrap_or_default();
     serde_json::from_slice(&bytes).map_err(|_| ExportError::NoRanges(model.manifest.id.clone()))
 }
@@ -65,7 +70,7 @@ pub fn stored_ranges(model: &StoredModel) -> Result<Ranges, ExportError> {
 ///
 /// # Errors
 /// What the file system says.
-pub fn write_ranges(draft: &Draft, ranges: &Ranges) -> Result<(), ExportError> {
+pub fn write_ranges(draft: &Draft, ranges: &ActivationRanges) -> Result<(), ExportError> {
     let write = disk::write_whole(&draft.path(RANGES_FILE), Existing::Replace, |writer| {
         Ok(serde_json::to_writer(writer, ranges)?)
     });
@@ -75,7 +80,7 @@ pub fn write_ranges(draft: &Draft, ranges: &Ranges) -> Result<(), ExportError> {
 /// Runs a network on frames and sees between what its values lie.
 pub struct Calibration {
     observer: Observer,
-    ranges: Ranges,
+    ranges: ActivationRanges,
 }
 
 impl Calibration {
@@ -86,10 +91,10 @@ impl Calibration {
     pub fn new(network: &Network, weights: &Weights, directory: &Path) -> Result<Calibration, ExportError> {
         let directory = tempfile::tempdir_in(directory)?;
         let file = directory.path().join("values.onnx");
-        let values = export::export_with_values(&file, network, weights)?;
+        let values = export::export_with_activations(&file, network, weights)?;
         Ok(Calibration {
             observer: Observer::load(&file, values)?,
-            ranges: Ranges::default(),
+            ranges: ActivationRanges::default(),
         })
     }
 
@@ -102,7 +107,7 @@ impl Calibration {
     }
 
     /// The ranges so far.
-    pub fn ranges(&self) -> &Ranges {
+    pub fn ranges(&self) -> &ActivationRanges {
         &self.ranges
     }
 }

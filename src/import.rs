@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use strum::IntoEnumIterator;
 use time::OffsetDateTime;
 
 use crate::classifier::ClassifierError;
@@ -14,7 +15,7 @@ use crate::dataset::Label;
 use crate::disk;
 use crate::model_store::manifest::{FrameCounts, IMPORTED, Preprocessing};
 use crate::model_store::{MANIFEST_VERSION, Manifest, ModelStore, ONNX_FILE, StoreError, StoredModel};
-use crate::network::{Network, parameters};
+use crate::network::{Architecture, Network, parameters};
 use crate::weights::pytorch::{self, PytorchError};
 use crate::weights::{Weights, WeightsError};
 
@@ -134,7 +135,7 @@ pub fn import(
         }
         let path = write_pretrained(&weights, &network, store)?;
         return Ok(Imported::Pretrained {
-            network: network.name,
+            network: network.name(),
             path,
         });
     }
@@ -165,11 +166,10 @@ fn read(file: &Path) -> Result<Weights, ImportError> {
 /// The network that the tensors are of, with as many outputs as its last layer has.
 fn recognise(file: &Path, weights: &Weights) -> Result<Network, ImportError> {
     let mut nearest: Option<(usize, &'static str, String)> = None;
-    for name in Network::NAMES {
-        let known = |outputs| Network::named(name, outputs).unwrap_or_else(|_| unreachable!("is listed"));
-        let last = parameters(&known(1).layers).pop();
+    for architecture in Architecture::iter() {
+        let last = parameters(&Network::new(architecture, 1).layers).pop();
         let outputs = last.and_then(|bias| weights.shape(&bias.name)?.first().copied());
-        let network = known(outputs.unwrap_or(IMAGENET_CLASSES).max(1));
+        let network = Network::new(architecture, outputs.unwrap_or(IMAGENET_CLASSES).max(1));
         // The classifier may be missing altogether: features alone are a start too.
         let wanted = match outputs {
             Some(_) => &network.layers[..],
@@ -180,7 +180,7 @@ fn recognise(file: &Path, weights: &Weights) -> Result<Network, ImportError> {
             return Ok(network);
         }
         if nearest.as_ref().is_none_or(|(count, ..)| defects.len() < *count) {
-            nearest = Some((defects.len(), network.name, in_words(&defects)));
+            nearest = Some((defects.len(), network.name(), in_words(&defects)));
         }
     }
     let (_, network, defects) = nearest.unwrap_or_default();
@@ -247,7 +247,7 @@ fn write_pretrained(
     network: &Network,
     store: &ModelStore,
 ) -> Result<PathBuf, ImportError> {
-    let path = store.pretrained_file(network.name);
+    let path = store.pretrained_file(network.name());
     let directory = path.parent().unwrap_or(store.root());
     let io_error = |cause| ImportError::Io {
         path: path.clone(),
@@ -270,13 +270,13 @@ fn publish(
     store: &ModelStore,
 ) -> Result<StoredModel, ImportError> {
     let now = OffsetDateTime::now_utc();
-    let draft = store.draft(network.name, now)?;
+    let draft = store.draft(network.name(), now)?;
     draft.write_network(network, weights, &labels, TEMPERATURE)?;
     OnnxClassifier::load(&draft.path(ONNX_FILE), labels.len(), crate::all_cores())?;
     let manifest = Manifest {
         version: MANIFEST_VERSION,
         id: String::new(),
-        network: network.name.to_owned(),
+        network: network.name().to_owned(),
         labels,
         created: now,
         preprocessing: Preprocessing::current(),

@@ -21,8 +21,9 @@ use time::OffsetDateTime;
 
 use crate::dataset::Label;
 use crate::disk::{self, Existing, WRITING_PREFIX};
-use crate::network::{self, Network, UnknownNetwork, onnx};
-use crate::weights::{Weights, WeightsError, places_in_file};
+use crate::names::UnknownName;
+use crate::network::{self, Network, onnx};
+use crate::weights::{Weights, WeightsError, tensor_locations};
 
 use manifest::Preprocessing;
 pub use manifest::{MANIFEST_VERSION, Manifest};
@@ -110,7 +111,7 @@ pub enum StoreError {
     },
     /// The model is of an architecture that is not known here.
     #[error(transparent)]
-    Network(#[from] UnknownNetwork),
+    Network(#[from] UnknownName),
     /// The model's weights cannot be read.
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -460,7 +461,7 @@ impl StoredModel {
     /// A name that is not known here, weights that cannot be read.
     pub fn network(&self) -> Result<Network, StoreError> {
         let network = Network::named(&self.manifest.network, self.manifest.labels.len())?;
-        let places = places_in_file(&self.path(WEIGHTS_FILE))?;
+        let places = tensor_locations(&self.path(WEIGHTS_FILE))?;
         let mut parameters = network::parameters(&network.layers).into_iter();
         match parameters.all(|parameter| places.contains_key(&parameter.name)) {
             true => Ok(network),

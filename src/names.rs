@@ -1,28 +1,26 @@
-//! Values that go by a name on the command line, in a parameter and in a manifest.
+//! Names of enumerations in parameters, service requests and manifests.
 
-/// A name that is none of those there are.
+use std::str::FromStr;
+
+use strum::VariantNames;
+
+/// No variant of the enumeration has this name.
 #[derive(Debug, thiserror::Error)]
-#[error("unknown {what} {name:?}; known: {known}")]
+#[error("unknown {what} {name:?}; known: {}", known.join(", "))]
 pub struct UnknownName {
     what: &'static str,
     name: String,
-    known: String,
+    known: &'static [&'static str],
 }
 
-/// The value of that name among all there are; `what` they are.
+/// Parses the name of a variant; `what` is the noun for the enumeration in the error message, such as `strategy`.
 ///
 /// # Errors
-/// [`UnknownName`], which lists the known ones.
-pub fn named<T: Copy>(
-    all: &[T],
-    what: &'static str,
-    name: &str,
-    name_of: impl Fn(T) -> &'static str,
-) -> Result<T, UnknownName> {
-    let found = all.iter().find(|&&one| name_of(one) == name);
-    found.copied().ok_or_else(|| UnknownName {
+/// [`UnknownName`], which lists the known names.
+pub fn parse_name<T: FromStr + VariantNames>(what: &'static str, name: &str) -> Result<T, UnknownName> {
+    name.parse().map_err(|_| UnknownName {
         what,
         name: name.to_owned(),
-        known: all.iter().map(|&one| name_of(one)).collect::<Vec<_>>().join(", "),
+        known: T::VARIANTS,
     })
 }

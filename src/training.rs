@@ -232,7 +232,7 @@ impl<'a> Training<'a> {
         if frozen.len() == self.feature_layers && copies == self.feature_copies {
             return Ok(Inputs::Features);
         }
-        let values = crate::network::output(frozen, Network::INPUT).values();
+        let values = crate::network::output_shape(frozen, Network::INPUT).value_count();
         let bytes = self.features.len() * (1 + copies.count) * values * size_of::<f32>();
         if frozen.is_empty() || bytes > MOST_FEATURE_BYTES {
             return Ok(Inputs::Fresh);

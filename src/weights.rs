@@ -1,7 +1,7 @@
-//! Named tensors, and the safetensors files they live in.
+//! Named tensors, and reading and writing them as safetensors files.
 //!
-//! A file holds each tensor's values as little-endian float32, one after the other, so that an ONNX file can point into it
-//! ([`places_in_file`]): a model's weights lie on disk once. What the names mean is left to [`crate::network`].
+//! A safetensors file stores the values of each tensor contiguously as little-endian float32. An ONNX file can reference them
+//! as external data ([`tensor_locations`]), so that a model stores its weights only once.
 
 pub mod pytorch;
 
@@ -12,79 +12,102 @@ use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-use crate::network::ParameterSpec;
-
-/// One tensor: its shape and its values in row-major order.
+/// A tensor: its shape, and its values in row-major order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
     /// Length of each dimension.
     pub shape: Vec<usize>,
-    /// As many values as the dimensions multiplied.
+    /// The values; their number is the product of the dimensions.
     pub values: Vec<f32>,
 }
 
-/// Tensors by name, named as PyTorch's `state_dict` does (`features.0.weight`).
+/// Tensors by name. The names are those of PyTorch's `state_dict`, such as `features.0.weight`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Weights {
     tensors: BTreeMap<String, Tensor>,
 }
 
-/// Where a tensor's bytes lie in its file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Bytes from the beginning of the file.
-    pub offset: u64,
-    /// How many bytes.
-    pub length: u64,
+/// Description of one parameter of a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParameterSpec {
+    /// Name in PyTorch's `state_dict`.
+    pub name: String,
+    /// Length of each dimension.
+    pub shape: Vec<usize>,
+    /// Values before any training.
+    pub initialization: Initialization,
+    /// Whether an optimizer changes it; false for running statistics.
+    pub is_trainable: bool,
 }
 
-/// Why weights cannot be read, written or used.
+/// Values of a parameter before any training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Initialization {
+    /// Uniform within ±1/√fan_in, the default of PyTorch's `Conv2d` and `Linear`.
+    Uniform {
+        /// Number of input values of one output value.
+        fan_in: usize,
+    },
+    /// The same value everywhere.
+    Constant(f64),
+}
+
+/// Byte range of a tensor in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TensorLocation {
+    /// Bytes from the beginning of the file.
+    pub(crate) offset: u64,
+    /// Number of bytes.
+    pub(crate) length: u64,
+}
+
+/// Error from reading, writing or using weights.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
-    /// The file system's word.
+    /// A file cannot be read or written.
     #[error("{path}: {cause}")]
     Io {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The error of the file system.
         cause: std::io::Error,
     },
-    /// The file is not safetensors, or is cut off.
-    #[error("{path} is not a whole safetensors file: {cause}")]
+    /// The file is not a safetensors file, or is truncated.
+    #[error("{path} is not a complete safetensors file: {cause}")]
     Format {
         /// The file.
         path: PathBuf,
-        /// What the reader found.
+        /// The error of the parser.
         cause: safetensors::SafeTensorError,
     },
-    /// The values are of another type.
-    #[error("tensor {name} holds {dtype:?}; supported: F32, F64, F16, BF16")]
+    /// A tensor has an unsupported data type.
+    #[error("tensor {name} has the data type {dtype:?}; supported: F32, F64, F16, BF16")]
     Dtype {
-        /// The tensor.
+        /// Name of the tensor.
         name: String,
-        /// The type found.
+        /// Its data type.
         dtype: Dtype,
     },
-    /// A network's parameter is not there.
-    #[error("tensor {0} is missing: these weights are of another network")]
+    /// A parameter of the network is missing.
+    #[error("tensor {0} is missing; the weights belong to another network")]
     Missing(String),
-    /// A parameter is there but does not fit.
-    #[error("tensor {name} is {found:?}, the network wants {wanted:?}")]
+    /// A parameter has the wrong shape.
+    #[error("tensor {name} has the shape {found:?}, must be {expected:?}")]
     Shape {
-        /// The tensor.
+        /// Name of the tensor.
         name: String,
         /// Its shape.
         found: Vec<usize>,
-        /// The shape it should have.
-        wanted: Vec<usize>,
+        /// The shape that the network requires.
+        expected: Vec<usize>,
     },
 }
 
 impl Weights {
-    /// Reads a safetensors file whole, as float32; tensors of whole numbers are left out.
+    /// Reads a safetensors file and converts all values to float32. Integer tensors are skipped.
     ///
     /// # Errors
-    /// A file that is not there, not safetensors, cut off, or holds other values than floats and whole numbers.
+    /// The file does not exist, is not a complete safetensors file, or holds values that are neither floats nor integers.
     pub fn read(path: &Path) -> Result<Weights, WeightsError> {
         let bytes = std::fs::read(path).map_err(|cause| io_error(path, cause))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|cause| format_error(path, cause))?;
@@ -100,17 +123,17 @@ impl Weights {
     /// Writes a safetensors file.
     ///
     /// # Errors
-    /// What the file system says, such as a full disk.
+    /// The file cannot be written, for example because the disk is full.
     pub fn write(&self, path: &Path) -> Result<(), WeightsError> {
         let bytes = self.to_bytes(path)?;
         std::fs::write(path, &bytes).map_err(|cause| io_error(path, cause))
     }
 
-    /// The content of a safetensors file; `path` is where it will lie.
+    /// The content of a safetensors file; `path` is for error messages.
     ///
     /// # Errors
-    /// What the format cannot hold.
-    pub fn to_bytes(&self, path: &Path) -> Result<Vec<u8>, WeightsError> {
+    /// The format cannot represent the tensors.
+    pub(crate) fn to_bytes(&self, path: &Path) -> Result<Vec<u8>, WeightsError> {
         let mut views = Vec::with_capacity(self.tensors.len());
         for (name, tensor) in &self.tensors {
             let bytes = bytemuck::cast_slice(&tensor.values);
@@ -121,30 +144,30 @@ impl Weights {
         safetensors::serialize(views, None).map_err(|cause| format_error(path, cause))
     }
 
-    /// The names of all tensors, in order.
+    /// Names of all tensors, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// The length of each dimension of a tensor; none where it is not there.
+    /// Shape of a tensor; `None` if there is no tensor of that name.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         Some(&self.tensors.get(name)?.shape)
     }
 
-    /// Adds a tensor, or replaces the one of that name.
+    /// Adds a tensor, or replaces the tensor of that name.
     pub fn insert(&mut self, name: String, tensor: Tensor) {
         self.tensors.insert(name, tensor);
     }
 
-    /// Adds all tensors of `other`; where both have one, that of `other` stays.
+    /// Adds all tensors of `other`, which replace those of the same name.
     pub fn extend(&mut self, other: Weights) {
         self.tensors.extend(other.tensors);
     }
 
-    /// The tensor for a network's parameter.
+    /// The tensor for a parameter of a network.
     ///
     /// # Errors
-    /// No tensor of that name, or one of another shape.
+    /// The tensor is missing or has the wrong shape.
     pub fn get(&self, parameter: &ParameterSpec) -> Result<&Tensor, WeightsError> {
         let name = &parameter.name;
         let tensor = self
@@ -155,41 +178,41 @@ impl Weights {
             return Err(WeightsError::Shape {
                 name: name.clone(),
                 found: tensor.shape.clone(),
-                wanted: parameter.shape.clone(),
+                expected: parameter.shape.clone(),
             });
         }
         Ok(tensor)
     }
 }
 
-/// Where each tensor's bytes lie in a safetensors file.
+/// The byte range of each tensor in a safetensors file.
 ///
 /// # Errors
-/// A file that is not there or not safetensors.
-pub fn places_in_file(path: &Path) -> Result<BTreeMap<String, Place>, WeightsError> {
+/// The file does not exist or is not a safetensors file.
+pub(crate) fn tensor_locations(path: &Path) -> Result<BTreeMap<String, TensorLocation>, WeightsError> {
     let bytes = header_bytes(path).map_err(|cause| io_error(path, cause))?;
     let header: safetensors::tensor::Metadata =
         serde_json::from_slice(&bytes[8..]).map_err(|cause| io_error(path, std::io::Error::other(cause)))?;
     let data_start = bytes.len();
-    let place = |(name, info): (String, &safetensors::tensor::TensorInfo)| {
+    let location = |(name, info): (String, &safetensors::tensor::TensorInfo)| {
         let (start, end) = info.data_offsets;
-        let place = Place {
+        let location = TensorLocation {
             offset: (data_start + start) as u64,
             length: (end - start) as u64,
         };
-        (name, place)
+        (name, location)
     };
-    Ok(header.tensors().into_iter().map(place).collect())
+    Ok(header.tensors().into_iter().map(location).collect())
 }
 
-/// The eight bytes that give the header's length, and the header.
+/// The header with the eight bytes before it, which hold its length.
 fn header_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
-    const LONGEST_HEADER: u64 = 1 << 24;
+    const MAX_HEADER_BYTES: u64 = 1 << 24;
     let mut reader = BufReader::new(File::open(path)?);
     let mut length = [0; 8];
     reader.read_exact(&mut length)?;
     let header_length = u64::from_le_bytes(length);
-    if header_length > LONGEST_HEADER {
+    if header_length > MAX_HEADER_BYTES {
         return Err(std::io::Error::other("not a safetensors header"));
     }
     let mut bytes = length.to_vec();
@@ -198,7 +221,7 @@ fn header_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The values as float32; none where they are whole numbers, such as a batch norm's count of batches.
+/// The tensor as float32; `None` for integers, such as the `num_batches_tracked` of a batch normalization.
 fn tensor_from_view(name: &str, view: &TensorView) -> Result<Option<Tensor>, WeightsError> {
     let bytes = view.data();
     let values = match view.dtype() {
@@ -258,25 +281,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn written_weights_are_read_back() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = written(&directory);
         assert_eq!(Weights::read(&path).expect("reads"), two_tensors());
     }
 
     #[test]
-    fn places_point_at_the_values() {
+    fn locations_point_to_the_values() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = written(&directory);
-        let place = places_in_file(&path).expect("reads")["b.bias"];
+        let location = tensor_locations(&path).expect("reads")["b.bias"];
         let bytes = std::fs::read(&path).expect("reads");
-        let found = &bytes[place.offset as usize..(place.offset + place.length) as usize];
+        let found = &bytes[location.offset as usize..(location.offset + location.length) as usize];
         let values: Vec<f32> = bytemuck::pod_collect_to_vec(found);
         assert_eq!(values, [0.5, 1.5, 2.5, 3.5]);
     }
 
     #[test]
-    fn a_truncated_file_is_an_error_that_names_it() {
+    fn truncated_file_is_rejected_by_name() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = written(&directory);
         let bytes = std::fs::read(&path).expect("reads");
@@ -288,11 +311,11 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_that_is_missing_or_misshaped_is_named() {
+    fn missing_or_misshaped_parameter_is_named_in_the_error() {
         let parameter = |name: &str, shape: &[usize]| ParameterSpec {
             name: name.to_owned(),
             shape: shape.to_vec(),
-            start: crate::network::Start::Constant(0.0),
+            initialization: Initialization::Constant(0.0),
             is_trainable: true,
         };
         let weights = two_tensors();

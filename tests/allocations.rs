@@ -12,7 +12,7 @@ use thumb_gesture::decision::{DecisionSettings, GestureFilter};
 use thumb_gesture::frame::Frame;
 use thumb_gesture::network::Network;
 use thumb_gesture::network::onnx::Batch;
-use thumb_gesture::network::onnx::export::{Numbers, export};
+use thumb_gesture::network::onnx::export::{ExportPrecision, export};
 use thumb_gesture::preprocess::{INPUT_LEN, Preprocessor};
 use thumb_gesture::probability::softmax;
 
@@ -67,7 +67,15 @@ fn the_input_goes_into_the_runtime_uncopied() {
     let file = directory.path().join("model.onnx");
     let network = Network::named("squeezenet1_1", LABELS).expect("known");
     let weights = random_weights(&network);
-    export(&file, &network, &weights, Numbers::Fp32, Batch::Dynamic, &[]).expect("exports");
+    export(
+        &file,
+        &network,
+        &weights,
+        ExportPrecision::Fp32,
+        Batch::Dynamic,
+        &[],
+    )
+    .expect("exports");
     let attempt = Attempt {
         runtime: Runtime::OnnxCpu,
         precision: Precision::Fp32,

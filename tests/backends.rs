@@ -125,7 +125,7 @@ fn a_wish_that_cannot_be_met_is_answered_with_the_next_best_and_the_reason() {
     assert!(contradiction.contains("device is cpu"), "{contradiction}");
     for option in ["--backend tvm", "--device tpu", "--precision int4"] {
         let unknown = misuse(&trained.run("bench", option));
-        assert!(unknown.contains("known: auto, "), "{unknown}");
+        assert!(unknown.contains("possible values: auto, "), "{unknown}");
     }
 }
 

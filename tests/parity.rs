@@ -15,9 +15,9 @@ use thumb_gesture::drawn_hand;
 use thumb_gesture::frame::Frame;
 use thumb_gesture::gesture::Gesture;
 use thumb_gesture::network::torch::TorchModule;
-use thumb_gesture::network::{Network, ParameterSpec, Start, alexnet, onnx, resnet, squeezenet, vgg};
+use thumb_gesture::network::{Network, onnx};
 use thumb_gesture::preprocess::{INPUT_LEN, INPUT_SIDE_PX, Preprocessor, STD};
-use thumb_gesture::weights::Weights;
+use thumb_gesture::weights::{Initialization, ParameterSpec, Weights};
 
 const SCRIPT: &str = "parity/reference.py";
 /// Logits may differ by so much.
@@ -25,27 +25,27 @@ const LOGIT_TOLERANCE: f32 = 1e-4;
 
 #[test]
 fn alexnet_is_torchvisions() {
-    compare_network(alexnet::NAME);
+    compare_network("alexnet");
 }
 
 #[test]
 fn squeezenet1_1_is_torchvisions() {
-    compare_network(squeezenet::NAME);
+    compare_network("squeezenet1_1");
 }
 
 #[test]
 fn vgg11_is_torchvisions() {
-    compare_network(vgg::VGG11_NAME);
+    compare_network("vgg11");
 }
 
 #[test]
 fn vgg16_is_torchvisions() {
-    compare_network(vgg::VGG16_NAME);
+    compare_network("vgg16");
 }
 
 #[test]
 fn resnet18_is_torchvisions() {
-    compare_network(resnet::NAME);
+    compare_network("resnet18");
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn values(weights: &Weights, name: &str, shape: &[usize]) -> Vec<f32> {
     let parameter = ParameterSpec {
         name: name.to_owned(),
         shape: shape.to_vec(),
-        start: Start::Constant(0.0),
+        initialization: Initialization::Constant(0.0),
         is_trainable: true,
     };
     weights.get(&parameter).expect(name).values.clone()

@@ -1,7 +1,7 @@
-//! PyTorch files as PyTorch itself writes them today, in both formats.
+//! Files written by the current PyTorch, in both formats.
 //!
-//! They need Python's torch, which `scripts/setup.sh --tests` installs and `scripts/env.sh` names in
-//! `THUMB_GESTURE_TEST_PYTHON`. Where that is not set, each test says that it was skipped.
+//! The tests need Python with torch, which `scripts/setup.sh --tests` installs. `scripts/env.sh` sets
+//! `THUMB_GESTURE_TEST_PYTHON` to it; without this variable the tests are skipped.
 
 mod support;
 
@@ -11,7 +11,7 @@ use thumb_gesture::weights::Weights;
 use thumb_gesture::weights::pytorch;
 
 #[test]
-fn every_file_holds_what_python_saved() {
+fn saved_tensors_are_read_back_from_every_format() {
     let Some(directory) = reference("good") else {
         return;
     };
@@ -24,32 +24,32 @@ fn every_file_holds_what_python_saved() {
         assert!(found == expected, "{path:?}: {found:?} instead of {expected:?}");
         read += 1;
     }
-    assert_eq!(read, 11 * 4, "kinds of objects and of formats");
+    assert_eq!(read, 11 * 4, "11 objects in 4 formats each");
 }
 
 #[test]
-fn what_is_not_weights_is_refused_by_its_name() {
+fn files_without_plain_weights_are_rejected_by_name() {
     let Some(directory) = reference("bad") else {
         return;
     };
     let expected = [
-        ("evil", ["it asks for posix.system", "model.state_dict()"]),
+        ("evil", ["references posix.system", "model.state_dict()"]),
         (
             "whole_model",
             ["container.Sequential", "model.state_dict() instead"],
         ),
         (
             "own_model",
-            ["it asks for __main__.OwnModel", "model.state_dict()"],
+            ["references __main__.OwnModel", "model.state_dict()"],
         ),
         ("float8", ["tensor weight is float8_e5m2", "supported: float32"]),
         ("complex", ["tensor weight is complex64", "supported: float32"]),
-        ("negated", ["tensor weight is broken", "resolve_neg"]),
+        ("negated", ["tensor weight is invalid", "resolve_neg"]),
     ];
     let files = pytorch_files(directory.path());
     assert_eq!(files.len(), expected.len() * 4);
     for path in files {
-        let message = pytorch::read(&path).expect_err("is refused").to_string();
+        let message = pytorch::read(&path).expect_err("is rejected").to_string();
         let file_name = path.file_name().and_then(|name| name.to_str()).expect("a name");
         assert!(message.contains(file_name), "{message}");
         let kind = expected.iter().find(|(kind, _)| file_name.starts_with(kind));
@@ -62,17 +62,17 @@ fn what_is_not_weights_is_refused_by_its_name() {
 }
 
 #[test]
-fn a_file_cut_off_by_a_full_disk_is_refused() {
+fn truncated_file_is_rejected() {
     let Some(directory) = reference("good") else {
         return;
     };
     for format in ["zip", "legacy"] {
         let bytes = std::fs::read(directory.path().join(format!("state_dict.{format}.pth"))).expect("reads");
-        let path = directory.path().join("cut_off.pth");
+        let path = directory.path().join("truncated.pth");
         for kept in (0..bytes.len()).step_by(7) {
             std::fs::write(&path, &bytes[..kept]).expect("writes");
-            let message = pytorch::read(&path).expect_err("is refused").to_string();
-            assert!(message.contains("cut_off.pth is not read"), "{message}");
+            let message = pytorch::read(&path).expect_err("is rejected").to_string();
+            assert!(message.contains("truncated.pth: "), "{message}");
         }
     }
 }
@@ -85,12 +85,12 @@ fn pytorch_files(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// `name.safetensors` of `name.format.pth`.
+/// `name.safetensors` for `name.format.pth`.
 fn expected_path(path: &Path) -> PathBuf {
     path.with_extension("").with_extension("safetensors")
 }
 
-/// A directory in which the reference has written; none where there is no Python with torch.
+/// A directory with the output of the reference script; `None` without Python and torch.
 fn reference(task: &str) -> Option<tempfile::TempDir> {
     support::reference("pytorch/reference.py", &[task], |_| {})
 }

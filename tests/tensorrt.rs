@@ -12,7 +12,7 @@ use support::random_weights;
 use thumb_gesture::export::Calibration;
 use thumb_gesture::network::Network;
 use thumb_gesture::network::onnx::Batch;
-use thumb_gesture::network::onnx::export::{Numbers, export};
+use thumb_gesture::network::onnx::export::{ExportPrecision, export};
 use thumb_gesture::network::onnx::int8::Target;
 use thumb_gesture::preprocess::INPUT_LEN;
 
@@ -57,11 +57,15 @@ fn write_files(directory: &Path) {
         let weights = random_weights(&network);
         let mut calibration = Calibration::new(&network, &weights, directory).expect("runs");
         calibration.see(&input).expect("runs");
-        let int8 = Numbers::Int8 {
+        let int8 = ExportPrecision::Int8 {
             ranges: calibration.ranges(),
             target: Target::TensorRt,
         };
-        let kinds = [("fp32", Numbers::Fp32), ("fp16", Numbers::Fp16), ("int8", int8)];
+        let kinds = [
+            ("fp32", ExportPrecision::Fp32),
+            ("fp16", ExportPrecision::Fp16),
+            ("int8", int8),
+        ];
         let write = |file: String, numbers, batch| {
             export(&directory.join(file), &network, &weights, numbers, batch, &[]).expect("exports");
         };
@@ -69,7 +73,11 @@ fn write_files(directory: &Path) {
             write(format!("{name}_{kind}.onnx"), numbers, Batch::One);
         }
         if name == "alexnet" {
-            write(format!("{name}_fp16_dynamic.onnx"), Numbers::Fp16, Batch::Dynamic);
+            write(
+                format!("{name}_fp16_dynamic.onnx"),
+                ExportPrecision::Fp16,
+                Batch::Dynamic,
+            );
         }
     }
 }

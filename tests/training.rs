@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use support::{
     changed_and_same, complaint, draw_dataset, misuse, model_directory, model_weights, random_start,
 };
-use thumb_gesture::network::{Layer, Network, ParameterSpec, parameters};
-use thumb_gesture::weights::Weights;
+use thumb_gesture::network::{Layer, Network, parameters};
+use thumb_gesture::weights::{ParameterSpec, Weights};
 
 /// A start with weights of ImageNet that the installation brings along: features alone.
 const INSTALLED: &str = "alexnet_imagenet.safetensors";
@@ -270,6 +270,7 @@ fn names_and_numbers_that_are_none_are_refused_with_those_that_are() {
     let directories = Directories::new(1);
     let train = |more: &[&str]| support::train(&directories.dataset(), &directories.store(), more);
     let refused = [
+        ("--network", "alexnet, squeezenet1_1, vgg11, vgg16, resnet18"),
         ("--strategy", "last_layer, classifier, late_layers, full"),
         ("--optimizer", "sgd, adamw"),
         ("--schedule", "constant, cosine"),
@@ -298,12 +299,6 @@ fn names_and_numbers_that_are_none_are_refused_with_those_that_are() {
         assert!(misuse.contains(rule), "{misuse}");
     }
     misuse(&train(&["--force", "--no-activate"]));
-    let network = complaint(&train(&["--network", "nope"]));
-    let known = "alexnet, squeezenet1_1, vgg11, vgg16, resnet18";
-    assert!(
-        network.contains("\"nope\"") && network.contains(known),
-        "{network}"
-    );
     let mut command = support::program();
     command.env("THUMB_GESTURE_PRETRAINED", directories.store());
     command.args(["train", "--network", "vgg11", "--dataset"]);

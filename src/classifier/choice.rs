@@ -4,19 +4,25 @@ use super::settings::{Backend, Device, Precision, Settings};
 use crate::model_store::manifest::Int8Agreement;
 
 /// What may run a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 pub enum Runtime {
     /// ONNX Runtime with an execution provider from a library of its own.
+    #[strum(to_string = "onnx/plugin")]
     OnnxPlugin,
     /// ONNX Runtime's TensorRT provider.
+    #[strum(to_string = "onnx/tensorrt")]
     OnnxTensorRt,
     /// ONNX Runtime's CUDA provider.
+    #[strum(to_string = "onnx/cuda")]
     OnnxCuda,
     /// ONNX Runtime on the CPU.
+    #[strum(to_string = "onnx/cpu")]
     OnnxCpu,
     /// libtorch on a GPU.
+    #[strum(to_string = "torch/cuda")]
     TorchCuda,
     /// libtorch on the CPU.
+    #[strum(to_string = "torch/cpu")]
     TorchCpu,
 }
 
@@ -31,24 +37,10 @@ pub struct Attempt {
     pub reason: Option<String>,
 }
 
-impl Runtime {
-    /// As a backend's name begins, such as `onnx/cpu`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Runtime::OnnxPlugin => "onnx/plugin",
-            Runtime::OnnxTensorRt => "onnx/tensorrt",
-            Runtime::OnnxCuda => "onnx/cuda",
-            Runtime::OnnxCpu => "onnx/cpu",
-            Runtime::TorchCuda => "torch/cuda",
-            Runtime::TorchCpu => "torch/cpu",
-        }
-    }
-}
-
 impl Attempt {
     /// As a backend is named, such as `onnx/cpu/int8`.
     pub fn name(&self) -> String {
-        format!("{}/{}", self.runtime.name(), self.precision.name())
+        format!("{}/{}", self.runtime, self.precision)
     }
 }
 
@@ -109,7 +101,7 @@ fn attempt(runtime: Runtime, asked: Precision, int8: Option<&Int8Agreement>) -> 
         Precision::Auto => (wide, None),
         asked if can.contains(&asked) => (asked, None),
         asked => {
-            let reason = format!("{} does not do {}", runtime.name(), asked.name());
+            let reason = format!("{runtime} does not do {asked}");
             (wide, Some(reason))
         }
     };

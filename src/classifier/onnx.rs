@@ -17,7 +17,7 @@ use super::engines::Engine;
 use super::settings::{Precision, Settings};
 use super::{Classifier, ClassifierError, warm_up};
 use crate::model_store::StoredModel;
-use crate::network::onnx::int8::Ranges;
+use crate::network::onnx::int8::ActivationRanges;
 use crate::network::onnx::{INPUT_NAME, OUTPUT_NAME};
 use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX};
 
@@ -117,7 +117,7 @@ impl OnnxClassifier {
         settings: &Settings,
     ) -> Result<OnnxClassifier, ClassifierError> {
         let device = plugin::device(settings)?;
-        let name = format!("onnx/{}/{}", device.ep()?, attempt.precision.name());
+        let name = format!("onnx/{}/{}", device.ep()?, attempt.precision);
         // What a plugin makes of a number of frames that is free is its own affair.
         let settings = Settings {
             batch: 1,
@@ -220,12 +220,12 @@ impl Observer {
     ///
     /// # Errors
     /// The runtime's word.
-    pub fn see(&mut self, input: &[f32], ranges: &mut Ranges) -> Result<(), ClassifierError> {
+    pub fn see(&mut self, input: &[f32], ranges: &mut ActivationRanges) -> Result<(), ClassifierError> {
         let outputs = self.session.run(ort::inputs![INPUT_NAME => tensor(input)?])?;
         for name in &self.values {
             match outputs.get(name) {
-                Some(value) => ranges.see(name, value.try_extract_tensor::<f32>()?.1),
-                None => ranges.see(name, input),
+                Some(value) => ranges.extend(name, value.try_extract_tensor::<f32>()?.1),
+                None => ranges.extend(name, input),
             }
         }
         Ok(())
@@ -244,7 +244,12 @@ pub fn has_engine(model: &StoredModel, attempt: &Attempt, settings: &Settings) -
 }
 
 fn engine(model: &StoredModel, attempt: &Attempt, settings: &Settings) -> Engine {
-    Engine::of(model, attempt.precision.name(), settings.batch, &library_path())
+    Engine::of(
+        model,
+        &attempt.precision.to_string(),
+        settings.batch,
+        &library_path(),
+    )
 }
 
 #[cfg(test)]
@@ -285,19 +290,19 @@ mod tests {
     fn a_file_that_takes_one_frame_is_run_frame_by_frame() {
         use crate::network::Network;
         use crate::network::onnx::Batch;
-        use crate::network::onnx::export::{Numbers, export};
+        use crate::network::onnx::export::{ExportPrecision, export};
         use crate::network::torch::TorchModule;
         use crate::weights::Weights;
 
         let network = Network::named("squeezenet1_1", 2).expect("known");
         tch::manual_seed(1);
-        let module = TorchModule::with_start(&network.layers, &Weights::default(), tch::Device::Cpu);
+        let module = TorchModule::with_pretrained(&network.layers, &Weights::default(), tch::Device::Cpu);
         let weights = module.and_then(|module| module.weights()).expect("random ones");
         let directory = tempfile::tempdir().expect("a directory");
         let inputs: Vec<f32> = (0..2 * INPUT_LEN).map(|index| (index as f32).sin()).collect();
         let [one, any] = [Batch::One, Batch::Dynamic].map(|batch| {
             let file = directory.path().join("model.onnx");
-            export(&file, &network, &weights, Numbers::Fp32, batch, &[]).expect("exports");
+            export(&file, &network, &weights, ExportPrecision::Fp32, batch, &[]).expect("exports");
             let mut logits = [0.0; 4];
             let mut classifier = OnnxClassifier::load(&file, 2, 1).expect("loads");
             classifier.logits(&inputs, &mut logits).expect("runs");

@@ -1,13 +1,14 @@
 //! What is asked of a classifier: what runs it, on what, in which precision.
 
 use std::path::PathBuf;
-use std::str::FromStr;
+
+use strum::{Display, EnumString, VariantNames};
 
 use crate::all_cores;
-use crate::names::{UnknownName, named};
 
 /// What runs the network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantNames)]
+#[strum(serialize_all = "lowercase")]
 pub enum Backend {
     /// The best there is: ONNX Runtime.
     #[default]
@@ -19,7 +20,8 @@ pub enum Backend {
 }
 
 /// What it runs on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantNames)]
+#[strum(serialize_all = "lowercase")]
 pub enum Device {
     /// A GPU where the runtime can use one, else the CPU.
     #[default]
@@ -31,7 +33,8 @@ pub enum Device {
 }
 
 /// What it computes with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantNames)]
+#[strum(serialize_all = "lowercase")]
 pub enum Precision {
     /// The fastest that can be trusted: int8 on a CPU where the model's training accepted it, fp16 with TensorRT and
     /// with libtorch on a GPU, else fp32.
@@ -84,93 +87,32 @@ impl Default for Settings {
     }
 }
 
-impl Backend {
-    /// Every one.
-    pub const ALL: [Backend; 3] = [Backend::Auto, Backend::Onnx, Backend::Torch];
-    /// Their names.
-    pub const NAMES: [&str; 3] = ["auto", "onnx", "torch"];
-
-    /// As parameters name it.
-    pub fn name(self) -> &'static str {
-        Backend::NAMES[self as usize]
-    }
-}
-
-impl Device {
-    /// Every one.
-    pub const ALL: [Device; 3] = [Device::Auto, Device::Cpu, Device::Cuda];
-    /// Their names.
-    pub const NAMES: [&str; 3] = ["auto", "cpu", "cuda"];
-
-    /// As parameters name it.
-    pub fn name(self) -> &'static str {
-        Device::NAMES[self as usize]
-    }
-}
-
-impl Precision {
-    /// Every one.
-    pub const ALL: [Precision; 5] = [
-        Precision::Auto,
-        Precision::Fp32,
-        Precision::Fp16,
-        Precision::Bf16,
-        Precision::Int8,
-    ];
-    /// Their names.
-    pub const NAMES: [&str; 5] = ["auto", "fp32", "fp16", "bf16", "int8"];
-
-    /// As parameters name it.
-    pub fn name(self) -> &'static str {
-        Precision::NAMES[self as usize]
-    }
-}
-
-impl FromStr for Backend {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Backend, UnknownName> {
-        named(&Backend::ALL, "backend", name, Backend::name)
-    }
-}
-
-impl FromStr for Device {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Device, UnknownName> {
-        named(&Device::ALL, "device", name, Device::name)
-    }
-}
-
-impl FromStr for Precision {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Precision, UnknownName> {
-        named(&Precision::ALL, "precision", name, Precision::name)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::parse_name;
 
     #[test]
-    fn names_are_read_back() {
-        for precision in Precision::ALL {
-            assert_eq!(precision.name().parse::<Precision>().ok(), Some(precision));
+    fn names_are_parsed_back() {
+        for name in Precision::VARIANTS {
+            assert_eq!(
+                name.parse().map(|one: Precision| one.to_string()),
+                Ok((*name).to_owned())
+            );
         }
-        assert!(
-            Backend::ALL
-                .iter()
-                .all(|one| one.name().parse().ok() == Some(*one))
-        );
-        assert!(
-            Device::ALL
-                .iter()
-                .all(|one| one.name().parse().ok() == Some(*one))
-        );
-        let unknown = "int4".parse::<Precision>().map(Precision::name);
-        let unknown = unknown.map_err(|error| error.to_string());
+        for name in Backend::VARIANTS {
+            assert_eq!(
+                name.parse().map(|one: Backend| one.to_string()),
+                Ok((*name).to_owned())
+            );
+        }
+        for name in Device::VARIANTS {
+            assert_eq!(
+                name.parse().map(|one: Device| one.to_string()),
+                Ok((*name).to_owned())
+            );
+        }
+        let unknown = parse_name::<Precision>("precision", "int4").map_err(|error| error.to_string());
         assert!(unknown.is_err_and(|error| error.contains("fp32, fp16, bf16, int8")));
     }
 }

@@ -9,11 +9,9 @@ pub mod color;
 pub mod geometry;
 pub mod ranges;
 
-use std::fmt;
-use std::str::FromStr;
-
 use rand::Rng;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumIter, EnumString, VariantNames};
 
 pub use color::{Adjustment, Color};
 pub use geometry::{Crop, Geometry};
@@ -22,8 +20,11 @@ pub use ranges::Ranges;
 use crate::preprocess::INPUT_LEN;
 
 /// How much the copies of an image differ from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Display, EnumIter, EnumString, VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Level {
     /// Not at all.
     Off,
@@ -32,11 +33,6 @@ pub enum Level {
     /// As in another room, with another hand nearer to the camera or further from its middle.
     Strong,
 }
-
-/// A level's name that is not known.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown augmentation level {0:?}; known: {known}", known = Level::ALL.map(Level::name).join(", "))]
-pub struct UnknownLevel(String);
 
 /// One change of an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,18 +44,6 @@ pub struct Augmentation {
 }
 
 impl Level {
-    /// The levels there are, from none to most.
-    pub const ALL: [Level; 3] = [Level::Off, Level::Light, Level::Strong];
-
-    /// The name that [`Level::from_str`] and serde know it by.
-    pub fn name(self) -> &'static str {
-        match self {
-            Level::Off => "off",
-            Level::Light => "light",
-            Level::Strong => "strong",
-        }
-    }
-
     /// What is drawn from; none where nothing is drawn.
     pub fn ranges(self) -> Option<&'static Ranges> {
         match self {
@@ -67,21 +51,6 @@ impl Level {
             Level::Light => Some(&ranges::LIGHT),
             Level::Strong => Some(&ranges::STRONG),
         }
-    }
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for Level {
-    type Err = UnknownLevel;
-
-    fn from_str(name: &str) -> Result<Level, UnknownLevel> {
-        let known = Level::ALL.into_iter().find(|level| level.name() == name);
-        known.ok_or_else(|| UnknownLevel(name.to_owned()))
     }
 }
 
@@ -118,8 +87,10 @@ impl Augmentation {
 mod tests {
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
+    use strum::IntoEnumIterator;
 
     use super::*;
+    use crate::names::parse_name;
     use crate::preprocess::INPUT_SIDE_PX;
 
     /// Bright above and dark below, in every channel.
@@ -174,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_changes() {
-        for level in Level::ALL {
+        for level in Level::iter() {
             let changes = || {
                 let mut rng = ChaCha8Rng::seed_from_u64(9);
                 [(); 5].map(|()| Augmentation::random(level, &mut rng))
@@ -185,14 +156,14 @@ mod tests {
 
     #[test]
     fn a_level_is_found_by_its_name_and_an_unknown_name_lists_the_known() {
-        for level in Level::ALL {
+        for level in Level::iter() {
             assert_eq!(level.to_string().parse(), Ok(level));
             assert_eq!(
                 serde_json::to_string(&level).expect("serialises"),
                 format!("\"{level}\"")
             );
         }
-        let error = "heavy".parse::<Level>().expect_err("no such level");
+        let error = parse_name::<Level>("augmentation level", "heavy").expect_err("no such level");
         assert_eq!(
             error.to_string(),
             "unknown augmentation level \"heavy\"; known: off, light, strong"

@@ -1,15 +1,12 @@
-//! AlexNet in torchvision's geometry (`torchvision.models.alexnet`).
+//! AlexNet with the layer sizes of `torchvision.models.alexnet`.
 //!
-//! After Krizhevsky, "One weird trick for parallelizing convolutional neural networks", arXiv:1404.5997.
-//! tch's own `vision::alexnet` has other channel counts, so that torchvision's weights do not fit it.
+//! Reference: Krizhevsky, "One weird trick for parallelizing convolutional neural networks", arXiv:1404.5997.
+//! `tch::vision::alexnet` has other channel counts and cannot load torchvision's weights.
 
-use super::{Layer, Network, conv, linear, max_pool};
+use super::{Architecture, Layer, Network, conv, linear, max_pool};
 
-/// The name it goes by.
-pub const NAME: &str = "alexnet";
-
-/// AlexNet with `labels` outputs; parameters are named as torchvision names them.
-pub fn alexnet(labels: usize) -> Network {
+/// AlexNet with `labels` outputs.
+pub(super) fn alexnet(labels: usize) -> Network {
     let early = vec![
         conv("features.0", [3, 64], 11, 4, 2),
         Layer::Relu,
@@ -39,7 +36,7 @@ pub fn alexnet(labels: usize) -> Network {
         linear("classifier.6", [4096, labels]),
     ];
     Network {
-        name: NAME,
+        architecture: Architecture::AlexNet,
         early_layers: early.len(),
         feature_layers: early.len() + late.len(),
         layers: [early, late, classifier].concat(),

@@ -1,20 +1,23 @@
-//! Batch normalisation folded into the convolution before it, for inference.
+//! Folding of batch normalization into the preceding convolution, for inference.
 //!
-//! y = γ (conv(x) + b − μ) / √(σ² + ε) + β is again a convolution: its weights are γ / √(σ² + ε) times the old ones
+//! y = γ (conv(x) + b − μ) / √(σ² + ε) + β is a convolution whose weights are scaled by γ / √(σ² + ε)
 //! (Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
 //! arXiv:1712.05877, section 3.2).
 
 use super::Layer;
 use crate::weights::{Tensor, Weights, WeightsError};
 
-/// PyTorch's default of `BatchNorm2d`.
+/// Default `eps` of PyTorch's `BatchNorm2d`.
 const EPSILON: f32 = 1e-5;
 
-/// The same layers without batch normalisation, and their weights.
+/// Returns equivalent layers without batch normalization, and their weights.
 ///
 /// # Errors
-/// A weight that is missing or misshaped.
-pub fn fold_batch_norms(layers: &[Layer], weights: &Weights) -> Result<(Vec<Layer>, Weights), WeightsError> {
+/// A tensor is missing or has the wrong shape.
+pub(crate) fn fold_batch_norms(
+    layers: &[Layer],
+    weights: &Weights,
+) -> Result<(Vec<Layer>, Weights), WeightsError> {
     let mut folded = Weights::default();
     let layers = fold(layers, weights, &mut folded)?;
     Ok((layers, folded))
@@ -46,15 +49,15 @@ fn fold(layers: &[Layer], weights: &Weights, folded: &mut Weights) -> Result<Vec
     Ok(result)
 }
 
-/// Gives a convolution, whose weights are in `folded` already, what the batch normalisation behind it does.
+/// Applies a batch normalization to the convolution before it, whose weights are already in `folded`.
 fn scale_conv(
     conv: &mut Layer,
     norm: &Layer,
     weights: &Weights,
     folded: &mut Weights,
 ) -> Result<(), WeightsError> {
-    let of_norm = norm.parameters();
-    let [gamma, beta, mean, variance] = [0, 1, 2, 3].map(|part| weights.get(&of_norm[part]));
+    let norm_parameters = norm.parameters();
+    let [gamma, beta, mean, variance] = [0, 1, 2, 3].map(|part| weights.get(&norm_parameters[part]));
     let (gamma, beta, mean, variance) = (gamma?, beta?, mean?, variance?);
     let scales: Vec<f32> = gamma
         .values
@@ -70,8 +73,8 @@ fn scale_conv(
     let mut after = conv.parameters();
     let (bias, weight) = (after.remove(1), after.remove(0));
     let mut kernel = folded.get(&weight)?.clone();
-    let of_channel = kernel.values.len() / scales.len();
-    for (values, scale) in kernel.values.chunks_exact_mut(of_channel).zip(&scales) {
+    let channel_len = kernel.values.len() / scales.len();
+    for (values, scale) in kernel.values.chunks_exact_mut(channel_len).zip(&scales) {
         values.iter_mut().for_each(|value| *value *= scale);
     }
     let own_bias = match before.get(1) {
@@ -98,15 +101,15 @@ mod tests {
     use crate::network::{Network, parameters};
 
     #[test]
-    fn the_folded_network_computes_the_same() {
+    fn folded_network_has_the_same_output() {
         let network = Network::named("resnet18", 3).expect("known");
         tch::manual_seed(7);
         let module =
-            TorchModule::with_start(&network.layers, &Weights::default(), Device::Cpu).expect("fits");
+            TorchModule::with_pretrained(&network.layers, &Weights::default(), Device::Cpu).expect("fits");
         let mut weights = module.weights().expect("copies");
-        // Statistics and scales as a trained network has them, not the plain ones of a new one.
+        // A new network has the neutral statistics and scales 0 and 1; a trained one has others.
         for parameter in parameters(&network.layers) {
-            let mut tensor = weights.get(&parameter).expect("is there").clone();
+            let mut tensor = weights.get(&parameter).expect("exists").clone();
             if tensor.shape.len() == 1 {
                 let values = tensor.values.iter_mut().enumerate();
                 values.for_each(|(index, value)| *value += (index % 5) as f32 / 20.0);

@@ -1,9 +1,10 @@
-//! Layers and weights -> an ONNX file.
+//! Export of a network to ONNX.
 //!
-//! The graph takes `input`, batch x 3 x 224 x 224 float32, and gives `logits`, batch x labels float32. It uses only operators of
-//! opset 13 that ONNX Runtime and TensorRT 8.6 and later read. [`write()`] makes a store's fp32 file, whose weights stay in their
-//! safetensors file: both must lie in one directory. [`export`](mod@export) makes a file that stands on its own, in fp32, fp16 or int8.
-//! The protobuf messages are the part of `onnx.proto3` that is written here.
+//! The graph has the input `input`, float32, batch x 3 x 224 x 224, and the output `logits`, float32, batch x labels. It only
+//! uses operators of opset 13 that ONNX Runtime and TensorRT 8.6 and later support.
+//!
+//! [`write()`] writes the fp32 file of a model in the store, which references the weights in the safetensors file next to it.
+//! [`export`](mod@export) writes a self-contained file in fp32, fp16 or int8.
 
 pub mod export;
 pub mod int8;
@@ -11,55 +12,75 @@ mod lowering;
 mod proto;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use prost::Message;
 
 use self::lowering::nodes;
 use self::proto::{Dimension, Graph, Model, Node, OperatorSet, StringStringEntry, Tensor, ValueInfo};
-use super::{Network, ParameterSpec, Shape};
-use crate::weights::{Place, WeightsError, places_in_file};
+use super::{Network, Shape};
+use crate::weights::{ParameterSpec, TensorLocation, WeightsError, tensor_locations};
 
-/// Name of the graph's input.
-pub const INPUT_NAME: &str = "input";
-/// Name of the graph's output.
-pub const OUTPUT_NAME: &str = "logits";
-/// Name of the number of frames, where that is free.
-pub const BATCH_NAME: &str = "batch";
+pub(crate) const INPUT_NAME: &str = "input";
+pub(crate) const OUTPUT_NAME: &str = "logits";
+/// Name of the batch dimension of a [`Batch::Dynamic`] graph.
+pub(crate) const BATCH_NAME: &str = "batch";
 
 const IR_VERSION: i64 = 8;
 const OPSET_VERSION: i64 = 13;
 
-/// How many frames a graph takes at once.
+/// Batch size of a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Batch {
-    /// One.
+    /// One frame.
     One,
-    /// Any number.
+    /// Any number of frames.
     Dynamic,
 }
 
-/// Writes the ONNX file of a network, for any number of frames, whose weights already lie in `weights_file`, in the same directory.
+/// Error from exporting a network.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// A weight is missing or has the wrong shape.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The activation ranges do not cover a value of the graph.
+    #[error("the activation range of {0} is missing; the ranges belong to another network, calibrate again")]
+    MissingRange(String),
+    /// A weight is beyond the largest number of fp16, 65504.
+    #[error("{0} holds a weight beyond 65504, the largest number in fp16; export in fp32")]
+    Fp16Overflow(String),
+    /// The file cannot be written.
+    #[error("{path}: {cause}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The error of the file system.
+        cause: std::io::Error,
+    },
+}
+
+/// Writes the ONNX file of a network with a dynamic batch size.
 ///
-/// `metadata` goes into the file as key and value.
+/// `weights_file` holds the weights and must be in the same directory. `metadata` is stored in the file as keys and values.
 ///
 /// # Errors
-/// A parameter that the weights file lacks or holds in another size, and what the file system says.
+/// `weights_file` lacks a parameter or holds it in another size, or a file cannot be read or written.
 pub fn write(
     path: &Path,
     network: &Network,
     weights_file: &Path,
     metadata: &[(&str, String)],
 ) -> Result<(), WeightsError> {
-    let places = places_in_file(weights_file)?;
-    let location = weights_file.file_name().unwrap_or_default().to_string_lossy();
+    let locations = tensor_locations(weights_file)?;
+    let file_name = weights_file.file_name().unwrap_or_default().to_string_lossy();
     let initializers = super::parameters(&network.layers)
         .iter()
         .map(|parameter| {
-            let place = places
+            let tensor = locations
                 .get(&parameter.name)
                 .ok_or_else(|| WeightsError::Missing(parameter.name.clone()))?;
-            external_tensor(parameter, *place, &location)
+            external_tensor(parameter, *tensor, &file_name)
         })
         .collect::<Result<_, _>>()?;
     let graph = graph(network, nodes(&network.layers), initializers, Batch::Dynamic);
@@ -72,11 +93,11 @@ pub fn write(
         })
 }
 
-/// The graph of a network, whatever its nodes compute with.
+/// A graph with the inputs and outputs of a network.
 fn graph(network: &Network, nodes: Vec<Node>, initializers: Vec<Tensor>, batch: Batch) -> Graph {
-    let output = super::output(&network.layers, Network::INPUT);
+    let output = super::output_shape(&network.layers, Network::INPUT);
     Graph {
-        name: network.name.to_owned(),
+        name: network.name().to_owned(),
         nodes,
         initializers,
         inputs: vec![float_value(INPUT_NAME, batch, Network::INPUT)],
@@ -98,13 +119,18 @@ fn model(graph: Graph, metadata: &[(&str, String)]) -> Model {
     }
 }
 
-fn external_tensor(parameter: &ParameterSpec, place: Place, location: &str) -> Result<Tensor, WeightsError> {
-    let wanted = parameter.shape.iter().product::<usize>() * size_of::<f32>();
-    if place.length != wanted as u64 {
+/// A tensor whose values are in another file of the same directory.
+fn external_tensor(
+    parameter: &ParameterSpec,
+    location: TensorLocation,
+    file_name: &str,
+) -> Result<Tensor, WeightsError> {
+    let expected_bytes = parameter.shape.iter().product::<usize>() * size_of::<f32>();
+    if location.length != expected_bytes as u64 {
         return Err(WeightsError::Shape {
             name: parameter.name.clone(),
-            found: vec![place.length as usize / size_of::<f32>()],
-            wanted: parameter.shape.clone(),
+            found: vec![location.length as usize / size_of::<f32>()],
+            expected: parameter.shape.clone(),
         });
     }
     Ok(Tensor {
@@ -113,9 +139,9 @@ fn external_tensor(parameter: &ParameterSpec, place: Place, location: &str) -> R
         name: parameter.name.clone(),
         raw_data: Vec::new(),
         external_data: vec![
-            entry("location", location),
-            entry("offset", &place.offset.to_string()),
-            entry("length", &place.length.to_string()),
+            entry("location", file_name),
+            entry("offset", &location.offset.to_string()),
+            entry("length", &location.length.to_string()),
         ],
         data_location: proto::EXTERNAL,
     })
@@ -124,7 +150,7 @@ fn external_tensor(parameter: &ParameterSpec, place: Place, location: &str) -> R
 fn float_value(name: &str, batch: Batch, shape: Shape) -> ValueInfo {
     let batch = match batch {
         Batch::One => Dimension::fixed(1),
-        Batch::Dynamic => Dimension::free(BATCH_NAME),
+        Batch::Dynamic => Dimension::symbolic(BATCH_NAME),
     };
     let dims = shape.dims().into_iter().map(Dimension::fixed);
     ValueInfo::float_tensor(name, std::iter::once(batch).chain(dims).collect())

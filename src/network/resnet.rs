@@ -1,14 +1,11 @@
-//! ResNet-18 in torchvision's geometry (`torchvision.models.resnet18`).
+//! ResNet-18 with the layer sizes of `torchvision.models.resnet18`.
 //!
-//! After He et al., "Deep residual learning for image recognition", arXiv:1512.03385.
+//! Reference: He et al., "Deep residual learning for image recognition", arXiv:1512.03385.
 
-use super::{Join, Layer, Network, conv, linear, max_pool};
+use super::{Architecture, Join, Layer, Network, conv, linear, max_pool};
 
-/// The name it goes by.
-pub const NAME: &str = "resnet18";
-
-/// ResNet-18 with `labels` outputs; parameters are named as torchvision names them.
-pub fn resnet18(labels: usize) -> Network {
+/// ResNet-18 with `labels` outputs.
+pub(super) fn resnet18(labels: usize) -> Network {
     let early = [
         conv_and_norm(["conv1", "bn1"], [3, 64], 7, 2),
         vec![Layer::Relu, max_pool(3, 2, 1)],
@@ -23,21 +20,21 @@ pub fn resnet18(labels: usize) -> Network {
     ]
     .concat();
     Network {
-        name: NAME,
+        architecture: Architecture::ResNet18,
         early_layers: early.len(),
         feature_layers: early.len() + late.len(),
         layers: [early, late, vec![linear("fc", [512, labels])]].concat(),
     }
 }
 
-/// Two residual blocks, the first of which may halve the image's side.
+/// Two residual blocks; with a `stride` of 2 the first one halves the width and height.
 fn stage(name: &str, [in_channels, out_channels]: [usize; 2], stride: usize) -> Vec<Layer> {
     let first = block(&format!("{name}.0"), [in_channels, out_channels], stride);
     let second = block(&format!("{name}.1"), [out_channels, out_channels], 1);
     [first, second].concat()
 }
 
-/// Two convolutions, to which their input is added.
+/// A residual block: two convolutions, whose input is added to their output.
 fn block(name: &str, channels: [usize; 2], stride: usize) -> Vec<Layer> {
     let named = |part: &str| format!("{name}.{part}");
     let [_, out_channels] = channels;
@@ -47,7 +44,7 @@ fn block(name: &str, channels: [usize; 2], stride: usize) -> Vec<Layer> {
         conv_and_norm([&named("conv2"), &named("bn2")], [out_channels; 2], 3, 1),
     ]
     .concat();
-    // Where the shape changes, so must that of what is added.
+    // The sum needs equal shapes: a block that changes the shape has a convolution on its shortcut.
     let shortcut = match stride {
         1 => Vec::new(),
         _ => conv_and_norm(

@@ -1,15 +1,12 @@
-//! SqueezeNet 1.1 in torchvision's geometry (`torchvision.models.squeezenet1_1`).
+//! SqueezeNet 1.1 with the layer sizes of `torchvision.models.squeezenet1_1`.
 //!
-//! After Iandola et al., "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size", arXiv:1602.07360.
-//! torchvision's pools round up; at 224 pixels every window fits, so that rounding makes no difference.
+//! Reference: Iandola et al., "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size", arXiv:1602.07360.
+//! torchvision's pooling layers use `ceil_mode`; at 224 pixels the windows fit exactly, so the rounding makes no difference.
 
-use super::{Join, Layer, Network, conv, max_pool};
+use super::{Architecture, Join, Layer, Network, conv, max_pool};
 
-/// The name it goes by.
-pub const NAME: &str = "squeezenet1_1";
-
-/// SqueezeNet 1.1 with `labels` outputs; parameters are named as torchvision names them.
-pub fn squeezenet1_1(labels: usize) -> Network {
+/// SqueezeNet 1.1 with `labels` outputs.
+pub(super) fn squeezenet1_1(labels: usize) -> Network {
     let early = [
         vec![
             conv("features.0", [3, 64], 3, 2, 0),
@@ -39,14 +36,14 @@ pub fn squeezenet1_1(labels: usize) -> Network {
         Layer::Flatten,
     ];
     Network {
-        name: NAME,
+        architecture: Architecture::SqueezeNet1_1,
         early_layers: early.len(),
         feature_layers: early.len() + late.len(),
         layers: [early, late, classifier].concat(),
     }
 }
 
-/// A fire module: few channels, then many again, half of them by 1x1 and half by 3x3 windows.
+/// A fire module: a convolution that reduces the channels, then half of the output channels by 1x1 and half by 3x3 windows.
 fn fire(name: &str, [channels, squeezed, expanded]: [usize; 3]) -> Vec<Layer> {
     let expand = |part: &str, kernel: usize| {
         let name = format!("{name}.{part}");

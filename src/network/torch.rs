@@ -1,70 +1,70 @@
-//! Layers -> a libtorch module, for training.
+//! Conversion of layers to a libtorch module, for training and inference.
 
 use tch::nn::{Path, VarStore};
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::{Join, Layer, ParameterSpec, Start};
-use crate::weights::{self, Weights, WeightsError};
+use super::{Join, Layer};
+use crate::weights::{self, Initialization, ParameterSpec, Weights, WeightsError};
 
-/// Some layers with their weights, on one device.
+/// Layers and their weights on one device.
 pub struct TorchModule {
     layers: Vec<TorchLayer>,
     variables: VarStore,
 }
 
-/// Why a module cannot be made or run.
+/// Error from creating or running a [`TorchModule`].
 #[derive(Debug, thiserror::Error)]
 pub enum TorchError {
-    /// The weights do not fit.
+    /// The weights do not match the layers.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// libtorch's word, without the stack trace in C++ that it puts behind it.
+    /// libtorch reported an error; the C++ stack trace in its message is left out.
     #[error("libtorch: {0}")]
     Torch(String),
 }
 
 impl From<TchError> for TorchError {
     fn from(error: TchError) -> TorchError {
-        let word = error.to_string();
-        TorchError::Torch(word.lines().next().unwrap_or_default().to_owned())
+        let message = error.to_string();
+        TorchError::Torch(message.lines().next().unwrap_or_default().to_owned())
     }
 }
 
 struct TorchLayer {
     layer: Layer,
-    /// As [`Layer::parameters`] lists them; those of branches lie with the branches.
+    /// In the order of [`Layer::parameters`]; empty for [`Layer::Branches`], whose parameters are in `branches`.
     parameters: Vec<Tensor>,
     branches: Vec<Vec<TorchLayer>>,
 }
 
 impl TorchModule {
-    /// The layers with the given weights.
+    /// Layers with the given weights.
     ///
     /// # Errors
-    /// A weight that is missing or misshaped.
+    /// A tensor is missing or has the wrong shape.
     pub fn with_weights(
         layers: &[Layer],
         weights: &Weights,
         device: Device,
     ) -> Result<TorchModule, TorchError> {
-        TorchModule::new(layers, device, |parameter| tensor_of(weights.get(parameter)?))
+        TorchModule::new(layers, device, |parameter| to_torch(weights.get(parameter)?))
     }
 
-    /// The layers before training: with the given weights where they fit, else with a random start, uniform within ±1/√fan_in,
-    /// as PyTorch's `Conv2d` and `Linear` begin.
+    /// Layers before a training: parameters that `weights` holds with the right shape get these values, the others are initialized
+    /// as PyTorch initializes `Conv2d` and `Linear`, uniformly within ±1/√fan_in.
     ///
-    /// The numbers come from libtorch's generator: seed it with [`tch::manual_seed`] for the same start each time.
+    /// The random numbers come from libtorch's generator; [`tch::manual_seed`] makes them reproducible.
     ///
     /// # Errors
-    /// libtorch's word, such as too little memory.
-    pub fn with_start(
+    /// libtorch failed, for example for lack of memory.
+    pub fn with_pretrained(
         layers: &[Layer],
         weights: &Weights,
         device: Device,
     ) -> Result<TorchModule, TorchError> {
         TorchModule::new(layers, device, |parameter| match weights.get(parameter) {
-            Ok(tensor) => tensor_of(tensor),
-            Err(_) => random(parameter),
+            Ok(tensor) => to_torch(tensor),
+            Err(_) => initialized(parameter),
         })
     }
 
@@ -78,23 +78,23 @@ impl TorchModule {
         Ok(TorchModule { layers, variables })
     }
 
-    /// The parameters, for an optimiser.
+    /// The parameters, for an optimizer.
     pub fn variables(&self) -> &VarStore {
         &self.variables
     }
 
-    /// Computes with other numbers from here on, such as [`tch::Kind::BFloat16`]; the inputs must be of that kind too.
+    /// Converts the parameters to another data type, such as [`tch::Kind::BFloat16`]. Inputs must have that type as well.
     pub fn convert(&mut self, kind: Kind) {
         self.variables.set_kind(kind);
     }
 
-    /// Sets parameters by their names.
+    /// Sets parameters by name.
     ///
     /// # Errors
-    /// libtorch's word, such as another shape.
+    /// libtorch failed, for example because a shape differs.
     ///
     /// # Panics
-    /// If the module has no parameter of that name.
+    /// The module has no parameter of that name.
     pub fn set(&self, values: impl IntoIterator<Item = (String, Tensor)>) -> Result<(), TorchError> {
         let variables = self.variables.variables();
         for (name, value) in values {
@@ -104,10 +104,10 @@ impl TorchModule {
         Ok(())
     }
 
-    /// Runs the layers over a batch; `train` turns dropout on.
+    /// Computes the output for a batch; `train` enables dropout.
     ///
     /// # Errors
-    /// libtorch's word, such as an input of another shape.
+    /// libtorch failed, for example because the input has the wrong shape.
     pub fn forward(&self, batch: &Tensor, train: bool) -> Result<Tensor, TorchError> {
         Ok(run(&self.layers, &channels_last(batch)?, train)?)
     }
@@ -115,7 +115,7 @@ impl TorchModule {
     /// A copy of the weights.
     ///
     /// # Errors
-    /// libtorch's word.
+    /// libtorch failed.
     pub fn weights(&self) -> Result<Weights, TorchError> {
         let mut weights = Weights::default();
         for (name, variable) in self.variables.variables() {
@@ -128,18 +128,18 @@ impl TorchModule {
     }
 }
 
-fn tensor_of(tensor: &weights::Tensor) -> Result<Tensor, TorchError> {
+fn to_torch(tensor: &weights::Tensor) -> Result<Tensor, TorchError> {
     Ok(Tensor::f_from_slice(&tensor.values)?.f_reshape(dims(&tensor.shape))?)
 }
 
-fn random(parameter: &ParameterSpec) -> Result<Tensor, TorchError> {
+fn initialized(parameter: &ParameterSpec) -> Result<Tensor, TorchError> {
     let mut empty = Tensor::f_empty(dims(&parameter.shape), (Kind::Float, Device::Cpu))?;
-    Ok(match parameter.start {
-        Start::Uniform { fan_in } => {
+    Ok(match parameter.initialization {
+        Initialization::Uniform { fan_in } => {
             let bound = 1.0 / (fan_in as f64).sqrt();
             empty.f_uniform_(-bound, bound)?
         }
-        Start::Constant(value) => empty.f_fill_(value)?,
+        Initialization::Constant(value) => empty.f_fill_(value)?,
     })
 }
 
@@ -163,7 +163,7 @@ fn lower(
             }
             _ => {
                 for parameter in layer.parameters() {
-                    let (path, leaf) = path_of(variables, &parameter.name);
+                    let (path, leaf) = split_name(variables, &parameter.name);
                     let value = value(&parameter)?;
                     let trainable = parameter.is_trainable;
                     parameters.push(path.f_var_copy(&leaf, &value)?.f_set_requires_grad(trainable)?);
@@ -179,7 +179,7 @@ fn lower(
     Ok(lowered)
 }
 
-/// The same images with the channels of a pixel side by side in memory: oneDNN's convolutions are a sixth faster on them.
+/// Converts images to the `channels_last` memory format, on which oneDNN's convolutions are a sixth faster.
 fn channels_last(batch: &Tensor) -> Result<Tensor, TchError> {
     match batch.dim() {
         4 => batch
@@ -206,7 +206,7 @@ impl TorchLayer {
                 input.f_conv2d(weight, bias.first(), [stride; 2], [padding; 2], [1; 2], 1)
             }
             (Layer::BatchNorm2d { .. }, [weight, bias, mean, variance]) => {
-                // PyTorch's defaults; the momentum counts only where the statistics would be brought up to date.
+                // PyTorch's defaults. The momentum has no effect, since the running statistics are not updated.
                 const MOMENTUM: f64 = 0.1;
                 const EPSILON: f64 = 1e-5;
                 let (weight, bias) = (Some(weight), Some(bias));
@@ -231,7 +231,7 @@ impl TorchLayer {
             (&Layer::Dropout { probability }, _) => input.f_dropout(probability, train),
             (Layer::Branches { join, .. }, _) => self.forward_branches(*join, input, train),
             (Layer::Conv2d { .. } | Layer::BatchNorm2d { .. } | Layer::Linear { .. }, _) => {
-                unreachable!("a layer with parameters is made with all of them")
+                unreachable!("a layer has all of its parameters")
             }
         }
     }
@@ -252,8 +252,8 @@ impl TorchLayer {
     }
 }
 
-/// Splits `classifier.1.weight` into the path `classifier.1` and the leaf `weight`: a leaf may hold no dot.
-fn path_of<'a>(variables: &'a VarStore, name: &str) -> (Path<'a>, String) {
+/// Splits `classifier.1.weight` into the path `classifier.1` and the variable `weight`, whose name must not contain a dot.
+fn split_name<'a>(variables: &'a VarStore, name: &str) -> (Path<'a>, String) {
     let mut parts = name.split('.').collect::<Vec<_>>();
     let leaf = parts.pop().unwrap_or_default().to_owned();
     let path = parts.into_iter().fold(variables.root(), |path, part| path / part);

@@ -1,26 +1,21 @@
-//! VGG-11 and VGG-16 without batch normalisation, in torchvision's geometry (`torchvision.models.vgg11` and `vgg16`).
+//! VGG-11 and VGG-16 without batch normalization, with the layer sizes of `torchvision.models.vgg11` and `vgg16`.
 //!
-//! After Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition", arXiv:1409.1556.
+//! Reference: Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition", arXiv:1409.1556.
 
-use super::{Layer, Network, conv, linear, max_pool};
+use super::{Architecture, Layer, Network, conv, linear, max_pool};
 
-/// The name VGG-11 goes by.
-pub const VGG11_NAME: &str = "vgg11";
-/// The name VGG-16 goes by.
-pub const VGG16_NAME: &str = "vgg16";
-
-/// VGG-11 with `labels` outputs; parameters are named as torchvision names them.
-pub fn vgg11(labels: usize) -> Network {
-    vgg(VGG11_NAME, [1, 1, 2, 2, 2], labels)
+/// VGG-11 with `labels` outputs.
+pub(super) fn vgg11(labels: usize) -> Network {
+    vgg(Architecture::Vgg11, [1, 1, 2, 2, 2], labels)
 }
 
-/// VGG-16 with `labels` outputs; parameters are named as torchvision names them.
-pub fn vgg16(labels: usize) -> Network {
-    vgg(VGG16_NAME, [2, 2, 3, 3, 3], labels)
+/// VGG-16 with `labels` outputs.
+pub(super) fn vgg16(labels: usize) -> Network {
+    vgg(Architecture::Vgg16, [2, 2, 3, 3, 3], labels)
 }
 
-/// Five blocks of so many convolutions, each block behind the first seeing an image of half the side.
-fn vgg(name: &'static str, convolutions: [usize; 5], labels: usize) -> Network {
+/// Five blocks with these numbers of convolutions. A max pooling layer after each block halves the width and height.
+fn vgg(architecture: Architecture, convolutions: [usize; 5], labels: usize) -> Network {
     const CHANNELS: [usize; 5] = [64, 128, 256, 512, 512];
     let mut features = Vec::new();
     let mut channels = 3;
@@ -46,7 +41,7 @@ fn vgg(name: &'static str, convolutions: [usize; 5], labels: usize) -> Network {
         linear("classifier.6", [4096, labels]),
     ];
     Network {
-        name,
+        architecture,
         early_layers,
         feature_layers: features.len(),
         layers: [features, classifier].concat(),

@@ -21,10 +21,10 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::watch;
 
 use super::respond;
-use crate::dataset::augment::{Level, UnknownLevel};
+use crate::dataset::augment::Level;
 use crate::dataset::{Dataset, DatasetError};
 use crate::evaluation::Skipped;
-use crate::names::UnknownName;
+use crate::names::parse_name;
 use crate::node::lifecycle::machine::State;
 use crate::node::lifecycle::services::Current;
 use crate::node::models::{ActivateError, Models};
@@ -371,17 +371,13 @@ fn dataset(directory: &Path) -> Result<usize, String> {
 fn arguments(request: &Retrain::Request) -> Result<Vec<String>, String> {
     let mut arguments = vec!["--seed".to_owned(), request.seed.to_string()];
     if !["", "auto"].contains(&request.strategy.as_str()) {
-        let strategy: Strategy = request
-            .strategy
-            .parse()
-            .map_err(|error: UnknownName| format!("{error}, or auto"))?;
-        arguments.extend(["--strategy".to_owned(), strategy.name().to_owned()]);
+        let strategy: Strategy =
+            parse_name("strategy", &request.strategy).map_err(|error| format!("{error}, or auto"))?;
+        arguments.extend(["--strategy".to_owned(), strategy.to_string()]);
     }
     if !request.augmentation.is_empty() {
-        let level: Level = request
-            .augmentation
-            .parse()
-            .map_err(|error: UnknownLevel| error.to_string())?;
+        let level: Level =
+            parse_name("augmentation level", &request.augmentation).map_err(|error| error.to_string())?;
         arguments.extend(["--augmentation".to_owned(), level.to_string()]);
     }
     if request.epochs > TrainingOptions::MOST_EPOCHS {

@@ -48,9 +48,9 @@ pub fn better(first: Candidate, second: Candidate) -> Candidate {
     let reason = format!(
         "{}; {} is right on {:.1} %, {} on {:.1} %",
         second.reason,
-        first.recipe.strategy.name(),
+        first.recipe.strategy,
         of_first * 100.0,
-        second.recipe.strategy.name(),
+        second.recipe.strategy,
         of_second * 100.0,
     );
     let margin = standard_error(of_first, first.measured.logits.len());

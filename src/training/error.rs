@@ -9,7 +9,7 @@ use crate::evaluation::metrics::MetricsError;
 use crate::export::ExportError;
 use crate::frame::FrameError;
 use crate::model_store::StoreError;
-use crate::network::UnknownNetwork;
+use crate::names::UnknownName;
 use crate::network::torch::TorchError;
 use crate::weights::WeightsError;
 
@@ -108,7 +108,7 @@ pub enum TrainingError {
     Int8(#[from] ExportError),
     /// No such architecture.
     #[error(transparent)]
-    Network(#[from] UnknownNetwork),
+    Network(#[from] UnknownName),
 }
 
 impl From<tch::TchError> for TrainingError {

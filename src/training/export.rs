@@ -15,7 +15,7 @@ use crate::model_store::manifest::Int8Agreement;
 use crate::model_store::{self, Draft, INT8_FILE, ONNX_FILE};
 use crate::network::Network;
 use crate::network::onnx::Batch;
-use crate::network::onnx::export::Numbers;
+use crate::network::onnx::export::ExportPrecision;
 use crate::network::onnx::int8::Target;
 use crate::preprocess::INPUT_LEN;
 use crate::probability::argmax;
@@ -96,7 +96,7 @@ impl Exported<'_> {
         }
         let ranges = calibration.ranges();
         export::write_ranges(self.draft, ranges)?;
-        let numbers = Numbers::Int8 {
+        let numbers = ExportPrecision::Int8 {
             ranges,
             target: Target::Cpu,
         };

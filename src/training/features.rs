@@ -111,13 +111,13 @@ impl Extractor {
         device: Device,
     ) -> Result<Extractor, TorchError> {
         let module = TorchModule::with_weights(frozen, pretrained, device)?;
-        let shape = network::output(frozen, Network::INPUT);
+        let shape = network::output_shape(frozen, Network::INPUT);
         let key = key(frozen, pretrained, copies)?;
         Ok(Extractor {
             module,
             row_shape: shape.dims().iter().map(|&length| length as i64).collect(),
             copies,
-            cache: FeatureCache::open(store, &key, shape.values()),
+            cache: FeatureCache::open(store, &key, shape.value_count()),
             device,
         })
     }

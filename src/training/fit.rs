@@ -119,7 +119,7 @@ impl Fit<'_> {
 
     /// The trained layers before training: pretrained where they are, the last one computed where it is linear, else random.
     fn start(&self, train: &[usize]) -> Result<TorchModule, TorchError> {
-        let module = TorchModule::with_start(self.plan.trained(), self.pretrained, self.device)?;
+        let module = TorchModule::with_pretrained(self.plan.trained(), self.pretrained, self.device)?;
         let count = train.len() * (1 + self.features.copies);
         if let Some(last) = self.plan.last_linear()
             && self.features_reach(last)

@@ -8,7 +8,7 @@ use crate::dataset::augment::Level;
 /// What can be chosen of a training; what is none is chosen by what there is to train on.
 #[derive(Clone, Debug)]
 pub struct TrainingOptions {
-    /// The architecture, one of [`crate::network::Network::NAMES`].
+    /// The architecture, one of [`crate::network::Architecture`].
     pub network: String,
     /// What is trained; none to find out.
     pub strategy: Option<Strategy>,

@@ -72,6 +72,7 @@ fn lacks_hidden_layers(network: &Network, pretrained: &Weights) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use strum::IntoEnumIterator;
     use tch::{Device, Kind};
 
     use super::*;
@@ -84,7 +85,7 @@ mod tests {
     /// Random weights for some layers.
     fn random(layers: &[Layer]) -> Weights {
         tch::manual_seed(3);
-        let module = TorchModule::with_start(layers, &Weights::default(), Device::Cpu).expect("fits");
+        let module = TorchModule::with_pretrained(layers, &Weights::default(), Device::Cpu).expect("fits");
         module.weights().expect("copies")
     }
 
@@ -93,7 +94,7 @@ mod tests {
         for name in ["alexnet", "squeezenet1_1", "resnet18"] {
             let network = network(name);
             let pretrained = random(network.features());
-            for strategy in Strategy::ALL {
+            for strategy in Strategy::iter() {
                 let plan = Plan::new(&network, strategy, &pretrained);
                 let trained = random(plan.trained());
                 let weights = plan.weights(&pretrained, &trained).expect("fits");

@@ -24,12 +24,12 @@ pub fn load(
     store: &ModelStore,
     named: Option<&Path>,
 ) -> Result<Pretrained, TrainingError> {
-    let candidates = [store.pretrained_file(network.name), installed(network.name)];
+    let candidates = [store.pretrained_file(network.name()), installed(network.name())];
     let found = candidates.into_iter().find(|path| path.exists());
     let path = named.map(PathBuf::from).or(found);
     let Some(path) = path else {
         return Err(TrainingError::NoPretrained {
-            network: network.name,
+            network: network.name(),
             store: store.root().to_owned(),
         });
     };

@@ -2,17 +2,18 @@
 //!
 //! The figures behind the defaults are in docs/training.md.
 
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumIter, EnumString, VariantNames};
 
 use crate::dataset::augment::Level;
-use crate::names::{UnknownName, named};
 use crate::network::Network;
 
 /// What of the pretrained network is trained; the rest stays frozen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Display, EnumIter, EnumString, VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Strategy {
     /// The last layer: few frames, like ImageNet's.
     LastLayer,
@@ -25,8 +26,9 @@ pub enum Strategy {
 }
 
 /// How the weights follow the gradient.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Display, EnumString, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "lowercase")]
 pub enum Optimizer {
     /// Stochastic gradient descent with momentum 0.9, as JetBot's notebooks have it.
     Sgd,
@@ -35,8 +37,9 @@ pub enum Optimizer {
 }
 
 /// How the learning rate goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Display, EnumString, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "lowercase")]
 pub enum Schedule {
     /// It stays.
     Constant,
@@ -72,24 +75,6 @@ pub struct Recipe {
 }
 
 impl Strategy {
-    /// Every strategy, the cheapest first.
-    pub const ALL: [Strategy; 4] = [
-        Strategy::LastLayer,
-        Strategy::Classifier,
-        Strategy::LateLayers,
-        Strategy::Full,
-    ];
-
-    /// As the command line and the manifest name it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Strategy::LastLayer => "last_layer",
-            Strategy::Classifier => "classifier",
-            Strategy::LateLayers => "late_layers",
-            Strategy::Full => "full",
-        }
-    }
-
     /// How many of the network's layers stay frozen.
     pub fn frozen_layers(self, network: &Network) -> usize {
         match self {
@@ -101,31 +86,7 @@ impl Strategy {
     }
 }
 
-impl Optimizer {
-    /// Every optimiser.
-    pub const ALL: [Optimizer; 2] = [Optimizer::Sgd, Optimizer::AdamW];
-
-    /// As the command line and the manifest name it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Optimizer::Sgd => "sgd",
-            Optimizer::AdamW => "adamw",
-        }
-    }
-}
-
 impl Schedule {
-    /// Every schedule.
-    pub const ALL: [Schedule; 2] = [Schedule::Constant, Schedule::Cosine];
-
-    /// As the command line and the manifest name it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Schedule::Constant => "constant",
-            Schedule::Cosine => "cosine",
-        }
-    }
-
     /// What the learning rate is multiplied by after a share of all steps, 0 to 1.
     pub fn factor(self, done: f64) -> f64 {
         match self {
@@ -176,28 +137,4 @@ impl Recipe {
 /// Many copies of few frames, few of many, so that there are about so many examples in all.
 fn copies(frames: usize, examples: usize) -> usize {
     (examples / frames.max(1)).saturating_sub(1).clamp(1, 8)
-}
-
-impl FromStr for Strategy {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Strategy, UnknownName> {
-        named(&Strategy::ALL, "strategy", name, |strategy| strategy.name())
-    }
-}
-
-impl FromStr for Optimizer {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Optimizer, UnknownName> {
-        named(&Optimizer::ALL, "optimizer", name, |optimizer| optimizer.name())
-    }
-}
-
-impl FromStr for Schedule {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Schedule, UnknownName> {
-        named(&Schedule::ALL, "schedule", name, |schedule| schedule.name())
-    }
 }

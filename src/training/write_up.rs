@@ -62,7 +62,7 @@ pub(super) fn write(
     let weights = chosen.plan.weights(&training.pretrained.weights, &trained)?;
     let draft = training
         .store
-        .draft(training.network.name, OffsetDateTime::now_utc())?;
+        .draft(training.network.name(), OffsetDateTime::now_utc())?;
     let exported = Exported {
         draft: &draft,
         network: &chosen.plan.network,
@@ -181,12 +181,12 @@ fn manifest(
     Manifest {
         version: MANIFEST_VERSION,
         id: String::new(),
-        network: training.network.name.to_owned(),
+        network: training.network.name().to_owned(),
         labels: training.labels.clone(),
         created: OffsetDateTime::now_utc(),
         preprocessing: Preprocessing::current(),
         temperature: metrics.temperature,
-        strategy: chosen.recipe.strategy.name().to_owned(),
+        strategy: chosen.recipe.strategy.to_string(),
         frames: FrameCounts {
             train: training.features.len(),
             validation: metrics.frames,
@@ -267,9 +267,9 @@ fn settings(training: &Training, chosen: &Candidate) -> Vec<Setting> {
         "every frame the same"
     };
     let settings = [
-        ("optimizer", recipe.optimizer.name().to_owned()),
+        ("optimizer", recipe.optimizer.to_string()),
         ("learning rate", recipe.learning_rate.to_string()),
-        ("schedule", recipe.schedule.name().to_owned()),
+        ("schedule", recipe.schedule.to_string()),
         ("weight decay", recipe.weight_decay.to_string()),
         ("batch size", recipe.batch_size.to_string()),
         ("epochs, at most", recipe.epochs.to_string()),

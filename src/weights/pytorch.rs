@@ -1,8 +1,8 @@
-//! PyTorch's weight files: what `torch.save(model.state_dict(), path)` wrote, read without Python.
+//! Reader for PyTorch's weight files, written by `torch.save(model.state_dict(), path)`, without Python.
 //!
-//! A pickle is a program. Here its instructions only put values together (`pickle`), and nothing is ever called. The
-//! values lie in a zip archive (`archive`, since torch 1.6) or behind each other (`legacy`), and `tensor` picks them out.
-//! This file finds the state dict in what was saved. What the names mean is left to [`crate::network`].
+//! Such a file contains a pickle, which is a program for a stack machine. The interpreter here (`pickle`) only builds
+//! values and never calls a function. The bytes of the tensors are in a zip archive (`archive`, since torch 1.6) or follow
+//! the pickle (`legacy`); `tensor` reads them. This module finds the state dict in the saved object.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,130 +16,74 @@ use super::{Tensor, Weights};
 
 mod archive;
 mod dtype;
+mod error;
 mod legacy;
 mod pickle;
 mod tensor;
 #[cfg(test)]
 mod tests;
 
-/// Where training scripts put the state dict when they save more than that, such as the epoch.
-const NESTED_UNDER: [&str; 3] = ["state_dict", "model_state_dict", "model"];
-/// What `torch.nn.DataParallel` puts before every name.
-const DATA_PARALLEL_PREFIX: &str = "module.";
-/// No network's parameter has a name as long, in bytes.
-const LONGEST_NAME: usize = 1024;
-/// As many values are read from the smallest file. Tensors may share values, so a few bytes can stand for more.
-const LEAST_VALUES_ALLOWED: u64 = 1 << 20;
-/// Of foreign text no more characters are put in a message.
-const CHARS_SHOWN: usize = 120;
+pub use self::error::ContentError;
 
-/// Why a PyTorch file cannot be read.
+/// Keys of the state dict in checkpoints, which also hold the epoch and other state of a training.
+const STATE_DICT_KEYS: [&str; 3] = ["state_dict", "model_state_dict", "model"];
+/// Prefix that `torch.nn.DataParallel` adds to each name.
+const DATA_PARALLEL_PREFIX: &str = "module.";
+/// Longest name of a tensor, in bytes.
+const MAX_NAME_LEN: usize = 1024;
+/// Number of values that are read from even the smallest file. Tensors may share their values, so that a small file can
+/// legitimately expand to more values than it has bytes.
+const MIN_VALUE_LIMIT: u64 = 1 << 20;
+
+/// Error from reading a PyTorch file.
 #[derive(Debug, thiserror::Error)]
 pub enum PytorchError {
-    /// The file system's word.
+    /// The file cannot be opened or read.
     #[error("{path}: {cause}")]
     Io {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The error of the file system.
         cause: std::io::Error,
     },
-    /// The file is there, but its contents are not to be read.
-    #[error("{path} is not read: {cause}")]
-    Refused {
+    /// The content of the file is invalid or unsupported.
+    #[error("cannot read {path}: {cause}")]
+    Content {
         /// The file.
         path: PathBuf,
-        /// What is wrong with the contents.
-        cause: Refusal,
+        /// What is wrong with the content.
+        cause: ContentError,
     },
 }
 
-/// What is wrong with the contents of a PyTorch file.
-#[derive(Debug, thiserror::Error)]
-pub enum Refusal {
-    /// Neither of the formats.
-    #[error("it is neither a zip archive of torch.save nor the pickles that torch wrote before 1.6")]
-    Format,
-    /// The archive is broken, or uses something that `torch.save` does not.
-    #[error("broken or cut-off zip archive: {0}")]
-    Zip(#[from] zip::result::ZipError),
-    /// A part of the archive is not there.
-    #[error("the zip archive has no {0}, which torch.save writes")]
-    MissingEntry(String),
-    /// The file ends too early.
-    #[error("it is cut off")]
-    CutOff,
-    /// The values were written by a machine of the other byte order.
-    #[error("its values are big-endian; supported: little-endian")]
-    BigEndian,
-    /// An instruction that `torch.save` does not write.
-    #[error("pickle instruction {code:#04x} at byte {offset} is not one that torch.save writes")]
-    Opcode {
-        /// The instruction.
-        code: u8,
-        /// Bytes from the beginning of its pickle.
-        offset: usize,
-    },
-    /// A class or function beyond those of tensors: perhaps a harmless one, perhaps an attack.
-    #[error("it asks for {0}, which no tensor needs; of a model, save only model.state_dict()")]
-    Global(String),
-    /// `torch.save(model)` and not `torch.save(model.state_dict())`.
-    #[error("it holds a whole model ({0}) and would need its source code; save model.state_dict() instead")]
-    WholeModel(String),
-    /// The instructions contradict each other.
-    #[error("its pickle is broken: {0}")]
-    Pickle(&'static str),
-    /// More than any network needs.
-    #[error("it holds more {0} than the weights of a network can")]
-    TooLarge(&'static str),
-    /// There is no state dict in it.
-    #[error("it holds no tensors by name; save model.state_dict(), alone or in a dict under `state_dict`")]
-    StateDict,
-    /// A tensor's values are of a type that is neither a plain float nor an integer.
-    #[error("tensor {name} is {dtype}; supported: float32, float64, float16, bfloat16")]
-    Dtype {
-        /// The tensor.
-        name: String,
-        /// Its type, as PyTorch names it.
-        dtype: &'static str,
-    },
-    /// A tensor's description contradicts itself or the values that are there.
-    #[error("tensor {name} is broken: {defect}")]
-    Tensor {
-        /// The tensor.
-        name: String,
-        /// What is wrong with it.
-        defect: &'static str,
-    },
-}
-
-/// The bytes of storages, which the file names by keys.
+/// Access to the bytes of the storages in a file.
 trait StorageBytes {
-    /// All bytes of one storage.
-    fn bytes(&mut self, key: &str) -> Result<&[u8], Refusal>;
+    /// All bytes of the storage with this key.
+    fn bytes(&mut self, key: &str) -> Result<&[u8], ContentError>;
 }
 
-/// Whether a file that begins with these bytes (32 are enough) was written by `torch.save`.
+/// Whether a file with these first bytes was written by `torch.save`; 32 bytes are enough.
 ///
-/// A pickle's own first byte would not tell it from safetensors, whose files begin with a length of any value. So the
-/// number that begins a legacy file is looked for.
+/// The first byte of a pickle is also a valid first byte of a safetensors file, which begins with the length of its header.
+/// Legacy files are therefore recognized by their magic number.
 pub fn is_pytorch(first_bytes: &[u8]) -> bool {
     archive::is_zip(first_bytes) || legacy::is_legacy(first_bytes)
 }
 
-/// Reads the state dict of a `.pth` or `.pt` file as float32. Nothing in the file is ever executed.
+/// Reads the state dict of a `.pth` or `.pt` file as float32, without executing any code from the file.
 ///
-/// The state dict is the whole object or lies under `state_dict`, `model_state_dict` or `model`. The prefix `module.` of
-/// all names is taken off. Integers, such as a batch norm's count of batches, are left out.
+/// The state dict is the saved object itself, or its entry `state_dict`, `model_state_dict` or `model`. If all names begin
+/// with `module.`, this prefix is removed. Integer tensors, such as `num_batches_tracked`, are skipped.
 ///
 /// # Errors
-/// A file that is not there, cut off, a whole model instead of its weights, or one that asks for anything but tensors.
+/// The file does not exist, is truncated, holds a model instead of its weights, or references classes or functions that
+/// tensors do not need.
 pub fn read(path: &Path) -> Result<Weights, PytorchError> {
     let io_error = |cause| PytorchError::Io {
         path: path.to_owned(),
         cause,
     };
-    let refused = |cause| PytorchError::Refused {
+    let content_error = |cause| PytorchError::Content {
         path: path.to_owned(),
         cause,
     };
@@ -150,39 +94,43 @@ pub fn read(path: &Path) -> Result<Weights, PytorchError> {
         .read_to_end(&mut first_bytes)
         .map_err(io_error)?;
     if archive::is_zip(&first_bytes) {
-        let file_bytes = file.metadata().map_err(io_error)?.len();
-        return weights_in_archive(file, file_bytes).map_err(refused);
+        let file_len = file.metadata().map_err(io_error)?.len();
+        return read_archive(file, file_len).map_err(content_error);
     }
     let bytes = std::fs::read(path).map_err(io_error)?;
-    weights_in_legacy_file(&bytes).map_err(refused)
+    read_legacy(&bytes).map_err(content_error)
 }
 
-fn weights_in_archive(file: File, file_bytes: u64) -> Result<Weights, Refusal> {
-    let mut archive = Archive::open(file, file_bytes)?;
+fn read_archive(file: File, file_len: u64) -> Result<Weights, ContentError> {
+    let mut archive = Archive::open(file, file_len)?;
     let pickle_bytes = archive.pickle()?;
     let (pickle, _) = Pickle::parse(&pickle_bytes)?;
-    weights_in(&pickle, &mut archive, file_bytes)
+    read_weights(&pickle, &mut archive, file_len)
 }
 
-fn weights_in_legacy_file(bytes: &[u8]) -> Result<Weights, Refusal> {
+fn read_legacy(bytes: &[u8]) -> Result<Weights, ContentError> {
     if !legacy::is_legacy(bytes) {
-        return Err(Refusal::Format);
+        return Err(ContentError::Format);
     }
     let Legacy { object, mut storages } = Legacy::parse(bytes)?;
-    weights_in(&object, &mut storages, bytes.len() as u64)
+    read_weights(&object, &mut storages, bytes.len() as u64)
 }
 
-fn weights_in(pickle: &Pickle, storages: &mut dyn StorageBytes, file_bytes: u64) -> Result<Weights, Refusal> {
+fn read_weights(
+    pickle: &Pickle,
+    storages: &mut dyn StorageBytes,
+    file_len: u64,
+) -> Result<Weights, ContentError> {
     let named = named_tensors(pickle)?;
-    let in_data_parallel = named
+    let is_data_parallel = named
         .iter()
         .all(|(name, ..)| name.starts_with(DATA_PARALLEL_PREFIX));
-    let prefix = if in_data_parallel {
+    let prefix = if is_data_parallel {
         DATA_PARALLEL_PREFIX
     } else {
         ""
     };
-    let mut values_left = file_bytes.max(LEAST_VALUES_ALLOWED);
+    let mut values_left = file_len.max(MIN_VALUE_LIMIT);
     let mut weights = Weights::default();
     for (name, value) in named {
         if let Some(tensor) = float_tensor(pickle, name, value, storages, &mut values_left)? {
@@ -192,29 +140,29 @@ fn weights_in(pickle: &Pickle, storages: &mut dyn StorageBytes, file_bytes: u64)
     Ok(weights)
 }
 
-/// The tensors of the state dict, in the file's order. What else is in it is left out.
-fn named_tensors<'p, 'a>(pickle: &'p Pickle<'a>) -> Result<Vec<(&'a str, &'p Value<'a>)>, Refusal> {
+/// The tensors of the state dict, in the order of the file. Entries of other types are skipped.
+fn named_tensors<'p, 'a>(pickle: &'p Pickle<'a>) -> Result<Vec<(&'a str, &'p Value<'a>)>, ContentError> {
     let mut named = Vec::new();
     for (key, value) in state_dict(pickle)? {
         if let (Value::Text(name), value @ Value::Tensor { .. }) = (pickle.value(*key), pickle.value(*value))
         {
-            if name.len() > LONGEST_NAME {
-                return Err(Refusal::TooLarge("characters in a name"));
+            if name.len() > MAX_NAME_LEN {
+                return Err(ContentError::TooLarge("characters in a name"));
             }
             named.push((*name, value));
         }
     }
     if named.is_empty() {
-        return Err(Refusal::StateDict);
+        return Err(ContentError::NoStateDict);
     }
     Ok(named)
 }
 
-fn state_dict<'p>(pickle: &'p Pickle) -> Result<&'p [(Id, Id)], Refusal> {
+fn state_dict<'p>(pickle: &'p Pickle) -> Result<&'p [(Id, Id)], ContentError> {
     let Value::Dict(saved) = pickle.root() else {
-        return Err(Refusal::StateDict);
+        return Err(ContentError::NoStateDict);
     };
-    for key in NESTED_UNDER {
+    for key in STATE_DICT_KEYS {
         if let Some(Value::Dict(nested)) = pickle.lookup(saved, key) {
             return Ok(nested);
         }
@@ -222,45 +170,40 @@ fn state_dict<'p>(pickle: &'p Pickle) -> Result<&'p [(Id, Id)], Refusal> {
     Ok(saved)
 }
 
-/// The tensor as float32; none where it holds integers.
+/// The tensor as float32; `None` if it holds integers. Its size is subtracted from `values_left`.
 fn float_tensor(
     pickle: &Pickle,
     name: &str,
     value: &Value,
     storages: &mut dyn StorageBytes,
     values_left: &mut u64,
-) -> Result<Option<Tensor>, Refusal> {
-    let broken = |defect| Refusal::Tensor {
-        name: shown(name),
+) -> Result<Option<Tensor>, ContentError> {
+    let tensor_error = |defect| ContentError::Tensor {
+        name: error::printable(name),
         defect,
     };
-    let view = TensorView::from_value(pickle, value).map_err(broken)?;
+    let view = TensorView::from_value(pickle, value).map_err(tensor_error)?;
     if view.dtype.is_integer {
         return Ok(None);
     }
     let Some(decode) = view.dtype.decode else {
-        return Err(Refusal::Dtype {
-            name: shown(name),
+        return Err(ContentError::Dtype {
+            name: error::printable(name),
             dtype: view.dtype.name,
         });
     };
-    // The rank is counted too, for an empty tensor takes memory as well.
+    // The number of dimensions counts as well, since an empty tensor also takes memory.
     let size = view
         .value_count()
-        .map_err(broken)?
+        .map_err(tensor_error)?
         .saturating_add(view.shape.len());
     *values_left = values_left
         .checked_sub(size as u64)
-        .ok_or(Refusal::TooLarge("values"))?;
+        .ok_or(ContentError::TooLarge("values"))?;
     let bytes = storages.bytes(view.storage.key)?;
-    let values = view.values(bytes, decode).map_err(broken)?;
+    let values = view.values(bytes, decode).map_err(tensor_error)?;
     Ok(Some(Tensor {
         shape: view.shape,
         values,
     }))
-}
-
-/// Foreign text as it can stand in a message: on one line, and not too long.
-fn shown(text: &str) -> String {
-    text.escape_debug().take(CHARS_SHOWN).collect()
 }

@@ -1,7 +1,4 @@
-"""Files as PyTorch itself writes them, and what is in them; started by tests/pytorch.rs.
-
-What is to be read is handed over as safetensors files.
-"""
+"""Writes files with torch.save, and the expected tensors as safetensors files; started by tests/pytorch.rs and tests/import.rs."""
 
 import argparse
 import os
@@ -18,7 +15,7 @@ from reference import write_tensors  # noqa: E402
 
 
 def save(directory: Path, name: str, saved: object, expected: dict[str, torch.Tensor] | None) -> None:
-    """Both formats, and the newest pickle protocol; what is expected, where it is to be read at all."""
+    """Save an object in both formats with both pickle protocols, and the expected tensors unless reading must fail."""
     torch.save(saved, directory / f"{name}.zip.pth")
     torch.save(saved, directory / f"{name}.zip4.pth", pickle_protocol=4)
     torch.save(saved, directory / f"{name}.legacy.pth", _use_new_zipfile_serialization=False)
@@ -48,7 +45,7 @@ def views() -> dict[str, torch.Tensor]:
 
 
 def checkpoint(state_dict: dict[str, torch.Tensor], key: str) -> dict[str, object]:
-    """As the ImageNet example and its many descendants write it."""
+    """Build a checkpoint like that of PyTorch's ImageNet example."""
     trained = network()
     optimizer = torch.optim.Adam(trained.parameters(), amsgrad=True)
     trained(torch.randn(2, 3, 4, 4)).sum().backward()
@@ -72,11 +69,12 @@ def checkpoint(state_dict: dict[str, torch.Tensor], key: str) -> dict[str, objec
 
 def good(directory: Path) -> None:
     state_dict = network().state_dict()
-    # A count of batches is no weight.
+    # num_batches_tracked is an integer and must be skipped.
     floats = {name: tensor for name, tensor in state_dict.items() if tensor.is_floating_point()}
     save(directory, "state_dict", state_dict, floats)
     save(directory, "plain_dict", dict(state_dict), floats)
-    # "under_state_dict.zip4" has the 21 characters at which readers of zip archives may take a wrong record for the first.
+    # With the 21 characters of "under_state_dict.zip4" the first entry has a name of 30 characters, which misleads readers of zip
+    # archives that search for the beginning of the archive.
     for key in ("state_dict", "model_state_dict", "model"):
         save(directory, f"under_{key}", checkpoint(state_dict, key), floats)
     in_parallel = OrderedDict((f"module.{name}", tensor) for name, tensor in state_dict.items())
@@ -92,7 +90,7 @@ def good(directory: Path) -> None:
         save(directory, str(dtype), converted, expected)
 
 
-class Evil:
+class Malicious:
     def __reduce__(self):
         return os.system, ("touch evil_was_executed",)
 
@@ -103,7 +101,7 @@ class OwnModel(nn.Module):
 
 def bad(directory: Path) -> None:
     os.chdir(directory)
-    save(directory, "evil", {"weight": torch.ones(2), "more": Evil()}, None)
+    save(directory, "evil", {"weight": torch.ones(2), "more": Malicious()}, None)
     save(directory, "whole_model", network(), None)
     save(directory, "own_model", OwnModel(), None)
     save(directory, "float8", {"weight": torch.ones(2).to(torch.float8_e5m2)}, None)

@@ -15,8 +15,8 @@ use thumb_gesture::drawn_hand;
 use thumb_gesture::gesture::Gesture;
 use thumb_gesture::model_store::WEIGHTS_FILE;
 use thumb_gesture::network::torch::TorchModule;
-use thumb_gesture::network::{Layer, Network, ParameterSpec, parameters};
-use thumb_gesture::weights::{Tensor, Weights};
+use thumb_gesture::network::{Layer, Network, parameters};
+use thumb_gesture::weights::{ParameterSpec, Tensor, Weights};
 
 /// Draws scenes of every gesture into an image directory.
 pub fn draw_dataset(directory: &Path, seed: u64, per_label: u64) {
@@ -52,7 +52,7 @@ pub fn random_start(store: &Path, network: &str) -> Weights {
     let weights = random_weights(&network);
     let directory = store.join("pretrained");
     std::fs::create_dir_all(&directory).expect("creates");
-    let file = directory.join(format!("{}.safetensors", network.name));
+    let file = directory.join(format!("{}.safetensors", network.name()));
     weights.write(&file).expect("writes");
     weights
 }
@@ -60,7 +60,8 @@ pub fn random_start(store: &Path, network: &str) -> Weights {
 /// Random weights of a network, the same each time.
 pub fn random_weights(network: &Network) -> Weights {
     tch::manual_seed(1);
-    let module = TorchModule::with_start(&network.layers, &Weights::default(), Device::Cpu).expect("fits");
+    let module =
+        TorchModule::with_pretrained(&network.layers, &Weights::default(), Device::Cpu).expect("fits");
     module.weights().expect("copies")
 }
 

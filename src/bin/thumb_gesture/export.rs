@@ -12,8 +12,8 @@ use thumb_gesture::export::{Calibration, export, stored_ranges};
 use thumb_gesture::frame::Frame;
 use thumb_gesture::model_store::{ModelStore, StoredModel, WEIGHTS_FILE};
 use thumb_gesture::network::onnx::Batch;
-use thumb_gesture::network::onnx::export::Numbers;
-use thumb_gesture::network::onnx::int8::{Ranges, Target};
+use thumb_gesture::network::onnx::export::ExportPrecision;
+use thumb_gesture::network::onnx::int8::{ActivationRanges, Target};
 use thumb_gesture::preprocess::{INPUT_LEN, Preprocessor};
 use thumb_gesture::weights::Weights;
 
@@ -99,11 +99,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     let ranges;
     let numbers = match arguments.precision {
-        Precision::Fp32 => Numbers::Fp32,
-        Precision::Fp16 => Numbers::Fp16,
+        Precision::Fp32 => ExportPrecision::Fp32,
+        Precision::Fp16 => ExportPrecision::Fp16,
         Precision::Int8 => {
             ranges = ranges_of(&store, &model, arguments.dataset.as_deref())?;
-            Numbers::Int8 {
+            ExportPrecision::Int8 {
                 ranges: &ranges,
                 target,
             }
@@ -118,7 +118,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn ranges_of(store: &ModelStore, model: &StoredModel, dataset: Option<&Path>) -> anyhow::Result<Ranges> {
+fn ranges_of(
+    store: &ModelStore,
+    model: &StoredModel,
+    dataset: Option<&Path>,
+) -> anyhow::Result<ActivationRanges> {
     let Some(directory) = dataset else {
         return Ok(stored_ranges(model)?);
     };

@@ -6,6 +6,7 @@ mod evaluate;
 mod export;
 mod import_weights;
 mod models;
+mod names;
 mod output;
 mod predict;
 mod runtime;

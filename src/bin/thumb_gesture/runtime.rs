@@ -9,17 +9,19 @@ use thumb_gesture::classifier::{self, ClassifierError};
 use thumb_gesture::model_store::{ModelStore, StoreError, StoredModel};
 use thumb_gesture::recognizer::Recognizer;
 
+use crate::names::names;
+
 /// What runs the model.
 #[derive(Args)]
 pub struct RuntimeOptions {
-    /// What runs the network: auto, onnx or torch
-    #[arg(long, value_name = "NAME", default_value = "auto")]
+    /// What runs the network
+    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = names::<Backend>())]
     backend: Backend,
-    /// What it runs on: auto, cpu or cuda
-    #[arg(long, value_name = "NAME", default_value = "auto")]
+    /// What it runs on
+    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = names::<Device>())]
     device: Device,
-    /// What it computes with: auto, fp32, fp16, bf16 or int8
-    #[arg(long, value_name = "NAME", default_value = "auto")]
+    /// What it computes with
+    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = names::<Precision>())]
     precision: Precision,
     /// Threads for one frame [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]

@@ -4,14 +4,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use strum::VariantNames;
 use thumb_gesture::dataset::Dataset;
 use thumb_gesture::dataset::augment::Level;
 use thumb_gesture::model_store::ModelStore;
-use thumb_gesture::network::Network;
+use thumb_gesture::network::Architecture;
 use thumb_gesture::training::strategy::{Optimizer, Schedule, Strategy};
 use thumb_gesture::training::{self, Gate, Overrides, Progress, Summary, TrainingOptions};
 
+use crate::names::names;
 use crate::output;
 use crate::training_table::TrainingTable;
 
@@ -30,11 +33,11 @@ pub struct Arguments {
     /// Directory of the trained models; made where it is new
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
-    /// The network: alexnet, squeezenet1_1, vgg11, vgg16 or resnet18
-    #[arg(long, value_name = "NAME", default_value = Network::NAMES[0])]
+    /// The network
+    #[arg(long, value_name = "NAME", default_value = Architecture::VARIANTS[0], value_parser = PossibleValuesParser::new(Architecture::VARIANTS))]
     network: String,
-    /// What is trained: auto, last_layer, classifier, late_layers or full
-    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = strategy)]
+    /// What is trained
+    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = strategy())]
     strategy: StrategyChoice,
     /// Frames are held out in so many folds, each frame once; 1 holds out a fifth once [default: 5 for fewer than 150 frames, else 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=TrainingOptions::MOST_FOLDS as i64))]
@@ -65,20 +68,20 @@ pub struct Arguments {
 #[derive(Args)]
 #[command(next_help_heading = "How it is trained [defaults: by the strategy]")]
 struct RecipeArguments {
-    /// How copies of a frame are changed: off, light or strong
-    #[arg(long, value_name = "LEVEL")]
+    /// How copies of a frame are changed
+    #[arg(long, value_name = "LEVEL", value_parser = names::<Level>())]
     augmentation: Option<Level>,
     /// Changed copies of each frame
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=TrainingOptions::MOST_COPIES as i64))]
     copies: Option<u8>,
-    /// sgd (with momentum 0.9) or adamw
-    #[arg(long, value_name = "NAME")]
+    /// How the weights follow the gradient; sgd has a momentum of 0.9
+    #[arg(long, value_name = "NAME", value_parser = names::<Optimizer>())]
     optimizer: Option<Optimizer>,
     /// Learning rate at the beginning, such as 0.001
     #[arg(long, value_name = "RATE", value_parser = learning_rate)]
     learning_rate: Option<f64>,
-    /// How the learning rate goes on: constant or cosine
-    #[arg(long, value_name = "NAME")]
+    /// How the learning rate goes on
+    #[arg(long, value_name = "NAME", value_parser = names::<Schedule>())]
     schedule: Option<Schedule>,
     /// Weight decay
     #[arg(long, value_name = "RATE", value_parser = weight_decay)]
@@ -176,14 +179,10 @@ fn options(arguments: &Arguments) -> TrainingOptions {
     }
 }
 
-fn strategy(name: &str) -> anyhow::Result<StrategyChoice> {
-    match name {
-        "auto" => Ok(StrategyChoice(None)),
-        _ => Ok(StrategyChoice(Some(
-            name.parse()
-                .map_err(|error| anyhow::anyhow!("{error}, or auto"))?,
-        ))),
-    }
+fn strategy() -> impl TypedValueParser<Value = StrategyChoice> {
+    let names = ["auto"].iter().chain(Strategy::VARIANTS).copied();
+    // Only `auto` is not the name of a strategy.
+    PossibleValuesParser::new(names).map(|name| StrategyChoice(name.parse().ok()))
 }
 
 fn learning_rate(text: &str) -> anyhow::Result<f64> {
@@ -222,7 +221,7 @@ fn print_summary(summary: &Summary) -> anyhow::Result<()> {
     output::print_line(&format!(
         "{} {state}\n{}: {}\n{} frames in {:.1} s, {} computed anew; {}\naccuracy on {} held-out frames, without having trained on them: {}{interval}\n{}\nreport: {}",
         summary.model_id,
-        summary.strategy.name(),
+        summary.strategy,
         summary.strategy_reason,
         summary.frames.train,
         summary.train_seconds,

@@ -44,7 +44,7 @@ impl TrainingTable {
     }
 
     fn show_epoch(&mut self, epoch: &FoldEpoch) {
-        let (point, strategy) = (&epoch.point, epoch.strategy.name());
+        let (point, strategy) = (&epoch.point, epoch.strategy.to_string());
         let loss = point.validation_loss;
         let row = format!(
             "{strategy:>12} {:>5} {:>6} {:>11.3} {:>14} {:>9}",
@@ -58,7 +58,7 @@ impl TrainingTable {
         if epoch.folds == 1 || is_next_fold {
             self.print_row();
         }
-        self.bar(strategy, epoch.rounds())
+        self.bar(&strategy, epoch.rounds())
             .set_position(epoch.rounds_done() as u64);
         self.row = Some((epoch.fold, row));
     }

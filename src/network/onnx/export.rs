@@ -1,100 +1,80 @@
-//! An ONNX file that stands on its own: the weights inside, in fp32, fp16 or int8.
+//! Self-contained ONNX files with their weights, in fp32, fp16 or int8.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use prost::Message;
 
-use super::int8::{self, Ranges, Target};
+use super::int8::{self, ActivationRanges, Target};
 use super::lowering::nodes;
 use super::proto::{self, Attribute, Graph, Node, Tensor};
-use super::{Batch, INPUT_NAME, OUTPUT_NAME, graph, model};
+use super::{Batch, ExportError, INPUT_NAME, OUTPUT_NAME, graph, model};
 use crate::disk::{self, Existing};
 use crate::network::{Layer, Network, fold, parameters};
-use crate::weights::{Weights, WeightsError};
+use crate::weights::Weights;
 
-/// What a file computes with.
+/// The precision of an exported file.
 #[derive(Clone, Copy, Debug)]
-pub enum Numbers<'a> {
-    /// As trained.
+pub enum ExportPrecision<'a> {
+    /// The precision of the training.
     Fp32,
-    /// Half the size; input and output stay float32.
+    /// Half the size of fp32. Input and output stay float32.
     Fp16,
-    /// A quarter of the size: 8-bit weights and values, by quantise-dequantise nodes (QDQ).
+    /// A quarter of the size of fp32: 8-bit weights and activations, with QuantizeLinear and DequantizeLinear nodes (QDQ).
     Int8 {
-        /// Between what the values lie.
-        ranges: &'a Ranges,
-        /// Who is to run it.
+        /// Activation ranges from calibration.
+        ranges: &'a ActivationRanges,
+        /// The runtime that the file is for.
         target: Target,
     },
 }
 
-/// Why there is no file.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    /// A weight is missing or misshaped.
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    /// The ranges are of another network.
-    #[error("the range of {0} is not known: these ranges are of another network, calibrate anew")]
-    Range(String),
-    /// fp16 reaches to 65504.
-    #[error("{0} holds a weight that fp16 cannot hold; export it in fp32")]
-    TooLarge(String),
-    /// The file system's word.
-    #[error("{path}: {cause}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What went wrong, such as a full disk.
-        cause: std::io::Error,
-    },
-}
-
-/// Writes a network's file; it appears whole or not at all.
+/// Writes the file of a network atomically: on failure there is no file, or the previous one.
 ///
-/// `metadata` goes into the file as key and value.
+/// `metadata` is stored in the file as keys and values.
 ///
 /// # Errors
-/// [`ExportError`].
+/// A weight is missing, misshaped or too large for fp16, an activation range is missing, or the file cannot be written.
 pub fn export(
     path: &Path,
     network: &Network,
     weights: &Weights,
-    numbers: Numbers,
+    precision: ExportPrecision,
     batch: Batch,
     metadata: &[(&str, String)],
 ) -> Result<(), ExportError> {
     let (layers, weights) = fold::fold_batch_norms(&network.layers, weights)?;
     let nodes = nodes(&layers);
-    let (nodes, initializers) = match numbers {
-        Numbers::Fp32 => (nodes, initializers(&layers, &weights, fp32)?),
-        Numbers::Fp16 => (in_fp16(nodes), initializers(&layers, &weights, fp16)?),
-        Numbers::Int8 { ranges, target } => int8::quantise(nodes, &layers, &weights, ranges, target)?,
+    let (nodes, initializers) = match precision {
+        ExportPrecision::Fp32 => (nodes, initializers(&layers, &weights, fp32)?),
+        ExportPrecision::Fp16 => (to_fp16(nodes), initializers(&layers, &weights, fp16)?),
+        ExportPrecision::Int8 { ranges, target } => int8::quantize(nodes, &layers, &weights, ranges, target)?,
     };
     write(path, graph(network, nodes, initializers, batch), metadata)
 }
 
-/// Writes a network's fp32 file which also gives every value whose range [`Numbers::Int8`] asks for; gives their names.
+/// Writes an fp32 file for calibration, whose outputs include each activation that [`ExportPrecision::Int8`] quantizes.
+///
+/// Returns the names of these activations; the graph's input is one of them.
 ///
 /// # Errors
-/// [`ExportError`].
-pub fn export_with_values(
+/// A weight is missing or misshaped, or the file cannot be written.
+pub(crate) fn export_with_activations(
     path: &Path,
     network: &Network,
     weights: &Weights,
 ) -> Result<Vec<String>, ExportError> {
     let (layers, weights) = fold::fold_batch_norms(&network.layers, weights)?;
     let nodes = nodes(&layers);
-    let values = int8::quantised_values(&nodes);
+    let activations = int8::quantized_activations(&nodes);
     let initializers = initializers(&layers, &weights, fp32)?;
     let mut graph = graph(network, nodes, initializers, Batch::One);
-    let inner = values.iter().filter(|value| *value != INPUT_NAME);
+    let inner = activations.iter().filter(|name| *name != INPUT_NAME);
     graph
         .outputs
-        .extend(inner.map(|value| proto::ValueInfo::of_unknown_shape(value)));
+        .extend(inner.map(|name| proto::ValueInfo::of_unknown_shape(name)));
     write(path, graph, &[])?;
-    Ok(values)
+    Ok(activations)
 }
 
 fn write(path: &Path, graph: Graph, metadata: &[(&str, String)]) -> Result<(), ExportError> {
@@ -128,14 +108,14 @@ fn fp32(name: String, shape: &[usize], values: &[f32]) -> Result<Tensor, ExportE
 fn fp16(name: String, shape: &[usize], values: &[f32]) -> Result<Tensor, ExportError> {
     let halves: Vec<half::f16> = values.iter().map(|&value| half::f16::from_f32(value)).collect();
     if !halves.iter().all(|value| value.is_finite()) {
-        return Err(ExportError::TooLarge(name));
+        return Err(ExportError::Fp16Overflow(name));
     }
     let bits: Vec<u16> = halves.into_iter().map(half::f16::to_bits).collect();
     Ok(Tensor::inline(name, proto::FLOAT16, shape, &bits))
 }
 
-/// The nodes between two casts.
-fn in_fp16(mut nodes: Vec<Node>) -> Vec<Node> {
+/// Puts the nodes between a cast to fp16 and a cast back to fp32.
+fn to_fp16(mut nodes: Vec<Node>) -> Vec<Node> {
     const INPUT: &str = "input_fp16";
     const OUTPUT: &str = "logits_fp16";
     let renamed = |names: &mut Vec<String>, from: &str, to: &str| {

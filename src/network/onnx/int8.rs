@@ -1,38 +1,38 @@
-//! A graph in fp32 -> the same graph with quantise-dequantise nodes (QDQ), which runtimes fuse into 8-bit operators.
+//! Static quantization to int8: inserts QuantizeLinear and DequantizeLinear nodes (QDQ) into an fp32 graph, which runtimes fuse
+//! with the operators between them into 8-bit operators.
 //!
-//! Weights are quantised symmetrically, channel by channel; values by the ranges that calibration saw (Jacob et al., "Quantization
-//! and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", arXiv:1712.05877). The last layer with
-//! weights stays in fp32: it is a fraction of the work, and it decides.
+//! Weights are quantized symmetrically and per channel, activations per tensor with the ranges from calibration (Jacob et al.,
+//! "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", arXiv:1712.05877). The last
+//! layer with weights stays in fp32: it takes little time, and its precision matters most.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::INPUT_NAME;
-use super::export::ExportError;
 use super::proto::{self, Attribute, Node, Tensor};
+use super::{ExportError, INPUT_NAME};
 use crate::network::{Layer, parameters};
 use crate::weights::{self, Weights};
 
-/// Between what the values that flow in a network lie, by their names in its graph.
+/// Smallest and largest value of each activation, by its name in the graph.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Ranges(BTreeMap<String, [f32; 2]>);
+pub struct ActivationRanges(BTreeMap<String, [f32; 2]>);
 
-/// Who is to run an int8 file; they want different ones.
+/// The runtime of an int8 file. Each runtime needs another quantization scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// ONNX Runtime on a CPU: unsigned values, biases in int32; weights in 7 bits, because without VNNI two products of 8 bits
-    /// saturate.
+    /// ONNX Runtime on a CPU: activations are asymmetric uint8, biases int32. Weights use only 7 bits, because without VNNI the sum
+    /// of two 8-bit products saturates.
     Cpu,
-    /// TensorRT: symmetric signed values, biases in fp32.
+    /// TensorRT: activations are symmetric int8, biases fp32.
     TensorRt,
 }
 
-impl Ranges {
-    /// Widens the range of a value to what was seen of it.
-    pub fn see(&mut self, name: &str, values: &[f32]) {
-        // 0 is in every range: padding must have a number of its own.
+impl ActivationRanges {
+    /// Extends the range of an activation to include these values; values that are not finite are skipped.
+    pub(crate) fn extend(&mut self, name: &str, values: &[f32]) {
+        // Each range includes 0, which padding needs to be represented exactly.
         let range = self.0.entry(name.to_owned()).or_insert([0.0, 0.0]);
         for value in values.iter().filter(|value| value.is_finite()) {
             range[0] = range[0].min(*value);
@@ -42,34 +42,34 @@ impl Ranges {
 
     fn get(&self, name: &str) -> Result<[f32; 2], ExportError> {
         let range = self.0.get(name).copied();
-        range.ok_or_else(|| ExportError::Range(name.to_owned()))
+        range.ok_or_else(|| ExportError::MissingRange(name.to_owned()))
     }
 }
 
-/// The names of the values whose ranges [`quantise`] asks for.
-pub fn quantised_values(nodes: &[Node]) -> Vec<String> {
+/// Names of the activations whose ranges [`quantize`] needs.
+pub(super) fn quantized_activations(nodes: &[Node]) -> Vec<String> {
     let plan = Plan::new(nodes);
     let outputs = nodes.iter().flat_map(|node| &node.outputs);
     std::iter::once(&INPUT_NAME.to_owned())
         .chain(outputs)
-        .filter(|value| plan.quantised(value) && plan.range_of(value) == *value)
+        .filter(|name| plan.is_quantized(name) && plan.range_source(name) == *name)
         .cloned()
         .collect()
 }
 
-/// Puts QDQ nodes into a graph that computes `layers`; gives its nodes and its weights.
+/// Inserts QDQ nodes into a graph that computes `layers`. Returns the nodes and the weights.
 ///
 /// # Errors
-/// A weight that is missing or misshaped, a range that is not known.
-pub fn quantise(
+/// A weight is missing or misshaped, or a range is missing.
+pub(super) fn quantize(
     nodes: Vec<Node>,
     layers: &[Layer],
     weights: &Weights,
-    ranges: &Ranges,
+    ranges: &ActivationRanges,
     target: Target,
 ) -> Result<(Vec<Node>, Vec<Tensor>), ExportError> {
     let plan = Plan::new(&nodes);
-    let mut graph = Quantised {
+    let mut graph = QuantizedGraph {
         plan: &plan,
         ranges,
         target,
@@ -79,91 +79,93 @@ pub fn quantise(
     let specs = parameters(layers);
     let tensor = |name: &str| -> Result<&weights::Tensor, ExportError> {
         let spec = specs.iter().find(|spec| spec.name == name);
-        let spec = spec.unwrap_or_else(|| unreachable!("the nodes are those of the layers"));
+        let spec = spec.unwrap_or_else(|| unreachable!("the nodes belong to the layers"));
         Ok(weights.get(spec)?)
     };
-    graph.value(INPUT_NAME)?;
+    graph.quantize_activation(INPUT_NAME)?;
     for (index, mut node) in nodes.into_iter().enumerate() {
         let data_inputs = if has_weights(&node) { 1 } else { node.inputs.len() };
         let data = node.inputs[0].clone();
         for input in &mut node.inputs[..data_inputs] {
-            if plan.quantised(input) {
-                *input = dequantised(input);
+            if plan.is_quantized(input) {
+                *input = dequantized_name(input);
             }
         }
         if has_weights(&node) {
             let [weight, bias] = [tensor(&node.inputs[1])?, tensor(&node.inputs[2])?];
-            match index < plan.last {
-                true => graph.weights(&mut node, &data, weight, bias)?,
-                false => {
-                    graph.plain(&node.inputs[1], weight);
-                    graph.plain(&node.inputs[2], bias);
-                }
+            if index < plan.last {
+                graph.quantize_weights(&mut node, &data, weight, bias)?;
+            } else {
+                graph.add_fp32(&node.inputs[1], weight);
+                graph.add_fp32(&node.inputs[2], bias);
             }
         }
         let output = node.outputs[0].clone();
         graph.nodes.push(node);
-        if plan.quantised(&output) {
-            graph.value(&output)?;
+        if plan.is_quantized(&output) {
+            graph.quantize_activation(&output)?;
         }
     }
     Ok((graph.nodes, graph.initializers))
 }
 
-/// Which values of a graph are quantised.
+/// Which activations of a graph are quantized.
 struct Plan {
-    /// The last node with weights.
+    /// Index of the last node with weights, which stays in fp32.
     last: usize,
-    /// Every value that is quantised, and the one whose range it has.
-    values: BTreeMap<String, String>,
+    /// Each quantized activation, and the activation whose range it shares.
+    range_sources: BTreeMap<String, String>,
 }
 
 impl Plan {
     fn new(nodes: &[Node]) -> Plan {
         let last = nodes.iter().rposition(has_weights).unwrap_or(0);
-        let mut values = BTreeMap::from([(INPUT_NAME.to_owned(), INPUT_NAME.to_owned())]);
+        let mut range_sources = BTreeMap::from([(INPUT_NAME.to_owned(), INPUT_NAME.to_owned())]);
         for node in &nodes[..last] {
             let output = &node.outputs[0];
             let mut users = nodes.iter().filter(|user| user.inputs.contains(output));
-            // What only a ReLU sees is computed together with it.
+            // Runtimes fuse a ReLU with the operator before it, which then needs no QDQ nodes of its own.
             let is_fused = users.next().is_some_and(|user| user.op_type == "Relu") && users.next().is_none();
             if is_fused {
                 continue;
             }
-            let range_of = match node.op_type.as_str() {
-                // These hand values on as they are.
-                "MaxPool" | "Flatten" => values.get(&node.inputs[0]).unwrap_or(output).clone(),
+            let range_source = match node.op_type.as_str() {
+                // Their output values are values of the input.
+                "MaxPool" | "Flatten" => range_sources.get(&node.inputs[0]).unwrap_or(output).clone(),
                 _ => output.clone(),
             };
-            values.insert(output.clone(), range_of);
+            range_sources.insert(output.clone(), range_source);
         }
-        Plan { last, values }
+        Plan { last, range_sources }
     }
 
-    fn quantised(&self, value: &str) -> bool {
-        self.values.contains_key(value)
+    fn is_quantized(&self, activation: &str) -> bool {
+        self.range_sources.contains_key(activation)
     }
 
-    fn range_of<'a>(&'a self, value: &'a str) -> &'a str {
-        self.values.get(value).map_or(value, String::as_str)
+    /// The activation whose range this one shares, or itself.
+    fn range_source<'a>(&'a self, activation: &'a str) -> &'a str {
+        self.range_sources
+            .get(activation)
+            .map_or(activation, String::as_str)
     }
 }
 
-/// A graph as it grows.
-struct Quantised<'a> {
+/// The quantized graph under construction.
+struct QuantizedGraph<'a> {
     plan: &'a Plan,
-    ranges: &'a Ranges,
+    ranges: &'a ActivationRanges,
     target: Target,
     nodes: Vec<Node>,
     initializers: Vec<Tensor>,
 }
 
-impl Quantised<'_> {
-    /// Quantises a value and dequantises it again.
-    fn value(&mut self, name: &str) -> Result<(), ExportError> {
+impl QuantizedGraph<'_> {
+    /// Adds a QDQ pair after an activation.
+    fn quantize_activation(&mut self, name: &str) -> Result<(), ExportError> {
         let (scale, zero_point) = self.scale_of(name)?;
-        let quantised = quantized_name(name);
-        let parameters = parameter_names(name);
+        let quantized = quantized_name(name);
+        let parameters = quantization_parameters(name);
         let [scale_name, zero_point_name] = parameters.clone();
         let zero_point = match self.target {
             Target::Cpu => Tensor::inline(zero_point_name, proto::UINT8, &[], &[zero_point]),
@@ -173,31 +175,31 @@ impl Quantised<'_> {
             Tensor::inline(scale_name, proto::FLOAT, &[], &[scale]),
             zero_point,
         ]);
-        self.push("QuantizeLinear", name, &parameters, &quantised, vec![]);
-        self.push(
+        self.push_node("QuantizeLinear", name, &parameters, &quantized, vec![]);
+        self.push_node(
             "DequantizeLinear",
-            &quantised,
+            &quantized,
             &parameters,
-            &dequantised(name),
+            &dequantized_name(name),
             vec![],
         );
         Ok(())
     }
 
-    /// Scale and zero point of a value.
+    /// Scale and zero point of an activation.
     fn scale_of(&self, name: &str) -> Result<(f32, u8), ExportError> {
-        let [least, greatest] = self.ranges.get(self.plan.range_of(name))?;
+        let [min, max] = self.ranges.get(self.plan.range_source(name))?;
         let scale = match self.target {
-            Target::Cpu => (greatest - least) / 255.0,
-            Target::TensorRt => greatest.max(-least) / 127.0,
+            Target::Cpu => (max - min) / 255.0,
+            Target::TensorRt => max.max(-min) / 127.0,
         };
-        // A value that is always 0 has no range; any scale does.
+        // The range of an activation that is always 0 is empty; any scale will do.
         let scale = if scale > 0.0 { scale } else { 1.0 };
-        Ok((scale, (-least / scale).round() as u8))
+        Ok((scale, (-min / scale).round() as u8))
     }
 
-    /// Quantises the weights of a node whose data is the value `data`.
-    fn weights(
+    /// Adds the quantized weights of a node whose data input is the activation `data`.
+    fn quantize_weights(
         &mut self,
         node: &mut Node,
         data: &str,
@@ -205,41 +207,41 @@ impl Quantised<'_> {
         bias: &weights::Tensor,
     ) -> Result<(), ExportError> {
         let (data_scale, _) = self.scale_of(data)?;
-        let most = match self.target {
+        let max_weight = match self.target {
             Target::Cpu => 64.0f32,
             Target::TensorRt => 127.0,
         };
         let channels = weight.shape[0];
-        let of_channel = weight.values.len() / channels;
-        let mut quantised = Vec::with_capacity(weight.values.len());
+        let channel_len = weight.values.len() / channels;
+        let mut quantized = Vec::with_capacity(weight.values.len());
         let mut scales = Vec::with_capacity(channels);
-        for (values, bias) in weight.values.chunks_exact(of_channel).zip(&bias.values) {
-            let greatest = values.iter().fold(0.0f32, |most, value| most.max(value.abs()));
-            // Not so small that the bias would not fit into 32 bits.
-            let least = bias.abs() / data_scale / (1u32 << 30) as f32;
-            let scale = (greatest / most).max(least).max(f32::MIN_POSITIVE);
-            quantised.extend(values.iter().map(|value| (value / scale).round() as i8));
+        for (values, bias) in weight.values.chunks_exact(channel_len).zip(&bias.values) {
+            let max = values.iter().fold(0.0f32, |max, value| max.max(value.abs()));
+            // A smaller scale would overflow the 32 bits of the bias.
+            let min_scale = bias.abs() / data_scale / (1u32 << 30) as f32;
+            let scale = (max / max_weight).max(min_scale).max(f32::MIN_POSITIVE);
+            quantized.extend(values.iter().map(|value| (value / scale).round() as i8));
             scales.push(scale);
         }
         let name = node.inputs[1].clone();
-        node.inputs[1] = self.constant(&name, proto::INT8, &weight.shape, &quantised, &scales);
+        node.inputs[1] = self.add_dequantized(&name, proto::INT8, &weight.shape, &quantized, &scales);
 
         let name = node.inputs[2].clone();
         if self.target == Target::TensorRt {
-            self.plain(&name, bias);
+            self.add_fp32(&name, bias);
             return Ok(());
         }
         let scales: Vec<f32> = scales.iter().map(|scale| scale * data_scale).collect();
         let values = bias.values.iter().zip(&scales);
-        let quantised: Vec<i32> = values
+        let quantized: Vec<i32> = values
             .map(|(bias, scale)| (bias / scale).round() as i32)
             .collect();
-        node.inputs[2] = self.constant(&name, proto::INT32, &bias.shape, &quantised, &scales);
+        node.inputs[2] = self.add_dequantized(&name, proto::INT32, &bias.shape, &quantized, &scales);
         Ok(())
     }
 
-    /// Adds a quantised constant and its dequantisation, channel by channel; gives the name of what comes out.
-    fn constant<T: bytemuck::NoUninit + Default>(
+    /// Adds a constant that is quantized per channel, and its DequantizeLinear node. Returns the name of the node's output.
+    fn add_dequantized<T: bytemuck::NoUninit + Default>(
         &mut self,
         name: &str,
         data_type: i32,
@@ -248,7 +250,7 @@ impl Quantised<'_> {
         scales: &[f32],
     ) -> String {
         let channels = [scales.len()];
-        let parameters = parameter_names(name);
+        let parameters = quantization_parameters(name);
         let [scale_name, zero_point_name] = parameters.clone();
         let zero_points = vec![T::default(); scales.len()];
         self.initializers.extend([
@@ -256,9 +258,9 @@ impl Quantised<'_> {
             Tensor::inline(scale_name, proto::FLOAT, &channels, scales),
             Tensor::inline(zero_point_name, data_type, &channels, &zero_points),
         ]);
-        let output = dequantised(name);
+        let output = dequantized_name(name);
         let axis = vec![Attribute::int("axis", 0)];
-        self.push(
+        self.push_node(
             "DequantizeLinear",
             &quantized_name(name),
             &parameters,
@@ -268,13 +270,13 @@ impl Quantised<'_> {
         output
     }
 
-    /// Adds a constant in fp32.
-    fn plain(&mut self, name: &str, tensor: &weights::Tensor) {
+    /// Adds an fp32 constant.
+    fn add_fp32(&mut self, name: &str, tensor: &weights::Tensor) {
         let tensor = Tensor::inline(name.to_owned(), proto::FLOAT, &tensor.shape, &tensor.values);
         self.initializers.push(tensor);
     }
 
-    fn push(
+    fn push_node(
         &mut self,
         op_type: &str,
         input: &str,
@@ -297,8 +299,8 @@ fn has_weights(node: &Node) -> bool {
     ["Conv", "Gemm"].contains(&node.op_type.as_str())
 }
 
-/// The names of a value's or constant's scale and zero point.
-fn parameter_names(name: &str) -> [String; 2] {
+/// Names of the scale and the zero point of an activation or constant.
+fn quantization_parameters(name: &str) -> [String; 2] {
     [format!("{name}_scale"), format!("{name}_zero_point")]
 }
 
@@ -306,6 +308,6 @@ fn quantized_name(name: &str) -> String {
     format!("{name}_quantized")
 }
 
-fn dequantised(name: &str) -> String {
+fn dequantized_name(name: &str) -> String {
     format!("{name}_dequantized")
 }

@@ -1,11 +1,11 @@
-//! Layers -> the nodes of a graph in fp32. What the nodes' parameters hold is left to others.
+//! Conversion of layers to the nodes of an fp32 graph. Nodes reference their parameters by name.
 
 use super::proto::{Attribute, Node};
 use super::{INPUT_NAME, OUTPUT_NAME};
 use crate::network::{Join, Layer, Network, Shape};
 
-/// The nodes of some layers in order, each named after what it computes.
-pub fn nodes(layers: &[Layer]) -> Vec<Node> {
+/// The nodes of these layers, in order. Each node is named after its operator.
+pub(super) fn nodes(layers: &[Layer]) -> Vec<Node> {
     let mut lowering = Lowering::default();
     lowering.layers(layers, (INPUT_NAME.to_owned(), Network::INPUT));
     if let Some(last) = lowering.nodes.last_mut() {
@@ -14,7 +14,7 @@ pub fn nodes(layers: &[Layer]) -> Vec<Node> {
     lowering.nodes
 }
 
-/// The name of what flows between two nodes, and its shape.
+/// Name and shape of a value in the graph.
 type Value = (String, Shape);
 
 #[derive(Default)]
@@ -28,7 +28,7 @@ impl Lowering {
     }
 
     fn layer(&mut self, layer: &Layer, (input, shape): Value) -> Value {
-        let output = layer.output(shape);
+        let output = layer.output_shape(shape);
         let name = match layer {
             Layer::Branches { branches, join } => {
                 let ends = branches
@@ -48,7 +48,7 @@ impl Lowering {
         (name, output)
     }
 
-    /// Adds a node and gives the name of its output.
+    /// Adds a node and returns the name of its output.
     fn node(&mut self, mut node: Node) -> String {
         let name = format!("{}_{}", node.op_type.to_lowercase(), self.nodes.len());
         node.outputs = vec![name.clone()];
@@ -71,7 +71,7 @@ fn join_node(join: Join, inputs: Vec<String>) -> Node {
     }
 }
 
-/// The node of a layer, still without its data input and output; `None` where a layer does nothing at inference.
+/// The node of a layer, without its data input and output; `None` for layers that do nothing at inference.
 fn node(layer: &Layer, input: Shape) -> Option<Node> {
     let (op_type, attributes) = match *layer {
         Layer::Conv2d {
@@ -80,7 +80,7 @@ fn node(layer: &Layer, input: Shape) -> Option<Node> {
             padding,
             ..
         } => ("Conv", window(kernel, stride, padding)),
-        // Its default epsilon is PyTorch's, 1e-5.
+        // ONNX and PyTorch have the same default epsilon, 1e-5.
         Layer::BatchNorm2d { .. } => ("BatchNormalization", vec![]),
         Layer::Relu => ("Relu", vec![]),
         Layer::MaxPool2d {
@@ -90,7 +90,7 @@ fn node(layer: &Layer, input: Shape) -> Option<Node> {
         } => ("MaxPool", window(kernel, stride, padding)),
         Layer::AdaptiveAvgPool2d { side } => match input {
             Shape::Image { side: given, .. } if given != side => {
-                assert_eq!(given % side, 0, "windows of one size, as every network here has");
+                assert_eq!(given % side, 0, "ONNX needs windows of equal size");
                 ("AveragePool", window(given / side, given / side, 0))
             }
             _ => return None,
@@ -98,7 +98,7 @@ fn node(layer: &Layer, input: Shape) -> Option<Node> {
         Layer::Flatten => ("Flatten", vec![Attribute::int("axis", 1)]),
         Layer::Dropout { .. } => return None,
         Layer::Linear { .. } => ("Gemm", vec![Attribute::int("transB", 1)]),
-        Layer::Branches { .. } => unreachable!("branches are several nodes"),
+        Layer::Branches { .. } => unreachable!("branches become several nodes"),
     };
     let inputs = layer.parameters().into_iter().map(|parameter| parameter.name);
     Some(Node {

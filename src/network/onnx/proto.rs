@@ -1,94 +1,93 @@
-//! The messages and fields of `onnx.proto3` that are written here; numbers and names are the ONNX project's.
+//! The messages and fields of `onnx.proto3` that this package writes, with the numbers of the ONNX project.
 
 use prost::Message;
 
 /// `TensorProto.DataType.FLOAT`.
-pub const FLOAT: i32 = 1;
+pub(super) const FLOAT: i32 = 1;
 /// `TensorProto.DataType.UINT8`.
-pub const UINT8: i32 = 2;
+pub(super) const UINT8: i32 = 2;
 /// `TensorProto.DataType.INT8`.
-pub const INT8: i32 = 3;
+pub(super) const INT8: i32 = 3;
 /// `TensorProto.DataType.INT32`.
-pub const INT32: i32 = 6;
+pub(super) const INT32: i32 = 6;
 /// `TensorProto.DataType.FLOAT16`.
-pub const FLOAT16: i32 = 10;
+pub(super) const FLOAT16: i32 = 10;
 /// `TensorProto.DataLocation.EXTERNAL`.
-pub const EXTERNAL: i32 = 1;
+pub(super) const EXTERNAL: i32 = 1;
 const ATTRIBUTE_INT: i32 = 2;
 const ATTRIBUTE_INTS: i32 = 7;
 
 /// `ModelProto`.
 #[derive(Clone, PartialEq, Message)]
-pub struct Model {
+pub(super) struct Model {
     #[prost(int64, tag = "1")]
-    pub ir_version: i64,
+    pub(super) ir_version: i64,
     #[prost(string, tag = "2")]
-    pub producer_name: String,
+    pub(super) producer_name: String,
     #[prost(string, tag = "3")]
-    pub producer_version: String,
+    pub(super) producer_version: String,
     #[prost(message, optional, tag = "7")]
-    pub graph: Option<Graph>,
+    pub(super) graph: Option<Graph>,
     #[prost(message, repeated, tag = "8")]
-    pub operator_sets: Vec<OperatorSet>,
+    pub(super) operator_sets: Vec<OperatorSet>,
     #[prost(message, repeated, tag = "14")]
-    pub metadata: Vec<StringStringEntry>,
+    pub(super) metadata: Vec<StringStringEntry>,
 }
 
 /// `OperatorSetIdProto`.
 #[derive(Clone, PartialEq, Message)]
-pub struct OperatorSet {
+pub(super) struct OperatorSet {
     #[prost(string, tag = "1")]
-    pub domain: String,
+    pub(super) domain: String,
     #[prost(int64, tag = "2")]
-    pub version: i64,
+    pub(super) version: i64,
 }
 
 /// `GraphProto`.
 #[derive(Clone, PartialEq, Message)]
-pub struct Graph {
+pub(super) struct Graph {
     #[prost(message, repeated, tag = "1")]
-    pub nodes: Vec<Node>,
+    pub(super) nodes: Vec<Node>,
     #[prost(string, tag = "2")]
-    pub name: String,
+    pub(super) name: String,
     #[prost(message, repeated, tag = "5")]
-    pub initializers: Vec<Tensor>,
+    pub(super) initializers: Vec<Tensor>,
     #[prost(message, repeated, tag = "11")]
-    pub inputs: Vec<ValueInfo>,
+    pub(super) inputs: Vec<ValueInfo>,
     #[prost(message, repeated, tag = "12")]
-    pub outputs: Vec<ValueInfo>,
+    pub(super) outputs: Vec<ValueInfo>,
 }
 
 /// `NodeProto`.
 #[derive(Clone, PartialEq, Message)]
-pub struct Node {
+pub(super) struct Node {
     #[prost(string, repeated, tag = "1")]
-    pub inputs: Vec<String>,
+    pub(super) inputs: Vec<String>,
     #[prost(string, repeated, tag = "2")]
-    pub outputs: Vec<String>,
+    pub(super) outputs: Vec<String>,
     #[prost(string, tag = "3")]
-    pub name: String,
+    pub(super) name: String,
     #[prost(string, tag = "4")]
-    pub op_type: String,
+    pub(super) op_type: String,
     #[prost(message, repeated, tag = "5")]
-    pub attributes: Vec<Attribute>,
+    pub(super) attributes: Vec<Attribute>,
 }
 
 /// `AttributeProto`.
 #[derive(Clone, PartialEq, Message)]
-pub struct Attribute {
+pub(super) struct Attribute {
     #[prost(string, tag = "1")]
-    pub name: String,
+    pub(super) name: String,
     #[prost(int64, tag = "3")]
-    pub int: i64,
+    pub(super) int: i64,
     #[prost(int64, repeated, tag = "8")]
-    pub ints: Vec<i64>,
+    pub(super) ints: Vec<i64>,
     #[prost(int32, tag = "20")]
-    pub kind: i32,
+    pub(super) kind: i32,
 }
 
 impl Attribute {
-    /// An attribute of one whole number.
-    pub fn int(name: &str, int: i64) -> Attribute {
+    pub(super) fn int(name: &str, int: i64) -> Attribute {
         Attribute {
             name: name.to_owned(),
             int,
@@ -97,8 +96,7 @@ impl Attribute {
         }
     }
 
-    /// An attribute of several whole numbers.
-    pub fn ints(name: &str, ints: Vec<i64>) -> Attribute {
+    pub(super) fn ints(name: &str, ints: Vec<i64>) -> Attribute {
         Attribute {
             name: name.to_owned(),
             int: 0,
@@ -110,100 +108,97 @@ impl Attribute {
 
 /// `TensorProto`.
 #[derive(Clone, PartialEq, Message)]
-pub struct Tensor {
+pub(super) struct Tensor {
     #[prost(int64, repeated, tag = "1")]
-    pub dims: Vec<i64>,
+    pub(super) dims: Vec<i64>,
     #[prost(int32, tag = "2")]
-    pub data_type: i32,
+    pub(super) data_type: i32,
     #[prost(string, tag = "8")]
-    pub name: String,
+    pub(super) name: String,
     #[prost(bytes = "vec", tag = "9")]
-    pub raw_data: Vec<u8>,
+    pub(super) raw_data: Vec<u8>,
     #[prost(message, repeated, tag = "13")]
-    pub external_data: Vec<StringStringEntry>,
+    pub(super) external_data: Vec<StringStringEntry>,
     #[prost(int32, tag = "14")]
-    pub data_location: i32,
+    pub(super) data_location: i32,
 }
 
 /// `StringStringEntryProto`.
 #[derive(Clone, PartialEq, Message)]
-pub struct StringStringEntry {
+pub(super) struct StringStringEntry {
     #[prost(string, tag = "1")]
-    pub key: String,
+    pub(super) key: String,
     #[prost(string, tag = "2")]
-    pub value: String,
+    pub(super) value: String,
 }
 
 /// `ValueInfoProto`.
 #[derive(Clone, PartialEq, Message)]
-pub struct ValueInfo {
+pub(super) struct ValueInfo {
     #[prost(string, tag = "1")]
-    pub name: String,
+    pub(super) name: String,
     #[prost(message, optional, tag = "2")]
-    pub kind: Option<Type>,
+    pub(super) kind: Option<Type>,
 }
 
-/// `TypeProto`, of which only the tensor is used.
+/// `TypeProto`, with tensor types only.
 #[derive(Clone, PartialEq, Message)]
-pub struct Type {
+pub(super) struct Type {
     #[prost(message, optional, tag = "1")]
-    pub tensor: Option<TensorType>,
+    pub(super) tensor: Option<TensorType>,
 }
 
 /// `TypeProto.Tensor`.
 #[derive(Clone, PartialEq, Message)]
-pub struct TensorType {
+pub(super) struct TensorType {
     #[prost(int32, tag = "1")]
-    pub element: i32,
+    pub(super) element: i32,
     #[prost(message, optional, tag = "2")]
-    pub shape: Option<TensorShape>,
+    pub(super) shape: Option<TensorShape>,
 }
 
 /// `TensorShapeProto`.
 #[derive(Clone, PartialEq, Message)]
-pub struct TensorShape {
+pub(super) struct TensorShape {
     #[prost(message, repeated, tag = "1")]
-    pub dims: Vec<Dimension>,
+    pub(super) dims: Vec<Dimension>,
 }
 
-/// `TensorShapeProto.Dimension`: a length, or the name of one that is open.
+/// `TensorShapeProto.Dimension`: a length, or the name of a dynamic dimension.
 #[derive(Clone, PartialEq, Message)]
-pub struct Dimension {
+pub(super) struct Dimension {
     #[prost(oneof = "dimension::Length", tags = "1, 2")]
-    pub length: Option<dimension::Length>,
+    pub(super) length: Option<dimension::Length>,
 }
 
-/// What a dimension may be.
-pub mod dimension {
+pub(super) mod dimension {
     /// `TensorShapeProto.Dimension.value`.
     #[derive(Clone, PartialEq, prost::Oneof)]
-    pub enum Length {
+    pub(crate) enum Length {
         #[prost(int64, tag = "1")]
         Fixed(i64),
         #[prost(string, tag = "2")]
-        Free(String),
+        Symbolic(String),
     }
 }
 
 impl Dimension {
-    /// A fixed length.
-    pub fn fixed(length: usize) -> Dimension {
+    pub(super) fn fixed(length: usize) -> Dimension {
         Dimension {
             length: Some(dimension::Length::Fixed(length as i64)),
         }
     }
 
-    /// Any length, by a name.
-    pub fn free(name: &str) -> Dimension {
+    pub(super) fn symbolic(name: &str) -> Dimension {
         Dimension {
-            length: Some(dimension::Length::Free(name.to_owned())),
+            length: Some(dimension::Length::Symbolic(name.to_owned())),
         }
     }
 }
 
 impl Tensor {
-    /// A tensor whose values lie in the file itself, little-endian.
-    pub fn inline<T: bytemuck::NoUninit>(
+    /// A tensor with its values in the file itself, little-endian.
+    pub(super) fn inline<T: bytemuck::NoUninit>(
         name: String,
         data_type: i32,
         shape: &[usize],
@@ -220,8 +215,8 @@ impl Tensor {
 }
 
 impl ValueInfo {
-    /// A float32 tensor, of whatever shape comes out.
-    pub fn of_unknown_shape(name: &str) -> ValueInfo {
+    /// A float32 tensor of unspecified shape.
+    pub(super) fn of_unknown_shape(name: &str) -> ValueInfo {
         ValueInfo {
             name: name.to_owned(),
             kind: Some(Type {
@@ -233,8 +228,7 @@ impl ValueInfo {
         }
     }
 
-    /// A float32 tensor.
-    pub fn float_tensor(name: &str, dims: Vec<Dimension>) -> ValueInfo {
+    pub(super) fn float_tensor(name: &str, dims: Vec<Dimension>) -> ValueInfo {
         ValueInfo {
             name: name.to_owned(),
             kind: Some(Type {
@@ -247,7 +241,6 @@ impl ValueInfo {
     }
 }
 
-/// A shape as the messages have it.
-pub fn dims(shape: &[usize]) -> Vec<i64> {
+pub(super) fn dims(shape: &[usize]) -> Vec<i64> {
     shape.iter().map(|&length| length as i64).collect()
 }

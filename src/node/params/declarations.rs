@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use r2r::indexmap::IndexMap;
 use r2r::{Parameter, ParameterValue};
+use strum::VariantNames;
 
 use crate::classifier::settings::{Backend, Device, Precision, Settings as ClassifierSettings};
 use crate::decision::DecisionSettings;
-use crate::network::Network;
+use crate::network::Architecture;
 use crate::node::ros::ffi::LogLevel;
 
 /// All there is to know of a parameter.
@@ -75,8 +76,8 @@ pub const DECLARATIONS: &[Declaration] = &[
     },
     choice(
         "network",
-        Network::NAMES[0],
-        &Network::NAMES,
+        Architecture::VARIANTS[0],
+        Architecture::VARIANTS,
         "what ~/retrain trains; others than alexnet and vgg16 need imported weights",
     ),
     Declaration {
@@ -124,7 +125,7 @@ pub const DECLARATIONS: &[Declaration] = &[
         ..choice(
             "backend",
             "auto",
-            &Backend::NAMES,
+            Backend::VARIANTS,
             "what runs the network; auto is onnx",
         )
     },
@@ -133,7 +134,7 @@ pub const DECLARATIONS: &[Declaration] = &[
         ..choice(
             "device",
             "auto",
-            &Device::NAMES,
+            Device::VARIANTS,
             "auto is a GPU where the runtime can use one, else the CPU; cuda is TensorRT or CUDA",
         )
     },
@@ -142,7 +143,7 @@ pub const DECLARATIONS: &[Declaration] = &[
         ..choice(
             "precision",
             "auto",
-            &Precision::NAMES,
+            Precision::VARIANTS,
             "auto is int8 on a CPU where the model's training accepted it, fp16 with TensorRT and with libtorch on a GPU, else fp32",
         )
     },

@@ -43,7 +43,7 @@ pub fn note(status: &mut TrainingStatus, progress: &Progress) {
         }
         Progress::Epoch(epoch) => {
             status.stage = "fit".to_owned();
-            status.strategy = epoch.strategy.name().to_owned();
+            status.strategy = epoch.strategy.to_string();
             (status.fold, status.folds) = (epoch.fold as u32, epoch.folds as u32);
             (status.epoch, status.epochs) = (epoch.point.epoch, epoch.epochs);
             status.train_loss = epoch.point.train_loss as f32;

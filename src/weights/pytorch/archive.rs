@@ -1,6 +1,6 @@
-//! The zip archive that `torch.save` has written since 1.6: a pickle, and a file for each storage.
+//! The zip archive that `torch.save` writes since torch 1.6: a pickle, and one entry for each storage.
 //!
-//! Nothing is compressed in it, so that its parts together are never longer than the file.
+//! Entries are not compressed, so that their total length cannot exceed the length of the file.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -10,23 +10,25 @@ use zip::ZipArchive;
 use zip::read::{ArchiveOffset, Config};
 use zip::result::ZipError;
 
-use super::{Refusal, StorageBytes, shown};
+use super::StorageBytes;
+use super::error::{ContentError, printable};
 
-/// The entry that holds the pickle, behind a prefix which is the file's first name.
+/// Suffix of the entry with the pickle. The prefix is the name that the file was saved under.
 const PICKLE_ENTRY: &str = "/data.pkl";
 
-/// An open archive, and what has been read of it.
-pub struct Archive {
+/// An open archive.
+pub(crate) struct Archive {
     zip: ZipArchive<BufReader<File>>,
-    /// What stands before every entry's name, such as `archive` or `model`.
+    /// First part of each entry's name, such as `archive` or `model`.
     prefix: String,
-    /// Entries of a hostile archive may overlap: all together they may not be longer than the file.
+    /// Limits the total length of the entries to that of the file, since entries of a malicious archive may overlap.
     bytes_left: u64,
+    /// The storages that were read so far.
     storages: HashMap<String, Vec<u8>>,
 }
 
-/// Whether a file that begins with these bytes is a zip archive.
-pub fn is_zip(first_bytes: &[u8]) -> bool {
+/// Whether a file with these first bytes is a zip archive.
+pub(crate) fn is_zip(first_bytes: &[u8]) -> bool {
     first_bytes.starts_with(b"PK\x03\x04")
 }
 
@@ -34,59 +36,62 @@ impl Archive {
     /// Reads the directory of an archive.
     ///
     /// # Errors
-    /// A broken archive, one of another program, or one of a big-endian machine.
-    pub fn open(file: File, file_bytes: u64) -> Result<Archive, Refusal> {
-        // Looking for the beginning, as the crate does unless told, goes astray between the records that torch writes twice
-        // (those of zip64 too) where the first entry's name has 30 characters. Torch's archives begin where the file does.
+    /// The archive is damaged, was not written by `torch.save`, or comes from a big-endian machine.
+    pub(crate) fn open(file: File, file_len: u64) -> Result<Archive, ContentError> {
+        // By default the crate searches for the beginning of the archive. torch writes some records twice, also as zip64, which
+        // misleads the search if the name of the first entry has 30 characters. torch's archives always begin at offset 0.
         let config = Config {
             archive_offset: ArchiveOffset::Known(0),
         };
         let zip = ZipArchive::with_config(config, BufReader::new(file))?;
-        let prefix = prefix(&zip).ok_or_else(|| Refusal::MissingEntry("data.pkl".to_owned()))?;
+        let prefix = prefix(&zip).ok_or_else(|| ContentError::MissingEntry("data.pkl".to_owned()))?;
         let mut archive = Archive {
             zip,
             prefix,
-            bytes_left: file_bytes,
+            bytes_left: file_len,
             storages: HashMap::new(),
         };
         match archive.entry("byteorder") {
-            // Before torch 2.1 none was written, and no other was possible.
-            Ok(order) if order != b"little" => Err(Refusal::BigEndian),
-            Ok(_) | Err(Refusal::MissingEntry(_)) => Ok(archive),
-            Err(refusal) => Err(refusal),
+            // torch before 2.1 did not write this entry and only supported little-endian machines.
+            Ok(order) if order != b"little" => Err(ContentError::BigEndian),
+            Ok(_) | Err(ContentError::MissingEntry(_)) => Ok(archive),
+            Err(error) => Err(error),
         }
     }
 
-    /// The pickle of the object that was saved.
+    /// The pickle of the saved object.
     ///
     /// # Errors
-    /// A broken archive.
-    pub fn pickle(&mut self) -> Result<Vec<u8>, Refusal> {
+    /// The archive is damaged.
+    pub(crate) fn pickle(&mut self) -> Result<Vec<u8>, ContentError> {
         self.entry("data.pkl")
     }
 
-    fn entry(&mut self, name: &str) -> Result<Vec<u8>, Refusal> {
+    fn entry(&mut self, name: &str) -> Result<Vec<u8>, ContentError> {
         let entry = match self.zip.by_name(&format!("{}/{name}", self.prefix)) {
-            Err(ZipError::FileNotFound) => return Err(Refusal::MissingEntry(shown(name))),
+            Err(ZipError::FileNotFound) => return Err(ContentError::MissingEntry(printable(name))),
             other => other?,
         };
         let length = entry.size();
-        self.bytes_left = self.bytes_left.checked_sub(length).ok_or(Refusal::CutOff)?;
+        self.bytes_left = self
+            .bytes_left
+            .checked_sub(length)
+            .ok_or(ContentError::Truncated)?;
         let mut bytes = Vec::new();
-        // A byte more than there should be, for only behind the last one is the checksum compared.
+        // One more byte than expected: the crate only compares the checksum at the end of the entry.
         entry
             .take(length.saturating_add(1))
             .read_to_end(&mut bytes)
             .map_err(ZipError::Io)?;
         if bytes.len() as u64 != length {
-            return Err(Refusal::CutOff);
+            return Err(ContentError::Truncated);
         }
         Ok(bytes)
     }
 }
 
 impl StorageBytes for Archive {
-    fn bytes(&mut self, key: &str) -> Result<&[u8], Refusal> {
+    fn bytes(&mut self, key: &str) -> Result<&[u8], ContentError> {
         if !self.storages.contains_key(key) {
             let bytes = self.entry(&format!("data/{key}"))?;
             self.storages.insert(key.to_owned(), bytes);

@@ -1,26 +1,26 @@
-//! The types of PyTorch's values: their names, their widths, and how floats become float32.
+//! PyTorch's data types: names, widths, and the conversion of floats to float32.
 
 use half::{bf16, f16};
 
-/// Makes a float32 from as many little-endian bytes as the type is wide.
-pub type Decode = fn(&[u8]) -> f32;
+/// Converts the little-endian bytes of one value to float32.
+pub(crate) type Decode = fn(&[u8]) -> f32;
 
-/// A type of values.
+/// A data type.
 #[derive(Debug)]
-pub struct Dtype {
-    /// As PyTorch names it: `torch.<name>`.
-    pub name: &'static str,
-    /// Bytes of a value.
-    pub width: usize,
-    /// Whole numbers and truth values: counters, never weights.
-    pub is_integer: bool,
-    /// How a value is read; none for types that are not read.
-    pub decode: Option<Decode>,
-    /// The class of its storages: `torch.<storage>`. Newer types have none and use the untyped one.
+pub(crate) struct Dtype {
+    /// PyTorch's name: `torch.<name>`.
+    pub(crate) name: &'static str,
+    /// Bytes per value.
+    pub(crate) width: usize,
+    /// Whether it is an integer or boolean type. Such tensors are counters, not weights.
+    pub(crate) is_integer: bool,
+    /// Conversion of a value to float32; `None` for types that are not supported.
+    pub(crate) decode: Option<Decode>,
+    /// Class of its storages: `torch.<storage>`. Newer types have none and use `UntypedStorage`.
     storage: Option<&'static str>,
 }
 
-/// The table of `torch.storage._dtype_to_storage_type_map`, and the newer types beside it.
+/// The types of `torch.storage._dtype_to_storage_type_map`, and newer types.
 static DTYPES: [Dtype; 30] = [
     float("float32", 4, "FloatStorage", float32),
     float("float64", 8, "DoubleStorage", float64),
@@ -56,12 +56,12 @@ static DTYPES: [Dtype; 30] = [
 
 impl Dtype {
     /// The type `torch.<name>`.
-    pub fn from_name(name: &str) -> Option<&'static Dtype> {
+    pub(crate) fn from_name(name: &str) -> Option<&'static Dtype> {
         DTYPES.iter().find(|dtype| dtype.name == name)
     }
 
-    /// The type of the values in a storage of the class `torch.<class>`.
-    pub fn from_storage(class: &str) -> Option<&'static Dtype> {
+    /// The type of the values in storages of the class `torch.<class>`.
+    pub(crate) fn from_storage(class: &str) -> Option<&'static Dtype> {
         DTYPES.iter().find(|dtype| dtype.storage == Some(class))
     }
 }

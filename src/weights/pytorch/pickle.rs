@@ -1,40 +1,39 @@
-//! A pickle, taken apart without executing it.
+//! Interpreter for pickles that executes no code from the file.
 //!
-//! A pickle is a program for a stack machine. The one here ([`machine`]) knows the instructions of [`opcode`] and the names
-//! of [`globals`], and refuses everything else. It calls nothing: where Python would, it notes down what the call stands for
-//! ([`call`]). Which bytes of the file are a tensor's values is left to the caller.
+//! A pickle is a program for a stack machine. This machine ([`machine`]) only accepts the instructions in [`opcode`] and the
+//! classes and functions in [`globals`]. Where Python would call a function, it records what the call stands for ([`call`]).
 
 use self::machine::Machine;
-pub use self::value::{Id, Rebuild, Storage, Value};
-use super::Refusal;
+pub(crate) use self::value::{Id, Rebuild, Storage, Value};
+use super::error::ContentError;
 
 mod call;
 mod globals;
 mod literal;
 mod machine;
 mod opcode;
-pub mod reader;
+pub(crate) mod reader;
 mod value;
 
-/// The state of the largest torchvision network's optimizer needs some hundred thousand. At 32 bytes a value these are
-/// 128 MiB.
-const MOST_INSTRUCTIONS: usize = 1 << 22;
+/// The optimizer state of the largest network in torchvision needs some hundred thousand instructions. Values take 32 bytes,
+/// so that this limits the memory to 128 MiB.
+const MAX_INSTRUCTIONS: usize = 1 << 22;
 
-/// All values of a pickle.
+/// The values of a pickle.
 #[derive(Debug)]
-pub struct Pickle<'a> {
+pub(crate) struct Pickle<'a> {
     values: Vec<Value<'a>>,
     root: Id,
 }
 
 impl<'a> Pickle<'a> {
-    /// Takes apart the pickle at the beginning of these bytes. Returns with it how many bytes it has.
+    /// Parses the pickle at the beginning of `bytes`. Returns it with its length in bytes.
     ///
     /// # Errors
-    /// A pickle that is cut off, that contradicts itself, or that asks for anything but tensors and plain values.
-    pub fn parse(bytes: &'a [u8]) -> Result<(Pickle<'a>, usize), Refusal> {
+    /// The pickle is truncated or inconsistent, or references classes or functions that tensors do not need.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<(Pickle<'a>, usize), ContentError> {
         let mut machine = Machine::new(bytes);
-        for _ in 0..MOST_INSTRUCTIONS {
+        for _ in 0..MAX_INSTRUCTIONS {
             let offset = machine.offset();
             let code = machine.next_code()?;
             if code == opcode::STOP {
@@ -42,32 +41,31 @@ impl<'a> Pickle<'a> {
                 return Ok((Pickle { values, root }, offset + 1));
             }
             if !machine.execute(code)? {
-                return Err(Refusal::Opcode { code, offset });
+                return Err(ContentError::Opcode { code, offset });
             }
         }
-        Err(Refusal::TooLarge("pickle instructions"))
+        Err(ContentError::TooLarge("pickle instructions"))
     }
 
-    /// The value that was pickled.
-    pub fn root(&self) -> &Value<'a> {
+    /// The pickled object.
+    pub(crate) fn root(&self) -> &Value<'a> {
         self.value(self.root)
     }
 
-    /// The value of an id of this pickle.
-    pub fn value(&self, id: Id) -> &Value<'a> {
+    pub(crate) fn value(&self, id: Id) -> &Value<'a> {
         &self.values[id]
     }
 
-    /// The value of the first entry with this key.
-    pub fn lookup(&self, entries: &[(Id, Id)], key: &str) -> Option<&Value<'a>> {
+    /// The value of the first entry with this key; `None` if there is none.
+    pub(crate) fn lookup(&self, entries: &[(Id, Id)], key: &str) -> Option<&Value<'a>> {
         let mut entries = entries.iter();
         let (_, value) =
             entries.find(|(id, _)| matches!(self.value(*id), Value::Text(text) if *text == key))?;
         Some(self.value(*value))
     }
 
-    /// All storages that are named anywhere, in the file's order.
-    pub fn storages(&self) -> impl Iterator<Item = &Storage<'a>> {
+    /// All storages that the pickle references, in the order of the file.
+    pub(crate) fn storages(&self) -> impl Iterator<Item = &Storage<'a>> {
         self.values.iter().filter_map(|value| match value {
             Value::Storage(storage) => Some(&**storage),
             _ => None,

@@ -1,36 +1,35 @@
-//! A tensor as PyTorch saves it: a view of a storage, with an offset and a stride for each dimension.
+//! Tensors as PyTorch saves them: views of a storage, with an offset and a stride for each dimension.
 //!
-//! Every number in it comes from the file and is checked before it is used. Where the storage lies is left to others.
+//! All numbers come from the file and are validated before they are used.
 
 use super::dtype::{Decode, Dtype};
 use super::pickle::{Id, Pickle, Rebuild, Storage, Value};
 
-/// PyTorch itself has no tensors of more dimensions.
-const MOST_DIMENSIONS: usize = 64;
+/// PyTorch's own limit.
+const MAX_DIMENSIONS: usize = 64;
 
-/// A tensor's place in its storage.
+/// A tensor as a view of its storage.
 #[derive(Debug)]
-pub struct TensorView<'p, 'a> {
-    /// Where the values lie.
-    pub storage: &'p Storage<'a>,
-    /// Of what type they are.
-    pub dtype: &'static Dtype,
+pub(crate) struct TensorView<'p, 'a> {
+    pub(crate) storage: &'p Storage<'a>,
+    /// Type of the values; may differ from that of the storage.
+    pub(crate) dtype: &'static Dtype,
     /// Length of each dimension.
-    pub shape: Vec<usize>,
-    /// Values from one index of a dimension to the next.
+    pub(crate) shape: Vec<usize>,
+    /// Distance between adjacent indices of each dimension, in values.
     strides: Vec<usize>,
-    /// Values before the first.
+    /// Position of the first value in the storage, in values.
     offset: usize,
 }
 
 impl<'p, 'a> TensorView<'p, 'a> {
-    /// Reads the arguments of the function that would rebuild the tensor.
+    /// Reads the arguments of the function with which PyTorch rebuilds the tensor.
     ///
     /// # Errors
-    /// What is wrong with them.
-    pub fn from_value(pickle: &'p Pickle<'a>, value: &'p Value<'a>) -> Result<Self, &'static str> {
+    /// What is wrong with the arguments.
+    pub(crate) fn from_value(pickle: &'p Pickle<'a>, value: &'p Value<'a>) -> Result<Self, &'static str> {
         let Value::Tensor { rebuild, arguments } = value else {
-            return Err("it is no tensor");
+            return Err("it is not a tensor");
         };
         let Value::Tuple(arguments) = pickle.value(*arguments) else {
             return Err("its description is not a tuple");
@@ -42,8 +41,8 @@ impl<'p, 'a> TensorView<'p, 'a> {
         let Some(Value::Int(offset)) = argument(1) else {
             return Err("it has no storage offset");
         };
-        if !has_plain_values(argument(rebuild.metadata_index())) {
-            return Err("its values wait to be negated; save tensor.resolve_neg()");
+        if !has_no_lazy_operation(argument(rebuild.metadata_index())) {
+            return Err("its values are lazily negated; save tensor.resolve_neg()");
         }
         let view = TensorView {
             storage,
@@ -53,16 +52,16 @@ impl<'p, 'a> TensorView<'p, 'a> {
             offset: usize::try_from(*offset).map_err(|_| "its storage offset is negative")?,
         };
         if view.shape.len() != view.strides.len() {
-            return Err("it has not as many strides as dimensions");
+            return Err("its shape and its strides differ in length");
         }
         Ok(view)
     }
 
-    /// The dimensions multiplied.
+    /// Number of values.
     ///
     /// # Errors
-    /// More than can be counted.
-    pub fn value_count(&self) -> Result<usize, &'static str> {
+    /// The number overflows.
+    pub(crate) fn value_count(&self) -> Result<usize, &'static str> {
         if self.shape.contains(&0) {
             return Ok(0);
         }
@@ -70,11 +69,11 @@ impl<'p, 'a> TensorView<'p, 'a> {
         self.shape.iter().try_fold(1, product).ok_or("it is too large")
     }
 
-    /// Its values in row-major order, from all bytes of its storage.
+    /// The values in row-major order, from the bytes of the whole storage.
     ///
     /// # Errors
-    /// A storage that is cut off, or a tensor that reaches beyond it.
-    pub fn values(&self, storage_bytes: &[u8], decode: Decode) -> Result<Vec<f32>, &'static str> {
+    /// The storage is truncated, or the view exceeds it.
+    pub(crate) fn values(&self, storage_bytes: &[u8], decode: Decode) -> Result<Vec<f32>, &'static str> {
         let bytes = self.storage.slice(storage_bytes)?;
         let count = self.value_count()?;
         if count == 0 {
@@ -83,19 +82,19 @@ impl<'p, 'a> TensorView<'p, 'a> {
         let width = self.dtype.width;
         let last = self.last_index().ok_or("its strides are too large")?;
         if last >= bytes.len() / width {
-            return Err("it reaches beyond its storage");
+            return Err("it exceeds its storage");
         }
         let mut values = Vec::with_capacity(count);
         let mut index = vec![0; self.shape.len()];
-        let mut at = self.offset;
+        let mut position = self.offset;
         for _ in 0..count {
-            values.push(decode(&bytes[at * width..(at + 1) * width]));
-            at = self.step(&mut index, at);
+            values.push(decode(&bytes[position * width..(position + 1) * width]));
+            position = self.step(&mut index, position);
         }
         Ok(values)
     }
 
-    /// Where in the storage the last value lies; none where that overflows.
+    /// Index of the last value in the storage; `None` on overflow.
     fn last_index(&self) -> Option<usize> {
         let mut dimensions = self.shape.iter().zip(&self.strides);
         dimensions.try_fold(self.offset, |last, (length, stride)| {
@@ -103,34 +102,34 @@ impl<'p, 'a> TensorView<'p, 'a> {
         })
     }
 
-    /// The place of the next value in row-major order; after the last one, that of the first.
-    fn step(&self, index: &mut [usize], mut at: usize) -> usize {
+    /// Position of the next value in row-major order; after the last one, that of the first one.
+    fn step(&self, index: &mut [usize], mut position: usize) -> usize {
         for axis in (0..index.len()).rev() {
             if index[axis] + 1 < self.shape[axis] {
                 index[axis] += 1;
-                return at + self.strides[axis];
+                return position + self.strides[axis];
             }
-            at -= index[axis] * self.strides[axis];
+            position -= index[axis] * self.strides[axis];
             index[axis] = 0;
         }
-        at
+        position
     }
 }
 
 impl Storage<'_> {
-    /// The part of a storage's bytes that belongs to this view of it.
+    /// The bytes of this storage, which may be a part of a larger one.
     fn slice<'b>(&self, bytes: &'b [u8]) -> Result<&'b [u8], &'static str> {
-        let beyond = "its storage is shorter than the file says";
+        let too_short = "its storage is shorter than declared";
         let width = self.dtype.width;
-        let whole = self.value_count.checked_mul(width).ok_or(beyond)?;
-        let bytes = bytes.get(..whole).ok_or(beyond)?;
+        let whole = self.value_count.checked_mul(width).ok_or(too_short)?;
+        let bytes = bytes.get(..whole).ok_or(too_short)?;
         let Some(part) = self.part else {
             return Ok(bytes);
         };
-        let start = part.offset.checked_mul(width).ok_or(beyond)?;
-        let length = part.value_count.checked_mul(width).ok_or(beyond)?;
-        let end = start.checked_add(length).ok_or(beyond)?;
-        bytes.get(start..end).ok_or(beyond)
+        let start = part.offset.checked_mul(width).ok_or(too_short)?;
+        let length = part.value_count.checked_mul(width).ok_or(too_short)?;
+        let end = start.checked_add(length).ok_or(too_short)?;
+        bytes.get(start..end).ok_or(too_short)
     }
 }
 
@@ -146,8 +145,8 @@ fn dtype(
     }
 }
 
-/// Metadata says that values are to be negated or conjugated when they are read.
-fn has_plain_values(metadata: Option<&Value>) -> bool {
+/// Non-empty metadata means that the values must be negated or conjugated after reading.
+fn has_no_lazy_operation(metadata: Option<&Value>) -> bool {
     match metadata {
         None | Some(Value::None) => true,
         Some(Value::Dict(entries)) => entries.is_empty(),
@@ -155,17 +154,17 @@ fn has_plain_values(metadata: Option<&Value>) -> bool {
     }
 }
 
-/// A tuple of lengths or strides.
+/// Reads a tuple of lengths or strides.
 fn lengths(pickle: &Pickle, value: Option<&Value>) -> Result<Vec<usize>, &'static str> {
     let Some(Value::Tuple(items)) = value else {
         return Err("its shape or strides are not a tuple");
     };
-    if items.len() > MOST_DIMENSIONS {
+    if items.len() > MAX_DIMENSIONS {
         return Err("it has more than 64 dimensions");
     }
     let length = |id: &Id| match pickle.value(*id) {
         Value::Int(length) => usize::try_from(*length).map_err(|_| "a length or stride is negative"),
-        _ => Err("a length or stride is no whole number"),
+        _ => Err("a length or stride is not an integer"),
     };
     items.iter().map(length).collect()
 }

@@ -1,15 +1,15 @@
-//! Instructions whose value stands right behind them: numbers, texts and bytes.
+//! Instructions that are followed by their value: numbers, strings and bytes.
 
 use super::opcode;
 use super::reader::Reader;
 use super::value::Value;
-use crate::weights::pytorch::Refusal;
+use crate::weights::pytorch::error::ContentError;
 
-/// The value of an instruction; none where it is of another kind.
+/// Reads the value of an instruction; `None` if the instruction is not a literal.
 ///
 /// # Errors
-/// The input ends too early.
-pub fn read<'a>(code: u8, input: &mut Reader<'a>) -> Result<Option<Value<'a>>, Refusal> {
+/// The input is truncated.
+pub(crate) fn read<'a>(code: u8, input: &mut Reader<'a>) -> Result<Option<Value<'a>>, ContentError> {
     Ok(Some(match code {
         opcode::NONE => Value::None,
         opcode::NEWTRUE => Value::Bool(true),
@@ -19,20 +19,20 @@ pub fn read<'a>(code: u8, input: &mut Reader<'a>) -> Result<Option<Value<'a>>, R
         opcode::BININT2 => Value::Int(u16::from_le_bytes(input.array()?).into()),
         opcode::LONG1 => long(input.bytes_u8()?),
         opcode::LONG4 => long(input.bytes_u32()?),
-        opcode::INT | opcode::LONG => number_in_line(input.line()?),
-        opcode::BINFLOAT => skipped(input.take(8)?),
-        opcode::FLOAT => skipped(input.line()?.as_bytes()),
+        opcode::INT | opcode::LONG => decimal(input.line()?),
+        opcode::BINFLOAT => opaque(input.take(8)?),
+        opcode::FLOAT => opaque(input.line()?.as_bytes()),
         opcode::SHORT_BINUNICODE | opcode::SHORT_BINSTRING => text(input.bytes_u8()?),
         opcode::BINUNICODE | opcode::BINSTRING => text(input.bytes_u32()?),
         opcode::BINUNICODE8 => text(input.bytes_u64()?),
-        opcode::SHORT_BINBYTES => skipped(input.bytes_u8()?),
-        opcode::BINBYTES => skipped(input.bytes_u32()?),
-        opcode::BINBYTES8 | opcode::BYTEARRAY8 => skipped(input.bytes_u64()?),
+        opcode::SHORT_BINBYTES => opaque(input.bytes_u8()?),
+        opcode::BINBYTES => opaque(input.bytes_u32()?),
+        opcode::BINBYTES8 | opcode::BYTEARRAY8 => opaque(input.bytes_u64()?),
         _ => return Ok(None),
     }))
 }
 
-/// A whole number of any length, little-endian in two's complement.
+/// An integer of any length, little-endian in two's complement.
 fn long(bytes: &[u8]) -> Value<'_> {
     if bytes.len() > 8 {
         return Value::Long(bytes);
@@ -43,8 +43,8 @@ fn long(bytes: &[u8]) -> Value<'_> {
     Value::Int(i64::from_le_bytes(wide))
 }
 
-/// A number as protocols 0 and 1 write it; `00` and `01` are truth values, an `L` at the end a Python 2 long.
-fn number_in_line<'a>(line: &str) -> Value<'a> {
+/// An integer of protocol 0 or 1. `00` and `01` are booleans; a trailing `L` marks a Python 2 long.
+fn decimal<'a>(line: &str) -> Value<'a> {
     match line {
         "00" => Value::Bool(false),
         "01" => Value::Bool(true),
@@ -55,11 +55,11 @@ fn number_in_line<'a>(line: &str) -> Value<'a> {
     }
 }
 
-/// Python 2 pickled bytes as texts, so what is not UTF-8 is no reason to refuse a file.
+/// A string; opaque if it is not UTF-8, since Python 2 also pickled bytes as strings.
 fn text(bytes: &[u8]) -> Value<'_> {
     std::str::from_utf8(bytes).map_or(Value::Opaque, Value::Text)
 }
 
-fn skipped<'a>(_: &[u8]) -> Value<'a> {
+fn opaque<'a>(_: &[u8]) -> Value<'a> {
     Value::Opaque
 }

@@ -1,31 +1,32 @@
-//! The stack machine of pickles.
+//! The stack machine.
 //!
-//! Each instruction makes at most one value, and items are moved and never copied, so that time and memory grow with the
-//! input alone.
+//! Each instruction creates at most one value, and items are moved instead of copied. Time and memory are therefore linear in
+//! the length of the input.
 
 use std::collections::HashMap;
 
 use super::reader::Reader;
 use super::value::{Id, Value};
 use super::{globals, literal, opcode};
-use crate::weights::pytorch::Refusal;
+use crate::weights::pytorch::error::ContentError;
 
-/// The state between two instructions.
-pub struct Machine<'a> {
+const STACK_UNDERFLOW: ContentError =
+    ContentError::Pickle("an instruction needs more values than the stack holds");
+
+/// State of the machine between two instructions.
+pub(crate) struct Machine<'a> {
     input: Reader<'a>,
     input_length: usize,
-    /// All values that were ever made.
-    pub values: Vec<Value<'a>>,
-    /// What the next instructions work on.
-    pub stack: Vec<Id>,
-    /// How high the stack was at each mark.
+    /// All values created so far.
+    pub(crate) values: Vec<Value<'a>>,
+    pub(crate) stack: Vec<Id>,
+    /// Height of the stack at each mark.
     marks: Vec<usize>,
     memo: HashMap<usize, Id>,
 }
 
 impl<'a> Machine<'a> {
-    /// A machine before the first instruction.
-    pub fn new(input: &'a [u8]) -> Machine<'a> {
+    pub(crate) fn new(input: &'a [u8]) -> Machine<'a> {
         Machine {
             input_length: input.len(),
             input: Reader::new(input),
@@ -36,66 +37,67 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Bytes from the beginning of the input to the next instruction.
-    pub fn offset(&self) -> usize {
+    /// Offset of the next instruction from the beginning of the input, in bytes.
+    pub(crate) fn offset(&self) -> usize {
         self.input_length - self.input.rest().len()
     }
 
-    /// The next instruction, which is not executed yet.
+    /// Reads the next instruction without executing it.
     ///
     /// # Errors
-    /// The input ends here.
-    pub fn next_code(&mut self) -> Result<u8, Refusal> {
+    /// The input is truncated.
+    pub(crate) fn next_code(&mut self) -> Result<u8, ContentError> {
         Ok(u8::from_le_bytes(self.input.array()?))
     }
 
-    /// All values, and which of them was pickled.
+    /// All values, and the id of the pickled object.
     ///
     /// # Errors
-    /// There is none.
-    pub fn finish(mut self) -> Result<(Vec<Value<'a>>, Id), Refusal> {
+    /// The stack is empty.
+    pub(crate) fn finish(mut self) -> Result<(Vec<Value<'a>>, Id), ContentError> {
         let root = self.pop()?;
         Ok((self.values, root))
     }
 
-    /// Executes an instruction. Whether it was one that is known.
+    /// Executes an instruction. Returns false if the instruction is unknown.
     ///
     /// # Errors
-    /// Something that contradicts what was before it, that is cut off, or that tensors do not need.
-    pub fn execute(&mut self, code: u8) -> Result<bool, Refusal> {
+    /// The instruction is inconsistent with the stack or truncated, or references a class or function that tensors do not need.
+    pub(crate) fn execute(&mut self, code: u8) -> Result<bool, ContentError> {
         if let Some(value) = literal::read(code, &mut self.input)? {
             self.push(value);
             return Ok(true);
         }
         Ok(self.execute_memo(code)?
             || self.execute_container(code)?
-            || self.execute_filling(code)?
+            || self.execute_stack(code)?
             || self.execute_object(code)?)
     }
 
-    /// Adds a value and puts it on the stack.
-    pub fn push(&mut self, value: Value<'a>) {
+    /// Creates a value and pushes it onto the stack.
+    pub(crate) fn push(&mut self, value: Value<'a>) {
         self.stack.push(self.values.len());
         self.values.push(value);
     }
 
-    /// Takes the topmost value from the stack.
+    /// Pops the topmost value.
     ///
     /// # Errors
-    /// There is none above the last mark.
-    pub fn pop(&mut self) -> Result<Id, Refusal> {
+    /// There is no value above the last mark.
+    pub(crate) fn pop(&mut self) -> Result<Id, ContentError> {
         let top = self.top()?;
         self.stack.pop();
         Ok(top)
     }
 
-    fn execute_memo(&mut self, code: u8) -> Result<bool, Refusal> {
+    fn execute_memo(&mut self, code: u8) -> Result<bool, ContentError> {
         let key = match code {
             opcode::BINPUT | opcode::BINGET => self.input.length_u8()?,
             opcode::LONG_BINPUT | opcode::LONG_BINGET => self.input.length_u32()?,
             opcode::PUT | opcode::GET => {
                 let line = self.input.line()?;
-                line.parse().map_err(|_| Refusal::Pickle("a bad memo key"))?
+                line.parse()
+                    .map_err(|_| ContentError::Pickle("an invalid memo key"))?
             }
             opcode::MEMOIZE => self.memo.len(),
             _ => return Ok(false),
@@ -104,7 +106,7 @@ impl<'a> Machine<'a> {
             let id = self
                 .memo
                 .get(&key)
-                .ok_or(Refusal::Pickle("a memo that was never set"))?;
+                .ok_or(ContentError::Pickle("an unknown memo key"))?;
             self.stack.push(*id);
         } else {
             let top = self.top()?;
@@ -113,7 +115,7 @@ impl<'a> Machine<'a> {
         Ok(true)
     }
 
-    fn execute_container(&mut self, code: u8) -> Result<bool, Refusal> {
+    fn execute_container(&mut self, code: u8) -> Result<bool, ContentError> {
         let value = match code {
             opcode::EMPTY_TUPLE => Value::Tuple(Vec::new()),
             opcode::TUPLE1 => Value::Tuple(self.pop_many(1)?),
@@ -135,10 +137,10 @@ impl<'a> Machine<'a> {
         Ok(true)
     }
 
-    fn execute_filling(&mut self, code: u8) -> Result<bool, Refusal> {
+    fn execute_stack(&mut self, code: u8) -> Result<bool, ContentError> {
         match code {
             opcode::MARK => self.marks.push(self.stack.len()),
-            opcode::POP if self.at_mark() => {
+            opcode::POP if self.is_at_mark() => {
                 self.marks.pop();
             }
             opcode::POP => {
@@ -172,13 +174,13 @@ impl<'a> Machine<'a> {
         Ok(true)
     }
 
-    fn execute_object(&mut self, code: u8) -> Result<bool, Refusal> {
+    fn execute_object(&mut self, code: u8) -> Result<bool, ContentError> {
         match code {
-            // An instruction that a newer protocol may have is refused when it comes.
+            // The version does not matter: unknown instructions of newer protocols are rejected one by one.
             opcode::PROTO => {
                 self.input.length_u8()?;
             }
-            // A frame says how much may be read ahead. Here everything is in memory.
+            // The length of a frame is a hint for reading ahead, which is not needed in memory.
             opcode::FRAME => {
                 self.input.length_u64()?;
             }
@@ -187,11 +189,11 @@ impl<'a> Machine<'a> {
                 self.push(globals::global(module, name)?);
             }
             opcode::STACK_GLOBAL => {
-                let (name, module) = (self.pop_text()?, self.pop_text()?);
+                let (name, module) = (self.pop_string()?, self.pop_string()?);
                 self.push(globals::global(module, name)?);
             }
             opcode::REDUCE | opcode::NEWOBJ => self.call()?,
-            // The state of an object beside what it is made of: of tensors and dicts there is none that matters.
+            // Sets additional attributes of an object, which tensors and dicts do not need.
             opcode::BUILD => {
                 self.pop()?;
                 self.top()?;
@@ -206,73 +208,71 @@ impl<'a> Machine<'a> {
         Ok(true)
     }
 
-    fn append(&mut self, items: Vec<Id>) -> Result<(), Refusal> {
+    fn append(&mut self, items: Vec<Id>) -> Result<(), ContentError> {
         let top = self.top()?;
         match &mut self.values[top] {
             Value::List(list) => list.extend(items),
             Value::Opaque => {}
-            _ => return Err(Refusal::Pickle("it appends to what is no list")),
+            _ => return Err(ContentError::Pickle("an append to a value that is not a list")),
         }
         Ok(())
     }
 
-    fn set_items(&mut self, items: &[Id]) -> Result<(), Refusal> {
+    fn set_items(&mut self, items: &[Id]) -> Result<(), ContentError> {
         let entries = pairs(items)?;
         let top = self.top()?;
         match &mut self.values[top] {
             Value::Dict(dict) => dict.extend(entries),
             Value::Opaque => {}
-            _ => return Err(Refusal::Pickle("it sets items of what is no dict")),
+            _ => return Err(ContentError::Pickle("a key is set in a value that is not a dict")),
         }
         Ok(())
     }
 
-    /// Whether nothing lies above the last mark.
-    fn at_mark(&self) -> bool {
+    /// Whether no value is above the last mark.
+    fn is_at_mark(&self) -> bool {
         self.marks.last() == Some(&self.stack.len())
     }
 
-    /// The topmost value above the last mark.
-    fn top(&self) -> Result<Id, Refusal> {
-        if self.at_mark() {
-            return Err(Refusal::Pickle("it takes more from the stack than there is"));
+    fn top(&self) -> Result<Id, ContentError> {
+        if self.is_at_mark() {
+            return Err(STACK_UNDERFLOW);
         }
         let top = self.stack.last().copied();
-        top.ok_or(Refusal::Pickle("it takes more from the stack than there is"))
+        top.ok_or(STACK_UNDERFLOW)
     }
 
-    fn pop_many(&mut self, count: usize) -> Result<Vec<Id>, Refusal> {
+    fn pop_many(&mut self, count: usize) -> Result<Vec<Id>, ContentError> {
         let bottom = self.marks.last().copied().unwrap_or(0);
         let start = self
             .stack
             .len()
             .checked_sub(count)
             .filter(|start| *start >= bottom);
-        let start = start.ok_or(Refusal::Pickle("it takes more from the stack than there is"))?;
+        let start = start.ok_or(STACK_UNDERFLOW)?;
         Ok(self.stack.drain(start..).collect())
     }
 
-    fn pop_to_mark(&mut self) -> Result<Vec<Id>, Refusal> {
-        let mark = self
-            .marks
-            .pop()
-            .ok_or(Refusal::Pickle("a mark that was never set"))?;
+    fn pop_to_mark(&mut self) -> Result<Vec<Id>, ContentError> {
+        let mark = self.marks.pop().ok_or(ContentError::Pickle("a missing mark"))?;
         Ok(self.stack.drain(mark..).collect())
     }
 
-    fn pop_text(&mut self) -> Result<&'a str, Refusal> {
+    fn pop_string(&mut self) -> Result<&'a str, ContentError> {
         let id = self.pop()?;
         match self.values[id] {
             Value::Text(text) => Ok(text),
-            _ => Err(Refusal::Pickle("a name is not a text")),
+            _ => Err(ContentError::Pickle(
+                "the name of a class or function is not a string",
+            )),
         }
     }
 }
 
-fn pairs(items: &[Id]) -> Result<Vec<(Id, Id)>, Refusal> {
+fn pairs(items: &[Id]) -> Result<Vec<(Id, Id)>, ContentError> {
     let (pairs, rest) = items.as_chunks::<2>();
     if !rest.is_empty() {
-        return Err(Refusal::Pickle("a key has no value"));
+        return Err(ContentError::Pickle("a key has no value"));
     }
     Ok(pairs.iter().map(|[key, value]| (*key, *value)).collect())
 }

@@ -1,106 +1,80 @@
-//! Bytes, taken from the front of a slice. Lengths that the input claims are held against what is there.
+//! Reader for a byte slice. Lengths in the input are checked against the number of remaining bytes.
 
-use crate::weights::pytorch::Refusal;
+use crate::weights::pytorch::error::ContentError;
 
-/// What is left of the input.
+/// The remaining bytes of the input.
 #[derive(Clone, Copy, Debug)]
-pub struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
 
+/// All methods that read fail if the input is truncated.
 impl<'a> Reader<'a> {
-    /// Reads from the first byte on.
-    pub fn new(bytes: &'a [u8]) -> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Reader<'a> {
         Reader { rest: bytes }
     }
 
-    /// What has not been taken yet.
-    pub fn rest(&self) -> &'a [u8] {
+    pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// The next bytes.
-    ///
-    /// # Errors
-    /// There are not as many.
-    pub fn take(&mut self, length: usize) -> Result<&'a [u8], Refusal> {
-        let (taken, rest) = self.rest.split_at_checked(length).ok_or(Refusal::CutOff)?;
+    /// Reads `length` bytes.
+    pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], ContentError> {
+        let (taken, rest) = self
+            .rest
+            .split_at_checked(length)
+            .ok_or(ContentError::Truncated)?;
         self.rest = rest;
         Ok(taken)
     }
 
-    /// The next bytes as an array.
-    ///
-    /// # Errors
-    /// There are not as many.
-    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Refusal> {
-        let (taken, rest) = self.rest.split_first_chunk().ok_or(Refusal::CutOff)?;
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], ContentError> {
+        let (taken, rest) = self.rest.split_first_chunk().ok_or(ContentError::Truncated)?;
         self.rest = rest;
         Ok(*taken)
     }
 
-    /// A length of one byte.
-    ///
-    /// # Errors
-    /// The input ends here.
-    pub fn length_u8(&mut self) -> Result<usize, Refusal> {
+    /// Reads a length of one byte.
+    pub(crate) fn length_u8(&mut self) -> Result<usize, ContentError> {
         Ok(usize::from(u8::from_le_bytes(self.array()?)))
     }
 
-    /// A length of four bytes.
-    ///
-    /// # Errors
-    /// The input ends here.
-    pub fn length_u32(&mut self) -> Result<usize, Refusal> {
-        usize::try_from(u32::from_le_bytes(self.array()?)).map_err(|_| Refusal::CutOff)
+    /// Reads a length of four bytes.
+    pub(crate) fn length_u32(&mut self) -> Result<usize, ContentError> {
+        usize::try_from(u32::from_le_bytes(self.array()?)).map_err(|_| ContentError::Truncated)
     }
 
-    /// A length of eight bytes.
-    ///
-    /// # Errors
-    /// The input ends here, or no input is as long.
-    pub fn length_u64(&mut self) -> Result<usize, Refusal> {
-        usize::try_from(u64::from_le_bytes(self.array()?)).map_err(|_| Refusal::CutOff)
+    /// Reads a length of eight bytes.
+    pub(crate) fn length_u64(&mut self) -> Result<usize, ContentError> {
+        usize::try_from(u64::from_le_bytes(self.array()?)).map_err(|_| ContentError::Truncated)
     }
 
-    /// The bytes behind their length of one byte.
-    ///
-    /// # Errors
-    /// There are not as many.
-    pub fn bytes_u8(&mut self) -> Result<&'a [u8], Refusal> {
+    /// Reads a length of one byte, and as many bytes.
+    pub(crate) fn bytes_u8(&mut self) -> Result<&'a [u8], ContentError> {
         let length = self.length_u8()?;
         self.take(length)
     }
 
-    /// The bytes behind their length of four bytes.
-    ///
-    /// # Errors
-    /// There are not as many.
-    pub fn bytes_u32(&mut self) -> Result<&'a [u8], Refusal> {
+    /// Reads a length of four bytes, and as many bytes.
+    pub(crate) fn bytes_u32(&mut self) -> Result<&'a [u8], ContentError> {
         let length = self.length_u32()?;
         self.take(length)
     }
 
-    /// The bytes behind their length of eight bytes.
-    ///
-    /// # Errors
-    /// There are not as many.
-    pub fn bytes_u64(&mut self) -> Result<&'a [u8], Refusal> {
+    /// Reads a length of eight bytes, and as many bytes.
+    pub(crate) fn bytes_u64(&mut self) -> Result<&'a [u8], ContentError> {
         let length = self.length_u64()?;
         self.take(length)
     }
 
-    /// The text up to the next line feed, which is taken too.
-    ///
-    /// # Errors
-    /// There is none, or the bytes are not text.
-    pub fn line(&mut self) -> Result<&'a str, Refusal> {
+    /// Reads a line of UTF-8, without its line feed.
+    pub(crate) fn line(&mut self) -> Result<&'a str, ContentError> {
         let length = self
             .rest
             .iter()
             .position(|byte| *byte == b'\n')
-            .ok_or(Refusal::CutOff)?;
+            .ok_or(ContentError::Truncated)?;
         let line = &self.take(length + 1)?[..length];
-        std::str::from_utf8(line).map_err(|_| Refusal::Pickle("a line is not UTF-8"))
+        std::str::from_utf8(line).map_err(|_| ContentError::Pickle("a line is not UTF-8"))
     }
 }

@@ -1,86 +1,90 @@
-//! What a pickle builds. Values refer to each other by [`Id`], so that sharing costs nothing and no nesting is too deep.
+//! The values of a pickle. Values refer to each other by [`Id`], which allows sharing, cycles and any depth of nesting.
 
-use super::globals::Function;
 use crate::weights::pytorch::dtype::Dtype;
 
-/// A value's index in its pickle.
-pub type Id = usize;
+/// Index of a value in its pickle.
+pub(crate) type Id = usize;
 
-/// One value.
+/// A value.
 #[derive(Debug)]
-pub enum Value<'a> {
+pub(crate) enum Value<'a> {
     /// Python's `None`.
     None,
-    /// A truth value.
     Bool(bool),
-    /// A whole number.
     Int(i64),
-    /// A whole number of more than eight bytes, little-endian.
+    /// An integer of more than eight bytes, little-endian.
     Long(&'a [u8]),
-    /// A text.
     Text(&'a str),
-    /// A tuple.
     Tuple(Vec<Id>),
-    /// A list.
     List(Vec<Id>),
-    /// A dict, keys and values in the order they were set.
+    /// Keys and values, in the order in which they were set.
     Dict(Vec<(Id, Id)>),
-    /// A class or function that may be called.
+    /// A class or function in a call.
     Function(Function),
-    /// A type of values.
     Dtype(&'static Dtype),
-    /// A class of storages, by the type of its values.
+    /// A class of storages, as the type of their values.
     StorageClass(&'static Dtype),
-    /// The values behind tensors. Boxed, for most values are smaller.
+    /// Boxed, since most other values are smaller.
     Storage(Box<Storage<'a>>),
-    /// A tensor, which nobody has looked into yet.
+    /// A tensor, whose arguments are not validated yet.
     Tensor {
-        /// Which function would make it.
         rebuild: Rebuild,
-        /// The tuple of that function's arguments.
+        /// Tuple of the arguments of the function that rebuilds it.
         arguments: Id,
     },
-    /// Floats, bytes, sets and whatever else no tensor is made of.
+    /// Floats, bytes, sets and other values that tensors do not need.
     Opaque,
 }
 
-/// A storage, whose bytes lie elsewhere in the file.
+/// A storage: the values of one or several tensors, stored outside the pickle.
 #[derive(Debug)]
-pub struct Storage<'a> {
-    /// What the file calls it.
-    pub key: &'a str,
-    /// The type of its values.
-    pub dtype: &'static Dtype,
-    /// How many values it has.
-    pub value_count: usize,
-    /// The part that is meant; none for all of it. Only torch before 0.4 wrote parts.
-    pub part: Option<Part>,
+pub(crate) struct Storage<'a> {
+    /// Name of the storage in the file.
+    pub(crate) key: &'a str,
+    pub(crate) dtype: &'static Dtype,
+    /// Number of values.
+    pub(crate) value_count: usize,
+    /// `None` for the whole storage. Only torch before 0.4 wrote parts.
+    pub(crate) part: Option<Part>,
 }
 
 /// A part of a storage.
 #[derive(Clone, Copy, Debug)]
-pub struct Part {
-    /// Values before it.
-    pub offset: usize,
-    /// Values in it.
-    pub value_count: usize,
+pub(crate) struct Part {
+    /// Number of values before the part.
+    pub(crate) offset: usize,
+    /// Number of values in the part.
+    pub(crate) value_count: usize,
+}
+
+/// The result of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Function {
+    /// A tensor.
+    Tensor(Rebuild),
+    /// A dict, empty or with the pairs of a list.
+    OrderedDict,
+    /// The first argument: the tensor of a parameter, or the tuple of a size.
+    FirstArgument,
+    /// A part of a checkpoint that the weights do not need.
+    Opaque,
 }
 
 /// The functions that rebuild a tensor from a storage, an offset, a shape and strides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rebuild {
-    /// `_rebuild_tensor` and `_rebuild_tensor_v2`: the type of the values is the storage's.
+pub(crate) enum Rebuild {
+    /// `_rebuild_tensor` and `_rebuild_tensor_v2`: the data type is that of the storage.
     Typed,
-    /// `_rebuild_tensor_v3`: the type is an argument.
+    /// `_rebuild_tensor_v3`: the data type is an argument.
     WithDtype,
 }
 
 impl Rebuild {
-    /// Which argument is the type, where there is one.
-    pub const DTYPE_INDEX: usize = 6;
+    /// Index of the argument with the data type, for [`Rebuild::WithDtype`].
+    pub(crate) const DTYPE_INDEX: usize = 6;
 
-    /// Which argument says that values are not to be taken as they are.
-    pub fn metadata_index(self) -> usize {
+    /// Index of the argument with metadata about lazy negation or conjugation.
+    pub(crate) fn metadata_index(self) -> usize {
         match self {
             Rebuild::Typed => 6,
             Rebuild::WithDtype => 7,
