@@ -1,4 +1,4 @@
-//! Makes transitions, one at a time: does the work of each and goes on to the state that its outcome leads to.
+//! Performs transitions one at a time: does the work of each, then enters the state that its outcome leads to.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -56,12 +56,12 @@ impl Lifecycle {
             if own.finish(configure).await == Outcome::Success
                 && let Some(activate) = find_transition(own.state.get(), 0, "activate")
             {
-                own.make(activate).await;
+                own.perform(activate).await;
             }
         });
     }
 
-    /// Makes the requested transition; false if it does not exist in the current state, or did not succeed.
+    /// Performs the requested transition; false if it does not exist in the current state, or did not succeed.
     pub(super) async fn change_state(&self, id: u8, label: &str) -> bool {
         let _guard = self.state.lock_transitions().await;
         let state = self.state.get();
@@ -80,11 +80,11 @@ impl Lifecycle {
             ));
             return false;
         };
-        self.make(transition).await == Outcome::Success
+        self.perform(transition).await == Outcome::Success
     }
 
-    /// Makes a transition to its end. The caller holds the guard of [`NodeState::lock_transitions`].
-    async fn make(&self, transition: &Transition) -> Outcome {
+    /// Performs a transition to its end. The caller holds the guard of [`NodeState::lock_transitions`].
+    async fn perform(&self, transition: &Transition) -> Outcome {
         self.enter(transition);
         self.finish(transition).await
     }
