@@ -12,6 +12,7 @@ mod pipeline;
 mod retrain;
 mod ros;
 pub mod signals;
+mod state;
 mod threads;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,21 +27,22 @@ use r2r::{Context, Node, QosProfile, ServiceRequest, WrappedServiceTypeSupport};
 
 use capture::Capture;
 use diagnostics::Diagnostics;
-use lifecycle::services::{Current, Lifecycle};
-use lifecycle::transitions::Managed;
+use lifecycle::{Lifecycle, Transitions};
 use models::Models;
 use params::declarations::Params;
 use params::services::Parameters;
 use pipeline::camera::Camera;
-use pipeline::classifier_thread::{Classify, Inbox, RunningModel};
-use pipeline::gesture_output::{Lane, LaneTopics};
-use pipeline::overlay_thread::painter;
+use pipeline::classifier_thread::ClassifierThread;
+use pipeline::gesture_output::{GestureOutput, GestureTopics};
+use pipeline::inbox::{Inbox, RunningModel};
+use pipeline::overlay_thread::overlay_thread;
 use retrain::Retraining;
 use ros::context::{NodeContext, Topic, lock};
 use ros::executor::{self, Door};
 use ros::ffi::{self, LogLevel};
 use ros::tracing_layer;
 use signals::Signals;
+use state::NodeState;
 use threads::Threads;
 
 use crate::model_store::{ModelStore, StoreError};
@@ -88,7 +90,7 @@ struct Parts {
     running: RunningModel,
     models: Arc<Models>,
     retraining: Arc<Retraining>,
-    current: Current,
+    state: NodeState,
 }
 
 /// Runs the node until SIGINT or SIGTERM.
@@ -110,7 +112,7 @@ pub fn run() -> Result<(), NodeError> {
     let classifier = start_classifier(&mut node, &parts, &threads)?;
     let (door, spinner) = executor::door();
     let lifecycle = lifecycle(&mut node, &parts, &door, &threads)?;
-    serve(&mut node, &parts, &door, &lifecycle)?;
+    serve(&mut node, &parts, &door)?;
     if lock(&parts.params).boolean("autostart") {
         lifecycle.autostart();
     }
@@ -125,9 +127,9 @@ pub fn run() -> Result<(), NodeError> {
         }
     });
     runtime.block_on(async {
-        lifecycle.managed().end_training(GRACE_PERIOD).await;
+        lifecycle.transitions().cancel_training(GRACE_PERIOD).await;
         // The cameras are left, and whoever waits for their frames hears of it.
-        let _in_time = tokio::time::timeout(GRACE_PERIOD, lifecycle.managed().deactivate()).await;
+        let _in_time = tokio::time::timeout(GRACE_PERIOD, lifecycle.transitions().deactivate()).await;
     });
     parts.inbox.stop();
     for thread in classifier {
@@ -169,12 +171,12 @@ fn parts(node: &mut Node) -> Result<Parts, NodeError> {
         parameters.clone(),
         Arc::new(Topic::new(node, "~/model", latched())?),
     ));
-    let current = Current::default();
+    let state = NodeState::default();
     let retraining = Retraining::new(
         handle.clone(),
         models.clone(),
         params.clone(),
-        current.clone(),
+        state.clone(),
         Topic::new(node, "~/training", latched())?,
     );
     Ok(Parts {
@@ -186,7 +188,7 @@ fn parts(node: &mut Node) -> Result<Parts, NodeError> {
         running: Arc::default(),
         models,
         retraining: Arc::new(retraining),
-        current,
+        state,
     })
 }
 
@@ -203,12 +205,8 @@ fn cameras(node: &Node, params: &Params) -> r2r::Result<Vec<Arc<Camera>>> {
         ffi::remapped(&absolute, &own_name, &namespace)
     };
     let camera = |name: String| {
-        Arc::new(Camera {
-            topic: topic(&name),
-            name,
-            counters: Default::default(),
-            tap: Default::default(),
-        })
+        let topic = topic(&name);
+        Arc::new(Camera::new(name, topic))
     };
     Ok(names.into_iter().map(camera).collect())
 }
@@ -219,9 +217,9 @@ fn start_classifier(
     parts: &Parts,
     threads: &Threads,
 ) -> Result<[thread::JoinHandle<()>; 2], NodeError> {
-    let mut lanes = Vec::new();
+    let mut outputs = Vec::new();
     for camera in &parts.cameras {
-        let topics = LaneTopics {
+        let topics = GestureTopics {
             gesture: Topic::new(node, &camera.gesture_topic(), QosProfile::default().keep_last(10))?,
             overlay: Arc::new(Topic::new(
                 node,
@@ -229,17 +227,17 @@ fn start_classifier(
                 QosProfile::sensor_data(),
             )?),
         };
-        lanes.push(Lane::new(parts.handle.clone(), camera.clone(), topics));
+        outputs.push(GestureOutput::new(parts.handle.clone(), camera.clone(), topics));
     }
-    let (painter, paint) = painter(lanes.len());
-    let classify = Classify::new(
+    let (overlay, draw_overlays) = overlay_thread(outputs.len());
+    let classifier_thread = ClassifierThread::new(
         parts.handle.clone(),
         parts.params.clone(),
         parts.inbox.clone(),
         parts.running.clone(),
         parts.models.topic(),
-        lanes,
-        painter,
+        outputs,
+        overlay,
     );
     let (cpus, handle) = (lock(&parts.params).classifier().affinity, parts.handle.clone());
     let classifier = threads.spawn("classifier", move || {
@@ -248,15 +246,15 @@ fn start_classifier(
                 "the classifier runs on any CPU, not on {cpus:?}: {error}"
             ));
         }
-        classify.run();
+        classifier_thread.run();
     })?;
-    Ok([classifier, threads.spawn("painter", paint)?])
+    Ok([classifier, threads.spawn("painter", draw_overlays)?])
 }
 
 fn lifecycle(node: &mut Node, parts: &Parts, door: &Door, threads: &Threads) -> r2r::Result<Arc<Lifecycle>> {
-    let managed = Managed {
-        handle: parts.handle.clone(),
-        door: door.clone(),
+    let transitions = Transitions {
+        context: parts.handle.clone(),
+        executor: door.clone(),
         threads: threads.clone(),
         params: parts.params.clone(),
         cameras: parts.cameras.clone(),
@@ -265,20 +263,20 @@ fn lifecycle(node: &mut Node, parts: &Parts, door: &Door, threads: &Threads) -> 
         retraining: parts.retraining.clone(),
         subscriptions: Mutex::default(),
     };
-    let lifecycle = Arc::new(Lifecycle::new(node, parts.current.clone(), managed)?);
-    lifecycle.serve(node)?;
+    let lifecycle = Arc::new(Lifecycle::new(node, parts.state.clone(), transitions)?);
+    lifecycle::serve(node, &lifecycle)?;
     Ok(lifecycle)
 }
 
-fn serve(node: &mut Node, parts: &Parts, door: &Door, lifecycle: &Arc<Lifecycle>) -> Result<(), NodeError> {
+fn serve(node: &mut Node, parts: &Parts, door: &Door) -> Result<(), NodeError> {
     let handle = &parts.handle;
     params::services::serve(node, handle, parts.parameters.clone(), parts.models.clone())?;
     let capture = Capture {
-        handle: handle.clone(),
+        context: handle.clone(),
         dataset: lock(&parts.params).path("dataset"),
         cameras: parts.cameras.clone(),
         params: parts.params.clone(),
-        lifecycle: lifecycle.clone(),
+        state: parts.state.clone(),
         summary: Topic::new(node, "~/dataset", latched())?,
     };
     tokio::spawn(capture.serve(requests::<CaptureFrames::Service>(node, "~/capture")?));
@@ -289,9 +287,9 @@ fn serve(node: &mut Node, parts: &Parts, door: &Door, lifecycle: &Arc<Lifecycle>
     answer::<Trigger::Service>(node, handle, "~/cancel_training", move |_| {
         retraining.answer_cancel()
     })?;
-    let (models, lifecycle) = (parts.models.clone(), lifecycle.clone());
+    let (models, state) = (parts.models.clone(), parts.state.clone());
     answer_from_disk::<ActivateModel::Service>(node, handle, "~/activate_model", move |request| {
-        lifecycle.wait_until_settled();
+        state.wait_until_settled();
         models.answer_activate(request)
     })?;
     let models = parts.models.clone();
@@ -300,7 +298,7 @@ fn serve(node: &mut Node, parts: &Parts, door: &Door, lifecycle: &Arc<Lifecycle>
     let diagnostics = Diagnostics {
         handle: handle.clone(),
         door: door.clone(),
-        current: parts.current.clone(),
+        state: parts.state.clone(),
         name: node.fully_qualified_name()?.trim_start_matches('/').to_owned(),
         cameras: parts.cameras.clone(),
         model: parts.running.clone(),

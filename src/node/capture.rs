@@ -1,4 +1,4 @@
-//! `~/capture`: the next frames of the camera into the image directory.
+//! `~/capture`: saves the next frames of the cameras in the dataset.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -14,76 +14,79 @@ use tokio::sync::mpsc;
 use super::respond;
 use crate::dataset::capture::Burst;
 use crate::dataset::{self, Dataset, DatasetError, Label, LabelledFrames};
-use crate::node::lifecycle::machine::State;
-use crate::node::lifecycle::services::Lifecycle;
 use crate::node::params::declarations::Params;
-use crate::node::pipeline::camera::Camera;
+use crate::node::pipeline::camera::{Camera, CapturedFrame};
 use crate::node::ros::context::{NodeContext, Topic, lock};
+use crate::node::state::{NodeState, State};
 
-/// The most frames of one call.
-const MOST_FRAMES: u32 = 1000;
-/// Frames that may wait for the disk before the camera goes on without them.
-const FRAMES_IN_WAITING: usize = 8;
+/// Maximum number of frames per call.
+const MAX_FRAMES: u32 = 1000;
+/// Frames per camera that may wait to be written; further ones are skipped.
+const QUEUE_LEN: usize = 8;
 
 /// Saves frames, one call after the other.
-pub struct Capture {
-    /// The node.
-    pub handle: NodeContext,
+pub(crate) struct Capture {
+    pub(crate) context: NodeContext,
     /// The dataset's directory.
-    pub dataset: PathBuf,
-    /// Where the frames come from.
-    pub cameras: Vec<Arc<Camera>>,
-    /// For the timeout.
-    pub params: Arc<Mutex<Params>>,
-    /// The node's state: no frame comes unless it is active.
-    pub lifecycle: Arc<Lifecycle>,
+    pub(crate) dataset: PathBuf,
+    pub(crate) cameras: Vec<Arc<Camera>>,
+    pub(crate) params: Arc<Mutex<Params>>,
+    /// Frames arrive in the active state only.
+    pub(crate) state: NodeState,
     /// `~/dataset`.
-    pub summary: Topic<DatasetSummary>,
+    pub(crate) summary: Topic<DatasetSummary>,
 }
 
-/// Why fewer frames were saved than asked for.
+/// Why fewer frames were saved than requested.
 #[derive(Debug, thiserror::Error)]
 enum CaptureError {
     #[error(
-        "the node is {0} and takes no frames: `ros2 lifecycle set <node> activate` changes that, unless it was shut down"
+        "the node is {0}, must be active; run `ros2 lifecycle set <node> activate`, or restart the node after a shutdown"
     )]
     Inactive(State),
-    #[error("the node was deactivated meanwhile")]
+    #[error("the node was deactivated during the capture")]
     Deactivated,
-    #[error("frames must be 1 to {MOST_FRAMES}, not {0}")]
+    #[error("frames is {0}, must be 1 to {MAX_FRAMES}")]
     Count(u32),
-    #[error("there is no camera {0:?}: {1}")]
-    Camera(String, String),
+    #[error("unknown camera {name:?}; {known}")]
+    UnknownCamera { name: String, known: String },
     #[error(transparent)]
     Label(#[from] crate::dataset::LabelError),
     #[error(
-        "no frame came for {0:?} on {1}: is the camera running, and does its QoS fit (image_reliability)?"
+        "no frame for {timeout:?} on {topics}; check that the camera runs, and that its QoS matches the parameter image_reliability"
     )]
-    NoFrame(Duration, String),
-    #[error("of these frames none is of {0}: is that camera running? Name one that is in camera")]
-    Silent(String),
-    #[error("{0}")]
+    NoFrame { timeout: Duration, topics: String },
+    #[error("no frame on {0}; check that the camera runs, or capture one camera only with the field camera")]
+    NoFrameFromCamera(String),
+    #[error(transparent)]
     Dataset(#[from] DatasetError),
     #[error("the node is shutting down")]
-    Ending,
+    ShuttingDown,
+}
+
+/// Receives the frames of cameras, until it is dropped.
+struct FrameReceiver<'a> {
+    cameras: &'a [Arc<Camera>],
+    frames: mpsc::Receiver<CapturedFrame>,
 }
 
 impl Capture {
     /// Answers calls until the node ends.
-    pub async fn serve(
+    pub(crate) async fn serve(
         self,
         mut requests: impl Stream<Item = ServiceRequest<CaptureFrames::Service>> + Unpin,
     ) {
         if self.dataset.exists()
             && let Err(error) = dataset::sweep(&self.dataset)
         {
-            self.handle
-                .warn(&format!("what an earlier node left half-written stays: {error}"));
+            self.context.warn(&format!(
+                "cannot delete the temporary files of an earlier node: {error}"
+            ));
         }
         self.publish_summary(&self.frames_by_label());
         while let Some(request) = requests.next().await {
             let response = self.answer(&request.message).await;
-            respond(&self.handle, request, response);
+            respond(&self.context, request, response);
         }
     }
 
@@ -91,108 +94,95 @@ impl Capture {
         let mut saved = 0;
         let result = self.capture(request, &mut saved).await;
         let labels = self.frames_by_label();
-        let of_label = labels
+        let total = labels
             .iter()
-            .find(|frames| frames.label.as_str() == request.label);
-        let total = of_label.map_or(0, count);
+            .find(|frames| frames.label.as_str() == request.label)
+            .map_or(0, count);
         if saved > 0 {
             self.publish_summary(&labels);
         }
-        match result {
-            Ok(()) => CaptureFrames::Response {
-                success: true,
-                message: format!("{saved} frames saved under {}", request.label),
-                saved,
-                total,
-            },
-            Err(error) => CaptureFrames::Response {
-                success: false,
-                message: format!("{error} ({saved} frames saved)"),
-                saved,
-                total,
-            },
+        let (success, message) = match result {
+            Ok(()) => (true, format!("{saved} frames saved under {}", request.label)),
+            Err(error) => (false, format!("{error} ({saved} frames saved)")),
+        };
+        CaptureFrames::Response {
+            success,
+            message,
+            saved,
+            total,
         }
     }
 
+    /// Saves the requested frames; counts them in `saved`, also on failure.
     async fn capture(&self, request: &CaptureFrames::Request, saved: &mut u32) -> Result<(), CaptureError> {
         let label = Label::new(&request.label)?;
-        if !(1..=MOST_FRAMES).contains(&request.frames) {
+        if !(1..=MAX_FRAMES).contains(&request.frames) {
             return Err(CaptureError::Count(request.frames));
         }
-        let cameras = self.chosen(&request.camera)?;
-        let (sender, mut frames) = mpsc::channel(FRAMES_IN_WAITING * cameras.len());
-        for (number, camera) in cameras.iter().enumerate() {
-            camera.tap.open((number, sender.clone()));
-        }
-        drop(sender);
-        let _closes_the_taps = CloseOnDrop(&cameras);
-        // Only now: a deactivation from here on closes them too.
-        match self.lifecycle.settled().await {
+        let cameras = self.select_cameras(&request.camera)?;
+        let mut frames = FrameReceiver::open(&cameras);
+        // Checked after the receiver was opened: a later deactivation closes it.
+        match self.state.settled().await {
             State::Active => {}
             state => return Err(CaptureError::Inactive(state)),
         }
         let timeout = lock(&self.params).span("capture_timeout");
-        let mut burst: Option<Burst> = None;
-        let mut of_cameras = vec![0; cameras.len()];
+        let mut burst = None;
+        let mut saved_per_camera = vec![0; cameras.len()];
         while *saved < request.frames {
-            let (number, frame) = match tokio::time::timeout(timeout, frames.recv()).await {
-                Ok(Some(frame)) => frame,
-                Ok(None) => return Err(CaptureError::Deactivated),
-                Err(_) => {
-                    let topics: Vec<&str> = cameras.iter().map(|camera| camera.topic.as_str()).collect();
-                    return Err(CaptureError::NoFrame(timeout, topics.join(" and ")));
-                }
-            };
-            // The directory is made with the first frame: a label of which there is none leaves no trace.
+            let (camera_index, frame) = frames.next(timeout).await?;
+            // The burst is opened with the first frame, so that a label without frames gets no directory.
             let (dataset, label) = (self.dataset.clone(), label.clone());
-            let opened = burst.take();
             let saving = tokio::task::spawn_blocking(move || {
-                let mut burst = match opened {
+                let mut burst = match burst {
                     Some(burst) => burst,
                     None => Burst::open(&dataset, &label, OffsetDateTime::now_utc())?,
                 };
                 burst.save(&frame.frame)?;
                 Ok::<Burst, DatasetError>(burst)
             });
-            burst = Some(saving.await.map_err(|_| CaptureError::Ending)??);
+            burst = Some(saving.await.map_err(|_| CaptureError::ShuttingDown)??);
             *saved += 1;
-            of_cameras[number] += 1;
+            saved_per_camera[camera_index] += 1;
         }
-        let silent = cameras
+        let silent: Vec<&str> = cameras
             .iter()
-            .zip(&of_cameras)
-            .filter(|(_, frames)| **frames == 0);
-        let silent: Vec<&str> = silent.map(|(camera, _)| camera.topic.as_str()).collect();
-        match silent.as_slice() {
-            [] => Ok(()),
-            silent => Err(CaptureError::Silent(silent.join(" and "))),
+            .zip(saved_per_camera)
+            .filter(|(_, saved)| *saved == 0)
+            .map(|(camera, _)| camera.topic.as_str())
+            .collect();
+        if !silent.is_empty() {
+            return Err(CaptureError::NoFrameFromCamera(silent.join(" and ")));
         }
+        Ok(())
     }
 
-    /// The camera of a name; all of them where there is no name.
-    fn chosen(&self, name: &str) -> Result<Vec<Arc<Camera>>, CaptureError> {
+    /// The camera with this name; all cameras if the name is empty.
+    fn select_cameras(&self, name: &str) -> Result<Vec<Arc<Camera>>, CaptureError> {
         if name.is_empty() {
             return Ok(self.cameras.clone());
         }
-        let named = self.cameras.iter().find(|camera| camera.name == name);
-        let Some(camera) = named else {
-            let names: Vec<&str> = self.cameras.iter().map(|camera| camera.name.as_str()).collect();
-            let known = match names.concat().as_str() {
-                "" => "the parameter cameras names none, leave camera empty".to_owned(),
-                _ => format!("there are {}", names.join(", ")),
-            };
-            return Err(CaptureError::Camera(name.to_owned(), known));
+        if let Some(camera) = self.cameras.iter().find(|camera| camera.name == name) {
+            return Ok(vec![camera.clone()]);
+        }
+        let names: Vec<&str> = self.cameras.iter().map(|camera| camera.name.as_str()).collect();
+        let known = match names.concat().as_str() {
+            "" => "the parameter cameras is empty, so leave camera empty".to_owned(),
+            _ => format!("known: {}", names.join(", ")),
         };
-        Ok(vec![camera.clone()])
+        Err(CaptureError::UnknownCamera {
+            name: name.to_owned(),
+            known,
+        })
     }
 
     fn frames_by_label(&self) -> Vec<LabelledFrames> {
         match Dataset::read(&self.dataset) {
             Ok(dataset) => dataset.labels,
-            // Nothing was captured yet.
+            // Nothing has been captured yet.
             Err(_) if !self.dataset.exists() => Vec::new(),
             Err(error) => {
-                self.handle.warn(&format!("the dataset cannot be read: {error}"));
+                self.context.warn(&format!("cannot read the dataset: {error}"));
                 Vec::new()
             }
         }
@@ -200,7 +190,7 @@ impl Capture {
 
     fn publish_summary(&self, labels: &[LabelledFrames]) {
         self.summary.publish(&DatasetSummary {
-            stamp: self.handle.stamp(),
+            stamp: self.context.stamp(),
             path: self.dataset.display().to_string(),
             frames: labels.iter().map(count).collect(),
             labels: labels.iter().map(|frames| frames.label.to_string()).collect(),
@@ -212,10 +202,32 @@ fn count(frames: &LabelledFrames) -> u32 {
     u32::try_from(frames.files.len()).unwrap_or(u32::MAX)
 }
 
-struct CloseOnDrop<'a>(&'a [Arc<Camera>]);
+impl<'a> FrameReceiver<'a> {
+    fn open(cameras: &'a [Arc<Camera>]) -> FrameReceiver<'a> {
+        let (sender, frames) = mpsc::channel(QUEUE_LEN * cameras.len());
+        for (camera_index, camera) in cameras.iter().enumerate() {
+            camera.capture.open(camera_index, sender.clone());
+        }
+        FrameReceiver { cameras, frames }
+    }
 
-impl Drop for CloseOnDrop<'_> {
+    async fn next(&mut self, timeout: Duration) -> Result<CapturedFrame, CaptureError> {
+        match tokio::time::timeout(timeout, self.frames.recv()).await {
+            Ok(Some(frame)) => Ok(frame),
+            Ok(None) => Err(CaptureError::Deactivated),
+            Err(_) => {
+                let topics: Vec<&str> = self.cameras.iter().map(|camera| camera.topic.as_str()).collect();
+                Err(CaptureError::NoFrame {
+                    timeout,
+                    topics: topics.join(" and "),
+                })
+            }
+        }
+    }
+}
+
+impl Drop for FrameReceiver<'_> {
     fn drop(&mut self) {
-        self.0.iter().for_each(|camera| camera.tap.close());
+        self.cameras.iter().for_each(|camera| camera.capture.close());
     }
 }

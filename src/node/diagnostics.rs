@@ -6,15 +6,14 @@ use std::time::{Duration, Instant};
 
 use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 
-use crate::node::lifecycle::machine::State;
-use crate::node::lifecycle::services::Current;
 use crate::node::params::declarations::Params;
 use crate::node::pipeline::camera::Camera;
-use crate::node::pipeline::classifier_thread::RunningModel;
+use crate::node::pipeline::inbox::RunningModel;
 use crate::node::retrain::Retraining;
 use crate::node::ros::context::{NodeContext, Topic, lock};
 use crate::node::ros::executor::Door;
 use crate::node::ros::qos::{Asked, Publisher, publishers};
+use crate::node::state::{NodeState, State};
 
 // The levels of `DiagnosticStatus.msg`.
 const OK: u8 = 0;
@@ -30,7 +29,7 @@ pub struct Diagnostics {
     /// The way to it.
     pub door: Door,
     /// Its state.
-    pub current: Current,
+    pub state: NodeState,
     /// The node's full name, which the status goes by.
     pub name: String,
     /// What became of their frames.
@@ -133,7 +132,7 @@ impl Diagnostics {
 
     fn status(&self, watch: &mut Watch, publishers: &[Publisher], period: Duration) -> DiagnosticStatus {
         let obstacle = self.obstacle(watch, publishers);
-        let state = self.current.get();
+        let state = self.state.get();
         let (before, now) = watch.look(state);
         let camera = &watch.camera;
         let model = lock(&self.model).clone();
@@ -141,7 +140,7 @@ impl Diagnostics {
             before,
             now,
             state,
-            failure: self.current.failure(),
+            failure: self.state.failure(),
             has_model: model.is_some(),
             is_stalled: now.received > 0 && watch.last_frame.elapsed() > self.stale_timeout(),
             obstacle,

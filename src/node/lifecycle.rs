@@ -1,5 +1,11 @@
-//! The managed node: states, transitions and services.
+//! The managed node: the transition table of `rcl_lifecycle`, what the node does in each transition, and the services.
 
-pub mod machine;
-pub mod services;
-pub mod transitions;
+mod driver;
+mod machine;
+mod messages;
+mod services;
+mod transitions;
+
+pub(crate) use driver::Lifecycle;
+pub(crate) use services::serve;
+pub(crate) use transitions::Transitions;

@@ -1,66 +1,75 @@
-//! Which model classifies: once the node is configured, by `~/activate_model`, after a training. And `~/list_models`.
+//! Which model the node uses: the one of `configure`, of `~/activate_model`, or of a training. Also answers `~/list_models`.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use r2r::builtin_interfaces::msg::Time;
 use r2r::thumb_gesture::msg::ModelInfo;
 use r2r::thumb_gesture::srv::{ActivateModel, ListModels};
 
 use crate::classifier::settings::Settings;
 use crate::classifier::{self, ClassifierError, EngineState};
-use crate::dataset::Label;
 use crate::model_store::{Manifest, ModelStore, StoreError, StoredModel};
-use crate::node::lifecycle::transitions::Obstacle;
 use crate::node::params::declarations::Params;
 use crate::node::params::services::Parameters;
-use crate::node::pipeline::classifier_thread::{Inbox, LoadedModel};
-use crate::node::ros::context::{NodeContext, Topic, lock, or_nan};
+use crate::node::pipeline::inbox::{Inbox, LoadedModel};
+use crate::node::ros::context::{NodeContext, Topic, lock};
+use crate::node::ros::messages::info_of;
 
 /// Loads models and hands them to the classifier's thread.
-pub struct Models {
-    handle: NodeContext,
+pub(crate) struct Models {
+    context: NodeContext,
     store: ModelStore,
     inbox: Arc<Inbox>,
     parameters: Arc<Parameters>,
+    /// `~/model`.
     topic: Arc<Topic<ModelInfo>>,
-    /// One change of model at a time; true while the node is configured.
+    /// Whether the node is configured. Locked while the model or the parameters change.
     is_configured: Arc<Mutex<bool>>,
 }
 
-/// A model that can classify at once.
-struct LoadedAtOnce {
+/// A model that was loaded and run once.
+struct ReadyModel {
     stored: StoredModel,
-    model: LoadedModel,
+    loaded: LoadedModel,
     engine: EngineState,
 }
 
-/// Why a model was not made active; the running one stays.
+/// Why a model was not activated; the running model stays in use.
 #[derive(Debug, thiserror::Error)]
-pub enum ActivateError {
-    /// The store's word.
+pub(crate) enum ActivateError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The runtime's word.
     #[error(transparent)]
     Classifier(#[from] ClassifierError),
-    /// The node holds no model.
     #[error(
-        "the node is not configured: `ros2 lifecycle set <node> configure` does that, unless it was shut down"
+        "the node is not configured; run `ros2 lifecycle set <node> configure`, or restart the node after a shutdown"
     )]
     Unconfigured,
 }
 
+/// Why the node cannot be configured.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigureError {
+    /// The requested model or GPU is not available.
+    #[error("{0}")]
+    Unavailable(String),
+    #[error("cannot read the model store: {0}")]
+    Store(StoreError),
+    /// The model was loaded, but could not be made the active one.
+    #[error(transparent)]
+    Activate(#[from] ActivateError),
+}
+
 impl Models {
-    /// Nothing is loaded yet.
-    pub fn new(
-        handle: NodeContext,
+    /// Without a model yet.
+    pub(crate) fn new(
+        context: NodeContext,
         store: ModelStore,
         inbox: Arc<Inbox>,
         parameters: Arc<Parameters>,
         topic: Arc<Topic<ModelInfo>>,
     ) -> Models {
         Models {
-            handle,
+            context,
             store,
             inbox,
             parameters,
@@ -70,61 +79,62 @@ impl Models {
     }
 
     /// `~/model`.
-    pub fn topic(&self) -> Arc<Topic<ModelInfo>> {
+    pub(crate) fn topic(&self) -> Arc<Topic<ModelInfo>> {
         self.topic.clone()
     }
 
-    /// The directory of models.
-    pub fn store(&self) -> &ModelStore {
+    pub(crate) fn store(&self) -> &ModelStore {
         &self.store
     }
 
-    /// Loads the model that the parameter `model` names, or else the one that the store calls active. Without one, or with one that
-    /// cannot be loaded, `~/model` says what to do: frames can be captured and a model trained all the same.
+    /// Loads the model that the parameter `model` names, or the active one of the store if the parameter is empty.
+    ///
+    /// Succeeds without a model if neither `model` nor `require_gpu` is set, so that frames can be captured and a model trained.
+    /// `~/model` then contains the reason and what to do.
     ///
     /// # Errors
-    /// A model, or a GPU, that was asked for by name and cannot be had; a store that cannot be read.
-    pub fn configure(&self) -> Result<(), Obstacle> {
-        let mut is_configured = self.hold();
+    /// The model that `model` names, or with `require_gpu` the GPU, is not available. The store cannot be read or written.
+    pub(crate) fn configure(&self) -> Result<(), ConfigureError> {
+        let mut is_configured = self.lock_changes();
         let params = self.parameters.current();
-        let wanted = self.wanted_id(&params).map_err(|error| {
-            let reason = format!("the store cannot be read: {error}");
-            self.say_none(&reason);
-            Obstacle::Error(reason)
-        })?;
-        let advice = match &wanted {
-            None => "no model yet: capture frames of two labels or more with ~/capture, then call ~/retrain"
+        let id = self
+            .requested_id(&params)
+            .map_err(ConfigureError::Store)
+            .inspect_err(|error| self.publish_no_model(&error.to_string()))?;
+        let is_requested =
+            id.is_some() && (!params.text("model").is_empty() || params.boolean("require_gpu"));
+        let reason = match id {
+            None => "no model yet: capture frames of at least two labels with ~/capture, then call ~/retrain"
                 .to_owned(),
-            Some(id) => match self.load(id, &params.classifier()) {
-                Ok(loaded) => {
-                    self.make_active(loaded, || {})
-                        .map_err(|error| Obstacle::Error(error.to_string()))?;
+            Some(id) => match self.load(&id, &params.classifier()) {
+                Ok(ready) => {
+                    self.make_active(ready, || {})?;
                     *is_configured = true;
                     return Ok(());
                 }
-                Err(error) => format!("the model {id} cannot be loaded: {error}"),
+                Err(error) => format!("cannot load model {id}: {error}"),
             },
         };
-        self.say_none(&advice);
-        if wanted.is_some() && (!params.text("model").is_empty() || params.boolean("require_gpu")) {
-            return Err(Obstacle::Failure(advice));
+        self.publish_no_model(&reason);
+        if is_requested {
+            return Err(ConfigureError::Unavailable(reason));
         }
-        self.handle.warn(&advice);
+        self.context.warn(&reason);
         *is_configured = true;
         Ok(())
     }
 
-    /// From now on no model may be made active; the caller has the classifier's thread drop the one that it holds.
-    pub fn unload(&self) {
-        *self.hold() = false;
+    /// Refuses models until the next [`Models::configure`]. The caller unloads the model from the classifier's thread.
+    pub(crate) fn unload(&self) {
+        *self.lock_changes() = false;
     }
 
-    /// `~/model` says that none is held.
-    pub fn say_unloaded(&self) {
-        self.say_none("the node is unconfigured and holds no model");
+    /// Reports on `~/model` that the node is unconfigured.
+    pub(crate) fn publish_unloaded(&self) {
+        self.publish_no_model("the node is unconfigured, no model is loaded");
     }
 
-    fn say_none(&self, message: &str) {
+    fn publish_no_model(&self, message: &str) {
         self.topic.publish(&ModelInfo {
             accuracy: f32::NAN,
             calibration_error: f32::NAN,
@@ -133,17 +143,17 @@ impl Models {
         });
     }
 
-    /// Keeps all others from changing the model or the parameters; true while the node is configured.
-    pub fn hold(&self) -> MutexGuard<'_, bool> {
+    /// Holds off other changes of the model and the parameters. The value is whether the node is configured.
+    pub(crate) fn lock_changes(&self) -> MutexGuard<'_, bool> {
         lock(&self.is_configured)
     }
 
-    /// Takes on other values of the parameters: where they ask for another model, or to run it in another way, that is loaded and run
-    /// once before `commit` is called and the running one gives way. The caller holds [`Models::hold`].
+    /// Calls `commit`, which stores changed parameters. If they require another model or another backend, that is loaded and run once
+    /// before, and used from the next frame on. The caller holds [`Models::lock_changes`].
     ///
     /// # Errors
-    /// What was asked for cannot be had; then all stays as it was.
-    pub fn take_on(
+    /// The model or the backend is not available. `commit` was not called, and the running model stays in use.
+    pub(crate) fn apply_parameters(
         &self,
         is_configured: bool,
         wanted: &Params,
@@ -152,66 +162,70 @@ impl Models {
         let current = self.parameters.current();
         let is_same =
             wanted.classifier() == current.classifier() && wanted.text("model") == current.text("model");
-        let id = match is_same || !is_configured {
-            true => None,
-            false => self.wanted_id(wanted)?,
+        let id = if is_same || !is_configured {
+            None
+        } else {
+            self.requested_id(wanted)?
         };
         let Some(id) = id else {
             commit();
             return Ok(());
         };
-        let loaded = self.load(&id, &wanted.classifier())?;
-        self.make_active(loaded, commit)
+        let ready = self.load(&id, &wanted.classifier())?;
+        self.make_active(ready, commit)
     }
 
-    /// Makes a model the one that classifies: it is loaded and run once before the running one gives way.
+    /// Loads a model, runs it once, and uses it from the next frame on.
     ///
     /// # Errors
-    /// No such model, a damaged one, one that does not run; then all stays as it was.
-    pub fn activate(&self, id: &str) -> Result<(), ActivateError> {
-        self.change(|| Ok(id.to_owned())).map(drop)
+    /// The node is not configured, or the model does not exist, is damaged or does not run. The running model stays in use.
+    pub(crate) fn activate(&self, id: &str) -> Result<(), ActivateError> {
+        self.change_model(|| Ok(id.to_owned())).map(drop)
     }
 
-    /// Deletes all models but the newest ones; what cannot be deleted is reported and stays.
-    pub fn prune(&self, kept: usize) {
-        let _no_change_meanwhile = self.hold();
+    /// Deletes all models but the `kept` newest, the active one and the one before it. Logs a failure.
+    pub(crate) fn prune(&self, kept: usize) {
+        let _no_change = self.lock_changes();
         if let Err(error) = self.store.prune(kept) {
-            self.handle.warn(&format!("old models stay: {error}"));
+            self.context.warn(&format!("cannot delete old models: {error}"));
         }
     }
 
     /// Answers `~/activate_model`.
-    pub fn answer_activate(&self, request: &ActivateModel::Request) -> ActivateModel::Response {
-        let result = self.change(|| match request.model_id.as_str() {
+    pub(crate) fn answer_activate(&self, request: &ActivateModel::Request) -> ActivateModel::Response {
+        let result = self.change_model(|| match request.model_id.as_str() {
             "" => self.store.previous_id(),
             id => Ok(id.to_owned()),
         });
         match result {
             Ok(id) => ActivateModel::Response {
                 success: true,
-                message: format!("{id} is in use from the next frame on"),
+                message: format!("model {id} is in use from the next frame on"),
             },
             Err(error) => ActivateModel::Response {
                 success: false,
-                message: format!("{error}; the running model stays"),
+                message: format!("{error}; the running model stays in use"),
             },
         }
     }
 
-    /// Changes to the model whose id `choose` gives, which is asked when no other change is under way.
-    fn change(&self, choose: impl FnOnce() -> Result<String, StoreError>) -> Result<String, ActivateError> {
-        let is_configured = self.hold();
+    /// Uses the model that `choose` returns. `choose` is called while no other change is possible.
+    fn change_model(
+        &self,
+        choose: impl FnOnce() -> Result<String, StoreError>,
+    ) -> Result<String, ActivateError> {
+        let is_configured = self.lock_changes();
         if !*is_configured {
             return Err(ActivateError::Unconfigured);
         }
         let id = choose()?;
-        let loaded = self.load(&id, &self.parameters.current().classifier())?;
-        self.make_active(loaded, || self.parameters.follow_model(&id))?;
+        let ready = self.load(&id, &self.parameters.current().classifier())?;
+        self.make_active(ready, || self.parameters.follow_model(&id))?;
         Ok(id)
     }
 
-    /// The model that the parameters ask for; none where they leave it to the store, and the store has none.
-    fn wanted_id(&self, params: &Params) -> Result<Option<String>, StoreError> {
+    /// The model that the parameter `model` names, or the active one of the store; `None` if that has none.
+    fn requested_id(&self, params: &Params) -> Result<Option<String>, StoreError> {
         match params.text("model") {
             "" => self.store.active_id(),
             id => Ok(Some(id.to_owned())),
@@ -219,12 +233,9 @@ impl Models {
     }
 
     /// Answers `~/list_models`.
-    pub fn answer_list(&self) -> ListModels::Response {
-        let (listing, active) = match self
-            .store
-            .list()
-            .and_then(|list| Ok((list, self.store.active_id()?)))
-        {
+    pub(crate) fn answer_list(&self) -> ListModels::Response {
+        let listed = self.store.list();
+        let (listing, active) = match listed.and_then(|listing| Ok((listing, self.store.active_id()?))) {
             Ok(answer) => answer,
             Err(error) => {
                 return ListModels::Response {
@@ -244,31 +255,32 @@ impl Models {
         }
     }
 
-    fn load(&self, id: &str, settings: &Settings) -> Result<LoadedAtOnce, ActivateError> {
+    fn load(&self, id: &str, settings: &Settings) -> Result<ReadyModel, ActivateError> {
         let stored = self.store.model(id)?;
         let (loaded, engine) = classifier::load_at_once(&stored, settings)?;
-        Ok(LoadedAtOnce {
-            model: LoadedModel::new(&stored, loaded),
+        Ok(ReadyModel {
+            loaded: LoadedModel::new(&stored, loaded),
             stored,
             engine,
         })
     }
 
-    /// Has the store call a model the active one, calls `commit`, and lets the model classify; the caller holds [`Models::hold`].
-    fn make_active(&self, loaded: LoadedAtOnce, commit: impl FnOnce()) -> Result<(), ActivateError> {
-        self.store.activate(&loaded.stored)?;
+    /// Marks the model as active in the store, calls `commit`, and hands the model to the classifier's thread. The caller holds
+    /// [`Models::lock_changes`].
+    fn make_active(&self, ready: ReadyModel, commit: impl FnOnce()) -> Result<(), ActivateError> {
+        self.store.activate(&ready.stored)?;
         commit();
-        self.inbox.put_model(loaded.model);
-        if loaded.engine == EngineState::ToBuild {
-            self.build_engine(loaded.stored);
+        self.inbox.put_model(ready.loaded);
+        if ready.engine == EngineState::ToBuild {
+            self.build_engine(ready.stored);
         }
         Ok(())
     }
 
-    /// Has TensorRT build a model's engine on a thread of its own, while something else serves; then the engine serves, if the model is
-    /// still the active one.
+    /// Builds a model's TensorRT engine on a thread of its own, while another backend runs the model. The engine is then used, if the
+    /// model is still active and the settings are unchanged.
     fn build_engine(&self, stored: StoredModel) {
-        let (handle, store, inbox) = (self.handle.clone(), self.store.clone(), self.inbox.clone());
+        let (context, store, inbox) = (self.context.clone(), self.store.clone(), self.inbox.clone());
         let (parameters, is_configured) = (self.parameters.clone(), self.is_configured.clone());
         let settings = parameters.current().classifier();
         let build = move || match classifier::load(&stored, &settings) {
@@ -279,32 +291,9 @@ impl Models {
                     inbox.put_model(LoadedModel::new(&stored, loaded));
                 }
             }
-            Ok(loaded) => handle.warn(&format!("no engine of TensorRT: {}", loaded.reason)),
-            Err(error) => handle.warn(&format!("no engine of TensorRT: {error}")),
+            Ok(loaded) => context.warn(&format!("cannot build a TensorRT engine: {}", loaded.reason)),
+            Err(error) => context.warn(&format!("cannot build a TensorRT engine: {error}")),
         };
         std::thread::spawn(build);
-    }
-}
-
-/// What a manifest says, as a message.
-pub fn info_of(manifest: &Manifest) -> ModelInfo {
-    let frames = |count| u32::try_from(count).unwrap_or(u32::MAX);
-    let metrics = manifest.metrics.as_ref();
-    let interval = metrics.and_then(|metrics| metrics.interval);
-    ModelInfo {
-        created: Time {
-            sec: i32::try_from(manifest.created.unix_timestamp()).unwrap_or(i32::MAX),
-            nanosec: manifest.created.nanosecond(),
-        },
-        model_id: manifest.id.clone(),
-        network: manifest.network.clone(),
-        labels: manifest.labels.iter().map(Label::to_string).collect(),
-        strategy: manifest.strategy.clone(),
-        accuracy: or_nan(manifest.accuracy()),
-        accuracy_interval: interval.into_iter().flatten().map(|bound| bound as f32).collect(),
-        calibration_error: or_nan(metrics.and_then(|metrics| metrics.ece)),
-        train_frames: frames(manifest.frames.train),
-        validation_frames: frames(manifest.frames.validation),
-        ..ModelInfo::default()
     }
 }

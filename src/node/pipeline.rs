@@ -1,6 +1,12 @@
-//! A frame on its way from the camera to the published gesture.
+//! The way of a frame from the camera topic to the published gesture.
+//!
+//! A thread per camera ([`camera_thread`]) decodes messages and puts frames into the [`inbox`]. One thread ([`classifier_thread`])
+//! takes them in batches, classifies them, and publishes through each camera's [`gesture_output`]. Overlays are drawn by a thread of
+//! their own ([`overlay_thread`]).
 
-pub mod camera;
-pub mod classifier_thread;
-pub mod gesture_output;
-pub mod overlay_thread;
+pub(crate) mod camera;
+pub(crate) mod camera_thread;
+pub(crate) mod classifier_thread;
+pub(crate) mod gesture_output;
+pub(crate) mod inbox;
+pub(crate) mod overlay_thread;

@@ -3,5 +3,6 @@
 pub mod context;
 pub mod executor;
 pub mod ffi;
+pub mod messages;
 pub mod qos;
 pub mod tracing_layer;

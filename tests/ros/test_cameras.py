@@ -107,7 +107,7 @@ def size_of(jpeg: bytes) -> tuple[int, int]:
 def test_a_camera_that_is_not_there_is_refused_with_those_that_are(watching: World) -> None:
     answer = watching.call("capture", label="wave", frames=1, camera="left")
     assert not answer.success
-    assert "there are front, rear" in answer.message
+    assert "known: front, rear" in answer.message
     assert not Path(watching.dataset, "wave").exists()
 
 

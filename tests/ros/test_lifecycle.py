@@ -156,7 +156,7 @@ def test_a_wrong_transition_is_refused_and_changes_nothing(world: World, way: li
         assert not ours.change(transition)
     assert ours.state() == state
     assert not ours.events
-    assert f"from {state}; there are:" in node.output()
+    assert f"does not exist in state {state}; available:" in node.output()
 
 
 def test_what_cannot_be_had_is_a_failure_as_in_rclpy(world: World, theirs: Theirs) -> None:
@@ -183,8 +183,8 @@ def test_what_breaks_goes_through_error_processing_as_in_rclpy(world: World, the
     assert ours.change(CONFIGURE) == peer.change(CONFIGURE)
     assert ours.state() == peer.state() == "unconfigured"
     assert ours.steps(3) == peer.steps(3)
-    assert "configuring broke off: the store cannot be read" in node.output()
-    assert "the store cannot be read" in world.model().message, "the reason stays"
+    assert "error while configuring: cannot read the model store" in node.output()
+    assert "cannot read the model store" in world.model().message, "the reason stays"
     active.rmdir()
     assert ours.change(CONFIGURE), "once the cause is mended, it goes on"
 

@@ -52,7 +52,7 @@ def test_the_level_is_what_the_command_line_or_the_parameter_says(world: World, 
         mistake = Transition(label="nonsense")
         assert not world.call("change_state", ChangeState, transition=mistake).success
         assert len([log for log in heard if "nonsense" in log.msg]) <= node.output().count("nonsense")
-        return node.output().count("there is no transition nonsense")
+        return node.output().count("transition nonsense does not exist")
 
     assert warnings_after_a_mistake() == 0
     set_level(world, "warn")

@@ -97,7 +97,7 @@ def test_too_few_labels_are_refused(world: World, taught: Taught, labels: list[s
     answer = world.call("retrain")
     assert not answer.success
     assert str(world.dataset) in answer.message
-    assert "two or more" in answer.message and "~/capture" in answer.message
+    assert "at least two" in answer.message and "~/capture" in answer.message
 
 
 def test_a_label_without_a_readable_frame_fails_and_is_named(world: World, taught: Taught) -> None:

@@ -1,126 +1,53 @@
-//! The states and transitions of a managed node, as `rcl_lifecycle` has them. Pure.
+//! The transitions of a managed node, as `rcl_lifecycle` defines them.
 
-use std::fmt;
+use crate::node::state::State;
 
-/// A state; the numbers are those of `lifecycle_msgs/State`.
+/// The result of the work in a transition, as `TransitionCallbackReturn` in rclcpp and rclpy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// None.
-    Unknown = 0,
-    /// It holds nothing.
-    Unconfigured = 1,
-    /// It holds a model and does nothing.
-    Inactive = 2,
-    /// It classifies.
-    Active = 3,
-    /// It does nothing any more.
-    Finalized = 4,
-    /// On the way from unconfigured to inactive.
-    Configuring = 10,
-    /// On the way from inactive to unconfigured.
-    CleaningUp = 11,
-    /// On the way to finalized.
-    ShuttingDown = 12,
-    /// On the way from inactive to active.
-    Activating = 13,
-    /// On the way from active to inactive.
-    Deactivating = 14,
-    /// Something broke on one of those ways.
-    ErrorProcessing = 15,
-}
-
-/// How a transition went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// As it should.
+pub(super) enum Outcome {
     Success,
-    /// It could not be made; all is as it was.
+    /// The transition is not possible; the node is unchanged.
     Failure,
-    /// It broke off; nobody knows what is left.
+    /// The work was interrupted; the node may be partly changed.
     Error,
 }
 
-/// A transition; the numbers are those of `lifecycle_msgs/Transition`.
+/// A transition; the ids are those of `lifecycle_msgs/Transition`.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Transition {
-    /// Its number.
-    pub id: u8,
-    /// Its name, which several share.
-    pub label: &'static str,
-    /// Where it begins.
-    pub start: State,
-    /// Where it leads to.
-    pub goal: State,
+pub(super) struct Transition {
+    pub(super) id: u8,
+    /// Not unique: there is a `shutdown` from several states.
+    pub(super) label: &'static str,
+    pub(super) start: State,
+    pub(super) goal: State,
 }
 
-impl State {
-    /// Every state.
-    pub const ALL: [State; 11] = [
-        State::Unknown,
-        State::Unconfigured,
-        State::Inactive,
-        State::Active,
-        State::Finalized,
-        State::Configuring,
-        State::CleaningUp,
-        State::ShuttingDown,
-        State::Activating,
-        State::Deactivating,
-        State::ErrorProcessing,
-    ];
+/// The transitions that start in a state.
+pub(super) fn transitions_from(state: State) -> impl Iterator<Item = &'static Transition> {
+    TRANSITIONS
+        .iter()
+        .filter(move |transition| transition.start == state)
+}
 
-    /// Its name.
-    pub fn label(self) -> &'static str {
-        match self {
-            State::Unknown => "unknown",
-            State::Unconfigured => "unconfigured",
-            State::Inactive => "inactive",
-            State::Active => "active",
-            State::Finalized => "finalized",
-            State::Configuring => "configuring",
-            State::CleaningUp => "cleaningup",
-            State::ShuttingDown => "shuttingdown",
-            State::Activating => "activating",
-            State::Deactivating => "deactivating",
-            State::ErrorProcessing => "errorprocessing",
+/// The transition that starts in a state and has this label or, if the label is empty, this id.
+pub(super) fn find_transition(state: State, id: u8, label: &str) -> Option<&'static Transition> {
+    transitions_from(state).find(|transition| {
+        if label.is_empty() {
+            transition.id == id
+        } else {
+            transition.label == label
         }
-    }
-
-    /// The transitions that begin here.
-    pub fn transitions(self) -> impl Iterator<Item = &'static Transition> {
-        TRANSITIONS
-            .iter()
-            .filter(move |transition| transition.start == self)
-    }
-
-    /// The transition from here that somebody asks for: by its label where there is one, else by its number.
-    pub fn asked_for(self, id: u8, label: &str) -> Option<&'static Transition> {
-        self.transitions().find(|transition| match label {
-            "" => transition.id == id,
-            label => transition.label == label,
-        })
-    }
-
-    /// From a state on the way, the transition to where its outcome leads.
-    pub fn after(self, outcome: Outcome) -> Option<&'static Transition> {
-        self.asked_for(0, outcome.label())
-    }
+    })
 }
 
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.label())
-    }
-}
-
-impl Outcome {
-    fn label(self) -> &'static str {
-        match self {
-            Outcome::Success => "transition_success",
-            Outcome::Failure => "transition_failure",
-            Outcome::Error => "transition_error",
-        }
-    }
+/// The transition that leads out of a transition state after its work; `None` for other states.
+pub(super) fn transition_after(state: State, outcome: Outcome) -> Option<&'static Transition> {
+    let label = match outcome {
+        Outcome::Success => "transition_success",
+        Outcome::Failure => "transition_failure",
+        Outcome::Error => "transition_error",
+    };
+    find_transition(state, 0, label)
 }
 
 const fn transition(id: u8, label: &'static str, start: State, goal: State) -> Transition {
@@ -134,7 +61,7 @@ const fn transition(id: u8, label: &'static str, start: State, goal: State) -> T
 
 /// Every transition, in the order in which `rcl_lifecycle` registers them.
 #[rustfmt::skip]
-pub const TRANSITIONS: &[Transition] = &[
+pub(super) const TRANSITIONS: &[Transition] = &[
     transition(1, "configure", State::Unconfigured, State::Configuring),
     transition(10, "transition_success", State::Configuring, State::Inactive),
     transition(11, "transition_failure", State::Configuring, State::Unconfigured),
@@ -164,25 +91,27 @@ pub const TRANSITIONS: &[Transition] = &[
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray;
+
     use super::*;
 
     #[test]
-    fn from_every_state_on_the_way_each_outcome_leads_somewhere() {
-        let on_the_way = State::ALL.iter().filter(|state| **state as u8 >= 10);
-        for state in on_the_way {
+    fn every_transition_state_has_a_transition_for_each_outcome() {
+        let is_transition_state = |state: &&State| **state as u8 >= State::Configuring as u8;
+        for state in State::VARIANTS.iter().filter(is_transition_state) {
             for outcome in [Outcome::Success, Outcome::Failure, Outcome::Error] {
-                let goal = state.after(outcome).map(|transition| transition.goal);
+                let goal = transition_after(*state, outcome).map(|transition| transition.goal);
                 assert!(goal.is_some(), "{state} {outcome:?}");
             }
         }
     }
 
     #[test]
-    fn a_label_means_the_transition_from_here_and_a_wrong_one_none() {
-        let shutdown = State::Inactive.asked_for(0, "shutdown").map(|found| found.id);
+    fn transitions_are_found_by_label_or_id_only_from_their_start_state() {
+        let shutdown = find_transition(State::Inactive, 0, "shutdown").map(|found| found.id);
         assert_eq!(shutdown, Some(6));
-        assert_eq!(State::Unconfigured.asked_for(3, ""), None);
-        assert_eq!(State::Finalized.asked_for(0, "configure"), None);
-        assert_eq!(State::Active.asked_for(0, ""), None);
+        assert_eq!(find_transition(State::Unconfigured, 3, ""), None);
+        assert_eq!(find_transition(State::Finalized, 0, "configure"), None);
+        assert_eq!(find_transition(State::Active, 0, ""), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What the node does in each transition of its lifecycle. Each of these may be called again after it broke off, and in any state.
+//! What the node does in each transition. Each method may be called again after it failed, and in any state.
 
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -10,10 +10,11 @@ use r2r::Node;
 use r2r::sensor_msgs::msg::CompressedImage;
 use tokio::task::spawn_blocking;
 
-use crate::node::models::Models;
+use crate::node::models::{ConfigureError, Models};
 use crate::node::params::declarations::Params;
-use crate::node::pipeline::camera::{Camera, Drain, ImageMessage};
-use crate::node::pipeline::classifier_thread::Inbox;
+use crate::node::pipeline::camera::Camera;
+use crate::node::pipeline::camera_thread::{CameraThread, ImageMessage};
+use crate::node::pipeline::inbox::Inbox;
 use crate::node::retrain::Retraining;
 use crate::node::ros::context::{NodeContext, lock};
 use crate::node::ros::executor::Door;
@@ -21,129 +22,137 @@ use crate::node::ros::ffi;
 use crate::node::ros::qos::image_qos;
 use crate::node::threads::Threads;
 
-/// How long a cancelled training may take to be gone.
+/// How long to wait for the process of a cancelled training to end.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
-const CANCEL_POLL: Duration = Duration::from_millis(20);
+const CANCEL_POLL_PERIOD: Duration = Duration::from_millis(20);
 
-/// Why a transition was not made.
+/// Why a transition did not succeed.
 #[derive(Debug)]
-pub enum Obstacle {
-    /// What was asked for cannot be had; all is as it was.
+pub(crate) enum TransitionError {
+    /// The transition is not possible; the node is unchanged.
     Failure(String),
-    /// Something broke.
+    /// The transition was interrupted; the node may be partly changed.
     Error(String),
 }
 
-/// What the transitions work on.
-pub struct Managed {
-    /// The node.
-    pub handle: NodeContext,
-    /// The way to it.
-    pub door: Door,
-    /// Starts the cameras' threads.
-    pub threads: Threads,
-    /// The parameters.
-    pub params: Arc<Mutex<Params>>,
-    /// The cameras.
-    pub cameras: Vec<Arc<Camera>>,
-    /// The way to the classifier.
-    pub inbox: Arc<Inbox>,
-    /// The models.
-    pub models: Arc<Models>,
-    /// The training.
-    pub retraining: Arc<Retraining>,
-    /// The subscriptions that there are.
-    pub subscriptions: Mutex<Vec<Subscription>>,
+impl From<ConfigureError> for TransitionError {
+    fn from(error: ConfigureError) -> TransitionError {
+        match error {
+            ConfigureError::Unavailable(_) => TransitionError::Failure(error.to_string()),
+            ConfigureError::Store(_) | ConfigureError::Activate(_) => {
+                TransitionError::Error(error.to_string())
+            }
+        }
+    }
 }
 
-/// A camera's subscription and the thread that drains it.
-pub struct Subscription {
+/// The parts of the node that transitions change.
+pub(crate) struct Transitions {
+    pub(crate) context: NodeContext,
+    /// Creates the subscriptions.
+    pub(crate) executor: Door,
+    pub(crate) threads: Threads,
+    pub(crate) params: Arc<Mutex<Params>>,
+    pub(crate) cameras: Vec<Arc<Camera>>,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) models: Arc<Models>,
+    pub(crate) retraining: Arc<Retraining>,
+    /// Empty unless the node is active.
+    pub(crate) subscriptions: Mutex<Vec<Subscription>>,
+}
+
+/// The subscription to one camera.
+pub(crate) struct Subscription {
+    /// Ends the stream of messages, and with it the thread.
     stop: AbortHandle,
-    drain: JoinHandle<()>,
+    thread: JoinHandle<()>,
 }
 
-impl Managed {
+impl Transitions {
     /// Loads the model and runs it once.
-    pub async fn configure(&self) -> Result<(), Obstacle> {
+    pub(super) async fn configure(&self) -> Result<(), TransitionError> {
         let models = self.models.clone();
         let configured = joined(spawn_blocking(move || models.configure()).await)?;
         if configured.is_err() {
-            // One that was started meanwhile would have nowhere to put its model.
-            self.end_training(CANCEL_TIMEOUT).await;
+            // A training may have been started during the transition, and could not activate its model.
+            self.cancel_training(CANCEL_TIMEOUT).await;
         }
-        configured
+        Ok(configured?)
     }
 
-    /// Subscribes to the cameras: frames come, gestures go out.
-    pub async fn activate(&self) -> Result<(), Obstacle> {
+    /// Subscribes to all cameras, or to none on failure.
+    pub(super) async fn activate(&self) -> Result<(), TransitionError> {
         let params = lock(&self.params).clone();
-        let drain = |(lane, camera): (usize, &Arc<Camera>)| Drain {
-            handle: self.handle.clone(),
+        let camera_thread = |(camera_index, camera): (usize, &Arc<Camera>)| CameraThread {
+            context: self.context.clone(),
             camera: camera.clone(),
-            lane,
+            camera_index,
             inbox: self.inbox.clone(),
         };
-        let drains: Vec<Drain> = self.cameras.iter().enumerate().map(drain).collect();
+        let camera_threads: Vec<CameraThread> = self.cameras.iter().enumerate().map(camera_thread).collect();
         let threads = self.threads.clone();
         let subscribe_all = move |node: &mut Node| -> Result<Vec<Subscription>, String> {
-            let mut made = Vec::new();
-            for drain in drains {
-                match subscribe(node, &params, drain, &threads) {
-                    Ok(subscription) => made.push(subscription),
+            let mut subscriptions = Vec::new();
+            for camera_thread in camera_threads {
+                match subscribe(node, &params, camera_thread, &threads) {
+                    Ok(subscription) => subscriptions.push(subscription),
                     Err(reason) => {
-                        // All cameras, or none.
-                        made.iter().for_each(|subscription| subscription.stop.abort());
+                        subscriptions
+                            .iter()
+                            .for_each(|subscription| subscription.stop.abort());
                         return Err(reason);
                     }
                 }
             }
-            Ok(made)
+            Ok(subscriptions)
         };
-        let subscribed = self.door.with(subscribe_all).await;
-        let subscribed = subscribed.unwrap_or_else(|| Err("the node is ending".to_owned()));
-        *lock(&self.subscriptions) = subscribed.map_err(Obstacle::Error)?;
+        let subscribed = self.executor.with(subscribe_all).await;
+        let subscribed = subscribed.unwrap_or_else(|| Err("the node is shutting down".to_owned()));
+        *lock(&self.subscriptions) = subscribed.map_err(TransitionError::Error)?;
         Ok(())
     }
 
-    /// Leaves the cameras; a last gesture says that no more will come.
+    /// Unsubscribes from the cameras, and publishes a last gesture with the reason `inactive` for each.
     ///
-    /// r2r takes a subscription from the graph with the next message that comes for it.
-    pub async fn deactivate(&self) -> Result<(), Obstacle> {
+    /// r2r removes a subscription from the ROS graph when the next message for it arrives.
+    pub(crate) async fn deactivate(&self) -> Result<(), TransitionError> {
         let subscriptions = std::mem::take(&mut *lock(&self.subscriptions));
         let stop_all = move || {
             subscriptions
                 .iter()
                 .for_each(|subscription| subscription.stop.abort());
             for subscription in subscriptions {
-                let _said_already = subscription.drain.join();
+                // `Threads` has reported a panic.
+                subscription.thread.join().ok();
             }
         };
         joined(spawn_blocking(stop_all).await)?;
-        self.cameras.iter().for_each(|camera| camera.tap.close());
-        self.inbox.rest().await;
+        self.cameras.iter().for_each(|camera| camera.capture.close());
+        self.inbox.deactivate().await;
         Ok(())
     }
 
-    /// Ends a training, and frees what the model holds.
-    pub async fn cleanup(&self) -> Result<(), Obstacle> {
-        self.end_training(CANCEL_TIMEOUT).await;
+    /// Cancels a training, and unloads the model.
+    pub(super) async fn cleanup(&self) -> Result<(), TransitionError> {
+        self.cancel_training(CANCEL_TIMEOUT).await;
         let models = self.models.clone();
         joined(spawn_blocking(move || models.unload()).await)?;
-        // One that was started meanwhile.
-        self.end_training(CANCEL_TIMEOUT).await;
+        // A training may have been started in between.
+        self.cancel_training(CANCEL_TIMEOUT).await;
         self.inbox.unload().await;
         Ok(())
     }
 
-    /// Ends a running training and waits for its process to be gone.
-    pub async fn end_training(&self, timeout: Duration) {
+    /// Cancels a running training and waits for its process to end, at most for `timeout`.
+    pub(crate) async fn cancel_training(&self, timeout: Duration) {
         if self.retraining.cancel() {
-            let gone = async {
+            let ended = async {
                 while self.retraining.is_running() {
-                    tokio::time::sleep(CANCEL_POLL).await;
+                    tokio::time::sleep(CANCEL_POLL_PERIOD).await;
                 }
             };
-            let _in_time = tokio::time::timeout(timeout, gone).await;
+            // After the timeout the transition goes on; the training's task still kills the process.
+            tokio::time::timeout(timeout, ended).await.ok();
         }
     }
 }
@@ -151,31 +160,44 @@ impl Managed {
 fn subscribe(
     node: &mut Node,
     params: &Params,
-    drain: Drain,
+    camera_thread: CameraThread,
     threads: &Threads,
 ) -> Result<Subscription, String> {
     let transport = params.text("image_transport");
-    let topic = Camera::image_topic(&drain.camera.name, transport);
+    let topic = Camera::image_topic(&camera_thread.camera.name, transport);
     let qos = image_qos(params);
     match transport {
-        "compressed" => drained(node.subscribe::<CompressedImage>(&topic, qos), drain, threads),
-        _ => drained(ffi::subscribe_to_images(node, &topic, qos), drain, threads),
+        "compressed" => start(
+            node.subscribe::<CompressedImage>(&topic, qos),
+            camera_thread,
+            threads,
+        ),
+        _ => start(
+            ffi::subscribe_to_images(node, &topic, qos),
+            camera_thread,
+            threads,
+        ),
     }
 }
 
-fn drained<M: ImageMessage>(
+/// Starts the thread that reads the messages of a subscription.
+fn start<M: ImageMessage>(
     messages: r2r::Result<impl Stream<Item = M> + Send + Unpin + 'static>,
-    drain: Drain,
+    camera_thread: CameraThread,
     threads: &Threads,
 ) -> Result<Subscription, String> {
-    let messages = messages.map_err(|error| format!("no subscription to {}: {error}", drain.camera.topic))?;
+    let messages =
+        messages.map_err(|error| format!("cannot subscribe to {}: {error}", camera_thread.camera.topic))?;
     let (messages, stop) = abortable(messages);
-    let started = threads.spawn("camera", move || futures::executor::block_on(drain.run(messages)));
-    let drain = started.map_err(|error| format!("no thread for a camera: {error}"))?;
-    Ok(Subscription { stop, drain })
+    let thread = threads
+        .spawn("camera", move || {
+            futures::executor::block_on(camera_thread.run(messages))
+        })
+        .map_err(|error| format!("cannot start the thread of a camera: {error}"))?;
+    Ok(Subscription { stop, thread })
 }
 
-/// The result of a thread, which may have panicked.
-fn joined<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, Obstacle> {
-    result.map_err(|error| Obstacle::Error(error.to_string()))
+/// The result of a blocking task, which may have panicked.
+fn joined<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, TransitionError> {
+    result.map_err(|error| TransitionError::Error(error.to_string()))
 }

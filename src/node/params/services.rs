@@ -162,13 +162,13 @@ impl Parameters {
     }
 
     fn take_on(&self, values: &[(&str, ParameterValue)], models: &Models) -> Result<(), String> {
-        let is_configured = models.hold();
+        let is_configured = models.lock_changes();
         let (wanted, changed) = self.current().changed(values)?;
         let commit = || {
             *lock(&self.params) = wanted.clone();
             self.tell(&changed);
         };
-        let taken_on = models.take_on(*is_configured, &wanted, commit);
+        let taken_on = models.apply_parameters(*is_configured, &wanted, commit);
         taken_on.map_err(|error| error.to_string())?;
         if changed.contains(&"log_level") {
             set_log_level(self.handle.logger(), LogLevel::named(wanted.text("log_level")));

@@ -1,95 +1,74 @@
-//! The cameras' topics: every message is checked as it comes; the newest goes to the classifier, all go to a running capture.
-//!
-//! r2r's queue holds ten messages and drops the newest when it is full. So it is emptied at once here, and what piled up behind the
-//! newest is dropped and counted: latency never queues up.
+//! A camera and its frames.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures::{FutureExt, Stream, StreamExt};
-use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::std_msgs::msg::Header;
 use tokio::sync::mpsc;
 
-use crate::frame::{Frame, FrameError};
-use crate::node::pipeline::classifier_thread::Inbox;
-use crate::node::ros::context::{NodeContext, Throttle, lock};
-use crate::node::ros::ffi::ImageInPlace;
+use crate::frame::Frame;
+use crate::node::ros::context::lock;
 
-/// A checked frame with what came along.
-pub struct CameraFrame {
-    /// As the camera stamped it.
-    pub header: Header,
-    /// The image.
-    pub frame: Frame,
+/// A decoded frame with the header of its message.
+pub(crate) struct CameraFrame {
+    pub(crate) header: Header,
+    pub(crate) frame: Frame,
 }
 
-/// What the parts of the node know of one camera.
-pub struct Camera {
-    /// As the parameter `cameras` has it; empty for a node's only one.
-    pub name: String,
-    /// The topic of its images, as messages name it.
-    pub topic: String,
-    /// What has become of its frames.
-    pub counters: Counters,
-    /// Where its frames go besides the classifier: the capture that is running, if one is.
-    pub tap: Tap,
+/// One camera, shared by all parts of the node.
+pub(crate) struct Camera {
+    /// As in the parameter `cameras`; empty for the only camera of a node without that parameter.
+    pub(crate) name: String,
+    /// The image topic, fully qualified and remapped.
+    pub(crate) topic: String,
+    pub(crate) counters: Counters,
+    pub(crate) capture: CaptureSink,
 }
 
-/// What has become of a camera's frames so far.
+/// Counts of a camera's messages and frames since the node started.
 #[derive(Default)]
-pub struct Counters {
-    /// Messages taken from the topic.
-    pub received: Counter,
-    /// Messages that were no image.
-    pub bad: Counter,
-    /// Frames that a newer one overtook before they were looked at.
-    pub dropped: Counter,
-    /// Frames classified.
-    pub classified: Counter,
-    /// Frames on which the runtime failed.
-    pub failed: Counter,
+pub(crate) struct Counters {
+    /// Messages received.
+    pub(crate) received: Counter,
+    /// Messages without a valid image.
+    pub(crate) bad: Counter,
+    /// Frames that a newer one replaced before they were classified.
+    pub(crate) dropped: Counter,
+    pub(crate) classified: Counter,
+    /// Frames for which the runtime failed, or the model returned NaN or infinite values.
+    pub(crate) failed: Counter,
     last_age_ns: AtomicU64,
 }
 
-/// A number that only grows.
 #[derive(Default)]
-pub struct Counter(AtomicU64);
+pub(crate) struct Counter(AtomicU64);
 
-/// The way of a camera's frames to a capture.
+/// Passes frames to the running capture, if there is one.
 #[derive(Default)]
-pub struct Tap {
-    sender: Mutex<Option<TapSender>>,
+pub(crate) struct CaptureSink(Mutex<Option<CaptureChannel>>);
+
+struct CaptureChannel {
+    camera_index: usize,
+    sender: mpsc::Sender<CapturedFrame>,
 }
 
-/// Where a capture hears of frames, each with the number that the capture has given to its camera.
-pub type TapSender = (usize, mpsc::Sender<(usize, Arc<CameraFrame>)>);
-
-/// A message that holds an image.
-pub trait ImageMessage: Send + 'static {
-    /// Checks the message and takes it apart.
-    ///
-    /// # Errors
-    /// What [`Frame`] says of it.
-    fn into_camera_frame(self) -> Result<CameraFrame, FrameError>;
-}
-
-/// Takes what comes on a camera's topic.
-pub struct Drain {
-    /// The node.
-    pub handle: NodeContext,
-    /// The camera.
-    pub camera: Arc<Camera>,
-    /// Its place in the inbox.
-    pub lane: usize,
-    /// Where its frames wait for the classifier.
-    pub inbox: Arc<Inbox>,
-}
+/// A frame, and the index of its camera among the cameras of the capture.
+pub(crate) type CapturedFrame = (usize, Arc<CameraFrame>);
 
 impl Camera {
-    /// Where its images come: in its own namespace, which is `camera` for the one without a name.
-    pub fn image_topic(name: &str, transport: &str) -> String {
+    /// A camera without frames yet.
+    pub(crate) fn new(name: String, topic: String) -> Camera {
+        Camera {
+            name,
+            topic,
+            counters: Counters::default(),
+            capture: CaptureSink::default(),
+        }
+    }
+
+    /// The topic of a camera's images, relative to the node's namespace. A camera without a name is called `camera`.
+    pub(crate) fn image_topic(name: &str, transport: &str) -> String {
         let namespace = if name.is_empty() { "camera" } else { name };
         match transport {
             "compressed" => format!("{namespace}/image_raw/compressed"),
@@ -97,16 +76,14 @@ impl Camera {
         }
     }
 
-    /// Where its gestures go out.
-    pub fn gesture_topic(&self) -> String {
+    pub(crate) fn gesture_topic(&self) -> String {
         match self.name.as_str() {
             "" => "thumb_gesture".to_owned(),
             name => format!("{name}/thumb_gesture"),
         }
     }
 
-    /// Where its images go out with their gestures drawn on them.
-    pub fn overlay_topic(&self) -> String {
+    pub(crate) fn overlay_topic(&self) -> String {
         match self.name.as_str() {
             "" => "~/overlay/compressed".to_owned(),
             name => format!("~/{name}/overlay/compressed"),
@@ -114,107 +91,44 @@ impl Camera {
     }
 }
 
-impl Drain {
-    /// Drains the stream until it ends, which it does with the node, or when the camera is left.
-    pub async fn run<M: ImageMessage>(self, mut messages: impl Stream<Item = M> + Unpin) {
-        let counters = &self.camera.counters;
-        let mut throttle = Throttle::default();
-        while let Some(mut message) = messages.next().await {
-            counters.received.add_one();
-            while let Some(Some(newer)) = messages.next().now_or_never() {
-                counters.received.add_one();
-                counters.dropped.add_one();
-                message = newer;
-            }
-            match message.into_camera_frame() {
-                Ok(frame) => self.deliver(Arc::new(frame)),
-                Err(error) => {
-                    counters.bad.add_one();
-                    self.warn_of(&error, &mut throttle);
-                }
-            }
-        }
-    }
-
-    fn deliver(&self, frame: Arc<CameraFrame>) {
-        self.camera.tap.send(&frame);
-        if self.inbox.put_frame(self.lane, frame).is_some() {
-            self.camera.counters.dropped.add_one();
-        }
-    }
-
-    fn warn_of(&self, error: &FrameError, throttle: &mut Throttle) {
-        let topic = &self.camera.topic;
-        match throttle.pass() {
-            None => {}
-            Some(0) => self.handle.warn(&format!("bad frame on {topic}: {error}")),
-            Some(held_back) => self.handle.warn(&format!(
-                "bad frame on {topic}: {error} ({held_back} more before it)"
-            )),
-        }
-    }
-}
-
 impl Counters {
-    /// Age of the last gesture when it was published.
-    pub fn last_age(&self) -> Duration {
+    /// The age of the last gesture when it was published.
+    pub(crate) fn last_age(&self) -> Duration {
         Duration::from_nanos(self.last_age_ns.load(Ordering::Relaxed))
     }
 
-    /// A gesture was published.
-    pub fn set_last_age(&self, age: Duration) {
+    pub(crate) fn set_last_age(&self, age: Duration) {
         let age_ns = u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
         self.last_age_ns.store(age_ns, Ordering::Relaxed);
     }
 }
 
 impl Counter {
-    /// One more.
-    pub fn add_one(&self) {
+    pub(crate) fn add_one(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many so far.
-    pub fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-impl Tap {
-    /// Opens the tap: frames come from now on, as many as fit into the channel.
-    pub fn open(&self, sender: TapSender) {
-        *lock(&self.sender) = Some(sender);
+impl CaptureSink {
+    /// Sends frames to a capture from now on, in place of the former one.
+    pub(crate) fn open(&self, camera_index: usize, sender: mpsc::Sender<CapturedFrame>) {
+        *lock(&self.0) = Some(CaptureChannel { camera_index, sender });
     }
 
-    /// Closes the tap.
-    pub fn close(&self) {
-        *lock(&self.sender) = None;
+    pub(crate) fn close(&self) {
+        *lock(&self.0) = None;
     }
 
-    /// A capture that cannot keep up, with a slow disk, takes fewer of the frames; the camera never waits for it.
-    fn send(&self, frame: &Arc<CameraFrame>) {
-        if let Some((number, sender)) = &*lock(&self.sender) {
-            let _full_or_closed = sender.try_send((*number, frame.clone()));
+    /// Sends a frame to the capture. Never blocks: a capture that cannot keep up, with a slow disk, misses frames.
+    pub(crate) fn send(&self, frame: &Arc<CameraFrame>) {
+        if let Some(channel) = &*lock(&self.0) {
+            let frame = (channel.camera_index, frame.clone());
+            // The channel is full, or its capture has ended.
+            channel.sender.try_send(frame).ok();
         }
-    }
-}
-
-impl ImageMessage for ImageInPlace {
-    fn into_camera_frame(self) -> Result<CameraFrame, FrameError> {
-        let ImageInPlace { fields, pixels } = self;
-        let (sides, is_bigendian) = ([fields.width, fields.height], fields.is_bigendian != 0);
-        Ok(CameraFrame {
-            frame: Frame::from_message(&fields.encoding, sides, fields.step, pixels, is_bigendian)?,
-            header: fields.header,
-        })
-    }
-}
-
-impl ImageMessage for CompressedImage {
-    fn into_camera_frame(self) -> Result<CameraFrame, FrameError> {
-        Ok(CameraFrame {
-            frame: Frame::from_compressed(&self.format, &self.data)?,
-            header: self.header,
-        })
     }
 }

@@ -1,4 +1,4 @@
-//! One camera's gestures: what was decided of its frames so far, and the topics on which it goes out.
+//! One camera's gestures: the filter over its frames, and its topics.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,83 +10,79 @@ use r2r::thumb_gesture::msg::ThumbGesture;
 use crate::decision::{Decision, DecisionSettings, GestureFilter, UnknownReason};
 use crate::gesture::{Gesture, UNKNOWN};
 use crate::node::pipeline::camera::{Camera, CameraFrame};
-use crate::node::pipeline::classifier_thread::ModelDescription;
-use crate::node::pipeline::overlay_thread::{Image, Painter};
+use crate::node::pipeline::inbox::ModelDescription;
+use crate::node::pipeline::overlay_thread::{OverlayJob, OverlaySender};
 use crate::node::ros::context::{NodeContext, Topic, duration_message, secs_of};
 
-/// What a camera's gestures go out on.
-pub struct LaneTopics {
+/// The topics that a camera's results are published on.
+pub(crate) struct GestureTopics {
     /// `thumb_gesture`.
-    pub gesture: Topic<ThumbGesture>,
+    pub(crate) gesture: Topic<ThumbGesture>,
     /// `~/overlay/compressed`.
-    pub overlay: Arc<Topic<CompressedImage>>,
+    pub(crate) overlay: Arc<Topic<CompressedImage>>,
 }
 
-/// What the classifier made of a frame.
-pub struct Classified<'a> {
-    /// One for each label of the model.
-    pub probabilities: &'a [f32],
-    /// Frame to network input.
-    pub preprocess_time: Duration,
-    /// Network input to probabilities, for the whole batch.
-    pub inference_time: Duration,
+/// The prediction for one frame.
+pub(super) struct Classified<'a> {
+    /// One per label of the model.
+    pub(super) probabilities: &'a [f32],
+    /// From the frame to the network input.
+    pub(super) preprocess_time: Duration,
+    /// From the network input to the probabilities, for the whole batch.
+    pub(super) inference_time: Duration,
 }
 
-/// One camera's gestures.
-pub struct Lane {
-    handle: NodeContext,
+/// Publishes one camera's gestures.
+pub(crate) struct GestureOutput {
+    context: NodeContext,
     camera: Arc<Camera>,
-    topics: LaneTopics,
-    decision: GestureFilter,
-    /// The last gesture. The next one is written into it: of a frame like those before, nothing is allocated here.
+    topics: GestureTopics,
+    filter: GestureFilter,
+    /// The last gesture, whose buffers the next one reuses: with the same model and frame id, nothing is allocated per frame.
     gesture: ThumbGesture,
-    /// When it was published; none before the first frame, and while the camera is left.
+    /// When `gesture` was published; `None` before the first frame, and after a deactivation.
     published: Option<Instant>,
 }
 
-impl Lane {
-    /// Nothing is decided yet.
-    pub fn new(handle: NodeContext, camera: Arc<Camera>, topics: LaneTopics) -> Lane {
-        Lane {
-            handle,
+impl GestureOutput {
+    pub(crate) fn new(context: NodeContext, camera: Arc<Camera>, topics: GestureTopics) -> GestureOutput {
+        GestureOutput {
+            context,
             camera,
             topics,
-            decision: GestureFilter::default(),
+            filter: GestureFilter::default(),
             gesture: ThumbGesture::default(),
             published: None,
         }
     }
 
-    /// The camera.
-    pub fn camera(&self) -> &Camera {
+    pub(super) fn camera(&self) -> &Camera {
         &self.camera
     }
 
-    /// Another model classifies from now on; what the former one said counts no more.
-    pub fn forget(&mut self) {
-        self.decision.reset();
+    /// Discards the predictions so far, those of another model.
+    pub(super) fn reset(&mut self) {
+        self.filter.reset();
     }
 
-    /// Decides on a frame and publishes its gesture.
-    pub fn tell(
+    /// Decides on the gesture for a frame, and publishes it.
+    pub(super) fn publish_gesture(
         &mut self,
         frame: &CameraFrame,
         model: &ModelDescription,
         classified: &Classified,
         settings: &DecisionSettings,
     ) -> Decision {
-        let taken_secs = match secs_of(&frame.header.stamp) {
-            0.0 => self.handle.now().as_secs_f64(),
+        let stamp_secs = match secs_of(&frame.header.stamp) {
+            0.0 => self.context.now().as_secs_f64(),
             stamp_secs => stamp_secs,
         };
-        let decision = self
-            .decision
-            .update(settings, classified.probabilities, taken_secs);
+        let decision = self.filter.update(settings, classified.probabilities, stamp_secs);
         let label = &model.labels[decision.label];
         let gesture = &mut self.gesture;
         gesture.header.stamp.clone_from(&frame.header.stamp);
         gesture.header.frame_id.clone_from(&frame.header.frame_id);
-        gesture.gesture = number_of(label, &decision);
+        gesture.gesture = gesture_number(label, &decision);
         gesture.label.clone_from(label);
         gesture.confidence = decision.confidence;
         let reason = decision.unknown_reason.map_or("", UnknownReason::reason);
@@ -102,27 +98,27 @@ impl Lane {
         decision
     }
 
-    /// When the last gesture goes stale; none before the first frame.
-    pub fn deadline(&self, timeout: Duration) -> Option<Instant> {
+    /// When the last gesture becomes stale; `None` if none was published since the activation.
+    pub(super) fn deadline(&self, timeout: Duration) -> Option<Instant> {
         self.published.map(|published| published + timeout)
     }
 
-    /// The last gesture must not stand for ever in front of a robot whose camera has stopped. That is said again and again: a
-    /// listener may have come since.
-    pub fn tell_stale(&mut self) {
-        self.tell_nothing("stale");
+    /// Withdraws the last gesture because no frame came for `stale_timeout`. Called again after each further timeout, for subscribers
+    /// that joined since.
+    pub(super) fn publish_stale(&mut self) {
+        self.publish_unknown("stale");
     }
 
-    /// No more frames come, and that is meant so: says it once, and is silent until one comes again.
-    pub fn rest(&mut self) {
+    /// Withdraws the last gesture because the node no longer classifies. Publishes once, and nothing more until the next frame.
+    pub(super) fn publish_inactive(&mut self) {
         if self.published.is_some() {
-            self.tell_nothing("inactive");
+            self.publish_unknown("inactive");
         }
         self.published = None;
     }
 
-    fn tell_nothing(&mut self, reason: &str) {
-        self.decision.reset();
+    fn publish_unknown(&mut self, reason: &str) {
+        self.filter.reset();
         self.gesture.gesture = UNKNOWN;
         reason.clone_into(&mut self.gesture.reason);
         self.gesture.stable = false;
@@ -132,17 +128,17 @@ impl Lane {
     }
 
     fn publish(&mut self) {
-        let age = age_of(&self.gesture.header.stamp, self.handle.now());
+        let age = age_of(&self.gesture.header.stamp, self.context.now());
         self.gesture.age = duration_message(age);
         self.camera.counters.set_last_age(age);
         self.topics.gesture.publish(&self.gesture);
         self.published = Some(Instant::now());
     }
 
-    /// Has the frame drawn with its gesture, the last one, where somebody looks.
-    pub fn draw(&self, frame: &Arc<CameraFrame>, painter: &Painter) {
+    /// Has the frame drawn with the last gesture, if the overlay has subscribers.
+    pub(super) fn send_overlay(&self, frame: &Arc<CameraFrame>, overlay: &OverlaySender) {
         if self.topics.overlay.has_subscribers() {
-            painter.draw(Image {
+            overlay.send(OverlayJob {
                 frame: frame.clone(),
                 gesture: self.gesture.clone(),
                 topic: self.topics.overlay.clone(),
@@ -151,14 +147,14 @@ impl Lane {
     }
 }
 
-fn number_of(label: &str, decision: &Decision) -> u8 {
+fn gesture_number(label: &str, decision: &Decision) -> u8 {
     match decision.unknown_reason {
         Some(_) => UNKNOWN,
         None => Gesture::from_label(label) as u8,
     }
 }
 
-/// How old a frame is; 0 where clock or stamp say nothing, or contradict each other.
+/// The age of a frame. Zero without a stamp or a clock, and for a stamp in the future.
 fn age_of(stamp: &Time, now: Duration) -> Duration {
     let stamp = Duration::new(u64::try_from(stamp.sec).unwrap_or(0), stamp.nanosec);
     if stamp.is_zero() {
@@ -172,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_age_is_never_negative_or_made_up() {
+    fn age_is_zero_without_a_stamp_or_a_clock_and_never_negative() {
         let stamp = |sec| Time { sec, nanosec: 0 };
         assert_eq!(
             age_of(&stamp(10), Duration::from_secs(12)),

@@ -1,5 +1,5 @@
-//! The thread that draws frames with their gestures for people who watch: it takes longer than classifying them, and must not keep the
-//! classifier from the next one.
+//! The thread that draws gestures on their frames for viewers. Drawing takes longer than classifying, and must not delay the next
+//! frame.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -13,38 +13,34 @@ use crate::node::pipeline::camera::CameraFrame;
 use crate::node::ros::context::Topic;
 use crate::overlay::{self, Caption};
 
-/// The way to the thread. It ends when this is dropped.
-pub struct Painter(SyncSender<Image>);
+/// Sends frames to the thread, which ends when this is dropped.
+pub(crate) struct OverlaySender(SyncSender<OverlayJob>);
 
-/// What is to be drawn.
-pub struct Image {
-    /// The frame.
-    pub frame: Arc<CameraFrame>,
-    /// Its gesture.
-    pub gesture: ThumbGesture,
-    /// Where it goes.
-    pub topic: Arc<Topic<CompressedImage>>,
+pub(super) struct OverlayJob {
+    pub(super) frame: Arc<CameraFrame>,
+    pub(super) gesture: ThumbGesture,
+    pub(super) topic: Arc<Topic<CompressedImage>>,
 }
 
-/// A painter, and its work, for a thread. As many images may wait as there are cameras.
-pub fn painter(cameras: usize) -> (Painter, impl FnOnce() + Send + 'static) {
-    let (sender, images) = sync_channel(cameras);
-    (Painter(sender), move || paint(&images))
+/// The sender, and the function that the thread runs. One frame per camera may wait.
+pub(crate) fn overlay_thread(cameras: usize) -> (OverlaySender, impl FnOnce() + Send + 'static) {
+    let (sender, jobs) = sync_channel(cameras);
+    (OverlaySender(sender), move || run(&jobs))
 }
 
-impl Painter {
-    /// Has an image drawn; not while others wait already.
-    pub fn draw(&self, image: Image) {
-        let _left_out = self.0.try_send(image);
+impl OverlaySender {
+    /// Has a frame drawn and published; discards it if too many wait already.
+    pub(super) fn send(&self, job: OverlayJob) {
+        self.0.try_send(job).ok();
     }
 }
 
-fn paint(images: &Receiver<Image>) {
-    for Image {
+fn run(jobs: &Receiver<OverlayJob>) {
+    for OverlayJob {
         frame,
         gesture,
         topic,
-    } in images
+    } in jobs
     {
         let labels = gesture.labels.iter().map(String::as_str);
         let caption = Caption {

@@ -1,29 +1,61 @@
-//! What the training's child process reports, as a message.
+//! `TrainingStatus` messages from the reports of the training process.
+
+use std::time::Duration;
 
 use r2r::thumb_gesture::msg::TrainingStatus;
 
-use crate::node::ros::context::or_nan;
+use crate::node::ros::context::{duration_message, or_nan};
 use crate::training::Progress;
 
-// The constants of `TrainingStatus.msg`; held against it by a test.
-/// No training since the node started.
-pub const IDLE: u8 = 0;
-/// A training runs.
-pub const RUNNING: u8 = 1;
-/// There is a new model.
-pub const SUCCEEDED: u8 = 2;
-/// There is none, and the message says why.
-pub const FAILED: u8 = 3;
-/// Somebody ended it.
-pub const CANCELLED: u8 = 4;
+// The states in `TrainingStatus.msg`, compared with that file by a test.
+const IDLE: u8 = 0;
+const RUNNING: u8 = 1;
+const SUCCEEDED: u8 = 2;
+pub(super) const FAILED: u8 = 3;
+const CANCELLED: u8 = 4;
 
-/// Of a training's time, the share that is over after each stage: for the progress.
-const FEATURES_SHARE: f32 = 0.8;
-const EPOCHS_SHARE: f32 = 0.85;
-const REFIT_SHARE: f32 = 0.9;
+// The progress at the end of each stage, 0 to 1. Estimates.
+const FEATURES_END: f32 = 0.8;
+const EPOCHS_END: f32 = 0.85;
+const REFIT_END: f32 = 0.9;
 
-/// A status in which nothing is measured yet.
-pub fn blank_status() -> TrainingStatus {
+/// The model of a training.
+pub(super) struct NewModel {
+    pub(super) id: String,
+    /// Whether it becomes the active model.
+    pub(super) is_promoted: bool,
+    /// Why it is promoted, or why not.
+    pub(super) reason: String,
+}
+
+/// Why a training has no model, or one that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TrainingError {
+    #[error("cancelled")]
+    Cancelled,
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The status before the first training.
+pub(super) fn idle_status() -> TrainingStatus {
+    TrainingStatus {
+        state: IDLE,
+        message: "no training since the node started".to_owned(),
+        ..unmeasured_status()
+    }
+}
+
+/// The status at the start of a training.
+pub(super) fn running_status() -> TrainingStatus {
+    TrainingStatus {
+        state: RUNNING,
+        stage: "features".to_owned(),
+        ..unmeasured_status()
+    }
+}
+
+fn unmeasured_status() -> TrainingStatus {
     TrainingStatus {
         train_loss: f32::NAN,
         validation_loss: f32::NAN,
@@ -32,14 +64,14 @@ pub fn blank_status() -> TrainingStatus {
     }
 }
 
-/// Takes over what the child reports.
-pub fn note(status: &mut TrainingStatus, progress: &Progress) {
+/// Updates the status of a running training.
+pub(super) fn apply_progress(status: &mut TrainingStatus, progress: &Progress) {
     let share = |done: usize, total: usize| done as f32 / total.max(1) as f32;
     let between = |from: f32, to: f32, share: f32| from + (to - from) * share;
     let progress_now = match progress {
         Progress::Features { done, total } => {
             status.stage = "features".to_owned();
-            between(0.0, FEATURES_SHARE, share(*done, *total))
+            between(0.0, FEATURES_END, share(*done, *total))
         }
         Progress::Epoch(epoch) => {
             status.stage = "fit".to_owned();
@@ -50,24 +82,61 @@ pub fn note(status: &mut TrainingStatus, progress: &Progress) {
             status.validation_loss = or_nan(epoch.point.validation_loss);
             status.accuracy = or_nan(epoch.point.accuracy);
             between(
-                FEATURES_SHARE,
-                EPOCHS_SHARE,
+                FEATURES_END,
+                EPOCHS_END,
                 share(epoch.rounds_done(), epoch.rounds()),
             )
         }
-        Progress::Refit { epoch, epochs } => between(
-            EPOCHS_SHARE,
-            REFIT_SHARE,
-            share(*epoch as usize, *epochs as usize),
-        ),
+        Progress::Refit { epoch, epochs } => {
+            between(EPOCHS_END, REFIT_END, share(*epoch as usize, *epochs as usize))
+        }
         Progress::Export { done, total } => {
             status.stage = "export".to_owned();
-            between(REFIT_SHARE, 1.0, share(*done, *total))
+            between(REFIT_END, 1.0, share(*done, *total))
         }
         Progress::Finished(_) | Progress::Failed { .. } => return,
     };
-    // A second strategy may be tried after the first one; what is done stays done.
+    // With the strategy `auto`, a second strategy may run after the first one: the progress never decreases.
     status.progress = status.progress.max(progress_now);
+}
+
+/// Extrapolates from the progress, 0 to 1; zero while that is unknown.
+pub(super) fn estimate_time_left(progress: f32, elapsed: Duration) -> Duration {
+    if progress > 0.0 {
+        elapsed.mul_f32((1.0 - progress) / progress)
+    } else {
+        Duration::ZERO
+    }
+}
+
+/// Completes the status at the end of a training.
+pub(super) fn apply_result(status: &mut TrainingStatus, result: Result<NewModel, TrainingError>) {
+    status.stage.clear();
+    status.time_left = duration_message(Duration::ZERO);
+    (status.state, status.message) = match result {
+        Ok(model) => {
+            let (id, reason) = (&model.id, &model.reason);
+            let message = if model.is_promoted {
+                format!("model {id} is in use: {reason}")
+            } else {
+                format!(
+                    "model {id} is stored but not active: {reason}; the running model stays in use, \
+                     call ~/activate_model or retrain with force to use the new one anyway"
+                )
+            };
+            status.progress = 1.0;
+            status.activated = model.is_promoted;
+            status.model_id = model.id;
+            (SUCCEEDED, message)
+        }
+        Err(error) => {
+            let state = match error {
+                TrainingError::Cancelled => CANCELLED,
+                TrainingError::Failed(_) => FAILED,
+            };
+            (state, format!("{error}; the running model stays in use"))
+        }
+    };
 }
 
 #[cfg(test)]
@@ -78,7 +147,7 @@ mod tests {
     use crate::training::strategy::Strategy;
 
     #[test]
-    fn the_states_are_those_of_the_message() {
+    fn states_match_the_message_definition() {
         let message = include_str!("../../../msg/TrainingStatus.msg");
         let states = [
             ("IDLE", IDLE),
@@ -98,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn progress_only_grows() {
+    fn progress_never_decreases() {
         let events = [
             Progress::Features { done: 1, total: 2 },
             Progress::Features { done: 2, total: 2 },
@@ -118,10 +187,10 @@ mod tests {
             Progress::Export { done: 0, total: 4 },
             Progress::Export { done: 4, total: 4 },
         ];
-        let mut status = blank_status();
+        let mut status = running_status();
         let mut before = 0.0;
         for event in &events {
-            note(&mut status, event);
+            apply_progress(&mut status, event);
             assert!(status.progress >= before, "{event:?}");
             before = status.progress;
         }

@@ -1,0 +1,91 @@
+//! The thread that receives and decodes the messages of one camera.
+//!
+//! r2r queues up to ten messages per subscription and discards new ones when the queue is full. The thread therefore empties the queue
+//! at once, decodes the newest message only, and counts the others as dropped, so that no latency builds up.
+
+use std::sync::Arc;
+
+use futures::{FutureExt, Stream, StreamExt};
+use r2r::sensor_msgs::msg::CompressedImage;
+
+use crate::frame::{Frame, FrameError};
+use crate::node::pipeline::camera::{Camera, CameraFrame};
+use crate::node::pipeline::inbox::Inbox;
+use crate::node::ros::context::{NodeContext, Throttle};
+use crate::node::ros::ffi::ImageInPlace;
+
+/// A message with an image.
+pub(crate) trait ImageMessage: Send + 'static {
+    /// Validates and decodes the message.
+    fn into_camera_frame(self) -> Result<CameraFrame, FrameError>;
+}
+
+/// Receives the messages of one camera.
+pub(crate) struct CameraThread {
+    pub(crate) context: NodeContext,
+    pub(crate) camera: Arc<Camera>,
+    /// The camera's index in the inbox.
+    pub(crate) camera_index: usize,
+    pub(crate) inbox: Arc<Inbox>,
+}
+
+impl CameraThread {
+    /// Receives messages until the stream ends, with the subscription or the node.
+    pub(crate) async fn run<M: ImageMessage>(self, mut messages: impl Stream<Item = M> + Unpin) {
+        let counters = &self.camera.counters;
+        let mut throttle = Throttle::default();
+        while let Some(mut message) = messages.next().await {
+            counters.received.add_one();
+            while let Some(Some(newer)) = messages.next().now_or_never() {
+                counters.received.add_one();
+                counters.dropped.add_one();
+                message = newer;
+            }
+            match message.into_camera_frame() {
+                Ok(frame) => self.deliver(Arc::new(frame)),
+                Err(error) => {
+                    counters.bad.add_one();
+                    self.warn_of_bad_frame(&error, &mut throttle);
+                }
+            }
+        }
+    }
+
+    fn deliver(&self, frame: Arc<CameraFrame>) {
+        self.camera.capture.send(&frame);
+        if self.inbox.put_frame(self.camera_index, frame).is_some() {
+            self.camera.counters.dropped.add_one();
+        }
+    }
+
+    fn warn_of_bad_frame(&self, error: &FrameError, throttle: &mut Throttle) {
+        let topic = &self.camera.topic;
+        match throttle.pass() {
+            None => {}
+            Some(0) => self.context.warn(&format!("bad frame on {topic}: {error}")),
+            Some(suppressed) => self.context.warn(&format!(
+                "bad frame on {topic}: {error} ({suppressed} more since the last warning)"
+            )),
+        }
+    }
+}
+
+impl ImageMessage for ImageInPlace {
+    fn into_camera_frame(self) -> Result<CameraFrame, FrameError> {
+        let ImageInPlace { fields, pixels } = self;
+        let (sides, is_bigendian) = ([fields.width, fields.height], fields.is_bigendian != 0);
+        Ok(CameraFrame {
+            frame: Frame::from_message(&fields.encoding, sides, fields.step, pixels, is_bigendian)?,
+            header: fields.header,
+        })
+    }
+}
+
+impl ImageMessage for CompressedImage {
+    fn into_camera_frame(self) -> Result<CameraFrame, FrameError> {
+        Ok(CameraFrame {
+            frame: Frame::from_compressed(&self.format, &self.data)?,
+            header: self.header,
+        })
+    }
+}

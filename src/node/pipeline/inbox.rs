@@ -1,0 +1,239 @@
+//! What waits for the classifier's thread: the newest frame of each camera, and commands.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use crate::classifier::Loaded;
+use crate::dataset::Label;
+use crate::model_store::{Manifest, StoredModel};
+use crate::node::pipeline::camera::CameraFrame;
+use crate::node::ros::context::lock;
+use crate::recognizer::Recognizer;
+
+/// A model that is ready for its first frame.
+pub(crate) struct LoadedModel {
+    pub(crate) description: ModelDescription,
+    pub(crate) recognizer: Recognizer,
+    /// Why this backend was chosen, human-readable; empty if there is nothing to report.
+    pub(crate) reason: String,
+}
+
+/// What messages contain of a loaded model.
+pub(crate) struct ModelDescription {
+    pub(crate) manifest: Manifest,
+    /// In the order of the model's outputs.
+    pub(crate) labels: Vec<String>,
+    /// What runs the model, as `<runtime>/<device>/<precision>`.
+    pub(crate) backend: String,
+}
+
+/// Id and backend of the model in use; `None` without a model.
+pub(crate) type RunningModel = Arc<Mutex<Option<(String, String)>>>;
+
+/// Hands frames and commands to the classifier's thread.
+pub(crate) struct Inbox {
+    content: Mutex<Content>,
+    changed: Condvar,
+}
+
+struct Content {
+    /// The newest frame of each camera that was not taken yet.
+    frames: Vec<Option<Arc<CameraFrame>>>,
+    commands: VecDeque<Command>,
+    is_stopped: bool,
+}
+
+/// What the classifier's thread executes between two batches. The senders report that a command is done.
+pub(super) enum Command {
+    UseModel(Box<LoadedModel>),
+    /// Publish that the node is inactive. Frames that waited are discarded.
+    Deactivate(oneshot::Sender<()>),
+    /// Free the memory of the model.
+    Unload(oneshot::Sender<()>),
+}
+
+/// What the classifier's thread does next.
+pub(super) enum Work {
+    /// Classify the batch.
+    Frames,
+    Command(Command),
+    /// The deadline has passed.
+    Timeout,
+    Stop,
+}
+
+/// Frames with the indices of their cameras.
+pub(super) type Batch = Vec<(usize, Arc<CameraFrame>)>;
+
+impl LoadedModel {
+    pub(crate) fn new(stored: &StoredModel, loaded: Loaded) -> LoadedModel {
+        let manifest = stored.manifest.clone();
+        LoadedModel {
+            description: ModelDescription {
+                labels: manifest.labels.iter().map(Label::to_string).collect(),
+                backend: loaded.classifier.backend().to_owned(),
+                manifest,
+            },
+            recognizer: Recognizer::new(loaded.classifier, &stored.manifest),
+            reason: loaded.reason,
+        }
+    }
+}
+
+impl Inbox {
+    pub(crate) fn new(cameras: usize) -> Inbox {
+        Inbox {
+            content: Mutex::new(Content {
+                frames: vec![None; cameras],
+                commands: VecDeque::new(),
+                is_stopped: false,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Stores a camera's newest frame, and returns the one that it replaces, if that was not taken yet.
+    pub(super) fn put_frame(&self, camera_index: usize, frame: Arc<CameraFrame>) -> Option<Arc<CameraFrame>> {
+        let dropped = lock(&self.content).frames[camera_index].replace(frame);
+        self.changed.notify_one();
+        dropped
+    }
+
+    pub(super) fn has_frame(&self, camera_index: usize) -> bool {
+        lock(&self.content).frames[camera_index].is_some()
+    }
+
+    /// Uses this model from the next batch on.
+    pub(crate) fn put_model(&self, model: LoadedModel) {
+        self.send(Command::UseModel(Box::new(model)));
+    }
+
+    /// Discards waiting frames, and returns when `inactive` was published for each camera.
+    pub(crate) async fn deactivate(&self) {
+        let (done, is_done) = oneshot::channel();
+        self.send(Command::Deactivate(done));
+        // An error means that the thread has stopped, which published `inactive` as well.
+        is_done.await.ok();
+    }
+
+    /// Unloads the model, and returns when its memory is free.
+    pub(crate) async fn unload(&self) {
+        let (done, is_done) = oneshot::channel();
+        self.send(Command::Unload(done));
+        // An error means that the thread has stopped, which freed the model as well.
+        is_done.await.ok();
+    }
+
+    fn send(&self, command: Command) {
+        let mut content = lock(&self.content);
+        // A command that is not queued is dropped, which ends the wait for its execution.
+        if !content.is_stopped {
+            content.commands.push_back(command);
+        }
+        self.changed.notify_one();
+    }
+
+    /// Stops the classifier's thread after its current batch.
+    pub(crate) fn stop(&self) {
+        let mut content = lock(&self.content);
+        content.is_stopped = true;
+        content.commands.clear();
+        self.changed.notify_one();
+    }
+
+    /// Waits for work until `deadline`, or without a limit. Frames are moved into `batch`, which must be empty.
+    pub(super) fn next(&self, deadline: Option<Instant>, batch: &mut Batch) -> Work {
+        let mut content = lock(&self.content);
+        loop {
+            if content.is_stopped {
+                return Work::Stop;
+            }
+            if let Some(command) = content.commands.pop_front() {
+                if matches!(command, Command::Deactivate(_)) {
+                    content.frames.fill(None);
+                }
+                return Work::Command(command);
+            }
+            let frames = content.frames.iter_mut().enumerate();
+            batch.extend(frames.filter_map(|(camera_index, frame)| Some((camera_index, frame.take()?))));
+            if !batch.is_empty() {
+                return Work::Frames;
+            }
+            let Some(deadline) = deadline else {
+                content = self.changed.wait(content).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Work::Timeout;
+            }
+            let waited = self.changed.wait_timeout(content, left);
+            content = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(sec: i32) -> Arc<CameraFrame> {
+        let mut header = r2r::std_msgs::msg::Header::default();
+        header.stamp.sec = sec;
+        let frame = crate::frame::Frame::from_raw("mono8", 1, 1, 1, vec![0]).expect("valid frame");
+        Arc::new(CameraFrame { header, frame })
+    }
+
+    /// Camera index and stamp of each frame in the next batch.
+    fn next(inbox: &Inbox) -> Vec<(usize, i32)> {
+        let mut batch = Batch::new();
+        assert!(matches!(inbox.next(None, &mut batch), Work::Frames));
+        let stamp =
+            |(camera_index, frame): &(usize, Arc<CameraFrame>)| (*camera_index, frame.header.stamp.sec);
+        batch.iter().map(stamp).collect()
+    }
+
+    #[test]
+    fn the_newest_frame_is_kept_and_older_ones_are_returned() {
+        let inbox = Inbox::new(1);
+        assert!(inbox.put_frame(0, frame(1)).is_none());
+        for sec in [2, 3] {
+            let dropped = inbox.put_frame(0, frame(sec)).expect("a frame is waiting");
+            assert_eq!(dropped.header.stamp.sec, sec - 1);
+        }
+        assert_eq!(next(&inbox), [(0, 3)]);
+    }
+
+    /// A fast camera does not hold back the frames of the others.
+    #[test]
+    fn a_batch_has_the_newest_frame_of_each_camera() {
+        let inbox = Inbox::new(3);
+        inbox.put_frame(2, frame(1));
+        (10..20).for_each(|sec| drop(inbox.put_frame(0, frame(sec))));
+        assert!(inbox.has_frame(0) && !inbox.has_frame(1));
+        assert_eq!(next(&inbox), [(0, 19), (2, 1)]);
+        assert!(!inbox.has_frame(0));
+        inbox.put_frame(1, frame(5));
+        assert_eq!(next(&inbox), [(1, 5)]);
+    }
+
+    #[test]
+    fn without_frames_the_wait_ends_at_the_deadline() {
+        let inbox = Inbox::new(1);
+        assert!(matches!(
+            inbox.next(Some(Instant::now()), &mut Batch::new()),
+            Work::Timeout
+        ));
+    }
+
+    #[test]
+    fn stop_comes_before_waiting_frames() {
+        let inbox = Inbox::new(1);
+        inbox.put_frame(0, frame(1));
+        inbox.stop();
+        assert!(matches!(inbox.next(None, &mut Batch::new()), Work::Stop));
+    }
+}

@@ -1,0 +1,31 @@
+//! Messages from values.
+
+use r2r::builtin_interfaces::msg::Time;
+use r2r::thumb_gesture::msg::ModelInfo;
+
+use crate::dataset::Label;
+use crate::model_store::Manifest;
+use crate::node::ros::context::or_nan;
+
+/// A manifest as a message.
+pub(crate) fn info_of(manifest: &Manifest) -> ModelInfo {
+    let frames = |count| u32::try_from(count).unwrap_or(u32::MAX);
+    let metrics = manifest.metrics.as_ref();
+    let interval = metrics.and_then(|metrics| metrics.interval);
+    ModelInfo {
+        created: Time {
+            sec: i32::try_from(manifest.created.unix_timestamp()).unwrap_or(i32::MAX),
+            nanosec: manifest.created.nanosecond(),
+        },
+        model_id: manifest.id.clone(),
+        network: manifest.network.clone(),
+        labels: manifest.labels.iter().map(Label::to_string).collect(),
+        strategy: manifest.strategy.clone(),
+        accuracy: or_nan(manifest.accuracy()),
+        accuracy_interval: interval.into_iter().flatten().map(|bound| bound as f32).collect(),
+        calibration_error: or_nan(metrics.and_then(|metrics| metrics.ece)),
+        train_frames: frames(manifest.frames.train),
+        validation_frames: frames(manifest.frames.validation),
+        ..ModelInfo::default()
+    }
+}
