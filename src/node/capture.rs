@@ -11,14 +11,16 @@ use r2r::thumb_gesture::srv::CaptureFrames;
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
-use super::respond;
 use crate::dataset::capture::Burst;
 use crate::dataset::{self, Dataset, DatasetError, Label, LabelledFrames};
 use crate::node::lifecycle::machine::State;
 use crate::node::lifecycle::services::Lifecycle;
-use crate::node::params::declarations::Params;
+use crate::node::params::Params;
 use crate::node::pipeline::camera::Camera;
-use crate::node::ros::context::{NodeContext, Topic, lock};
+use crate::node::ros::context::NodeContext;
+use crate::node::ros::service::respond;
+use crate::node::ros::topic::Topic;
+use crate::node::sync::lock;
 
 /// The most frames of one call.
 const MOST_FRAMES: u32 = 1000;
@@ -131,7 +133,7 @@ impl Capture {
             State::Active => {}
             state => return Err(CaptureError::Inactive(state)),
         }
-        let timeout = lock(&self.params).span("capture_timeout");
+        let timeout = lock(&self.params).capture_timeout;
         let mut burst: Option<Burst> = None;
         let mut of_cameras = vec![0; cameras.len()];
         while *saved < request.frames {

@@ -2,26 +2,27 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use r2r::builtin_interfaces::msg::Time;
 use r2r::thumb_gesture::msg::ModelInfo;
 use r2r::thumb_gesture::srv::{ActivateModel, ListModels};
 
 use crate::classifier::settings::Settings;
 use crate::classifier::{self, ClassifierError, EngineState};
-use crate::dataset::Label;
 use crate::model_store::{Manifest, ModelStore, StoreError, StoredModel};
 use crate::node::lifecycle::transitions::Obstacle;
-use crate::node::params::declarations::Params;
-use crate::node::params::services::Parameters;
+use crate::node::params::Params;
+use crate::node::params::services::{ApplyParams, Change, ParameterServer};
 use crate::node::pipeline::classifier_thread::{Inbox, LoadedModel};
-use crate::node::ros::context::{NodeContext, Topic, lock, or_nan};
+use crate::node::ros::context::NodeContext;
+use crate::node::ros::messages::info_of;
+use crate::node::ros::topic::Topic;
+use crate::node::sync::lock;
 
 /// Loads models and hands them to the classifier's thread.
 pub struct Models {
     handle: NodeContext,
     store: ModelStore,
     inbox: Arc<Inbox>,
-    parameters: Arc<Parameters>,
+    parameters: Arc<ParameterServer>,
     topic: Arc<Topic<ModelInfo>>,
     /// One change of model at a time; true while the node is configured.
     is_configured: Arc<Mutex<bool>>,
@@ -56,7 +57,7 @@ impl Models {
         handle: NodeContext,
         store: ModelStore,
         inbox: Arc<Inbox>,
-        parameters: Arc<Parameters>,
+        parameters: Arc<ParameterServer>,
         topic: Arc<Topic<ModelInfo>>,
     ) -> Models {
         Models {
@@ -106,7 +107,7 @@ impl Models {
             },
         };
         self.say_none(&advice);
-        if wanted.is_some() && (!params.text("model").is_empty() || params.boolean("require_gpu")) {
+        if wanted.is_some() && (params.model.is_some() || params.require_gpu) {
             return Err(Obstacle::Failure(advice));
         }
         self.handle.warn(&advice);
@@ -150,8 +151,7 @@ impl Models {
         commit: impl FnOnce(),
     ) -> Result<(), ActivateError> {
         let current = self.parameters.current();
-        let is_same =
-            wanted.classifier() == current.classifier() && wanted.text("model") == current.text("model");
+        let is_same = wanted.classifier() == current.classifier() && wanted.model == current.model;
         let id = match is_same || !is_configured {
             true => None,
             false => self.wanted_id(wanted)?,
@@ -212,9 +212,9 @@ impl Models {
 
     /// The model that the parameters ask for; none where they leave it to the store, and the store has none.
     fn wanted_id(&self, params: &Params) -> Result<Option<String>, StoreError> {
-        match params.text("model") {
-            "" => self.store.active_id(),
-            id => Ok(Some(id.to_owned())),
+        match &params.model {
+            None => self.store.active_id(),
+            Some(id) => Ok(Some(id.clone())),
         }
     }
 
@@ -286,25 +286,11 @@ impl Models {
     }
 }
 
-/// What a manifest says, as a message.
-pub fn info_of(manifest: &Manifest) -> ModelInfo {
-    let frames = |count| u32::try_from(count).unwrap_or(u32::MAX);
-    let metrics = manifest.metrics.as_ref();
-    let interval = metrics.and_then(|metrics| metrics.interval);
-    ModelInfo {
-        created: Time {
-            sec: i32::try_from(manifest.created.unix_timestamp()).unwrap_or(i32::MAX),
-            nanosec: manifest.created.nanosecond(),
-        },
-        model_id: manifest.id.clone(),
-        network: manifest.network.clone(),
-        labels: manifest.labels.iter().map(Label::to_string).collect(),
-        strategy: manifest.strategy.clone(),
-        accuracy: or_nan(manifest.accuracy()),
-        accuracy_interval: interval.into_iter().flatten().map(|bound| bound as f32).collect(),
-        calibration_error: or_nan(metrics.and_then(|metrics| metrics.ece)),
-        train_frames: frames(manifest.frames.train),
-        validation_frames: frames(manifest.frames.validation),
-        ..ModelInfo::default()
+impl ApplyParams for Models {
+    fn apply(&self, change: Change) -> Result<(), String> {
+        let is_configured = self.hold();
+        let change = change.validate().map_err(|error| error.to_string())?;
+        self.take_on(*is_configured, change.params(), || change.commit())
+            .map_err(|error| error.to_string())
     }
 }

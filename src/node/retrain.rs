@@ -20,7 +20,6 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::watch;
 
-use super::respond;
 use crate::dataset::augment::{Level, UnknownLevel};
 use crate::dataset::{Dataset, DatasetError};
 use crate::evaluation::Skipped;
@@ -28,8 +27,12 @@ use crate::names::UnknownName;
 use crate::node::lifecycle::machine::State;
 use crate::node::lifecycle::services::Current;
 use crate::node::models::{ActivateError, Models};
-use crate::node::params::declarations::Params;
-use crate::node::ros::context::{NodeContext, Topic, duration_message, lock, or_nan};
+use crate::node::params::Params;
+use crate::node::ros::context::NodeContext;
+use crate::node::ros::messages::{duration_message, or_nan};
+use crate::node::ros::service::respond;
+use crate::node::ros::topic::Topic;
+use crate::node::sync::lock;
 use crate::training::strategy::Strategy;
 use crate::training::{PARENT_VARIABLE, Progress, TrainingOptions};
 use status::{CANCELLED, FAILED, IDLE, RUNNING, SUCCEEDED, blank_status, note};
@@ -73,7 +76,7 @@ impl Retraining {
         current: Current,
         topic: Topic<TrainingStatus>,
     ) -> Retraining {
-        let dataset = lock(&params).path("dataset");
+        let dataset = lock(&params).dataset.clone();
         let retraining = Retraining {
             handle,
             dataset,
@@ -182,7 +185,7 @@ impl Retraining {
         command.arg("train").args(["--progress", "json", "--background"]);
         command.arg("--dataset").arg(absolute(&self.dataset));
         command.arg("--store").arg(absolute(self.models.store().root()));
-        command.args(["--network", lock(&self.params).text("network")]);
+        command.args(["--network", &lock(&self.params).network]);
         command.args(arguments);
         // libtorch's threads wait for each other by spinning, which beside a camera and a classifier takes three times as long.
         command.env("OMP_WAIT_POLICY", "passive");
@@ -260,7 +263,7 @@ impl Retraining {
 
     /// Lets the new model classify, if it may, and deletes those that are too many.
     async fn go_live(&self, made: Made) -> Result<Made, Ending> {
-        let (models, kept) = (self.models.clone(), lock(&self.params).integer("keep_models"));
+        let (models, kept) = (self.models.clone(), lock(&self.params).keep_models);
         let loading = tokio::task::spawn_blocking(move || {
             if made.activated {
                 models.activate(&made.id)?;

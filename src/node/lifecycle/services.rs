@@ -13,8 +13,10 @@ use r2r::{Node, QosProfile};
 
 use super::machine::{Outcome, State, TRANSITIONS, Transition};
 use crate::node::lifecycle::transitions::{Managed, Obstacle};
-use crate::node::ros::context::{NodeContext, Topic, lock};
-use crate::node::{answer, requests, respond};
+use crate::node::ros::context::NodeContext;
+use crate::node::ros::service::{answer, requests, respond};
+use crate::node::ros::topic::Topic;
+use crate::node::sync::lock;
 
 /// The state that the node is in, for all its parts, and why it is not where it should be.
 #[derive(Clone)]

@@ -11,14 +11,15 @@ use r2r::sensor_msgs::msg::CompressedImage;
 use tokio::task::spawn_blocking;
 
 use crate::node::models::Models;
-use crate::node::params::declarations::Params;
+use crate::node::params::Params;
 use crate::node::pipeline::camera::{Camera, Drain, ImageMessage};
 use crate::node::pipeline::classifier_thread::Inbox;
 use crate::node::retrain::Retraining;
-use crate::node::ros::context::{NodeContext, lock};
-use crate::node::ros::executor::Door;
+use crate::node::ros::context::NodeContext;
+use crate::node::ros::executor::ExecutorHandle;
 use crate::node::ros::ffi;
-use crate::node::ros::qos::image_qos;
+use crate::node::ros::qos::ImageTransport;
+use crate::node::sync::lock;
 use crate::node::threads::Threads;
 
 /// How long a cancelled training may take to be gone.
@@ -39,7 +40,7 @@ pub struct Managed {
     /// The node.
     pub handle: NodeContext,
     /// The way to it.
-    pub door: Door,
+    pub executor: ExecutorHandle,
     /// Starts the cameras' threads.
     pub threads: Threads,
     /// The parameters.
@@ -99,7 +100,7 @@ impl Managed {
             }
             Ok(made)
         };
-        let subscribed = self.door.with(subscribe_all).await;
+        let subscribed = self.executor.run_on_node(subscribe_all).await;
         let subscribed = subscribed.unwrap_or_else(|| Err("the node is ending".to_owned()));
         *lock(&self.subscriptions) = subscribed.map_err(Obstacle::Error)?;
         Ok(())
@@ -154,12 +155,11 @@ fn subscribe(
     drain: Drain,
     threads: &Threads,
 ) -> Result<Subscription, String> {
-    let transport = params.text("image_transport");
-    let topic = Camera::image_topic(&drain.camera.name, transport);
-    let qos = image_qos(params);
-    match transport {
-        "compressed" => drained(node.subscribe::<CompressedImage>(&topic, qos), drain, threads),
-        _ => drained(ffi::subscribe_to_images(node, &topic, qos), drain, threads),
+    let topic = Camera::image_topic(&drain.camera.name, params.image_transport);
+    let qos = params.image_subscription().profile();
+    match params.image_transport {
+        ImageTransport::Compressed => drained(node.subscribe::<CompressedImage>(&topic, qos), drain, threads),
+        ImageTransport::Raw => drained(ffi::subscribe_to_images(node, &topic, qos), drain, threads),
     }
 }
 

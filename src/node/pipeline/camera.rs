@@ -14,8 +14,10 @@ use tokio::sync::mpsc;
 
 use crate::frame::{Frame, FrameError};
 use crate::node::pipeline::classifier_thread::Inbox;
-use crate::node::ros::context::{NodeContext, Throttle, lock};
+use crate::node::ros::context::NodeContext;
 use crate::node::ros::ffi::ImageInPlace;
+use crate::node::ros::qos::ImageTransport;
+use crate::node::sync::{Throttle, lock};
 
 /// A checked frame with what came along.
 pub struct CameraFrame {
@@ -89,11 +91,11 @@ pub struct Drain {
 
 impl Camera {
     /// Where its images come: in its own namespace, which is `camera` for the one without a name.
-    pub fn image_topic(name: &str, transport: &str) -> String {
+    pub fn image_topic(name: &str, transport: ImageTransport) -> String {
         let namespace = if name.is_empty() { "camera" } else { name };
         match transport {
-            "compressed" => format!("{namespace}/image_raw/compressed"),
-            _ => format!("{namespace}/image_raw"),
+            ImageTransport::Compressed => format!("{namespace}/image_raw/compressed"),
+            ImageTransport::Raw => format!("{namespace}/image_raw"),
         }
     }
 

@@ -12,13 +12,15 @@ use crate::classifier::Loaded;
 use crate::dataset::Label;
 use crate::decision::UnknownReason;
 use crate::model_store::{Manifest, StoredModel};
-use crate::node::models;
-use crate::node::params::declarations::Params;
+use crate::node::params::Params;
 use crate::node::pipeline::camera::CameraFrame;
 use crate::node::pipeline::gesture_output::{Classified, Lane};
 use crate::node::pipeline::overlay_thread::Painter;
-use crate::node::ros::context::{NodeContext, Throttle, Topic, lock};
-use crate::node::ros::ffi::give_memory_back;
+use crate::node::ros::context::NodeContext;
+use crate::node::ros::ffi::trim_heap;
+use crate::node::ros::messages::info_of;
+use crate::node::ros::topic::Topic;
+use crate::node::sync::{Throttle, lock};
 use crate::recognizer::{Predictions, Recognizer};
 
 /// A model that is ready for its first frame.
@@ -230,7 +232,7 @@ impl Classify {
     pub fn run(mut self) {
         let mut batch = Batch::with_capacity(self.lanes.len());
         loop {
-            let timeout = lock(&self.params).span("stale_timeout");
+            let timeout = lock(&self.params).stale_timeout;
             let deadlines = self.lanes.iter().filter_map(|lane| lane.deadline(timeout));
             match self.inbox.next(deadlines.min(), &mut batch) {
                 Work::Frames => self.classify(&batch),
@@ -254,7 +256,7 @@ impl Classify {
             Order::Unload(done) => {
                 self.model = None;
                 *lock(&self.running) = None;
-                give_memory_back();
+                trim_heap();
                 done
             }
         };
@@ -272,7 +274,7 @@ impl Classify {
         };
         self.handle
             .info(&format!("model {id} is in use from now on, on {backend}{reason}"));
-        let mut info = models::info_of(manifest);
+        let mut info = info_of(manifest);
         info.backend.clone_from(backend);
         info.active = true;
         info.message = format!("in use{reason}");
@@ -280,7 +282,7 @@ impl Classify {
         self.topic.publish(&info);
         self.lanes.iter_mut().for_each(Lane::forget);
         if self.model.replace(model).is_some() {
-            give_memory_back();
+            trim_heap();
         }
     }
 
@@ -324,7 +326,7 @@ impl Classify {
             }
         }
         // Only once all gestures are out.
-        if lock(&self.params).boolean("overlay") {
+        if lock(&self.params).overlay {
             for (camera, frame) in batch {
                 self.lanes[*camera].draw(frame, &self.painter);
             }

@@ -12,7 +12,9 @@ use crate::gesture::{Gesture, UNKNOWN};
 use crate::node::pipeline::camera::{Camera, CameraFrame};
 use crate::node::pipeline::classifier_thread::ModelDescription;
 use crate::node::pipeline::overlay_thread::{Image, Painter};
-use crate::node::ros::context::{NodeContext, Topic, duration_message, secs_of};
+use crate::node::ros::context::NodeContext;
+use crate::node::ros::messages::{duration_message, secs_of};
+use crate::node::ros::topic::Topic;
 
 /// What a camera's gestures go out on.
 pub struct LaneTopics {

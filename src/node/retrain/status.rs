@@ -2,7 +2,7 @@
 
 use r2r::thumb_gesture::msg::TrainingStatus;
 
-use crate::node::ros::context::or_nan;
+use crate::node::ros::messages::or_nan;
 use crate::training::Progress;
 
 // The constants of `TrainingStatus.msg`; held against it by a test.

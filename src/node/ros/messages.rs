@@ -1,0 +1,49 @@
+//! Conversions to and from the fields of messages.
+
+use std::time::Duration;
+
+use r2r::builtin_interfaces::msg::{Duration as DurationMessage, Time};
+use r2r::thumb_gesture::msg::ModelInfo;
+
+use crate::dataset::Label;
+use crate::model_store::Manifest;
+
+/// NaN for `None`.
+pub(crate) fn or_nan(value: Option<f64>) -> f32 {
+    value.map_or(f32::NAN, |value| value as f32)
+}
+
+/// Seconds since the epoch.
+pub(crate) fn secs_of(stamp: &Time) -> f64 {
+    f64::from(stamp.sec) + f64::from(stamp.nanosec) * 1e-9
+}
+
+pub(crate) fn duration_message(duration: Duration) -> DurationMessage {
+    DurationMessage {
+        sec: i32::try_from(duration.as_secs()).unwrap_or(i32::MAX),
+        nanosec: duration.subsec_nanos(),
+    }
+}
+
+/// Describes a stored model; backend, message and whether it is active are left empty.
+pub(crate) fn info_of(manifest: &Manifest) -> ModelInfo {
+    let frames = |count| u32::try_from(count).unwrap_or(u32::MAX);
+    let metrics = manifest.metrics.as_ref();
+    let interval = metrics.and_then(|metrics| metrics.interval);
+    ModelInfo {
+        created: Time {
+            sec: i32::try_from(manifest.created.unix_timestamp()).unwrap_or(i32::MAX),
+            nanosec: manifest.created.nanosecond(),
+        },
+        model_id: manifest.id.clone(),
+        network: manifest.network.clone(),
+        labels: manifest.labels.iter().map(Label::to_string).collect(),
+        strategy: manifest.strategy.clone(),
+        accuracy: or_nan(manifest.accuracy()),
+        accuracy_interval: interval.into_iter().flatten().map(|bound| bound as f32).collect(),
+        calibration_error: or_nan(metrics.and_then(|metrics| metrics.ece)),
+        train_frames: frames(manifest.frames.train),
+        validation_frames: frames(manifest.frames.validation),
+        ..ModelInfo::default()
+    }
+}
