@@ -107,10 +107,10 @@ parameters! {
     /// Minimum probability of a gesture.
     threshold: f32 = double(0.5, 0.0..=1.0).live(),
 
-    /// Minimum difference between the highest and the second highest probability.
+    /// Minimum difference between the probability of a gesture and the next highest one.
     margin: f32 = double(0.1, 0.0..=1.0).live(),
 
-    /// How far the current gesture may fall below threshold and margin before it becomes unknown.
+    /// How far the current gesture may fall below threshold and margin before it is dropped.
     hysteresis: f32 = double(0.05, 0.0..=1.0).live(),
 
     /// Time constant of the exponential smoothing of probabilities, in seconds; 0 disables smoothing.
