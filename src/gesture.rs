@@ -1,32 +1,29 @@
-//! The gestures, and the one place that ties a label's name to a number of `ThumbGesture.msg`.
+//! The gestures, and the mapping of labels to the constants of `ThumbGesture.msg`.
 
-/// What a hand says.
-///
-/// The discriminants are the constants of `ThumbGesture.msg`.
+/// A gesture. The discriminants are the constants of `ThumbGesture.msg`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Gesture {
-    /// No thumb gesture: an empty room, another hand sign.
+    /// No thumb gesture, such as an empty room or another hand sign.
     None = 0,
     /// Thumbs up.
     ThumbsUp = 1,
     /// Thumbs down.
     ThumbsDown = 2,
-    /// A label of the owner's own, beyond the three.
+    /// A label other than these three.
     Other = 254,
 }
 
-/// `ThumbGesture.msg`'s number for a frame without a prediction.
+/// The constant of `ThumbGesture.msg` for a frame without a gesture.
 pub const UNKNOWN: u8 = 255;
 
 impl Gesture {
-    /// The three gestures this package is about, in the order of their numbers.
+    /// The gestures of this package, in the order of their constants; without [`Gesture::Other`].
     pub const ALL: [Gesture; 3] = [Gesture::None, Gesture::ThumbsUp, Gesture::ThumbsDown];
 
-    /// The gesture that a label names.
+    /// The gesture with this label; [`Gesture::Other`] if the label is not one of the three.
     ///
-    /// Letter case, `_`, `-` and spaces do not count, so that the directories of a JetBot dataset (`thumbsup`, `thumbsdown`)
-    /// mean what they say. Any other name is [`Gesture::Other`].
+    /// Ignores letter case, `_`, `-` and spaces, so that the directories of a JetBot dataset (`thumbsup`, `thumbsdown`) are recognized.
     pub fn from_label(label: &str) -> Gesture {
         let plain: String = label
             .chars()
@@ -41,7 +38,7 @@ impl Gesture {
         }
     }
 
-    /// The label that this package's own tools give the gesture.
+    /// The label that this package's tools use for the gesture.
     pub fn label(self) -> &'static str {
         match self {
             Gesture::None => "none",
@@ -57,40 +54,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_gesture_is_found_by_its_own_label() {
+    fn every_gesture_is_recognized_by_its_label() {
         for gesture in Gesture::ALL {
             assert_eq!(Gesture::from_label(gesture.label()), gesture);
         }
     }
 
     #[test]
-    fn the_directories_of_a_jetbot_dataset_are_understood() {
+    fn directories_of_a_jetbot_dataset_are_recognized() {
         assert_eq!(Gesture::from_label("thumbsup"), Gesture::ThumbsUp);
         assert_eq!(Gesture::from_label("Thumbs-Down"), Gesture::ThumbsDown);
     }
 
     #[test]
-    fn a_label_of_ones_own_is_other() {
+    fn unknown_label_is_other() {
         assert_eq!(Gesture::from_label("wave"), Gesture::Other);
     }
 
     #[test]
-    fn the_numbers_are_those_of_the_message() {
+    fn discriminants_are_the_constants_of_the_message() {
         let message = include_str!("../msg/ThumbGesture.msg");
-        let numbers = [
+        let constants = [
             ("NONE", Gesture::None as u8),
             ("THUMBS_UP", Gesture::ThumbsUp as u8),
             ("THUMBS_DOWN", Gesture::ThumbsDown as u8),
             ("OTHER", Gesture::Other as u8),
             ("UNKNOWN", UNKNOWN),
         ];
-        for (name, number) in numbers {
+        for (name, value) in constants {
             assert!(
                 message.lines().any(|line| line
                     .split_whitespace()
                     .take(2)
-                    .eq(["uint8", format!("{name}={number}").as_str()])),
-                "{name}={number} is not in ThumbGesture.msg"
+                    .eq(["uint8", format!("{name}={value}").as_str()])),
+                "{name}={value} is not in ThumbGesture.msg"
             );
         }
     }

@@ -1,7 +1,10 @@
-//! The node: wires the camera, the classifier, capture and training to ROS, and ends in good order.
+//! The ROS node: connects cameras, classifier, capture and training to ROS.
 //!
-//! Threads: one spins r2r and owns the node; one for each camera drains its topic; one owns the classifier; one draws; a small tokio
-//! runtime answers services. A training is a process of its own.
+//! The path of a frame: camera thread -> inbox -> classifier thread -> gesture topic (`pipeline`). The lifecycle decides which model is
+//! loaded and whether frames come (`lifecycle`, `models`); `capture` and `retrain` teach the node.
+//!
+//! Threads: one spins r2r and owns the node, each camera has one that reads its topic, one owns the classifier, and one draws overlays.
+//! tokio's threads answer services. A training runs in a process of its own.
 
 mod capture;
 mod diagnostics;
@@ -13,358 +16,347 @@ mod retrain;
 mod ros;
 pub mod signals;
 mod state;
+mod sync;
 mod threads;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use futures::{FutureExt, Stream, StreamExt};
 use r2r::std_srvs::srv::Trigger;
 use r2r::thumb_gesture::srv::{ActivateModel, CaptureFrames, ListModels, Retrain};
-use r2r::{Context, Node, QosProfile, ServiceRequest, WrappedServiceTypeSupport};
+use r2r::{Context, Node, QosProfile};
+use tokio::runtime::Runtime;
 
 use capture::Capture;
 use diagnostics::Diagnostics;
 use lifecycle::{Lifecycle, Transitions};
 use models::Models;
-use params::declarations::Params;
-use params::services::Parameters;
+use params::services::ParameterServer;
+use params::{ParameterError, Params};
 use pipeline::camera::Camera;
 use pipeline::classifier_thread::ClassifierThread;
 use pipeline::gesture_output::{GestureOutput, GestureTopics};
 use pipeline::inbox::{Inbox, RunningModel};
 use pipeline::overlay_thread::overlay_thread;
 use retrain::Retraining;
-use ros::context::{NodeContext, Topic, lock};
-use ros::executor::{self, Door};
-use ros::ffi::{self, LogLevel};
+use ros::context::NodeContext;
+use ros::executor::{ExecutorHandle, NodeExecutor};
+use ros::ffi::remap_topic;
+use ros::log::set_log_level;
+use ros::qos::transient_local;
+use ros::service::{answer, answer_from_disk, requests};
+use ros::topic::Topic;
 use ros::tracing_layer;
 use signals::Signals;
 use state::NodeState;
+use sync::lock;
 use threads::Threads;
 
 use crate::model_store::{ModelStore, StoreError};
 
-/// The node's name, unless a launch file gives another.
+/// Name of the node, unless `__node` is remapped.
 const NODE_NAME: &str = "thumb_gesture";
-/// What is left of the time after a signal for tasks that do not end by themselves.
-const GRACE_PERIOD: Duration = Duration::from_millis(500);
+/// After a signal, maximum time that each step of the shutdown waits for its tasks.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Why the node did not start.
+/// Why the node could not start, or ended without a signal.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
-    /// rcl's word, through r2r.
-    #[error("ROS: {0}")]
+    /// rcl reported an error.
+    #[error("ROS reported an error: {0}")]
     Ros(#[from] r2r::Error),
-    /// A parameter breaks its rule.
-    #[error("{0}")]
-    Parameter(String),
-    /// The store cannot be opened.
+    /// A parameter is unknown, or its value is rejected.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+    /// The model store cannot be opened.
     #[error("parameter store: {0}")]
     Store(#[from] StoreError),
-    /// A CPU that is not there, or is kept from this process.
-    #[error("parameter affinity names CPU {cpu}; this process may run on {allowed:?}")]
+    /// `affinity` contains a CPU that does not exist, or that this process must not use.
+    #[error("affinity contains CPU {cpu}, but this process may run on {allowed:?}")]
     Affinity {
-        /// The CPU.
+        /// The unavailable CPU.
         cpu: usize,
-        /// Those that are there.
+        /// The available CPUs.
         allowed: Vec<usize>,
     },
-    /// The system's word.
+    /// A thread, the tokio runtime or the signal handlers could not be created.
     #[error("{0}")]
     Io(#[from] std::io::Error),
-    /// A part of the node has panicked, and has said why on standard error.
-    #[error("a part of the node has failed; see above")]
-    Thread,
+    /// A thread has panicked; the panic hook has written the reason to standard error.
+    #[error("a thread of the node has panicked; see the message above")]
+    Panic,
 }
 
-/// What is common to all parts of a running node.
-struct Parts {
-    handle: NodeContext,
-    parameters: Arc<Parameters>,
+/// What the services and threads of the node share.
+struct Components {
+    context: NodeContext,
+    executor: ExecutorHandle,
+    threads: Threads,
     params: Arc<Mutex<Params>>,
+    parameter_server: Arc<ParameterServer>,
     cameras: Vec<Arc<Camera>>,
     inbox: Arc<Inbox>,
-    running: RunningModel,
+    running_model: RunningModel,
     models: Arc<Models>,
     retraining: Arc<Retraining>,
     state: NodeState,
 }
 
+/// The node after its start.
+struct RunningNode {
+    components: Components,
+    lifecycle: Arc<Lifecycle>,
+    pipeline_threads: [JoinHandle<()>; 2],
+    executor_thread: JoinHandle<()>,
+    stop_executor: Arc<AtomicBool>,
+}
+
 /// Runs the node until SIGINT or SIGTERM.
 ///
 /// # Errors
-/// Why it did not start: a parameter that breaks its rule, a store that cannot be opened, ROS itself.
+/// The node could not start, or one of its threads has panicked.
 pub fn run() -> Result<(), NodeError> {
-    // Signals are waited for from the very beginning: one that comes while the node starts must end it in good order too.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let entered = runtime.enter();
+    let runtime_guard = runtime.enter();
+    // Before anything else: a signal during the start must also end the node in an orderly way.
     let mut signals = Signals::new()?;
 
-    let mut node = Node::create(Context::create()?, NODE_NAME, "")?;
-    let parts = parts(&mut node)?;
-    let threads = Threads::default();
-    let classifier = start_classifier(&mut node, &parts, &threads)?;
-    let (door, spinner) = executor::door();
-    let lifecycle = lifecycle(&mut node, &parts, &door, &threads)?;
-    serve(&mut node, &parts, &door)?;
-    if lock(&parts.params).boolean("autostart") {
-        lifecycle.autostart();
-    }
-    let is_ending = Arc::new(AtomicBool::new(false));
-    let ends = is_ending.clone();
-    let spinner = threads.spawn("ros", move || spinner.run(node, &ends))?;
-
-    let has_failed = runtime.block_on(async {
+    let node = RunningNode::start()?;
+    let has_panicked = runtime.block_on(async {
         tokio::select! {
             () = signals.wait() => false,
-            () = threads.one_has_panicked() => true,
+            () = node.components.threads.wait_for_panic() => true,
         }
     });
-    runtime.block_on(async {
-        lifecycle.transitions().cancel_training(GRACE_PERIOD).await;
-        // The cameras are left, and whoever waits for their frames hears of it.
-        let _in_time = tokio::time::timeout(GRACE_PERIOD, lifecycle.transitions().deactivate()).await;
-    });
-    parts.inbox.stop();
-    for thread in classifier {
-        let _said_already = thread.join();
-    }
-    is_ending.store(true, Ordering::Relaxed);
-    // The node goes with its thread, and with the node the streams that the cameras' threads read end.
-    let _said_already = spinner.join();
-    drop((lifecycle, parts, entered));
-    runtime.shutdown_timeout(GRACE_PERIOD);
-    match has_failed {
-        true => Err(NodeError::Thread),
-        false => Ok(()),
+    node.shut_down(&runtime);
+
+    drop(runtime_guard);
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+    if has_panicked {
+        Err(NodeError::Panic)
+    } else {
+        Ok(())
     }
 }
 
-fn parts(node: &mut Node) -> Result<Parts, NodeError> {
-    let handle = NodeContext::new(node)?;
-    let given = Params::given(&lock(&node.params)).map_err(NodeError::Parameter)?;
-    let params = Arc::new(Mutex::new(given.clone()));
-    ffi::set_log_level(handle.logger(), LogLevel::named(given.text("log_level")));
-    tracing_layer::install(&handle);
-    if given.boolean("use_sim_time") {
-        node.get_time_source().enable_sim_time(node)?;
+impl RunningNode {
+    fn start() -> Result<RunningNode, NodeError> {
+        let mut node = Node::create(Context::create()?, NODE_NAME, "")?;
+        let (executor, executor_handle) = NodeExecutor::new();
+        let components = Components::new(&mut node, executor_handle)?;
+        let pipeline_threads = components.start_pipeline(&mut node)?;
+        let lifecycle = components.create_lifecycle(&mut node)?;
+        components.create_services(&mut node)?;
+        components.start_diagnostics(&mut node)?;
+        if lock(&components.params).autostart {
+            lifecycle.autostart();
+        }
+        let stop_executor = Arc::new(AtomicBool::new(false));
+        let is_stopped = stop_executor.clone();
+        let executor_thread = components
+            .threads
+            .spawn("ros", move || executor.spin(node, &is_stopped))?;
+        Ok(RunningNode {
+            components,
+            lifecycle,
+            pipeline_threads,
+            executor_thread,
+            stop_executor,
+        })
     }
+
+    fn shut_down(self, runtime: &Runtime) {
+        runtime.block_on(async {
+            let transitions = self.lifecycle.transitions();
+            transitions.cancel_training(SHUTDOWN_TIMEOUT).await;
+            // Ends the camera threads, and captures that wait for frames.
+            tokio::time::timeout(SHUTDOWN_TIMEOUT, transitions.deactivate())
+                .await
+                .ok();
+        });
+        self.components.inbox.stop();
+        // The panic hook has reported a panic of a thread.
+        for thread in self.pipeline_threads {
+            thread.join().ok();
+        }
+        // The executor drops the node, which also ends the streams of subscriptions that were not stopped in time.
+        self.stop_executor.store(true, Ordering::Relaxed);
+        self.executor_thread.join().ok();
+    }
+}
+
+impl Components {
+    fn new(node: &mut Node, executor: ExecutorHandle) -> Result<Components, NodeError> {
+        let context = NodeContext::new(node)?;
+        let initial = Params::from_overrides(&lock(&node.params))?;
+        check_affinity(&initial)?;
+        set_log_level(context.logger(), initial.log_level);
+        tracing_layer::install(&context);
+        if initial.use_sim_time {
+            node.get_time_source().enable_sim_time(node)?;
+        }
+        let store = ModelStore::open(&initial.store)?;
+        let cameras = cameras(node, &initial)?;
+        let inbox = Arc::new(Inbox::new(cameras.len()));
+        let params = Arc::new(Mutex::new(initial));
+        let parameter_server = Arc::new(ParameterServer::new(node, &context, params.clone())?);
+        let models = Arc::new(Models::new(
+            context.clone(),
+            store,
+            inbox.clone(),
+            parameter_server.clone(),
+            Arc::new(Topic::new(node, "~/model", transient_local())?),
+        ));
+        let state = NodeState::default();
+        let retraining = Arc::new(Retraining::new(
+            context.clone(),
+            models.clone(),
+            params.clone(),
+            state.clone(),
+            Topic::new(node, "~/training", transient_local())?,
+        ));
+        Ok(Components {
+            context,
+            executor,
+            threads: Threads::default(),
+            params,
+            parameter_server,
+            cameras,
+            inbox,
+            running_model: RunningModel::default(),
+            models,
+            retraining,
+            state,
+        })
+    }
+
+    /// Starts the classifier's thread, and the one that draws overlays.
+    fn start_pipeline(&self, node: &mut Node) -> Result<[JoinHandle<()>; 2], NodeError> {
+        let mut outputs = Vec::new();
+        for camera in &self.cameras {
+            let gesture_qos = QosProfile::default().keep_last(10);
+            let overlay = Topic::new(node, &camera.overlay_topic(), QosProfile::sensor_data())?;
+            let topics = GestureTopics {
+                gesture: Topic::new(node, &camera.gesture_topic(), gesture_qos)?,
+                overlay: Arc::new(overlay),
+            };
+            outputs.push(GestureOutput::new(self.context.clone(), camera.clone(), topics));
+        }
+        let (overlay, draw_overlays) = overlay_thread(outputs.len());
+        let classifier = ClassifierThread::new(
+            self.context.clone(),
+            self.params.clone(),
+            self.inbox.clone(),
+            self.running_model.clone(),
+            self.models.topic(),
+            outputs,
+            overlay,
+        );
+        let (affinity, context) = (lock(&self.params).affinity.clone(), self.context.clone());
+        let classifier_thread = self.threads.spawn("classifier", move || {
+            if let Err(error) = threads::pin_current_thread(&affinity) {
+                context.error(&format!(
+                    "cannot pin the classifier's thread to the CPUs {affinity:?}: {error}"
+                ));
+            }
+            classifier.run();
+        })?;
+        Ok([classifier_thread, self.threads.spawn("overlay", draw_overlays)?])
+    }
+
+    fn create_lifecycle(&self, node: &mut Node) -> r2r::Result<Arc<Lifecycle>> {
+        let transitions = Transitions {
+            context: self.context.clone(),
+            executor: self.executor.clone(),
+            threads: self.threads.clone(),
+            params: self.params.clone(),
+            cameras: self.cameras.clone(),
+            inbox: self.inbox.clone(),
+            models: self.models.clone(),
+            retraining: self.retraining.clone(),
+            subscriptions: Mutex::default(),
+        };
+        let lifecycle = Arc::new(Lifecycle::new(node, self.state.clone(), transitions)?);
+        lifecycle::serve(node, &lifecycle)?;
+        Ok(lifecycle)
+    }
+
+    /// Creates the services for parameters, capture, training and models.
+    fn create_services(&self, node: &mut Node) -> r2r::Result<()> {
+        let context = &self.context;
+        params::services::serve(node, context, &self.parameter_server, &self.models)?;
+
+        let capture = Capture {
+            context: context.clone(),
+            dataset: lock(&self.params).dataset.clone(),
+            cameras: self.cameras.clone(),
+            params: self.params.clone(),
+            state: self.state.clone(),
+            summary: Topic::new(node, "~/dataset", transient_local())?,
+        };
+        tokio::spawn(capture.serve(requests::<CaptureFrames::Service>(node, "~/capture")?));
+
+        let retraining = self.retraining.clone();
+        tokio::spawn(retraining.serve(requests::<Retrain::Service>(node, "~/retrain")?));
+        let retraining = self.retraining.clone();
+        answer::<Trigger::Service>(node, context, "~/cancel_training", move |_| {
+            retraining.answer_cancel()
+        })?;
+
+        let (models, state) = (self.models.clone(), self.state.clone());
+        answer_from_disk::<ActivateModel::Service>(node, context, "~/activate_model", move |request| {
+            state.wait_until_settled();
+            models.answer_activate(request)
+        })?;
+        let models = self.models.clone();
+        answer_from_disk::<ListModels::Service>(node, context, "~/list_models", move |_| models.answer_list())
+    }
+
+    fn start_diagnostics(&self, node: &mut Node) -> r2r::Result<()> {
+        let diagnostics = Diagnostics {
+            context: self.context.clone(),
+            executor: self.executor.clone(),
+            state: self.state.clone(),
+            node_name: node.fully_qualified_name()?.trim_start_matches('/').to_owned(),
+            cameras: self.cameras.clone(),
+            model: self.running_model.clone(),
+            retraining: self.retraining.clone(),
+            params: self.params.clone(),
+            topic: Topic::new(node, "/diagnostics", QosProfile::default())?,
+        };
+        tokio::spawn(diagnostics.run());
+        Ok(())
+    }
+}
+
+fn check_affinity(params: &Params) -> Result<(), NodeError> {
     let allowed = threads::allowed_cpus()?;
-    let mut affinity = given.classifier().affinity.into_iter();
-    if let Some(cpu) = affinity.find(|cpu| !allowed.contains(cpu)) {
-        return Err(NodeError::Affinity { cpu, allowed });
+    match params.affinity.iter().find(|cpu| !allowed.contains(cpu)) {
+        Some(&cpu) => Err(NodeError::Affinity { cpu, allowed }),
+        None => Ok(()),
     }
-    let store = ModelStore::open(&given.path("store"))?;
-    let cameras = cameras(node, &given)?;
-    let inbox = Arc::new(Inbox::new(cameras.len()));
-    let parameters = Arc::new(Parameters::new(node, &handle, params.clone())?);
-    let models = Arc::new(Models::new(
-        handle.clone(),
-        store,
-        inbox.clone(),
-        parameters.clone(),
-        Arc::new(Topic::new(node, "~/model", latched())?),
-    ));
-    let state = NodeState::default();
-    let retraining = Retraining::new(
-        handle.clone(),
-        models.clone(),
-        params.clone(),
-        state.clone(),
-        Topic::new(node, "~/training", latched())?,
-    );
-    Ok(Parts {
-        handle,
-        parameters,
-        params,
-        cameras,
-        inbox,
-        running: Arc::default(),
-        models,
-        retraining: Arc::new(retraining),
-        state,
-    })
 }
 
-/// The cameras that the parameters name, or the one without a name.
+/// The cameras that the parameter `cameras` names, or a single one without a name.
 fn cameras(node: &Node, params: &Params) -> r2r::Result<Vec<Arc<Camera>>> {
-    let names = match params.names("cameras") {
-        [] => vec![String::new()],
-        names => names.to_vec(),
-    };
-    let (own_name, namespace) = (node.name()?, node.namespace()?);
-    let topic = |name: &str| {
-        let relative = Camera::image_topic(name, params.text("image_transport"));
+    let (node_name, namespace) = (node.name()?, node.namespace()?);
+    let remapped_topic = |camera: &str| {
+        let relative = Camera::image_topic(camera, params.image_transport);
         let absolute = format!("{}/{relative}", namespace.trim_end_matches('/'));
-        ffi::remapped(&absolute, &own_name, &namespace)
+        remap_topic(&absolute, &node_name, &namespace)
     };
     let camera = |name: String| {
-        let topic = topic(&name);
+        let topic = remapped_topic(&name);
         Arc::new(Camera::new(name, topic))
     };
+    let mut names = params.cameras.clone();
+    if names.is_empty() {
+        names.push(String::new());
+    }
     Ok(names.into_iter().map(camera).collect())
-}
-
-/// The classifier's thread, and the one that draws what it has classified.
-fn start_classifier(
-    node: &mut Node,
-    parts: &Parts,
-    threads: &Threads,
-) -> Result<[thread::JoinHandle<()>; 2], NodeError> {
-    let mut outputs = Vec::new();
-    for camera in &parts.cameras {
-        let topics = GestureTopics {
-            gesture: Topic::new(node, &camera.gesture_topic(), QosProfile::default().keep_last(10))?,
-            overlay: Arc::new(Topic::new(
-                node,
-                &camera.overlay_topic(),
-                QosProfile::sensor_data(),
-            )?),
-        };
-        outputs.push(GestureOutput::new(parts.handle.clone(), camera.clone(), topics));
-    }
-    let (overlay, draw_overlays) = overlay_thread(outputs.len());
-    let classifier_thread = ClassifierThread::new(
-        parts.handle.clone(),
-        parts.params.clone(),
-        parts.inbox.clone(),
-        parts.running.clone(),
-        parts.models.topic(),
-        outputs,
-        overlay,
-    );
-    let (cpus, handle) = (lock(&parts.params).classifier().affinity, parts.handle.clone());
-    let classifier = threads.spawn("classifier", move || {
-        if let Err(error) = threads::stay_on(&cpus) {
-            handle.error(&format!(
-                "the classifier runs on any CPU, not on {cpus:?}: {error}"
-            ));
-        }
-        classifier_thread.run();
-    })?;
-    Ok([classifier, threads.spawn("painter", draw_overlays)?])
-}
-
-fn lifecycle(node: &mut Node, parts: &Parts, door: &Door, threads: &Threads) -> r2r::Result<Arc<Lifecycle>> {
-    let transitions = Transitions {
-        context: parts.handle.clone(),
-        executor: door.clone(),
-        threads: threads.clone(),
-        params: parts.params.clone(),
-        cameras: parts.cameras.clone(),
-        inbox: parts.inbox.clone(),
-        models: parts.models.clone(),
-        retraining: parts.retraining.clone(),
-        subscriptions: Mutex::default(),
-    };
-    let lifecycle = Arc::new(Lifecycle::new(node, parts.state.clone(), transitions)?);
-    lifecycle::serve(node, &lifecycle)?;
-    Ok(lifecycle)
-}
-
-fn serve(node: &mut Node, parts: &Parts, door: &Door) -> Result<(), NodeError> {
-    let handle = &parts.handle;
-    params::services::serve(node, handle, parts.parameters.clone(), parts.models.clone())?;
-    let capture = Capture {
-        context: handle.clone(),
-        dataset: lock(&parts.params).path("dataset"),
-        cameras: parts.cameras.clone(),
-        params: parts.params.clone(),
-        state: parts.state.clone(),
-        summary: Topic::new(node, "~/dataset", latched())?,
-    };
-    tokio::spawn(capture.serve(requests::<CaptureFrames::Service>(node, "~/capture")?));
-
-    let retraining = parts.retraining.clone();
-    tokio::spawn(retraining.serve(requests::<Retrain::Service>(node, "~/retrain")?));
-    let retraining = parts.retraining.clone();
-    answer::<Trigger::Service>(node, handle, "~/cancel_training", move |_| {
-        retraining.answer_cancel()
-    })?;
-    let (models, state) = (parts.models.clone(), parts.state.clone());
-    answer_from_disk::<ActivateModel::Service>(node, handle, "~/activate_model", move |request| {
-        state.wait_until_settled();
-        models.answer_activate(request)
-    })?;
-    let models = parts.models.clone();
-    answer_from_disk::<ListModels::Service>(node, handle, "~/list_models", move |_| models.answer_list())?;
-
-    let diagnostics = Diagnostics {
-        handle: handle.clone(),
-        door: door.clone(),
-        state: parts.state.clone(),
-        name: node.fully_qualified_name()?.trim_start_matches('/').to_owned(),
-        cameras: parts.cameras.clone(),
-        model: parts.running.clone(),
-        retraining: parts.retraining.clone(),
-        params: parts.params.clone(),
-        diagnostics: Topic::new(node, "/diagnostics", QosProfile::default())?,
-    };
-    tokio::spawn(diagnostics.run());
-    Ok(())
-}
-
-/// For what a newcomer must hear too: the last message is kept for it.
-fn latched() -> QosProfile {
-    QosProfile::default().keep_last(1).reliable().transient_local()
-}
-
-fn requests<T: WrappedServiceTypeSupport + 'static>(
-    node: &mut Node,
-    name: &str,
-) -> r2r::Result<impl Stream<Item = ServiceRequest<T>> + Unpin + use<T>> {
-    node.create_service::<T>(name, QosProfile::services_default())
-}
-
-/// Offers a service whose answer takes no time.
-fn answer<T: WrappedServiceTypeSupport + 'static>(
-    node: &mut Node,
-    handle: &NodeContext,
-    name: &str,
-    answer: impl Fn(&T::Request) -> T::Response + Send + 'static,
-) -> r2r::Result<()> {
-    let handle = handle.clone();
-    tokio::spawn(requests::<T>(node, name)?.for_each(move |request| {
-        let response = answer(&request.message);
-        respond(&handle, request, response);
-        std::future::ready(())
-    }));
-    Ok(())
-}
-
-/// Offers a service whose answer reads from the disk, which is not for a worker of the runtime.
-fn answer_from_disk<T: WrappedServiceTypeSupport + 'static>(
-    node: &mut Node,
-    handle: &NodeContext,
-    name: &str,
-    answer: impl Fn(&T::Request) -> T::Response + Send + Sync + 'static,
-) -> r2r::Result<()> {
-    let handle = handle.clone();
-    let answer = Arc::new(answer);
-    tokio::spawn(requests::<T>(node, name)?.for_each(move |request| {
-        let (handle, answer) = (handle.clone(), answer.clone());
-        let work = tokio::task::spawn_blocking(move || {
-            let response = answer(&request.message);
-            respond(&handle, request, response);
-        });
-        // A panic in there has been reported by the panic hook; the node goes on.
-        work.map(drop)
-    }));
-    Ok(())
-}
-
-fn respond<T: WrappedServiceTypeSupport + 'static>(
-    handle: &NodeContext,
-    request: ServiceRequest<T>,
-    response: T::Response,
-) {
-    if let Err(error) = request.respond(response) {
-        handle.error(&format!("an answer could not be sent: {error}"));
-    }
 }

@@ -1,4 +1,4 @@
-//! The frame with its prediction drawn on it, for people who watch. Pure: what is drawn is the caller's to say.
+//! Draws a gesture and the probabilities of all labels on a frame.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -13,53 +13,61 @@ use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 
 const JPEG_QUALITY: u8 = 80;
-const PAPER: Rgb888 = Rgb888::new(24, 24, 24);
-const INK: Rgb888 = Rgb888::new(255, 255, 255);
+const BACKGROUND: Rgb888 = Rgb888::new(24, 24, 24);
+const TEXT: Rgb888 = Rgb888::new(255, 255, 255);
 const BAR: Rgb888 = Rgb888::new(64, 160, 96);
-const STABLE: Rgb888 = Rgb888::new(32, 96, 192);
-/// From this height on the larger font is used, pixels.
+const STABLE_BACKGROUND: Rgb888 = Rgb888::new(32, 96, 192);
+/// Minimum image height for the larger font, pixels.
 const TALL_PX: u32 = 400;
-/// The larger font grows with each so many pixels of height.
+/// Image height per step of the text scale, pixels.
 const PX_PER_SCALE: u32 = 360;
-/// The longest line that has room in every image, characters.
+/// Line length that fits into every image, characters.
 const LINE_CHARS: u32 = 20;
 
-/// What is written on a frame.
+/// The text and bars of an overlay.
 #[derive(Clone, Debug, Default)]
 pub struct Caption<'a> {
-    /// The prediction.
+    /// First line: the gesture.
     pub title: String,
-    /// True where it can be acted on: the title's background is blue then.
+    /// Whether the gesture is stable; the title's background is blue then.
     pub is_stable: bool,
     /// Each label with its probability, 0 to 1.
     pub bars: Vec<(&'a str, f32)>,
-    /// How old the frame was when its gesture went out.
+    /// Age of the frame when its gesture was published.
     pub age: Duration,
 }
 
-/// Draws the caption on a frame, a bar for each label, and encodes the image as JPEG.
+/// Draws the caption on an image and encodes it as JPEG.
 pub fn jpeg(image: RgbImage, caption: &Caption) -> Vec<u8> {
     let mut canvas = Canvas::new(image);
-    let paper = if caption.is_stable { STABLE } else { PAPER };
-    canvas.line(0, &caption.title, 1.0, paper);
+    let title_background = if caption.is_stable {
+        STABLE_BACKGROUND
+    } else {
+        BACKGROUND
+    };
+    canvas.line(0, &caption.title, 1.0, title_background);
     for (index, (label, probability)) in (1..).zip(&caption.bars) {
         let text = format!("{label} {:.0} %", probability * 100.0);
-        canvas.line(index, &text, 1.0, PAPER);
+        canvas.line(index, &text, 1.0, BACKGROUND);
         canvas.line(index, &text, probability.clamp(0.0, 1.0), BAR);
     }
     let last = caption.bars.len() as u32 + 1;
-    canvas.line(last, &format!("{} ms old", caption.age.as_millis()), 1.0, PAPER);
+    canvas.line(
+        last,
+        &format!("{} ms old", caption.age.as_millis()),
+        1.0,
+        BACKGROUND,
+    );
     let mut bytes = Vec::new();
     let encoded = JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY).encode_image(&canvas.image);
-    encoded.expect("an image can be encoded into memory");
+    encoded.expect("encoding into memory does not fail");
     bytes
 }
 
-/// An image that embedded-graphics can draw on, in dots of several pixels; what falls outside is left out.
+/// An image as a target of embedded-graphics, whose pixels are `scale` x `scale` pixels of the image. Ignores pixels outside the image.
 struct Canvas {
     image: RgbImage,
     font: MonoFont<'static>,
-    /// Width and height of a dot, pixels.
     scale: u32,
 }
 
@@ -73,16 +81,16 @@ impl Canvas {
         }
     }
 
-    /// A line of text on a background that is `part` of the line's width long.
-    fn line(&mut self, index: u32, text: &str, part: f32, background: Rgb888) {
+    /// Draws a line of text on a background whose length is this fraction of the line's width, 0 to 1.
+    fn line(&mut self, index: u32, text: &str, fraction: f32, background: Rgb888) {
         let (letter, font) = (self.font.character_size, self.font);
         let width = (self.size().width / 2).max(LINE_CHARS * letter.width);
-        let size = Size::new((width as f32 * part) as u32, letter.height);
+        let size = Size::new((width as f32 * fraction) as u32, letter.height);
         let corner = Point::new(0, (letter.height * index) as i32);
         let Ok(()) = Rectangle::new(corner, size)
             .into_styled(PrimitiveStyle::with_fill(background))
             .draw(self);
-        let style = MonoTextStyle::new(&font, INK);
+        let style = MonoTextStyle::new(&font, TEXT);
         let Ok(_) = Text::with_baseline(text, corner, style, Baseline::Top).draw(self);
     }
 }
@@ -92,14 +100,14 @@ impl DrawTarget for Canvas {
     type Error = Infallible;
 
     fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(&mut self, pixels: I) -> Result<(), Infallible> {
-        for Pixel(point, colour) in pixels {
+        for Pixel(point, color) in pixels {
             let (Ok(x), Ok(y)) = (u32::try_from(point.x), u32::try_from(point.y)) else {
                 continue;
             };
             for (dx, dy) in (0..self.scale).flat_map(|dx| (0..self.scale).map(move |dy| (dx, dy))) {
                 let (x, y) = (x * self.scale + dx, y * self.scale + dy);
                 if let Some(pixel) = self.image.get_pixel_mut_checked(x, y) {
-                    pixel.0 = [colour.r(), colour.g(), colour.b()];
+                    pixel.0 = [color.r(), color.g(), color.b()];
                 }
             }
         }
@@ -118,14 +126,14 @@ mod tests {
     use super::*;
 
     fn drawn(width: u32, height: u32, probability: f32, is_stable: bool) -> RgbImage {
-        let grey = RgbImage::from_pixel(width, height, image::Rgb([128; 3]));
+        let gray = RgbImage::from_pixel(width, height, image::Rgb([128; 3]));
         let caption = Caption {
             title: "thumbs_up 97 %".to_owned(),
             is_stable,
             bars: vec![("thumbs_up", probability)],
             age: Duration::from_millis(12),
         };
-        let bytes = jpeg(grey, &caption);
+        let bytes = jpeg(gray, &caption);
         image::load_from_memory(&bytes).expect("an image").into_rgb8()
     }
 
@@ -134,27 +142,27 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_is_as_long_as_its_probability() {
+    fn length_of_a_bar_is_proportional_to_its_probability() {
         let green = |image: &RgbImage| count(image, |pixel| pixel[1] > pixel[0] + 40);
         let share = green(&drawn(640, 480, 0.5, false)) / green(&drawn(640, 480, 1.0, false));
         assert!((0.35..0.65).contains(&share), "{share}");
     }
 
     #[test]
-    fn an_image_smaller_than_the_text_is_drawn_as_far_as_it_goes() {
+    fn image_smaller_than_the_text_is_clipped() {
         assert_eq!(drawn(8, 8, 0.5, true).dimensions(), (8, 8));
     }
 
     #[test]
-    fn what_can_be_acted_on_is_blue() {
+    fn title_of_a_stable_gesture_is_blue() {
         let title = |is_stable| drawn(320, 240, 0.5, is_stable).get_pixel(150, 6).0;
         assert!(title(true)[2] > title(true)[0] + 80, "{:?}", title(true));
         assert!(title(false)[2] < title(false)[0] + 20, "{:?}", title(false));
     }
 
-    /// A line is at least a twenty-fifth of the image high, on every image, and not so high that five hide it.
+    /// The height of a line is at least 1/25 of the image's height, and five lines cover less than half of the image.
     #[test]
-    fn the_letters_grow_with_the_image() {
+    fn text_scales_with_the_image() {
         for (width, height) in [(320, 240), (640, 480), (1280, 720), (1920, 1080), (3840, 2160)] {
             let canvas = Canvas::new(RgbImage::new(width, height));
             let line = canvas.font.character_size.height * canvas.scale;

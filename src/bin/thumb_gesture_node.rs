@@ -3,15 +3,15 @@
 use std::process::ExitCode;
 
 const HELP: &str = "\
-Watches a camera and says on the topic thumb_gesture what the hand in front of it says.
+Classifies the images of a camera and publishes the recognized gestures on the topic thumb_gesture.
 
 Usage: thumb_gesture_node [--ros-args ...]
 
-Example, with the directories of your choice and the JetBot's camera:
+Example, with your own directories and the camera of a JetBot:
   ros2 run thumb_gesture thumb_gesture_node --ros-args -r __ns:=/jetbot \\
       -p dataset:=$HOME/gestures/dataset -p store:=$HOME/gestures/store
 
-Parameters, all of them with -p name:=value or --params-file FILE after --ros-args:
+Parameters, which are set with -p NAME:=VALUE or --params-file FILE after --ros-args:
 ";
 
 fn main() -> ExitCode {

@@ -11,13 +11,15 @@ use r2r::thumb_gesture::srv::CaptureFrames;
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
-use super::respond;
 use crate::dataset::capture::Burst;
 use crate::dataset::{self, Dataset, DatasetError, Label, LabelledFrames};
-use crate::node::params::declarations::Params;
+use crate::node::params::Params;
 use crate::node::pipeline::camera::{Camera, CapturedFrame};
-use crate::node::ros::context::{NodeContext, Topic, lock};
+use crate::node::ros::context::NodeContext;
+use crate::node::ros::service::respond;
+use crate::node::ros::topic::Topic;
 use crate::node::state::{NodeState, State};
+use crate::node::sync::lock;
 
 /// Maximum number of frames per call.
 const MAX_FRAMES: u32 = 1000;
@@ -126,7 +128,7 @@ impl Capture {
             State::Active => {}
             state => return Err(CaptureError::Inactive(state)),
         }
-        let timeout = lock(&self.params).span("capture_timeout");
+        let timeout = lock(&self.params).capture_timeout;
         let mut burst = None;
         let mut saved_per_camera = vec![0; cameras.len()];
         while *saved < request.frames {

@@ -1,4 +1,4 @@
-//! `/diagnostics` once a second, a status for each camera: is it alive, is there a model, what was lost.
+//! `/diagnostics`, once a second, with one status per camera: whether frames arrive, whether there is a model, what was dropped.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 
 use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 
-use crate::node::params::declarations::Params;
+use crate::node::params::Params;
 use crate::node::pipeline::camera::Camera;
 use crate::node::pipeline::inbox::RunningModel;
 use crate::node::retrain::Retraining;
-use crate::node::ros::context::{NodeContext, Topic, lock};
-use crate::node::ros::executor::Door;
-use crate::node::ros::qos::{Asked, Publisher, publishers};
+use crate::node::ros::context::NodeContext;
+use crate::node::ros::executor::ExecutorHandle;
+use crate::node::ros::qos::{RemotePublisher, publishers};
+use crate::node::ros::topic::Topic;
 use crate::node::state::{NodeState, State};
+use crate::node::sync::lock;
 
 // The levels of `DiagnosticStatus.msg`.
 const OK: u8 = 0;
@@ -22,29 +24,22 @@ const ERROR: u8 = 2;
 
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Watches the node and reports.
-pub struct Diagnostics {
-    /// The node.
-    pub handle: NodeContext,
-    /// The way to it.
-    pub door: Door,
-    /// Its state.
-    pub state: NodeState,
-    /// The node's full name, which the status goes by.
-    pub name: String,
-    /// What became of their frames.
-    pub cameras: Vec<Arc<Camera>>,
-    /// The model that classifies.
-    pub model: RunningModel,
-    /// The training.
-    pub retraining: Arc<Retraining>,
-    /// For the timeout.
-    pub params: Arc<Mutex<Params>>,
+/// Watches the node and publishes its diagnostics.
+pub(crate) struct Diagnostics {
+    pub(crate) context: NodeContext,
+    pub(crate) executor: ExecutorHandle,
+    pub(crate) state: NodeState,
+    /// Full name without the leading slash, the first part of each status' name.
+    pub(crate) node_name: String,
+    pub(crate) cameras: Vec<Arc<Camera>>,
+    pub(crate) model: RunningModel,
+    pub(crate) retraining: Arc<Retraining>,
+    pub(crate) params: Arc<Mutex<Params>>,
     /// `/diagnostics`.
-    pub diagnostics: Topic<DiagnosticArray>,
+    pub(crate) topic: Topic<DiagnosticArray>,
 }
 
-/// The counts of one second.
+/// A camera's counters at one time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
     received: u64,
@@ -54,131 +49,143 @@ struct Counts {
     failed: u64,
 }
 
-/// A camera since the last report.
-struct Watch {
+/// A camera, and what was seen of it until the last report.
+struct CameraMonitor {
     camera: Arc<Camera>,
-    before: Counts,
+    previous: Counts,
     last_frame: Instant,
-    /// Those from whom nothing comes, and about whom the log has been told.
-    deaf_to: HashSet<Publisher>,
+    /// Publishers with incompatible QoS or type that were logged already.
+    incompatible: HashSet<RemotePublisher>,
 }
 
-/// What there is to classify a camera by.
-struct Finding<'a> {
-    before: Counts,
-    now: Counts,
+/// What the level and the message of a status are derived from.
+struct Observation<'a> {
+    previous: Counts,
+    current: Counts,
     state: State,
-    /// Why the last transition was not made.
-    failure: Option<String>,
+    /// Why the last transition failed.
+    transition_failure: Option<String>,
     has_model: bool,
     is_stalled: bool,
-    /// Why nothing comes from one who publishes on the topic.
-    obstacle: Option<String>,
+    /// Why the messages of a publisher on the topic are not received.
+    mismatch: Option<String>,
     topic: &'a str,
 }
 
 impl Diagnostics {
-    /// Reports until the node ends.
-    pub async fn run(self) {
+    /// Publishes until the node ends.
+    pub(crate) async fn run(self) {
         let mut ticks = tokio::time::interval(PERIOD);
-        let mut watches: Vec<Watch> = self.cameras.iter().cloned().map(Watch::new).collect();
-        let mut before = Instant::now();
+        let mut monitors: Vec<CameraMonitor> = self.cameras.iter().cloned().map(CameraMonitor::new).collect();
+        let mut previous = Instant::now();
         loop {
             ticks.tick().await;
             let publishers = self.publishers().await;
             let now = Instant::now();
-            let statuses = watches
+            let statuses = monitors
                 .iter_mut()
                 .zip(&publishers)
-                .map(|(watch, publishers)| self.status(watch, publishers, now - before));
+                .map(|(monitor, publishers)| self.status(monitor, publishers, now - previous));
             let mut array = DiagnosticArray {
                 status: statuses.collect(),
                 ..DiagnosticArray::default()
             };
-            before = now;
-            array.header.stamp = self.handle.stamp();
-            self.diagnostics.publish(&array);
+            previous = now;
+            array.header.stamp = self.context.stamp();
+            self.topic.publish(&array);
         }
     }
 
-    /// Those who publish on each camera's topic.
-    async fn publishers(&self) -> Vec<Vec<Publisher>> {
+    /// The publishers on each camera's topic.
+    async fn publishers(&self) -> Vec<Vec<RemotePublisher>> {
         let topics: Vec<String> = self.cameras.iter().map(|camera| camera.topic.clone()).collect();
-        let look = move |node: &mut r2r::Node| topics.iter().map(|topic| publishers(node, topic)).collect();
-        self.door.with(look).await.unwrap_or_default()
+        let discover =
+            move |node: &mut r2r::Node| topics.iter().map(|topic| publishers(node, topic)).collect();
+        self.executor.run_on_node(discover).await.unwrap_or_default()
     }
 
-    /// Why nothing comes from one who publishes on the camera's topic; the log is told once of each.
-    fn obstacle(&self, watch: &mut Watch, publishers: &[Publisher]) -> Option<String> {
-        let asked = Asked::new(&lock(&self.params));
-        let obstacles = publishers
-            .iter()
-            .filter_map(|one| Some((one, asked.obstacle(one)?)));
-        let obstacles: Vec<(&Publisher, String)> = obstacles.collect();
-        watch.deaf_to.retain(|deaf_to| publishers.contains(deaf_to));
-        for (publisher, obstacle) in &obstacles {
-            if watch.deaf_to.insert((*publisher).clone()) {
-                let topic = &watch.camera.topic;
-                self.handle.warn(&format!("not heard on {topic}: {obstacle}"));
+    /// The first mismatch between the subscription and a publisher on the camera's topic; logs each new one.
+    fn mismatch(&self, monitor: &mut CameraMonitor, publishers: &[RemotePublisher]) -> Option<String> {
+        let subscription = lock(&self.params).image_subscription();
+        monitor
+            .incompatible
+            .retain(|publisher| publishers.contains(publisher));
+        let mut first = None;
+        for publisher in publishers {
+            let Some(mismatch) = subscription.mismatch(publisher) else {
+                continue;
+            };
+            if monitor.incompatible.insert(publisher.clone()) {
+                let topic = &monitor.camera.topic;
+                self.context
+                    .warn(&format!("incompatible publisher on {topic}: {mismatch}"));
             }
+            first = first.or(Some(mismatch));
         }
-        obstacles.into_iter().next().map(|(_, obstacle)| obstacle)
+        first
     }
 
-    /// How long without a frame the camera has stalled; the counts are looked at once a period.
+    /// Time without a frame until the camera has stalled: at least half a period, since counters are read once per period.
     fn stale_timeout(&self) -> Duration {
-        lock(&self.params).span("stale_timeout").max(PERIOD / 2)
+        lock(&self.params).stale_timeout.max(PERIOD / 2)
     }
 
-    fn status(&self, watch: &mut Watch, publishers: &[Publisher], period: Duration) -> DiagnosticStatus {
-        let obstacle = self.obstacle(watch, publishers);
+    fn status(
+        &self,
+        monitor: &mut CameraMonitor,
+        publishers: &[RemotePublisher],
+        elapsed: Duration,
+    ) -> DiagnosticStatus {
+        let mismatch = self.mismatch(monitor, publishers);
         let state = self.state.get();
-        let (before, now) = watch.look(state);
-        let camera = &watch.camera;
+        let (previous, current) = monitor.update(state);
+        let camera = &monitor.camera;
         let model = lock(&self.model).clone();
-        let (level, message) = classify(&Finding {
-            before,
-            now,
+        let (level, message) = summarize(&Observation {
+            previous,
+            current,
             state,
-            failure: self.state.failure(),
+            transition_failure: self.state.failure(),
             has_model: model.is_some(),
-            is_stalled: now.received > 0 && watch.last_frame.elapsed() > self.stale_timeout(),
-            obstacle,
+            is_stalled: current.received > 0 && monitor.last_frame.elapsed() > self.stale_timeout(),
+            mismatch,
             topic: &camera.topic,
         });
         let (model_id, backend) = model.unwrap_or_default();
-        let rate = |after: u64, before: u64| format!("{:.1}", (after - before) as f64 / period.as_secs_f64());
-        let training = match self.retraining.is_running() {
-            true => "running",
-            false => "none",
+        let rate = |current: u64, previous: u64| {
+            format!("{:.1}", (current - previous) as f64 / elapsed.as_secs_f64())
         };
+        let is_training = self.retraining.is_running();
         let values = [
             ("state", state.to_string()),
             ("camera topic", camera.topic.clone()),
             ("publishers on it", publishers.len().to_string()),
-            ("frames per second", rate(now.received, before.received)),
-            ("gestures per second", rate(now.classified, before.classified)),
-            ("frames received", now.received.to_string()),
-            ("frames classified", now.classified.to_string()),
+            ("frames per second", rate(current.received, previous.received)),
             (
-                "frames dropped, overtaken by a newer one",
-                now.dropped.to_string(),
+                "gestures per second",
+                rate(current.classified, previous.classified),
             ),
-            ("frames bad", now.bad.to_string()),
-            ("frames failed in the runtime", now.failed.to_string()),
+            ("frames received", current.received.to_string()),
+            ("frames classified", current.classified.to_string()),
+            ("frames dropped", current.dropped.to_string()),
+            ("bad frames", current.bad.to_string()),
+            ("frames failed in the runtime", current.failed.to_string()),
             (
                 "age of the last gesture, s",
                 format!("{:.3}", camera.counters.last_age().as_secs_f64()),
             ),
             ("model", model_id),
             ("backend", backend),
-            ("training", training.to_owned()),
+            (
+                "training",
+                if is_training { "running" } else { "none" }.to_owned(),
+            ),
         ];
         let value = |(key, value): (&str, String)| KeyValue {
             key: key.to_owned(),
             value,
         };
-        let name = format!("{}: gesture {}", self.name, camera.name);
+        let name = format!("{}: gesture {}", self.node_name, camera.name);
         DiagnosticStatus {
             level,
             name: name.trim_end().to_owned(),
@@ -189,69 +196,78 @@ impl Diagnostics {
     }
 }
 
-impl Watch {
-    fn new(camera: Arc<Camera>) -> Watch {
-        Watch {
+impl CameraMonitor {
+    fn new(camera: Arc<Camera>) -> CameraMonitor {
+        CameraMonitor {
             camera,
-            before: Counts::default(),
+            previous: Counts::default(),
             last_frame: Instant::now(),
-            deaf_to: HashSet::new(),
+            incompatible: HashSet::new(),
         }
     }
 
-    /// The counts as they were and as they are. While the node is not active, none is missed.
-    fn look(&mut self, state: State) -> (Counts, Counts) {
+    /// Reads the counters; returns the previous and the current ones. A camera does not stall while the node is not active.
+    fn update(&mut self, state: State) -> (Counts, Counts) {
         let counters = &self.camera.counters;
-        let now = Counts {
+        let current = Counts {
             received: counters.received.get(),
             bad: counters.bad.get(),
             dropped: counters.dropped.get(),
             classified: counters.classified.get(),
             failed: counters.failed.get(),
         };
-        let before = std::mem::replace(&mut self.before, now);
-        if now.received > before.received || state != State::Active {
+        let previous = std::mem::replace(&mut self.previous, current);
+        if current.received > previous.received || state != State::Active {
             self.last_frame = Instant::now();
         }
-        (before, now)
+        (previous, current)
     }
 }
 
-/// The level, and the one thing that most needs saying.
-fn classify(finding: &Finding) -> (u8, String) {
-    let (before, now, topic) = (finding.before, finding.now, finding.topic);
-    if let Some(failure) = &finding.failure {
-        return (ERROR, format!("{}: {failure}", finding.state));
+/// The level and the message of a status: the most severe problem, or what the node does.
+fn summarize(observation: &Observation) -> (u8, String) {
+    let Observation {
+        previous,
+        current,
+        state,
+        topic,
+        ..
+    } = observation;
+    if let Some(failure) = &observation.transition_failure {
+        return (ERROR, format!("{state}: {failure}"));
     }
-    if finding.state != State::Active {
+    if *state != State::Active {
         return (
             OK,
-            format!("{}: no frame is taken until it is active", finding.state),
+            format!("{state}: frames are received when the node is active"),
         );
     }
-    if now.failed > before.failed {
-        return (ERROR, "the runtime fails on frames: see the log".to_owned());
+    if current.failed > previous.failed {
+        return (
+            ERROR,
+            "the runtime fails to classify frames; see the log".to_owned(),
+        );
     }
-    if finding.is_stalled {
-        let why = finding
-            .obstacle
-            .as_ref()
-            .map_or(String::new(), |obstacle| format!(" ({obstacle})"));
-        return (ERROR, format!("camera stalled: no frame comes on {topic}{why}"));
+    if observation.is_stalled {
+        let cause = match &observation.mismatch {
+            Some(mismatch) => format!(" ({mismatch})"),
+            None => String::new(),
+        };
+        return (ERROR, format!("camera stalled: no new frame on {topic}{cause}"));
     }
-    if let Some(obstacle) = &finding.obstacle {
-        return (WARN, format!("not heard on {topic}: {obstacle}"));
+    if let Some(mismatch) = &observation.mismatch {
+        return (WARN, format!("incompatible publisher on {topic}: {mismatch}"));
     }
-    if now.received == 0 {
-        return (WARN, format!("no frame has come yet on {topic}"));
+    if current.received == 0 {
+        return (WARN, format!("no frame received yet on {topic}"));
     }
-    if now.bad > before.bad {
-        return (WARN, "bad frames come from the camera: see the log".to_owned());
+    if current.bad > previous.bad {
+        return (WARN, "the camera publishes bad frames; see the log".to_owned());
     }
-    if !finding.has_model {
+    if !observation.has_model {
         return (
             WARN,
-            "no model: capture frames of two labels or more, then retrain".to_owned(),
+            "no model; capture frames of at least two labels, then retrain".to_owned(),
         );
     }
     (OK, "classifying".to_owned())
@@ -261,84 +277,84 @@ fn classify(finding: &Finding) -> (u8, String) {
 mod tests {
     use super::*;
 
-    const BEFORE: Counts = Counts {
+    const PREVIOUS: Counts = Counts {
         received: 30,
         bad: 1,
         dropped: 2,
         classified: 27,
         failed: 0,
     };
-    const NOW: Counts = Counts {
+    const CURRENT: Counts = Counts {
         received: 60,
         classified: 57,
-        ..BEFORE
+        ..PREVIOUS
     };
 
-    const ALL_IS_WELL: Finding = Finding {
-        before: BEFORE,
-        now: NOW,
+    const HEALTHY: Observation = Observation {
+        previous: PREVIOUS,
+        current: CURRENT,
         state: State::Active,
-        failure: None,
+        transition_failure: None,
         has_model: true,
         is_stalled: false,
-        obstacle: None,
+        mismatch: None,
         topic: "/jetbot/camera/image_raw",
     };
 
-    fn level(now: Counts, has_model: bool, is_stalled: bool) -> u8 {
-        classify(&Finding {
-            now,
+    fn level(current: Counts, has_model: bool, is_stalled: bool) -> u8 {
+        summarize(&Observation {
+            current,
             has_model,
             is_stalled,
-            ..ALL_IS_WELL
+            ..HEALTHY
         })
         .0
     }
 
     #[test]
-    fn the_level_says_what_is_wrong() {
-        assert_eq!(level(NOW, true, false), OK);
-        assert_eq!(level(NOW, false, false), WARN);
-        assert_eq!(level(Counts { bad: 5, ..NOW }, true, false), WARN);
-        assert_eq!(level(NOW, true, true), ERROR);
-        assert_eq!(level(Counts { failed: 1, ..NOW }, true, false), ERROR);
+    fn level_depends_on_model_frames_and_failures() {
+        assert_eq!(level(CURRENT, true, false), OK);
+        assert_eq!(level(CURRENT, false, false), WARN);
+        assert_eq!(level(Counts { bad: 5, ..CURRENT }, true, false), WARN);
+        assert_eq!(level(CURRENT, true, true), ERROR);
+        assert_eq!(level(Counts { failed: 1, ..CURRENT }, true, false), ERROR);
     }
 
     #[test]
-    fn a_camera_that_never_was_is_named_and_one_that_is_not_heard() {
-        let (level, message) = classify(&Finding {
-            before: Counts::default(),
-            now: Counts::default(),
-            ..ALL_IS_WELL
+    fn missing_frames_and_incompatible_publishers_are_warnings() {
+        let (level, message) = summarize(&Observation {
+            previous: Counts::default(),
+            current: Counts::default(),
+            ..HEALTHY
         });
         assert_eq!(level, WARN);
         assert!(message.contains("/jetbot/camera/image_raw"), "{message}");
-        let (level, message) = classify(&Finding {
-            obstacle: Some("the camera publishes best effort".to_owned()),
-            ..ALL_IS_WELL
+        let (level, message) = summarize(&Observation {
+            mismatch: Some("the camera publishes with reliability best_effort".to_owned()),
+            ..HEALTHY
         });
         assert_eq!(level, WARN);
-        assert!(message.contains("best effort"), "{message}");
+        assert!(message.contains("best_effort"), "{message}");
     }
 
     #[test]
-    fn a_transition_that_was_not_made_is_an_error() {
-        let (level, message) = classify(&Finding {
+    fn failed_transition_is_an_error() {
+        let (level, message) = summarize(&Observation {
             state: State::Unconfigured,
-            failure: Some("configuring failed: no such model".to_owned()),
-            ..ALL_IS_WELL
+            transition_failure: Some("configuring failed: no such model".to_owned()),
+            ..HEALTHY
         });
         assert_eq!(level, ERROR);
         assert!(message.contains("no such model"), "{message}");
     }
 
     #[test]
-    fn a_node_that_rests_misses_nothing() {
-        let (level, message) = classify(&Finding {
+    fn inactive_node_without_frames_is_ok() {
+        let (level, message) = summarize(&Observation {
             state: State::Inactive,
             has_model: false,
             is_stalled: true,
-            ..ALL_IS_WELL
+            ..HEALTHY
         });
         assert_eq!(level, OK);
         assert!(message.contains("inactive"), "{message}");

@@ -8,18 +8,20 @@ use r2r::thumb_gesture::srv::{ActivateModel, ListModels};
 use crate::classifier::settings::Settings;
 use crate::classifier::{self, ClassifierError, EngineState};
 use crate::model_store::{Manifest, ModelStore, StoreError, StoredModel};
-use crate::node::params::declarations::Params;
-use crate::node::params::services::Parameters;
+use crate::node::params::Params;
+use crate::node::params::services::{ApplyParams, Change, ParameterServer};
 use crate::node::pipeline::inbox::{Inbox, LoadedModel};
-use crate::node::ros::context::{NodeContext, Topic, lock};
+use crate::node::ros::context::NodeContext;
 use crate::node::ros::messages::info_of;
+use crate::node::ros::topic::Topic;
+use crate::node::sync::lock;
 
 /// Loads models and hands them to the classifier's thread.
 pub(crate) struct Models {
     context: NodeContext,
     store: ModelStore,
     inbox: Arc<Inbox>,
-    parameters: Arc<Parameters>,
+    parameters: Arc<ParameterServer>,
     /// `~/model`.
     topic: Arc<Topic<ModelInfo>>,
     /// Whether the node is configured. Locked while the model or the parameters change.
@@ -65,7 +67,7 @@ impl Models {
         context: NodeContext,
         store: ModelStore,
         inbox: Arc<Inbox>,
-        parameters: Arc<Parameters>,
+        parameters: Arc<ParameterServer>,
         topic: Arc<Topic<ModelInfo>>,
     ) -> Models {
         Models {
@@ -101,8 +103,7 @@ impl Models {
             .requested_id(&params)
             .map_err(ConfigureError::Store)
             .inspect_err(|error| self.publish_no_model(&error.to_string()))?;
-        let is_requested =
-            id.is_some() && (!params.text("model").is_empty() || params.boolean("require_gpu"));
+        let is_requested = id.is_some() && (params.model.is_some() || params.require_gpu);
         let reason = match id {
             None => "no model yet: capture frames of at least two labels with ~/capture, then call ~/retrain"
                 .to_owned(),
@@ -144,7 +145,7 @@ impl Models {
     }
 
     /// Holds off other changes of the model and the parameters. The value is whether the node is configured.
-    pub(crate) fn lock_changes(&self) -> MutexGuard<'_, bool> {
+    fn lock_changes(&self) -> MutexGuard<'_, bool> {
         lock(&self.is_configured)
     }
 
@@ -153,15 +154,14 @@ impl Models {
     ///
     /// # Errors
     /// The model or the backend is not available. `commit` was not called, and the running model stays in use.
-    pub(crate) fn apply_parameters(
+    fn apply_parameters(
         &self,
         is_configured: bool,
         wanted: &Params,
         commit: impl FnOnce(),
     ) -> Result<(), ActivateError> {
         let current = self.parameters.current();
-        let is_same =
-            wanted.classifier() == current.classifier() && wanted.text("model") == current.text("model");
+        let is_same = wanted.classifier() == current.classifier() && wanted.model == current.model;
         let id = if is_same || !is_configured {
             None
         } else {
@@ -226,9 +226,9 @@ impl Models {
 
     /// The model that the parameter `model` names, or the active one of the store; `None` if that has none.
     fn requested_id(&self, params: &Params) -> Result<Option<String>, StoreError> {
-        match params.text("model") {
-            "" => self.store.active_id(),
-            id => Ok(Some(id.to_owned())),
+        match &params.model {
+            None => self.store.active_id(),
+            Some(id) => Ok(Some(id.clone())),
         }
     }
 
@@ -295,5 +295,14 @@ impl Models {
             Err(error) => context.warn(&format!("cannot build a TensorRT engine: {error}")),
         };
         std::thread::spawn(build);
+    }
+}
+
+impl ApplyParams for Models {
+    fn apply(&self, change: Change) -> Result<(), String> {
+        let is_configured = self.lock_changes();
+        let change = change.validate().map_err(|error| error.to_string())?;
+        self.apply_parameters(*is_configured, change.params(), || change.commit())
+            .map_err(|error| error.to_string())
     }
 }

@@ -1,6 +1,11 @@
-//! The node's parameters: declarations, values and services.
+//! The node's parameters: [`declarations`], typed [`values`], and the [`services`] of `rcl_interfaces`.
 
-pub mod declarations;
+mod conversion;
+mod declarations;
 pub(crate) mod services;
+mod validation;
+mod values;
 
-pub use declarations::{DECLARATIONS, Declaration};
+pub use declarations::DECLARATIONS;
+pub use validation::{Declaration, DefaultValue, ParameterError};
+pub(crate) use values::Params;

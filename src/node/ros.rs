@@ -1,8 +1,11 @@
-//! What the node uses of ROS 2: clock, log, topics, services and the executor.
+//! The interface to ROS 2: clock and log, topics, services, QoS, messages and the executor. Knows nothing of the node's other modules.
 
-pub mod context;
-pub mod executor;
-pub mod ffi;
-pub mod messages;
-pub mod qos;
-pub mod tracing_layer;
+pub(crate) mod context;
+pub(crate) mod executor;
+pub(crate) mod ffi;
+pub(crate) mod log;
+pub(crate) mod messages;
+pub(crate) mod qos;
+pub(crate) mod service;
+pub(crate) mod topic;
+pub(crate) mod tracing_layer;

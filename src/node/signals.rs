@@ -1,18 +1,18 @@
-//! SIGINT and SIGTERM, waited for.
+//! SIGINT and SIGTERM.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The two signals that end a program in good order. From its making on they do not kill.
+/// Handles SIGINT and SIGTERM, which no longer kill the process once this exists.
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    /// Takes the signals over; needs a tokio runtime around it.
+    /// Installs the handlers; must be called within a tokio runtime.
     ///
     /// # Errors
-    /// The system's word.
+    /// A handler cannot be installed.
     pub fn new() -> std::io::Result<Signals> {
         Ok(Signals {
             interrupt: signal(SignalKind::interrupt())?,
@@ -20,7 +20,7 @@ impl Signals {
         })
     }
 
-    /// Returns once one of them has come.
+    /// Returns once one of the signals has arrived.
     pub async fn wait(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}

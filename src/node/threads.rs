@@ -1,4 +1,4 @@
-//! The node's threads, none of which may panic unnoticed.
+//! The node's threads. A panic of one of them ends the node.
 
 use std::io;
 use std::sync::Arc;
@@ -7,62 +7,66 @@ use std::thread::{Builder, JoinHandle};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::sync::Notify;
 
-/// Starts threads, and tells when one has panicked.
+/// Spawns threads and reports panics.
 #[derive(Clone, Default)]
-pub struct Threads {
-    panic: Arc<Notify>,
+pub(crate) struct Threads {
+    panicked: Arc<Notify>,
 }
 
-/// Held by a thread: tells when it is dropped in a panic.
-struct TellPanic(Arc<Notify>);
+/// Owned by a thread; notifies when a panic drops it.
+struct PanicGuard(Arc<Notify>);
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.notify_one();
+        }
+    }
+}
 
 impl Threads {
-    /// Starts a thread.
+    /// Spawns a thread with this name.
     ///
     /// # Errors
-    /// The system's word.
-    pub fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-        let tell = TellPanic(self.panic.clone());
+    /// The operating system could not create the thread.
+    pub(crate) fn spawn(
+        &self,
+        name: &str,
+        work: impl FnOnce() + Send + 'static,
+    ) -> io::Result<JoinHandle<()>> {
+        let guard = PanicGuard(self.panicked.clone());
         Builder::new().name(name.to_owned()).spawn(move || {
-            let _tell = tell;
+            let _guard = guard;
             work();
         })
     }
 
     /// Returns once a thread has panicked.
-    pub async fn one_has_panicked(&self) {
-        self.panic.notified().await;
+    pub(crate) async fn wait_for_panic(&self) {
+        self.panicked.notified().await;
     }
 }
 
-/// The CPUs on which this thread may run.
+/// The CPUs that the calling thread may run on.
 ///
 /// # Errors
-/// The system's word.
-pub fn allowed_cpus() -> io::Result<Vec<usize>> {
+/// The operating system reported an error.
+pub(crate) fn allowed_cpus() -> io::Result<Vec<usize>> {
     let cpus = sched_getaffinity(None)?;
     Ok((0..CpuSet::MAX_CPU).filter(|&cpu| cpus.is_set(cpu)).collect())
 }
 
-/// Keeps the calling thread on these CPUs; with none, wherever it may run.
+/// Pins the calling thread to these CPUs; does nothing if there are none.
 ///
 /// # Errors
-/// The system's word.
-pub fn stay_on(cpus: &[usize]) -> io::Result<()> {
+/// The operating system reported an error, for example because a CPU does not exist.
+pub(crate) fn pin_current_thread(cpus: &[usize]) -> io::Result<()> {
     if cpus.is_empty() {
         return Ok(());
     }
     let mut set = CpuSet::new();
     cpus.iter().for_each(|&cpu| set.set(cpu));
     Ok(sched_setaffinity(None, &set)?)
-}
-
-impl Drop for TellPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.notify_one();
-        }
-    }
 }
 
 #[cfg(test)]
@@ -72,25 +76,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_stays_where_it_is_told_to() {
+    fn pinned_thread_runs_only_on_its_cpus() {
         let first = allowed_cpus().expect("Linux")[0];
-        let stays = std::thread::spawn(move || {
-            stay_on(&[first]).expect("may run there");
+        let pinned = std::thread::spawn(move || {
+            pin_current_thread(&[first]).expect("an allowed CPU");
             allowed_cpus()
         });
-        assert_eq!(stays.join().expect("runs").expect("Linux"), [first]);
+        assert_eq!(pinned.join().expect("no panic").expect("Linux"), [first]);
     }
 
     #[test]
-    fn a_panic_is_noticed_and_an_end_is_not() {
+    fn panics_are_reported_and_normal_ends_are_not() {
         let threads = Threads::default();
-        let thread = threads.spawn("ends", || {}).expect("starts");
-        thread.join().expect("it has ended");
-        assert_eq!(threads.one_has_panicked().now_or_never(), None);
+        let thread = threads.spawn("ends", || {}).expect("a thread");
+        thread.join().expect("no panic");
+        assert_eq!(threads.wait_for_panic().now_or_never(), None);
         let thread = threads
-            .spawn("panics", || panic!("as the test wants it"))
-            .expect("starts");
-        thread.join().expect_err("it has panicked");
-        futures::executor::block_on(threads.one_has_panicked());
+            .spawn("panics", || panic!("intended by the test"))
+            .expect("a thread");
+        thread.join().expect_err("a panic");
+        futures::executor::block_on(threads.wait_for_panic());
     }
 }

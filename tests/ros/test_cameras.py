@@ -13,7 +13,7 @@ from conftest import Taught, copy
 from harness import BEST_EFFORT, IN_NAMESPACE, NAMESPACE, NODE, World, free_domain, key_of, truth_of
 
 NAMES = ["front", "rear"]
-DROPPED = "frames dropped, overtaken by a newer one"
+DROPPED = "frames dropped"
 SHOWN = {"front": "thumbs_up", "rear": "thumbs_down"}
 
 

@@ -77,7 +77,7 @@ def test_a_monitor_sees_what_the_node_goes_through(taught_world: World) -> None:
 
     def is_counted() -> bool:
         publisher.publish(bad)
-        return int(monitor.values(name)["frames bad"]) > 0
+        return int(monitor.values(name)["bad frames"]) > 0
 
     taught_world.wait_for(is_counted, "bad frames are counted")
     taught_world.wait_for(lambda: "WARN" in monitor.history[name][2:], "and warned of")
@@ -91,4 +91,4 @@ def test_a_monitor_sees_what_the_node_goes_through(taught_world: World) -> None:
     assert camera.end() == 0
     taught_world.wait_for(lambda: monitor.history[name][-1] == "ERROR", "the camera has stalled")
     message = monitor.statuses[name].message
-    assert message == f"camera stalled: no frame comes on {CAMERA}"
+    assert message == f"camera stalled: no new frame on {CAMERA}"

@@ -51,7 +51,7 @@ class Classify:
 
     def refuses(self, image: Image | CompressedImage) -> None:
         """Fails unless the node counts the image as bad, lives, and gives it no gesture."""
-        before = self.diagnostics.count("frames bad")
+        before = self.diagnostics.count("bad frames")
         self.gestures.clear()
 
         def publish() -> None:
@@ -59,7 +59,7 @@ class Classify:
             self.publisher.publish(image)
 
         self.world.publish_until(
-            lambda: self.diagnostics.count("frames bad") > before, "the bad frame is counted", publish, 0.2, self.node
+            lambda: self.diagnostics.count("bad frames") > before, "the bad frame is counted", publish, 0.2, self.node
         )
         assert all(gesture.reason == "stale" for gesture in self.gestures)
 

@@ -85,6 +85,6 @@ def test_a_flood_of_bad_frames_is_a_line_now_and_then(world: World) -> None:
     diagnostics = world.diagnostics()
     publisher = world.camera_publisher()
     world.publish_until(
-        lambda: diagnostics.count("frames bad") > 100, "a hundred bad frames", lambda: publisher.publish(BAD), 0.005
+        lambda: diagnostics.count("bad frames") > 100, "a hundred bad frames", lambda: publisher.publish(BAD), 0.005
     )
     assert 1 <= node.output().count("bad frame on") <= 5

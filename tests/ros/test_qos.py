@@ -49,7 +49,7 @@ def test_a_camera_that_cannot_be_heard_is_named(
     assert f"{NAMESPACE}/peer publishes" in diagnostics.status().message
     assert diagnostics.value("publishers on it") == "1"
     world.spin_for(2.5)
-    assert node.output().count(f"not heard on {CAMERA}: {NAMESPACE}/peer") == 1, "said once"
+    assert node.output().count(f"incompatible publisher on {CAMERA}: {NAMESPACE}/peer") == 1, "said once"
 
 
 def test_the_last_frame_before_is_asked_for_where_the_camera_keeps_it(taught_world: World) -> None:

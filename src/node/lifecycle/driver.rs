@@ -12,7 +12,8 @@ use crate::node::lifecycle::machine::{
 };
 use crate::node::lifecycle::messages::{state_message, transition_message};
 use crate::node::lifecycle::transitions::{TransitionError, Transitions};
-use crate::node::ros::context::{NodeContext, Topic};
+use crate::node::ros::context::NodeContext;
+use crate::node::ros::topic::Topic;
 use crate::node::state::{NodeState, State};
 
 /// The lifecycle of the node.

@@ -10,8 +10,8 @@ use strum::VariantArray;
 use crate::node::lifecycle::driver::Lifecycle;
 use crate::node::lifecycle::machine::{TRANSITIONS, transitions_from};
 use crate::node::lifecycle::messages::{description_message, state_message};
+use crate::node::ros::service::{answer, requests, respond};
 use crate::node::state::State;
-use crate::node::{answer, requests, respond};
 
 /// Offers the services.
 pub(crate) fn serve(node: &mut Node, lifecycle: &Arc<Lifecycle>) -> r2r::Result<()> {

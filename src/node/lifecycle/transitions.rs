@@ -11,15 +11,16 @@ use r2r::sensor_msgs::msg::CompressedImage;
 use tokio::task::spawn_blocking;
 
 use crate::node::models::{ConfigureError, Models};
-use crate::node::params::declarations::Params;
+use crate::node::params::Params;
 use crate::node::pipeline::camera::Camera;
 use crate::node::pipeline::camera_thread::{CameraThread, ImageMessage};
 use crate::node::pipeline::inbox::Inbox;
 use crate::node::retrain::Retraining;
-use crate::node::ros::context::{NodeContext, lock};
-use crate::node::ros::executor::Door;
+use crate::node::ros::context::NodeContext;
+use crate::node::ros::executor::ExecutorHandle;
 use crate::node::ros::ffi;
-use crate::node::ros::qos::image_qos;
+use crate::node::ros::qos::ImageTransport;
+use crate::node::sync::lock;
 use crate::node::threads::Threads;
 
 /// How long to wait for the process of a cancelled training to end.
@@ -50,7 +51,7 @@ impl From<ConfigureError> for TransitionError {
 pub(crate) struct Transitions {
     pub(crate) context: NodeContext,
     /// Creates the subscriptions.
-    pub(crate) executor: Door,
+    pub(crate) executor: ExecutorHandle,
     pub(crate) threads: Threads,
     pub(crate) params: Arc<Mutex<Params>>,
     pub(crate) cameras: Vec<Arc<Camera>>,
@@ -106,7 +107,7 @@ impl Transitions {
             }
             Ok(subscriptions)
         };
-        let subscribed = self.executor.with(subscribe_all).await;
+        let subscribed = self.executor.run_on_node(subscribe_all).await;
         let subscribed = subscribed.unwrap_or_else(|| Err("the node is shutting down".to_owned()));
         *lock(&self.subscriptions) = subscribed.map_err(TransitionError::Error)?;
         Ok(())
@@ -163,16 +164,15 @@ fn subscribe(
     camera_thread: CameraThread,
     threads: &Threads,
 ) -> Result<Subscription, String> {
-    let transport = params.text("image_transport");
-    let topic = Camera::image_topic(&camera_thread.camera.name, transport);
-    let qos = image_qos(params);
-    match transport {
-        "compressed" => start(
+    let topic = Camera::image_topic(&camera_thread.camera.name, params.image_transport);
+    let qos = params.image_subscription().profile();
+    match params.image_transport {
+        ImageTransport::Compressed => start(
             node.subscribe::<CompressedImage>(&topic, qos),
             camera_thread,
             threads,
         ),
-        _ => start(
+        ImageTransport::Raw => start(
             ffi::subscribe_to_images(node, &topic, qos),
             camera_thread,
             threads,

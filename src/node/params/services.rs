@@ -1,6 +1,6 @@
-//! The node's parameters as ROS sees them: the services of `rcl_interfaces`, and `/parameter_events`.
+//! The services of `rcl_interfaces` for parameters, and `/parameter_events`.
 //!
-//! r2r has such services too, but theirs tell neither ranges nor what is read-only, and publish no events.
+//! They replace those of r2r, which report neither ranges nor read-only parameters and publish no events.
 
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
@@ -15,13 +15,16 @@ use r2r::rcl_interfaces::srv::{
 };
 use r2r::{Node, ParameterValue, QosProfile};
 
-use crate::node::models::Models;
-use crate::node::params::declarations::{DECLARATIONS, Declaration, Params, Value};
-use crate::node::ros::context::{NodeContext, Topic, lock};
-use crate::node::ros::ffi::{LogLevel, set_log_level};
-use crate::node::{answer, answer_from_disk};
+use super::declarations::{DECLARATIONS, index_of};
+use super::validation::{Declaration, DefaultValue, ParameterError};
+use super::values::Params;
+use crate::node::ros::context::NodeContext;
+use crate::node::ros::log::set_log_level;
+use crate::node::ros::service::{answer, answer_from_disk};
+use crate::node::ros::topic::Topic;
+use crate::node::sync::lock;
 
-// The types of `ParameterType.msg`.
+// The constants of `ParameterType.msg`.
 const BOOL: u8 = ParameterType::PARAMETER_BOOL as u8;
 const INTEGER: u8 = ParameterType::PARAMETER_INTEGER as u8;
 const DOUBLE: u8 = ParameterType::PARAMETER_DOUBLE as u8;
@@ -32,109 +35,136 @@ const INTEGER_ARRAY: u8 = ParameterType::PARAMETER_INTEGER_ARRAY as u8;
 const DOUBLE_ARRAY: u8 = ParameterType::PARAMETER_DOUBLE_ARRAY as u8;
 const STRING_ARRAY: u8 = ParameterType::PARAMETER_STRING_ARRAY as u8;
 
-/// As many events as rclcpp's nodes keep for a slow listener.
-const EVENTS_KEPT: usize = 1000;
+/// QoS history depth of `/parameter_events` in rclcpp.
+const EVENTS_DEPTH: usize = 1000;
 
-/// The parameters, and who is told of their changes.
-pub struct Parameters {
-    handle: NodeContext,
-    /// The node's full name, which its events go by.
+/// The node's current parameters, and the topic that announces changes.
+pub(crate) struct ParameterServer {
+    context: NodeContext,
+    /// Full name of the node.
     node: String,
     params: Arc<Mutex<Params>>,
     events: Topic<ParameterEvent>,
 }
 
-/// Offers the services, and says on `/parameter_events` which parameters there are.
+/// A requested change of parameters.
+pub(crate) struct Change<'a> {
+    server: &'a ParameterServer,
+    new_values: Vec<(&'a str, ParameterValue)>,
+}
+
+/// A change of parameters that was validated against the current ones.
+pub(crate) struct ValidatedChange<'a> {
+    server: &'a ParameterServer,
+    params: Params,
+    changed: Vec<&'static str>,
+}
+
+/// The part of the node that changed parameters take effect on.
+pub(crate) trait ApplyParams: Send + Sync + 'static {
+    /// Prevents concurrent changes, validates this one, prepares what it needs, such as another model, and commits it.
+    ///
+    /// # Errors
+    /// Why the change is rejected, human-readable; nothing has changed then.
+    fn apply(&self, change: Change) -> Result<(), String>;
+}
+
+/// Creates the services, and announces all parameters on `/parameter_events`.
 ///
 /// # Errors
-/// rcl's word.
-pub fn serve(
+/// rcl reported an error.
+pub(crate) fn serve(
     node: &mut Node,
-    handle: &NodeContext,
-    parameters: Arc<Parameters>,
-    models: Arc<Models>,
+    context: &NodeContext,
+    server: &Arc<ParameterServer>,
+    target: &Arc<impl ApplyParams>,
 ) -> r2r::Result<()> {
     let all = DECLARATIONS
         .iter()
-        .map(|declaration| parameters.get(declaration.name));
-    parameters.publish(all.collect(), Vec::new());
+        .map(|declaration| server.get(declaration.name));
+    server.publish(all.collect(), Vec::new());
 
-    let own = parameters.clone();
-    answer::<GetParameters::Service>(node, handle, "~/get_parameters", move |request| {
+    let own = server.clone();
+    answer::<GetParameters::Service>(node, context, "~/get_parameters", move |request| {
         let values = request.names.iter().map(|name| own.get(name).value);
         GetParameters::Response {
             values: values.collect(),
         }
     })?;
-    let own = parameters.clone();
-    answer::<GetParameterTypes::Service>(node, handle, "~/get_parameter_types", move |request| {
+    let own = server.clone();
+    answer::<GetParameterTypes::Service>(node, context, "~/get_parameter_types", move |request| {
         let types = request.names.iter().map(|name| own.get(name).value.type_);
         GetParameterTypes::Response {
             types: types.collect(),
         }
     })?;
-    answer::<DescribeParameters::Service>(node, handle, "~/describe_parameters", |request| {
+    answer::<DescribeParameters::Service>(node, context, "~/describe_parameters", |request| {
         DescribeParameters::Response {
             descriptors: request.names.iter().map(|name| descriptor(name)).collect(),
         }
     })?;
-    answer::<ListParameters::Service>(node, handle, "~/list_parameters", |request| {
+    answer::<ListParameters::Service>(node, context, "~/list_parameters", |request| {
         ListParameters::Response {
             result: ListParametersResult {
-                names: listed(&request.prefixes),
+                names: names_with_prefix(&request.prefixes),
                 prefixes: Vec::new(),
             },
         }
     })?;
-    let (own, loader) = (parameters.clone(), models.clone());
-    answer_from_disk::<SetParameters::Service>(node, handle, "~/set_parameters", move |request| {
-        let results = request.parameters.chunks(1).map(|one| own.set(one, &loader));
+    let (own, own_target) = (server.clone(), target.clone());
+    answer_from_disk::<SetParameters::Service>(node, context, "~/set_parameters", move |request| {
+        let each = request.parameters.chunks(1);
         SetParameters::Response {
-            results: results.collect(),
+            results: each.map(|one| own.set(one, &*own_target)).collect(),
         }
     })?;
+    let (own, own_target) = (server.clone(), target.clone());
     let name = "~/set_parameters_atomically";
-    answer_from_disk::<SetParametersAtomically::Service>(node, handle, name, move |request| {
+    answer_from_disk::<SetParametersAtomically::Service>(node, context, name, move |request| {
         SetParametersAtomically::Response {
-            result: parameters.set(&request.parameters, &models),
+            result: own.set(&request.parameters, &*own_target),
         }
     })
 }
 
-impl Parameters {
-    /// The parameters as they are at the start.
+impl ParameterServer {
+    /// Creates the publisher of `/parameter_events`; [`serve`] creates the services.
     ///
     /// # Errors
-    /// rcl's word.
-    pub fn new(node: &mut Node, handle: &NodeContext, params: Arc<Mutex<Params>>) -> r2r::Result<Parameters> {
-        let events = QosProfile::default().keep_last(EVENTS_KEPT);
-        Ok(Parameters {
-            handle: handle.clone(),
+    /// rcl reported an error.
+    pub(crate) fn new(
+        node: &mut Node,
+        context: &NodeContext,
+        params: Arc<Mutex<Params>>,
+    ) -> r2r::Result<ParameterServer> {
+        let events = QosProfile::default().keep_last(EVENTS_DEPTH);
+        Ok(ParameterServer {
+            context: context.clone(),
             node: node.fully_qualified_name()?,
             params,
             events: Topic::new(node, "/parameter_events", events)?,
         })
     }
 
-    /// What they are now.
-    pub fn current(&self) -> Params {
+    /// A copy of the current parameters.
+    pub(crate) fn current(&self) -> Params {
         lock(&self.params).clone()
     }
 
-    /// Another model was made active: where `model` names one, it now names that.
-    pub fn follow_model(&self, id: &str) {
+    /// Sets `model` to the model that has become the active one, unless `model` is empty.
+    pub(crate) fn follow_model(&self, id: &str) {
         let mut params = lock(&self.params);
         let value = ParameterValue::String(id.to_owned());
-        if !params.text("model").is_empty()
-            && let Ok((followed, changed)) = params.changed(&[("model", value)])
+        if params.model.is_some()
+            && let Ok((followed, changed)) = params.with_changes(&[("model", value)])
         {
             *params = followed;
             drop(params);
-            self.tell(&changed);
+            self.publish_changed(&changed);
         }
     }
 
-    /// A parameter; one that is not declared has a value that is not set.
+    /// A parameter with its value; the value is not set if the parameter is not declared.
     fn get(&self, name: &str) -> Parameter {
         let value = lock(&self.params).get(name).map(message_from_value);
         Parameter {
@@ -143,41 +173,23 @@ impl Parameters {
         }
     }
 
-    /// Sets all of them, or none: not before the model that they ask for is loaded.
-    fn set(&self, wanted: &[Parameter], models: &Models) -> SetParametersResult {
-        let values: Vec<(&str, ParameterValue)> = wanted
+    /// Sets all of the parameters or none.
+    fn set(&self, new_values: &[Parameter], target: &impl ApplyParams) -> SetParametersResult {
+        let new_values = new_values
             .iter()
             .map(|parameter| (parameter.name.as_str(), value_from_message(&parameter.value)))
             .collect();
-        match self.take_on(&values, models) {
-            Ok(()) => SetParametersResult {
-                successful: true,
-                reason: String::new(),
-            },
-            Err(reason) => SetParametersResult {
-                successful: false,
-                reason,
-            },
+        let result = target.apply(Change {
+            server: self,
+            new_values,
+        });
+        SetParametersResult {
+            successful: result.is_ok(),
+            reason: result.err().unwrap_or_default(),
         }
     }
 
-    fn take_on(&self, values: &[(&str, ParameterValue)], models: &Models) -> Result<(), String> {
-        let is_configured = models.lock_changes();
-        let (wanted, changed) = self.current().changed(values)?;
-        let commit = || {
-            *lock(&self.params) = wanted.clone();
-            self.tell(&changed);
-        };
-        let taken_on = models.apply_parameters(*is_configured, &wanted, commit);
-        taken_on.map_err(|error| error.to_string())?;
-        if changed.contains(&"log_level") {
-            set_log_level(self.handle.logger(), LogLevel::named(wanted.text("log_level")));
-        }
-        Ok(())
-    }
-
-    /// Says that parameters have changed.
-    fn tell(&self, changed: &[&str]) {
+    fn publish_changed(&self, changed: &[&str]) {
         if !changed.is_empty() {
             self.publish(Vec::new(), changed.iter().map(|name| self.get(name)).collect());
         }
@@ -185,7 +197,7 @@ impl Parameters {
 
     fn publish(&self, new_parameters: Vec<Parameter>, changed_parameters: Vec<Parameter>) {
         self.events.publish(&ParameterEvent {
-            stamp: self.handle.stamp(),
+            stamp: self.context.stamp(),
             node: self.node.clone(),
             new_parameters,
             changed_parameters,
@@ -194,37 +206,67 @@ impl Parameters {
     }
 }
 
-/// The names that begin with one of the prefixes, as words between dots; all of them where there are no prefixes.
-fn listed(prefixes: &[String]) -> Vec<String> {
-    let is_asked_for = |name: &str| {
-        let begins = |prefix: &String| {
+impl<'a> Change<'a> {
+    /// Validates the change against the current parameters.
+    ///
+    /// # Errors
+    /// A parameter is unknown or read-only, or its value is rejected.
+    pub(crate) fn validate(self) -> Result<ValidatedChange<'a>, ParameterError> {
+        let (params, changed) = self.server.current().with_changes(&self.new_values)?;
+        Ok(ValidatedChange {
+            server: self.server,
+            params,
+            changed,
+        })
+    }
+}
+
+impl ValidatedChange<'_> {
+    /// The parameters after the change.
+    pub(crate) fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Makes the parameters the current ones, and announces the changed ones.
+    pub(crate) fn commit(&self) {
+        *lock(&self.server.params) = self.params.clone();
+        self.server.publish_changed(&self.changed);
+        if self.changed.contains(&"log_level") {
+            set_log_level(self.server.context.logger(), self.params.log_level);
+        }
+    }
+}
+
+/// The names that equal a prefix or continue it after a dot; all names if there are no prefixes.
+fn names_with_prefix(prefixes: &[String]) -> Vec<String> {
+    let has_prefix = |name: &str| {
+        prefixes.iter().any(|prefix| {
             let rest = name.strip_prefix(prefix.as_str());
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        prefixes.is_empty() || prefixes.iter().any(begins)
+        })
     };
     let names = DECLARATIONS.iter().map(|declaration| declaration.name);
     names
-        .filter(|name| is_asked_for(name))
+        .filter(|name| prefixes.is_empty() || has_prefix(name))
         .map(str::to_owned)
         .collect()
 }
 
-/// What there is to know of a parameter; of one that is not declared, only its name.
+/// Describes a parameter; only its name if it is not declared.
 fn descriptor(name: &str) -> ParameterDescriptor {
-    let declared = DECLARATIONS.iter().find(|declaration| declaration.name == name);
-    let Some(declaration) = declared else {
+    let Some(index) = index_of(name) else {
         return ParameterDescriptor {
             name: name.to_owned(),
             ..ParameterDescriptor::default()
         };
     };
+    let declaration = &DECLARATIONS[index];
     let (integer_range, floating_point_range) = ranges(declaration);
     ParameterDescriptor {
         name: name.to_owned(),
         type_: message_from_value(&declaration.default.into()).type_,
         description: declaration.description.to_owned(),
-        additional_constraints: declaration.rule(),
+        additional_constraints: declaration.constraint(),
         read_only: !declaration.is_live,
         dynamic_typing: false,
         floating_point_range,
@@ -232,19 +274,19 @@ fn descriptor(name: &str) -> ParameterDescriptor {
     }
 }
 
-/// The range of a number; a list has none here, its rule is in words.
+/// The range of a number. `rcl_interfaces` allows none for a list, whose range is in `additional_constraints`.
 fn ranges(declaration: &Declaration) -> (Vec<IntegerRange>, Vec<FloatingPointRange>) {
     let range = declaration.range.clone().map(RangeInclusive::into_inner);
     match (declaration.default, range) {
-        (Value::Integer(_), Some((least, greatest))) => {
+        (DefaultValue::Integer(_), Some((min, max))) => {
             let range = IntegerRange {
-                from_value: least as i64,
-                to_value: greatest as i64,
+                from_value: min as i64,
+                to_value: max as i64,
                 step: 1,
             };
             (vec![range], Vec::new())
         }
-        (Value::Double(_), Some((from_value, to_value))) => {
+        (DefaultValue::Double(_), Some((from_value, to_value))) => {
             let range = FloatingPointRange {
                 from_value,
                 to_value,
@@ -269,7 +311,7 @@ fn message_from_value(value: &ParameterValue) -> ValueMessage {
         ParameterValue::StringArray(value) => {
             (message.type_, message.string_array_value) = (STRING_ARRAY, value);
         }
-        // No parameter of the node is declared so.
+        // The node declares no parameter of these types.
         ParameterValue::NotSet
         | ParameterValue::BoolArray(_)
         | ParameterValue::ByteArray(_)
@@ -278,7 +320,7 @@ fn message_from_value(value: &ParameterValue) -> ValueMessage {
     message
 }
 
-/// The value of a message; one that is not set where the type is none.
+/// The value of a message; `NotSet` if its type is unknown.
 fn value_from_message(message: &ValueMessage) -> ParameterValue {
     let message = message.clone();
     match message.type_ {

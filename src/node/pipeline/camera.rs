@@ -8,7 +8,8 @@ use r2r::std_msgs::msg::Header;
 use tokio::sync::mpsc;
 
 use crate::frame::Frame;
-use crate::node::ros::context::lock;
+use crate::node::ros::qos::ImageTransport;
+use crate::node::sync::lock;
 
 /// A decoded frame with the header of its message.
 pub(crate) struct CameraFrame {
@@ -68,11 +69,11 @@ impl Camera {
     }
 
     /// The topic of a camera's images, relative to the node's namespace. A camera without a name is called `camera`.
-    pub(crate) fn image_topic(name: &str, transport: &str) -> String {
+    pub(crate) fn image_topic(name: &str, transport: ImageTransport) -> String {
         let namespace = if name.is_empty() { "camera" } else { name };
         match transport {
-            "compressed" => format!("{namespace}/image_raw/compressed"),
-            _ => format!("{namespace}/image_raw"),
+            ImageTransport::Compressed => format!("{namespace}/image_raw/compressed"),
+            ImageTransport::Raw => format!("{namespace}/image_raw"),
         }
     }
 

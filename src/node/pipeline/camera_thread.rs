@@ -11,8 +11,9 @@ use r2r::sensor_msgs::msg::CompressedImage;
 use crate::frame::{Frame, FrameError};
 use crate::node::pipeline::camera::{Camera, CameraFrame};
 use crate::node::pipeline::inbox::Inbox;
-use crate::node::ros::context::{NodeContext, Throttle};
+use crate::node::ros::context::NodeContext;
 use crate::node::ros::ffi::ImageInPlace;
+use crate::node::sync::Throttle;
 
 /// A message with an image.
 pub(crate) trait ImageMessage: Send + 'static {

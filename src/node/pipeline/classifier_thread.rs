@@ -7,15 +7,17 @@ use std::time::{Duration, Instant};
 use r2r::thumb_gesture::msg::ModelInfo;
 
 use crate::decision::UnknownReason;
-use crate::node::params::declarations::Params;
+use crate::node::params::Params;
 use crate::node::pipeline::gesture_output::{Classified, GestureOutput};
 use crate::node::pipeline::inbox::{
     Batch, Command, Inbox, LoadedModel, ModelDescription, RunningModel, Work,
 };
 use crate::node::pipeline::overlay_thread::OverlaySender;
-use crate::node::ros::context::{NodeContext, Throttle, Topic, lock};
-use crate::node::ros::ffi::give_memory_back;
+use crate::node::ros::context::NodeContext;
+use crate::node::ros::ffi::trim_heap;
 use crate::node::ros::messages::info_of;
+use crate::node::ros::topic::Topic;
+use crate::node::sync::{Throttle, lock};
 use crate::recognizer::Predictions;
 
 /// The state of the thread.
@@ -60,7 +62,7 @@ impl ClassifierThread {
     pub(crate) fn run(mut self) {
         let mut batch = Batch::with_capacity(self.outputs.len());
         loop {
-            let timeout = lock(&self.params).span("stale_timeout");
+            let timeout = lock(&self.params).stale_timeout;
             let deadlines = self.outputs.iter().filter_map(|output| output.deadline(timeout));
             match self.inbox.next(deadlines.min(), &mut batch) {
                 Work::Frames => self.classify(&batch),
@@ -87,7 +89,7 @@ impl ClassifierThread {
             Command::Unload(done) => {
                 self.model = None;
                 *lock(&self.running) = None;
-                give_memory_back();
+                trim_heap();
                 done
             }
         };
@@ -114,7 +116,7 @@ impl ClassifierThread {
         self.model_topic.publish(&info);
         self.outputs.iter_mut().for_each(GestureOutput::reset);
         if self.model.replace(model).is_some() {
-            give_memory_back();
+            trim_heap();
         }
     }
 
@@ -158,7 +160,7 @@ impl ClassifierThread {
             }
         }
         // Overlays come after all gestures, so as not to delay them.
-        if lock(&self.params).boolean("overlay") {
+        if lock(&self.params).overlay {
             for (camera_index, frame) in batch {
                 self.outputs[*camera_index].send_overlay(frame, &self.overlay);
             }

@@ -12,7 +12,9 @@ use crate::gesture::{Gesture, UNKNOWN};
 use crate::node::pipeline::camera::{Camera, CameraFrame};
 use crate::node::pipeline::inbox::ModelDescription;
 use crate::node::pipeline::overlay_thread::{OverlayJob, OverlaySender};
-use crate::node::ros::context::{NodeContext, Topic, duration_message, secs_of};
+use crate::node::ros::context::NodeContext;
+use crate::node::ros::messages::{duration_message, secs_of};
+use crate::node::ros::topic::Topic;
 
 /// The topics that a camera's results are published on.
 pub(crate) struct GestureTopics {

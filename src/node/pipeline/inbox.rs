@@ -10,7 +10,7 @@ use crate::classifier::Loaded;
 use crate::dataset::Label;
 use crate::model_store::{Manifest, StoredModel};
 use crate::node::pipeline::camera::CameraFrame;
-use crate::node::ros::context::lock;
+use crate::node::sync::lock;
 use crate::recognizer::Recognizer;
 
 /// A model that is ready for its first frame.

@@ -10,7 +10,7 @@ use r2r::thumb_gesture::msg::ThumbGesture;
 
 use crate::gesture::UNKNOWN;
 use crate::node::pipeline::camera::CameraFrame;
-use crate::node::ros::context::Topic;
+use crate::node::ros::topic::Topic;
 use crate::overlay::{self, Caption};
 
 /// Sends frames to the thread, which ends when this is dropped.

@@ -6,8 +6,9 @@ use std::process::Stdio;
 use r2r::thumb_gesture::srv::Retrain;
 use tokio::process::Command;
 
-use crate::dataset::augment::{Level, UnknownLevel};
-use crate::names::UnknownName;
+use crate::dataset::augment::Level;
+use crate::names::parse_name;
+use crate::network::Architecture;
 use crate::training::strategy::Strategy;
 use crate::training::{PARENT_VARIABLE, TrainingOptions};
 
@@ -18,17 +19,13 @@ use crate::training::{PARENT_VARIABLE, TrainingOptions};
 pub(super) fn arguments(request: &Retrain::Request) -> Result<Vec<String>, String> {
     let mut arguments = vec!["--seed".to_owned(), request.seed.to_string()];
     if !["", "auto"].contains(&request.strategy.as_str()) {
-        let strategy: Strategy = request
-            .strategy
-            .parse()
-            .map_err(|error: UnknownName| format!("{error}, or auto"))?;
-        arguments.extend(["--strategy".to_owned(), strategy.name().to_owned()]);
+        let strategy: Strategy =
+            parse_name("strategy", &request.strategy).map_err(|error| format!("{error}, or auto"))?;
+        arguments.extend(["--strategy".to_owned(), strategy.to_string()]);
     }
     if !request.augmentation.is_empty() {
-        let level: Level = request
-            .augmentation
-            .parse()
-            .map_err(|error: UnknownLevel| error.to_string())?;
+        let level: Level =
+            parse_name("augmentation level", &request.augmentation).map_err(|error| error.to_string())?;
         arguments.extend(["--augmentation".to_owned(), level.to_string()]);
     }
     if request.epochs > TrainingOptions::MOST_EPOCHS {
@@ -48,7 +45,7 @@ pub(super) fn arguments(request: &Retrain::Request) -> Result<Vec<String>, Strin
 }
 
 /// The command that trains on a dataset and adds the model to a store.
-pub(super) fn command(dataset: &Path, store: &Path, network: &str, arguments: &[String]) -> Command {
+pub(super) fn command(dataset: &Path, store: &Path, network: Architecture, arguments: &[String]) -> Command {
     // Both programs are installed in the same directory.
     let program = std::env::current_exe()
         .unwrap_or_default()
@@ -57,7 +54,7 @@ pub(super) fn command(dataset: &Path, store: &Path, network: &str, arguments: &[
     command.arg("train").args(["--progress", "json", "--background"]);
     command.arg("--dataset").arg(absolute(dataset));
     command.arg("--store").arg(absolute(store));
-    command.args(["--network", network]);
+    command.args(["--network", network.into()]);
     command.args(arguments);
     // By default libtorch's threads spin while they wait, which makes a training next to a camera and a classifier take three times
     // as long.

@@ -15,16 +15,19 @@ use tokio::sync::watch;
 use crate::dataset::{Dataset, DatasetError};
 use crate::evaluation::Skipped;
 use crate::node::models::Models;
-use crate::node::params::declarations::Params;
-use crate::node::respond;
+use crate::node::params::Params;
 use crate::node::retrain::child_process::TrainingProcess;
 use crate::node::retrain::command_line::{arguments, command};
 use crate::node::retrain::status::{
     FAILED, NewModel, TrainingError, apply_progress, apply_result, estimate_time_left, idle_status,
     running_status,
 };
-use crate::node::ros::context::{NodeContext, Topic, duration_message, lock, or_nan};
+use crate::node::ros::context::NodeContext;
+use crate::node::ros::messages::{duration_message, or_nan};
+use crate::node::ros::service::respond;
+use crate::node::ros::topic::Topic;
 use crate::node::state::{NodeState, State};
+use crate::node::sync::lock;
 use crate::training::Progress;
 
 /// Starts, follows and cancels trainings.
@@ -49,7 +52,7 @@ impl Retraining {
         state: NodeState,
         topic: Topic<TrainingStatus>,
     ) -> Retraining {
-        let dataset = lock(&params).path("dataset");
+        let dataset = lock(&params).dataset.clone();
         let retraining = Retraining {
             context,
             dataset,
@@ -120,8 +123,8 @@ impl Retraining {
         // Checked again under the lock: `cleanup` first changes the state, then cancels the training.
         let mut running = lock(&self.running);
         self.check_can_start(&running)?;
-        let network = lock(&self.params).text("network").to_owned();
-        let command = command(&self.dataset, self.models.store().root(), &network, &arguments);
+        let network = lock(&self.params).network;
+        let command = command(&self.dataset, self.models.store().root(), network, &arguments);
         let process = TrainingProcess::spawn(command, self.context.clone())
             .map_err(|error| format!("cannot start the training process: {error}"))?;
         let (cancel, cancelled) = watch::channel(false);
@@ -197,7 +200,7 @@ impl Retraining {
 
     /// Activates the new model if it is promoted, and deletes old models.
     async fn activate(&self, model: NewModel) -> Result<NewModel, TrainingError> {
-        let (models, kept) = (self.models.clone(), lock(&self.params).integer("keep_models"));
+        let (models, kept) = (self.models.clone(), lock(&self.params).keep_models);
         let activating = tokio::task::spawn_blocking(move || {
             if model.is_promoted {
                 models

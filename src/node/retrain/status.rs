@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use r2r::thumb_gesture::msg::TrainingStatus;
 
-use crate::node::ros::context::{duration_message, or_nan};
+use crate::node::ros::messages::{duration_message, or_nan};
 use crate::training::Progress;
 
 // The states in `TrainingStatus.msg`, compared with that file by a test.

@@ -1,13 +1,31 @@
-//! Messages from values.
+//! Conversions to and from the fields of messages.
 
-use r2r::builtin_interfaces::msg::Time;
+use std::time::Duration;
+
+use r2r::builtin_interfaces::msg::{Duration as DurationMessage, Time};
 use r2r::thumb_gesture::msg::ModelInfo;
 
 use crate::dataset::Label;
 use crate::model_store::Manifest;
-use crate::node::ros::context::or_nan;
 
-/// A manifest as a message.
+/// NaN for `None`.
+pub(crate) fn or_nan(value: Option<f64>) -> f32 {
+    value.map_or(f32::NAN, |value| value as f32)
+}
+
+/// Seconds since the epoch.
+pub(crate) fn secs_of(stamp: &Time) -> f64 {
+    f64::from(stamp.sec) + f64::from(stamp.nanosec) * 1e-9
+}
+
+pub(crate) fn duration_message(duration: Duration) -> DurationMessage {
+    DurationMessage {
+        sec: i32::try_from(duration.as_secs()).unwrap_or(i32::MAX),
+        nanosec: duration.subsec_nanos(),
+    }
+}
+
+/// Describes a stored model; backend, message and whether it is active are left empty.
 pub(crate) fn info_of(manifest: &Manifest) -> ModelInfo {
     let frames = |count| u32::try_from(count).unwrap_or(u32::MAX);
     let metrics = manifest.metrics.as_ref();

@@ -1,90 +1,114 @@
-//! How the cameras' images are asked for, and which cameras do not offer that: DDS connects those two to nothing, in silence.
+//! QoS of the node's topics, and detection of publishers that do not match: DDS does not connect them and reports no error.
 
 use r2r::qos::{DurabilityPolicy, ReliabilityPolicy};
 use r2r::{Node, QosProfile};
+use strum::{Display, EnumString, VariantNames};
 
-use crate::node::params::declarations::Params;
-
-/// One who publishes on a topic.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Publisher {
-    /// The full name of its node.
-    pub node: String,
-    /// What it publishes.
-    pub message: String,
-    /// False where it gives each frame only once.
-    pub is_reliable: bool,
-    /// True where it keeps its last frames for those who come later.
-    pub is_transient_local: bool,
+/// How images are published, as in `image_transport`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum ImageTransport {
+    /// `sensor_msgs/Image`.
+    Raw,
+    /// `sensor_msgs/CompressedImage`.
+    Compressed,
 }
 
-/// What this node asks of those who publish images.
-#[derive(Clone, Debug)]
-pub struct Asked {
-    message: &'static str,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum Reliability {
+    BestEffort,
+    Reliable,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum Durability {
+    Volatile,
+    TransientLocal,
+}
+
+/// What the image subscriptions request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ImageSubscription {
+    pub(crate) transport: ImageTransport,
+    pub(crate) reliability: Reliability,
+    pub(crate) durability: Durability,
+    /// QoS history depth, frames.
+    pub(crate) depth: usize,
+}
+
+/// A publisher that was discovered on a topic, and what it offers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct RemotePublisher {
+    /// Full name of its node.
+    node: String,
+    message_type: String,
     is_reliable: bool,
     is_transient_local: bool,
 }
 
-/// The profile of the cameras' subscriptions.
-pub fn image_qos(params: &Params) -> QosProfile {
-    let asked = Asked::new(params);
-    let qos = QosProfile::sensor_data().keep_last(params.integer("image_depth"));
-    let qos = if asked.is_reliable {
-        qos.reliable()
-    } else {
-        qos.best_effort()
-    };
-    match asked.is_transient_local {
-        true => qos.transient_local(),
-        false => qos.volatile(),
-    }
+/// QoS of topics whose last message is also for late subscribers.
+pub(crate) fn transient_local() -> QosProfile {
+    QosProfile::default().keep_last(1).reliable().transient_local()
 }
 
-/// Those who publish on a topic, by its full name.
-pub fn publishers(node: &Node, topic: &str) -> Vec<Publisher> {
+/// The publishers of a topic, given by its full name.
+pub(crate) fn publishers(node: &Node, topic: &str) -> Vec<RemotePublisher> {
     let found = node
         .get_publishers_info_by_topic(topic, false)
         .unwrap_or_default();
-    let publisher = found.into_iter().map(|info| Publisher {
+    let publisher = found.into_iter().map(|info| RemotePublisher {
         node: format!("{}/{}", info.node_namespace.trim_end_matches('/'), info.node_name),
-        message: info.topic_type,
+        message_type: info.topic_type,
         is_reliable: info.qos_profile.reliability == ReliabilityPolicy::Reliable,
         is_transient_local: info.qos_profile.durability == DurabilityPolicy::TransientLocal,
     });
     publisher.collect()
 }
 
-impl Asked {
-    /// What the parameters say.
-    pub fn new(params: &Params) -> Asked {
-        Asked {
-            message: match params.text("image_transport") {
-                "compressed" => "sensor_msgs/msg/CompressedImage",
-                _ => "sensor_msgs/msg/Image",
-            },
-            is_reliable: params.text("image_reliability") == "reliable",
-            is_transient_local: params.text("image_durability") == "transient_local",
+impl ImageTransport {
+    fn message_type(self) -> &'static str {
+        match self {
+            ImageTransport::Raw => "sensor_msgs/msg/Image",
+            ImageTransport::Compressed => "sensor_msgs/msg/CompressedImage",
+        }
+    }
+}
+
+impl ImageSubscription {
+    pub(crate) fn profile(&self) -> QosProfile {
+        let qos = QosProfile::sensor_data().keep_last(self.depth);
+        let qos = match self.reliability {
+            Reliability::BestEffort => qos.best_effort(),
+            Reliability::Reliable => qos.reliable(),
+        };
+        match self.durability {
+            Durability::Volatile => qos.volatile(),
+            Durability::TransientLocal => qos.transient_local(),
         }
     }
 
-    /// Why nothing comes from that publisher, and what helps; none where it does.
-    pub fn obstacle(&self, offered: &Publisher) -> Option<String> {
-        let node = &offered.node;
-        if offered.message != self.message {
+    /// Why no message of a publisher is received, and how to fix it; `None` if the publisher matches.
+    pub(crate) fn mismatch(&self, publisher: &RemotePublisher) -> Option<String> {
+        let node = &publisher.node;
+        let message_type = self.transport.message_type();
+        if publisher.message_type != message_type {
             return Some(format!(
-                "{node} publishes {}, not {}: set image_transport, or remap",
-                offered.message, self.message
+                "{node} publishes {}, not {message_type}; set image_transport, or remap the topic",
+                publisher.message_type
             ));
         }
-        if self.is_reliable && !offered.is_reliable {
+        if self.reliability == Reliability::Reliable && !publisher.is_reliable {
+            let (requested, offered) = (self.reliability, Reliability::BestEffort);
             return Some(format!(
-                "{node} publishes best effort, and image_reliability asks for reliable: set image_reliability: best_effort"
+                "{node} publishes with reliability {offered}, but image_reliability is {requested}; set image_reliability: {offered}"
             ));
         }
-        if self.is_transient_local && !offered.is_transient_local {
+        if self.durability == Durability::TransientLocal && !publisher.is_transient_local {
+            let (requested, offered) = (self.durability, Durability::Volatile);
             return Some(format!(
-                "{node} publishes volatile, and image_durability asks for transient_local: set image_durability: volatile"
+                "{node} publishes with durability {offered}, but image_durability is {requested}; set image_durability: {offered}"
             ));
         }
         None
@@ -95,47 +119,40 @@ impl Asked {
 mod tests {
     use super::*;
 
-    const CAMERA: Publisher = Publisher {
-        node: String::new(),
-        message: String::new(),
-        is_reliable: false,
-        is_transient_local: false,
+    const DEFAULT: ImageSubscription = ImageSubscription {
+        transport: ImageTransport::Raw,
+        reliability: Reliability::BestEffort,
+        durability: Durability::Volatile,
+        depth: 1,
     };
 
     #[test]
-    fn what_a_camera_does_not_offer_is_named_with_the_parameter_that_helps() {
-        let camera = Publisher {
-            message: "sensor_msgs/msg/Image".to_owned(),
-            ..CAMERA
+    fn incompatible_publisher_is_reported_with_the_parameter_to_set() {
+        let camera = RemotePublisher {
+            node: "/camera".to_owned(),
+            message_type: "sensor_msgs/msg/Image".to_owned(),
+            is_reliable: false,
+            is_transient_local: false,
         };
-        let sensor_data = Asked::new(&Params::default());
-        assert_eq!(sensor_data.obstacle(&camera), None);
-        let reliable = Asked {
-            is_reliable: true,
-            ..sensor_data.clone()
-        };
+        assert_eq!(DEFAULT.mismatch(&camera), None);
+        let advice = |requested: ImageSubscription| requested.mismatch(&camera).unwrap_or_default();
+        let reliable = advice(ImageSubscription {
+            reliability: Reliability::Reliable,
+            ..DEFAULT
+        });
+        assert!(reliable.contains("image_reliability: best_effort"), "{reliable}");
+        let transient_local = advice(ImageSubscription {
+            durability: Durability::TransientLocal,
+            ..DEFAULT
+        });
         assert!(
-            reliable
-                .obstacle(&camera)
-                .is_some_and(|word| word.contains("image_reliability: best_effort"))
+            transient_local.contains("image_durability: volatile"),
+            "{transient_local}"
         );
-        let latched = Asked {
-            is_transient_local: true,
-            ..sensor_data.clone()
-        };
-        assert!(
-            latched
-                .obstacle(&camera)
-                .is_some_and(|word| word.contains("image_durability: volatile"))
-        );
-        let other = Publisher {
-            message: "sensor_msgs/msg/CompressedImage".to_owned(),
-            ..CAMERA
-        };
-        assert!(
-            sensor_data
-                .obstacle(&other)
-                .is_some_and(|word| word.contains("image_transport"))
-        );
+        let compressed = advice(ImageSubscription {
+            transport: ImageTransport::Compressed,
+            ..DEFAULT
+        });
+        assert!(compressed.contains("image_transport"), "{compressed}");
     }
 }

@@ -1,5 +1,4 @@
-//! What the library and its crates report through `tracing` goes where the node's own messages go: to rcl's log, and with it to the
-//! console, the log file and `/rosout`.
+//! Forwards the events that the library and its dependencies report through `tracing` to the node's log.
 
 use std::fmt::{self, Write};
 
@@ -8,23 +7,22 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry;
 
-use crate::node::ros::context::NodeContext;
+use super::context::NodeContext;
 
-/// Hands events on to rcl.
-struct Bridge(NodeContext);
+struct NodeLogLayer(NodeContext);
 
-/// An event's message, then its other fields.
+/// An event's message, followed by its other fields.
 #[derive(Default)]
 struct Line(String);
 
-/// Hands events on from now on. Does nothing where somebody listens to them already.
-pub fn install(handle: &NodeContext) {
-    let subscriber = registry().with(Bridge(handle.clone()));
-    let _somebody_listens = tracing::subscriber::set_global_default(subscriber);
+/// Forwards events from now on, unless the process has a global subscriber already.
+pub(crate) fn install(context: &NodeContext) {
+    let subscriber = registry().with(NodeLogLayer(context.clone()));
+    tracing::subscriber::set_global_default(subscriber).ok();
 }
 
-impl<S: Subscriber> Layer<S> for Bridge {
-    /// Of other crates only what someone should look at: ONNX Runtime tells of each of its steps.
+impl<S: Subscriber> Layer<S> for NodeLogLayer {
+    /// Ignores other crates below warnings: ONNX Runtime logs each of its steps.
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
         let is_own = metadata.target().starts_with(env!("CARGO_CRATE_NAME"));
         *metadata.level() <= if is_own { Level::DEBUG } else { Level::WARN }
@@ -49,6 +47,6 @@ impl Visit for Line {
             "message" => write!(self.0, "{value:?}"),
             name => write!(self.0, " {name}={value:?}"),
         };
-        written.expect("a string takes everything");
+        written.expect("writing to a string does not fail");
     }
 }

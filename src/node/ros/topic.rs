@@ -1,0 +1,43 @@
+//! Publishers that threads share.
+
+use std::sync::Mutex;
+
+use r2r::{Publisher, QosProfile, WrappedTypesupport};
+
+use crate::node::sync::lock;
+
+/// A publisher, for any thread.
+pub(crate) struct Topic<T: WrappedTypesupport> {
+    logger: String,
+    name: String,
+    // r2r's publisher is `Send`, but not `Sync`.
+    publisher: Mutex<Publisher<T>>,
+}
+
+impl<T: WrappedTypesupport + 'static> Topic<T> {
+    /// Creates the publisher; `name` may begin with `~/`.
+    ///
+    /// # Errors
+    /// rcl reported an error.
+    pub(crate) fn new(node: &mut r2r::Node, name: &str, qos: QosProfile) -> r2r::Result<Topic<T>> {
+        Ok(Topic {
+            logger: node.logger().to_owned(),
+            name: name.to_owned(),
+            publisher: Mutex::new(node.create_publisher(name, qos)?),
+        })
+    }
+
+    /// Publishes the message, or logs why it cannot be published.
+    pub(crate) fn publish(&self, message: &T) {
+        if let Err(error) = lock(&self.publisher).publish(message) {
+            r2r::log_error!(&self.logger, "cannot publish on {}: {error}", self.name);
+        }
+    }
+
+    pub(crate) fn has_subscribers(&self) -> bool {
+        lock(&self.publisher)
+            .get_inter_process_subscription_count()
+            .unwrap_or(0)
+            > 0
+    }
+}
