@@ -356,7 +356,7 @@ async fn hear(complaints: ChildStderr, handle: NodeContext) -> String {
 /// The number of frames in the dataset, if there is something to tell apart in it.
 fn dataset(directory: &Path) -> Result<usize, String> {
     let labels = match Dataset::read(directory) {
-        Ok(dataset) if dataset.labels.len() >= 2 => return Ok(dataset.frames()),
+        Ok(dataset) if dataset.labels.len() >= 2 => return Ok(dataset.frame_count()),
         Ok(dataset) => dataset.labels.len(),
         Err(DatasetError::Io { cause, .. }) if cause.kind() == ErrorKind::NotFound => 0,
         Err(error) => return Err(error.to_string()),
