@@ -98,7 +98,7 @@ impl Dataset {
 ///
 /// # Errors
 /// A directory does not exist or cannot be read, or a file cannot be removed.
-pub(crate) fn sweep(root: &Path) -> Result<(), DatasetError> {
+pub fn sweep(root: &Path) -> Result<(), DatasetError> {
     for directory in entries(root)?.into_iter().filter(|path| path.is_dir()) {
         disk::sweep(&directory, WRITING_PREFIX).map_err(|cause| DatasetError::Io {
             path: directory.clone(),
