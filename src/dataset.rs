@@ -1,14 +1,15 @@
-//! The image directory: one directory a label, one JPEG or PNG a frame, as JetBot and torchvision's `ImageFolder` have it.
+//! The dataset on disk: one directory per label with one JPEG or PNG file per frame, the layout of JetBot and of torchvision's
+//! `ImageFolder`.
 //!
-//! [`capture`] writes it, [`bursts`] tells what belongs together by [`fingerprint`], [`split`] parts it into training and
-//! validation, [`augment`] makes more of a frame.
+//! `capture` saves frames. `bursts` groups frames that look alike, with the help of `fingerprint`. `split` divides the
+//! groups into training and validation frames. [`augment`] makes augmented copies of a frame.
 
 pub mod augment;
-pub mod bursts;
-pub mod capture;
-pub mod fingerprint;
-pub mod label;
-pub mod split;
+pub(crate) mod bursts;
+pub(crate) mod capture;
+pub(crate) mod fingerprint;
+mod label;
+pub(crate) mod split;
 
 use std::path::{Path, PathBuf};
 
@@ -16,50 +17,50 @@ use crate::disk::{self, WRITING_PREFIX};
 
 pub use label::{Label, LabelError};
 
-/// The frames of an image directory, by label.
+/// The files of a dataset, listed by label.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// The directory.
+    /// The directory that holds one directory per label.
     pub root: PathBuf,
-    /// Labels with their frames, sorted by label; a directory without frames is not among them.
+    /// Sorted by label; labels without frames are omitted.
     pub labels: Vec<LabelledFrames>,
 }
 
-/// The frames under one label.
+/// The files of one label.
 #[derive(Clone, Debug)]
 pub struct LabelledFrames {
-    /// The directory's name.
+    /// The label, which is also the name of the directory.
     pub label: Label,
-    /// The files, sorted by name.
+    /// Paths of the images, sorted by name.
     pub files: Vec<PathBuf>,
 }
 
-/// Why an image directory cannot be used.
+/// Why a dataset cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
-    /// The file system's word.
+    /// The operating system reported an error.
     #[error("{path}: {cause}")]
     Io {
         /// The directory or file.
         path: PathBuf,
-        /// What went wrong.
+        /// The error of the operating system.
         cause: std::io::Error,
     },
-    /// A directory whose name is no label.
-    #[error("the directory {path} is no label: {cause}; rename it, or move it out of the dataset")]
+    /// The name of a directory is not a valid label.
+    #[error("cannot use the directory {path} as a label: {cause}; rename it or move it out of the dataset")]
     Label {
         /// The directory.
         path: PathBuf,
-        /// The rule.
+        /// The rule that the name breaks.
         cause: LabelError,
     },
 }
 
 impl Dataset {
-    /// Lists an image directory. Hidden files and directories and files of other kinds are passed over; no image is opened.
+    /// Lists the images below `root` without opening them. Skips hidden entries and files without the extension of a JPEG or PNG.
     ///
     /// # Errors
-    /// A directory that is not there or cannot be read, and a directory in it whose name is no label.
+    /// A directory does not exist or cannot be read, or the name of a directory is not a valid label.
     pub fn read(root: &Path) -> Result<Dataset, DatasetError> {
         let mut labels = Vec::new();
         for directory in entries(root)? {
@@ -81,22 +82,22 @@ impl Dataset {
         })
     }
 
-    /// How many frames there are of a label.
-    pub fn count(&self, label: &Label) -> usize {
+    /// Number of frames with this label.
+    pub fn frame_count_of(&self, label: &Label) -> usize {
         let found = self.labels.iter().find(|frames| frames.label == *label);
         found.map_or(0, |frames| frames.files.len())
     }
 
-    /// How many frames there are.
-    pub fn frames(&self) -> usize {
+    /// Number of frames with any label.
+    pub fn frame_count(&self) -> usize {
         self.labels.iter().map(|frames| frames.files.len()).sum()
     }
 }
 
-/// Removes from an image directory what killed processes left half-written.
+/// Removes partially written files that killed processes left in the directories of the labels.
 ///
 /// # Errors
-/// A directory that is not there or cannot be read, or a file that cannot be removed.
+/// A directory does not exist or cannot be read, or a file cannot be removed.
 pub fn sweep(root: &Path) -> Result<(), DatasetError> {
     for directory in entries(root)?.into_iter().filter(|path| path.is_dir()) {
         disk::sweep(&directory, WRITING_PREFIX).map_err(|cause| DatasetError::Io {
@@ -107,7 +108,7 @@ pub fn sweep(root: &Path) -> Result<(), DatasetError> {
     Ok(())
 }
 
-/// What lies in a directory and is not hidden, sorted by name.
+/// Paths of the entries that are not hidden, sorted by name.
 fn entries(directory: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     let io_error = |cause| DatasetError::Io {
         path: directory.to_owned(),
@@ -142,17 +143,17 @@ mod tests {
     use super::*;
 
     fn directory_with(files: &[&str]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().expect("a directory");
+        let root = tempfile::tempdir().expect("temporary directory");
         for file in files {
             let path = root.path().join(file);
-            std::fs::create_dir_all(path.parent().expect("a parent")).expect("creates");
-            std::fs::write(path, b"").expect("writes");
+            std::fs::create_dir_all(path.parent().expect("parent")).expect("create directory");
+            std::fs::write(path, b"").expect("write file");
         }
         root
     }
 
     #[test]
-    fn labels_and_files_are_sorted_and_hidden_ones_passed_over() {
+    fn labels_and_files_are_sorted_without_hidden_entries() {
         let root = directory_with(&[
             "thumbsup/b.jpg",
             "thumbsup/a.PNG",
@@ -162,7 +163,7 @@ mod tests {
             ".ipynb_checkpoints/d.jpg",
             "readme.jpg",
         ]);
-        let dataset = Dataset::read(root.path()).expect("reads");
+        let dataset = Dataset::read(root.path()).expect("read dataset");
         let labels: Vec<&str> = dataset
             .labels
             .iter()
@@ -175,26 +176,31 @@ mod tests {
             .map(|file| file.file_name())
             .collect();
         assert_eq!(names, [Some("a.PNG".as_ref()), Some("b.jpg".as_ref())]);
-        assert_eq!(dataset.frames(), 3);
+        assert_eq!(dataset.frame_count(), 3);
     }
 
     #[test]
-    fn an_empty_directory_has_no_labels() {
+    fn directory_without_images_is_not_listed() {
         let root = directory_with(&[]);
-        std::fs::create_dir(root.path().join("none")).expect("creates");
-        assert!(Dataset::read(root.path()).expect("reads").labels.is_empty());
+        std::fs::create_dir(root.path().join("none")).expect("create directory");
+        assert!(
+            Dataset::read(root.path())
+                .expect("read dataset")
+                .labels
+                .is_empty()
+        );
     }
 
     #[test]
-    fn a_directory_that_is_no_label_is_named_with_the_rule() {
+    fn directory_with_an_invalid_label_is_rejected_with_its_path() {
         let root = directory_with(&["thumbs up/a.jpg"]);
-        let error = Dataset::read(root.path()).expect_err("a space");
+        let error = Dataset::read(root.path()).expect_err("labels have no spaces");
         assert!(error.to_string().contains("thumbs up"), "{error}");
     }
 
     #[test]
-    fn a_directory_that_is_not_there_is_named() {
-        let error = Dataset::read(Path::new("/no/such/directory")).expect_err("nothing there");
+    fn missing_directory_is_rejected_with_its_path() {
+        let error = Dataset::read(Path::new("/no/such/directory")).expect_err("does not exist");
         assert!(error.to_string().contains("/no/such/directory"), "{error}");
     }
 }

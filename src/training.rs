@@ -364,7 +364,7 @@ fn check_every_label(dataset: &Dataset, labels: &[Label], examples: &Examples) -
             .find(|skipped| std::path::Path::new(&skipped.file).starts_with(&directory));
         return Err(TrainingError::NoReadableFrames {
             label: label.clone(),
-            files: dataset.count(label),
+            files: dataset.frame_count_of(label),
             example: example.map_or_else(String::new, |skipped| skipped.reason.clone()),
         });
     }

@@ -11,7 +11,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
-use thumb_gesture::dataset::augment::{Adjustment, Augmentation, Color, Crop, Geometry, Level};
+use thumb_gesture::dataset::augment::{Adjustment, Augmentation, ColorJitter, Crop, Geometry, Level};
 use thumb_gesture::drawn_hand;
 use thumb_gesture::gesture::Gesture;
 use thumb_gesture::preprocess::{INPUT_LEN, INPUT_SIDE_PX};
@@ -25,8 +25,8 @@ const TOLERANCE: f32 = 1e-4;
 
 #[test]
 fn each_change_of_colour_is_torchvisions() {
-    let with = |part: fn(&mut Color) -> &mut f32, factor: f32| {
-        let mut color = Color::IDENTITY;
+    let with = |part: fn(&mut ColorJitter) -> &mut f32, factor: f32| {
+        let mut color = ColorJitter::IDENTITY;
         *part(&mut color) = factor;
         with_color(color)
     };
@@ -51,7 +51,7 @@ fn all_changes_of_colour_in_any_order_are_torchvisions() {
         [contrast, brightness, hue, saturation],
         [saturation, hue, brightness, contrast],
     ];
-    let colors = orders.map(|order| Color {
+    let colors = orders.map(|order| ColorJitter {
         order,
         brightness: 1.4,
         contrast: 1.3,
@@ -172,7 +172,7 @@ const PARAMETERS: [Parameter; 12] = [
     ("crop_width", |drawn| drawn.geometry.crop.width_px as f32),
 ];
 
-fn with_color(color: Color) -> Augmentation {
+fn with_color(color: ColorJitter) -> Augmentation {
     Augmentation {
         color,
         ..Augmentation::IDENTITY

@@ -76,8 +76,11 @@ pub fn import(
         if (count - 1) % selection.every.max(1) != 0 {
             return Ok(());
         }
-        let thumbnail = Thumbnail::of_square(&preprocessor.square_from_frame(&image.frame));
-        if last.as_ref().is_some_and(|last| last.is_near(&thumbnail)) {
+        let thumbnail = Thumbnail::from_square(&preprocessor.square_from_frame(&image.frame));
+        if last
+            .as_ref()
+            .is_some_and(|last| last.is_near_duplicate(&thumbnail))
+        {
             imported.near_duplicates += 1;
             return Ok(());
         }

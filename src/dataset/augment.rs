@@ -1,50 +1,50 @@
-//! More of an image: the same hand a little elsewhere, turned, nearer, lit otherwise, in the mirror.
+//! Augmentation: random changes of training images.
 //!
-//! Each change means what torchvision's transform of that name means: `RandomResizedCrop`, `RandomHorizontalFlip`,
-//! `RandomAffine` and `ColorJitter`, in this order. A thumb up in the mirror is still a thumb up. Upside down it is not:
-//! vertical flips and large rotations would swap the labels, and there are none. How much is drawn is left to [`ranges`],
-//! where a pixel comes from to [`geometry`], what becomes of its colour to [`color`], and normalising to the caller.
+//! Applies torchvision's `RandomResizedCrop`, `RandomHorizontalFlip`, `RandomAffine` and `ColorJitter`, in this order.
+//! A horizontal flip keeps the label. Vertical flips and large rotations are not used, because they turn thumbs up into thumbs
+//! down. `ranges` samples the parameters, `geometry` resamples the pixels, `color` changes their values. The caller
+//! normalizes the result.
 
-pub mod color;
-pub mod geometry;
-pub mod ranges;
+mod color;
+mod geometry;
+mod ranges;
 
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumIter, EnumString, VariantNames};
 
-pub use color::{Adjustment, Color};
+pub use color::{Adjustment, ColorJitter};
 pub use geometry::{Crop, Geometry};
 pub use ranges::Ranges;
 
 use crate::preprocess::INPUT_LEN;
 
-/// How much the copies of an image differ from it.
+/// How much augmented copies differ from their image.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Display, EnumIter, EnumString, VariantNames,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Level {
-    /// Not at all.
+    /// No augmentation.
     Off,
-    /// As if the robot and the lamp had moved a little; the colours change as in JetBot's notebooks.
+    /// Flips, small rotations, shifts and zooms, and the color jitter of JetBot's notebooks.
     Light,
-    /// As in another room, with another hand nearer to the camera or further from its middle.
+    /// Stronger color jitter and crops in addition, for other rooms, lighting and hands.
     Strong,
 }
 
-/// One change of an image.
+/// The sampled parameters of one augmentation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Augmentation {
-    /// Where each pixel comes from.
+    /// Applied first.
     pub geometry: Geometry,
-    /// What becomes of the colours afterwards.
-    pub color: Color,
+    /// Applied to the resampled image.
+    pub color: ColorJitter,
 }
 
 impl Level {
-    /// What is drawn from; none where nothing is drawn.
+    /// The ranges of the random parameters; `None` for [`Level::Off`].
     pub fn ranges(self) -> Option<&'static Ranges> {
         match self {
             Level::Off => None,
@@ -55,31 +55,32 @@ impl Level {
 }
 
 impl Augmentation {
-    /// No change.
+    /// Leaves the image unchanged.
     pub const IDENTITY: Augmentation = Augmentation {
         geometry: Geometry::IDENTITY,
-        color: Color::IDENTITY,
+        color: ColorJitter::IDENTITY,
     };
 
-    /// Draws a change; the same generator state gives the same change.
+    /// Samples the parameters; the result depends only on the level and on the state of the generator.
     ///
-    /// [`Level::Off`] gives [`Augmentation::IDENTITY`] and leaves the generator as it is.
+    /// For [`Level::Off`], returns [`Augmentation::IDENTITY`] without advancing the generator.
     pub fn random(level: Level, rng: &mut impl Rng) -> Augmentation {
         level
             .ranges()
-            .map_or(Augmentation::IDENTITY, |ranges| ranges.draw(rng))
+            .map_or(Augmentation::IDENTITY, |ranges| ranges.sample(rng))
     }
 
-    /// Writes the changed image: `image[channel][row][column]`, red first, 224 rows of 224 columns, values in 0..=1,
-    /// and so is `changed`.
+    /// Writes the augmented image to `output`.
+    ///
+    /// Both are RGB, 3x224x224 (channel, row, column), with values in 0..=1.
     ///
     /// # Panics
-    /// If `image` or `changed` does not hold [`INPUT_LEN`] values.
-    pub fn apply(&self, image: &[f32], changed: &mut [f32]) {
-        assert_eq!(image.len(), INPUT_LEN, "an image is 3x224x224");
-        assert_eq!(changed.len(), INPUT_LEN, "an image is 3x224x224");
-        self.geometry.resample(image, changed);
-        self.color.adjust(changed);
+    /// `image` or `output` does not have [`INPUT_LEN`] values.
+    pub fn apply(&self, image: &[f32], output: &mut [f32]) {
+        assert_eq!(image.len(), INPUT_LEN, "the image must be 3x224x224");
+        assert_eq!(output.len(), INPUT_LEN, "the output must be 3x224x224");
+        self.geometry.resample(image, output);
+        self.color.apply(output);
     }
 }
 
@@ -93,8 +94,8 @@ mod tests {
     use crate::names::parse_name;
     use crate::preprocess::INPUT_SIDE_PX;
 
-    /// Bright above and dark below, in every channel.
-    fn bright_above() -> Vec<f32> {
+    /// A vertical gradient from bright at the top to dark at the bottom, in every channel.
+    fn vertical_gradient() -> Vec<f32> {
         let row = |index: usize| index / INPUT_SIDE_PX % INPUT_SIDE_PX;
         (0..INPUT_LEN)
             .map(|index| 0.9 - 0.8 * row(index) as f32 / INPUT_SIDE_PX as f32)
@@ -102,64 +103,64 @@ mod tests {
     }
 
     fn applied(augmentation: &Augmentation, image: &[f32]) -> Vec<f32> {
-        let mut changed = vec![f32::NAN; INPUT_LEN];
-        augmentation.apply(image, &mut changed);
-        changed
+        let mut output = vec![f32::NAN; INPUT_LEN];
+        augmentation.apply(image, &mut output);
+        output
     }
 
     #[test]
-    fn off_changes_nothing_and_draws_nothing() {
+    fn off_keeps_the_image_and_the_generator_state() {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         let untouched = rng.clone();
         let augmentation = Augmentation::random(Level::Off, &mut rng);
         assert_eq!(rng, untouched);
-        assert_eq!(applied(&augmentation, &bright_above()), bright_above());
+        assert_eq!(applied(&augmentation, &vertical_gradient()), vertical_gradient());
     }
 
     #[test]
-    fn what_is_up_stays_up() {
+    fn strong_augmentation_keeps_the_top_at_the_top() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let image = bright_above();
+        let image = vertical_gradient();
         for _ in 0..100 {
             let augmentation = Augmentation::random(Level::Strong, &mut rng);
-            let changed = applied(&augmentation, &image);
-            let below = &changed[INPUT_SIDE_PX..INPUT_SIDE_PX * INPUT_SIDE_PX];
+            let augmented = applied(&augmentation, &image);
+            let below = &augmented[INPUT_SIDE_PX..INPUT_SIDE_PX * INPUT_SIDE_PX];
             let is_darker = |(above, below): (&f32, &f32)| *below <= above + 1e-5;
-            assert!(changed.iter().zip(below).all(is_darker), "{augmentation:?}");
+            assert!(augmented.iter().zip(below).all(is_darker), "{augmentation:?}");
             assert!(
-                below[below.len() - 1] < changed[0] - 0.1,
-                "{augmentation:?} leaves no difference"
+                below[below.len() - 1] < augmented[0] - 0.1,
+                "{augmentation:?} removes the gradient"
             );
         }
     }
 
     #[test]
-    fn a_changed_image_stays_within_black_and_white() {
+    fn augmented_values_stay_between_0_and_1() {
         let mut rng = ChaCha8Rng::seed_from_u64(2);
         let image: Vec<f32> = (0..INPUT_LEN).map(|index| (index % 97) as f32 / 96.0).collect();
         for level in [Level::Light, Level::Strong].repeat(20) {
-            let changed = applied(&Augmentation::random(level, &mut rng), &image);
-            assert!(changed.iter().all(|value| (0.0..=1.0).contains(value)));
+            let augmented = applied(&Augmentation::random(level, &mut rng), &image);
+            assert!(augmented.iter().all(|value| (0.0..=1.0).contains(value)));
         }
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_changes() {
+    fn same_seed_gives_the_same_parameters() {
         for level in Level::iter() {
-            let changes = || {
+            let sample = || {
                 let mut rng = ChaCha8Rng::seed_from_u64(9);
                 [(); 5].map(|()| Augmentation::random(level, &mut rng))
             };
-            assert_eq!(changes(), changes());
+            assert_eq!(sample(), sample());
         }
     }
 
     #[test]
-    fn a_level_is_found_by_its_name_and_an_unknown_name_lists_the_known() {
+    fn level_is_parsed_from_its_name_and_unknown_names_list_the_known_ones() {
         for level in Level::iter() {
             assert_eq!(level.to_string().parse(), Ok(level));
             assert_eq!(
-                serde_json::to_string(&level).expect("serialises"),
+                serde_json::to_string(&level).expect("serialize level"),
                 format!("\"{level}\"")
             );
         }

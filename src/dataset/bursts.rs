@@ -1,10 +1,10 @@
-//! Which frames belong together: those of one burst, one take, one look.
+//! Groups frames that were captured in one burst or look alike.
 //!
-//! They are near-duplicates of each other, so they are the unit in which [`super::split`] holds frames out. What a name
-//! tells is read by `clue`, what frames look like by [`super::fingerprint`].
+//! The frames of a group are near-duplicates of each other, so [`super::split`] holds out whole groups. [`file_name`] parses the
+//! capture time from a file's name; [`super::fingerprint`] compares the appearance of frames.
 
-mod clue;
-mod likeness;
+mod file_name;
+mod near_duplicates;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -12,70 +12,66 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Label;
 use super::fingerprint::Fingerprint;
-use clue::Clue;
+use file_name::FileName;
 
-/// The longest pause within a burst, in milliseconds.
+/// Maximum pause within a burst, in milliseconds.
 ///
-/// Who clicks frame by frame does so about once a second and moves the hand meanwhile; after ten seconds without a click
-/// they have done something else. Where they have not, the frames still look alike and are joined for that.
-const GAP_MS: i64 = 10_000;
+/// Someone who captures frame by frame does so about once a second and moves the hand in between; a pause of more than ten seconds
+/// separates two sessions. If the hand did not move in the pause, the frames look alike and are merged for that reason.
+const MAX_PAUSE_MS: i64 = 10_000;
 
-/// What is known of a file with a frame in it.
+/// What is known about the file of a frame.
 #[derive(Clone, Debug)]
-pub struct FrameFile {
-    /// The label it lies under.
-    pub label: Label,
-    /// Its name without the directory.
-    pub name: String,
-    /// When it was last written, where the file system tells.
-    pub modified: Option<SystemTime>,
-    /// Its content and its look.
-    pub fingerprint: Fingerprint,
+pub(crate) struct FrameFile {
+    pub(crate) label: Label,
+    /// File name without the directory.
+    pub(crate) name: String,
+    /// Time of the last modification; `None` if the file system does not provide it.
+    pub(crate) modified: Option<SystemTime>,
+    pub(crate) fingerprint: Fingerprint,
 }
 
-/// What told that frames belong together.
+/// The reason why frames are in one group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A name or a file's time said when they were taken.
-    Burst,
-    /// Their names are numbers behind the same text.
-    Take,
-    /// They look alike; a frame that looks like no other stands alone.
-    Likeness,
+pub(crate) enum GroupedBy {
+    /// Their capture times, from their names or their modification times, are close.
+    CaptureTime,
+    /// Their names have the same prefix before a number.
+    NumberedName,
+    /// They look alike. A group of a single frame without known time or number also has this value.
+    Appearance,
 }
 
-/// Frames of one label that must stand on the same side of a split.
+/// Frames of one label that belong on the same side of a split.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
-    /// Indices of the frames, in the order in which they were taken as far as that is known.
-    pub frames: Vec<usize>,
-    /// What told that they belong together.
-    pub origin: Origin,
-    /// How many bursts, takes or single frames look so much alike that they were joined to this group; 1 is the rule.
-    pub joined: usize,
-    /// The least SHA-256 of its frames: the same wherever the directory lies and whatever the files are called.
-    pub identity: [u8; 32],
+pub(crate) struct Group {
+    /// Indices of the frames, in the order of their capture as far as it is known.
+    pub(crate) frames: Vec<usize>,
+    /// Of the first of the merged groups.
+    pub(crate) grouped_by: GroupedBy,
+    /// Number of groups that were merged into this one because they contain near-duplicates; 1 without a merge.
+    pub(crate) merged_count: usize,
+    /// Smallest SHA-256 of the files: identifies the group independently of paths and file names.
+    pub(crate) content_id: [u8; 32],
 }
 
-/// The groups of one label.
+/// All frames of one label, in groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LabelGroups {
-    /// The label.
-    pub label: Label,
-    /// Every frame of the label is in one of them.
-    pub groups: Vec<Group>,
+pub(crate) struct LabelGroups {
+    pub(crate) label: Label,
+    pub(crate) groups: Vec<Group>,
 }
 
-/// One and the same file under two labels: one of them is wrong.
+/// Two files with the same content and different labels, one of which must be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Conflict {
+pub(crate) struct Conflict {
     /// Indices of the two frames.
-    pub frames: [usize; 2],
+    pub(crate) frames: [usize; 2],
 }
 
 impl FrameFile {
-    /// The frame in a file; asks the file system when it was last written.
-    pub fn new(path: &Path, label: Label, fingerprint: Fingerprint) -> FrameFile {
+    /// Also reads the file's modification time.
+    pub(crate) fn new(path: &Path, label: Label, fingerprint: Fingerprint) -> FrameFile {
         let name = path.file_name().unwrap_or_default();
         FrameFile {
             label,
@@ -92,27 +88,29 @@ impl FrameFile {
 }
 
 impl LabelGroups {
-    /// How many frames the label has.
-    pub fn frames(&self) -> usize {
+    pub(crate) fn frame_count(&self) -> usize {
         self.groups.iter().map(|group| group.frames.len()).sum()
     }
 }
 
-/// Groups the frames of each label, sorted by label; the groups do not depend on the order of `frames`.
+/// Groups the frames of each label, sorted by label. The groups do not depend on the order of `frames`.
 ///
-/// First by what is known of their time: our own bursts by name; frames with a UUID of version 1 for a name, and bursts of a
-/// single frame, by pauses of more than ten seconds; numbered files by the text before the number; the rest by pauses between
-/// the times of the files, where those tell something. Then groups that share a near-duplicate are joined.
+/// The first step groups frames by their capture time, as far as it is known:
+/// - frames of [`super::capture`] by the burst in their names;
+/// - frames with a version 1 UUID as their name, and bursts of a single frame, at pauses of more than ten seconds;
+/// - numbered files by the text before the number;
+/// - other files at pauses between their modification times, if [those are plausible](modification_times_ms).
 ///
-/// Frames of like brightness are compared pair by pair: at worst, ten thousand of one label take some three seconds.
-pub fn group_frames(frames: &[FrameFile]) -> Vec<LabelGroups> {
+/// The second step merges groups that contain near-duplicates of each other. It compares frames of similar brightness pair by pair:
+/// in the worst case, 10,000 frames of one label take about three seconds.
+pub(crate) fn group_frames(frames: &[FrameFile]) -> Vec<LabelGroups> {
     let mut by_label: BTreeMap<&Label, Vec<usize>> = BTreeMap::new();
     for (index, frame) in frames.iter().enumerate() {
         by_label.entry(&frame.label).or_default().push(index);
     }
     let groups_of = |(label, mut members): (&Label, Vec<usize>)| {
         members.sort_by_key(|&index| (&frames[index].name, frames[index].fingerprint.sha256));
-        let groups = likeness::join(frames, groups_by_time(frames, &members));
+        let groups = near_duplicates::merge(frames, group_by_time(frames, &members));
         LabelGroups {
             label: label.clone(),
             groups,
@@ -121,8 +119,8 @@ pub fn group_frames(frames: &[FrameFile]) -> Vec<LabelGroups> {
     by_label.into_iter().map(groups_of).collect()
 }
 
-/// Files that lie under more than one label: each with the first of the same content.
-pub fn conflicts(frames: &[FrameFile]) -> Vec<Conflict> {
+/// Finds files with the content of an earlier file that has another label.
+pub(crate) fn conflicts(frames: &[FrameFile]) -> Vec<Conflict> {
     let mut first_of: HashMap<[u8; 32], usize> = HashMap::new();
     let mut conflicts = Vec::new();
     for (index, frame) in frames.iter().enumerate() {
@@ -137,81 +135,92 @@ pub fn conflicts(frames: &[FrameFile]) -> Vec<Conflict> {
 }
 
 impl Group {
-    fn new(frames: &[FrameFile], members: Vec<usize>, origin: Origin) -> Group {
+    fn new(frames: &[FrameFile], members: Vec<usize>, grouped_by: GroupedBy) -> Group {
         let hashes = members.iter().map(|&index| frames[index].fingerprint.sha256);
         Group {
-            identity: hashes.min().unwrap_or_default(),
+            content_id: hashes.min().unwrap_or_default(),
             frames: members,
-            origin,
-            joined: 1,
+            grouped_by,
+            merged_count: 1,
         }
     }
 }
 
-/// The frames of one label, which are sorted by name, by what is known of their time.
-fn groups_by_time(frames: &[FrameFile], members: &[usize]) -> Vec<Group> {
-    let mut named: BTreeMap<(bool, String), Vec<(u64, usize)>> = BTreeMap::new();
-    let (mut timed, mut unnamed) = (Vec::new(), Vec::new());
-    let mut burst_times = BTreeMap::new();
+/// Frames with the numbers in their names.
+type Numbered = Vec<(u64, usize)>;
+
+/// Groups the frames of one label, which must be sorted by name.
+fn group_by_time(frames: &[FrameFile], members: &[usize]) -> Vec<Group> {
+    let mut bursts: BTreeMap<String, (i64, Numbered)> = BTreeMap::new();
+    let mut series: BTreeMap<String, Numbered> = BTreeMap::new();
+    let (mut timed, mut other) = (Vec::new(), Vec::new());
     for &index in members {
-        match Clue::of(&frames[index].name) {
-            Clue::Burst {
+        match FileName::parse(&frames[index].name) {
+            FileName::Burst {
                 burst,
                 time_ms,
                 number,
             } => {
-                burst_times.insert(burst.clone(), time_ms);
-                named.entry((true, burst)).or_default().push((number, index));
+                let (_, numbered) = bursts.entry(burst).or_insert((time_ms, Vec::new()));
+                numbered.push((number, index));
             }
-            Clue::Numbered { prefix, number } => {
-                named.entry((false, prefix)).or_default().push((number, index));
-            }
-            Clue::Time(time_ms) => timed.push((time_ms, index)),
-            Clue::Nothing => unnamed.push(index),
+            FileName::Numbered { prefix, number } => series.entry(prefix).or_default().push((number, index)),
+            FileName::Uuid1(time_ms) => timed.push((time_ms, index)),
+            FileName::Other => other.push(index),
         }
     }
     let mut groups = Vec::new();
-    for ((is_burst, name), mut numbered) in named {
-        match (is_burst, &numbered[..]) {
-            // A burst of a single frame is a click like any other, and a single number tells of no take.
-            (true, [(_, index)]) => timed.push((burst_times[&name], *index)),
-            (false, [(_, index)]) => unnamed.push(*index),
-            _ => {
-                numbered.sort_by_key(|(number, _)| *number);
-                let members = numbered.into_iter().map(|(_, index)| index).collect();
-                let origin = if is_burst { Origin::Burst } else { Origin::Take };
-                groups.push(Group::new(frames, members, origin));
-            }
+    for numbered in series.into_values() {
+        // A single numbered file is not a series.
+        match numbered[..] {
+            [(_, index)] => other.push(index),
+            _ => groups.push(group_by_number(frames, numbered, GroupedBy::NumberedName)),
         }
     }
-    match file_times(frames, &unnamed) {
-        Some(times) => groups.extend(groups_by_gap(frames, times)),
+    for (time_ms, numbered) in bursts.into_values() {
+        // Bursts of a single frame were captured one by one, like frames with a UUID.
+        match numbered[..] {
+            [(_, index)] => timed.push((time_ms, index)),
+            _ => groups.push(group_by_number(frames, numbered, GroupedBy::CaptureTime)),
+        }
+    }
+    match modification_times_ms(frames, &other) {
+        Some(times) => groups.extend(group_at_pauses(frames, times)),
         None => groups.extend(
-            unnamed
+            other
                 .iter()
-                .map(|&index| Group::new(frames, vec![index], Origin::Likeness)),
+                .map(|&index| Group::new(frames, vec![index], GroupedBy::Appearance)),
         ),
     }
-    groups.extend(groups_by_gap(frames, timed));
+    groups.extend(group_at_pauses(frames, timed));
     groups
 }
 
-/// A new group begins after each pause of more than [`GAP_MS`].
-fn groups_by_gap(frames: &[FrameFile], mut timed: Vec<(i64, usize)>) -> Vec<Group> {
-    // Sorting is stable: frames of one moment stay in the order of their names.
+/// Makes one group, in the order of the numbers.
+fn group_by_number(frames: &[FrameFile], mut numbered: Numbered, grouped_by: GroupedBy) -> Group {
+    // The sort is stable: frames with the same number stay in the order of their names.
+    numbered.sort_by_key(|(number, _)| *number);
+    let members = numbered.into_iter().map(|(_, index)| index).collect();
+    Group::new(frames, members, grouped_by)
+}
+
+/// Starts a new group after each pause of more than [`MAX_PAUSE_MS`].
+fn group_at_pauses(frames: &[FrameFile], mut timed: Vec<(i64, usize)>) -> Vec<Group> {
+    // The sort is stable: frames with the same time stay in the order of their names.
     timed.sort_by_key(|(time_ms, _)| *time_ms);
     timed
-        .chunk_by(|(before, _), (after, _)| after.saturating_sub(*before) <= GAP_MS)
+        .chunk_by(|(before, _), (after, _)| after.saturating_sub(*before) <= MAX_PAUSE_MS)
         .map(|group| group.iter().map(|(_, index)| *index).collect())
-        .map(|members| Group::new(frames, members, Origin::Burst))
+        .map(|members| Group::new(frames, members, GroupedBy::CaptureTime))
         .collect()
 }
 
-/// When the files were written, where that tells when the frames were taken.
+/// Returns the modification times with the frames' indices if they are plausible as capture times.
 ///
-/// Copying, unpacking and cloning write many files a second, clicking one a second at most: the times tell something where
-/// there are at least half as many different seconds as files.
-fn file_times(frames: &[FrameFile], members: &[usize]) -> Option<Vec<(i64, usize)>> {
+/// Copying, unpacking and cloning write many files per second, whereas frame-by-frame capture writes at most about one. The times
+/// are plausible if they fall into at least two different seconds, and into at least half as many different seconds as there are
+/// files.
+fn modification_times_ms(frames: &[FrameFile], members: &[usize]) -> Option<Vec<(i64, usize)>> {
     let time_of = |&index: &usize| Some((frames[index].modified_ms()?, index));
     let times: Vec<(i64, usize)> = members.iter().map(time_of).collect::<Option<_>>()?;
     let seconds: BTreeSet<i64> = times.iter().map(|(time_ms, _)| time_ms / 1000).collect();

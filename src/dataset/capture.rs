@@ -1,4 +1,4 @@
-//! Frames from the camera into the image directory, one burst at a time.
+//! Saves camera frames to the dataset, burst by burst.
 
 use std::path::{Path, PathBuf};
 
@@ -9,24 +9,25 @@ use super::{DatasetError, Label};
 use crate::disk::{self, Existing};
 use crate::frame::Frame;
 
-/// JPEG quality of saved frames, 1 to 100: near lossless, at a tenth of the raw size.
+/// JPEG quality of saved frames, 1 to 100. 95 is nearly lossless at a tenth of the raw size.
 const JPEG_QUALITY: u8 = 95;
 
-/// The frames of one capture, which may be near-duplicates of each other.
+/// Writes the frames of one capture, which are often near-duplicates of each other.
 ///
-/// They are named `<UTC time of the burst>_<number>.jpg`, so that sorting by name is sorting by time, and a burst can be told from its files.
-pub struct Burst {
+/// The files are named `<UTC time of the burst>_<number>.jpg`: sorting them by name sorts them by time, and the name identifies
+/// the burst.
+pub(crate) struct Burst {
     directory: PathBuf,
     name: String,
     saved: u32,
 }
 
 impl Burst {
-    /// Opens a burst under a label; makes the label's directory where it is new.
+    /// Starts a burst and creates the directory of its label if it does not exist.
     ///
     /// # Errors
-    /// What the file system says.
-    pub fn open(dataset: &Path, label: &Label, now: OffsetDateTime) -> Result<Burst, DatasetError> {
+    /// The directory cannot be created.
+    pub(crate) fn open(dataset: &Path, label: &Label, now: OffsetDateTime) -> Result<Burst, DatasetError> {
         let directory = dataset.join(label.as_str());
         std::fs::create_dir_all(&directory).map_err(|cause| DatasetError::Io {
             path: directory.clone(),
@@ -39,11 +40,11 @@ impl Burst {
         })
     }
 
-    /// Saves a frame as JPEG. The file appears whole or not at all, and nothing is overwritten.
+    /// Saves a frame as JPEG and returns the path. Writes the file atomically and never overwrites one.
     ///
     /// # Errors
-    /// What the file system says, such as a full disk; what was saved before stays.
-    pub fn save(&mut self, frame: &Frame) -> Result<PathBuf, DatasetError> {
+    /// The file exists or cannot be written, for example because the disk is full. Frames saved before are kept.
+    pub(crate) fn save(&mut self, frame: &Frame) -> Result<PathBuf, DatasetError> {
         let path = self
             .directory
             .join(format!("{}_{:04}.jpg", self.name, self.saved));
@@ -70,43 +71,46 @@ mod tests {
     use crate::dataset::Dataset;
 
     fn frame() -> Frame {
-        Frame::from_raw("bgr8", 32, 24, 96, [10, 20, 200].repeat(32 * 24)).expect("a good frame")
+        Frame::from_raw("bgr8", 32, 24, 96, [10, 20, 200].repeat(32 * 24)).expect("valid frame")
     }
 
     #[test]
-    fn saved_frames_are_read_back_as_the_dataset() {
-        let root = tempfile::tempdir().expect("a directory");
-        let label = Label::new("thumbs_up").expect("a label");
+    fn saved_frames_are_listed_in_the_dataset() {
+        let root = tempfile::tempdir().expect("temporary directory");
+        let label = Label::new("thumbs_up").expect("valid label");
         let now = datetime!(2026-03-04 05:06:07.089 UTC);
-        let mut burst = Burst::open(root.path(), &label, now).expect("opens");
-        let first = burst.save(&frame()).expect("saves");
-        burst.save(&frame()).expect("saves");
+        let mut burst = Burst::open(root.path(), &label, now).expect("start burst");
+        let first = burst.save(&frame()).expect("save frame");
+        burst.save(&frame()).expect("save frame");
         assert!(
             first.ends_with("thumbs_up/20260304T050607.089Z_0000.jpg"),
             "{first:?}"
         );
 
-        let dataset = Dataset::read(root.path()).expect("reads");
-        assert_eq!(dataset.count(&label), 2);
-        let saved = Frame::from_file(&first).expect("an image").to_rgb_image();
-        assert!(saved.get_pixel(16, 12).0[0].abs_diff(200) < 8, "red stayed red");
+        let dataset = Dataset::read(root.path()).expect("read dataset");
+        assert_eq!(dataset.frame_count_of(&label), 2);
+        let saved = Frame::from_file(&first).expect("decode image").to_rgb_image();
+        assert!(
+            saved.get_pixel(16, 12).0[0].abs_diff(200) < 8,
+            "red and blue are swapped"
+        );
     }
 
     #[test]
-    fn nothing_is_overwritten() {
-        let root = tempfile::tempdir().expect("a directory");
-        let label = Label::new("none").expect("a label");
+    fn existing_files_are_not_overwritten() {
+        let root = tempfile::tempdir().expect("temporary directory");
+        let label = Label::new("none").expect("valid label");
         let now = OffsetDateTime::UNIX_EPOCH;
         Burst::open(root.path(), &label, now)
-            .expect("opens")
+            .expect("start burst")
             .save(&frame())
-            .expect("saves");
-        let mut second = Burst::open(root.path(), &label, now).expect("opens");
-        second.save(&frame()).expect_err("a file of that name is there");
+            .expect("save frame");
+        let mut second = Burst::open(root.path(), &label, now).expect("start burst");
+        second.save(&frame()).expect_err("the file exists");
         assert_eq!(
-            Dataset::read(root.path()).expect("reads").frames(),
+            Dataset::read(root.path()).expect("read dataset").frame_count(),
             1,
-            "and nothing half-written"
+            "no partially written file is left"
         );
     }
 }

@@ -1,44 +1,44 @@
-//! A label that is safe as the name of a directory.
+//! Labels, which are also names of directories.
 
 use serde::{Deserialize, Serialize};
 
-/// The name of what a frame shows, and of the directory it lies in.
+/// The name of what a frame shows, and of the directory that holds the frame.
 ///
-/// 1 to [`Label::LONGEST`] of `a-z`, `A-Z`, `0-9`, `_` and `-`, not beginning with `-`: such a name stays inside the dataset on any
-/// file system, and no shell takes it for an option.
+/// A label has 1 to [`Label::MAX_LEN`] characters of `a-z`, `A-Z`, `0-9`, `_` and `-`, and does not start with `-`. Such a name
+/// cannot escape the dataset on any file system, and a shell does not parse it as an option.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Label(String);
 
-/// A name that is no label; says the rule.
+/// A name is not a valid label.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "{0:?} is no label: a label is 1 to {longest} characters of a-z, A-Z, 0-9, '_' and '-', and does not begin with '-'",
-    longest = Label::LONGEST
+    "{0:?} is not a valid label; a label is 1 to {max} characters of a-z, A-Z, 0-9, '_' and '-', and does not start with '-'",
+    max = Label::MAX_LEN
 )]
 pub struct LabelError(String);
 
 impl Label {
-    /// The longest label, in characters.
-    pub const LONGEST: usize = 64;
+    /// Maximum length in characters.
+    pub const MAX_LEN: usize = 64;
 
-    /// The label of that name.
+    /// Checks a name; see [`Label`] for the rule.
     ///
     /// # Errors
-    /// [`LabelError`] for every name that breaks the rule.
+    /// The name breaks the rule.
     pub fn new(name: &str) -> Result<Label, LabelError> {
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        let is_label = (1..=Label::LONGEST).contains(&name.len())
+        let is_valid = (1..=Label::MAX_LEN).contains(&name.len())
             && name.chars().all(is_allowed)
             && !name.starts_with('-');
-        if is_label {
+        if is_valid {
             Ok(Label(name.to_owned()))
         } else {
-            Err(LabelError(name.chars().take(Label::LONGEST).collect()))
+            Err(LabelError(name.chars().take(Label::MAX_LEN).collect()))
         }
     }
 
-    /// The name.
+    /// The label as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -69,14 +69,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_directories_are_labels() {
+    fn names_of_the_allowed_characters_are_labels() {
         for name in ["none", "thumbs_up", "Wave-2", "_", &"a".repeat(64)] {
             assert_eq!(Label::new(name).expect(name).as_str(), name);
         }
     }
 
     #[test]
-    fn names_that_could_leave_the_dataset_are_refused_with_the_rule() {
+    fn names_that_could_escape_the_dataset_are_rejected_with_the_rule() {
         let long = "a".repeat(300);
         for name in [
             "",
@@ -94,7 +94,7 @@ mod tests {
         ] {
             let error = Label::new(name).expect_err(name);
             assert!(error.to_string().contains("a-z"), "{error}");
-            assert!(!error.to_string().contains('\0'), "the answer carries no NUL");
+            assert!(!error.to_string().contains('\0'), "the message contains a NUL");
         }
     }
 }

@@ -1,69 +1,71 @@
-//! Which frames are trained on, and which are held out to say how good the model is.
+//! Splits the frames of a dataset into training and validation frames.
 //!
-//! Frames of a burst are near-duplicates, and a model that has seen one knows the others: a burst stands whole on one side,
-//! or the accuracy flatters. What belongs together is found by [`super::bursts`]. Where a label has no two
-//! bursts to choose from, its only one is cut, and the split says so.
+//! The frames of a burst are near-duplicates: a model that was trained on some of them has almost seen the others, and the measured
+//! accuracy would be too high. The split therefore holds out whole groups, as found by [`super::bursts`]. If a label has only one
+//! group, or no suitable one, the split cuts a group into segments and reports that.
 
-mod guard;
-mod note;
+mod leakage;
+mod summary;
 mod units;
 
-use std::collections::HashSet;
-
 use super::bursts::{FrameFile, LabelGroups};
-pub use note::{How, SplitNote};
+use leakage::Exclusion;
+pub(crate) use summary::SplitSummary;
 use units::{Plan, Unit};
 
-/// Runs that a group is cut in for a single fold.
-const RUNS: usize = 5;
+/// Number of segments that a group is cut into for a split with a single fold.
+const SEGMENTS: usize = 5;
 
-/// Indices of frames, each list sorted; every frame is in one of them.
+/// Frame indices of one fold, sorted; every frame is in exactly one of the lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fold {
-    /// To train on.
-    pub train: Vec<usize>,
-    /// To validate on.
-    pub validation: Vec<usize>,
-    /// Too near to frames that are validated on: neither, or the accuracy would flatter. The final model, which is not the one
-    /// that is measured, may be trained on them.
-    pub left_out: Vec<usize>,
+pub(crate) struct Fold {
+    pub(crate) train: Vec<usize>,
+    pub(crate) validation: Vec<usize>,
+    /// Frames that are neither trained nor validated on, because they are too similar to validation frames.
+    ///
+    /// The final model, which is not the one that is measured, may be trained on them.
+    pub(crate) left_out: Vec<usize>,
 }
 
-/// One or more ways to part the frames, and how it was done.
+/// The folds of a training, and how they were made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Split {
+pub(crate) struct Split {
     /// One fold, or several that validate each frame once.
-    pub folds: Vec<Fold>,
-    /// How each label was split, for whoever reads the accuracy; sorted by label.
-    pub notes: Vec<SplitNote>,
+    pub(crate) folds: Vec<Fold>,
+    /// One per label, sorted by label.
+    pub(crate) summaries: Vec<SplitSummary>,
 }
 
-/// Holds out about a fifth of each label's frames, in whole groups, at most a third where there are groups small enough.
+/// Holds out about a fifth of each label's frames, and at most a third if there are small enough groups.
 ///
-/// `groups` are [`super::bursts::group_frames`] of these very frames. The same frames and seed give the same split, wherever
-/// they lie and in whatever order; a label does not change how another is split. Whole groups are held out where some have
-/// between a tenth and a half of the frames together; else the largest is cut in runs of neighbours. A label of a single
-/// frame is trained on.
+/// `groups` must be the result of [`super::bursts::group_frames`] for `frames`. The same files and the same seed give the same split,
+/// regardless of the location of the dataset and of the order of `frames`. The split of one label does not depend on other labels.
+///
+/// Holds out whole groups if some of them together have between a tenth and a half of the label's frames. Otherwise cuts the largest
+/// group into segments of consecutive frames and holds out one of them. The frame of a label with a single frame is trained on.
 ///
 /// # Panics
-/// If `groups` are those of other frames.
-pub fn hold_out(frames: &[FrameFile], groups: &[LabelGroups], seed: u64) -> Split {
-    split(frames, groups, 1, |label| units::hold_out(label, RUNS, seed))
+/// `groups` do not belong to `frames`.
+pub(crate) fn hold_out(frames: &[FrameFile], groups: &[LabelGroups], seed: u64) -> Split {
+    split(frames, groups, 1, |label| units::hold_out(label, SEGMENTS, seed))
 }
 
-/// Validates each frame in one of `k` folds and trains on it in the others, whole groups in one fold, each label spread evenly.
+/// Makes a stratified k-fold split by groups: validates each frame in one fold and trains on it in the others.
 ///
-/// `groups` and the promises are those of [`hold_out`], but for the number of folds: at least 2, and no more than the label with
-/// the most groups can fill, so that another label may change it. A label with fewer groups than folds is not validated in
-/// some. The only group of a label, or one with more than 60 % of its frames, is cut in runs of neighbours. A label
-/// of a single frame is trained on in every fold.
+/// `groups` must be the result of [`super::bursts::group_frames`] for `frames`. As with [`hold_out`], the split does not depend on
+/// the location of the dataset or the order of `frames`. The number of folds is at least 2, at most `k`, and at most what the label
+/// with the most groups can fill, so that other labels may change it.
+///
+/// A label with fewer groups than folds is not validated in some folds. A group that is the only one of its label, or has more than
+/// 60 % of the label's frames, is cut into segments of consecutive frames. The frame of a label with a single frame is trained on in
+/// every fold.
 ///
 /// # Panics
-/// If `groups` are those of other frames.
-pub fn k_folds(frames: &[FrameFile], groups: &[LabelGroups], k: usize, seed: u64) -> Split {
+/// `groups` do not belong to `frames`.
+pub(crate) fn k_folds(frames: &[FrameFile], groups: &[LabelGroups], k: usize, seed: u64) -> Split {
     let k = k.clamp(2, frames.len().max(2));
-    let most_units = groups.iter().map(|label| units::count(label, k)).max();
-    let folds = most_units.unwrap_or_default().min(k).max(1);
+    let max_units = groups.iter().map(|label| units::count(label, k)).max();
+    let folds = max_units.unwrap_or_default().min(k).max(1);
     split(frames, groups, folds, |label| {
         units::k_folds(label, k, folds, seed)
     })
@@ -77,15 +79,17 @@ fn split<'a>(
 ) -> Split {
     let mut split = Split {
         folds: vec![Fold::default(); folds],
-        notes: Vec::new(),
+        summaries: Vec::new(),
     };
     for label in groups {
         let plan = plan_of(label);
-        let mut is_guarded = true;
+        let mut has_leakage = false;
         for (number, fold) in split.folds.iter_mut().enumerate() {
-            is_guarded &= fill(fold, number, frames, &plan);
+            has_leakage |= add_label(fold, number, frames, &plan);
         }
-        split.notes.push(SplitNote::new(label, &plan, folds, is_guarded));
+        split
+            .summaries
+            .push(SplitSummary::new(label, &plan, folds, has_leakage));
     }
     for fold in &mut split.folds {
         fold.train.sort_unstable();
@@ -95,30 +99,25 @@ fn split<'a>(
     split
 }
 
-/// Adds the frames of a label to a fold; false where near-duplicates had to stay on both sides.
-fn fill(fold: &mut Fold, number: usize, frames: &[FrameFile], plan: &Plan) -> bool {
-    let is_held = |unit: &Unit| unit.fold == Some(number);
-    let frames_of = |unit: &Unit| unit.frames.to_vec();
-    let held: Vec<usize> = plan
-        .units
-        .iter()
-        .filter(|unit| is_held(unit))
-        .flat_map(frames_of)
-        .collect();
-    let train = plan
-        .units
-        .iter()
-        .filter(|unit| !is_held(unit))
-        .flat_map(frames_of);
-    let guard = match plan.cut {
-        Some(group) => guard::around(frames, &group.frames, &held.iter().copied().collect()),
-        None => guard::Guard::default(),
+/// Adds the frames of a label to a fold. Returns whether near-duplicates remain on both sides.
+fn add_label(fold: &mut Fold, number: usize, frames: &[FrameFile], plan: &Plan) -> bool {
+    let is_held_out = |unit: &&Unit| unit.fold == Some(number);
+    let (held_out, train): (Vec<&Unit>, Vec<&Unit>) = plan.units.iter().partition(is_held_out);
+    let frames_of = |units: &[&Unit]| -> Vec<usize> {
+        let frames = units.iter().flat_map(|unit| unit.frames);
+        frames.copied().collect()
     };
-    let left_out: HashSet<usize> = guard.left_out.iter().copied().collect();
-    fold.train.extend(train.filter(|frame| !left_out.contains(frame)));
-    fold.validation.extend(held);
-    fold.left_out.extend(guard.left_out);
-    guard.unguarded == 0
+    let validation = frames_of(&held_out);
+    let exclusion = match plan.cut {
+        Some(group) => leakage::exclude(frames, &group.frames, &validation.iter().copied().collect()),
+        None => Exclusion::default(),
+    };
+    let train = frames_of(&train).into_iter();
+    fold.train
+        .extend(train.filter(|frame| !exclusion.left_out.contains(frame)));
+    fold.validation.extend(validation);
+    fold.left_out.extend(exclusion.left_out);
+    exclusion.remaining > 0
 }
 
 #[cfg(test)]

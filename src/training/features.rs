@@ -87,7 +87,7 @@ enum Loaded {
 
 /// Every frame of a dataset, its labels numbered in their order there.
 pub fn labelled_files(dataset: &Dataset) -> Vec<LabelledFile> {
-    let mut files = Vec::with_capacity(dataset.frames());
+    let mut files = Vec::with_capacity(dataset.frame_count());
     for (index, frames) in dataset.labels.iter().enumerate() {
         files.extend(frames.files.iter().map(|path| LabelledFile {
             path: path.clone(),
@@ -253,7 +253,7 @@ fn load(files: &[LabelledFile], cache: &FeatureCache, copies: Copies) -> Vec<Res
             return Ok(Loaded::Cached(Fingerprint { sha256, thumbnail }, entry.rows));
         }
         let square = preprocessor.square_from_frame(&Frame::from_compressed("", &bytes)?);
-        let thumbnail = Thumbnail::of_square(&square);
+        let thumbnail = Thumbnail::from_square(&square);
         let inputs = inputs_of_square(&square, &sha256, copies);
         Ok(Loaded::Inputs(Fingerprint { sha256, thumbnail }, inputs))
     })

@@ -318,7 +318,7 @@ fn label_counts(training: &Training) -> Vec<LabelCount> {
 }
 
 fn split_in_words(training: &Training) -> String {
-    let notes: Vec<String> = training.split.notes.iter().map(ToString::to_string).collect();
+    let notes: Vec<String> = training.split.summaries.iter().map(ToString::to_string).collect();
     notes.join("; ")
 }
 

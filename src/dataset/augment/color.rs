@@ -1,44 +1,43 @@
-//! Changes of brightness, contrast, saturation and hue: torchvision's `ColorJitter` with its factors given.
+//! torchvision's `ColorJitter` with given factors, on float images with values in 0..=1.
 //!
-//! Each is torchvision's function of that name on a float tensor with values in 0..=1. Drawing the factors is left to
-//! [`super::ranges`].
+//! [`super::ranges`] samples the factors.
 
 use crate::preprocess::INPUT_SIDE_PX;
 
 const PLANE: usize = INPUT_SIDE_PX * INPUT_SIDE_PX;
-/// How much red, green and blue count in a grey image: torchvision's `rgb_to_grayscale`.
-const GREY: [f32; 3] = [0.2989, 0.587, 0.114];
+/// Weights of red, green and blue in a grayscale image, from torchvision's `rgb_to_grayscale`.
+const GRAY: [f32; 3] = [0.2989, 0.587, 0.114];
 
-/// One of the four changes of colour.
+/// One of the four color adjustments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Adjustment {
-    /// `F.adjust_brightness`: every value times the factor.
+    /// `F.adjust_brightness`: multiplies every value by the factor.
     Brightness,
-    /// `F.adjust_contrast`: away from the mean of the grey image, or towards it.
+    /// `F.adjust_contrast`: blends with the mean of the grayscale image.
     Contrast,
-    /// `F.adjust_saturation`: away from the grey image, or towards it.
+    /// `F.adjust_saturation`: blends with the grayscale image.
     Saturation,
-    /// `F.adjust_hue`: around the colour circle.
+    /// `F.adjust_hue`: rotates the hue.
     Hue,
 }
 
-/// A change of colour.
+/// The sampled parameters of torchvision's `ColorJitter`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Color {
-    /// In which order the changes are made: each clamps to 0..=1, so that the order counts.
+pub struct ColorJitter {
+    /// Order of the adjustments. It changes the result, because each adjustment clamps values to 0..=1.
     pub order: [Adjustment; 4],
-    /// 0 gives black, 1 no change.
+    /// Factor of at least 0: 0 gives a black image, 1 no change.
     pub brightness: f32,
-    /// 0 gives one grey, 1 no change.
+    /// Factor of at least 0: 0 gives a uniform gray image, 1 no change.
     pub contrast: f32,
-    /// 0 gives a grey image, 1 no change.
+    /// Factor of at least 0: 0 gives a grayscale image, 1 no change.
     pub saturation: f32,
-    /// -0.5 to 0.5 of the colour circle; 0 gives no change.
+    /// Shift of the hue as a fraction of the full circle, -0.5 to 0.5.
     pub hue: f32,
 }
 
 impl Adjustment {
-    /// All four, as torchvision counts them.
+    /// In the order of torchvision's indices.
     pub const ALL: [Adjustment; 4] = [
         Adjustment::Brightness,
         Adjustment::Contrast,
@@ -47,9 +46,9 @@ impl Adjustment {
     ];
 }
 
-impl Color {
-    /// No change.
-    pub const IDENTITY: Color = Color {
+impl ColorJitter {
+    /// Leaves the image unchanged.
+    pub const IDENTITY: ColorJitter = ColorJitter {
         order: Adjustment::ALL,
         brightness: 1.0,
         contrast: 1.0,
@@ -57,13 +56,13 @@ impl Color {
         hue: 0.0,
     };
 
-    /// Changes an image of three planes in place.
-    pub(super) fn adjust(&self, image: &mut [f32]) {
+    /// Changes an image of three planes (red, green, blue) in place.
+    pub(super) fn apply(&self, image: &mut [f32]) {
         for adjustment in self.order {
             match adjustment {
                 Adjustment::Brightness if self.brightness != 1.0 => blend(image, self.brightness, 0.0),
                 Adjustment::Contrast if self.contrast != 1.0 => {
-                    let mean = grey_mean(image);
+                    let mean = gray_mean(image);
                     blend(image, self.contrast, mean);
                 }
                 Adjustment::Saturation if self.saturation != 1.0 => saturate(image, self.saturation),
@@ -74,7 +73,7 @@ impl Color {
     }
 }
 
-/// Every value away from `other` by the factor.
+/// Extrapolates (factor > 1) or interpolates (factor < 1) between `other` and each value, and clamps to 0..=1.
 fn blend(image: &mut [f32], factor: f32, other: f32) {
     let offset = other * (1.0 - factor);
     for value in image {
@@ -82,17 +81,18 @@ fn blend(image: &mut [f32], factor: f32, other: f32) {
     }
 }
 
-/// The mean of the grey image, which is the grey of the mean colour.
-fn grey_mean(image: &[f32]) -> f32 {
-    let planes = image.chunks_exact(PLANE).zip(GREY);
+/// Mean of the grayscale image, computed as the gray value of the mean color.
+fn gray_mean(image: &[f32]) -> f32 {
+    let planes = image.chunks_exact(PLANE).zip(GRAY);
     planes
         .map(|(plane, weight)| weight * (sum(plane) / PLANE as f64) as f32)
         .sum()
 }
 
-/// In eight lanes within a row, for the compiler may not reorder a sum of floats by itself, and in double precision over the rows.
+/// Sums each row in eight lanes, because the compiler does not reorder float additions to vectorize them, and adds up the rows in
+/// double precision.
 fn sum(plane: &[f32]) -> f64 {
-    let of_row = |row: &[f32]| {
+    let row_sum = |row: &[f32]| {
         let mut lanes = [0.0f32; 8];
         for values in row.chunks_exact(8) {
             for (lane, value) in lanes.iter_mut().zip(values) {
@@ -101,30 +101,32 @@ fn sum(plane: &[f32]) -> f64 {
         }
         f64::from(lanes.iter().sum::<f32>())
     };
-    plane.chunks_exact(INPUT_SIDE_PX).map(of_row).sum()
+    plane.chunks_exact(INPUT_SIDE_PX).map(row_sum).sum()
 }
 
 fn saturate(image: &mut [f32], factor: f32) {
     for_each_pixel(image, |rgb| {
-        let grey = rgb[0] * GREY[0] + rgb[1] * GREY[1] + rgb[2] * GREY[2];
-        let offset = grey * (1.0 - factor);
+        let gray = rgb[0] * GRAY[0] + rgb[1] * GRAY[1] + rgb[2] * GRAY[2];
+        let offset = gray * (1.0 - factor);
         rgb.map(|value| (value * factor + offset).clamp(0.0, 1.0))
     });
 }
 
-/// To hue, saturation and value and back, without branches: the six sectors of the colour circle are three ramps, and value
-/// and saturation, which stay, are told by the greatest and the least channel.
+/// Converts to HSV, shifts the hue and converts back, without branches that prevent vectorization.
+///
+/// Saturation and value do not change, so the largest and the smallest channel keep their values. Each channel is a clamped
+/// linear function of the hue, counted in sectors from 0 to 6.
 fn shift_hue(image: &mut [f32], hue: f32) {
     let shift = hue * 6.0;
     for_each_pixel(image, |[red, green, blue]| {
-        let greatest = red.max(green).max(blue);
-        let least = red.min(green).min(blue);
-        let range = greatest - least;
-        // A grey has no hue: whatever comes out for it is multiplied by a range of 0.
+        let max = red.max(green).max(blue);
+        let min = red.min(green).min(blue);
+        let range = max - min;
+        // A gray pixel has no hue; the result for it is multiplied by a range of 0.
         let divisor = if range == 0.0 { 1.0 } else { range };
-        let (first, difference) = if greatest == red {
+        let (first, difference) = if max == red {
             (0.0, green - blue)
-        } else if greatest == green {
+        } else if max == green {
             (2.0, blue - red)
         } else {
             (4.0, red - green)
@@ -132,7 +134,7 @@ fn shift_hue(image: &mut [f32], hue: f32) {
         let sector = first + difference / divisor + shift;
         let sector = if sector < 0.0 { sector + 6.0 } else { sector };
         let sector = if sector >= 6.0 { sector - 6.0 } else { sector };
-        let channel = |part: f32| least + range * part.clamp(0.0, 1.0);
+        let channel = |part: f32| min + range * part.clamp(0.0, 1.0);
         [
             channel((sector - 3.0).abs() - 1.0),
             channel(2.0 - (sector - 2.0).abs()),
@@ -141,7 +143,7 @@ fn shift_hue(image: &mut [f32], hue: f32) {
     });
 }
 
-/// Plane beside plane and without an index, so that the compiler makes wide instructions of what is done to one pixel.
+/// Iterates over the three planes together without indexing, so that the compiler vectorizes `change`.
 fn for_each_pixel(image: &mut [f32], change: impl Fn([f32; 3]) -> [f32; 3]) {
     let (red, others) = image.split_at_mut(PLANE);
     let (green, blue) = others.split_at_mut(PLANE);
@@ -155,61 +157,60 @@ fn for_each_pixel(image: &mut [f32], change: impl Fn([f32; 3]) -> [f32; 3]) {
 mod tests {
     use super::*;
 
-    /// An image of one colour.
-    fn plain(rgb: [f32; 3]) -> Vec<f32> {
+    fn uniform_image(rgb: [f32; 3]) -> Vec<f32> {
         rgb.into_iter().flat_map(|value| [value; PLANE]).collect()
     }
 
-    fn assert_gives(color: Color, rgb: [f32; 3], expected: [f32; 3]) {
-        let mut image = plain(rgb);
-        color.adjust(&mut image);
-        for (found, expected) in image.iter().zip(plain(expected)) {
+    fn assert_gives(jitter: ColorJitter, rgb: [f32; 3], expected: [f32; 3]) {
+        let mut image = uniform_image(rgb);
+        jitter.apply(&mut image);
+        for (found, expected) in image.iter().zip(uniform_image(expected)) {
             assert!(
                 (found - expected).abs() < 1e-5,
-                "{color:?}: {found} for {expected}"
+                "{jitter:?} gives {found}, expected {expected}"
             );
         }
     }
 
     #[test]
-    fn no_change_changes_nothing() {
+    fn identity_keeps_the_image() {
         let image: Vec<f32> = (0..3 * PLANE).map(|index| (index % 101) as f32 / 100.0).collect();
-        let mut changed = image.clone();
-        Color::IDENTITY.adjust(&mut changed);
-        assert!(changed == image);
+        let mut output = image.clone();
+        ColorJitter::IDENTITY.apply(&mut output);
+        assert!(output == image);
     }
 
     #[test]
-    fn a_third_of_the_colour_circle_turns_red_into_green_and_back() {
-        let color = |hue: f32| Color {
+    fn hue_shift_of_a_third_turns_red_into_green_and_back() {
+        let jitter = |hue: f32| ColorJitter {
             hue,
-            ..Color::IDENTITY
+            ..ColorJitter::IDENTITY
         };
-        assert_gives(color(1.0 / 3.0), [0.8, 0.2, 0.2], [0.2, 0.8, 0.2]);
-        assert_gives(color(-1.0 / 3.0), [0.2, 0.8, 0.2], [0.8, 0.2, 0.2]);
-        assert_gives(color(-1.0 / 3.0), [0.8, 0.2, 0.2], [0.2, 0.2, 0.8]);
-        assert_gives(color(0.25), [0.4, 0.4, 0.4], [0.4, 0.4, 0.4]);
+        assert_gives(jitter(1.0 / 3.0), [0.8, 0.2, 0.2], [0.2, 0.8, 0.2]);
+        assert_gives(jitter(-1.0 / 3.0), [0.2, 0.8, 0.2], [0.8, 0.2, 0.2]);
+        assert_gives(jitter(-1.0 / 3.0), [0.8, 0.2, 0.2], [0.2, 0.2, 0.8]);
+        assert_gives(jitter(0.25), [0.4, 0.4, 0.4], [0.4, 0.4, 0.4]);
     }
 
     #[test]
-    fn the_order_counts_where_values_are_cut_off() {
-        let color = |order: [Adjustment; 4]| Color {
+    fn order_of_adjustments_matters_when_values_are_clamped() {
+        let jitter = |order: [Adjustment; 4]| ColorJitter {
             order,
             brightness: 1.5,
             contrast: 0.5,
-            ..Color::IDENTITY
+            ..ColorJitter::IDENTITY
         };
         let [brightness, contrast, saturation, hue] = Adjustment::ALL;
-        let grey = 0.2989 * 0.9;
+        let gray = 0.2989 * 0.9;
         assert_gives(
-            color([brightness, contrast, saturation, hue]),
+            jitter([brightness, contrast, saturation, hue]),
             [0.9, 0.0, 0.0],
             [0.5 + 0.5 * 0.2989, 0.5 * 0.2989, 0.5 * 0.2989],
         );
         assert_gives(
-            color([contrast, brightness, saturation, hue]),
+            jitter([contrast, brightness, saturation, hue]),
             [0.9, 0.0, 0.0],
-            [1.5 * (0.45 + grey / 2.0), 1.5 * grey / 2.0, 1.5 * grey / 2.0],
+            [1.5 * (0.45 + gray / 2.0), 1.5 * gray / 2.0, 1.5 * gray / 2.0],
         );
     }
 }

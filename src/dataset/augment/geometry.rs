@@ -1,49 +1,52 @@
-//! Where the pixels of a changed image come from: crop, flip, rotation, shift and scale in one bilinear sampling.
+//! Crop, flip, rotation, translation and scale in one bilinear resampling.
 //!
-//! It is torchvision's `F.resized_crop`, `F.horizontal_flip` and `F.affine` one after the other, composed into one inverse
-//! affine map. Beyond the image's edge its edge goes on, for black wedges would be something new to learn; that is
-//! `F.pad(padding_mode="edge")` around `F.affine`. Colours are left to [`super::color`].
+//! Composes torchvision's `F.resized_crop`, `F.horizontal_flip` and `F.affine`, in this order, into one inverse affine map.
+//! Pixels outside the image repeat its edge, as with `F.pad(padding_mode="edge")` around `F.affine`, because black corners would be
+//! an artifact that a network can learn.
 
 use crate::preprocess::INPUT_SIDE_PX;
 
-/// The part of an image that fills the changed one, in whole pixels.
+/// A rectangle of whole pixels within the 224x224 image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Crop {
-    /// Rows above it.
+    /// First row.
     pub top_px: usize,
-    /// Columns to its left.
+    /// First column.
     pub left_px: usize,
-    /// Rows.
+    /// Number of rows, at least 1.
     pub height_px: usize,
-    /// Columns.
+    /// Number of columns, at least 1.
     pub width_px: usize,
 }
 
-/// A change of place; its parts are applied in the order of the fields.
+/// The sampled parameters of the geometric transforms, which are applied in the order of the fields.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Geometry {
-    /// `F.resized_crop` of this part. Pixels just outside it are seen where later changes, or half a pixel, lead there.
+    /// Region that `F.resized_crop` scales to the full image. Unlike in torchvision, interpolation at its edges and the transforms
+    /// after it see the pixels around the crop.
     pub crop: Crop,
-    /// `F.horizontal_flip`.
+    /// Whether `F.horizontal_flip` is applied.
     pub is_flipped: bool,
-    /// Rotation about the image's middle, clockwise as in `F.affine`.
+    /// Rotation about the center of the image, clockwise as in `F.affine`.
     pub degrees: f32,
-    /// Shift after the rotation, to the right and down.
+    /// Translation after the rotation, to the right and down.
     pub translate_px: [f32; 2],
-    /// Size after over size before, above 0.
+    /// Zoom factor, above 0; more than 1 enlarges.
     pub scale: f32,
 }
 
-/// An affine map from the pixels of the changed image to points of the image, both counted from the middle of the
-/// upper left pixel: `x = map[0][0] * column + map[0][1] * row + map[0][2]`, and `y` by `map[1]`.
+/// Affine map from output pixels to input coordinates, both measured from the center of the top left pixel:
+/// `x = map[0][0] * column + map[0][1] * row + map[0][2]`, and `y` likewise with `map[1]`.
 type InverseMap = [[f32; 3]; 2];
 
-/// For each pixel of one row: the upper left of the four pixels around the point it comes from, and how far the point is
-/// from there to the right and down, 0 to 1.
-struct Taps {
+/// Source positions of one output row for bilinear interpolation.
+struct SourceRow {
+    /// For each output column, the top left one of the four input pixels to interpolate, as an index into a plane.
     index: [u32; INPUT_SIDE_PX],
+    /// Weight of the right pixels, 0 to 1.
     right: [f32; INPUT_SIDE_PX],
-    down: [f32; INPUT_SIDE_PX],
+    /// Weight of the bottom pixels, 0 to 1.
+    bottom: [f32; INPUT_SIDE_PX],
 }
 
 impl Crop {
@@ -57,7 +60,7 @@ impl Crop {
 }
 
 impl Geometry {
-    /// No change.
+    /// Leaves the image unchanged.
     pub const IDENTITY: Geometry = Geometry {
         crop: Crop::WHOLE,
         is_flipped: false,
@@ -66,87 +69,86 @@ impl Geometry {
         scale: 1.0,
     };
 
-    /// Writes every pixel of `changed` from `image`, both planes of 224x224.
-    pub(super) fn resample(&self, image: &[f32], changed: &mut [f32]) {
+    /// Writes the transformed image to `output`; both consist of planes of 224x224 pixels.
+    pub(super) fn resample(&self, image: &[f32], output: &mut [f32]) {
         if *self == Geometry::IDENTITY {
-            changed.copy_from_slice(image);
+            output.copy_from_slice(image);
             return;
         }
         const PLANE: usize = INPUT_SIDE_PX * INPUT_SIDE_PX;
         let map = self.inverse_map();
-        let mut taps = Taps::new();
+        let mut source = SourceRow::new();
         for row in 0..INPUT_SIDE_PX {
-            taps.aim(&map, row);
-            let planes = image.chunks_exact(PLANE).zip(changed.chunks_exact_mut(PLANE));
-            for (plane, changed) in planes {
+            source.compute(&map, row);
+            let planes = image.chunks_exact(PLANE).zip(output.chunks_exact_mut(PLANE));
+            for (plane, output) in planes {
                 let start = row * INPUT_SIDE_PX;
-                taps.sample(plane, &mut changed[start..start + INPUT_SIDE_PX]);
+                source.interpolate(plane, &mut output[start..start + INPUT_SIDE_PX]);
             }
         }
     }
 
-    /// The changes undone from last to first: torchvision's `_get_inverse_affine_matrix` without shear, the flip, the crop.
+    /// Inverts the transforms from last to first: torchvision's `_get_inverse_affine_matrix` without shear, then flip and crop.
     fn inverse_map(&self) -> InverseMap {
-        let middle = (INPUT_SIDE_PX as f64 - 1.0) / 2.0;
+        let center = (INPUT_SIDE_PX as f64 - 1.0) / 2.0;
         let (sin, cos) = f64::from(self.degrees).to_radians().sin_cos();
         let scale = f64::from(self.scale);
         let [shift_x, shift_y] = self.translate_px.map(f64::from);
-        let mirror = if self.is_flipped { -1.0 } else { 1.0 };
+        let flip = if self.is_flipped { -1.0 } else { 1.0 };
         let crop = self.crop;
         let axis = |start_px: usize, size_px: usize, along_column: f64, along_row: f64| {
             let zoom = size_px as f64 / INPUT_SIDE_PX as f64;
-            // The middle of the changed image, once shifted back, comes from the middle of the crop.
+            // The output point at center + translation comes from the center of the crop.
             let target = start_px as f64 + (size_px as f64 - 1.0) / 2.0;
             let (along_column, along_row) = (zoom * along_column, zoom * along_row);
-            let offset = target - along_column * (middle + shift_x) - along_row * (middle + shift_y);
+            let offset = target - along_column * (center + shift_x) - along_row * (center + shift_y);
             [along_column as f32, along_row as f32, offset as f32]
         };
         [
             axis(
                 crop.left_px,
                 crop.width_px,
-                mirror * cos / scale,
-                mirror * sin / scale,
+                flip * cos / scale,
+                flip * sin / scale,
             ),
             axis(crop.top_px, crop.height_px, -sin / scale, cos / scale),
         ]
     }
 }
 
-impl Taps {
-    fn new() -> Taps {
-        Taps {
+impl SourceRow {
+    fn new() -> SourceRow {
+        SourceRow {
             index: [0; INPUT_SIDE_PX],
             right: [0.0; INPUT_SIDE_PX],
-            down: [0.0; INPUT_SIDE_PX],
+            bottom: [0.0; INPUT_SIDE_PX],
         }
     }
 
-    /// Finds where a row comes from.
-    fn aim(&mut self, map: &InverseMap, row: usize) {
+    fn compute(&mut self, map: &InverseMap, row: usize) {
         const LAST: f32 = (INPUT_SIDE_PX - 1) as f32;
-        // On the last column and row the point lies a whole pixel from the tap, so that there always is a next pixel.
-        const LAST_TAP: i32 = INPUT_SIDE_PX as i32 - 2;
+        // In the last column and row the weight becomes 1, so that the index of the next pixel always exists.
+        const LAST_START: i32 = INPUT_SIDE_PX as i32 - 2;
         let [x, y] = map.map(|axis| (axis[0], axis[1] * row as f32 + axis[2]));
         for column in 0..INPUT_SIDE_PX {
-            let from_x = (x.0 * column as f32 + x.1).clamp(0.0, LAST);
-            let from_y = (y.0 * column as f32 + y.1).clamp(0.0, LAST);
-            let left = (from_x as i32).min(LAST_TAP);
-            let top = (from_y as i32).min(LAST_TAP);
+            let source_x = (x.0 * column as f32 + x.1).clamp(0.0, LAST);
+            let source_y = (y.0 * column as f32 + y.1).clamp(0.0, LAST);
+            let left = (source_x as i32).min(LAST_START);
+            let top = (source_y as i32).min(LAST_START);
             self.index[column] = (top * INPUT_SIDE_PX as i32 + left) as u32;
-            self.right[column] = from_x - left as f32;
-            self.down[column] = from_y - top as f32;
+            self.right[column] = source_x - left as f32;
+            self.bottom[column] = source_y - top as f32;
         }
     }
 
-    /// Samples a row from a plane.
-    fn sample(&self, plane: &[f32], changed: &mut [f32]) {
-        let taps = self.index.iter().zip(&self.right).zip(&self.down);
-        for (value, ((&index, &right), &down)) in changed.iter_mut().zip(taps) {
-            let near = &plane[index as usize..][..INPUT_SIDE_PX + 2];
-            let upper = near[0] * (1.0 - right) + near[1] * right;
-            let lower = near[INPUT_SIDE_PX] * (1.0 - right) + near[INPUT_SIDE_PX + 1] * right;
-            *value = upper * (1.0 - down) + lower * down;
+    /// Computes an output row of one plane.
+    fn interpolate(&self, plane: &[f32], output: &mut [f32]) {
+        let positions = self.index.iter().zip(&self.right).zip(&self.bottom);
+        for (value, ((&index, &right), &bottom)) in output.iter_mut().zip(positions) {
+            let pixels = &plane[index as usize..][..INPUT_SIDE_PX + 2];
+            let upper = pixels[0] * (1.0 - right) + pixels[1] * right;
+            let lower = pixels[INPUT_SIDE_PX] * (1.0 - right) + pixels[INPUT_SIDE_PX + 1] * right;
+            *value = upper * (1.0 - bottom) + lower * bottom;
         }
     }
 }
@@ -156,30 +158,30 @@ mod tests {
     use super::*;
     use crate::preprocess::INPUT_LEN;
 
-    /// A bright square of 10x10 pixels with its upper left corner at (x, y), in every channel.
+    /// A white square of 10x10 pixels on black, with its top left corner at (x, y).
     fn square_at(x: usize, y: usize) -> Vec<f32> {
-        let is_bright = |index: usize| {
+        let is_white = |index: usize| {
             let (row, column) = (index / INPUT_SIDE_PX % INPUT_SIDE_PX, index % INPUT_SIDE_PX);
             (y..y + 10).contains(&row) && (x..x + 10).contains(&column)
         };
         (0..INPUT_LEN)
-            .map(|index| if is_bright(index) { 1.0 } else { 0.0 })
+            .map(|index| if is_white(index) { 1.0 } else { 0.0 })
             .collect()
     }
 
     fn assert_gives(geometry: Geometry, image: &[f32], expected: &[f32]) {
-        let mut changed = vec![f32::NAN; INPUT_LEN];
-        geometry.resample(image, &mut changed);
-        assert!(changed == expected, "{geometry:?} gives something else");
+        let mut output = vec![f32::NAN; INPUT_LEN];
+        geometry.resample(image, &mut output);
+        assert!(output == expected, "{geometry:?} gives another image");
     }
 
     #[test]
-    fn no_change_changes_nothing() {
+    fn identity_keeps_the_image() {
         assert_gives(Geometry::IDENTITY, &square_at(30, 50), &square_at(30, 50));
     }
 
     #[test]
-    fn a_flip_swaps_left_and_right() {
+    fn flip_swaps_left_and_right() {
         let flipped = Geometry {
             is_flipped: true,
             ..Geometry::IDENTITY
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shift_goes_right_and_down() {
+    fn translation_moves_right_and_down() {
         let shifted = Geometry {
             translate_px: [7.0, 4.0],
             ..Geometry::IDENTITY
@@ -197,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flip_comes_before_a_shift() {
+    fn flip_is_applied_before_translation() {
         let flipped_and_shifted = Geometry {
             is_flipped: true,
             translate_px: [7.0, 0.0],
@@ -211,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_edge_the_edge_goes_on() {
+    fn pixels_outside_the_image_repeat_its_edge() {
         let shifted = Geometry {
             translate_px: [60.0, -90.0],
             ..Geometry::IDENTITY

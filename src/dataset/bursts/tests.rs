@@ -3,17 +3,17 @@ use std::time::Duration;
 use super::*;
 use crate::dataset::fingerprint::Thumbnail;
 
-/// A frame that looks like no other of another `look`.
-fn frame(label: &str, name: &str, look: u64) -> FrameFile {
-    let mut bits = look.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+/// A frame whose content and appearance are determined by `seed`.
+fn frame(label: &str, name: &str, seed: u64) -> FrameFile {
+    let mut bits = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let levels = std::array::from_fn(|_| {
         bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (bits >> 56) as u8
     });
     let mut sha256 = [0; 32];
-    sha256[..8].copy_from_slice(&look.to_be_bytes());
+    sha256[..8].copy_from_slice(&seed.to_be_bytes());
     FrameFile {
-        label: Label::new(label).expect("a label"),
+        label: Label::new(label).expect("valid label"),
         name: name.to_owned(),
         modified: None,
         fingerprint: Fingerprint {
@@ -24,11 +24,11 @@ fn frame(label: &str, name: &str, look: u64) -> FrameFile {
 }
 
 fn frames_named(names: &[&str]) -> Vec<FrameFile> {
-    let frame_of = |(look, name): (usize, &&str)| frame("none", name, look as u64);
+    let frame_of = |(index, name): (usize, &&str)| frame("none", name, index as u64);
     names.iter().enumerate().map(frame_of).collect()
 }
 
-/// The indices in each group of a single label.
+/// Returns the frame indices of each group; `frames` must have a single label.
 fn grouped(frames: &[FrameFile]) -> Vec<Vec<usize>> {
     let labels = group_frames(frames);
     assert_eq!(labels.len(), 1);
@@ -37,7 +37,7 @@ fn grouped(frames: &[FrameFile]) -> Vec<Vec<usize>> {
 }
 
 #[test]
-fn our_own_bursts_are_groups() {
+fn captured_bursts_are_groups() {
     let frames = frames_named(&[
         "20260304T050607.089Z_0000.jpg",
         "20260304T050609.000Z_0001.jpg",
@@ -48,7 +48,7 @@ fn our_own_bursts_are_groups() {
 }
 
 #[test]
-fn bursts_of_a_single_frame_are_grouped_like_clicks() {
+fn bursts_of_a_single_frame_are_grouped_at_pauses() {
     let frames = frames_named(&[
         "20260304T050600.000Z_0000.jpg",
         "20260304T050603.000Z_0000.jpg",
@@ -58,9 +58,9 @@ fn bursts_of_a_single_frame_are_grouped_like_clicks() {
     assert_eq!(grouped(&frames), [vec![0, 1, 2], vec![3]]);
 }
 
-/// The least significant part of the time stands first in a UUID: their order is not that of their names.
+/// The least significant part of the time comes first in a UUID, so names do not sort by time.
 #[test]
-fn jetbot_s_frames_are_grouped_by_the_time_in_their_names() {
+fn jetbot_frames_are_grouped_by_the_time_in_their_names() {
     let uuid = |second: u64| {
         let ticks = 0x1EA_0B1E_9A1C_0F3E + second * 10_000_000;
         let (low, middle, high) = (ticks as u32, (ticks >> 32) as u16, ticks >> 48);
@@ -72,14 +72,15 @@ fn jetbot_s_frames_are_grouped_by_the_time_in_their_names() {
 }
 
 #[test]
-fn a_take_is_what_stands_before_the_number_in_the_order_of_the_numbers() {
+fn numbered_files_are_grouped_by_prefix_in_the_order_of_their_numbers() {
     let frames = frames_named(&["a_10.jpg", "a_9.jpg", "b1.png", "b2.jpg", "a_1.jpg"]);
     assert_eq!(grouped(&frames), [vec![4, 1, 0], vec![2, 3]]);
-    let origins: Vec<Origin> = group_frames(&frames)[0].groups.iter().map(|g| g.origin).collect();
-    assert_eq!(origins, [Origin::Take, Origin::Take]);
+    let labels = group_frames(&frames);
+    let reasons: Vec<GroupedBy> = labels[0].groups.iter().map(|group| group.grouped_by).collect();
+    assert_eq!(reasons, [GroupedBy::NumberedName, GroupedBy::NumberedName]);
 }
 
-fn with_times(mut frames: Vec<FrameFile>, seconds: &[f64]) -> Vec<FrameFile> {
+fn with_modification_times(mut frames: Vec<FrameFile>, seconds: &[f64]) -> Vec<FrameFile> {
     for (frame, &seconds) in frames.iter_mut().zip(seconds) {
         frame.modified = Some(UNIX_EPOCH + Duration::from_secs_f64(seconds));
     }
@@ -87,8 +88,8 @@ fn with_times(mut frames: Vec<FrameFile>, seconds: &[f64]) -> Vec<FrameFile> {
 }
 
 #[test]
-fn times_of_files_tell_where_names_do_not() {
-    let frames = with_times(
+fn files_with_other_names_are_grouped_by_modification_time() {
+    let frames = with_modification_times(
         frames_named(&["hand.jpg", "left.jpg", "mine.jpg", "you.jpg"]),
         &[1e9, 1e9 + 2.0, 2e9, 2e9 + 1.0],
     );
@@ -96,8 +97,8 @@ fn times_of_files_tell_where_names_do_not() {
 }
 
 #[test]
-fn times_of_a_copy_tell_nothing() {
-    let frames = with_times(
+fn modification_times_of_copied_files_are_ignored() {
+    let frames = with_modification_times(
         frames_named(&["hand.jpg", "left.jpg", "mine.jpg", "you.jpg", "zoe.jpg"]),
         &[1e9, 1e9 + 0.1, 1e9 + 0.2, 1e9 + 0.9, 1e9 + 1.1],
     );
@@ -105,35 +106,35 @@ fn times_of_a_copy_tell_nothing() {
 }
 
 #[test]
-fn near_duplicates_join_their_groups_within_a_label_only() {
+fn near_duplicates_merge_groups_of_the_same_label_only() {
     let mut frames = frames_named(&["a_1.jpg", "a_2.jpg", "b_1.jpg", "b_2.jpg", "c_1.jpg", "c_2.jpg"]);
-    let mut like = frames[0].fingerprint.clone();
-    like.thumbnail.levels = like.thumbnail.levels.map(|level| level.saturating_add(2));
-    frames[5].fingerprint = like.clone();
+    let mut similar = frames[0].fingerprint.clone();
+    similar.thumbnail.levels = similar.thumbnail.levels.map(|level| level.saturating_add(2));
+    frames[5].fingerprint = similar;
     assert_eq!(grouped(&frames), [vec![0, 1, 4, 5], vec![2, 3]]);
-    assert_eq!(group_frames(&frames)[0].groups[0].joined, 2);
+    assert_eq!(group_frames(&frames)[0].groups[0].merged_count, 2);
 
-    frames[5].label = Label::new("thumbs_up").expect("a label");
+    frames[5].label = Label::new("thumbs_up").expect("valid label");
     let labels = group_frames(&frames);
     assert_eq!(
-        labels.iter().map(|label| label.frames()).collect::<Vec<_>>(),
+        labels.iter().map(|label| label.frame_count()).collect::<Vec<_>>(),
         [5, 1]
     );
 }
 
 #[test]
-fn the_order_of_the_frames_makes_no_difference() {
+fn groups_do_not_depend_on_the_order_of_the_frames() {
     let names = ["a_2.jpg", "b.jpg", "a_1.jpg", "20260304T050607.089Z_0000.jpg"];
     let frames = frames_named(&names);
     let reversed: Vec<FrameFile> = frames.iter().rev().cloned().collect();
-    let turned = grouped(&reversed)
+    let regrouped = grouped(&reversed)
         .into_iter()
         .map(|group| group.into_iter().map(|index| 3 - index).collect());
-    assert_eq!(turned.collect::<Vec<Vec<usize>>>(), grouped(&frames));
+    assert_eq!(regrouped.collect::<Vec<Vec<usize>>>(), grouped(&frames));
 }
 
 #[test]
-fn one_file_under_two_labels_is_a_conflict() {
+fn same_file_under_two_labels_is_a_conflict() {
     let frames = [
         frame("none", "a.jpg", 1),
         frame("none", "b.jpg", 1),
@@ -144,7 +145,7 @@ fn one_file_under_two_labels_is_a_conflict() {
 }
 
 #[test]
-fn no_frames_are_no_groups() {
+fn without_frames_there_are_no_groups_and_no_conflicts() {
     assert!(group_frames(&[]).is_empty());
     assert!(conflicts(&[]).is_empty());
 }

@@ -1,64 +1,70 @@
-//! The split of real photographs: a fixed camera, one person, frames of a take are a small video.
+//! Groups and splits real photos: a fixed camera, one person, and bursts that are short videos.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use image::imageops::thumbnail;
+use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::dataset::bursts::{Origin, conflicts, group_frames};
+use crate::dataset::bursts::{GroupedBy, conflicts, group_frames};
 use crate::dataset::fingerprint::{Fingerprint, Thumbnail};
 use crate::dataset::{Dataset, Label};
 use crate::frame::Frame;
 
-/// The frames of the photographs; none, with a message, where they are not beside the project.
+/// Returns the photos next to the repository; `None` with a message if they do not exist.
 fn photos() -> Option<Vec<FrameFile>> {
-    /// Decoding takes most of the time of these tests.
+    /// Shared by the tests, because decoding takes most of their time.
     static DECODED: OnceLock<Vec<FrameFile>> = OnceLock::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/photos");
     if !root.is_dir() {
-        eprintln!("SKIPPED: there are no photographs in {}", root.display());
+        eprintln!("SKIPPED: no photos in {}", root.display());
         return None;
     }
     Some(DECODED.get_or_init(|| frames_of(&root)).clone())
 }
 
 fn frames_of(root: &Path) -> Vec<FrameFile> {
-    let dataset = Dataset::read(root).expect("an image directory");
+    let dataset = Dataset::read(root).expect("read dataset");
     let labelled = dataset.labels.iter().flat_map(|labelled| {
         let files = labelled.files.iter();
         files.map(|file| (file, &labelled.label))
     });
     let frame_of = |(file, label): (&PathBuf, &Label)| {
-        let content = std::fs::read(file).expect("reads");
+        let content = std::fs::read(file).expect("read file");
         let image = Frame::from_compressed("jpeg", &content)
-            .expect("an image")
+            .expect("decode image")
             .to_rgb_image();
         let square = thumbnail(&image, 224, 224);
-        FrameFile::new(file, label.clone(), Fingerprint::new(&content, square.as_raw()))
+        let fingerprint = Fingerprint {
+            sha256: Sha256::digest(&content).into(),
+            thumbnail: Thumbnail::from_square(square.as_raw()),
+        };
+        FrameFile::new(file, label.clone(), fingerprint)
     };
     labelled.map(frame_of).collect()
 }
 
-fn take(frame: &FrameFile) -> &str {
-    frame.name.split('_').next().expect("a prefix")
+/// The burst that a photo belongs to: the prefix of its name.
+fn burst(frame: &FrameFile) -> &str {
+    frame.name.split('_').next().expect("prefix")
 }
 
-fn look(frame: &FrameFile) -> &Thumbnail {
+fn thumbnail_of(frame: &FrameFile) -> &Thumbnail {
     &frame.fingerprint.thumbnail
 }
 
 #[test]
-fn the_groups_are_the_takes_and_takes_do_not_join() {
+fn groups_are_the_bursts_and_no_bursts_are_merged() {
     let Some(frames) = photos() else { return };
     let labels = group_frames(&frames);
     let mut groups = Vec::new();
     for label in &labels {
         for group in &label.groups {
-            let name = take(&frames[group.frames[0]]);
-            assert!(group.frames.iter().all(|&frame| take(&frames[frame]) == name));
-            groups.push((label.label.as_str(), name, group.frames.len(), group.joined));
-            assert_eq!(group.origin, Origin::Take);
+            let name = burst(&frames[group.frames[0]]);
+            assert!(group.frames.iter().all(|&frame| burst(&frames[frame]) == name));
+            groups.push((label.label.as_str(), name, group.frames.len(), group.merged_count));
+            assert_eq!(group.grouped_by, GroupedBy::NumberedName);
         }
     }
     let expected = [
@@ -72,34 +78,37 @@ fn the_groups_are_the_takes_and_takes_do_not_join() {
 }
 
 #[test]
-fn most_neighbours_are_near_duplicates_and_frames_of_different_takes_never() {
+fn most_consecutive_frames_are_near_duplicates_but_no_frames_of_different_bursts() {
     let Some(frames) = photos() else { return };
-    let (mut near, mut neighbours) = (0, 0);
-    for pair in frames.windows(2).filter(|pair| take(&pair[0]) == take(&pair[1])) {
-        neighbours += 1;
-        near += usize::from(look(&pair[0]).is_near(look(&pair[1])));
+    let (mut near_duplicates, mut pairs) = (0, 0);
+    for pair in frames
+        .windows(2)
+        .filter(|pair| burst(&pair[0]) == burst(&pair[1]))
+    {
+        pairs += 1;
+        near_duplicates += usize::from(thumbnail_of(&pair[0]).is_near_duplicate(thumbnail_of(&pair[1])));
     }
-    assert_eq!(neighbours, 96);
+    assert_eq!(pairs, 96);
     assert!(
-        near >= 72,
-        "{near} of {neighbours} neighbours are near-duplicates"
+        near_duplicates >= 72,
+        "{near_duplicates} of {pairs} pairs of consecutive frames are near-duplicates"
     );
     for (index, frame) in frames.iter().enumerate() {
         for other in frames[index + 1..]
             .iter()
-            .filter(|other| take(other) != take(frame))
+            .filter(|other| burst(other) != burst(frame))
         {
-            let distance = look(frame).distance(look(other));
+            let distance = thumbnail_of(frame).distance(thumbnail_of(other));
             assert!(distance > 3.5, "{} and {}: {distance}", frame.name, other.name);
         }
     }
 }
 
-/// Without names to go by, looks alone never join frames of different takes, and keep most of a take together.
+/// Without known names, the appearance never merges frames of different bursts and keeps most of a burst together.
 #[test]
-fn without_names_takes_stay_apart() {
+fn bursts_are_separated_by_appearance_alone() {
     let Some(mut frames) = photos() else { return };
-    let takes: Vec<String> = frames.iter().map(|frame| take(frame).to_owned()).collect();
+    let bursts: Vec<String> = frames.iter().map(|frame| burst(frame).to_owned()).collect();
     for (number, frame) in frames.iter_mut().enumerate() {
         frame.name = format!("{number}-hand.jpg");
         frame.modified = None;
@@ -113,28 +122,28 @@ fn without_names_takes_stay_apart() {
             group
                 .frames
                 .iter()
-                .all(|&frame| takes[frame] == takes[group.frames[0]])
+                .all(|&frame| bursts[frame] == bursts[group.frames[0]])
         );
     }
     assert!(groups.len() <= 30, "{} groups of 100 frames", groups.len());
 }
 
 #[test]
-fn labels_with_two_takes_are_split_by_take_and_those_with_one_are_cut() {
+fn labels_with_two_bursts_are_split_by_burst_and_those_with_one_are_cut() {
     let Some(frames) = photos() else { return };
     let split = hold_out(&frames, &group_frames(&frames), 7);
     let fold = &split.folds[0];
-    let held: Vec<usize> = split.notes.iter().map(|note| note.validated).collect();
-    assert_eq!(held, [25, 5, 5]);
-    let flatters: Vec<bool> = split.notes.iter().map(SplitNote::flatters).collect();
-    assert_eq!(flatters, [false, true, true]);
-    for &held in &fold.validation {
-        let beside = fold
+    let validated: Vec<usize> = split.summaries.iter().map(|label| label.validated).collect();
+    assert_eq!(validated, [25, 5, 5]);
+    let is_cut: Vec<bool> = split.summaries.iter().map(tests::is_cut).collect();
+    assert_eq!(is_cut, [false, true, true]);
+    for &validation in &fold.validation {
+        let same_burst = fold
             .train
             .iter()
-            .filter(|&&train| take(&frames[train]) == take(&frames[held]));
-        for &train in beside {
-            assert!(!look(&frames[train]).is_near(look(&frames[held])));
+            .filter(|&&train| burst(&frames[train]) == burst(&frames[validation]));
+        for &train in same_burst {
+            assert!(!thumbnail_of(&frames[train]).is_near_duplicate(thumbnail_of(&frames[validation])));
         }
     }
 }

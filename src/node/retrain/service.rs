@@ -251,7 +251,7 @@ impl Retraining {
 /// The number of frames in the dataset, which must have at least two labels.
 fn count_frames(directory: &Path) -> Result<usize, String> {
     let labels = match Dataset::read(directory) {
-        Ok(dataset) if dataset.labels.len() >= 2 => return Ok(dataset.frames()),
+        Ok(dataset) if dataset.labels.len() >= 2 => return Ok(dataset.frame_count()),
         Ok(dataset) => dataset.labels.len(),
         Err(DatasetError::Io { cause, .. }) if cause.kind() == ErrorKind::NotFound => 0,
         Err(error) => return Err(error.to_string()),

@@ -1,55 +1,49 @@
-//! What a file's name says of when its frame was taken. Names come from outside: any text is fine, most say nothing.
+//! Parses the capture time or frame number from a file name. Names come from outside: any text is accepted, and most have neither.
 
 use time::PrimitiveDateTime;
 use time::macros::format_description;
 
-/// What a name tells.
+/// What a file name says about when its frame was captured.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Clue {
-    /// `<UTC time of the burst>_<number>`, as [`crate::dataset::capture`] names frames.
+pub(super) enum FileName {
+    /// `<UTC time of the burst>_<number>`, the names of [`crate::dataset::capture`].
     Burst {
-        /// The time as it stands in the name.
+        /// The time as written in the name.
         burst: String,
-        /// The same in milliseconds since 1970.
+        /// The same time in milliseconds since 1970.
         time_ms: i64,
-        /// The frame's number.
+        /// The number of the frame in the burst.
         number: u64,
     },
-    /// A UUID of version 1, as JetBot's notebooks name frames: milliseconds since 1970.
-    Time(i64),
-    /// A number behind a text, which may be empty.
-    Numbered {
-        /// The text.
-        prefix: String,
-        /// The number.
-        number: u64,
-    },
-    /// Nothing.
-    Nothing,
+    /// A version 1 UUID, the names of JetBot's notebooks: its time in milliseconds since 1970.
+    Uuid1(i64),
+    /// A text, which may be empty, followed by a number.
+    Numbered { prefix: String, number: u64 },
+    /// Any other name.
+    Other,
 }
 
-impl Clue {
-    /// What the name of a file tells.
-    pub fn of(file_name: &str) -> Clue {
+impl FileName {
+    pub(super) fn parse(file_name: &str) -> FileName {
         let stem = file_name.rsplit_once('.').map_or(file_name, |(stem, _)| stem);
         if let Some(time_ms) = uuid1_time_ms(stem) {
-            return Clue::Time(time_ms);
+            return FileName::Uuid1(time_ms);
         }
         let prefix = stem.trim_end_matches(|c: char| c.is_ascii_digit());
         let digits = &stem[prefix.len()..];
         if digits.is_empty() {
-            return Clue::Nothing;
+            return FileName::Other;
         }
-        // Numbers that are too large stay in the order of their names.
+        // Numbers that do not fit share the maximum and stay in the order of their names.
         let number = digits.parse().unwrap_or(u64::MAX);
         let burst = prefix.strip_suffix('_').unwrap_or_default();
         match burst_time_ms(burst) {
-            Some(time_ms) => Clue::Burst {
+            Some(time_ms) => FileName::Burst {
                 burst: burst.to_owned(),
                 time_ms,
                 number,
             },
-            None => Clue::Numbered {
+            None => FileName::Numbered {
                 prefix: prefix.to_owned(),
                 number,
             },
@@ -57,18 +51,18 @@ impl Clue {
     }
 }
 
-/// The time of a burst; none where the text is no such time.
+/// Parses the time of a burst to milliseconds since 1970.
 fn burst_time_ms(burst: &str) -> Option<i64> {
     let format = format_description!("[year][month][day]T[hour][minute][second].[subsecond digits:3]Z");
     let time = PrimitiveDateTime::parse(burst, format).ok()?.assume_utc();
     i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()
 }
 
-/// The time in the UUID of version 1 (RFC 9562, section 5.1) that a text ends in.
+/// Parses the time of a version 1 UUID (RFC 9562, section 5.1) at the end of a text to milliseconds since 1970.
 ///
-/// JetBot's road following puts the target's place before it.
+/// A prefix is allowed, because JetBot's road following example puts the target coordinates there.
 fn uuid1_time_ms(stem: &str) -> Option<i64> {
-    /// From the first day of the Gregorian calendar, 1582-10-15, to 1970.
+    /// From 1582-10-15, the start of the Gregorian calendar, to 1970.
     const EPOCH_MS: i64 = 12_219_292_800_000;
     const TICKS_PER_MS: u64 = 10_000;
     let start = stem.len().checked_sub(36)?;
@@ -93,59 +87,62 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_own_names_tell_the_burst() {
-        let clue = Clue::of("20260304T050607.089Z_0012.jpg");
-        let expected = Clue::Burst {
+    fn name_of_a_captured_frame_has_burst_and_number() {
+        let parsed = FileName::parse("20260304T050607.089Z_0012.jpg");
+        let expected = FileName::Burst {
             burst: "20260304T050607.089Z".to_owned(),
             time_ms: 1_772_600_767_089,
             number: 12,
         };
-        assert_eq!(clue, expected);
+        assert_eq!(parsed, expected);
     }
 
-    /// The times are those that Python's `uuid.UUID(name).time` gives.
+    /// The expected times are from Python's `uuid.UUID(name).time`.
     #[test]
-    fn jetbot_s_names_tell_the_time() {
-        let expected = Clue::Time(1_574_203_665_067);
-        assert_eq!(Clue::of("9a1c0f3e-0b1e-11ea-8f4c-16f63a1aa8c9.jpg"), expected);
+    fn name_of_a_jetbot_frame_has_a_time() {
+        let expected = FileName::Uuid1(1_574_203_665_067);
         assert_eq!(
-            Clue::of("xy_050_112_9a1c0f3e-0b1e-11ea-8f4c-16f63a1aa8c9.jpg"),
+            FileName::parse("9a1c0f3e-0b1e-11ea-8f4c-16f63a1aa8c9.jpg"),
+            expected
+        );
+        assert_eq!(
+            FileName::parse("xy_050_112_9a1c0f3e-0b1e-11ea-8f4c-16f63a1aa8c9.jpg"),
             expected
         );
     }
 
     #[test]
-    fn other_versions_of_uuids_tell_no_time() {
+    fn other_uuid_versions_have_no_time() {
         for name in [
             "9a1c0f3e-0b1e-41ea-8f4c-16f63a1aa8c9.jpg",
             "9a1c0f3e-0b1e-11ea-0f4c-16f63a1aa8c9.jpg",
             "9a1c0f3e-0b1e11ea-8f4c-16f63a1a-a8c9.jpg",
             "9a1c0f3e-0b1e-1+ea-8f4c-16f63a1aa8c9.jpg",
         ] {
-            assert!(!matches!(Clue::of(name), Clue::Time(_)), "{name}");
+            assert!(!matches!(FileName::parse(name), FileName::Uuid1(_)), "{name}");
         }
     }
 
     #[test]
-    fn a_number_behind_a_text_is_a_frame_of_a_take() {
-        let numbered = |prefix: &str, number| Clue::Numbered {
+    fn number_at_the_end_is_separated_from_its_prefix() {
+        let numbered = |prefix: &str, number| FileName::Numbered {
             prefix: prefix.to_owned(),
             number,
         };
-        assert_eq!(Clue::of("thumbsup_07.jpg"), numbered("thumbsup_", 7));
-        assert_eq!(Clue::of("12.png"), numbered("", 12));
+        assert_eq!(FileName::parse("thumbsup_07.jpg"), numbered("thumbsup_", 7));
+        assert_eq!(FileName::parse("12.png"), numbered("", 12));
         assert_eq!(
-            Clue::of("20261304T050607.089Z_1.jpg"),
+            FileName::parse("20261304T050607.089Z_1.jpg"),
             numbered("20261304T050607.089Z_", 1)
         );
-        let endless = format!("a{}.jpg", "9".repeat(200));
-        assert_eq!(Clue::of(&endless), numbered("a", u64::MAX));
+        let too_large = format!("a{}.jpg", "9".repeat(200));
+        assert_eq!(FileName::parse(&too_large), numbered("a", u64::MAX));
     }
 
     #[test]
-    fn other_names_tell_nothing() {
+    fn other_names_have_neither_time_nor_number() {
         for name in ["", ".", "hand.jpg", "日本.png", "ab-cd-ef", &"é".repeat(40)] {
-            assert_eq!(Clue::of(name), Clue::Nothing, "{name}");
+            assert_eq!(FileName::parse(name), FileName::Other, "{name}");
         }
     }
 }
