@@ -14,7 +14,10 @@ fn read_bytes(bytes: &[u8]) -> Result<Weights, String> {
     std::fs::write(&path, bytes).expect("writes");
     let weights = read(&path).map_err(|error| error.to_string());
     if let Err(message) = &weights {
-        assert!(message.contains("cannot read ") && message.contains("model.pth: "), "{message}");
+        assert!(
+            message.contains("cannot read ") && message.contains("model.pth: "),
+            "{message}"
+        );
     }
     weights
 }
