@@ -92,7 +92,7 @@ pub struct Int8Agreement {
     pub flips: usize,
     /// Frames with different labels for which one of the models has a high probability.
     pub confident_flips: usize,
-    /// Whether the agreement is sufficient; otherwise the int8 model is deleted.
+    /// Whether the agreement is sufficient; otherwise the model has no int8 file.
     pub accepted: bool,
 }
 
