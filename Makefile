@@ -22,8 +22,9 @@ test: ## Run every test (fetches 1.8 GB more, to compare with torchvision)
 	cargo test --release --locked
 	python3 -m pytest tests/ros
 
-lint: build ## Formatting and lints; no warning is let through
+lint: build ## Check module imports, formatting and lints; warnings are errors
 	. scripts/env.sh
+	python3 scripts/check_cycles.py
 	cargo fmt --check
 	cargo clippy --release --locked --all-targets -- -D warnings
 	cargo clippy --release --locked --all-targets --no-default-features -- -D warnings

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Fails if modules of the Rust crate import each other in a cycle.
+"""Check that the modules of the Rust library do not import each other in a cycle.
 
-At each level of the module tree the siblings, each with everything below it, must form no cycle: `bag` and `dataset`, or
-`node::ros` and `node::pipeline`. A module may import from its own submodules and they from it: `bag.rs` is the public
-face of `bag/`. Paths are read from `use` declarations and from expressions that begin with `crate::`, `super::` or
-`self::`; test modules do not count.
+At each level of the module tree, the siblings must not form a cycle. A sibling stands for itself and everything below it:
+`bag` and `dataset`, or `node::ros` and `node::pipeline`. Imports between a module and its submodules are allowed in both
+directions, since `bag.rs` is the public interface of `bag/`.
 
-  scripts/check_cycles.py            print each cycle with the imports that make it, exit status 1 if there is one
-  scripts/check_cycles.py --list     print which module imports which
+The imports are read from `use` declarations and from paths in expressions that begin with `crate::`, `super::` or `self::`.
+Code under `#[cfg(test)]` is ignored. An inline module counts as a part of its file and must not use `super`.
+
+  scripts/check_cycles.py            print each cycle with its imports; exit status 1 if there is one
+  scripts/check_cycles.py --list     print the imports between modules
 """
 
 import argparse
@@ -17,30 +19,44 @@ from collections import defaultdict
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
-TEST_MODULE = re.compile(r"#\[cfg\(test\)\]\s*mod \w+ \{.*\Z", re.DOTALL)
-TEST_FILE = re.compile(r"#\[cfg\(test\)\]\s*mod (\w+);")
-COMMENT = re.compile(r"//[^\n]*")
+LINE_COMMENT, BLOCK_COMMENT = r"//[^\n]*", r"/\*.*?\*/"
+CHARACTER, RAW_STRING, STRING = r"'(?:\\.|[^\\'])'", r'\bb?r(#*)".*?"\1', r'"(?:\\.|[^"\\])*"'
+NOT_CODE = re.compile("|".join([LINE_COMMENT, BLOCK_COMMENT, CHARACTER, RAW_STRING, STRING]), re.DOTALL)
+TEST_ATTRIBUTE = re.compile(r"#\[cfg\(test\)\]")
+TEST_FILE = re.compile(r"#\[cfg\(test\)\]\s*(?:pub(?:\([^)]*\))?\s+)?mod (\w+);")
 USE = re.compile(r"\buse ([^;]+);")
 INLINE_PATH = re.compile(r"\b(?:crate|super|self)(?:::\w+)+")
 
 Module = tuple[str, ...]
 
 
-def modules() -> dict[Module, str]:
-    """The library's modules, with their code without comments and tests."""
+def modules(source: Path) -> dict[Module, str]:
+    """The modules of the library, with their code without comments, strings and tests."""
     found = {}
     tests = set()
-    for file in sorted(SOURCE.rglob("*.rs")):
-        module = file.relative_to(SOURCE).with_suffix("").parts
+    for file in sorted(source.rglob("*.rs")):
+        module = file.relative_to(source).with_suffix("").parts
         if module[0] == "bin":
             continue
         if module == ("lib",):
             module = ()
-        text = COMMENT.sub("", file.read_text(encoding="utf-8"))
-        tests.update(module + (name,) for name in TEST_FILE.findall(text))
-        found[module] = TEST_MODULE.sub("", text)
-    is_test = lambda module: any(module[: len(test)] == test for test in tests)
-    return {module: text for module, text in found.items() if not is_test(module)}
+        code = NOT_CODE.sub("", file.read_text(encoding="utf-8"))
+        tests.update(module + (name,) for name in TEST_FILE.findall(code))
+        found[module] = without_tests(code)
+    return {module: code for module, code in found.items() if not any(module[: len(test)] == test for test in tests)}
+
+
+def without_tests(code: str) -> str:
+    """The code without the items that have the attribute `#[cfg(test)]`."""
+    while attribute := TEST_ATTRIBUTE.search(code):
+        end, depth = attribute.end(), 0
+        while end < len(code):
+            depth += (code[end] in "([{") - (code[end] in ")]}")
+            end += 1
+            if depth == 0 and code[end - 1] in ";}":
+                break
+        code = code[: attribute.start()] + code[end:]
+    return code
 
 
 def expand(tree: str) -> list[list[str]]:
@@ -62,7 +78,7 @@ def expand(tree: str) -> list[list[str]]:
 
 
 def resolve(path: list[str], module: Module, known: dict[Module, str]) -> Module | None:
-    """The deepest module that a path leads into; none for another crate's."""
+    """The deepest module on a path; None if the path leads to another crate."""
     if path[0] == "crate":
         base, path = (), path[1:]
     elif path[0] in ("super", "self"):
@@ -83,6 +99,7 @@ def resolve(path: list[str], module: Module, known: dict[Module, str]) -> Module
 
 
 def imports(known: dict[Module, str]) -> set[tuple[Module, Module]]:
+    """Pairs of an importing and an imported module."""
     edges = set()
     for module, text in known.items():
         paths = [path for tree in USE.findall(text) for path in expand(tree)]
@@ -93,7 +110,7 @@ def imports(known: dict[Module, str]) -> set[tuple[Module, Module]]:
 
 
 def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
-    """The strongly connected components of more than one node, by Tarjan's algorithm."""
+    """The strongly connected components with more than one node (Tarjan's algorithm)."""
     index, low, stack, found = {}, {}, [], []
 
     def visit(node: str) -> None:
@@ -119,10 +136,11 @@ def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--source", type=Path, default=SOURCE, help="directory with lib.rs")
     parser.add_argument("--list", action="store_true", help="print the imports between modules")
     arguments = parser.parse_args()
 
-    known = modules()
+    known = modules(arguments.source)
     edges = imports(known)
     name = lambda module: "::".join(module) or "lib"
     if arguments.list:
@@ -130,7 +148,7 @@ def main() -> int:
             print(f"{name(source)} -> {name(target)}")
         return 0
 
-    # For each parent: which of its children import which, and by what edges.
+    # The graph of the siblings below each parent, and the imports behind each of its edges.
     levels: dict[Module, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     reasons = defaultdict(list)
     for source, target in sorted(edges):
@@ -138,7 +156,7 @@ def main() -> int:
         while depth < min(len(source), len(target)) and source[depth] == target[depth]:
             depth += 1
         if depth == len(source) or depth == len(target):
-            continue  # one of them is the other's parent
+            continue  # One module is an ancestor of the other.
         parent = source[:depth]
         levels[parent][source[depth]].add(target[depth])
         levels[parent].setdefault(target[depth], set())

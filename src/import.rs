@@ -1,6 +1,6 @@
-//! Weights from elsewhere into a store: a pretrained start for trainings, or a model at once.
+//! Import of weights into a model store, as pretrained weights for trainings or as a model.
 //!
-//! What a file holds is told by its tensors: which network they fit, and how many outputs the last layer has.
+//! The tensors of the file determine the network, and the last layer determines the number of outputs.
 
 use std::fs::File;
 use std::io::Read;
@@ -15,100 +15,100 @@ use crate::dataset::Label;
 use crate::disk;
 use crate::model_store::manifest::{FrameCounts, IMPORTED, Preprocessing};
 use crate::model_store::{MANIFEST_VERSION, Manifest, ModelStore, ONNX_FILE, StoreError, StoredModel};
-use crate::network::{Architecture, Network, parameters};
+use crate::network::{Architecture, Layer, Network, parameters};
 use crate::weights::pytorch::{self, PytorchError};
 use crate::weights::{Weights, WeightsError};
 
-/// As many outputs as ImageNet has classes: such a network is a start, not a model of gestures.
+/// Number of classes in ImageNet. A network with as many outputs is imported as pretrained weights.
 const IMAGENET_CLASSES: usize = 1000;
-/// JetBot's directories, in the order in which its notebooks number them.
+/// Labels of a model from JetBot's notebooks, in the order of its outputs.
 const JETBOT_LABELS: [&str; 2] = ["thumbsdown", "thumbsup"];
-/// Nothing is known of its calibration.
+/// No calibration: the data for it is not known.
 const TEMPERATURE: f64 = 1.0;
-/// As many bytes tell what a file is.
+/// Number of bytes from which the file format is detected.
 const FIRST_BYTES: u64 = 32;
 
-/// What became of a file.
+/// Result of an import.
 pub enum Imported {
-    /// Trainings of this network start from it.
+    /// Pretrained weights, from which trainings of this network start.
     Pretrained {
-        /// The network.
+        /// Name of the network.
         network: &'static str,
-        /// Where it lies now.
+        /// Path of the weights in the store.
         path: PathBuf,
     },
-    /// A model.
+    /// A model that is ready to use.
     Model(Box<StoredModel>),
 }
 
-/// Why a file was not imported.
+/// Error from importing a file.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The file system's word.
+    /// A file cannot be read or written.
     #[error("{path}: {cause}")]
     Io {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The error of the file system.
         cause: std::io::Error,
     },
-    /// A file of PyTorch that cannot be read.
+    /// The PyTorch file cannot be read.
     #[error(transparent)]
     Pytorch(#[from] PytorchError),
-    /// A safetensors file that cannot be read, or weights that cannot be written.
+    /// The safetensors file cannot be read, or the weights cannot be written.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// The tensors are of none of the networks.
-    #[error("{path} fits no network here; the nearest is {network}, whose {defects}")]
-    Unknown {
+    /// The tensors do not match any supported network.
+    #[error("{path} does not match any supported network; the closest one is {network}, but {differences}")]
+    UnknownNetwork {
         /// The file.
         path: PathBuf,
         /// The network with the fewest differences.
         network: &'static str,
-        /// What is missing, misshaped and too much.
-        defects: String,
+        /// Tensors that are missing, misshaped or unexpected.
+        differences: String,
     },
-    /// A model was asked for, by labels or by activating it, and the file is a start.
+    /// Labels or activation were requested for pretrained weights.
     #[error(
-        "{path} holds {content}: it becomes a start of trainings, which has no labels and cannot be active; leave out --labels and --activate, then train"
+        "{path} holds {content} and can only be imported as pretrained weights, which have no labels and cannot be activated; leave out --labels and --activate, then train a model"
     )]
-    NoModel {
+    NotAModel {
         /// The file.
         path: PathBuf,
-        /// What it holds.
+        /// Description of the content.
         content: &'static str,
     },
-    /// The labels are not as many as the outputs.
+    /// The number of labels differs from the number of outputs.
     #[error(
-        "the network has {outputs} outputs, and {given} label(s) are given; name each in the order of the outputs: --labels {example}"
+        "the network has {outputs} outputs, but {given} label(s) are given; give one label for each output, in their order: --labels {example}"
     )]
-    Labels {
-        /// Outputs of the last layer.
+    LabelCount {
+        /// Number of outputs of the last layer.
         outputs: usize,
-        /// Labels that were given.
+        /// Number of given labels.
         given: usize,
-        /// How it would be right.
+        /// A valid value of the option.
         example: String,
     },
-    /// A label is given twice.
-    #[error("label {0} is given for two outputs; each output needs a label of its own")]
-    Twice(Label),
-    /// The store's word.
+    /// The same label is given for two outputs.
+    #[error("label {0} is given for two outputs; each output needs its own label")]
+    DuplicateLabel(Label),
+    /// The model store reported an error.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The model does not run.
-    #[error("the imported model does not run: {0}")]
+    /// ONNX Runtime cannot run the imported model.
+    #[error("the imported model cannot be run: {0}")]
     Classifier(#[from] ClassifierError),
 }
 
-/// Imports a file: `.pth` in both of PyTorch's formats, or safetensors.
+/// Imports a PyTorch file, in either of PyTorch's formats, or a safetensors file.
 ///
-/// With 1000 outputs and no labels it becomes the pretrained start of its network, and so does a file that holds only a network's features; with
-/// fewer outputs a model with `labels`, or, if it has two outputs and none are given, with those of JetBot's notebooks. `activate` makes the model the
-/// active one.
+/// Weights with 1000 outputs and no `labels`, or without a classifier, become the pretrained weights of their network. Other
+/// weights become a model with `labels`; for two outputs the labels default to those of JetBot's notebooks. `activate` makes
+/// the model the active one.
 ///
 /// # Errors
-/// [`ImportError`]; then the store is as it was.
+/// [`ImportError`]; the store is then unchanged.
 pub fn import(
     file: &Path,
     store: &ModelStore,
@@ -116,19 +116,19 @@ pub fn import(
     activate: bool,
 ) -> Result<Imported, ImportError> {
     let weights = read(file)?;
-    let network = recognise(file, &weights)?;
+    let network = detect_network(file, &weights)?;
     let outputs = network.outputs();
     let has_last_layer = parameters(&network.layers[network.last_layer()..])
         .iter()
         .all(|parameter| weights.get(parameter).is_ok());
-    let start = match (has_last_layer, outputs) {
-        (false, _) => Some("a network's features alone"),
+    let pretrained = match (has_last_layer, outputs) {
+        (false, _) => Some("a backbone without a classifier"),
         (true, IMAGENET_CLASSES) if labels.is_empty() => Some("the 1000 classes of ImageNet"),
         (true, _) => None,
     };
-    if let Some(content) = start {
+    if let Some(content) = pretrained {
         if activate || !labels.is_empty() {
-            return Err(ImportError::NoModel {
+            return Err(ImportError::NotAModel {
                 path: file.to_owned(),
                 content,
             });
@@ -157,85 +157,90 @@ fn read(file: &Path) -> Result<Weights, ImportError> {
     let is_safetensors = file
         .extension()
         .is_some_and(|extension| extension == "safetensors");
-    match pytorch::is_pytorch(&first_bytes) || !is_safetensors {
-        true => Ok(pytorch::read(file)?),
-        false => Ok(Weights::read(file)?),
+    if pytorch::is_pytorch(&first_bytes) || !is_safetensors {
+        Ok(pytorch::read(file)?)
+    } else {
+        Ok(Weights::read(file)?)
     }
 }
 
-/// The network that the tensors are of, with as many outputs as its last layer has.
-fn recognise(file: &Path, weights: &Weights) -> Result<Network, ImportError> {
-    let mut nearest: Option<(usize, &'static str, String)> = None;
+/// The network that the tensors belong to, with the number of outputs of their last layer.
+fn detect_network(file: &Path, weights: &Weights) -> Result<Network, ImportError> {
+    let mut closest: Option<(usize, &'static str, String)> = None;
     for architecture in Architecture::iter() {
         let last = parameters(&Network::new(architecture, 1).layers).pop();
         let outputs = last.and_then(|bias| weights.shape(&bias.name)?.first().copied());
         let network = Network::new(architecture, outputs.unwrap_or(IMAGENET_CLASSES).max(1));
-        // The classifier may be missing altogether: features alone are a start too.
-        let wanted = match outputs {
+        // Without any tensor of the classifier the file holds the backbone only.
+        let layers = match outputs {
             Some(_) => &network.layers[..],
             None => network.features(),
         };
-        let defects = defects(wanted, weights);
-        if defects.is_empty() {
+        let differences = differences(layers, weights);
+        if differences.is_empty() {
             return Ok(network);
         }
-        if nearest.as_ref().is_none_or(|(count, ..)| defects.len() < *count) {
-            nearest = Some((defects.len(), network.name(), in_words(&defects)));
+        if closest
+            .as_ref()
+            .is_none_or(|(count, ..)| differences.len() < *count)
+        {
+            closest = Some((differences.len(), network.name(), summary(&differences)));
         }
     }
-    let (_, network, defects) = nearest.unwrap_or_default();
-    Err(ImportError::Unknown {
+    let (_, network, differences) = closest.unwrap_or_default();
+    Err(ImportError::UnknownNetwork {
         path: file.to_owned(),
         network,
-        defects,
+        differences,
     })
 }
 
-/// Each tensor that is missing, misshaped or too much.
-fn defects(layers: &[crate::network::Layer], weights: &Weights) -> Vec<String> {
-    let wanted = parameters(layers);
-    let mut defects = Vec::new();
-    for parameter in &wanted {
+/// Describes each tensor that is missing, misshaped or unexpected.
+fn differences(layers: &[Layer], weights: &Weights) -> Vec<String> {
+    let expected = parameters(layers);
+    let mut differences = Vec::new();
+    for parameter in &expected {
         match weights.shape(&parameter.name) {
-            None => defects.push(format!("{} is missing", parameter.name)),
-            Some(shape) if shape != parameter.shape => defects.push(format!(
-                "{} is {shape:?} instead of {:?}",
+            None => differences.push(format!("{} is missing", parameter.name)),
+            Some(shape) if shape != parameter.shape => differences.push(format!(
+                "{} has the shape {shape:?} instead of {:?}",
                 parameter.name, parameter.shape
             )),
             Some(_) => {}
         }
     }
-    let is_wanted = |name: &&str| wanted.iter().any(|parameter| parameter.name == **name);
-    let extra = weights.names().filter(|name| !is_wanted(name));
-    defects.extend(extra.map(|name| format!("{name} is too much")));
-    defects
+    let is_expected = |name: &&str| expected.iter().any(|parameter| parameter.name == **name);
+    let unexpected = weights.names().filter(|name| !is_expected(name));
+    differences.extend(unexpected.map(|name| format!("{name} is unexpected")));
+    differences
 }
 
-fn in_words(defects: &[String]) -> String {
-    const MOST_NAMED: usize = 8;
-    let mut words = defects[..defects.len().min(MOST_NAMED)].join(", ");
-    if defects.len() > MOST_NAMED {
-        words += &format!(", and {} more", defects.len() - MOST_NAMED);
+fn summary(differences: &[String]) -> String {
+    const MAX_LISTED: usize = 8;
+    let listed = differences.len().min(MAX_LISTED);
+    let mut summary = differences[..listed].join(", ");
+    if differences.len() > listed {
+        summary += &format!(", and {} more", differences.len() - listed);
     }
-    words
+    summary
 }
 
 fn labels_for(outputs: usize, given: &[Label]) -> Result<Vec<Label>, ImportError> {
     if given.is_empty() && outputs == JETBOT_LABELS.len() {
-        let label = |name| Label::new(name).unwrap_or_else(|_| unreachable!("keeps the rule"));
+        let label = |name| Label::new(name).unwrap_or_else(|_| unreachable!("{name} is a valid label"));
         return Ok(JETBOT_LABELS.map(label).to_vec());
     }
     if given.len() == outputs {
-        let is_twice = |(index, label): &(usize, &Label)| given[..*index].contains(label);
-        return match given.iter().enumerate().find(is_twice) {
-            Some((_, label)) => Err(ImportError::Twice(label.clone())),
+        let is_duplicate = |(index, label): &(usize, &Label)| given[..*index].contains(label);
+        return match given.iter().enumerate().find(is_duplicate) {
+            Some((_, label)) => Err(ImportError::DuplicateLabel(label.clone())),
             None => Ok(given.to_vec()),
         };
     }
     let example: Vec<String> = (1..=outputs.min(5))
         .map(|number| format!("label{number}"))
         .collect();
-    Err(ImportError::Labels {
+    Err(ImportError::LabelCount {
         outputs,
         given: given.len(),
         example: example.join(","),

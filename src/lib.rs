@@ -1,14 +1,14 @@
-//! Teach a robot's camera thumbs up, thumbs down and none, and act on what it sees.
+//! Recognition of thumbs up, thumbs down and none by a robot's camera, taught on the robot.
 //!
-//! The way of a frame: [`frame`] -> [`preprocess`] -> [`classifier`] -> [`decision`], one direction.
-//! The way of a model: [`dataset`] -> [`training`] -> [`model_store`] -> [`classifier`].
+//! Data flow of a frame: [`frame`] -> [`preprocess`] -> [`classifier`] -> [`decision`].
+//! Data flow of a model: [`dataset`] -> [`training`] -> [`model_store`] -> [`classifier`].
 //!
 //! Invariants:
-//! - Only the node and the photo camera know ROS. Without the cargo feature `ros` everything else builds and is tested.
-//! - Only [`network::torch`], [`classifier::torch`] and [`training`] know libtorch; only [`classifier::onnx`] knows ONNX Runtime.
-//! - [`preprocess`] is the only copy: training and inference see the same numbers for the same image.
-//! - The order of labels is the model's own, written in its manifest, never that of a directory listing.
-//! - Nothing on disk is ever half-written: temporary file, sync, rename.
+//! - Only the node and the photo camera depend on ROS. Everything else builds and is tested without the feature `ros`.
+//! - Only [`network::torch`], [`classifier::torch`] and [`training`] depend on libtorch, only [`classifier::onnx`] on ONNX Runtime.
+//! - Training and inference share [`preprocess`] and compute the same values for the same image.
+//! - The order of labels is that of the model's manifest and does not depend on a directory listing.
+//! - Files are written atomically: temporary file, sync, rename.
 
 pub mod bag;
 pub mod classifier;
@@ -22,12 +22,12 @@ pub mod frame;
 pub mod gesture;
 pub mod import;
 pub mod model_store;
-pub mod names;
+mod names;
 pub mod network;
 #[cfg(feature = "ros")]
 pub mod node;
 #[cfg(feature = "ros")]
-pub mod overlay;
+mod overlay;
 pub mod preprocess;
 pub mod probability;
 pub mod recognizer;
@@ -35,7 +35,7 @@ mod thumbnail;
 pub mod training;
 pub mod weights;
 
-/// Threads where nobody names another number: one for each core.
+/// Number of CPU cores available to this process, the default number of threads.
 pub fn all_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

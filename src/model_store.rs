@@ -1,12 +1,12 @@
-//! Versioned models on disk: publish, activate, roll back.
+//! Versioned models on disk: publish, activate, roll back, delete.
 //!
 //! ```text
-//! <store>/models/<id>/manifest.json model.onnx weights.safetensors model_int8.onnx    and what else was put into the draft
-//! <store>/active.json                              the active model, and the one before it
-//! <store>/engines/<id>-<key>/                      what TensorRT made of a model
+//! <store>/models/<id>/manifest.json model.onnx weights.safetensors model_int8.onnx    and other files of the draft
+//! <store>/active.json                              ids of the active model and of the previously active one
+//! <store>/engines/<id>-<key>/                      TensorRT engines of a model
 //! <store>/pretrained/<network>.safetensors         imported weights, from which trainings start
 //! ```
-//! A model is a directory that appears at once: it is filled under another name, then renamed. What is in it never changes.
+//! A model appears atomically: its directory is filled under a temporary name, then renamed. Its files never change afterwards.
 
 pub mod manifest;
 
@@ -28,118 +28,117 @@ use crate::weights::{Weights, WeightsError, tensor_locations};
 use manifest::Preprocessing;
 pub use manifest::{MANIFEST_VERSION, Manifest};
 
-/// The model as ONNX Runtime reads it; points into [`WEIGHTS_FILE`].
+/// The fp32 model for ONNX Runtime; references the weights in [`WEIGHTS_FILE`].
 pub const ONNX_FILE: &str = "model.onnx";
-/// The model in int8 for a CPU, weights and all; only where it says what the other does.
+/// The int8 model for CPUs, with its own weights; exists only if its predictions agree with those of the fp32 model.
 pub const INT8_FILE: &str = "model_int8.onnx";
-/// The weights.
+/// The weights in fp32.
 pub const WEIGHTS_FILE: &str = "weights.safetensors";
 const MANIFEST_FILE: &str = "manifest.json";
 const ACTIVE_FILE: &str = "active.json";
 const MODELS_DIRECTORY: &str = "models";
 const PRETRAINED_DIRECTORY: &str = "pretrained";
-/// What TensorRT made of the models: directories whose names begin with the model's id and a dash.
+/// Directory of TensorRT engines: one directory `<model id>-<key>` for each engine.
 pub const ENGINES_DIRECTORY: &str = "engines";
-/// What a draft's name begins with.
 const DRAFT_PREFIX: &str = ".draft-";
 
-/// A directory of models.
+/// A directory with models.
 #[derive(Clone, Debug)]
 pub struct ModelStore {
     root: PathBuf,
 }
 
-/// A model whose files are all there and unchanged.
+/// A model whose files were complete and unchanged when it was opened.
 #[derive(Clone, Debug)]
 pub struct StoredModel {
     /// The model's directory.
     pub directory: PathBuf,
-    /// What the model says of itself.
+    /// Content of `manifest.json`.
     pub manifest: Manifest,
 }
 
-/// A model that is being made: a directory to fill, invisible until [`ModelStore::publish`].
+/// An unpublished model: a temporary directory, which [`ModelStore::publish`] makes visible.
 pub struct Draft {
     directory: TempDir,
-    /// The id that the model will have.
+    /// Id of the model after publication.
     pub id: String,
 }
 
-/// Every model that can be read, the newest first, and what is wrong with the others.
+/// Readable models, and errors for the others.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// The models.
+    /// Manifests of the readable models, newest first.
     pub models: Vec<Manifest>,
-    /// The directories that hold no readable model, each with the reason.
+    /// One error for each directory without a readable model.
     pub unreadable: Vec<StoreError>,
 }
 
-/// Why the store cannot do it.
+/// Error from an operation on a store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The file system's word.
+    /// A file or directory cannot be read or written.
     #[error("{path}: {cause}")]
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What went wrong.
+        /// The error of the file system.
         cause: io::Error,
     },
-    /// A file of the store is not what it should be.
-    #[error("{path} cannot be read: {cause}")]
+    /// A JSON file of the store is invalid.
+    #[error("cannot read {path}: {cause}")]
     Json {
         /// The file.
         path: PathBuf,
-        /// What the reader found.
+        /// The error of the parser.
         cause: serde_json::Error,
     },
-    /// A manifest from a later version of this package.
-    #[error("{path} is of format {found}; this version reads {MANIFEST_VERSION}")]
+    /// The manifest has another format version than [`MANIFEST_VERSION`].
+    #[error(
+        "{path} has the format version {found}; this version of thumb_gesture supports {MANIFEST_VERSION}"
+    )]
     Version {
         /// The file.
         path: PathBuf,
-        /// The format found.
+        /// The format version in the file.
         found: u32,
     },
-    /// A model's directory was renamed or copied.
-    #[error("{path} is of the model {id:?}: name its directory so")]
+    /// The directory of a model was renamed or copied.
+    #[error("{path} belongs to the model {id:?}; rename its directory to this id")]
     Renamed {
         /// The manifest.
         path: PathBuf,
-        /// The id in it.
+        /// The id in the manifest.
         id: String,
     },
-    /// The model is of an architecture that is not known here.
+    /// The architecture of the model is unknown.
     #[error(transparent)]
     Network(#[from] UnknownName),
-    /// The model's weights cannot be read.
+    /// The weights of the model cannot be read.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// No model of that id.
-    #[error(
-        "there is no model {id:?} in {store}; `thumb_gesture models --store {store}` lists those there are"
-    )]
+    /// The store has no model with this id.
+    #[error("there is no model {id:?} in {store}; `thumb_gesture models --store {store}` lists the models")]
     NoSuchModel {
-        /// The id asked for.
+        /// The requested id.
         id: String,
-        /// The store.
+        /// Root directory of the store.
         store: PathBuf,
     },
-    /// Not a store.
-    #[error("{0} is no store of models: `thumb_gesture train --store {0}` makes one")]
-    NoStore(PathBuf),
-    /// No model yet.
-    #[error("there is no active model in {0}: train one first")]
+    /// The directory is not a store.
+    #[error("{0} is not a model store; `thumb_gesture train --store {0}` creates one")]
+    NotAStore(PathBuf),
+    /// No model has been activated yet.
+    #[error("there is no active model in {0}; train one first")]
     NoActiveModel(PathBuf),
-    /// No model before the active one.
-    #[error("there is no earlier model to go back to")]
+    /// There is no previously active model.
+    #[error("there is no earlier model to roll back to")]
     NoEarlierModel,
-    /// What classifies must not vanish.
+    /// The active model cannot be deleted.
     #[error("{0} is the active model; activate another one first")]
     DeleteActive(String),
-    /// A file was truncated or changed.
+    /// A file of a model was truncated or changed.
     #[error(
-        "{path} is damaged: its sha256 is not the one in the manifest; delete this model or bring the file back"
+        "{path} is damaged: its SHA-256 differs from the one in the manifest; delete the model or restore the file"
     )]
     Damaged {
         /// The file.
@@ -154,10 +153,10 @@ struct Active {
 }
 
 impl ModelStore {
-    /// Opens a store; makes its directory where it is new, and removes what killed processes left half-written.
+    /// Opens a store. Creates its directory if it does not exist, and removes incomplete files of killed processes.
     ///
     /// # Errors
-    /// What the file system says.
+    /// A directory cannot be created or cleaned up.
     pub fn open(root: &Path) -> Result<ModelStore, StoreError> {
         let models = root.join(MODELS_DIRECTORY);
         fs::create_dir_all(&models).map_err(|cause| io_error(&models, cause))?;
@@ -170,28 +169,28 @@ impl ModelStore {
         })
     }
 
-    /// Opens a store that is there; makes nothing.
+    /// Opens an existing store without changing it.
     ///
     /// # Errors
-    /// [`StoreError::NoStore`] for a directory that is none.
+    /// [`StoreError::NotAStore`] if the directory is not a store.
     pub fn open_existing(root: &Path) -> Result<ModelStore, StoreError> {
         if !root.join(MODELS_DIRECTORY).is_dir() {
-            return Err(StoreError::NoStore(root.to_owned()));
+            return Err(StoreError::NotAStore(root.to_owned()));
         }
         Ok(ModelStore {
             root: root.to_owned(),
         })
     }
 
-    /// The store's directory.
+    /// Root directory of the store.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Begins a model. What is written into the draft's directory vanishes with the draft unless it is published.
+    /// Creates a draft, whose directory is deleted on drop unless it is published.
     ///
     /// # Errors
-    /// What the file system says.
+    /// The directory cannot be created.
     pub fn draft(&self, network: &str, now: OffsetDateTime) -> Result<Draft, StoreError> {
         let models = self.root.join(MODELS_DIRECTORY);
         let directory = tempfile::Builder::new()
@@ -204,10 +203,10 @@ impl ModelStore {
         })
     }
 
-    /// Makes a draft a model: hashes its files, writes the manifest, and lets the directory appear under its id.
+    /// Publishes a draft: hashes its files, writes the manifest, and renames the directory to the model's id.
     ///
     /// # Errors
-    /// A missing file, a full disk; then no model appears.
+    /// A file is missing or cannot be written, for example because the disk is full; no model is published then.
     pub fn publish(&self, draft: Draft, mut manifest: Manifest) -> Result<StoredModel, StoreError> {
         let directory = draft.directory.path();
         manifest.id = draft.id;
@@ -228,8 +227,8 @@ impl ModelStore {
         sync_directory(directory)?;
         let target = self.model_directory(&manifest.id);
         fs::rename(directory, &target).map_err(|cause| io_error(&target, cause))?;
-        // The directory has moved away from under its guard, which must not look for it any more.
-        let _moved = draft.directory.keep();
+        // The directory was renamed: disarm its guard, which would delete the old path.
+        drop(draft.directory.keep());
         sync_directory(&self.root.join(MODELS_DIRECTORY))?;
         Ok(StoredModel {
             directory: target,
@@ -237,10 +236,10 @@ impl ModelStore {
         })
     }
 
-    /// Every model, the newest first.
+    /// Lists all models. Unreadable models are part of the result.
     ///
     /// # Errors
-    /// A store that cannot be listed; a single unreadable model is part of the answer.
+    /// The directory of the models cannot be read.
     pub fn list(&self) -> Result<Listing, StoreError> {
         let directory = self.root.join(MODELS_DIRECTORY);
         let mut listing = Listing::default();
@@ -260,10 +259,10 @@ impl ModelStore {
         Ok(listing)
     }
 
-    /// A model by its id, its files checked against the hashes in its manifest.
+    /// Opens a model by its id, and verifies its files with the hashes in the manifest.
     ///
     /// # Errors
-    /// No such model, a manifest that cannot be read, a file that is missing, truncated or changed.
+    /// There is no such model, its manifest is invalid, or a file is missing, truncated or changed.
     pub fn model(&self, id: &str) -> Result<StoredModel, StoreError> {
         let directory = self.existing_directory(id)?;
         let manifest = read_manifest(&directory)?;
@@ -277,34 +276,34 @@ impl ModelStore {
         Ok(StoredModel { directory, manifest })
     }
 
-    /// What a model says of itself; its files are not looked at.
+    /// Reads the manifest of a model without verifying its files.
     ///
     /// # Errors
-    /// No such model, a manifest that cannot be read.
+    /// There is no such model, or its manifest is invalid.
     pub fn manifest(&self, id: &str) -> Result<Manifest, StoreError> {
         read_manifest(&self.existing_directory(id)?)
     }
 
-    /// The active model's id, or `None` where none was activated yet.
+    /// Id of the active model; `None` if no model has been activated yet.
     ///
     /// # Errors
-    /// An `active.json` that cannot be read.
+    /// `active.json` cannot be read.
     pub fn active_id(&self) -> Result<Option<String>, StoreError> {
         Ok(self.read_active()?.active)
     }
 
-    /// The id of the model that was active before the active one.
+    /// Id of the previously active model.
     ///
     /// # Errors
-    /// [`StoreError::NoEarlierModel`] where there was none.
+    /// [`StoreError::NoEarlierModel`] if there is none; `active.json` cannot be read.
     pub fn previous_id(&self) -> Result<String, StoreError> {
         self.read_active()?.previous.ok_or(StoreError::NoEarlierModel)
     }
 
-    /// The model of that id, or the active one.
+    /// Opens the model with this id, or the active model if `id` is `None`.
     ///
     /// # Errors
-    /// As [`ModelStore::model`], and no active model.
+    /// As for [`ModelStore::model`]; [`StoreError::NoActiveModel`] if there is no active model.
     pub fn model_or_active(&self, id: Option<&str>) -> Result<StoredModel, StoreError> {
         match id {
             Some(id) => self.model(id),
@@ -315,10 +314,10 @@ impl ModelStore {
         }
     }
 
-    /// Makes a model the active one, and remembers the one before it.
+    /// Makes a model the active one, and records the previously active one.
     ///
     /// # Errors
-    /// What the file system says; the active model then stays.
+    /// `active.json` cannot be read or written; the active model is then unchanged.
     pub fn activate(&self, model: &StoredModel) -> Result<(), StoreError> {
         let before = self.read_active()?;
         let id = &model.manifest.id;
@@ -333,17 +332,17 @@ impl ModelStore {
         sync_directory(&self.root)
     }
 
-    /// Deletes a model for good.
+    /// Deletes a model and its TensorRT engines.
     ///
     /// # Errors
-    /// No such model, the active one, and what the file system says.
+    /// There is no such model, it is the active one, or a file cannot be deleted.
     pub fn delete(&self, id: &str) -> Result<(), StoreError> {
         let directory = self.existing_directory(id)?;
         let active = self.read_active()?;
         if active.active.as_deref() == Some(id) {
             return Err(StoreError::DeleteActive(id.to_owned()));
         }
-        // First, so that no killed process leaves a way back to a model that is gone.
+        // Before the deletion, so that a killed process never leaves a roll back to a deleted model.
         if active.previous.as_deref() == Some(id) {
             let after = Active {
                 previous: None,
@@ -351,7 +350,7 @@ impl ModelStore {
             };
             write_json(&self.root.join(ACTIVE_FILE), &after)?;
         }
-        // It vanishes at once, under a name that a killed process's drafts have: what is left of it is swept with theirs.
+        // Rename first, so that the model disappears atomically. With the name of a draft, the rest is swept if this process is killed.
         let models = self.root.join(MODELS_DIRECTORY);
         let doomed = models.join(disk::own(DRAFT_PREFIX) + id);
         fs::rename(&directory, &doomed).map_err(|cause| io_error(&directory, cause))?;
@@ -372,32 +371,32 @@ impl ModelStore {
         Ok(())
     }
 
-    /// Deletes all models but the newest `kept`, the active one and the one before it; gives the ids of what was deleted.
+    /// Deletes all models except the newest `keep`, the active one and the previously active one. Returns the deleted ids.
     ///
     /// # Errors
-    /// What the file system says.
-    pub fn prune(&self, kept: usize) -> Result<Vec<String>, StoreError> {
+    /// The models cannot be listed or deleted.
+    pub fn prune(&self, keep: usize) -> Result<Vec<String>, StoreError> {
         let active = self.read_active()?;
         let is_needed =
             |id: &String| active.active.as_ref() == Some(id) || active.previous.as_ref() == Some(id);
         let models = self.list()?.models.into_iter().map(|manifest| manifest.id);
-        let doomed: Vec<String> = models.skip(kept).filter(|id| !is_needed(id)).collect();
+        let doomed: Vec<String> = models.skip(keep).filter(|id| !is_needed(id)).collect();
         for id in &doomed {
             self.delete(id)?;
         }
         Ok(doomed)
     }
 
-    /// Where imported weights of a network lie, or will lie.
+    /// Path of the imported pretrained weights of a network, which may not exist.
     pub fn pretrained_file(&self, network: &str) -> PathBuf {
         self.root
             .join(PRETRAINED_DIRECTORY)
             .join(format!("{network}.safetensors"))
     }
 
-    /// The directory of a model that is there.
+    /// The directory of an existing model.
     fn existing_directory(&self, id: &str) -> Result<PathBuf, StoreError> {
-        // An id is the name of a directory in the store and nothing else: no way leads out of it.
+        // An id must be a plain directory name, so that it cannot lead out of the store.
         let directory = self.model_directory(id);
         let is_name = Path::new(id).file_name().is_some_and(|name| name == id) && !id.starts_with('.');
         if is_name && directory.is_dir() {
@@ -424,12 +423,12 @@ impl ModelStore {
 }
 
 impl Draft {
-    /// Puts a network into the draft: its weights, and the ONNX file that points into them.
+    /// Writes the weights of a network, and the ONNX file that references them.
     ///
-    /// `weights` are those of the whole network, `labels` stand in the order of its outputs.
+    /// `weights` holds all parameters of the network; `labels` are in the order of its outputs.
     ///
     /// # Errors
-    /// A weight that is missing or misshaped, and what the file system says, such as a full disk.
+    /// A weight is missing or misshaped, or a file cannot be written, for example because the disk is full.
     pub fn write_network(
         &self,
         network: &Network,
@@ -443,39 +442,40 @@ impl Draft {
         onnx::write(&self.path(ONNX_FILE), network, &weights_file, &metadata)
     }
 
-    /// Where to put a file of the model.
+    /// Path of a file in the draft.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 }
 
 impl StoredModel {
-    /// A file of the model.
+    /// Path of a file of the model.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 
-    /// The network that the weights are of: that of the manifest's name, or the same with a linear classifier.
+    /// The network of the weights: the one named in the manifest, or its backbone with a linear classifier.
     ///
     /// # Errors
-    /// A name that is not known here, weights that cannot be read.
+    /// The name of the network is unknown, or the weights cannot be read.
     pub fn network(&self) -> Result<Network, StoreError> {
         let network = Network::named(&self.manifest.network, self.manifest.labels.len())?;
-        let places = tensor_locations(&self.path(WEIGHTS_FILE))?;
+        let tensors = tensor_locations(&self.path(WEIGHTS_FILE))?;
         let mut parameters = network::parameters(&network.layers).into_iter();
-        match parameters.all(|parameter| places.contains_key(&parameter.name)) {
-            true => Ok(network),
-            false => Ok(network.with_linear_classifier()),
+        if parameters.all(|parameter| tensors.contains_key(&parameter.name)) {
+            Ok(network)
+        } else {
+            Ok(network.with_linear_classifier())
         }
     }
 
-    /// The ONNX file.
+    /// Path of the fp32 ONNX file.
     pub fn onnx_file(&self) -> PathBuf {
         self.directory.join(ONNX_FILE)
     }
 }
 
-/// What an ONNX file says of the model in it: how to feed it, and what its outputs mean.
+/// Metadata of an ONNX file: id, meaning of the outputs, and preprocessing of the input.
 pub fn metadata(id: &str, labels: &[Label], temperature: f64) -> [(&'static str, String); 6] {
     let labels: Vec<&str> = labels.iter().map(Label::as_str).collect();
     let numbers = |numbers: [f32; 3]| numbers.map(|number| number.to_string()).join(",");
@@ -503,7 +503,7 @@ fn read_manifest(directory: &Path) -> Result<Manifest, StoreError> {
         path: path.clone(),
         cause,
     };
-    // The version first: a later format may lack or add fields that the rest would stumble over.
+    // The version first, since another format may have other fields.
     let version: manifest::Version = serde_json::from_slice(&bytes).map_err(json_error)?;
     if version.version != MANIFEST_VERSION {
         return Err(StoreError::Version {
@@ -512,7 +512,7 @@ fn read_manifest(directory: &Path) -> Result<Manifest, StoreError> {
         });
     }
     let manifest: Manifest = serde_json::from_slice(&bytes).map_err(json_error)?;
-    // What names a model everywhere must be what finds it again.
+    // The id and the name of the directory must be the same, since models are found by id.
     if directory.file_name() != Some(manifest.id.as_ref()) {
         return Err(StoreError::Renamed {
             path,
@@ -522,7 +522,7 @@ fn read_manifest(directory: &Path) -> Result<Manifest, StoreError> {
     Ok(manifest)
 }
 
-/// Writes a file that appears whole or not at all.
+/// Writes a file atomically.
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
     let write = disk::write_whole(path, Existing::Replace, |writer| {
         Ok(serde_json::to_writer_pretty(writer, value)?)
@@ -543,7 +543,7 @@ fn sha256(path: &Path) -> io::Result<String> {
     Ok(disk::hex(&hasher.finalize()))
 }
 
-/// A rename is on disk only once its directory is.
+/// Makes a rename durable, which is only on disk after a sync of the directory.
 fn sync_directory(directory: &Path) -> Result<(), StoreError> {
     File::open(directory)
         .and_then(|directory| directory.sync_all())
@@ -558,4 +558,4 @@ fn io_error(path: &Path, cause: io::Error) -> StoreError {
 }
 
 #[cfg(test)]
-pub mod tests;
+pub(crate) mod tests;

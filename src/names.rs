@@ -16,8 +16,11 @@ pub struct UnknownName {
 /// Parses the name of a variant; `what` is the noun for the enumeration in the error message, such as `strategy`.
 ///
 /// # Errors
-/// [`UnknownName`], which lists the known names.
-pub fn parse_name<T: FromStr + VariantNames>(what: &'static str, name: &str) -> Result<T, UnknownName> {
+/// No variant has this name.
+pub(crate) fn parse_name<T: FromStr + VariantNames>(
+    what: &'static str,
+    name: &str,
+) -> Result<T, UnknownName> {
     name.parse().map_err(|_| UnknownName {
         what,
         name: name.to_owned(),

@@ -70,7 +70,7 @@ impl Network {
     /// A network by the name of its architecture.
     ///
     /// # Errors
-    /// [`UnknownName`], which lists the known names.
+    /// The name is unknown; the error lists the known names.
     pub fn named(name: &str, labels: usize) -> Result<Network, UnknownName> {
         Ok(Network::new(parse_name("network", name)?, labels))
     }

@@ -234,7 +234,7 @@ fn a_store_without_a_model_a_damaged_one_and_one_of_another_network_are_refused(
         ]))
     };
     let without = predict();
-    assert!(without.contains("is no store of models"), "{without}");
+    assert!(without.contains("is not a model store"), "{without}");
     assert!(!store.exists(), "and none was made by asking");
     fs::create_dir_all(store.join("models")).expect("creates");
     let empty = predict();

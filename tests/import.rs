@@ -1,7 +1,7 @@
-//! `thumb_gesture import-weights` on files as PyTorch writes them: what it makes of them, and that a refused one leaves no trace.
+//! `thumb_gesture import-weights` with files from PyTorch: the imported model, and that a failed import leaves the store unchanged.
 //!
-//! What needs Python's torch and torchvision, which `scripts/setup.sh --tests` installs and `scripts/env.sh` names in
-//! `THUMB_GESTURE_TEST_PYTHON`, says that it was skipped where that is not set.
+//! Some tests need Python with torch and torchvision, which `scripts/setup.sh --tests` installs. `scripts/env.sh` sets
+//! `THUMB_GESTURE_TEST_PYTHON` to it; without this variable they are skipped.
 
 mod support;
 
@@ -16,13 +16,13 @@ use thumb_gesture::gesture::Gesture;
 use thumb_gesture::network::Network;
 use thumb_gesture::weights::{Tensor, Weights, pytorch};
 
-/// Probabilities may differ by so much: the images are made smaller by another program.
+/// Tolerance for probabilities. The reference resizes images with another library.
 const PROBABILITY_TOLERANCE: f64 = 1e-3;
 const CHECKPOINT: &str = "checkpoint.pth";
 const IMAGE: &str = "image.png";
 
 #[test]
-fn jetbots_model_says_what_torch_says() {
+fn jetbot_model_computes_the_probabilities_of_torch() {
     let Some(directory) = checkpoint("alexnet", 2, "legacy") else {
         return;
     };
@@ -33,7 +33,7 @@ fn jetbots_model_says_what_torch_says() {
 }
 
 #[test]
-fn a_checkpoint_with_labels_says_what_torch_says() {
+fn checkpoint_with_labels_computes_the_probabilities_of_torch() {
     let Some(directory) = checkpoint("resnet18", 3, "nested") else {
         return;
     };
@@ -45,7 +45,7 @@ fn a_checkpoint_with_labels_says_what_torch_says() {
 }
 
 #[test]
-fn what_knows_imagenet_becomes_the_start_of_trainings() {
+fn imagenet_weights_become_pretrained_weights() {
     let Some(directory) = checkpoint("squeezenet1_1", 1000, "state_dict") else {
         return;
     };
@@ -55,7 +55,7 @@ fn what_knows_imagenet_becomes_the_start_of_trainings() {
     let pretrained = store.join("pretrained/squeezenet1_1.safetensors");
     let expected = json!({"imported": "pretrained", "network": "squeezenet1_1", "path": pretrained});
     assert_eq!(report, expected);
-    assert!(files_in(&store.join("models")).is_empty(), "it is no model");
+    assert!(files_in(&store.join("models")).is_empty(), "no model is stored");
     let imported = pytorch::read(&file).expect("reads");
     assert!(Weights::read(&pretrained).expect("reads") == imported);
 
@@ -77,17 +77,17 @@ fn what_knows_imagenet_becomes_the_start_of_trainings() {
 }
 
 #[test]
-fn what_asks_to_be_executed_is_refused_by_its_name() {
+fn code_in_a_pickle_is_rejected_by_name() {
     let Some(directory) = support::reference("pytorch/reference.py", &["bad"], |_| {}) else {
         return;
     };
     for file in ["evil.zip.pth", "evil.legacy.pth"] {
-        let refusal = refusal(&directory.path().join(file), &[]);
-        assert!(refusal.contains(file), "{refusal}");
-        assert!(refusal.contains("it asks for posix.system"), "{refusal}");
+        let rejection = rejection(&directory.path().join(file), &[]);
+        assert!(rejection.contains(file), "{rejection}");
+        assert!(rejection.contains("references posix.system"), "{rejection}");
     }
     assert!(!directory.path().join("evil_was_executed").exists());
-    let whole_model = refusal(&directory.path().join("whole_model.legacy.pth"), &[]);
+    let whole_model = rejection(&directory.path().join("whole_model.legacy.pth"), &[]);
     assert!(
         whole_model.contains("model.state_dict() instead"),
         "{whole_model}"
@@ -95,16 +95,16 @@ fn what_asks_to_be_executed_is_refused_by_its_name() {
 }
 
 #[test]
-fn what_is_no_weights_is_refused_by_its_name() {
+fn files_without_weights_are_rejected_by_name() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = |name: &str| directory.path().join(name);
-    let missing = refusal(&path("missing.pth"), &[]);
+    let missing = rejection(&path("missing.pth"), &[]);
     assert!(
         missing.contains("missing.pth") && missing.contains("No such file"),
         "{missing}"
     );
     fs::create_dir(path("directory.pth")).expect("creates");
-    let no_file = refusal(&path("directory.pth"), &[]);
+    let no_file = rejection(&path("directory.pth"), &[]);
     assert!(no_file.contains("directory.pth"), "{no_file}");
     let garbage: Vec<u8> = (0..5000u32)
         .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
@@ -118,50 +118,50 @@ fn what_is_no_weights_is_refused_by_its_name() {
         for extension in ["pth", "safetensors"] {
             let file = path(name).with_extension(extension);
             fs::write(&file, content).expect("writes");
-            let refusal = refusal(&file, &[]);
-            assert!(refusal.contains(&file.display().to_string()), "{refusal}");
-            assert!(!refusal.contains("panicked"), "{refusal}");
+            let rejection = rejection(&file, &[]);
+            assert!(rejection.contains(&file.display().to_string()), "{rejection}");
+            assert!(!rejection.contains("panicked"), "{rejection}");
         }
     }
 }
 
 #[test]
-fn tensors_of_another_network_are_named_beside_the_nearest() {
+fn unknown_network_is_rejected_with_the_differences_to_the_closest() {
     let directory = tempfile::tempdir().expect("a directory");
-    let refusal_of = |weights: &Weights| {
+    let rejection_of = |weights: &Weights| {
         let file = directory.path().join("weights.safetensors");
         weights.write(&file).expect("writes");
-        refusal(&file, &[])
+        rejection(&file, &[])
     };
-    let mut lacking = Weights::default();
+    let mut incomplete = Weights::default();
     let whole = random_start(directory.path(), "squeezenet1_1");
     let network = Network::named("squeezenet1_1", 1000).expect("known");
     for parameter in thumb_gesture::network::parameters(&network.layers) {
         if parameter.name != "features.3.squeeze.bias" {
             let tensor = whole.get(&parameter).expect("is there").clone();
-            lacking.insert(parameter.name, tensor);
+            incomplete.insert(parameter.name, tensor);
         }
     }
-    let lacks = refusal_of(&lacking);
-    assert!(lacks.contains("nearest is squeezenet1_1"), "{lacks}");
+    let lacks = rejection_of(&incomplete);
+    assert!(lacks.contains("closest one is squeezenet1_1"), "{lacks}");
     assert!(lacks.contains("features.3.squeeze.bias is missing"), "{lacks}");
 
     let mut misshaped = whole.clone();
     misshaped.insert("features.0.bias".to_owned(), zeros(&[65]));
-    let has_another_shape = refusal_of(&misshaped);
-    let expected = "features.0.bias is [65] instead of [64]";
+    let has_another_shape = rejection_of(&misshaped);
+    let expected = "features.0.bias has the shape [65] instead of [64]";
     assert!(has_another_shape.contains(expected), "{has_another_shape}");
 
     let mut extended = whole.clone();
     extended.insert("aux_logits.bias".to_owned(), zeros(&[2]));
-    let has_more = refusal_of(&extended);
-    assert!(has_more.contains("aux_logits.bias is too much"), "{has_more}");
+    let has_more = rejection_of(&extended);
+    assert!(has_more.contains("aux_logits.bias is unexpected"), "{has_more}");
 
-    let mut of_none_here = Weights::default();
-    of_none_here.insert("conv_stem.weight".to_owned(), zeros(&[8, 3, 3, 3]));
-    let foreign = refusal_of(&of_none_here);
+    let mut foreign_weights = Weights::default();
+    foreign_weights.insert("conv_stem.weight".to_owned(), zeros(&[8, 3, 3, 3]));
+    let foreign = rejection_of(&foreign_weights);
     assert!(
-        foreign.contains("fits no network here; the nearest is "),
+        foreign.contains("does not match any supported network; the closest one is "),
         "{foreign}"
     );
     assert!(
@@ -171,7 +171,7 @@ fn tensors_of_another_network_are_named_beside_the_nearest() {
 }
 
 #[test]
-fn labels_that_do_not_fit_the_outputs_or_the_rule_are_refused_with_what_would_be_right() {
+fn invalid_labels_are_rejected_with_a_valid_example() {
     let directory = tempfile::tempdir().expect("a directory");
     let with_outputs = |outputs: usize| squeezenet_with_outputs(directory.path(), outputs);
     let three = with_outputs(3);
@@ -181,18 +181,18 @@ fn labels_that_do_not_fit_the_outputs_or_the_rule_are_refused_with_what_would_be
         } else {
             vec!["--labels", labels]
         };
-        let refusal = refusal(&three, &labels);
-        assert!(refusal.contains("has 3 outputs"), "{refusal}");
-        assert!(refusal.contains(&format!("{given} label(s)")), "{refusal}");
-        assert!(refusal.contains("--labels label1,label2,label3"), "{refusal}");
+        let rejection = rejection(&three, &labels);
+        assert!(rejection.contains("has 3 outputs"), "{rejection}");
+        assert!(rejection.contains(&format!("{given} label(s)")), "{rejection}");
+        assert!(rejection.contains("--labels label1,label2,label3"), "{rejection}");
     }
-    let one_for_two = refusal(&with_outputs(2), &["--labels", "up"]);
+    let one_for_two = rejection(&with_outputs(2), &["--labels", "up"]);
     assert!(one_for_two.contains("has 2 outputs"), "{one_for_two}");
-    let too_few = refusal(&with_outputs(1000), &["--labels", "a,b"]);
+    let too_few = rejection(&with_outputs(1000), &["--labels", "a,b"]);
     assert!(too_few.contains("has 1000 outputs"), "{too_few}");
     for labels in ["a,thumbs up,c", "a,../b,c", "a,,c"] {
-        let refusal = refusal(&three, &["--labels", labels]);
-        assert!(refusal.contains("a label is 1 to 64 characters"), "{refusal}");
+        let rejection = rejection(&three, &["--labels", labels]);
+        assert!(rejection.contains("a label is 1 to 64 characters"), "{rejection}");
     }
     let store = directory.path().join("store");
     let report = support::json(&import(&three, &store, &["--json", "--labels", "a,b,c"]));
@@ -200,14 +200,14 @@ fn labels_that_do_not_fit_the_outputs_or_the_rule_are_refused_with_what_would_be
 }
 
 #[test]
-fn a_label_cannot_stand_for_two_outputs() {
+fn duplicate_label_is_rejected() {
     let directory = tempfile::tempdir().expect("a directory");
     let three = squeezenet_with_outputs(directory.path(), 3);
-    refusal(&three, &["--labels", "a,b,a"]);
+    rejection(&three, &["--labels", "a,b,a"]);
 }
 
 #[test]
-fn a_start_cannot_be_labelled_or_activated() {
+fn pretrained_weights_cannot_be_labeled_or_activated() {
     let directory = tempfile::tempdir().expect("a directory");
     let imagenets = squeezenet_with_outputs(directory.path(), 1000);
     let network = Network::named("squeezenet1_1", 1000).expect("known");
@@ -216,41 +216,45 @@ fn a_start_cannot_be_labelled_or_activated() {
         let tensor = whole.get(&parameter).expect("is there").clone();
         features.insert(parameter.name, tensor);
     }
-    let headless = directory.path().join("features.safetensors");
-    features.write(&headless).expect("writes");
+    let backbone = directory.path().join("features.safetensors");
+    features.write(&backbone).expect("writes");
     for (file, option) in [
         (&imagenets, ["--activate"].as_slice()),
-        (&headless, &["--activate"]),
-        (&headless, &["--labels", "a,b"]),
+        (&backbone, &["--activate"]),
+        (&backbone, &["--labels", "a,b"]),
     ] {
-        let refusal = refusal(file, option);
-        assert!(refusal.contains("becomes a start of trainings"), "{refusal}");
+        let rejection = rejection(file, option);
+        assert!(
+            rejection.contains("can only be imported as pretrained weights"),
+            "{rejection}"
+        );
     }
-    let report = support::json(&import(&headless, &directory.path().join("store"), &["--json"]));
+    let report = support::json(&import(&backbone, &directory.path().join("store"), &["--json"]));
     assert_eq!(report["imported"], "pretrained");
 }
 
-/// Imports a file into a new store, and into one that has a start already; it must be refused, and the store stay as it was.
-fn refusal(file: &Path, more: &[&str]) -> String {
+/// Imports a file into a new store, and into one with pretrained weights. Both must fail and leave the store unchanged. Returns the
+/// error message.
+fn rejection(file: &Path, more: &[&str]) -> String {
     let root = tempfile::tempdir().expect("a directory");
     let store = root.path().join("store");
-    let refusal = complaint(&import(file, &store, more));
-    assert!(!refusal.contains("panicked"), "{refusal}");
+    let rejection = complaint(&import(file, &store, more));
+    assert!(!rejection.contains("panicked"), "{rejection}");
     for directory in ["models", "pretrained"] {
         let files = files_in(&store.join(directory));
-        assert!(files.is_empty(), "{files:?} after {refusal}");
+        assert!(files.is_empty(), "{files:?} after {rejection}");
     }
-    let start = store.join("pretrained/squeezenet1_1.safetensors");
+    let pretrained = store.join("pretrained/squeezenet1_1.safetensors");
     fs::create_dir_all(store.join("pretrained")).expect("creates");
-    fs::write(&start, b"an earlier one").expect("writes");
+    fs::write(&pretrained, b"existing").expect("writes");
     complaint(&import(file, &store, more));
-    assert_eq!(fs::read(&start).expect("reads"), b"an earlier one");
-    assert_eq!(files_in(&store.join("pretrained")), [start]);
+    assert_eq!(fs::read(&pretrained).expect("reads"), b"existing");
+    assert_eq!(files_in(&store.join("pretrained")), [pretrained]);
     assert!(files_in(&store.join("models")).is_empty());
-    refusal
+    rejection
 }
 
-/// Imports the checkpoint and compares what the model says of the image with what torch says; gives the import's report.
+/// Imports the checkpoint and compares the probabilities for the image with those of torch. Returns the report of the import.
 fn compare_with_torch(directory: &Path, more: &[&str]) -> Value {
     let store = directory.join("store");
     let more: Vec<&str> = std::iter::once("--json").chain(more.iter().copied()).collect();
@@ -282,7 +286,7 @@ fn compare_with_torch(directory: &Path, more: &[&str]) -> Value {
     report
 }
 
-/// A directory with an image, a checkpoint with random weights, and the probabilities that torch gives.
+/// A directory with an image, a checkpoint with random weights, and torch's probabilities for the image.
 fn checkpoint(network: &str, outputs: usize, format: &str) -> Option<tempfile::TempDir> {
     let draw = |directory: &Path| {
         let image = drawn_hand::draw(Gesture::ThumbsUp, 3, 0, 640, 480);
@@ -315,7 +319,7 @@ fn zeros(shape: &[usize]) -> Tensor {
     }
 }
 
-/// The files and directories in a directory, hidden ones too; none where it is not there.
+/// The entries of a directory, including hidden ones; empty if the directory does not exist.
 fn files_in(directory: &Path) -> Vec<PathBuf> {
     match fs::read_dir(directory) {
         Ok(entries) => entries.map(|entry| entry.expect("lists").path()).collect(),

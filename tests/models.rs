@@ -224,7 +224,7 @@ fn a_store_that_is_missing_or_empty_is_said_to_be() {
     let store = root.path().join("store");
     for command in ["list", "show", "activate", "prune"] {
         let no_store = complaint(&models(&store, &[command]));
-        assert!(no_store.contains("is no store of models"), "{no_store}");
+        assert!(no_store.contains("is not a model store"), "{no_store}");
     }
     assert!(!store.exists(), "and none was made by asking");
     fs::create_dir_all(store.join("models")).expect("creates");

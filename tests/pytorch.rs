@@ -72,6 +72,7 @@ fn truncated_file_is_rejected() {
         for kept in (0..bytes.len()).step_by(7) {
             std::fs::write(&path, &bytes[..kept]).expect("writes");
             let message = pytorch::read(&path).expect_err("is rejected").to_string();
+            assert!(message.contains("cannot read "), "{message}");
             assert!(message.contains("truncated.pth: "), "{message}");
         }
     }

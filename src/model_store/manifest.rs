@@ -1,4 +1,4 @@
-//! What a model says of itself: `manifest.json`.
+//! The manifest of a model, `manifest.json`.
 
 use std::collections::BTreeMap;
 
@@ -9,95 +9,95 @@ use crate::dataset::Label;
 use crate::evaluation::metrics::Metrics;
 use crate::preprocess::{INPUT_SIDE_PX, MEAN, STD};
 
-/// The format of `manifest.json` that this version writes and reads.
+/// The supported format version of `manifest.json`.
 pub const MANIFEST_VERSION: u32 = 2;
-/// Stands for the strategy of a model that was not trained here.
+/// [`Manifest::strategy`] of an imported model.
 pub const IMPORTED: &str = "imported";
 
-/// All that is known of a model beside its weights.
+/// Description of a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// [`MANIFEST_VERSION`].
+    /// Format version, [`MANIFEST_VERSION`].
     pub version: u32,
-    /// The name of the model's directory.
+    /// Id of the model, which is also the name of its directory.
     pub id: String,
-    /// The architecture.
+    /// Name of the architecture, such as `alexnet`.
     pub network: String,
-    /// The labels in the order of the network's outputs. This order counts, never that of a directory listing.
+    /// Labels in the order of the network's outputs.
     pub labels: Vec<Label>,
-    /// When the training ended.
+    /// Time at which the training or the import ended.
     #[serde(with = "time::serde::rfc3339")]
     pub created: OffsetDateTime,
-    /// What a frame goes through before the network.
+    /// Preprocessing of an image before the network.
     pub preprocessing: Preprocessing,
-    /// The logits are divided by it before the softmax, so that the probabilities mean what they say; above 0.
+    /// Divisor of the logits before the softmax, which calibrates the probabilities; above 0.
     pub temperature: f64,
-    /// What was trained, such as `last_layer`, or [`IMPORTED`].
+    /// Name of the training strategy, such as `last_layer`, or [`IMPORTED`].
     pub strategy: String,
-    /// How many frames it learnt from, on both sides of the split.
+    /// Number of frames in the training.
     pub frames: FrameCounts,
-    /// What the same training made of frames that it was not trained on; none where there were none.
+    /// Metrics of the same training on held-out frames; `None` if no frames were held out.
     pub metrics: Option<Metrics>,
-    /// Whether the int8 file says what the fp32 file does; none where there never was one.
+    /// Agreement of the int8 model with the fp32 model; `None` if there was no int8 model to compare.
     #[serde(default)]
     pub int8: Option<Int8Agreement>,
-    /// Epochs of the training that made the model.
+    /// Number of epochs of the training.
     pub epochs: u32,
-    /// Seed of the training.
+    /// Random seed of the training.
     pub seed: u64,
-    /// The directory it was trained on, or the file it was imported from.
+    /// Directory of the training dataset, or path of the imported file.
     pub dataset: String,
-    /// Digest of the frames and their labels; empty for an imported model.
+    /// SHA-256 of the frames and their labels; empty for an imported model.
     pub dataset_digest: String,
-    /// The model that was active when this one was trained.
+    /// Id of the model that was active when this one was trained.
     pub parent: Option<String>,
-    /// The model's files, by name.
+    /// SHA-256 of the model's files, by file name.
     #[serde(default)]
     pub sha256: BTreeMap<String, String>,
 }
 
 impl Manifest {
-    /// Share of the held-out frames that the same training without them got right, 0 to 1; none where none were held out.
+    /// Accuracy of the same training on held-out frames, 0 to 1; `None` if no frames were held out.
     pub fn accuracy(&self) -> Option<f64> {
         self.metrics.as_ref()?.accuracy
     }
 }
 
-/// What a frame goes through before the network.
+/// Preprocessing of an image before the network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Preprocessing {
-    /// Pixels across and down.
+    /// Width and height, pixels.
     pub side_px: usize,
-    /// Subtracted from red, green and blue in 0..=1.
+    /// Subtracted from red, green and blue, which range from 0 to 1.
     pub mean: [f32; 3],
-    /// Red, green and blue are divided by it.
+    /// Divisor of red, green and blue after the subtraction.
     pub std: [f32; 3],
 }
 
-/// Frames on both sides of the split.
+/// Number of frames in a training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameCounts {
-    /// Trained on in the training that made the model.
+    /// Frames that the model was trained on.
     pub train: usize,
-    /// Of these, so many were held out, at least once, in the trainings that were measured.
+    /// Those of them that were held out at least once, in the trainings for the metrics.
     pub validation: usize,
 }
 
-/// How the int8 file did beside the fp32 file on held-out frames.
+/// Comparison of the int8 model with the fp32 model on held-out frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Int8Agreement {
-    /// Frames that both classified.
+    /// Number of compared frames.
     pub frames: usize,
-    /// Of these, so many got another label.
+    /// Frames with different labels.
     pub flips: usize,
-    /// Of these again, on so many one of the two was sure of its own.
+    /// Frames with different labels for which one of the models has a high probability.
     pub confident_flips: usize,
-    /// Whether that is few enough; if not, there is no int8 file.
+    /// Whether the agreement is sufficient; otherwise the model has no int8 file.
     pub accepted: bool,
 }
 
 impl Preprocessing {
-    /// What [`crate::preprocess`] does.
+    /// The preprocessing by [`crate::preprocess`].
     pub fn current() -> Preprocessing {
         Preprocessing {
             side_px: INPUT_SIDE_PX,
@@ -107,7 +107,7 @@ impl Preprocessing {
     }
 }
 
-/// The one field that every version of the format has.
+/// The format version, which each format has.
 #[derive(Deserialize)]
 pub(super) struct Version {
     pub(super) version: u32,

@@ -1,5 +1,3 @@
-//! The store on a real disk: what appears, what stays, what is refused.
-
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 
@@ -36,11 +34,10 @@ fn manifest(created: OffsetDateTime) -> Manifest {
 }
 
 fn published(store: &ModelStore, unix_secs: i64) -> StoredModel {
-    published_with(store, unix_secs, b"numbers")
+    published_with(store, unix_secs, b"weights")
 }
 
-/// A model with other weights.
-pub fn published_with(store: &ModelStore, unix_secs: i64, weights: &[u8]) -> StoredModel {
+pub(crate) fn published_with(store: &ModelStore, unix_secs: i64, weights: &[u8]) -> StoredModel {
     let now = OffsetDateTime::from_unix_timestamp(unix_secs).expect("a date");
     let draft = store.draft("alexnet", now).expect("a draft");
     fs::write(draft.path(ONNX_FILE), b"graph").expect("writes");
@@ -55,12 +52,12 @@ fn new_store() -> (tempfile::TempDir, ModelStore) {
 }
 
 #[test]
-fn a_published_model_is_read_back_and_listed_newest_first() {
+fn published_models_are_read_back_and_listed_newest_first() {
     let (_root, store) = new_store();
     let old = published(&store, 1_000);
     let new = published(&store, 2_000);
     assert_eq!(
-        store.model(&old.manifest.id).expect("is there").manifest,
+        store.model(&old.manifest.id).expect("exists").manifest,
         old.manifest
     );
     let listing = store.list().expect("lists");
@@ -69,7 +66,7 @@ fn a_published_model_is_read_back_and_listed_newest_first() {
 }
 
 #[test]
-fn a_draft_that_is_not_published_leaves_nothing() {
+fn unpublished_draft_is_deleted() {
     let (_root, store) = new_store();
     let draft = store
         .draft("alexnet", OffsetDateTime::UNIX_EPOCH)
@@ -77,7 +74,7 @@ fn a_draft_that_is_not_published_leaves_nothing() {
     fs::write(draft.path(WEIGHTS_FILE), b"half").expect("writes");
     assert!(
         store.list().expect("lists").models.is_empty(),
-        "invisible while it is a draft"
+        "a draft is not listed"
     );
     drop(draft);
     assert_eq!(
@@ -87,7 +84,7 @@ fn a_draft_that_is_not_published_leaves_nothing() {
 }
 
 #[test]
-fn a_draft_without_its_files_is_not_published() {
+fn draft_without_files_is_not_published() {
     let (_root, store) = new_store();
     let draft = store
         .draft("alexnet", OffsetDateTime::UNIX_EPOCH)
@@ -99,7 +96,7 @@ fn a_draft_without_its_files_is_not_published() {
 }
 
 #[test]
-fn activating_remembers_the_model_before() {
+fn activation_records_the_previous_model() {
     let (_root, store) = new_store();
     assert_eq!(store.active_id().expect("reads"), None);
     assert!(matches!(
@@ -110,13 +107,13 @@ fn activating_remembers_the_model_before() {
     store.activate(&old).expect("activates");
     assert!(matches!(store.previous_id(), Err(StoreError::NoEarlierModel)));
     store.activate(&new).expect("activates");
-    store.activate(&new).expect("twice is once");
+    store.activate(&new).expect("is idempotent");
     assert_eq!(store.active_id().expect("reads"), Some(new.manifest.id));
     assert_eq!(store.previous_id().expect("reads"), old.manifest.id);
 }
 
 #[test]
-fn a_damaged_file_is_named_and_the_others_are_listed() {
+fn damaged_file_is_named_and_other_models_are_listed() {
     let (_root, store) = new_store();
     let model = published(&store, 1_000);
     let weights = model.directory.join(WEIGHTS_FILE);
@@ -131,7 +128,7 @@ fn a_damaged_file_is_named_and_the_others_are_listed() {
 }
 
 #[test]
-fn a_renamed_directory_is_refused_with_the_name_it_should_have() {
+fn renamed_directory_is_rejected_with_the_correct_name() {
     let (_root, store) = new_store();
     let model = published(&store, 1_000);
     fs::rename(&model.directory, store.root().join("models/best")).expect("renames");
@@ -141,39 +138,39 @@ fn a_renamed_directory_is_refused_with_the_name_it_should_have() {
 }
 
 #[test]
-fn what_a_killed_process_left_is_swept_and_what_a_running_one_fills_is_not() {
+fn drafts_of_killed_processes_are_swept_and_current_ones_are_kept() {
     let (_root, store) = new_store();
     let models = store.root().join("models");
-    // No process has a number beyond the greatest there can be.
+    // 4194304 is the maximum process id on Linux.
     fs::create_dir(models.join(".draft-4194305-left")).expect("creates");
-    let filled = store
+    let current = store
         .draft("alexnet", OffsetDateTime::UNIX_EPOCH)
         .expect("a draft");
     ModelStore::open(store.root()).expect("opens");
     assert!(!models.join(".draft-4194305-left").exists());
-    assert!(filled.path("").is_dir());
+    assert!(current.path("").is_dir());
 }
 
 #[test]
-fn other_users_may_read_a_model() {
+fn manifest_is_readable_by_other_users() {
     let (_root, store) = new_store();
     let model = published(&store, 1_000);
-    let mode = |path: &Path| fs::metadata(path).expect("is there").permissions().mode() & 0o777;
-    let of_plain_file = mode(&model.directory.join(WEIGHTS_FILE));
-    assert_eq!(mode(&model.directory.join("manifest.json")), of_plain_file);
+    let mode = |path: &Path| fs::metadata(path).expect("exists").permissions().mode() & 0o777;
+    let expected = mode(&model.directory.join(WEIGHTS_FILE));
+    assert_eq!(mode(&model.directory.join("manifest.json")), expected);
 }
 
 #[test]
-fn a_manifest_of_a_later_format_is_refused_by_its_number() {
+fn other_format_version_is_rejected_by_number() {
     let (_root, store) = new_store();
     let model = published(&store, 1_000);
     fs::write(model.directory.join(MANIFEST_FILE), br#"{"version": 99}"#).expect("writes");
-    let error = store.model(&model.manifest.id).expect_err("later");
+    let error = store.model(&model.manifest.id).expect_err("unsupported");
     assert!(error.to_string().contains("99"), "{error}");
 }
 
 #[test]
-fn an_id_leads_nowhere_outside_the_store() {
+fn ids_cannot_lead_out_of_the_store() {
     let (root, store) = new_store();
     fs::create_dir(root.path().join("outside")).expect("creates");
     for id in ["", ".", "..", "../../outside", "/", "a/../b", "nothing"] {
@@ -183,16 +180,16 @@ fn an_id_leads_nowhere_outside_the_store() {
 }
 
 #[test]
-fn a_deleted_model_is_gone_and_the_active_one_stays() {
+fn models_are_deleted_except_the_active_one() {
     let root = tempfile::tempdir().expect("a directory");
     let store = ModelStore::open(root.path()).expect("opens");
     let [first, second] = [1, 2].map(|second| published(&store, second));
     store.activate(&first).expect("activates");
     store.activate(&second).expect("activates");
-    let refusal = store.delete(&second.manifest.id).expect_err("is active");
+    let error = store.delete(&second.manifest.id).expect_err("is active");
     assert!(
-        refusal.to_string().contains("activate another one first"),
-        "{refusal}"
+        error.to_string().contains("activate another one first"),
+        "{error}"
     );
     store.delete(&first.manifest.id).expect("deletes");
     assert!(!first.directory.exists());
@@ -202,7 +199,7 @@ fn a_deleted_model_is_gone_and_the_active_one_stays() {
 }
 
 #[test]
-fn pruning_keeps_the_newest_the_active_one_and_the_one_before() {
+fn pruning_keeps_newest_active_and_previous_model() {
     let root = tempfile::tempdir().expect("a directory");
     let store = ModelStore::open(root.path()).expect("opens");
     let models = [1, 2, 3, 4, 5].map(|second| published(&store, second));
@@ -213,7 +210,7 @@ fn pruning_keeps_the_newest_the_active_one_and_the_one_before() {
         deleted,
         [&models[3], &models[2]].map(|model| model.manifest.id.clone())
     );
-    let left: Vec<String> = store
+    let remaining: Vec<String> = store
         .list()
         .expect("lists")
         .models
@@ -221,7 +218,7 @@ fn pruning_keeps_the_newest_the_active_one_and_the_one_before() {
         .map(|manifest| manifest.id)
         .collect();
     assert_eq!(
-        left,
+        remaining,
         [&models[4], &models[1], &models[0]].map(|model| model.manifest.id.clone())
     );
 }

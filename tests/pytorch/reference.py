@@ -1,4 +1,7 @@
-"""Writes files with torch.save, and the expected tensors as safetensors files; started by tests/pytorch.rs and tests/import.rs."""
+"""Writes files with torch.save, and the expected tensors as safetensors files.
+
+Started by tests/pytorch.rs and tests/import.rs.
+"""
 
 import argparse
 import os
@@ -73,8 +76,8 @@ def good(directory: Path) -> None:
     floats = {name: tensor for name, tensor in state_dict.items() if tensor.is_floating_point()}
     save(directory, "state_dict", state_dict, floats)
     save(directory, "plain_dict", dict(state_dict), floats)
-    # With the 21 characters of "under_state_dict.zip4" the first entry has a name of 30 characters, which misleads readers of zip
-    # archives that search for the beginning of the archive.
+    # "under_state_dict.zip4" gives the first entry a name of 30 characters, which misleads zip readers that search for the
+    # beginning of the archive.
     for key in ("state_dict", "model_state_dict", "model"):
         save(directory, f"under_{key}", checkpoint(state_dict, key), floats)
     in_parallel = OrderedDict((f"module.{name}", tensor) for name, tensor in state_dict.items())

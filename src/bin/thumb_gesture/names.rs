@@ -6,7 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use strum::VariantNames;
 
 /// Parses the name of a variant, and lists the possible values in the help.
-pub fn names<T>() -> impl TypedValueParser<Value = T>
+pub(crate) fn names<T>() -> impl TypedValueParser<Value = T>
 where
     T: FromStr<Err = strum::ParseError> + VariantNames + Clone + Send + Sync + 'static,
 {
