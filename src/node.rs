@@ -26,6 +26,7 @@ use std::time::Duration;
 use r2r::std_srvs::srv::Trigger;
 use r2r::thumb_gesture::srv::{ActivateModel, CaptureFrames, ListModels, Retrain};
 use r2r::{Context, Node, QosProfile};
+use tokio::runtime::Runtime;
 
 use capture::Capture;
 use diagnostics::Diagnostics;
@@ -101,6 +102,15 @@ struct Components {
     state: Current,
 }
 
+/// The node after its start.
+struct RunningNode {
+    components: Components,
+    lifecycle: Arc<Lifecycle>,
+    pipeline_threads: [JoinHandle<()>; 2],
+    executor_thread: JoinHandle<()>,
+    stop_executor: Arc<AtomicBool>,
+}
+
 /// Runs the node until SIGINT or SIGTERM.
 ///
 /// # Errors
@@ -114,50 +124,67 @@ pub fn run() -> Result<(), NodeError> {
     // Before anything else: a signal during the start must also end the node in an orderly way.
     let mut signals = Signals::new()?;
 
-    let mut node = Node::create(Context::create()?, NODE_NAME, "")?;
-    let (executor, executor_handle) = NodeExecutor::new();
-    let components = Components::new(&mut node, executor_handle)?;
-    let pipeline_threads = components.start_pipeline(&mut node)?;
-    let lifecycle = components.create_lifecycle(&mut node)?;
-    components.create_services(&mut node, &lifecycle)?;
-    components.start_diagnostics(&mut node)?;
-    if lock(&components.params).autostart {
-        lifecycle.autostart();
-    }
-    let is_stopped = Arc::new(AtomicBool::new(false));
-    let stop = is_stopped.clone();
-    let executor_thread = components
-        .threads
-        .spawn("ros", move || executor.spin(node, &stop))?;
-
+    let node = RunningNode::start()?;
     let has_panicked = runtime.block_on(async {
         tokio::select! {
             () = signals.wait() => false,
-            () = components.threads.wait_for_panic() => true,
+            () = node.components.threads.wait_for_panic() => true,
         }
     });
+    node.shut_down(&runtime);
 
-    runtime.block_on(async {
-        lifecycle.managed().end_training(SHUTDOWN_TIMEOUT).await;
-        // Ends the camera threads, and captures that wait for frames.
-        tokio::time::timeout(SHUTDOWN_TIMEOUT, lifecycle.managed().deactivate())
-            .await
-            .ok();
-    });
-    components.inbox.stop();
-    // A panic of a thread was reported already, by `has_panicked`.
-    for thread in pipeline_threads {
-        thread.join().ok();
-    }
-    // The executor drops the node, which ends the streams of subscriptions that a timed-out deactivation has left.
-    is_stopped.store(true, Ordering::Relaxed);
-    executor_thread.join().ok();
-    drop((lifecycle, components, runtime_guard));
+    drop(runtime_guard);
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     if has_panicked {
         Err(NodeError::Panic)
     } else {
         Ok(())
+    }
+}
+
+impl RunningNode {
+    fn start() -> Result<RunningNode, NodeError> {
+        let mut node = Node::create(Context::create()?, NODE_NAME, "")?;
+        let (executor, executor_handle) = NodeExecutor::new();
+        let components = Components::new(&mut node, executor_handle)?;
+        let pipeline_threads = components.start_pipeline(&mut node)?;
+        let lifecycle = components.create_lifecycle(&mut node)?;
+        components.create_services(&mut node, &lifecycle)?;
+        components.start_diagnostics(&mut node)?;
+        if lock(&components.params).autostart {
+            lifecycle.autostart();
+        }
+        let stop_executor = Arc::new(AtomicBool::new(false));
+        let is_stopped = stop_executor.clone();
+        let executor_thread = components
+            .threads
+            .spawn("ros", move || executor.spin(node, &is_stopped))?;
+        Ok(RunningNode {
+            components,
+            lifecycle,
+            pipeline_threads,
+            executor_thread,
+            stop_executor,
+        })
+    }
+
+    fn shut_down(self, runtime: &Runtime) {
+        runtime.block_on(async {
+            let transitions = self.lifecycle.managed();
+            transitions.end_training(SHUTDOWN_TIMEOUT).await;
+            // Ends the camera threads, and captures that wait for frames.
+            tokio::time::timeout(SHUTDOWN_TIMEOUT, transitions.deactivate())
+                .await
+                .ok();
+        });
+        self.components.inbox.stop();
+        // The panic hook has reported a panic of a thread.
+        for thread in self.pipeline_threads {
+            thread.join().ok();
+        }
+        // The executor drops the node, which also ends the streams of subscriptions that were not stopped in time.
+        self.stop_executor.store(true, Ordering::Relaxed);
+        self.executor_thread.join().ok();
     }
 }
 
