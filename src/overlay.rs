@@ -52,7 +52,12 @@ pub fn jpeg(image: RgbImage, caption: &Caption) -> Vec<u8> {
         canvas.line(index, &text, probability.clamp(0.0, 1.0), BAR);
     }
     let last = caption.bars.len() as u32 + 1;
-    canvas.line(last, &format!("{} ms old", caption.age.as_millis()), 1.0, BACKGROUND);
+    canvas.line(
+        last,
+        &format!("{} ms old", caption.age.as_millis()),
+        1.0,
+        BACKGROUND,
+    );
     let mut bytes = Vec::new();
     let encoded = JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY).encode_image(&canvas.image);
     encoded.expect("encoding into memory does not fail");

@@ -254,10 +254,7 @@ fn summarize(observation: &Observation) -> (u8, String) {
             Some(mismatch) => format!(" ({mismatch})"),
             None => String::new(),
         };
-        return (
-            ERROR,
-            format!("camera stalled: no new frame on {topic}{cause}"),
-        );
+        return (ERROR, format!("camera stalled: no new frame on {topic}{cause}"));
     }
     if let Some(mismatch) = &observation.mismatch {
         return (WARN, format!("incompatible publisher on {topic}: {mismatch}"));
@@ -321,17 +318,7 @@ mod tests {
         assert_eq!(level(CURRENT, false, false), WARN);
         assert_eq!(level(Counts { bad: 5, ..CURRENT }, true, false), WARN);
         assert_eq!(level(CURRENT, true, true), ERROR);
-        assert_eq!(
-            level(
-                Counts {
-                    failed: 1,
-                    ..CURRENT
-                },
-                true,
-                false
-            ),
-            ERROR
-        );
+        assert_eq!(level(Counts { failed: 1, ..CURRENT }, true, false), ERROR);
     }
 
     #[test]

@@ -88,10 +88,9 @@ impl<T: FromParameter> FromParameter for Option<T> {
 impl FromParameter for Vec<usize> {
     fn from_parameter(value: &ParameterValue) -> Option<Vec<usize>> {
         match value {
-            ParameterValue::IntegerArray(values) => values
-                .iter()
-                .map(|value| usize::try_from(*value).ok())
-                .collect(),
+            ParameterValue::IntegerArray(values) => {
+                values.iter().map(|value| usize::try_from(*value).ok()).collect()
+            }
             _ => None,
         }
     }
@@ -116,4 +115,12 @@ macro_rules! from_name {
     )+};
 }
 
-from_name!(Backend, Device, Precision, ImageTransport, Reliability, Durability, LogLevel);
+from_name!(
+    Backend,
+    Device,
+    Precision,
+    ImageTransport,
+    Reliability,
+    Durability,
+    LogLevel
+);

@@ -203,10 +203,7 @@ pub(super) const fn text(default: &'static str) -> Declaration {
     Declaration::new(DefaultValue::Text(default))
 }
 
-pub(super) const fn choice(
-    default: &'static str,
-    choices: &'static [&'static str],
-) -> Declaration {
+pub(super) const fn choice(default: &'static str, choices: &'static [&'static str]) -> Declaration {
     Declaration {
         choices,
         ..text(default)
