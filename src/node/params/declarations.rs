@@ -59,7 +59,8 @@ parameters! {
     /// All except alexnet and vgg16 need imported pretrained weights.
     network: Architecture = choice("alexnet", Architecture::VARIANTS),
 
-    /// Number of newest models that a training keeps in the store; the active model is always kept.
+    /// Number of newest models to keep in the store after a training.
+    /// The active and the previously active model are always kept.
     keep_models: usize = integer(10, 1.0..=1000.0).live(),
 
     /// Names of several cameras, such as [front, rear]: the node subscribes to front/image_raw and publishes front/thumb_gesture.
