@@ -8,6 +8,7 @@ pub mod bursts;
 pub mod capture;
 pub mod fingerprint;
 pub mod label;
+pub mod sample;
 pub mod split;
 
 use std::path::{Path, PathBuf};

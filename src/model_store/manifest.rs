@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::dataset::Label;
-use crate::evaluation::metrics::Metrics;
+use crate::metrics::Metrics;
 use crate::preprocess::{INPUT_SIDE_PX, MEAN, STD};
 
 /// The format of `manifest.json` that this version writes and reads.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::classifier::ClassifierError;
 use crate::dataset::Label;
 use crate::evaluation::Skipped;
-use crate::evaluation::metrics::MetricsError;
+use crate::metrics::MetricsError;
 use crate::export::ExportError;
 use crate::frame::FrameError;
 use crate::model_store::StoreError;

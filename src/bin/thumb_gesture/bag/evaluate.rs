@@ -230,7 +230,7 @@ fn print_agreement(agreement: &Agreement, labels: &[Label]) -> anyhow::Result<()
         ))?;
     }
     let seen: Vec<&str> = labels.iter().map(Label::as_str).chain(["unknown"]).collect();
-    for (label, row) in labels.iter().zip(&agreement.confusion) {
+    for (label, row) in labels.iter().zip(agreement.confusion.rows()) {
         let counts: Vec<String> = seen
             .iter()
             .zip(row)
