@@ -165,7 +165,10 @@ impl GestureFilter {
 
 /// The probability of a label, and its difference to the highest probability of the other labels (to 0 without others).
 fn confidence_and_margin(probabilities: &[f32], label: usize) -> (f32, f32) {
-    let others = probabilities.iter().enumerate().filter(|(index, _)| *index != label);
+    let others = probabilities
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| *index != label);
     let best_other = others.map(|(_, probability)| *probability).fold(0.0, f32::max);
     (probabilities[label], probabilities[label] - best_other)
 }
@@ -295,7 +298,10 @@ mod tests {
         let dip = [0.5, 0.3, 0.2];
         let mut filter = GestureFilter::default();
         assert!(
-            filter.update(&WITH_HYSTERESIS, &dip, 0.0).unknown_reason.is_some(),
+            filter
+                .update(&WITH_HYSTERESIS, &dip, 0.0)
+                .unknown_reason
+                .is_some(),
             "below the threshold of a new gesture"
         );
         filter.update(&WITH_HYSTERESIS, &[0.8, 0.1, 0.1], 0.1);
@@ -311,7 +317,10 @@ mod tests {
             "below threshold - hysteresis"
         );
         assert!(
-            filter.update(&WITH_HYSTERESIS, &dip, 1.1).unknown_reason.is_some(),
+            filter
+                .update(&WITH_HYSTERESIS, &dip, 1.1)
+                .unknown_reason
+                .is_some(),
             "hysteresis does not apply to a dropped gesture"
         );
     }

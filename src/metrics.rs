@@ -186,7 +186,12 @@ fn ratio(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-fn validate(labels: usize, logits: &[Vec<f32>], truths: &[usize], temperature: f64) -> Result<(), MetricsError> {
+fn validate(
+    labels: usize,
+    logits: &[Vec<f32>],
+    truths: &[usize],
+    temperature: f64,
+) -> Result<(), MetricsError> {
     if !(temperature.is_finite() && temperature > 0.0) {
         return Err(MetricsError::Temperature(temperature));
     }

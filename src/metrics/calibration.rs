@@ -84,9 +84,8 @@ pub fn probabilities(logits: &[f32], temperature: f64) -> Vec<f64> {
 /// If a truth is not an index into its frame's logits.
 pub fn mean_negative_log_likelihood(logits: &[Vec<f32>], truths: &[usize], temperature: f64) -> Option<f64> {
     let frames = logits.len().min(truths.len());
-    let of_frame = |(logits, truth): (&Vec<f32>, &usize)| {
-        negative_log_likelihood(&to_f64(logits), *truth, temperature)
-    };
+    let of_frame =
+        |(logits, truth): (&Vec<f32>, &usize)| negative_log_likelihood(&to_f64(logits), *truth, temperature);
     let sum: f64 = logits.iter().zip(truths).map(of_frame).sum();
     (frames > 0).then(|| sum / frames as f64)
 }

@@ -68,7 +68,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .as_deref()
         .map(|file| expected::read(file, labels));
     let expected = expected.transpose()?;
-    let mut classifier = arguments.model.load(&model)?;
+    let mut classifier = arguments.model.load(&model)?.recognizer;
     let settings = arguments.decision.settings();
     let mut csv = "bag,seconds,gesture,confidence,reason,stable".to_owned();
     labels.iter().for_each(|label| csv += &format!(",{label}"));
