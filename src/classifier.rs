@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use crate::model_store::manifest::Preprocessing;
 use crate::model_store::{INT8_FILE, ONNX_FILE, StoreError, StoredModel};
 use crate::network::UnknownNetwork;
+use crate::network::torch::TorchError;
 use crate::preprocess::INPUT_SIDE_PX;
 use crate::weights::WeightsError;
 use candidates::{Candidate, Runtime, candidates};
@@ -56,8 +57,8 @@ pub enum ClassifierError {
         reason: String,
     },
     /// libtorch reported an error.
-    #[error("libtorch: {0}")]
-    Torch(String),
+    #[error(transparent)]
+    Torch(#[from] TorchError),
     /// The model's weights cannot be read.
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -105,7 +106,7 @@ pub struct Loaded {
 pub enum EngineState {
     /// No engine has to be built.
     Settled,
-    /// [`load`] would build an engine, which takes a while.
+    /// [`load`] would build an engine, which can take minutes.
     ToBuild,
 }
 

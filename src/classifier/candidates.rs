@@ -53,7 +53,7 @@ impl Candidate {
 }
 
 /// The candidates for a model, the best first. Unless the settings ask for a GPU, GPU runtimes that are not available are left out, so that
-/// nobody reads about their failure.
+/// their absence is not reported as a failure.
 pub(super) fn candidates(
     settings: &Settings,
     int8: Option<&Int8Agreement>,

@@ -38,8 +38,7 @@ impl TorchClassifier {
             _ => Device::Cpu,
         };
         if device != Device::Cpu && !has_gpu() {
-            let reason = "no NVIDIA GPU was found".to_owned();
-            return Err(ClassifierError::Torch(reason));
+            return Err(TorchError::Torch("no NVIDIA GPU was found".to_owned()).into());
         }
         tch::set_num_threads(i32::try_from(settings.threads).unwrap_or(i32::MAX));
         let weights = Weights::read(&model.path(WEIGHTS_FILE))?;
@@ -83,11 +82,5 @@ impl Classifier for TorchClassifier {
 
     fn backend(&self) -> &str {
         &self.name
-    }
-}
-
-impl From<TorchError> for ClassifierError {
-    fn from(error: TorchError) -> ClassifierError {
-        ClassifierError::Torch(error.to_string())
     }
 }

@@ -12,7 +12,7 @@ use crate::runtime::{LoadedModel, ModelOptions};
 
 /// Measure the time to classify 640x480 bgr8 frames: preprocessing, and network with softmax.
 #[derive(Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     model: ModelOptions,
     /// Number of frames to measure
@@ -47,7 +47,7 @@ struct Percentiles {
     p99: f64,
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let model = arguments.model.stored()?;
     let batch = usize::from(arguments.batch);
     let LoadedModel {
@@ -110,7 +110,7 @@ fn percentiles(mut values: Vec<f64>) -> Percentiles {
 
 fn print_report(report: &Report) -> anyhow::Result<()> {
     if !report.reason.is_empty() {
-        eprintln!("{}: {}", report.backend, report.reason);
+        output::print_error_line(&format!("{}: {}", report.backend, report.reason));
     }
     let line =
         |name: &str, ms: &Percentiles| format!("{name:>10}  {:8.3}  {:8.3}  {:8.3}", ms.p50, ms.p95, ms.p99);

@@ -16,7 +16,7 @@ use crate::runtime::ModelOptions;
 ///
 /// Use images that the model was not trained on, captured at other times than the training images: consecutive frames look alike.
 #[derive(Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Directory with one subdirectory of JPEG or PNG images for each label
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
@@ -35,7 +35,7 @@ struct Report<'a> {
     evaluation: &'a Evaluation,
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let dataset = Dataset::read(&arguments.dataset).context("dataset")?;
     let model = arguments.model.stored()?;
     let labels = &model.manifest.labels;
@@ -84,7 +84,7 @@ fn labelled_files(dataset: &Dataset, labels: &[Label]) -> anyhow::Result<Vec<(Pa
 fn print_report(report: &Report) -> anyhow::Result<()> {
     let evaluation = report.evaluation;
     for skipped in &evaluation.skipped {
-        eprintln!("skipped {}: {}", skipped.file, skipped.reason);
+        output::print_error_line(&format!("skipped {}: {}", skipped.file, skipped.reason));
     }
     output::print_line(&format!(
         "{} on {}\n{} of {} frames correct: {}\n{}",

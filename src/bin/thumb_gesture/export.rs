@@ -34,7 +34,7 @@ Examples:
   thumb_gesture export --store ./store --precision fp16 --output gesture.onnx
   thumb_gesture export --store ./store --precision int8 --target tensorrt --output gesture_int8.onnx
   trtexec --onnx=gesture.onnx --fp16 --saveEngine=gesture.engine    # on the robot")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Directory of trained models
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
@@ -86,7 +86,7 @@ struct Report<'a> {
     bytes: u64,
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(
         arguments.dataset.is_none() || arguments.precision == Precision::Int8,
         "--dataset is only for the calibration of --precision int8; remove it"

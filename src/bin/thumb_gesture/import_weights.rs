@@ -22,7 +22,7 @@ Examples:
   thumb_gesture import-weights resnet18-f37072fd.pth --store ./store
   thumb_gesture train --network resnet18 --dataset ./dataset --store ./store
   thumb_gesture import-weights best_model.pth --store ./store --activate")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// File with the extension .pth, .pt or .safetensors
     file: PathBuf,
     /// Directory of trained models; created if it does not exist
@@ -54,7 +54,7 @@ enum Report<'a> {
     },
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let labels = arguments
         .labels
         .iter()

@@ -71,7 +71,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("Error: {}", output::error_chain(&error));
+            output::print_error_line(&format!("Error: {}", output::error_chain(&error)));
             ExitCode::FAILURE
         }
     }

@@ -16,7 +16,7 @@ use crate::output;
 ///
 /// A running node is not affected; its service ~/activate_model activates a model there.
 #[derive(Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     /// Directory of trained models
@@ -68,7 +68,7 @@ struct Changed {
     deleted: Vec<String>,
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let root = arguments
         .store
         .context("--store DIR is missing; set it to the directory of trained models")?;
@@ -106,7 +106,7 @@ fn list(store: &ModelStore, as_json: bool) -> anyhow::Result<()> {
         });
     }
     for reason in unreadable {
-        eprintln!("skipped {reason}");
+        output::print_error_line(&format!("skipped {reason}"));
     }
     if models.is_empty() {
         output::print_line("no models yet; train one with `thumb_gesture train`")?;

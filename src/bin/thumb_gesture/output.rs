@@ -8,24 +8,24 @@ use thumb_gesture::dataset::Label;
 use thumb_gesture::metrics::Confusion;
 
 /// Prints a value as JSON on one line of standard output.
-pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     print_line(&serde_json::to_string(value)?)
 }
 
 /// Prints a line on standard output; returns an error if standard output is closed, where `println!` would panic.
-pub fn print_line(line: &str) -> anyhow::Result<()> {
+pub(crate) fn print_line(line: &str) -> anyhow::Result<()> {
     Ok(writeln!(std::io::stdout(), "{line}")?)
 }
 
 /// Whether the reader of standard output closed it, as `| head` does. That is not a failure of the command.
-pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
         .downcast_ref::<std::io::Error>()
         .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// An error and its causes. A cause that the error message already contains is not repeated.
-pub fn error_chain(error: &anyhow::Error) -> String {
+pub(crate) fn error_chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if text.is_empty() {
@@ -38,7 +38,7 @@ pub fn error_chain(error: &anyhow::Error) -> String {
 }
 
 /// A progress bar on standard error; hidden if that is not a terminal.
-pub fn bar(title: &str, total: usize) -> ProgressBar {
+pub(crate) fn bar(title: &str, total: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix:>12} [{bar:30}] {pos}/{len} {elapsed} {msg}")
         .expect("the template is well-formed")
         .progress_chars("=> ");
@@ -48,12 +48,12 @@ pub fn bar(title: &str, total: usize) -> ProgressBar {
 }
 
 /// Prints a line on standard error. If that is closed, the line is lost, where `eprintln!` would panic.
-pub fn print_error_line(line: &str) {
+pub(crate) fn print_error_line(line: &str) {
     writeln!(std::io::stderr(), "{line}").ok();
 }
 
 /// A frame counter on standard error, for work of unknown length; hidden if standard error is not a terminal.
-pub fn counter(title: &str) -> ProgressBar {
+pub(crate) fn counter(title: &str) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix:>12} {spinner} {pos} frames, {per_sec} {elapsed}")
         .expect("the template is well-formed");
     ProgressBar::with_draw_target(None, draw_target())
@@ -70,7 +70,7 @@ fn draw_target() -> ProgressDrawTarget {
 }
 
 /// A share of 0 to 1 in percent, or `not measured`.
-pub fn percent(share: Option<f64>) -> String {
+pub(crate) fn percent(share: Option<f64>) -> String {
     share.map_or_else(
         || "not measured".to_owned(),
         |share| format!("{:.1} %", share * 100.0),
@@ -78,7 +78,7 @@ pub fn percent(share: Option<f64>) -> String {
 }
 
 /// A confusion matrix as a table: one row for each true label, one column for each predicted label.
-pub fn confusion_table(labels: &[Label], confusion: &Confusion) -> String {
+pub(crate) fn confusion_table(labels: &[Label], confusion: &Confusion) -> String {
     let width = labels
         .iter()
         .map(|label| label.as_str().len())

@@ -17,7 +17,7 @@ use crate::runtime::ModelOptions;
 ///
 /// A file that is not a valid image makes the exit status 1; the other files are still classified.
 #[derive(Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     model: ModelOptions,
     /// Print one JSON object for each image
@@ -36,7 +36,7 @@ struct Prediction<'a> {
     probabilities: BTreeMap<&'a str, f32>,
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let model = arguments.model.stored()?;
     let labels = &model.manifest.labels;
     let mut recognizer = arguments.model.load(&model)?.recognizer;
@@ -45,7 +45,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         match recognizer.probabilities_of_file(file) {
             Ok(probabilities) => print(file, labels, probabilities, arguments.json)?,
             Err(ClassifyFileError::Frame(error)) => {
-                eprintln!("Error: {}: {error}", file.display());
+                output::print_error_line(&format!("Error: {}: {error}", file.display()));
                 code = ExitCode::FAILURE;
             }
             Err(error) => return Err(error.into()),

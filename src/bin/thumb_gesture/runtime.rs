@@ -11,7 +11,7 @@ use thumb_gesture::recognizer::Recognizer;
 
 /// How to run a model.
 #[derive(Args)]
-pub struct RuntimeOptions {
+pub(crate) struct RuntimeOptions {
     /// Runtime: auto, onnx or torch
     #[arg(long, value_name = "NAME", default_value = "auto")]
     backend: Backend,
@@ -34,7 +34,7 @@ pub struct RuntimeOptions {
 
 /// A model of a store, and how to run it.
 #[derive(Args)]
-pub struct ModelOptions {
+pub(crate) struct ModelOptions {
     /// Directory of trained models
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
@@ -46,10 +46,10 @@ pub struct ModelOptions {
 }
 
 /// A model that is ready to classify, and what was chosen to run it.
-pub struct LoadedModel {
-    pub recognizer: Recognizer,
+pub(crate) struct LoadedModel {
+    pub(crate) recognizer: Recognizer,
     /// Why this backend was chosen; may be empty.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 impl LoadedModel {
@@ -62,17 +62,17 @@ impl LoadedModel {
 }
 
 impl ModelOptions {
-    pub fn stored(&self) -> Result<StoredModel, StoreError> {
+    pub(crate) fn stored(&self) -> Result<StoredModel, StoreError> {
         ModelStore::open_existing(&self.store)?.model_or_active(self.model.as_deref())
     }
 
     /// [`RuntimeOptions::load`].
-    pub fn load(&self, model: &StoredModel) -> Result<LoadedModel, ClassifierError> {
+    pub(crate) fn load(&self, model: &StoredModel) -> Result<LoadedModel, ClassifierError> {
         self.runtime.load(model)
     }
 
     /// Loads a model to measure its speed: for batches of that size, and with TensorRT if possible, even if it has to build an engine.
-    pub fn load_for_benchmark(
+    pub(crate) fn load_for_benchmark(
         &self,
         model: &StoredModel,
         batch: usize,
@@ -84,14 +84,14 @@ impl ModelOptions {
         Ok(LoadedModel::new(model, classifier::load(model, &settings)?))
     }
 
-    pub fn threads(&self) -> usize {
+    pub(crate) fn threads(&self) -> usize {
         self.runtime.settings().threads
     }
 }
 
 impl RuntimeOptions {
     /// Loads a model without waiting for TensorRT to build an engine: few images are classified sooner without it.
-    pub fn load(&self, model: &StoredModel) -> Result<LoadedModel, ClassifierError> {
+    pub(crate) fn load(&self, model: &StoredModel) -> Result<LoadedModel, ClassifierError> {
         let (loaded, _) = classifier::load_at_once(model, &self.settings())?;
         Ok(LoadedModel::new(model, loaded))
     }

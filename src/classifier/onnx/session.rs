@@ -32,7 +32,7 @@ pub(super) enum Provider<'a> {
 
 /// Loads an ONNX file into a session.
 ///
-/// Its threads do not spin: at camera rate, threads that sleep between frames need a seventh of the CPU time. fp32 weights are not
+/// Its threads do not spin: at camera rate, threads that sleep between frames need a seventh of the CPU time of spinning ones. fp32 weights are not
 /// prepacked: that takes memory and time and makes a single frame no faster.
 ///
 /// # Errors
