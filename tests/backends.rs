@@ -181,7 +181,11 @@ fn plugin_computes_the_same_probabilities() {
     let trained = trained();
     let options = format!("--device cpu --provider-library {library}");
     let report = trained.bench(&options);
-    assert_eq!(report["backend"], "onnx/OpenVINOExecutionProvider/fp32");
+    assert_eq!(
+        report["backend"], "onnx/OpenVINOExecutionProvider/fp32",
+        "{}",
+        report["reason"]
+    );
     for image in 0..5 {
         let expected = trained.probabilities(image, "--device cpu --precision fp32");
         let found = trained.probabilities(image, &options);
