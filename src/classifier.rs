@@ -1,123 +1,126 @@
-//! Network input -> logits and probabilities, on whatever runs the network.
+//! Runs a network: network inputs -> logits, with ONNX Runtime or libtorch, on a CPU or GPU.
 
-pub mod choice;
+pub mod candidates;
 mod engines;
 pub mod onnx;
 pub mod settings;
-pub mod torch;
+mod torch;
 
 use std::path::PathBuf;
 
 use crate::model_store::manifest::Preprocessing;
 use crate::model_store::{INT8_FILE, ONNX_FILE, StoreError, StoredModel};
 use crate::names::UnknownName;
+use crate::network::torch::TorchError;
 use crate::preprocess::INPUT_SIDE_PX;
 use crate::weights::WeightsError;
-use choice::{Attempt, Runtime, attempts};
+use candidates::{Candidate, Runtime, candidates};
 use onnx::OnnxClassifier;
 use settings::{Precision, Settings};
 use torch::TorchClassifier;
 
-/// A loaded model. One thread owns it.
+/// A network loaded into a runtime. It belongs to one thread.
 pub trait Classifier: Send {
-    /// Runs the network on one or more inputs of [`crate::preprocess::INPUT_LEN`] values each; writes one logit for each label, one
-    /// input's after the other's.
+    /// Runs the network on one or more inputs of [`crate::preprocess::INPUT_LEN`] values each, concatenated, and writes one logit for each
+    /// label and input, in the order of the inputs.
     ///
     /// # Errors
-    /// The runtime's word.
+    /// The runtime failed.
     fn logits(&mut self, inputs: &[f32], logits: &mut [f32]) -> Result<(), ClassifierError>;
 
-    /// What really runs it, as `<runtime>/<device>/<precision>`.
+    /// What runs the network, as `<runtime>/<device>/<precision>`.
     fn backend(&self) -> &str;
 }
 
 /// Why a model cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]
 pub enum ClassifierError {
-    /// The runtime's library is not there or too old.
+    /// ONNX Runtime's library is missing or too old.
     #[error(
         "cannot load ONNX Runtime from {path}: {reason}; set ORT_DYLIB_PATH to a libonnxruntime.so of version 1.22 or later"
     )]
     Runtime {
-        /// Where it was looked for.
+        /// Path or name of the library.
         path: String,
-        /// What the loader said.
+        /// Why it was not loaded.
         reason: String,
     },
-    /// ONNX Runtime's word.
+    /// ONNX Runtime reported an error.
     #[error("ONNX Runtime: {0}")]
     Onnx(String),
-    /// The library of an execution provider is none, or finds nothing to run on.
-    #[error("the execution provider in {path:?}: {reason}")]
+    /// The library of an execution provider cannot be loaded, or supports no device of this machine.
+    #[error("cannot use the execution provider library {path}: {reason}")]
     Plugin {
-        /// The library.
+        /// Path of the library.
         path: PathBuf,
-        /// What was wrong.
+        /// Why it cannot be used.
         reason: String,
     },
-    /// libtorch's word.
-    #[error("{0}")]
-    Torch(String),
+    /// libtorch reported an error.
+    #[error(transparent)]
+    Torch(#[from] TorchError),
     /// The model's weights cannot be read.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// The store's word.
+    /// The model store reported an error.
     #[error(transparent)]
     Store(#[from] Box<StoreError>),
-    /// The directory of TensorRT's engines.
-    #[error("the directory of TensorRT's engines: {0}")]
+    /// The cache of TensorRT engines cannot be read or written.
+    #[error("cannot access the cache of TensorRT engines: {0}")]
     Engines(#[from] std::io::Error),
-    /// The CPU will not do.
-    #[error("no GPU runs the model, and require_gpu is set: {0}")]
+    /// [`Settings::require_gpu`] is set, and no GPU can run the model.
+    #[error("require_gpu is set, but no GPU can run the model: {0}")]
     NoGpu(String),
-    /// The model is of an architecture that is not known here.
+    /// This version does not know the model's network.
     #[error(transparent)]
     Network(#[from] UnknownName),
-    /// The model's file and its manifest do not belong together.
+    /// The shapes in the ONNX file do not match the manifest.
     #[error(
-        "the model takes {inputs:?} and gives {outputs:?}; with its {labels} labels it should take [1, 3, {INPUT_SIDE_PX}, {INPUT_SIDE_PX}] and give [1, {labels}]"
+        "the ONNX file has the input shape {inputs:?} and the output shape {outputs:?}; with {labels} labels in the manifest they must be [1, 3, {INPUT_SIDE_PX}, {INPUT_SIDE_PX}] and [1, {labels}], or -1 in place of 1 for any batch size"
     )]
     Shape {
-        /// Shape of the input.
+        /// Shape of the input; -1 is any size.
         inputs: Vec<i64>,
-        /// Shape of the output.
+        /// Shape of the output; -1 is any size.
         outputs: Vec<i64>,
-        /// Labels in the manifest.
+        /// Number of labels in the manifest.
         labels: usize,
     },
-    /// The model was trained on frames that went through something else.
-    #[error("the model wants other preprocessing than this version does: {0}")]
+    /// The model was trained with preprocessing that this version does not implement.
+    #[error(
+        "the model needs preprocessing that this version does not implement: {0}; train it again with this version"
+    )]
     Preprocessing(String),
 }
 
 /// A model that is ready for its first frame.
 pub struct Loaded {
-    /// What runs it.
+    /// The network in its runtime.
     pub classifier: Box<dyn Classifier>,
-    /// Why it is that, in words; empty where there is nothing to say.
+    /// Why this backend was chosen; may be empty.
     pub reason: String,
 }
 
-/// Whether what was loaded is the last word.
+/// Whether [`load_at_once`] left out a TensorRT engine that has to be built first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineState {
-    /// It is.
+    /// No engine has to be built.
     Settled,
-    /// [`load`] builds an engine of TensorRT, which takes a while.
+    /// [`load`] would build an engine, which can take minutes.
     ToBuild,
 }
 
-/// Loads a model on the best there is of what is asked for, and runs it once, so that its first frame is as fast as the others.
+/// Loads a model into the best runtime that the settings allow, and runs it once, so that its first frame is as fast as later ones.
 ///
 /// # Errors
-/// A model that does not fit this version or its own manifest; a runtime that is not there; with [`Settings::require_gpu`] a GPU that
-/// cannot be used.
+/// The model does not match this version or its own manifest, no runtime can run it, or [`Settings::require_gpu`] is set and no GPU can be
+/// used.
 pub fn load(model: &StoredModel, settings: &Settings) -> Result<Loaded, ClassifierError> {
     Ok(load_first(model, settings, |_| false)?.0)
 }
 
-/// Loads a model on the best that is there at once: as [`load`], but for an engine of TensorRT that is still to be built. Where
-/// there is one, `load` builds it.
+/// Like [`load`], but prefers what can be loaded at once over a TensorRT engine that would have to be built first. The second value says
+/// whether there is such an engine, which `load` would build.
 ///
 /// # Errors
 /// As [`load`].
@@ -125,14 +128,14 @@ pub fn load_at_once(
     model: &StoredModel,
     settings: &Settings,
 ) -> Result<(Loaded, EngineState), ClassifierError> {
-    let is_slow = |attempt: &Attempt| {
-        attempt.runtime == Runtime::OnnxTensorRt
-            && is_there(attempt.runtime)
-            && !onnx::has_engine(model, attempt, settings)
+    let is_slow = |candidate: &Candidate| {
+        candidate.runtime == Runtime::OnnxTensorRt
+            && is_available(candidate.runtime)
+            && !onnx::has_engine(model, candidate, settings)
     };
     let (mut loaded, engine) = load_first(model, settings, is_slow)?;
     if engine == EngineState::ToBuild {
-        loaded.reason += " (TensorRT's engine is being built)";
+        loaded.reason += " (the TensorRT engine is being built)";
     }
     Ok((loaded, engine))
 }
@@ -140,7 +143,7 @@ pub fn load_at_once(
 fn load_first(
     model: &StoredModel,
     settings: &Settings,
-    is_slow: impl Fn(&Attempt) -> bool,
+    is_slow: impl Fn(&Candidate) -> bool,
 ) -> Result<(Loaded, EngineState), ClassifierError> {
     let manifest = &model.manifest;
     if manifest.preprocessing != Preprocessing::current() {
@@ -150,39 +153,39 @@ fn load_first(
         )));
     }
     crate::network::Network::named(&manifest.network, manifest.labels.len())?;
-    let attempts = attempts(settings, manifest.int8.as_ref(), is_there);
-    first_that_loads(attempts, settings.require_gpu, is_slow, |attempt| {
-        load_on(model, attempt, settings)
+    let candidates = candidates(settings, manifest.int8.as_ref(), is_available);
+    load_first_of(candidates, settings.require_gpu, is_slow, |candidate| {
+        load_candidate(model, candidate, settings)
     })
 }
 
-/// Tries what is not slow, in order, and then what is. A slow one that stood before what has loaded is still to be built.
-fn first_that_loads(
-    attempts: Vec<Attempt>,
+/// Tries the fast candidates in their order, then the slow ones. A slow candidate before the one that was loaded is still to be built.
+fn load_first_of(
+    candidates: Vec<Candidate>,
     require_gpu: bool,
-    is_slow: impl Fn(&Attempt) -> bool,
-    mut load: impl FnMut(&Attempt) -> Result<Box<dyn Classifier>, ClassifierError>,
+    is_slow: impl Fn(&Candidate) -> bool,
+    mut load: impl FnMut(&Candidate) -> Result<Box<dyn Classifier>, ClassifierError>,
 ) -> Result<(Loaded, EngineState), ClassifierError> {
     let mut failures = Vec::new();
     let mut last_error = None;
-    let places = attempts.into_iter().enumerate();
-    let (slow, at_once): (Vec<_>, Vec<_>) = places.partition(|(_, attempt)| is_slow(attempt));
-    let first_slow = slow.first().map(|(place, _)| *place);
-    for (place, attempt) in at_once.into_iter().chain(slow) {
-        match load(&attempt) {
+    let ranked = candidates.into_iter().enumerate();
+    let (slow, fast): (Vec<_>, Vec<_>) = ranked.partition(|(_, candidate)| is_slow(candidate));
+    let first_slow = slow.first().map(|(rank, _)| *rank);
+    for (rank, candidate) in fast.into_iter().chain(slow) {
+        match load(&candidate) {
             Ok(classifier) => {
                 tracing::debug!("{} runs the model", classifier.backend());
                 let engine = match first_slow {
-                    Some(slow) if slow < place => EngineState::ToBuild,
+                    Some(slow) if slow < rank => EngineState::ToBuild,
                     _ => EngineState::Settled,
                 };
-                failures.extend(attempt.reason);
+                failures.extend(candidate.reason);
                 let reason = failures.join("; ");
                 return Ok((Loaded { classifier, reason }, engine));
             }
             Err(error) => {
-                tracing::debug!("{} does not run the model: {error}", attempt.name());
-                failures.push(format!("{}: {error}", attempt.runtime));
+                tracing::debug!("{} cannot run the model: {error}", candidate.name());
+                failures.push(format!("{}: {error}", candidate.runtime));
                 last_error = Some(error);
             }
         }
@@ -190,13 +193,14 @@ fn first_that_loads(
     match last_error {
         Some(_) if require_gpu => Err(ClassifierError::NoGpu(failures.join("; "))),
         Some(error) => Err(error),
+        // Only a required GPU together with device cpu leaves no candidates.
         None => Err(ClassifierError::NoGpu(
-            "device is cpu, which excludes one".to_owned(),
+            "device is cpu; set it to auto or cuda".to_owned(),
         )),
     }
 }
 
-fn is_there(runtime: Runtime) -> bool {
+fn is_available(runtime: Runtime) -> bool {
     match runtime {
         Runtime::OnnxTensorRt | Runtime::OnnxCuda => onnx::has_provider(runtime),
         Runtime::TorchCuda => torch::has_gpu(),
@@ -204,33 +208,31 @@ fn is_there(runtime: Runtime) -> bool {
     }
 }
 
-fn load_on(
+fn load_candidate(
     model: &StoredModel,
-    attempt: &Attempt,
+    candidate: &Candidate,
     settings: &Settings,
 ) -> Result<Box<dyn Classifier>, ClassifierError> {
-    match attempt.runtime {
+    let file = model.path(match candidate.precision {
+        Precision::Int8 => INT8_FILE,
+        _ => ONNX_FILE,
+    });
+    let labels = model.manifest.labels.len();
+    let classifier: Box<dyn Classifier> = match candidate.runtime {
         Runtime::TorchCpu | Runtime::TorchCuda => {
-            Ok(Box::new(TorchClassifier::load(model, attempt, settings)?))
+            Box::new(TorchClassifier::load(model, candidate, settings)?)
         }
-        Runtime::OnnxTensorRt => Ok(Box::new(OnnxClassifier::load_tensorrt(model, attempt, settings)?)),
-        runtime => {
-            let file = match attempt.precision {
-                Precision::Int8 => INT8_FILE,
-                _ => ONNX_FILE,
-            };
-            let load = match runtime {
-                Runtime::OnnxPlugin => OnnxClassifier::load_plugin,
-                _ => OnnxClassifier::load_on,
-            };
-            let labels = model.manifest.labels.len();
-            Ok(Box::new(load(&model.path(file), labels, attempt, settings)?))
+        Runtime::OnnxTensorRt => Box::new(OnnxClassifier::load_tensorrt(model, candidate, settings)?),
+        Runtime::OnnxPlugin => Box::new(OnnxClassifier::load_plugin(&file, labels, candidate, settings)?),
+        Runtime::OnnxCuda | Runtime::OnnxCpu => {
+            Box::new(OnnxClassifier::load_on(&file, labels, candidate, settings)?)
         }
-    }
+    };
+    Ok(classifier)
 }
 
-/// The numbers of frames to run before a model counts as loaded: on a GPU each number may go another way.
-fn warm_up(batch: usize) -> impl Iterator<Item = usize> {
+/// The batch sizes to run before a model counts as loaded: on a GPU each size may use other kernels.
+fn warm_up_sizes(batch: usize) -> impl Iterator<Item = usize> {
     std::iter::once(1).chain((batch > 1).then_some(batch))
 }
 
@@ -238,9 +240,9 @@ fn warm_up(batch: usize) -> impl Iterator<Item = usize> {
 mod tests {
     use super::*;
 
-    struct Nothing;
+    struct NullClassifier;
 
-    impl Classifier for Nothing {
+    impl Classifier for NullClassifier {
         fn logits(&mut self, _: &[f32], _: &mut [f32]) -> Result<(), ClassifierError> {
             Ok(())
         }
@@ -250,28 +252,29 @@ mod tests {
         }
     }
 
-    /// What loads of these, where TensorRT is slow and those in `broken` fail, and whether an engine is still to be built.
-    fn loaded(attempts: &[Runtime], broken: &[Runtime]) -> Option<(Runtime, EngineState)> {
-        let attempts = attempts.iter().map(|&runtime| Attempt {
+    /// Which runtime is loaded, and whether an engine is still to be built, if TensorRT is slow and the runtimes in `broken` fail.
+    fn loaded(runtimes: &[Runtime], broken: &[Runtime]) -> Option<(Runtime, EngineState)> {
+        let candidates = runtimes.iter().map(|&runtime| Candidate {
             runtime,
             precision: Precision::Fp32,
             reason: None,
         });
-        let is_slow = |attempt: &Attempt| attempt.runtime == Runtime::OnnxTensorRt;
+        let is_slow = |candidate: &Candidate| candidate.runtime == Runtime::OnnxTensorRt;
         let mut last = None;
-        let load = |attempt: &Attempt| -> Result<Box<dyn Classifier>, ClassifierError> {
-            last = Some(attempt.runtime);
-            match broken.contains(&attempt.runtime) {
-                true => Err(ClassifierError::Onnx("broken".to_owned())),
-                false => Ok(Box::new(Nothing)),
+        let load = |candidate: &Candidate| -> Result<Box<dyn Classifier>, ClassifierError> {
+            last = Some(candidate.runtime);
+            if broken.contains(&candidate.runtime) {
+                return Err(ClassifierError::Onnx("broken".to_owned()));
             }
+            Ok(Box::new(NullClassifier))
         };
-        let (_, engine) = first_that_loads(attempts.collect(), false, is_slow, load).ok()?;
+        let (_, engine) = load_first_of(candidates.collect(), false, is_slow, load).ok()?;
         Some((last?, engine))
     }
 
+    /// An engine is to be built only if it would replace what was loaded.
     #[test]
-    fn the_next_best_serves_while_an_engine_is_built_and_none_is_built_that_would_not_serve() {
+    fn next_best_runtime_is_loaded_while_an_engine_is_to_be_built() {
         use EngineState::{Settled, ToBuild};
         use Runtime::{OnnxCpu, OnnxCuda, OnnxPlugin, OnnxTensorRt};
         let on_gpu = [OnnxTensorRt, OnnxCuda, OnnxCpu];

@@ -9,6 +9,7 @@ pub(crate) mod bursts;
 pub(crate) mod capture;
 pub(crate) mod fingerprint;
 mod label;
+pub(crate) mod sample;
 pub(crate) mod split;
 
 use std::path::{Path, PathBuf};

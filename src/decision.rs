@@ -1,29 +1,30 @@
-//! From the probabilities of single frames to a decision one can act on: smoothing, threshold, margin, hysteresis, hold. Pure.
+//! From the probabilities of single frames to a decision that a robot can act on: smoothing, threshold, margin, hysteresis, hold time.
+//! Pure.
 //!
-//! `docs/decision.md` has an image of the states.
+//! `docs/decision.md` has a diagram of the states.
 //!
-//! Times are seconds on one clock of the caller's (the frames' stamps). When that clock jumps back, as a looped bag makes it, the
-//! decision starts afresh.
+//! Times are seconds on one clock that the caller chooses (the stamps of the frames). If that clock jumps back, as it does when a bag is
+//! played in a loop, the filter is reset.
 
 use crate::probability::argmax;
 
-/// How sure is sure enough.
+/// The parameters of a [`GestureFilter`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DecisionSettings {
-    /// The least probability of a decision, 0 to 1.
+    /// Minimum probability of a gesture, 0 to 1.
     pub threshold: f32,
-    /// The least lead over the second likeliest label, 0 to 1.
+    /// Minimum difference between the highest and the second highest probability, 0 to 1.
     pub margin: f32,
-    /// By so much a decision may fall below threshold and margin before it is given up, 0 to 1.
+    /// How far a gesture may fall below threshold and margin before it is dropped, 0 to 1.
     pub hysteresis: f32,
-    /// Time constant of the exponential smoothing in seconds; 0 takes each frame for itself.
+    /// Time constant of the exponential smoothing in seconds; with 0 the probabilities are not smoothed.
     pub smoothing_secs: f64,
-    /// Seconds that a decision must hold to be stable.
+    /// Seconds after which an uninterrupted gesture is stable.
     pub hold_secs: f64,
 }
 
 impl Default for DecisionSettings {
-    /// As the node has them by default.
+    /// The node's default parameters.
     fn default() -> DecisionSettings {
         DecisionSettings {
             threshold: 0.5,
@@ -35,41 +36,47 @@ impl Default for DecisionSettings {
     }
 }
 
-/// Why there is no decision.
+/// Why there is no gesture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownReason {
-    /// The likeliest label is less likely than the threshold.
+    /// The highest probability is below the threshold.
     Threshold,
-    /// The second likeliest label is too close.
+    /// The second highest probability is too close to the highest.
     Margin,
-    /// The network gave no numbers.
+    /// A probability is NaN or infinite.
     NotFinite,
 }
 
-/// What the frames so far say.
+/// The decision after a frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Decision {
-    /// Index of the likeliest label, or of the one that is held although another has come close.
+    /// Index of the label with the highest smoothed probability, or of the current gesture while hysteresis keeps it.
     pub label: usize,
-    /// Its smoothed probability, 0 to 1.
+    /// The smoothed probability of `label`, 0 to 1.
     pub confidence: f32,
-    /// Why it is no decision all the same.
+    /// Why `label` is not a gesture; `None` if it is one.
     pub unknown_reason: Option<UnknownReason>,
-    /// True once it has held for the configured time, without doubt.
+    /// True once the gesture has lasted for [`DecisionSettings::hold_secs`] without interruption.
     pub stable: bool,
 }
 
-/// The memory between frames.
+/// Turns the probabilities of successive frames into decisions; it remembers the smoothed probabilities and the current gesture.
 #[derive(Clone, Debug, Default)]
 pub struct GestureFilter {
     smoothed: Vec<f32>,
     last_secs: Option<f64>,
-    /// The label without unknown_reason, and since when.
-    held: Option<(usize, f64)>,
+    current: Option<CurrentGesture>,
+}
+
+/// The gesture of the last frame.
+#[derive(Clone, Copy, Debug)]
+struct CurrentGesture {
+    label: usize,
+    since_secs: f64,
 }
 
 impl UnknownReason {
-    /// The word for it in `ThumbGesture.msg`'s `reason`.
+    /// The value of `reason` in `ThumbGesture.msg`.
     pub fn reason(self) -> &'static str {
         match self {
             UnknownReason::Threshold => "threshold",
@@ -85,9 +92,9 @@ impl GestureFilter {
         *self = GestureFilter::default();
     }
 
-    /// Takes in the probabilities of one frame, taken at `now_secs`. There must be at least one.
+    /// The decision after a frame captured at `now_secs`. There must be at least one probability.
     ///
-    /// Where one of them is no number the frames before are forgotten: nothing can be averaged with it.
+    /// A probability that is not finite resets the filter, because it would make all later averages invalid.
     pub fn update(&mut self, settings: &DecisionSettings, probabilities: &[f32], now_secs: f64) -> Decision {
         if !probabilities.iter().all(|probability| probability.is_finite()) {
             self.reset();
@@ -98,40 +105,47 @@ impl GestureFilter {
                 stable: false,
             };
         }
-        let is_fresh = self.smoothed.len() != probabilities.len();
-        if is_fresh || self.last_secs.is_some_and(|last_secs| now_secs < last_secs) {
+        let has_other_labels = self.smoothed.len() != probabilities.len();
+        if has_other_labels || self.last_secs.is_some_and(|last_secs| now_secs < last_secs) {
             self.reset();
         }
         self.smooth(settings.smoothing_secs, probabilities, now_secs);
 
-        let kept = self.held.filter(|(held, _)| {
-            let (confidence, lead) = standing(&self.smoothed, *held);
+        let kept = self.current.filter(|gesture| {
+            let (confidence, margin) = confidence_and_margin(&self.smoothed, gesture.label);
             confidence >= settings.threshold - settings.hysteresis
-                && lead >= settings.margin - settings.hysteresis
+                && margin >= settings.margin - settings.hysteresis
         });
-        let label = kept.map_or_else(|| argmax(&self.smoothed), |(held, _)| held);
-        let (confidence, lead) = standing(&self.smoothed, label);
-        let unknown_reason = match kept {
-            Some(_) => None,
-            None if confidence < settings.threshold => Some(UnknownReason::Threshold),
-            None if lead < settings.margin => Some(UnknownReason::Margin),
-            None => None,
+        let label = kept.map_or_else(|| argmax(&self.smoothed), |gesture| gesture.label);
+        let (confidence, margin) = confidence_and_margin(&self.smoothed, label);
+        let unknown_reason = if kept.is_some() {
+            None
+        } else if confidence < settings.threshold {
+            Some(UnknownReason::Threshold)
+        } else if margin < settings.margin {
+            Some(UnknownReason::Margin)
+        } else {
+            None
         };
-        self.held = match unknown_reason {
+        let started = CurrentGesture {
+            label,
+            since_secs: now_secs,
+        };
+        self.current = match unknown_reason {
             Some(_) => None,
-            None => kept.or(Some((label, now_secs))),
+            None => Some(kept.unwrap_or(started)),
         };
         Decision {
             label,
             confidence,
             unknown_reason,
             stable: self
-                .held
-                .is_some_and(|(_, since_secs)| now_secs - since_secs >= settings.hold_secs),
+                .current
+                .is_some_and(|gesture| now_secs - gesture.since_secs >= settings.hold_secs),
         }
     }
 
-    /// s += (1 - e^(-dt / time constant)) (p - s): the first-order low pass, for frames that come at any rate.
+    /// First-order low-pass filter for frames at any rate: s += (1 - e^(-dt / time constant)) (p - s).
     fn smooth(&mut self, smoothing_secs: f64, probabilities: &[f32], now_secs: f64) {
         match self.last_secs {
             Some(last_secs) if smoothing_secs > 0.0 => {
@@ -149,11 +163,14 @@ impl GestureFilter {
     }
 }
 
-/// A label's value, and its lead over the greatest of the others, which is its own value where there are none.
-fn standing(values: &[f32], label: usize) -> (f32, f32) {
-    let others = values.iter().enumerate().filter(|(index, _)| *index != label);
-    let best_other = others.map(|(_, value)| *value).fold(0.0, f32::max);
-    (values[label], values[label] - best_other)
+/// The probability of a label, and its difference to the highest probability of the other labels (to 0 without others).
+fn confidence_and_margin(probabilities: &[f32], label: usize) -> (f32, f32) {
+    let others = probabilities
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| *index != label);
+    let best_other = others.map(|(_, probability)| *probability).fold(0.0, f32::max);
+    (probabilities[label], probabilities[label] - best_other)
 }
 
 #[cfg(test)]
@@ -175,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_likeliest_label_is_the_decision() {
+    fn label_with_the_highest_probability_is_the_gesture() {
         let decision = decision(&[0.1, 0.8, 0.1]);
         assert_eq!(
             (decision.label, decision.confidence, decision.unknown_reason),
@@ -184,15 +201,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_no_decision_and_is_forgotten() {
+    fn probability_that_is_not_finite_gives_unknown_and_resets_the_filter() {
         let mut filter = GestureFilter::default();
         let smoothing = DecisionSettings {
             smoothing_secs: 10.0,
             ..SETTINGS
         };
-        let broken = filter.update(&smoothing, &[f32::NAN, 0.8, 0.2], 0.0);
+        let invalid = filter.update(&smoothing, &[f32::NAN, 0.8, 0.2], 0.0);
         assert_eq!(
-            (broken.unknown_reason, broken.stable),
+            (invalid.unknown_reason, invalid.stable),
             (Some(UnknownReason::NotFinite), false)
         );
         let next = filter.update(&smoothing, &[0.0, 1.0, 0.0], 0.1);
@@ -200,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn below_the_threshold_there_is_doubt() {
+    fn probability_below_the_threshold_gives_unknown() {
         assert_eq!(
             decision(&[0.55, 0.25, 0.2]).unknown_reason,
             Some(UnknownReason::Threshold)
@@ -208,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn within_the_margin_there_is_doubt() {
+    fn difference_below_the_margin_gives_unknown() {
         let settings = DecisionSettings {
             threshold: 0.4,
             ..SETTINGS
@@ -218,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_decision_is_stable_once_it_has_held() {
+    fn gesture_is_stable_after_the_hold_time() {
         let mut filter = GestureFilter::default();
         let stable: Vec<bool> = [0.0, 0.25, 0.5, 0.75]
             .into_iter()
@@ -227,12 +244,12 @@ mod tests {
         assert_eq!(stable, [false, false, true, true]);
         assert!(
             !filter.update(&SETTINGS, &[0.1, 0.9], 1.0).stable,
-            "another label begins afresh"
+            "another gesture restarts the hold time"
         );
     }
 
     #[test]
-    fn doubt_ends_the_hold() {
+    fn unknown_restarts_the_hold_time() {
         let mut filter = GestureFilter::default();
         filter.update(&SETTINGS, &[0.9, 0.1], 0.0);
         filter.update(&SETTINGS, &[0.5, 0.5], 0.3);
@@ -240,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn one_odd_frame_does_not_turn_a_smoothed_decision() {
+    fn single_outlier_does_not_change_a_smoothed_decision() {
         let settings = DecisionSettings {
             smoothing_secs: 0.3,
             ..SETTINGS
@@ -253,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_jumps_back_begins_afresh() {
+    fn clock_that_jumps_back_resets_the_filter() {
         let settings = DecisionSettings {
             smoothing_secs: 10.0,
             ..SETTINGS
@@ -265,49 +282,55 @@ mod tests {
     }
 
     #[test]
-    fn another_number_of_labels_begins_afresh() {
+    fn another_number_of_labels_resets_the_filter() {
         let mut filter = GestureFilter::default();
         filter.update(&SETTINGS, &[0.9, 0.1], 0.0);
         assert_eq!(filter.update(&SETTINGS, &[0.0, 0.1, 0.9], 0.1).label, 2);
     }
 
-    const STICKY: DecisionSettings = DecisionSettings {
+    const WITH_HYSTERESIS: DecisionSettings = DecisionSettings {
         hysteresis: 0.15,
         ..SETTINGS
     };
 
     #[test]
-    fn a_decision_outlives_a_dip_that_would_not_have_made_it() {
+    fn gesture_is_kept_down_to_threshold_minus_hysteresis() {
         let dip = [0.5, 0.3, 0.2];
         let mut filter = GestureFilter::default();
         assert!(
-            filter.update(&STICKY, &dip, 0.0).unknown_reason.is_some(),
-            "not enough to begin"
+            filter
+                .update(&WITH_HYSTERESIS, &dip, 0.0)
+                .unknown_reason
+                .is_some(),
+            "below the threshold of a new gesture"
         );
-        filter.update(&STICKY, &[0.8, 0.1, 0.1], 0.1);
-        let decision = filter.update(&STICKY, &dip, 0.9);
+        filter.update(&WITH_HYSTERESIS, &[0.8, 0.1, 0.1], 0.1);
+        let decision = filter.update(&WITH_HYSTERESIS, &dip, 0.9);
         assert_eq!(
             (decision.label, decision.unknown_reason, decision.stable),
             (0, None, true)
         );
-        let fallen = filter.update(&STICKY, &[0.44, 0.3, 0.26], 1.0);
+        let dropped = filter.update(&WITH_HYSTERESIS, &[0.44, 0.3, 0.26], 1.0);
         assert_eq!(
-            fallen.unknown_reason,
+            dropped.unknown_reason,
             Some(UnknownReason::Threshold),
             "below threshold - hysteresis"
         );
         assert!(
-            filter.update(&STICKY, &dip, 1.1).unknown_reason.is_some(),
-            "given up is given up"
+            filter
+                .update(&WITH_HYSTERESIS, &dip, 1.1)
+                .unknown_reason
+                .is_some(),
+            "hysteresis does not apply to a dropped gesture"
         );
     }
 
     #[test]
-    fn one_that_has_come_close_does_not_take_over_until_it_leads() {
+    fn gesture_changes_once_the_other_label_leads_by_more_than_the_hysteresis() {
         let close = DecisionSettings {
             threshold: 0.4,
             margin: 0.1,
-            ..STICKY
+            ..WITH_HYSTERESIS
         };
         let mut filter = GestureFilter::default();
         filter.update(&close, &[0.6, 0.4], 0.0);
@@ -323,7 +346,7 @@ mod tests {
         );
     }
 
-    /// Any settings, and any frames of three labels: seconds since the last one, and what their probabilities are made of.
+    /// Any settings, and any frames of three labels: seconds since the last frame, and weights that are normalized to probabilities.
     fn any_run() -> impl Strategy<Value = (DecisionSettings, Vec<(f64, [f32; 3])>)> {
         let settings = (
             0.0..=1.0f32,
@@ -345,7 +368,7 @@ mod tests {
         (settings, prop::collection::vec(frame, 1..40))
     }
 
-    /// The decisions of a run that begins at `start_secs`, with the times of the frames.
+    /// The decisions for frames that start at `start_secs`, with the time of each frame.
     fn decisions(
         settings: &DecisionSettings,
         frames: &[(f64, [f32; 3])],
@@ -363,9 +386,9 @@ mod tests {
     }
 
     proptest! {
-        /// What a robot relies on: stable means that each frame of the last `hold_secs` had this decision, without doubt.
+        /// Robots rely on this: stable means that each frame of the last `hold_secs` had the same gesture.
         #[test]
-        fn stable_is_what_was_held_for_long_enough((settings, frames) in any_run()) {
+        fn stable_gesture_has_lasted_for_the_hold_time((settings, frames) in any_run()) {
             let run = decisions(&settings, &frames, 0.0);
             for (index, (now_secs, decision)) in run.iter().enumerate() {
                 if decision.stable {
@@ -378,33 +401,33 @@ mod tests {
             }
         }
 
-        /// No decision is below what hysteresis leaves of the threshold, and a new one is not below the threshold itself.
+        /// A new gesture reaches the threshold, and a kept one the threshold minus the hysteresis.
         #[test]
-        fn a_decision_is_likely_enough((settings, frames) in any_run()) {
+        fn confidence_of_a_gesture_reaches_the_threshold((settings, frames) in any_run()) {
             let mut before = None;
             for (_, decision) in decisions(&settings, &frames, 0.0) {
                 if decision.unknown_reason.is_none() {
                     let is_new = before != Some(decision.label);
-                    let least = settings.threshold - if is_new { 0.0 } else { settings.hysteresis };
-                    prop_assert!(decision.confidence >= least);
+                    let min = settings.threshold - if is_new { 0.0 } else { settings.hysteresis };
+                    prop_assert!(decision.confidence >= min);
                 }
                 before = decision.unknown_reason.is_none().then_some(decision.label);
             }
         }
 
-        /// Whatever is no doubt without hysteresis is none with it.
+        /// A frame that has a gesture without hysteresis has one with hysteresis too.
         #[test]
-        fn more_hysteresis_never_ends_a_decision_that_less_would_keep((settings, frames) in any_run()) {
-            let none = DecisionSettings { hysteresis: 0.0, ..settings };
-            let (sticky, plain) = (decisions(&settings, &frames, 0.0), decisions(&none, &frames, 0.0));
-            for ((_, sticky), (_, plain)) in sticky.iter().zip(&plain) {
-                prop_assert!(plain.unknown_reason.is_some() || sticky.unknown_reason.is_none());
+        fn hysteresis_never_drops_a_gesture((settings, frames) in any_run()) {
+            let without = DecisionSettings { hysteresis: 0.0, ..settings };
+            let (kept, plain) = (decisions(&settings, &frames, 0.0), decisions(&without, &frames, 0.0));
+            for ((_, kept), (_, plain)) in kept.iter().zip(&plain) {
+                prop_assert!(plain.unknown_reason.is_some() || kept.unknown_reason.is_none());
             }
         }
 
-        /// A bag that is played again after another, from an earlier time on, says what it says by itself.
+        /// A bag that is played after another one with later stamps gives the same decisions as on its own.
         #[test]
-        fn a_jump_back_is_a_new_beginning((settings, frames) in any_run(), (_, others) in any_run()) {
+        fn decisions_after_a_jump_back_do_not_depend_on_earlier_frames((settings, frames) in any_run(), (_, others) in any_run()) {
             let mut filter = GestureFilter::default();
             for (index, (_, weights)) in others.iter().enumerate() {
                 let sum: f32 = weights.iter().sum();

@@ -1,7 +1,4 @@
-//! How good a model is on labelled frames: the count of what it got right, and what it took for what.
-
-pub mod calibration;
-pub mod metrics;
+//! Measures a model on image files whose true label is known.
 
 use std::path::{Path, PathBuf};
 
@@ -9,42 +6,38 @@ use serde::{Deserialize, Serialize};
 
 use crate::classifier::ClassifierError;
 use crate::dataset::Label;
+use crate::metrics::Confusion;
 use crate::probability::argmax;
 use crate::recognizer::{ClassifyFileError, Recognizer};
 
-/// A file that could not be used, and why.
+/// A file that was left out because it cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
-    /// The file.
+    /// The path of the file.
     pub file: String,
-    /// What was wrong with it.
+    /// Why it cannot be read.
     pub reason: String,
 }
 
-/// What was taken for what: `confusion[truth][prediction]` in frames, both in the order of the model's labels.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Confusion(Vec<Vec<usize>>);
-
-/// What a model made of labelled frames.
+/// The result of [`evaluate`].
 #[derive(Clone, Debug, Serialize)]
 pub struct Evaluation {
     /// The labels, in the model's order.
     pub labels: Vec<Label>,
     /// Frames classified.
     pub frames: usize,
-    /// Frames whose likeliest label was the true one.
+    /// Frames whose predicted label is the true one.
     pub correct: usize,
-    /// `correct` / `frames`; none where there were no frames.
+    /// `correct` / `frames`; `None` without frames.
     pub accuracy: Option<f64>,
-    /// What was taken for what.
+    /// Counts of true and predicted label.
     pub confusion: Confusion,
     /// Files that were left out.
     pub skipped: Vec<Skipped>,
 }
 
 impl Skipped {
-    /// A file with what was wrong with it.
+    /// A file, and why it was left out.
     pub fn new(file: &Path, reason: &impl ToString) -> Skipped {
         Skipped {
             file: file.display().to_string(),
@@ -53,44 +46,12 @@ impl Skipped {
     }
 }
 
-impl Confusion {
-    /// No frame yet, of so many labels.
-    pub fn new(labels: usize) -> Confusion {
-        Confusion(vec![vec![0; labels]; labels])
-    }
-
-    /// Counts a frame by the index of its true label, and the logits or probabilities that it got.
-    pub fn count(&mut self, truth: usize, values: &[f32]) {
-        self.0[truth][argmax(values)] += 1;
-    }
-
-    /// Frames counted.
-    pub fn frames(&self) -> usize {
-        self.0.iter().flatten().sum()
-    }
-
-    /// Frames whose likeliest label was the true one.
-    pub fn correct(&self) -> usize {
-        (0..self.0.len()).map(|label| self.0[label][label]).sum()
-    }
-
-    /// The share of them, 0 to 1; none where there were no frames.
-    pub fn accuracy(&self) -> Option<f64> {
-        (self.frames() > 0).then(|| self.correct() as f64 / self.frames() as f64)
-    }
-
-    /// One row for each true label.
-    pub fn rows(&self) -> &[Vec<usize>] {
-        &self.0
-    }
-}
-
-/// Classifies files whose true label is known, as an index into `labels`.
+/// Classifies files, each with the index of its true label in `labels`, and counts the predictions.
 ///
-/// `progress` is called after each file with how many are done.
+/// `progress` is called after each file with the number of files done. A file that is not a valid image is skipped.
 ///
 /// # Errors
-/// The runtime's word. A file that is no image is skipped and named.
+/// The runtime failed.
 pub fn evaluate(
     recognizer: &mut Recognizer,
     labels: &[Label],
@@ -101,7 +62,7 @@ pub fn evaluate(
     let mut skipped = Vec::new();
     for (index, (file, truth)) in files.iter().enumerate() {
         match recognizer.probabilities_of_file(file) {
-            Ok(probabilities) => confusion.count(*truth, probabilities),
+            Ok(probabilities) => confusion.count(*truth, argmax(probabilities)),
             Err(ClassifyFileError::Frame(error)) => skipped.push(Skipped::new(file, &error)),
             Err(ClassifyFileError::Classifier(error)) => return Err(error),
         }
@@ -115,10 +76,4 @@ pub fn evaluate(
         confusion,
         skipped,
     })
-}
-
-/// At most so many of some frames, spread over all.
-pub fn spread<T>(frames: &[T], most: usize) -> Vec<&T> {
-    let step = frames.len().div_ceil(most).max(1);
-    frames.iter().step_by(step).collect()
 }

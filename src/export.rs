@@ -1,4 +1,4 @@
-//! A stored model as one ONNX file for a runtime elsewhere, and the calibration that int8 needs.
+//! Exports a stored model as one ONNX file for another runtime, and calibrates the activation ranges for int8.
 
 use std::path::Path;
 
@@ -12,38 +12,38 @@ use crate::network::onnx::int8::ActivationRanges;
 use crate::network::onnx::{self, Batch};
 use crate::weights::{Weights, WeightsError};
 
-/// In a model's directory: between what the values in the network lay, on frames that it was trained on.
+/// File in a model's directory with the activation ranges of the network, calibrated on training frames.
 pub const RANGES_FILE: &str = "ranges.json";
 
 /// Why a model was not exported.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// The network's word.
+    /// The network cannot be written as an ONNX file.
     #[error(transparent)]
     Network(#[from] onnx::ExportError),
-    /// The store's word.
+    /// The model store reported an error.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The model's weights cannot be read.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// The runtime's word.
+    /// The runtime failed.
     #[error(transparent)]
     Classifier(#[from] ClassifierError),
-    /// int8 without any frames.
+    /// int8 was requested for a model without activation ranges.
     #[error(
-        "{0} has no ranges.json, as a model that was not trained here: name frames to calibrate on, --dataset DIR"
+        "{0} has no activation ranges, because it was imported; pass frames to calibrate on with --dataset DIR"
     )]
     NoRanges(String),
-    /// The file system's word.
+    /// The calibration cannot write its files.
     #[error("calibration: {0}")]
     Io(#[from] std::io::Error),
 }
 
-/// Writes a stored model's file; it appears whole or not at all.
+/// Writes a stored model as an ONNX file. The file is complete or absent, also after a failure.
 ///
 /// # Errors
-/// [`ExportError`].
+/// The weights cannot be read, or the file cannot be written.
 pub fn export(
     model: &StoredModel,
     path: &Path,
@@ -57,53 +57,53 @@ pub fn export(
     Ok(())
 }
 
-/// Between what a model's values lay when it was trained.
+/// The activation ranges that the training stored with a model.
 ///
 /// # Errors
-/// [`ExportError::NoRanges`] for a model that was not trained here.
+/// [`ExportError::NoRanges`] for an imported model.
 pub fn stored_ranges(model: &StoredModel) -> Result<ActivationRanges, ExportError> {
     let bytes = std::fs::read(model.path(RANGES_FILE)).unwrap_or_default();
     serde_json::from_slice(&bytes).map_err(|_| ExportError::NoRanges(model.manifest.id.clone()))
 }
 
-/// Keeps the ranges beside the model that they are of.
+/// Stores the activation ranges with a model.
 ///
 /// # Errors
-/// What the file system says.
-pub fn write_ranges(draft: &Draft, ranges: &ActivationRanges) -> Result<(), ExportError> {
+/// The file system failed.
+pub(crate) fn write_ranges(draft: &Draft, ranges: &ActivationRanges) -> Result<(), ExportError> {
     let write = disk::write_whole(&draft.path(RANGES_FILE), Existing::Replace, |writer| {
         Ok(serde_json::to_writer(writer, ranges)?)
     });
     Ok(write?)
 }
 
-/// Runs a network on frames and sees between what its values lie.
+/// Measures the activation ranges of a network.
 pub struct Calibration {
     observer: Observer,
     ranges: ActivationRanges,
 }
 
 impl Calibration {
-    /// No frame yet. The network lies in `directory` for a moment.
+    /// A calibration without frames. `directory` temporarily holds the network as an ONNX file.
     ///
     /// # Errors
-    /// A weight that is missing or misshaped, a full disk, and the runtime's word.
+    /// A weight is missing or has another shape, the file cannot be written, or the runtime failed.
     pub fn new(network: &Network, weights: &Weights, directory: &Path) -> Result<Calibration, ExportError> {
         let directory = tempfile::tempdir_in(directory)?;
-        let file = directory.path().join("values.onnx");
-        let values = export::export_with_activations(&file, network, weights)?;
+        let file = directory.path().join("activations.onnx");
+        let activations = export::export_with_activations(&file, network, weights)?;
         Ok(Calibration {
-            observer: Observer::load(&file, values)?,
+            observer: Observer::load(&file, activations)?,
             ranges: ActivationRanges::default(),
         })
     }
 
-    /// Widens the ranges to what one input of [`crate::preprocess::INPUT_LEN`] values makes of them.
+    /// Extends the ranges to include the activations for one input of [`crate::preprocess::INPUT_LEN`] values.
     ///
     /// # Errors
-    /// The runtime's word.
-    pub fn see(&mut self, input: &[f32]) -> Result<(), ExportError> {
-        Ok(self.observer.see(input, &mut self.ranges)?)
+    /// The runtime failed.
+    pub fn observe(&mut self, input: &[f32]) -> Result<(), ExportError> {
+        Ok(self.observer.observe(input, &mut self.ranges)?)
     }
 
     /// The ranges so far.

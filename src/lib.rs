@@ -21,6 +21,7 @@ pub mod export;
 pub mod frame;
 pub mod gesture;
 pub mod import;
+pub mod metrics;
 pub mod model_store;
 mod names;
 pub mod network;

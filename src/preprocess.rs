@@ -1,36 +1,36 @@
-//! Frame -> normalised network input. The only copy: capture, training and inference all come through here.
+//! Frame -> normalized network input. Capture, training and inference all use this one implementation.
 //!
-//! It is torchvision's `Resize((224, 224))`, `ToTensor()`, `Normalize(MEAN, STD)` on a PIL image, to within one grey
-//! level before normalising: bilinear with antialiasing, first across, then down, as Pillow does it, with
-//! eight bits in between.
+//! Equivalent to torchvision's `Resize((224, 224))`, `ToTensor()`, `Normalize(MEAN, STD)` on a PIL image, with a difference of at most one
+//! gray level before normalization: bilinear with antialiasing, in Pillow's order, first horizontally, then vertically, with 8 bit per
+//! channel in between.
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::frame::{Frame, PixelFormat};
 
-/// Pixels across and down of the network's input.
+/// Width and height of the network input, in pixels.
 pub const INPUT_SIDE_PX: usize = 224;
-/// Values of one input: 3 channels (red, green, blue) of [`INPUT_SIDE_PX`] rows of as many columns.
+/// Values of one network input: 3 channels (red, green, blue) of [`INPUT_SIDE_PX`] rows and columns each.
 pub const INPUT_LEN: usize = 3 * INPUT_SIDE_PX * INPUT_SIDE_PX;
-/// Mean of red, green and blue over ImageNet, in 0..=1, as torchvision's pretrained networks were trained with.
+/// Mean of red, green and blue over ImageNet, on a scale of 0 to 1; torchvision's pretrained networks were trained with it.
 pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-/// Standard deviation of red, green and blue over ImageNet, in 0..=1.
+/// Standard deviation of red, green and blue over ImageNet, on a scale of 0 to 1.
 pub const STD: [f32; 3] = [0.229, 0.224, 0.225];
 
-/// Turns frames into network inputs; keeps its buffers, so that a warm one allocates no images while the frame size stays, but only
-/// what the resizer works out anew each time, some 50 kB of weights.
+/// Turns frames into network inputs. It reuses its buffers: as long as the frame size stays the same, a frame allocates only the
+/// resizer's weights, about 50 kB.
 pub struct Preprocessor {
     resizer: Resizer,
     options: ResizeOptions,
-    /// The frame without gaps between its rows, where it had some.
+    /// The frame without the padding of its rows; unused for a frame without padding.
     unpadded: Vec<u8>,
-    /// [`INPUT_SIDE_PX`] across, as high as the frame.
+    /// [`INPUT_SIDE_PX`] wide, as high as the frame.
     narrow: Vec<u8>,
-    /// [`INPUT_SIDE_PX`] across and down.
+    /// [`INPUT_SIDE_PX`] wide and high.
     square: Vec<u8>,
-    /// For red, green and blue, the normalised value of each grey level.
-    levels: [[f32; 256]; 3],
+    /// The normalized value of each byte, for red, green and blue.
+    normalized: [[f32; 256]; 3],
 }
 
 impl Preprocessor {
@@ -38,35 +38,35 @@ impl Preprocessor {
     pub fn new() -> Preprocessor {
         Preprocessor {
             resizer: Resizer::new(),
-            // Alpha is a byte like any other here: multiplied in, it would darken what the camera saw.
+            // Multiplying by alpha would darken the image.
             options: ResizeOptions::new()
                 .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
                 .use_alpha(false),
             unpadded: Vec::new(),
             narrow: Vec::new(),
             square: Vec::new(),
-            levels: normalised_levels(),
+            normalized: normalized_bytes(),
         }
     }
 
-    /// Writes the network input for a frame: `input[channel][row][column]`, red first, normalised by [`MEAN`] and [`STD`].
+    /// Writes the network input for a frame: `input[channel][row][column]`, red first, normalized by [`MEAN`] and [`STD`].
     ///
     /// # Panics
     /// If `input` does not hold [`INPUT_LEN`] values.
     pub fn tensor_from_frame(&mut self, frame: &Frame, input: &mut [f32]) {
-        assert_eq!(input.len(), INPUT_LEN, "an input is 3x224x224");
+        assert_eq!(input.len(), INPUT_LEN, "an input has 3x224x224 values");
         self.resize(frame);
         let offsets = frame.format().rgb_offsets();
         let pixel_bytes = frame.format().bytes_per_pixel();
         for (channel, plane) in input.chunks_exact_mut(INPUT_SIDE_PX * INPUT_SIDE_PX).enumerate() {
-            let (levels, offset) = (&self.levels[channel], offsets[channel]);
+            let (normalized, offset) = (&self.normalized[channel], offsets[channel]);
             for (value, pixel) in plane.iter_mut().zip(self.square.chunks_exact(pixel_bytes)) {
-                *value = levels[usize::from(pixel[offset])];
+                *value = normalized[usize::from(pixel[offset])];
             }
         }
     }
 
-    /// The frame as it is before it is normalised: 224 rows from the top, of 224 pixels, each red, green and blue.
+    /// The resized frame before normalization: [`INPUT_SIDE_PX`] rows and columns of RGB pixels, one byte per channel.
     pub fn square_from_frame(&mut self, frame: &Frame) -> Vec<u8> {
         self.resize(frame);
         let [red, green, blue] = frame.format().rgb_offsets();
@@ -76,7 +76,7 @@ impl Preprocessor {
             .collect()
     }
 
-    /// Fills `square`: across first and down second, in two calls, because one call would choose the other order.
+    /// Fills `square` in two steps, first horizontally, then vertically, because a single call would choose the other order.
     fn resize(&mut self, frame: &Frame) {
         let (width, height) = (frame.width(), frame.height());
         let side = INPUT_SIDE_PX as u32;
@@ -103,7 +103,8 @@ impl Preprocessor {
     }
 }
 
-/// The planes of a square, `image[channel][row][column]`, red first, with values in 0..=1: what can be augmented.
+/// Converts the result of [`Preprocessor::square_from_frame`] to `image[channel][row][column]`, red first, with values 0 to 1.
+/// Augmentation works on this form.
 pub fn image_from_square(square: &[u8]) -> Vec<f32> {
     let plane = |channel| square.iter().skip(channel).step_by(3);
     (0..3)
@@ -111,8 +112,8 @@ pub fn image_from_square(square: &[u8]) -> Vec<f32> {
         .collect()
 }
 
-/// Turns an image with values in 0..=1 into a network input, in place.
-pub fn normalise(image: &mut [f32]) {
+/// Turns an image with values 0 to 1 into a network input, in place.
+pub fn normalize(image: &mut [f32]) {
     let planes = image.chunks_exact_mut(INPUT_SIDE_PX * INPUT_SIDE_PX);
     for (plane, (mean, std)) in planes.zip(MEAN.into_iter().zip(STD)) {
         plane.iter_mut().for_each(|value| *value = (*value - mean) / std);
@@ -133,11 +134,11 @@ fn resize_step(
     source: BufferResult<ImageRef>,
     target: BufferResult<Image>,
 ) {
-    let source = source.expect("a frame's size and data fit together");
-    let mut target = target.expect("the buffers were just given their size");
+    let source = source.expect("a frame's data matches its size");
+    let mut target = target.expect("the buffers were resized to match");
     resizer
         .resize(&source, &mut target, options)
-        .expect("source and target have one pixel type");
+        .expect("source and target have the same pixel type");
 }
 
 fn pixel_type(format: PixelFormat) -> PixelType {
@@ -148,9 +149,9 @@ fn pixel_type(format: PixelFormat) -> PixelType {
     }
 }
 
-fn normalised_levels() -> [[f32; 256]; 3] {
+fn normalized_bytes() -> [[f32; 256]; 3] {
     std::array::from_fn(|channel| {
-        std::array::from_fn(|level| (level as f32 / 255.0 - MEAN[channel]) / STD[channel])
+        std::array::from_fn(|byte| (byte as f32 / 255.0 - MEAN[channel]) / STD[channel])
     })
 }
 
@@ -165,9 +166,9 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_colour_is_normalised_channel_by_channel() {
+    fn uniform_color_is_normalized_channel_by_channel() {
         let data = [255, 0, 128].repeat(640 * 480);
-        let frame = Frame::from_raw("rgb8", 640, 480, 1920, data).expect("a good frame");
+        let frame = Frame::from_raw("rgb8", 640, 480, 1920, data).expect("a valid frame");
         let input = input_of(&frame);
         let plane = INPUT_SIDE_PX * INPUT_SIDE_PX;
         for (channel, level) in [255.0, 0.0, 128.0].into_iter().enumerate() {
@@ -177,9 +178,9 @@ mod tests {
         }
     }
 
-    /// The same image in every encoding gives the same input, also with padded rows and any alpha.
+    /// Padded rows and the value of alpha do not matter either.
     #[test]
-    fn the_encoding_makes_no_difference() {
+    fn input_does_not_depend_on_the_encoding() {
         let (width, height) = (50u32, 40u32);
         let rgb: Vec<[u8; 3]> = (0..width * height)
             .map(|i| [i as u8, (i / 7) as u8, (i / 3) as u8])
@@ -191,7 +192,7 @@ mod tests {
                 data.extend(vec![77; padding]);
             }
             let step = data.len() as u32 / height;
-            Frame::from_raw(encoding, width, height, step, data).expect("a good frame")
+            Frame::from_raw(encoding, width, height, step, data).expect("a valid frame")
         };
         let expected = input_of(&frame("rgb8", 0, &|p| p.to_vec()));
         assert_eq!(input_of(&frame("rgb8", 5, &|p| p.to_vec())), expected);
@@ -206,24 +207,24 @@ mod tests {
         );
     }
 
-    /// Training takes this way, with changes in the middle.
+    /// Training uses these steps, with augmentation in between.
     #[test]
-    fn the_way_over_the_square_gives_the_same_input() {
+    fn separate_steps_give_the_same_input() {
         let data: Vec<u8> = (0..50 * 40 * 3).map(|i| (i * 7) as u8).collect();
-        let frame = Frame::from_raw("bgr8", 50, 40, 150, data).expect("a good frame");
+        let frame = Frame::from_raw("bgr8", 50, 40, 150, data).expect("a valid frame");
         let square = Preprocessor::new().square_from_frame(&frame);
         let mut image = image_from_square(&square);
-        normalise(&mut image);
+        normalize(&mut image);
         assert_eq!(image, input_of(&frame));
     }
 
     #[test]
-    fn one_preprocessor_serves_frames_of_changing_size() {
+    fn preprocessor_accepts_frames_of_changing_size() {
         let mut preprocessor = Preprocessor::new();
         let mut input = vec![0.0; INPUT_LEN];
         for (width, height) in [(640, 480), (1, 1), (224, 224), (31, 900)] {
             let data = vec![100; (width * height) as usize];
-            let frame = Frame::from_raw("mono8", width, height, width, data).expect("good");
+            let frame = Frame::from_raw("mono8", width, height, width, data).expect("a valid frame");
             preprocessor.tensor_from_frame(&frame, &mut input);
             assert!((input[0] - (100.0 / 255.0 - MEAN[0]) / STD[0]).abs() < 1e-6);
         }

@@ -1,21 +1,33 @@
-//! Logits to probabilities, and to the predicted label: the one softmax and the one argmax of the package.
+//! From logits to probabilities, and from those to the predicted label: the only softmax and the only argmax of the package.
 
 use num_traits::Float;
 
 /// Replaces logits by softmax(logits / temperature): positive and summing to 1 for finite logits and a temperature above 0.
-///
-/// The greatest logit is subtracted first, so that no exponential overflows.
 pub fn softmax<F: Float>(values: &mut [F], temperature: F) {
-    let greatest = values.iter().copied().fold(F::neg_infinity(), F::max);
+    // Without the subtraction the exponential of a large logit would overflow.
+    let max = max(values);
     let mut sum = F::zero();
     for value in values.iter_mut() {
-        *value = ((*value - greatest) / temperature).exp();
+        *value = ((*value - max) / temperature).exp();
         sum = sum + *value;
     }
     values.iter_mut().for_each(|value| *value = *value / sum);
 }
 
-/// Index of the greatest of some logits or probabilities: the first one in a tie, 0 if there are none. NaN is never the greatest.
+/// -ln(softmax(logits / temperature)\[label\]) in nats, finite also where the probability itself underflows to 0.
+///
+/// # Panics
+/// If `label` is not an index into `logits`.
+pub fn negative_log_likelihood<F: Float>(logits: &[F], label: usize, temperature: F) -> F {
+    let max = max(logits);
+    let scaled = |logit: F| (logit - max) / temperature;
+    let sum = logits
+        .iter()
+        .fold(F::zero(), |sum, logit| sum + scaled(*logit).exp());
+    sum.ln() - scaled(logits[label])
+}
+
+/// Index of the highest of some logits or probabilities: the first one in a tie, 0 for an empty slice. NaN is never the highest.
 pub fn argmax<F: Float>(values: &[F]) -> usize {
     let mut best = 0;
     for (index, value) in values.iter().enumerate() {
@@ -26,12 +38,16 @@ pub fn argmax<F: Float>(values: &[F]) -> usize {
     best
 }
 
+fn max<F: Float>(values: &[F]) -> F {
+    values.iter().copied().fold(F::neg_infinity(), F::max)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn argmax_is_the_first_greatest_value_and_never_nan() {
+    fn argmax_is_the_first_highest_value_and_never_nan() {
         assert_eq!(argmax(&[0.1, 0.6, 0.3]), 1);
         assert_eq!(argmax(&[0.5, 0.5]), 0);
         assert_eq!(argmax(&[f32::NAN, 0.2, 0.7]), 2);
@@ -47,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_higher_temperature_is_less_sure_and_keeps_the_prediction() {
+    fn a_higher_temperature_lowers_the_confidence_and_keeps_the_prediction() {
         let (mut plain, mut hot) = ([2.0, 0.0], [2.0, 0.0]);
         softmax(&mut plain, 1.0);
         softmax(&mut hot, 2.0);
@@ -59,5 +75,17 @@ mod tests {
         let mut values = [1e30, -1e30];
         softmax(&mut values, 1.0);
         assert_eq!(values, [1.0, 0.0]);
+    }
+
+    #[test]
+    fn likelihood_is_that_of_the_softmax_and_finite_where_it_underflows() {
+        let logits = [1.0, 3.0, 2.0];
+        let mut probabilities = logits;
+        softmax(&mut probabilities, 2.0);
+        for (label, probability) in probabilities.iter().enumerate() {
+            let difference = negative_log_likelihood(&logits, label, 2.0) + probability.ln();
+            assert!(difference.abs() < 1e-12, "{difference}");
+        }
+        assert_eq!(negative_log_likelihood(&[2e30, 0.0], 1, 2.0), 1e30);
     }
 }

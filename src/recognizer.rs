@@ -1,7 +1,7 @@
-//! Frames in, probabilities out: preprocessing, network, temperature and softmax, for one frame or a batch.
+//! From frames to probabilities: preprocessing, network, temperature and softmax, for one frame or a batch.
 //!
-//! The node, bags, the command line and the gate all classify through [`Recognizer`], so that the same frame gets the same probabilities
-//! everywhere.
+//! The node, bags, the command line and the training all classify frames with a [`Recognizer`], so that the same frame gets the same
+//! probabilities everywhere.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,15 +12,15 @@ use crate::model_store::Manifest;
 use crate::preprocess::{INPUT_LEN, Preprocessor};
 use crate::probability::softmax;
 
-/// A loaded model with the buffers that a frame needs on its way through it. One thread owns it.
+/// A loaded model with its preprocessing and buffers. It belongs to one thread.
 pub struct Recognizer {
     classifier: Box<dyn Classifier>,
     preprocessor: Preprocessor,
     labels: usize,
     temperature: f32,
-    /// One network input after the other.
+    /// The network inputs of all frames, concatenated.
     inputs: Vec<f32>,
-    /// One row of logits or probabilities per frame.
+    /// First the logits, then the probabilities: one row for each frame.
     outputs: Vec<f32>,
     preprocess_times: Vec<Duration>,
 }
@@ -30,16 +30,16 @@ pub struct Predictions<'a> {
     outputs: &'a [f32],
     labels: usize,
     preprocess_times: &'a [Duration],
-    /// Network inputs to probabilities, for the whole batch.
+    /// Time of network and softmax for the whole batch.
     pub inference_time: Duration,
 }
 
 /// The probabilities of one frame.
 #[derive(Clone, Copy)]
 pub struct FrameProbabilities<'a> {
-    /// One for each label of the model, in the model's order; they sum to 1.
+    /// One for each label, in the model's order; they sum to 1.
     pub probabilities: &'a [f32],
-    /// Frame to network input.
+    /// Time to compute the network input.
     pub preprocess_time: Duration,
 }
 
@@ -49,13 +49,13 @@ pub enum ClassifyFileError {
     /// The file is not a valid image.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// The runtime failed, as it would on any other file.
+    /// The runtime failed, which does not depend on the file.
     #[error(transparent)]
     Classifier(#[from] ClassifierError),
 }
 
 impl Recognizer {
-    /// Wraps a model's classifier.
+    /// The recognizer of a stored model, with the labels and the temperature of its manifest.
     pub fn new(classifier: Box<dyn Classifier>, manifest: &Manifest) -> Recognizer {
         Recognizer {
             temperature: manifest.temperature as f32,
@@ -63,7 +63,7 @@ impl Recognizer {
         }
     }
 
-    /// Wraps a classifier with that many labels, at a temperature of 1.
+    /// The recognizer of a network with that number of labels, at a temperature of 1.
     pub fn with_labels(classifier: Box<dyn Classifier>, labels: usize) -> Recognizer {
         Recognizer {
             classifier,
@@ -81,7 +81,9 @@ impl Recognizer {
         self.classifier.backend()
     }
 
-    /// The probabilities of a batch of frames, which the network sees together. The buffers grow to the largest batch so far.
+    /// The probabilities of the labels for each frame; the network classifies all frames in one batch.
+    ///
+    /// The buffers keep the size of the largest batch so far.
     ///
     /// # Errors
     /// The runtime failed.
@@ -119,7 +121,7 @@ impl Recognizer {
         Ok(self.probabilities(&Frame::from_file(file)?)?)
     }
 
-    /// The network's logit of each label for one frame.
+    /// The logit of each label for one frame.
     ///
     /// # Errors
     /// The runtime failed.
@@ -147,7 +149,7 @@ impl Recognizer {
 }
 
 impl<'a> Predictions<'a> {
-    /// One for each frame, in the order of the frames.
+    /// The probabilities of each frame, in the order of the frames.
     pub fn iter(&self) -> impl Iterator<Item = FrameProbabilities<'a>> + use<'a> {
         let rows = self.outputs.chunks_exact(self.labels).zip(self.preprocess_times);
         rows.map(|(probabilities, preprocess_time)| FrameProbabilities {

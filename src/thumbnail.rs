@@ -1,4 +1,4 @@
-//! Images small enough to be carried inside a page.
+//! Small copies of images for embedding in HTML reports.
 
 use std::path::Path;
 
@@ -9,24 +9,24 @@ use image::imageops;
 
 use crate::frame::{Frame, FrameError};
 
-/// The longer side of a thumbnail, in pixels.
+/// Maximum width and height of a thumbnail, in pixels.
 const LONG_SIDE_PX: u32 = 160;
-/// JPEG quality, 1 to 100: a thumbnail of some 6 kB.
+/// JPEG quality, 1 to 100; a thumbnail has about 6 kB.
 const JPEG_QUALITY: u8 = 80;
 
-/// A file's image, as [`uri_of`] has it.
+/// [`uri_of`] the image in a file.
 ///
 /// # Errors
-/// A file that cannot be read any more or is no image.
-pub fn uri(file: &Path) -> Result<String, FrameError> {
+/// The file cannot be read or is not a valid image.
+pub(crate) fn uri(file: &Path) -> Result<String, FrameError> {
     uri_of(&Frame::from_file(file)?)
 }
 
-/// An image, scaled down to 160 pixels where it is larger, as a `data:` URI of a JPEG.
+/// The thumbnail of a frame as a `data:` URI of a JPEG, scaled down to at most 160 pixels.
 ///
 /// # Errors
-/// The encoder's word.
-pub fn uri_of(frame: &Frame) -> Result<String, FrameError> {
+/// The JPEG encoder failed.
+pub(crate) fn uri_of(frame: &Frame) -> Result<String, FrameError> {
     let image = frame.to_rgb_image();
     let (width, height) = thumbnail_size(image.width(), image.height());
     let thumbnail = imageops::thumbnail(&image, width, height);
@@ -35,7 +35,7 @@ pub fn uri_of(frame: &Frame) -> Result<String, FrameError> {
     Ok(format!("data:image/jpeg;base64,{}", STANDARD.encode(jpeg)))
 }
 
-/// The sides of a thumbnail; none of them 0, however thin the image.
+/// Width and height of a thumbnail, each at least 1.
 fn thumbnail_size(width: u32, height: u32) -> (u32, u32) {
     let long_side = width.max(height);
     if long_side <= LONG_SIDE_PX {
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_large_image_is_scaled_down_and_a_small_one_left() {
+    fn large_image_is_scaled_down_and_small_image_is_kept() {
         assert_eq!(thumbnail_size(640, 480), (160, 120));
         assert_eq!(thumbnail_size(480, 640), (120, 160));
         assert_eq!(thumbnail_size(100, 50), (100, 50));
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn the_uri_holds_a_jpeg_of_that_size() {
+    fn uri_is_a_jpeg_of_the_thumbnail_size() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("large.png");
         image::RgbImage::from_pixel(640, 320, image::Rgb([200, 30, 30]))
@@ -72,11 +72,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_image_is_an_error() {
+    fn missing_or_invalid_file_is_an_error() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("text.jpg");
-        assert!(uri(&file).is_err(), "not there");
-        std::fs::write(&file, "no image").expect("writes");
-        assert!(uri(&file).is_err(), "no image");
+        assert!(uri(&file).is_err(), "missing");
+        std::fs::write(&file, "not an image").expect("writes");
+        assert!(uri(&file).is_err(), "not an image");
     }
 }

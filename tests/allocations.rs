@@ -1,11 +1,11 @@
-//! What a frame allocates once everything is warm: no image, no input, nothing that grows with either.
+//! How much memory a frame allocates after warm-up: nothing of the size of an image or a network input.
 
 mod support;
 
 use allocation_counter::{AllocationInfo, measure};
 use support::random_weights;
 use thumb_gesture::classifier::Classifier;
-use thumb_gesture::classifier::choice::{Attempt, Runtime};
+use thumb_gesture::classifier::candidates::{Candidate, Runtime};
 use thumb_gesture::classifier::onnx::OnnxClassifier;
 use thumb_gesture::classifier::settings::{Precision, Settings};
 use thumb_gesture::decision::{DecisionSettings, GestureFilter};
@@ -18,30 +18,30 @@ use thumb_gesture::probability::softmax;
 
 const LABELS: usize = 3;
 
-/// Of the second time: the first one fills the buffers.
-fn when_warm(mut work: impl FnMut()) -> AllocationInfo {
+/// Measures the second call: the first one fills the buffers.
+fn measure_warm(mut work: impl FnMut()) -> AllocationInfo {
     work();
     measure(work)
 }
 
-/// The resizer works out its weights for every frame anew, 224 across and 224 down; an image is 920 kB, an input 600.
+/// The resizer allocates its weights for each frame, 224 columns and 224 rows; an image has 920 kB, a network input 600 kB.
 #[test]
-fn a_warm_frame_is_preprocessed_in_place() {
+fn preprocessing_allocates_no_images() {
     let mut preprocessor = Preprocessor::new();
     let mut input = vec![0.0; INPUT_LEN];
     let frames = [640, 650].map(|step| {
         let data = vec![7; step * 3 * 480];
-        Frame::from_raw("bgr8", 640, 480, step as u32 * 3, data).expect("a good frame")
+        Frame::from_raw("bgr8", 640, 480, step as u32 * 3, data).expect("a valid frame")
     });
     for frame in &frames {
-        let info = when_warm(|| preprocessor.tensor_from_frame(frame, &mut input));
+        let info = measure_warm(|| preprocessor.tensor_from_frame(frame, &mut input));
         assert!(info.bytes_total < 64 << 10, "{info:?}");
         assert_eq!(info.count_current, 0, "{info:?}");
     }
 }
 
 #[test]
-fn a_prediction_allocates_nothing() {
+fn decision_allocates_nothing() {
     let settings = DecisionSettings {
         threshold: 0.5,
         margin: 0.1,
@@ -50,19 +50,19 @@ fn a_prediction_allocates_nothing() {
         hold_secs: 0.5,
     };
     let mut filter = GestureFilter::default();
-    let mut taken_secs = 1.0;
-    let info = when_warm(|| {
+    let mut now_secs = 1.0;
+    let info = measure_warm(|| {
         let mut probabilities = [1.0, 5.0, 2.0];
         softmax(&mut probabilities, 1.0);
-        taken_secs += 0.033;
-        filter.update(&settings, &probabilities, taken_secs);
+        now_secs += 0.033;
+        filter.update(&settings, &probabilities, now_secs);
     });
     assert_eq!(info.count_total, 0, "{info:?}");
 }
 
-/// What ort allocates for a run is small and does not grow; an input, 600 kB, is not copied.
+/// `ort` allocates a few bytes for each run, independent of the batch size; the input of 600 kB for each frame is not copied.
 #[test]
-fn the_input_goes_into_the_runtime_uncopied() {
+fn inference_does_not_copy_its_input() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("model.onnx");
     let network = Network::named("squeezenet1_1", LABELS).expect("known");
@@ -76,7 +76,7 @@ fn the_input_goes_into_the_runtime_uncopied() {
         &[],
     )
     .expect("exports");
-    let attempt = Attempt {
+    let candidate = Candidate {
         runtime: Runtime::OnnxCpu,
         precision: Precision::Fp32,
         reason: None,
@@ -86,11 +86,11 @@ fn the_input_goes_into_the_runtime_uncopied() {
         batch: 4,
         ..Settings::default()
     };
-    let mut classifier = OnnxClassifier::load_on(&file, LABELS, &attempt, &settings).expect("loads");
+    let mut classifier = OnnxClassifier::load_on(&file, LABELS, &candidate, &settings).expect("loads");
     for frames in [1, 4] {
         let inputs = vec![0.1; frames * INPUT_LEN];
         let mut logits = vec![0.0; frames * LABELS];
-        let info = when_warm(|| classifier.logits(&inputs, &mut logits).expect("runs"));
+        let info = measure_warm(|| classifier.logits(&inputs, &mut logits).expect("runs"));
         assert!(info.count_total <= 20 && info.bytes_total < 4096, "{info:?}");
         assert_eq!(info.count_current, 0, "{info:?}");
     }

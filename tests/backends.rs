@@ -1,4 +1,4 @@
-//! What runs a model: the choice that is made, that every backend says the same, and what is said where a wish cannot be met.
+//! Backends: which one is chosen for which settings, that all compute the same predictions, and the reasons for falling back.
 
 mod support;
 
@@ -31,7 +31,7 @@ fn trained() -> &'static Trained {
 }
 
 impl Trained {
-    /// Runs a command on the model.
+    /// Runs a command of `thumb_gesture` on the store.
     fn run(&self, command: &str, more: &str) -> Output {
         let mut program = program();
         program
@@ -44,7 +44,7 @@ impl Trained {
         json(&self.run("bench", &format!("--frames 3 {more}")))
     }
 
-    /// The probabilities of an image, in the order of the labels.
+    /// The predicted probabilities for an image, in the order of the labels.
     fn probabilities(&self, image: usize, more: &str) -> Vec<f64> {
         let image = self.root.path().join(format!("unseen/thumbs_up/{image:04}.png"));
         let prediction = json(&self.run("predict", &format!("{more} {}", image.display())));
@@ -57,7 +57,7 @@ impl Trained {
 }
 
 #[test]
-fn on_a_cpu_int8_runs_where_the_training_accepted_it() {
+fn int8_is_the_default_on_a_cpu_if_the_training_accepted_it() {
     let trained = trained();
     let manifest = std::fs::read(trained.model.join("manifest.json")).expect("reads");
     let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
@@ -75,10 +75,10 @@ fn on_a_cpu_int8_runs_where_the_training_accepted_it() {
 }
 
 #[test]
-fn every_backend_says_the_same() {
+fn backends_compute_the_same_probabilities() {
     let trained = trained();
-    // How far a probability may be from fp32's.
-    let kinds = [
+    // Options, expected backend, maximum difference of a probability to ONNX Runtime with fp32.
+    let cases = [
         (
             "--backend torch --device cpu --precision fp32",
             "torch/cpu/fp32",
@@ -91,7 +91,7 @@ fn every_backend_says_the_same() {
         ),
         ("--device cpu --precision int8", "onnx/cpu/int8", 0.1),
     ];
-    for (options, backend, tolerance) in kinds {
+    for (options, backend, tolerance) in cases {
         assert_eq!(trained.bench(options)["backend"], backend);
         for image in 0..5 {
             let expected = trained.probabilities(image, "--device cpu --precision fp32");
@@ -104,13 +104,13 @@ fn every_backend_says_the_same() {
 }
 
 #[test]
-fn a_wish_that_cannot_be_met_is_answered_with_the_next_best_and_the_reason() {
+fn unsupported_precision_falls_back_to_fp32_with_a_reason() {
     let trained = trained();
     for (options, reason) in [
-        ("--device cpu --precision fp16", "onnx/cpu does not do fp16"),
+        ("--device cpu --precision fp16", "onnx/cpu does not support fp16"),
         (
             "--backend torch --device cpu --precision int8",
-            "torch/cpu does not do int8",
+            "torch/cpu does not support int8",
         ),
     ] {
         let report = trained.bench(options);
@@ -130,7 +130,7 @@ fn a_wish_that_cannot_be_met_is_answered_with_the_next_best_and_the_reason() {
 }
 
 #[test]
-fn without_a_gpu_one_that_is_asked_for_is_missed_aloud_and_one_that_is_required_refused() {
+fn without_a_gpu_cuda_falls_back_with_a_reason_and_require_gpu_fails() {
     if tch::Cuda::is_available() {
         eprintln!("skipped: there is a GPU");
         return;
@@ -150,7 +150,7 @@ fn without_a_gpu_one_that_is_asked_for_is_missed_aloud_and_one_that_is_required_
     }
 }
 
-/// The library of OpenVINO's plugin; none where there is no such plugin.
+/// Path of OpenVINO's execution provider library; `None` if it is not installed.
 fn plugin() -> Option<String> {
     let Some(python) = std::env::var_os("THUMB_GESTURE_TEST_PYTHON") else {
         eprintln!(
@@ -158,33 +158,39 @@ fn plugin() -> Option<String> {
         );
         return None;
     };
-    let say = |what: &str| {
-        let output = Command::new(&python).args(["-c", what]).output().expect("starts");
+    let run_python = |code: &str| {
+        let output = Command::new(&python).args(["-c", code]).output().expect("starts");
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{complaint}");
         String::from_utf8(output.stdout).expect("text").trim().to_owned()
     };
-    if say("import sys; print(sys.version_info >= (3, 11))") != "True" || cfg!(not(target_arch = "x86_64")) {
+    if run_python("import sys; print(sys.version_info >= (3, 11))") != "True"
+        || cfg!(not(target_arch = "x86_64"))
+    {
         eprintln!("skipped: OpenVINO's plugin is there for x86_64 and CPython 3.11 and later alone");
         return None;
     }
-    Some(say(
+    Some(run_python(
         "import onnxruntime_ep_openvino as plugin; print(plugin.get_library_path())",
     ))
 }
 
 #[test]
-fn a_plugin_runs_the_model_and_says_the_same() {
+fn plugin_computes_the_same_probabilities() {
     let Some(library) = plugin() else { return };
     let trained = trained();
     let options = format!("--device cpu --provider-library {library}");
     let report = trained.bench(&options);
-    assert_eq!(report["backend"], "onnx/OpenVINOExecutionProvider/fp32");
+    assert_eq!(
+        report["backend"], "onnx/OpenVINOExecutionProvider/fp32",
+        "{}",
+        report["reason"]
+    );
     for image in 0..5 {
         let expected = trained.probabilities(image, "--device cpu --precision fp32");
         let found = trained.probabilities(image, &options);
         let differences = expected.iter().zip(&found).map(|(a, b)| (a - b).abs());
-        // On some CPUs it computes in bf16.
+        // On some CPUs OpenVINO computes in bf16.
         assert!(
             differences.fold(0.0, f64::max) < 0.05,
             "{found:?}, not {expected:?}"
@@ -195,11 +201,11 @@ fn a_plugin_runs_the_model_and_says_the_same() {
 }
 
 #[test]
-fn a_library_that_is_no_plugin_is_refused_and_the_next_best_runs() {
+fn invalid_plugin_falls_back_with_a_reason() {
     let trained = trained();
     let text = trained.root.path().join("text.so");
-    std::fs::write(&text, "no library").expect("writes");
-    for (library, loader_says) in [
+    std::fs::write(&text, "not a library").expect("writes");
+    for (library, loader_error) in [
         (text.as_path(), "file too short"),
         ("nowhere.so".as_ref(), "No such file"),
     ] {
@@ -207,14 +213,14 @@ fn a_library_that_is_no_plugin_is_refused_and_the_next_best_runs() {
         assert_eq!(report["backend"], "onnx/cpu/int8");
         let reason = report["reason"].as_str().expect("a text");
         assert!(
-            reason.starts_with("onnx/plugin: ") && reason.contains(loader_says),
+            reason.starts_with("onnx/plugin: ") && reason.contains(loader_error),
             "{reason}"
         );
     }
 }
 
 #[test]
-fn frames_given_together_get_what_each_gets_alone() {
+fn batch_gives_the_same_logits_as_single_frames() {
     let trained = trained();
     for (backend, precision) in [
         (Backend::Onnx, Precision::Fp32),
@@ -229,8 +235,8 @@ fn frames_given_together_get_what_each_gets_alone() {
             batch: 3,
             ..Settings::default()
         };
-        let store = ModelStore::open_existing(&trained.root.path().join("store")).expect("is there");
-        let model = store.model_or_active(None).expect("one is active");
+        let store = ModelStore::open_existing(&trained.root.path().join("store")).expect("exists");
+        let model = store.model_or_active(None).expect("there is an active model");
         let mut classifier = classifier::load(&model, &settings).expect("loads").classifier;
         let labels = model.manifest.labels.len();
         let inputs: Vec<f32> = (0..3 * INPUT_LEN).map(|index| (index as f32).sin()).collect();
@@ -247,13 +253,13 @@ fn frames_given_together_get_what_each_gets_alone() {
         );
         assert!(
             alone[..labels] != alone[labels..2 * labels],
-            "they are different frames"
+            "the frames must differ"
         );
     }
 }
 
 #[test]
-fn a_runtime_that_is_not_there_is_named_with_the_version_that_is_needed() {
+fn missing_onnx_runtime_is_reported_with_the_required_version() {
     let trained = trained();
     let mut command = program();
     command.env("ORT_DYLIB_PATH", "/nowhere/libonnxruntime.so");

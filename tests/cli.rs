@@ -1,4 +1,4 @@
-//! The command line as its users run it: from images to predictions, and every wrong turn on the way.
+//! The command line as users run it: from images to predictions, and what it reports for invalid input.
 
 mod support;
 
@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use support::{complaint, draw_dataset, json, models, program, thumb_gesture, train};
 
-/// Frames of each label that the shared model is trained on.
+/// Training frames of each label for the shared model.
 const TRAIN_FRAMES: u64 = 100;
-/// Frames of each label, from another seed, that it is classified by.
+/// Test frames of each label, drawn with another seed.
 const TEST_FRAMES: u64 = 40;
 
-/// A dataset and a store with one model, made once for all tests that only read them.
+/// A dataset and a store with one model, created once for all tests that only read them.
 struct Trained {
     root: tempfile::TempDir,
     summary: Value,
@@ -53,7 +53,7 @@ fn files_in(directory: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn drawn_hands_are_told_apart_on_frames_never_trained_on() {
+fn model_recognizes_drawn_hands_on_unseen_frames() {
     let trained = trained();
     let arguments = [
         "evaluate".into(),
@@ -83,14 +83,14 @@ fn drawn_hands_are_told_apart_on_frames_never_trained_on() {
 }
 
 #[test]
-fn a_training_says_what_it_was_made_of() {
+fn training_summary_contains_frame_counts_and_accuracy() {
     let summary = &trained().summary;
     let frames = &summary["frames"];
     let count = |part: &str| frames[part].as_u64().expect("a count");
     assert_eq!(
         count("train"),
         3 * TRAIN_FRAMES,
-        "held-out frames are trained on in the end"
+        "the final model is trained on all frames"
     );
     let held_out = count("validation");
     assert!(
@@ -108,11 +108,11 @@ fn a_training_says_what_it_was_made_of() {
 }
 
 #[test]
-fn predict_prints_a_line_for_each_file_and_names_those_that_are_no_images() {
+fn predict_prints_a_line_for_each_image_and_reports_invalid_files() {
     let trained = trained();
     let images = files_in(&trained.path("test").join("thumbs_up"));
     let no_image = trained.path("no_image.jpg");
-    fs::write(&no_image, b"no image").expect("writes");
+    fs::write(&no_image, b"not an image").expect("writes");
     let mut arguments: Vec<PathBuf> = vec![
         "predict".into(),
         "--json".into(),
@@ -141,7 +141,7 @@ fn predict_prints_a_line_for_each_file_and_names_those_that_are_no_images() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_model_and_models_are_kept_and_rolled_back() {
+fn same_seed_gives_the_same_model_and_earlier_models_can_be_activated() {
     let root = tempfile::tempdir().expect("a directory");
     let (dataset, store) = (root.path().join("dataset"), root.path().join("store"));
     draw_dataset(&dataset, 5, 6);
@@ -163,7 +163,7 @@ fn the_same_seed_gives_the_same_model_and_models_are_kept_and_rolled_back() {
 }
 
 #[test]
-fn a_bad_file_is_named_and_left_out() {
+fn damaged_image_is_skipped_and_reported() {
     let root = tempfile::tempdir().expect("a directory");
     let (dataset, store) = (root.path().join("dataset"), root.path().join("store"));
     draw_dataset(&dataset, 5, 6);
@@ -181,46 +181,49 @@ fn a_bad_file_is_named_and_left_out() {
 }
 
 #[test]
-fn datasets_that_cannot_be_trained_on_are_refused_with_the_mend() {
+fn unusable_dataset_is_rejected_with_a_fix() {
     let root = tempfile::tempdir().expect("a directory");
     let store = root.path().join("store");
-    let refusal = |name: &str, prepare: &dyn Fn(&Path)| {
+    let error_for = |name: &str, prepare: &dyn Fn(&Path)| {
         let dataset = root.path().join(name);
         fs::create_dir_all(&dataset).expect("creates");
         prepare(&dataset);
         complaint(&train(&dataset, &store, &[]))
     };
-    let empty = refusal("empty", &|_| {});
+    let empty = error_for("empty", &|_| {});
     assert!(empty.contains("two labels or more"), "{empty}");
-    let one_label = refusal("one_label", &|dataset| {
+    let one_label = error_for("one_label", &|dataset| {
         draw_dataset(dataset, 1, 2);
         fs::remove_dir_all(dataset.join("none")).expect("removes");
         fs::remove_dir_all(dataset.join("thumbs_up")).expect("removes");
     });
     assert!(one_label.contains("only frames of thumbs_down"), "{one_label}");
-    let corrupt = refusal("corrupt", &|dataset| {
+    let corrupt = error_for("corrupt", &|dataset| {
         draw_dataset(dataset, 1, 3);
         for file in files_in(&dataset.join("none")) {
-            fs::write(file, b"no image").expect("writes");
+            fs::write(file, b"not an image").expect("writes");
         }
     });
     assert!(corrupt.contains("label none"), "{corrupt}");
-    let no_label = refusal("no_label", &|dataset| {
+    let invalid_label = error_for("no_label", &|dataset| {
         fs::create_dir(dataset.join("thumbs up")).expect("creates")
     });
-    assert!(no_label.contains("a-z"), "{no_label}");
+    assert!(invalid_label.contains("a-z"), "{invalid_label}");
     let missing = complaint(&train(&root.path().join("missing"), &store, &[]));
     assert!(missing.contains("missing"), "{missing}");
-    let no_start = complaint(&train(
+    let missing_weights = complaint(&train(
         &trained().path("train"),
         &store,
         &["--pretrained", "/nowhere.safetensors"],
     ));
-    assert!(no_start.contains("/nowhere.safetensors"), "{no_start}");
+    assert!(
+        missing_weights.contains("/nowhere.safetensors"),
+        "{missing_weights}"
+    );
 }
 
 #[test]
-fn a_store_without_a_model_a_damaged_one_and_one_of_another_network_are_refused() {
+fn missing_damaged_and_unknown_models_are_reported() {
     let root = tempfile::tempdir().expect("a directory");
     let (dataset, store) = (root.path().join("dataset"), root.path().join("store"));
     draw_dataset(&dataset, 5, 3);
@@ -235,7 +238,7 @@ fn a_store_without_a_model_a_damaged_one_and_one_of_another_network_are_refused(
     };
     let without = predict();
     assert!(without.contains("is not a model store"), "{without}");
-    assert!(!store.exists(), "and none was made by asking");
+    assert!(!store.exists(), "reading creates no store");
     fs::create_dir_all(store.join("models")).expect("creates");
     let empty = predict();
     assert!(empty.contains("train one first"), "{empty}");
@@ -259,9 +262,9 @@ fn a_store_without_a_model_a_damaged_one_and_one_of_another_network_are_refused(
     assert!(damaged.contains("weights.safetensors is damaged"), "{damaged}");
 }
 
-/// Killed half-way, at whatever it is doing: the store holds no half model, and the next training goes on as if nothing had been.
+/// The store has no incomplete model, and the next training succeeds.
 #[test]
-fn a_training_that_is_killed_leaves_no_half_model() {
+fn killed_training_leaves_no_incomplete_model() {
     let root = tempfile::tempdir().expect("a directory");
     let (dataset, store) = (root.path().join("dataset"), root.path().join("store"));
     draw_dataset(&dataset, 5, 6);
@@ -279,7 +282,7 @@ fn a_training_that_is_killed_leaves_no_half_model() {
             .map_while(Result::ok)
             .take_while(|_| Instant::now() < deadline)
             .any(|line| line.contains(&wanted));
-        assert!(seen, "the training never came to {stage}");
+        assert!(seen, "the training did not reach {stage}");
         child.kill().expect("kills");
         child.wait().expect("ends");
         let report = json(&models(&store, &["--json"]));
@@ -290,7 +293,7 @@ fn a_training_that_is_killed_leaves_no_half_model() {
 }
 
 #[test]
-fn bench_gives_its_figures() {
+fn bench_reports_percentiles() {
     let store = trained().path("store").display().to_string();
     let report = json(&thumb_gesture([
         "bench",

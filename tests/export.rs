@@ -1,4 +1,4 @@
-//! `thumb_gesture export`: the files that it writes compute what the stored model does, say what they are, and pass onnx's own check.
+//! `thumb_gesture export`: the files compute what the stored model computes, describe themselves, and pass the checker of the ONNX package.
 
 mod support;
 
@@ -28,7 +28,7 @@ impl Trained {
         self.root.path().join("store")
     }
 
-    /// Frames that the model has not learnt from.
+    /// Frames that the model was not trained on.
     fn unseen(&self) -> Vec<PathBuf> {
         let files = std::fs::read_dir(self.root.path().join("unseen/thumbs_up")).expect("lists");
         let mut files: Vec<PathBuf> = files.map(|file| file.expect("lists").path()).collect();
@@ -61,21 +61,21 @@ fn export(store: &Path, file: &Path, more: &[&str]) -> std::process::Output {
 }
 
 #[test]
-fn every_precision_says_what_the_stored_model_says() {
+fn exported_files_compute_the_logits_of_the_stored_model() {
     let trained = trained();
     let stored = trained.store().join("models").join(&trained.id).join(ONNX_FILE);
-    // How far the logits may be from the stored model's, in parts of the largest.
-    let kinds: [(&str, &[&str], f32); 4] = [
+    // File, options, maximum difference of a logit as a share of the largest one.
+    let cases: [(&str, &[&str], f32); 4] = [
         ("fp32.onnx", &[], 1e-5),
         ("fp16.onnx", &["--precision", "fp16"], 1e-2),
         ("cpu.onnx", &["--precision", "int8", "--target", "cpu"], 0.2),
         ("tensorrt.onnx", &["--precision", "int8"], 0.2),
     ];
-    let mut expected = classifier(&stored);
-    for (name, options, tolerance) in kinds {
+    let mut expected = recognizer(&stored);
+    for (name, options, tolerance) in cases {
         let (file, report) = trained.export(name, options);
         assert_eq!(report["model_id"], trained.id);
-        let mut found = classifier(&file);
+        let mut found = recognizer(&file);
         for image in trained.unseen() {
             let expected = expected
                 .logits(&Frame::from_file(&image).expect("a valid image"))
@@ -84,14 +84,14 @@ fn every_precision_says_what_the_stored_model_says() {
             let found = found
                 .logits(&Frame::from_file(&image).expect("a valid image"))
                 .expect("runs");
-            let largest = expected.iter().fold(0.0f32, |most, logit| most.max(logit.abs()));
+            let largest = expected.iter().fold(0.0f32, |max, logit| max.max(logit.abs()));
             let differences = expected.iter().zip(found).map(|(a, b)| (a - b).abs());
             let difference = differences.fold(0.0, f32::max) / largest;
             assert!(difference < tolerance, "{name}: {difference}");
-            let mut lead = expected.clone();
-            lead.sort_by(f32::total_cmp);
-            // Where two labels are as good as equal, either will do.
-            if (lead[LABELS - 1] - lead[LABELS - 2]) / largest > tolerance {
+            let mut sorted = expected.clone();
+            sorted.sort_by(f32::total_cmp);
+            // If the two highest logits are nearly equal, either label may be predicted.
+            if (sorted[LABELS - 1] - sorted[LABELS - 2]) / largest > tolerance {
                 assert_eq!(argmax(&expected), argmax(found), "{name}");
             }
         }
@@ -99,7 +99,7 @@ fn every_precision_says_what_the_stored_model_says() {
 }
 
 #[test]
-fn half_the_bits_are_half_the_file() {
+fn file_size_is_proportional_to_the_precision() {
     let trained = trained();
     let bytes = |name: &str, precision: &str| -> f64 {
         let (_, report) = trained.export(name, &["--precision", precision]);
@@ -111,7 +111,7 @@ fn half_the_bits_are_half_the_file() {
 }
 
 #[test]
-fn onnx_takes_every_file_and_reads_what_it_says_of_itself() {
+fn onnx_package_accepts_all_files_and_reads_their_shapes_and_metadata() {
     let trained = trained();
     let write = |directory: &Path| {
         for precision in ["fp32", "fp16", "int8"] {
@@ -135,26 +135,26 @@ fn onnx_takes_every_file_and_reads_what_it_says_of_itself() {
     let Some(directory) = support::reference("parity/reference.py", &["onnx"], write) else {
         return;
     };
-    let told = std::fs::read(directory.path().join("onnx.json")).expect("was written");
-    let told: Value = serde_json::from_slice(&told).expect("JSON");
-    let files = told.as_object().expect("by file");
+    let description = std::fs::read(directory.path().join("onnx.json")).expect("was written");
+    let description: Value = serde_json::from_slice(&description).expect("JSON");
+    let files = description.as_object().expect("by file");
     assert_eq!(files.len(), 7);
-    for (file, told) in files {
+    for (file, found) in files {
         let batch = if file.ends_with("dynamic") {
             Value::from("batch")
         } else {
             Value::from(1)
         };
-        assert_eq!(told["input"], serde_json::json!([batch, 3, 224, 224]), "{file}");
-        assert_eq!(told["output"], serde_json::json!([batch, LABELS]), "{file}");
-        assert_eq!(told["metadata"]["model_id"], trained.id);
-        assert_eq!(told["metadata"]["labels"], "none,thumbs_down,thumbs_up");
-        assert_eq!(told["metadata"]["mean"], "0.485,0.456,0.406");
+        assert_eq!(found["input"], serde_json::json!([batch, 3, 224, 224]), "{file}");
+        assert_eq!(found["output"], serde_json::json!([batch, LABELS]), "{file}");
+        assert_eq!(found["metadata"]["model_id"], trained.id);
+        assert_eq!(found["metadata"]["labels"], "none,thumbs_down,thumbs_up");
+        assert_eq!(found["metadata"]["mean"], "0.485,0.456,0.406");
     }
 }
 
 #[test]
-fn an_imported_model_is_calibrated_on_frames_that_are_named() {
+fn int8_export_of_an_imported_model_needs_a_dataset_for_calibration() {
     let root = tempfile::tempdir().expect("a directory");
     let (store, file) = (root.path().join("store"), root.path().join("int8.onnx"));
     let network = Network::named("squeezenet1_1", 2).expect("known");
@@ -186,7 +186,7 @@ fn an_imported_model_is_calibrated_on_frames_that_are_named() {
 }
 
 #[test]
-fn what_cannot_be_exported_is_refused_and_leaves_no_file() {
+fn failed_export_leaves_no_file() {
     let trained = trained();
     let file = trained.root.path().join("nowhere/model.onnx");
     let no_directory = complaint(&export(&trained.store(), &file, &[]));
@@ -198,7 +198,7 @@ fn what_cannot_be_exported_is_refused_and_leaves_no_file() {
     assert!(!file.exists());
 }
 
-fn classifier(file: &Path) -> Recognizer {
+fn recognizer(file: &Path) -> Recognizer {
     let classifier = OnnxClassifier::load(file, LABELS, 1).expect("loads");
     let classifier: Box<dyn Classifier> = Box::new(classifier);
     Recognizer::with_labels(classifier, LABELS)

@@ -1,4 +1,4 @@
-//! `thumb_gesture models` on a store of three models: what it lists, shows, activates and deletes, and what it refuses to.
+//! `thumb_gesture models` on a store of three models: list, show, activate, delete, prune, and their errors.
 
 mod support;
 
@@ -10,14 +10,15 @@ use serde_json::{Value, json};
 use support::{complaint, misuse, models, program};
 use thumb_gesture::model_store::WEIGHTS_FILE;
 
-/// A store with three models, the oldest first, of which the newest is active and the one before it was.
+/// A store with three models. The newest is active, the second newest was active before.
 struct Store {
     root: tempfile::TempDir,
+    /// Oldest first.
     ids: [String; 3],
 }
 
 impl Store {
-    /// A copy of a store that is trained once for all tests.
+    /// A copy of a store whose models are trained once for all tests.
     fn new() -> Store {
         static TRAINED: OnceLock<Store> = OnceLock::new();
         let trained = TRAINED.get_or_init(Store::trained);
@@ -70,7 +71,7 @@ impl Store {
         complaint(&models(&self.path(), more))
     }
 
-    /// The active model, and all models, the newest first.
+    /// IDs of the active model and of all models, newest first.
     fn listed(&self) -> (Value, Vec<String>) {
         let report = self.json(&["list"]);
         let models = report["models"].as_array().expect("a list");
@@ -110,14 +111,14 @@ fn list_is_the_default_and_stars_the_active_model() {
 }
 
 #[test]
-fn show_tells_all_of_a_model_and_names_a_damaged_file() {
+fn show_prints_the_manifest_and_reports_damaged_files() {
     let store = Store::new();
     let [first, _, third] = &store.ids;
     assert_eq!(store.json(&["show"])["id"], json!(third));
     assert_eq!(store.json(&["show", first])["id"], json!(first));
     let text = store.text(&["show", first]);
     assert!(text.contains("\"dataset_digest\""), "{text}");
-    assert!(text.contains("files whole"), "{text}");
+    assert!(text.contains("files intact"), "{text}");
     assert!(
         text.contains(&store.directory(first).display().to_string()),
         "{text}"
@@ -137,21 +138,25 @@ fn show_tells_all_of_a_model_and_names_a_damaged_file() {
     let manifest = store.directory(first).join("manifest.json");
     fs::write(&manifest, b"{").expect("writes");
     let output = models(&store.path(), &["list"]);
-    let left_out = String::from_utf8_lossy(&output.stderr);
-    assert!(left_out.contains(&manifest.display().to_string()), "{left_out}");
+    let skipped = String::from_utf8_lossy(&output.stderr);
+    assert!(skipped.contains(&manifest.display().to_string()), "{skipped}");
     let unreadable = store.json(&[])["unreadable"].clone();
     assert_eq!(unreadable.as_array().expect("a list").len(), 1, "{unreadable}");
-    assert_eq!(store.listed().1.len(), 2, "the others are listed all the same");
+    assert_eq!(store.listed().1.len(), 2, "the other models are still listed");
     store.json(&["delete", first]);
     assert_eq!(store.json(&[])["unreadable"], json!([]));
 }
 
 #[test]
-fn activate_takes_an_id_or_goes_back_to_the_model_before() {
+fn activate_accepts_an_id_and_defaults_to_the_previous_model() {
     let store = Store::new();
     let [first, second, third] = &store.ids;
     assert_eq!(store.json(&["activate"])["active"], json!(second));
-    assert_eq!(store.json(&["activate"])["active"], json!(third), "and forth");
+    assert_eq!(
+        store.json(&["activate"])["active"],
+        json!(third),
+        "the second call switches back"
+    );
     let report = store.json(&["activate", first]);
     assert_eq!(report, json!({"active": first, "deleted": []}));
     assert_eq!(store.listed().0, json!(first));
@@ -165,7 +170,7 @@ fn activate_takes_an_id_or_goes_back_to_the_model_before() {
 }
 
 #[test]
-fn delete_takes_all_but_the_active_model() {
+fn delete_removes_all_models_but_the_active_one() {
     let store = Store::new();
     let [first, second, third] = &store.ids;
     let refused = store.complaint(&["delete", third]);
@@ -187,22 +192,22 @@ fn delete_takes_all_but_the_active_model() {
         .expect("lists")
         .collect();
     assert_eq!(remains.len(), 1, "{remains:?}");
-    let nothing_before = store.complaint(&["activate"]);
-    assert!(nothing_before.contains("no earlier model"), "{nothing_before}");
+    let no_previous = store.complaint(&["activate"]);
+    assert!(no_previous.contains("no earlier model"), "{no_previous}");
 }
 
 #[test]
-fn prune_keeps_the_newest_the_active_one_and_the_one_before_it() {
+fn prune_keeps_the_newest_the_active_and_the_previously_active_model() {
     let store = Store::new();
     let [first, second, third] = &store.ids;
     assert_eq!(
         store.json(&["prune"])["deleted"],
         json!([]),
-        "ten stay by default"
+        "the default is to keep 10"
     );
     assert_eq!(store.json(&["prune", "--keep", "3"])["deleted"], json!([]));
     store.json(&["activate", first]);
-    // The newest was active before the first: the second is the one that nobody needs.
+    // The third model was active before the first, so only the second can be deleted.
     assert_eq!(store.json(&["prune", "--keep", "0"])["deleted"], json!([second]));
     assert_eq!(store.listed(), (json!(first), vec![third.clone(), first.clone()]));
     assert_eq!(
@@ -212,12 +217,12 @@ fn prune_keeps_the_newest_the_active_one_and_the_one_before_it() {
     assert_eq!(
         store.json(&["activate"])["active"],
         json!(third),
-        "both stayed whole"
+        "both models are intact"
     );
 }
 
 #[test]
-fn a_store_that_is_missing_or_empty_is_said_to_be() {
+fn missing_and_empty_stores_are_reported() {
     let root = tempfile::tempdir().expect("a directory");
     let without = program().arg("models").output().expect("starts");
     assert!(complaint(&without).contains("--store DIR is missing"));
@@ -226,7 +231,7 @@ fn a_store_that_is_missing_or_empty_is_said_to_be() {
         let no_store = complaint(&models(&store, &[command]));
         assert!(no_store.contains("is not a model store"), "{no_store}");
     }
-    assert!(!store.exists(), "and none was made by asking");
+    assert!(!store.exists(), "reading creates no store");
     fs::create_dir_all(store.join("models")).expect("creates");
     let empty = models(&store, &[]);
     assert!(String::from_utf8_lossy(&empty.stdout).contains("no models yet"));
@@ -243,9 +248,10 @@ fn copy_directory(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).expect("lists") {
         let path = entry.expect("lists").path();
         let target = to.join(path.file_name().expect("has a name"));
-        match path.is_dir() {
-            true => copy_directory(&path, &target),
-            false => drop(fs::copy(&path, &target).expect("copies")),
+        if path.is_dir() {
+            copy_directory(&path, &target);
+        } else {
+            fs::copy(&path, &target).expect("copies");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The networks and the preprocessing held against torchvision's, and the export against the ONNX package's checker.
+//! Compares networks and preprocessing with torchvision, and validates exported files with the checker of the ONNX package.
 //!
-//! They need Python's torch and torchvision, which `scripts/setup.sh --tests` installs and `scripts/env.sh` names in
-//! `THUMB_GESTURE_TEST_PYTHON`. Where that is not set, each test says that it was skipped.
+//! Needs Python with torch and torchvision: `scripts/setup.sh --tests` installs it, and `scripts/env.sh` sets `THUMB_GESTURE_TEST_PYTHON`
+//! to it. Without that variable the tests are skipped.
 
 mod support;
 
@@ -20,36 +20,36 @@ use thumb_gesture::preprocess::{INPUT_LEN, INPUT_SIDE_PX, Preprocessor, STD};
 use thumb_gesture::weights::{Initialization, ParameterSpec, Weights};
 
 const SCRIPT: &str = "parity/reference.py";
-/// Logits may differ by so much.
+/// Maximum difference of a logit.
 const LOGIT_TOLERANCE: f32 = 1e-4;
 
 #[test]
-fn alexnet_is_torchvisions() {
+fn alexnet_computes_torchvisions_logits() {
     compare_network("alexnet");
 }
 
 #[test]
-fn squeezenet1_1_is_torchvisions() {
+fn squeezenet1_1_computes_torchvisions_logits() {
     compare_network("squeezenet1_1");
 }
 
 #[test]
-fn vgg11_is_torchvisions() {
+fn vgg11_computes_torchvisions_logits() {
     compare_network("vgg11");
 }
 
 #[test]
-fn vgg16_is_torchvisions() {
+fn vgg16_computes_torchvisions_logits() {
     compare_network("vgg16");
 }
 
 #[test]
-fn resnet18_is_torchvisions() {
+fn resnet18_computes_torchvisions_logits() {
     compare_network("resnet18");
 }
 
 #[test]
-fn preprocessing_is_torchvisions_within_a_grey_level() {
+fn preprocessing_differs_from_torchvision_by_at_most_one_gray_level() {
     let sizes = [
         (640, 480),
         (320, 240),
@@ -78,7 +78,7 @@ fn preprocessing_is_torchvisions_within_a_grey_level() {
     for (name, image) in images {
         let (width, height) = image.dimensions();
         let mut input = vec![0.0; INPUT_LEN];
-        let frame = Frame::from_image(image.into()).expect("a good frame");
+        let frame = Frame::from_image(image.into()).expect("a valid frame");
         preprocessor.tensor_from_frame(&frame, &mut input);
         let shape = [3, INPUT_SIDE_PX, INPUT_SIDE_PX];
         let torchvision = values(&expected, &name, &shape);
@@ -86,23 +86,24 @@ fn preprocessing_is_torchvisions_within_a_grey_level() {
         let level = |index: usize| (input[index] - torchvision[index]).abs() * STD[index / plane] * 255.0;
         let off = (0..INPUT_LEN).filter(|&index| level(index) > 0.5).count();
         let greatest = (0..INPUT_LEN).map(level).fold(0.0, f32::max);
-        assert!(greatest < 1.01, "{name}: {greatest} grey levels apart");
-        // Camera frames are made smaller. Where an image is made larger the two round differently more often.
+        assert!(greatest < 1.01, "{name}: {greatest} gray levels apart");
+        // Frames of cameras are scaled down. If an image is scaled up, more values are rounded differently.
         let share = off as f64 / INPUT_LEN as f64;
-        let most = if width.min(height) >= INPUT_SIDE_PX as u32 {
+        let max_share = if width.min(height) >= INPUT_SIDE_PX as u32 {
             0.01
         } else {
             0.4
         };
         assert!(
-            share < most,
+            share < max_share,
             "{name}: {:.2} % of the values are a level apart",
             share * 100.0
         );
     }
 }
 
-/// Both lowerings of a network give torchvision's logits for torchvision's random weights, and the ONNX file passes the checker.
+/// With the random weights of a torchvision network, libtorch and ONNX Runtime compute torchvision's logits, and the ONNX file passes the
+/// checker.
 fn compare_network(name: &str) {
     let Some(directory) = support::reference(SCRIPT, &["network", name], |_| {}) else {
         return;
@@ -136,13 +137,13 @@ fn compare_network(name: &str) {
 
 fn torch_logits(network: &Network, weights: &Path, inputs: &[f32]) -> Vec<f32> {
     let weights = Weights::read(weights).expect("reads");
-    let module =
-        TorchModule::with_weights(&network.layers, &weights, Device::Cpu).expect("torchvision's weights fit");
+    let module = TorchModule::with_weights(&network.layers, &weights, Device::Cpu)
+        .expect("torchvision's weights match");
     let side = INPUT_SIDE_PX as i64;
     let batch = Tensor::from_slice(inputs).reshape([-1, 3, side, side]);
     let logits = tch::no_grad(|| module.forward(&batch, false)).expect("runs");
     let again = tch::no_grad(|| module.forward(&batch, false)).expect("runs");
-    assert!(logits.equal(&again), "no dropout is left on");
+    assert!(logits.equal(&again), "dropout must be off");
     Vec::try_from(logits.flatten(0, -1)).expect("float values")
 }
 

@@ -56,7 +56,7 @@ fn write_files(directory: &Path) {
         };
         let weights = random_weights(&network);
         let mut calibration = Calibration::new(&network, &weights, directory).expect("runs");
-        calibration.see(&input).expect("runs");
+        calibration.observe(&input).expect("runs");
         let int8 = ExportPrecision::Int8 {
             ranges: calibration.ranges(),
             target: Target::TensorRt,

@@ -11,6 +11,7 @@ use super::{Bag, BagError, Loss, Topic, secs_between};
 use crate::classifier::ClassifierError;
 use crate::dataset::Label;
 use crate::decision::{DecisionSettings, GestureFilter, UnknownReason};
+use crate::metrics::Confusion;
 use crate::recognizer::Recognizer;
 
 /// Of so many messages that are no images the reasons are kept.
@@ -60,7 +61,7 @@ pub struct Agreement {
     /// `correct` / `frames`; none where there were no frames.
     pub accuracy: Option<f64>,
     /// What was taken for what: a row for each label, a column for each label and a last one for no prediction.
-    pub confusion: Vec<Vec<usize>>,
+    pub confusion: Confusion,
     /// Each interval.
     pub intervals: Vec<IntervalAgreement>,
 }
@@ -220,7 +221,7 @@ impl BagPredictions {
             .frames
             .first()
             .map_or(0.0, |first| first.time_ns as f64 * 1e-9);
-        let mut confusion = vec![vec![0; labels.len() + 1]; labels.len()];
+        let mut confusion = Confusion::with_unknown(labels.len());
         let interval = |interval: &Interval| {
             let interval = interval.from_start(start_secs);
             let truth = labels.iter().position(|label| label.as_str() == interval.label);
@@ -239,7 +240,7 @@ impl BagPredictions {
                 .filter(|frame| interval.holds(self.secs(frame)))
             {
                 let seen = frame.gesture().unwrap_or(labels.len());
-                confusion[truth][seen] += 1;
+                confusion.count(truth, seen);
                 agreement.frames += 1;
                 if seen == truth {
                     agreement.correct += 1;

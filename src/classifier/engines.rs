@@ -1,12 +1,14 @@
-//! TensorRT's engines, kept in the store: building one takes a minute on a Jetson.
+//! Cache of TensorRT engines in the model store: building an engine takes a minute on a Jetson.
 //!
 //! ```text
-//! <store>/engines/<model id>-<key>/    what ONNX Runtime's TensorRT provider writes: the engine and its timings
+//! <store>/engines/<model id>-<key>/    the engine and the timing cache, as ONNX Runtime's TensorRT provider writes them
 //! ```
-//! The provider finds an engine by the names in the graph, not by the weights: a retrained model would run the old one. So each
-//! model has a directory of its own, whose key also stands for the precision, the most frames at once, the GPU and ONNX Runtime's library, as far as `ORT_DYLIB_PATH`
-//! names its file. The directory goes with the model. A directory appears once its engine
-//! has run a frame, and goes again where its engine does not load. All of it may be deleted at any time.
+//! The provider looks an engine up by the names in the graph, not by the weights, so it would run the old engine for a retrained model.
+//! Therefore each model has its own directory. The key is a digest of the model's files, the precision, the maximum batch size, the GPU
+//! and ONNX Runtime's library (if `ORT_DYLIB_PATH` is the path of its file).
+//!
+//! A directory appears once its engine has run a frame. It is deleted together with its model, or if its engine cannot be loaded. All
+//! directories may be deleted at any time.
 
 use std::fs;
 use std::io;
@@ -18,43 +20,44 @@ use crate::disk;
 use crate::model_store::{ENGINES_DIRECTORY, StoredModel};
 
 const DRAFT_PREFIX: &str = ".draft-";
-/// What a Jetson is, and its software.
+/// Model of a Jetson, and version of its software.
 const JETSON_TEXTS: [&str; 2] = ["/proc/device-tree/model", "/etc/nv_tegra_release"];
-/// The version of a graphics card's driver, and a directory for each card.
+/// Version of the driver on a PC.
 const DRIVER_TEXT: &str = "/proc/driver/nvidia/version";
+/// One directory for each GPU of a PC.
 const CARDS_DIRECTORY: &str = "/proc/driver/nvidia/gpus";
 
-/// Where a model's engine lies.
-pub struct Engine {
+/// The place of a model's engine in the cache; the engine may not be built yet.
+pub(super) struct Engine {
     engines: PathBuf,
     name: String,
 }
 
 impl Engine {
-    /// The engine of a model for `batch` frames at once in a precision, on this GPU, by this library of ONNX Runtime.
-    pub fn of(model: &StoredModel, precision: &str, batch: usize, library: &Path) -> Engine {
+    /// The engine for a model, a precision, a maximum batch size, the GPU of this machine and a library of ONNX Runtime.
+    pub(super) fn of(model: &StoredModel, precision: &str, batch: usize, library: &Path) -> Engine {
         let store = model.directory.ancestors().nth(2).unwrap_or(&model.directory);
         Engine {
             engines: store.join(ENGINES_DIRECTORY),
             name: format!(
                 "{}-{}",
                 model.manifest.id,
-                key(model, precision, batch, &gpu(), &identity(library))
+                key(model, precision, batch, &gpu_identity(), &file_identity(library))
             ),
         }
     }
 
-    /// The directory with the engine; none where it is still to be built.
-    pub fn ready(&self) -> Option<PathBuf> {
+    /// The directory with the engine; `None` if it is not built yet.
+    pub(super) fn built_directory(&self) -> Option<PathBuf> {
         let directory = self.directory();
         directory.is_dir().then_some(directory)
     }
 
-    /// A directory in which to build one; it vanishes unless it is kept.
+    /// A temporary directory in which to build the engine.
     ///
     /// # Errors
-    /// What the file system says.
-    pub fn draft(&self) -> io::Result<TempDir> {
+    /// The file system failed.
+    pub(super) fn draft(&self) -> io::Result<TempDir> {
         fs::create_dir_all(&self.engines)?;
         disk::sweep(&self.engines, DRAFT_PREFIX)?;
         tempfile::Builder::new()
@@ -62,22 +65,22 @@ impl Engine {
             .tempdir_in(&self.engines)
     }
 
-    /// Keeps what was built.
+    /// Moves an engine that was built to its place in the cache.
     ///
     /// # Errors
-    /// What the file system says.
-    pub fn keep(&self, draft: TempDir) -> io::Result<()> {
+    /// The file system failed.
+    pub(super) fn publish(&self, draft: TempDir) -> io::Result<()> {
         fs::rename(draft.path(), self.directory())?;
-        // The directory has moved away from under its guard, which must not look for it any more.
-        let _moved = draft.keep();
+        // The temporary path no longer exists, so its guard must not delete it.
+        drop(draft.keep());
         Ok(())
     }
 
-    /// Deletes an engine that does not load.
+    /// Deletes the engine, if there is one.
     ///
     /// # Errors
-    /// What the file system says.
-    pub fn discard(&self) -> io::Result<()> {
+    /// The file system failed.
+    pub(super) fn discard(&self) -> io::Result<()> {
         match fs::remove_dir_all(self.directory()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result,
@@ -89,7 +92,7 @@ impl Engine {
     }
 }
 
-/// Another key for other weights, another graph, precision, batch, GPU or library.
+/// Differs for other weights, another graph, precision, batch size, GPU or library.
 fn key(model: &StoredModel, precision: &str, batch: usize, gpu: &str, library: &str) -> String {
     let hashes = model.manifest.sha256.iter();
     let files = hashes.flat_map(|(name, hash)| [name.as_str(), hash.as_str()]);
@@ -98,14 +101,14 @@ fn key(model: &StoredModel, precision: &str, batch: usize, gpu: &str, library: &
     disk::key(&parts.collect::<Vec<_>>())
 }
 
-/// Which GPU there is, in the driver's words; empty where there is none.
-fn gpu() -> String {
+/// What the driver says about the GPU and itself; empty without a GPU.
+fn gpu_identity() -> String {
     let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
     let cards = fs::read_dir(CARDS_DIRECTORY).into_iter().flatten().flatten();
     let mut models: Vec<String> = cards
         .flat_map(|card| {
             let text = read(&card.path().join("information"));
-            // The rest, such as the interrupt, is another after each start of the machine.
+            // Other lines, such as the interrupt number, change with each boot.
             let model = text.lines().find(|line| line.starts_with("Model"));
             model.map(str::to_owned)
         })
@@ -116,12 +119,13 @@ fn gpu() -> String {
     models.concat()
 }
 
-/// Which library it is: its real path, its size, and when it was put there.
-fn identity(library: &Path) -> String {
+/// Canonical path, size and modification time.
+fn file_identity(library: &Path) -> String {
     let path = fs::canonicalize(library).unwrap_or_else(|_| library.to_owned());
     let metadata = fs::metadata(&path);
-    let told = metadata.and_then(|metadata| Ok(format!("{} {:?}", metadata.len(), metadata.modified()?)));
-    format!("{} {}", path.display(), told.unwrap_or_default())
+    let size_and_time =
+        metadata.and_then(|metadata| Ok(format!("{} {:?}", metadata.len(), metadata.modified()?)));
+    format!("{} {}", path.display(), size_and_time.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -131,7 +135,7 @@ mod tests {
     use crate::model_store::tests::published_with;
 
     #[test]
-    fn a_retrained_model_and_all_else_that_matters_has_another_key() {
+    fn key_differs_for_another_model_precision_batch_size_gpu_or_library() {
         let root = tempfile::tempdir().expect("a directory");
         let store = ModelStore::open(root.path()).expect("opens");
         let model = published_with(&store, 1, b"weights");
@@ -149,35 +153,39 @@ mod tests {
         assert_eq!(
             keys[0],
             key(&model, "fp16", 1, "Orin", "1.22"),
-            "and the same of the same"
+            "equal for equal arguments"
         );
     }
 
     #[test]
-    fn an_engine_appears_whole_or_not_at_all() {
+    fn engine_is_published_complete_or_not_at_all() {
         let root = tempfile::tempdir().expect("a directory");
         let store = ModelStore::open(root.path()).expect("opens");
         let model = published_with(&store, 1, b"weights");
         let engine = Engine::of(&model, "fp16", 1, Path::new("/usr/lib/libonnxruntime.so"));
         let draft = engine.draft().expect("a directory");
         fs::write(draft.path().join("half"), b"an engine").expect("writes");
-        assert_eq!(engine.ready(), None);
+        assert_eq!(engine.built_directory(), None);
         drop(draft);
-        assert_eq!(engine.ready(), None, "a build that failed leaves nothing");
+        assert_eq!(engine.built_directory(), None, "a failed build leaves nothing");
 
         let draft = engine.draft().expect("a directory");
         fs::write(draft.path().join("whole"), b"engine").expect("writes");
-        engine.keep(draft).expect("keeps");
-        let directory = engine.ready().expect("is there");
+        engine.publish(draft).expect("publishes");
+        let directory = engine.built_directory().expect("is built");
         assert_eq!(fs::read(directory.join("whole")).expect("reads"), b"engine");
         assert!(directory.starts_with(root.path().join("engines")));
         engine.discard().expect("deletes");
-        assert_eq!(engine.ready(), None);
-        engine.discard().expect("is gone already");
+        assert_eq!(engine.built_directory(), None);
+        engine.discard().expect("is deleted already");
 
         let draft = engine.draft().expect("a directory");
-        engine.keep(draft).expect("keeps");
+        engine.publish(draft).expect("publishes");
         store.delete(&model.manifest.id).expect("deletes");
-        assert_eq!(engine.ready(), None, "it goes with its model");
+        assert_eq!(
+            engine.built_directory(),
+            None,
+            "the engine is deleted with its model"
+        );
     }
 }

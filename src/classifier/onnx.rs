@@ -1,5 +1,5 @@
-//! ONNX Runtime, loaded at run time through `ort`: on the CPU, on an NVIDIA GPU by its TensorRT and CUDA providers, or on what a
-//! plugin's library brings.
+//! Runs a network with ONNX Runtime, which `ort` loads at run time: on the CPU, on an NVIDIA GPU with the TensorRT or CUDA execution
+//! provider, or with an execution provider from a separate library.
 
 mod plugin;
 mod session;
@@ -9,39 +9,39 @@ use std::path::Path;
 use ort::session::Session;
 use ort::value::{Outlet, TensorRef};
 
-pub use self::session::has_provider;
+pub(super) use self::session::has_provider;
 use self::session::{Provider, library_path, session};
 
-use super::choice::{Attempt, Runtime};
+use super::candidates::{Candidate, Runtime};
 use super::engines::Engine;
 use super::settings::{Precision, Settings};
-use super::{Classifier, ClassifierError, warm_up};
+use super::{Classifier, ClassifierError, warm_up_sizes};
 use crate::model_store::StoredModel;
 use crate::network::onnx::int8::ActivationRanges;
 use crate::network::onnx::{INPUT_NAME, OUTPUT_NAME};
 use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX};
 
-/// Of one frame.
+/// Shape of one network input.
 const FRAME_SHAPE: [i64; 3] = [3, INPUT_SIDE_PX as i64, INPUT_SIDE_PX as i64];
-/// What the shape of a file has for a number of frames that is free.
-const FREE: i64 = -1;
+/// Stands for any batch size in the shapes of an ONNX file.
+const ANY: i64 = -1;
 
-/// A session of ONNX Runtime.
+/// A network in a session of ONNX Runtime.
 pub struct OnnxClassifier {
     session: Session,
     name: String,
     labels: usize,
-    /// Frames that it takes at once.
+    /// Maximum batch size.
     batch: usize,
 }
 
 impl OnnxClassifier {
-    /// Loads an ONNX file on the CPU, whose external data lies beside it, and runs it once.
+    /// Loads an ONNX file on the CPU and runs it once. Its external data must lie in the same directory.
     ///
     /// # Errors
-    /// A runtime that is not there, a file that is not whole or not of this form.
+    /// ONNX Runtime is missing, or the file is damaged or has other inputs or outputs than this package's networks.
     pub fn load(path: &Path, labels: usize, threads: usize) -> Result<OnnxClassifier, ClassifierError> {
-        let attempt = Attempt {
+        let candidate = Candidate {
             runtime: Runtime::OnnxCpu,
             precision: Precision::Fp32,
             reason: None,
@@ -50,28 +50,28 @@ impl OnnxClassifier {
             threads,
             ..Settings::default()
         };
-        OnnxClassifier::load_on(path, labels, &attempt, &settings)
+        OnnxClassifier::load_on(path, labels, &candidate, &settings)
     }
 
-    /// Loads a model's fp32 file with TensorRT, which makes an engine of it, or takes the one that it made before.
+    /// Loads a model's fp32 file with TensorRT, from the cached engine if there is one, else after building it.
     ///
     /// # Errors
-    /// As [`OnnxClassifier::load`], and a GPU that cannot be used.
-    pub fn load_tensorrt(
+    /// As [`OnnxClassifier::load`], or the GPU cannot be used.
+    pub(super) fn load_tensorrt(
         model: &StoredModel,
-        attempt: &Attempt,
+        candidate: &Candidate,
         settings: &Settings,
     ) -> Result<OnnxClassifier, ClassifierError> {
-        let engine = engine(model, attempt, settings);
+        let engine = engine(model, candidate, settings);
         let (path, labels) = (model.onnx_file(), model.manifest.labels.len());
         let load = |directory: &Path| -> Result<OnnxClassifier, ClassifierError> {
             let provider = Provider::TensorRt { directory };
-            OnnxClassifier::load_with(&path, labels, attempt, settings, provider)
+            OnnxClassifier::load_with(&path, labels, candidate, settings, provider)
         };
-        if let Some(directory) = engine.ready() {
+        if let Some(directory) = engine.built_directory() {
             match load(&directory) {
                 Ok(classifier) => return Ok(classifier),
-                // The next best serves, and the next time one is built.
+                // The caller falls back to another runtime; the next start builds the engine again.
                 Err(error) => {
                     engine.discard()?;
                     return Err(error);
@@ -80,80 +80,80 @@ impl OnnxClassifier {
         }
         let draft = engine.draft()?;
         let classifier = load(draft.path())?;
-        // Another process may have built the same meanwhile.
-        if let Err(error) = engine.keep(draft)
-            && engine.ready().is_none()
+        // Another process may have published the same engine in the meantime.
+        if let Err(error) = engine.publish(draft)
+            && engine.built_directory().is_none()
         {
-            tracing::warn!("TensorRT's engine is not kept: {error}");
+            tracing::warn!("the TensorRT engine is not cached, the next start builds it again: {error}");
         }
         Ok(classifier)
     }
 
-    /// Loads an ONNX file on what is named, but TensorRT, and on nothing else.
+    /// Loads an ONNX file on a GPU with CUDA, or on the CPU, without falling back.
     ///
     /// # Errors
-    /// As [`OnnxClassifier::load`], and a GPU that cannot be used.
+    /// As [`OnnxClassifier::load`], or the GPU cannot be used.
     pub fn load_on(
         path: &Path,
         labels: usize,
-        attempt: &Attempt,
+        candidate: &Candidate,
         settings: &Settings,
     ) -> Result<OnnxClassifier, ClassifierError> {
-        let provider = match attempt.runtime {
+        let provider = match candidate.runtime {
             Runtime::OnnxCuda => Provider::Cuda,
             _ => Provider::Cpu,
         };
-        OnnxClassifier::load_with(path, labels, attempt, settings, provider)
+        OnnxClassifier::load_with(path, labels, candidate, settings, provider)
     }
 
-    /// Loads an ONNX file on what the library of [`Settings::provider_library`] brings, frame by frame, and on nothing else.
+    /// Loads an ONNX file with the execution provider of [`Settings::provider_library`] for single frames, without falling back.
     ///
     /// # Errors
-    /// As [`OnnxClassifier::load`], a library that is none or needs what is not there, and a provider that cannot run all of the model.
-    pub fn load_plugin(
+    /// As [`OnnxClassifier::load`], or the library or one of its dependencies cannot be loaded, or the provider cannot run all of the model.
+    pub(super) fn load_plugin(
         path: &Path,
         labels: usize,
-        attempt: &Attempt,
+        candidate: &Candidate,
         settings: &Settings,
     ) -> Result<OnnxClassifier, ClassifierError> {
         let device = plugin::device(settings)?;
-        let name = format!("onnx/{}/{}", device.ep()?, attempt.precision);
-        // What a plugin makes of a number of frames that is free is its own affair.
+        let name = format!("onnx/{}/{}", device.ep()?, candidate.precision);
+        // Not every provider supports a dynamic batch size.
         let settings = Settings {
             batch: 1,
             ..settings.clone()
         };
         let provider = Provider::Plugin(device);
-        let classifier = OnnxClassifier::load_with(path, labels, attempt, &settings, provider)?;
+        let classifier = OnnxClassifier::load_with(path, labels, candidate, &settings, provider)?;
         Ok(OnnxClassifier { name, ..classifier })
     }
 
     fn load_with(
         path: &Path,
         labels: usize,
-        attempt: &Attempt,
+        candidate: &Candidate,
         settings: &Settings,
         provider: Provider,
     ) -> Result<OnnxClassifier, ClassifierError> {
-        let session = session(path, attempt.precision, settings, provider)?;
+        let session = session(path, candidate.precision, settings, provider)?;
         let mut classifier = OnnxClassifier {
-            batch: batch_of(&session, labels)?.min(settings.batch),
+            batch: max_batch(&session, labels)?.min(settings.batch),
             session,
-            name: attempt.name(),
+            name: candidate.name(),
             labels,
         };
-        for frames in warm_up(classifier.batch) {
+        for frames in warm_up_sizes(classifier.batch) {
             classifier.logits(&vec![0.0; frames * INPUT_LEN], &mut vec![0.0; frames * labels])?;
         }
         Ok(classifier)
     }
 }
 
-/// How many frames a model takes at once; what is free takes any number.
+/// The maximum batch size of an ONNX file: 1, or unlimited if its batch dimension is dynamic.
 ///
 /// # Errors
-/// A model that takes or gives something else.
-fn batch_of(session: &Session, labels: usize) -> Result<usize, ClassifierError> {
+/// The shapes of input and output are not those of a network for this number of labels.
+fn max_batch(session: &Session, labels: usize) -> Result<usize, ClassifierError> {
     let shape = |outlets: &[Outlet], name: &str| -> Vec<i64> {
         let outlet = outlets.iter().find(|outlet| outlet.name() == name);
         let shape = outlet.and_then(|outlet| outlet.dtype().tensor_shape());
@@ -162,10 +162,10 @@ fn batch_of(session: &Session, labels: usize) -> Result<usize, ClassifierError> 
     let inputs = shape(session.inputs(), INPUT_NAME);
     let outputs = shape(session.outputs(), OUTPUT_NAME);
     match (inputs.as_slice(), outputs.as_slice()) {
-        ([batch @ (1 | FREE), frame @ ..], [of_outputs, of_labels])
-            if frame == FRAME_SHAPE && of_outputs == batch && *of_labels == labels as i64 =>
+        ([batch @ (1 | ANY), frame @ ..], [output_batch, output_labels])
+            if frame == FRAME_SHAPE && output_batch == batch && *output_labels == labels as i64 =>
         {
-            Ok(if *batch == FREE { usize::MAX } else { 1 })
+            Ok(if *batch == ANY { usize::MAX } else { 1 })
         }
         _ => Err(ClassifierError::Shape {
             inputs,
@@ -191,38 +191,42 @@ impl Classifier for OnnxClassifier {
     }
 }
 
-/// One or more inputs as the graph takes them.
+/// One or more network inputs as a tensor of shape [frames, 3, 224, 224], without copying them.
 fn tensor(inputs: &[f32]) -> Result<TensorRef<'_, f32>, ort::Error> {
     let [channels, rows, columns] = FRAME_SHAPE;
     let frames = (inputs.len() / INPUT_LEN) as i64;
     TensorRef::from_array_view(([frames, channels, rows, columns], inputs))
 }
 
-/// Runs a file that gives the values inside the network too, and sees between what they lie.
-pub struct Observer {
+/// Runs an ONNX file whose outputs include the activations, and records their ranges.
+pub(crate) struct Observer {
     session: Session,
-    values: Vec<String>,
+    activations: Vec<String>,
 }
 
 impl Observer {
-    /// Loads a file whose outputs are the logits and `values`.
+    /// Loads a file whose outputs are the logits and the named activations.
     ///
     /// # Errors
     /// As [`OnnxClassifier::load`].
-    pub fn load(path: &Path, values: Vec<String>) -> Result<Observer, ClassifierError> {
+    pub(crate) fn load(path: &Path, activations: Vec<String>) -> Result<Observer, ClassifierError> {
         Ok(Observer {
             session: session(path, Precision::Fp32, &Settings::default(), Provider::Cpu)?,
-            values,
+            activations,
         })
     }
 
-    /// Widens the ranges to what one input makes of them.
+    /// Extends the activation ranges to include those of one input.
     ///
     /// # Errors
-    /// The runtime's word.
-    pub fn see(&mut self, input: &[f32], ranges: &mut ActivationRanges) -> Result<(), ClassifierError> {
+    /// ONNX Runtime failed.
+    pub(crate) fn observe(
+        &mut self,
+        input: &[f32],
+        ranges: &mut ActivationRanges,
+    ) -> Result<(), ClassifierError> {
         let outputs = self.session.run(ort::inputs![INPUT_NAME => tensor(input)?])?;
-        for name in &self.values {
+        for name in &self.activations {
             match outputs.get(name) {
                 Some(value) => ranges.extend(name, value.try_extract_tensor::<f32>()?.1),
                 None => ranges.extend(name, input),
@@ -238,15 +242,15 @@ impl From<ort::Error> for ClassifierError {
     }
 }
 
-/// Whether TensorRT has an engine for a model already.
-pub fn has_engine(model: &StoredModel, attempt: &Attempt, settings: &Settings) -> bool {
-    engine(model, attempt, settings).ready().is_some()
+/// Whether the cache has a TensorRT engine for the model.
+pub(super) fn has_engine(model: &StoredModel, candidate: &Candidate, settings: &Settings) -> bool {
+    engine(model, candidate, settings).built_directory().is_some()
 }
 
-fn engine(model: &StoredModel, attempt: &Attempt, settings: &Settings) -> Engine {
+fn engine(model: &StoredModel, candidate: &Candidate, settings: &Settings) -> Engine {
     Engine::of(
         model,
-        &attempt.precision.to_string(),
+        &candidate.precision.to_string(),
         settings.batch,
         &library_path(),
     )
@@ -260,34 +264,31 @@ mod tests {
     use crate::model_store::ModelStore;
     use crate::model_store::tests::published_with;
 
-    fn attempt(runtime: Runtime) -> Attempt {
-        Attempt {
-            runtime,
-            precision: Precision::Fp16,
-            reason: None,
-        }
-    }
-
     #[test]
-    fn an_engine_that_breaks_off_is_deleted_so_that_the_next_start_builds_one() {
+    fn damaged_engine_is_deleted_so_that_the_next_start_builds_it_again() {
         let root = tempfile::tempdir().expect("a directory");
         let store = ModelStore::open(root.path()).expect("opens");
         let model = published_with(&store, 1, b"weights");
-        let (attempt, settings) = (attempt(Runtime::OnnxTensorRt), Settings::default());
-        let engine = engine(&model, &attempt, &settings);
+        let candidate = Candidate {
+            runtime: Runtime::OnnxTensorRt,
+            precision: Precision::Fp16,
+            reason: None,
+        };
+        let settings = Settings::default();
+        let engine = engine(&model, &candidate, &settings);
         let draft = engine.draft().expect("a directory");
         fs::write(draft.path().join("model.engine"), b"half an eng").expect("writes");
-        engine.keep(draft).expect("keeps");
-        assert!(has_engine(&model, &attempt, &settings));
-        assert!(OnnxClassifier::load_tensorrt(&model, &attempt, &settings).is_err());
-        assert!(!has_engine(&model, &attempt, &settings));
+        engine.publish(draft).expect("publishes");
+        assert!(has_engine(&model, &candidate, &settings));
+        assert!(OnnxClassifier::load_tensorrt(&model, &candidate, &settings).is_err());
+        assert!(!has_engine(&model, &candidate, &settings));
         let left = fs::read_dir(root.path().join("engines")).expect("reads").count();
-        assert_eq!(left, 0, "nor does a build that fails leave anything");
+        assert_eq!(left, 0, "a failed build leaves nothing either");
     }
 
-    /// As stores of earlier versions have them.
+    /// Stores of earlier versions have such files.
     #[test]
-    fn a_file_that_takes_one_frame_is_run_frame_by_frame() {
+    fn file_with_a_batch_size_of_one_is_run_frame_by_frame() {
         use crate::network::Network;
         use crate::network::onnx::Batch;
         use crate::network::onnx::export::{ExportPrecision, export};
@@ -297,7 +298,9 @@ mod tests {
         let network = Network::named("squeezenet1_1", 2).expect("known");
         tch::manual_seed(1);
         let module = TorchModule::with_pretrained(&network.layers, &Weights::default(), tch::Device::Cpu);
-        let weights = module.and_then(|module| module.weights()).expect("random ones");
+        let weights = module
+            .and_then(|module| module.weights())
+            .expect("random weights");
         let directory = tempfile::tempdir().expect("a directory");
         let inputs: Vec<f32> = (0..2 * INPUT_LEN).map(|index| (index as f32).sin()).collect();
         let [one, any] = [Batch::One, Batch::Dynamic].map(|batch| {

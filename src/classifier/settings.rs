@@ -1,4 +1,4 @@
-//! What is asked of a classifier: what runs it, on what, in which precision.
+//! The settings of a classifier: runtime, device, precision.
 
 use std::path::PathBuf;
 
@@ -6,11 +6,11 @@ use strum::{Display, EnumString, VariantNames};
 
 use crate::all_cores;
 
-/// What runs the network.
+/// The runtime.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 pub enum Backend {
-    /// The best there is: ONNX Runtime.
+    /// The fastest one: ONNX Runtime.
     #[default]
     Auto,
     /// ONNX Runtime.
@@ -19,11 +19,11 @@ pub enum Backend {
     Torch,
 }
 
-/// What it runs on.
+/// The device on which the network runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 pub enum Device {
-    /// A GPU where the runtime can use one, else the CPU.
+    /// A GPU if the runtime can use one, else the CPU.
     #[default]
     Auto,
     /// The CPU.
@@ -32,47 +32,47 @@ pub enum Device {
     Cuda,
 }
 
-/// What it computes with.
+/// The number format of the computation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 pub enum Precision {
-    /// The fastest that can be trusted: int8 on a CPU where the model's training accepted it, fp16 with TensorRT and
-    /// with libtorch on a GPU, else fp32.
+    /// The fastest one that gives the same predictions: int8 with ONNX Runtime on a CPU if the model's training accepted it, fp16 with
+    /// TensorRT and with libtorch on a GPU, else fp32.
     #[default]
     Auto,
-    /// As trained.
+    /// 32 bit, as in training.
     Fp32,
-    /// Half precision.
+    /// 16 bit, half precision.
     Fp16,
-    /// Half as long, with the range of fp32.
+    /// 16 bit, with the range of fp32.
     Bf16,
-    /// Eight bits.
+    /// 8 bit integers, quantized.
     Int8,
 }
 
-/// What is asked of a classifier.
+/// How to run a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// What runs the network.
+    /// The runtime.
     pub backend: Backend,
-    /// What it runs on.
+    /// The device on which the network runs.
     pub device: Device,
-    /// What it computes with.
+    /// The number format of the computation.
     pub precision: Precision,
-    /// The library of an execution provider for ONNX Runtime, to be tried before all else.
+    /// The library of an execution provider for ONNX Runtime; it is tried first.
     pub provider_library: Option<PathBuf>,
-    /// Threads that run the network on a CPU.
+    /// Number of threads on a CPU.
     pub threads: usize,
-    /// The CPUs on which those threads run; empty leaves that to the system.
+    /// Indices of the CPUs on which these threads run; all CPUs if empty.
     pub affinity: Vec<usize>,
-    /// The most frames that are given at once; a GPU's engine is built for as many.
+    /// Maximum batch size; a TensorRT engine is built for it.
     pub batch: usize,
-    /// Rather nothing than the CPU.
+    /// Fail instead of falling back to the CPU.
     pub require_gpu: bool,
 }
 
 impl Default for Settings {
-    /// Whatever is best, on all cores, frame by frame.
+    /// The best available runtime, all cores, batches of one frame.
     fn default() -> Settings {
         Settings {
             backend: Backend::Auto,

@@ -1,22 +1,20 @@
-//! libtorch, on the CPU or an NVIDIA GPU.
+//! Runs a network with libtorch, on the CPU or an NVIDIA GPU.
 
 use tch::{Device, Kind, Tensor};
 
-use super::choice::{Attempt, Runtime};
+use super::candidates::{Candidate, Runtime};
 use super::settings::{Precision, Settings};
-use super::{Classifier, ClassifierError, warm_up};
+use super::{Classifier, ClassifierError, warm_up_sizes};
 use crate::model_store::{StoredModel, WEIGHTS_FILE};
 use crate::network::torch::{TorchError, TorchModule};
 use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX};
 use crate::weights::Weights;
 
-/// Whether libtorch finds a GPU.
-pub fn has_gpu() -> bool {
+pub(super) fn has_gpu() -> bool {
     tch::Cuda::is_available()
 }
 
-/// A network in libtorch.
-pub struct TorchClassifier {
+pub(super) struct TorchClassifier {
     module: TorchModule,
     device: Device,
     kind: Kind,
@@ -26,28 +24,27 @@ pub struct TorchClassifier {
 impl TorchClassifier {
     /// Loads a model's weights and runs it once.
     ///
-    /// Its threads are libtorch's of this process, also those of another network in it.
+    /// The number of threads applies to all networks of this process.
     ///
     /// # Errors
-    /// A GPU that is asked for and not there, weights that do not fit, and libtorch's word.
-    pub fn load(
+    /// The GPU is missing, the weights do not match the network, or libtorch failed.
+    pub(super) fn load(
         model: &StoredModel,
-        attempt: &Attempt,
+        candidate: &Candidate,
         settings: &Settings,
     ) -> Result<TorchClassifier, ClassifierError> {
-        let device = match attempt.runtime {
+        let device = match candidate.runtime {
             Runtime::TorchCuda => Device::Cuda(0),
             _ => Device::Cpu,
         };
         if device != Device::Cpu && !has_gpu() {
-            let reason = "this libtorch finds no NVIDIA GPU".to_owned();
-            return Err(ClassifierError::Torch(reason));
+            return Err(TorchError::Torch("no NVIDIA GPU was found".to_owned()).into());
         }
         tch::set_num_threads(i32::try_from(settings.threads).unwrap_or(i32::MAX));
         let weights = Weights::read(&model.path(WEIGHTS_FILE))?;
         let network = model.network().map_err(Box::new)?;
         let mut module = TorchModule::with_weights(&network.layers, &weights, device)?;
-        let kind = match attempt.precision {
+        let kind = match candidate.precision {
             Precision::Fp16 => Kind::Half,
             Precision::Bf16 => Kind::BFloat16,
             Precision::Auto | Precision::Fp32 | Precision::Int8 => Kind::Float,
@@ -57,10 +54,10 @@ impl TorchClassifier {
             module,
             device,
             kind,
-            name: attempt.name(),
+            name: candidate.name(),
         };
         let labels = model.manifest.labels.len();
-        for frames in warm_up(settings.batch) {
+        for frames in warm_up_sizes(settings.batch) {
             classifier.logits(&vec![0.0; frames * INPUT_LEN], &mut vec![0.0; frames * labels])?;
         }
         Ok(classifier)
@@ -85,11 +82,5 @@ impl Classifier for TorchClassifier {
 
     fn backend(&self) -> &str {
         &self.name
-    }
-}
-
-impl From<TorchError> for ClassifierError {
-    fn from(error: TorchError) -> ClassifierError {
-        ClassifierError::Torch(error.to_string())
     }
 }

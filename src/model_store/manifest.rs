@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::dataset::Label;
-use crate::evaluation::metrics::Metrics;
+use crate::metrics::Metrics;
 use crate::preprocess::{INPUT_SIDE_PX, MEAN, STD};
 
 /// The supported format version of `manifest.json`.

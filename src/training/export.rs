@@ -8,9 +8,9 @@ use crate::all_cores;
 use crate::classifier::Classifier;
 use crate::classifier::onnx::OnnxClassifier;
 use crate::dataset::augment::Level;
-use crate::evaluation::calibration::probabilities;
-use crate::evaluation::spread;
+use crate::dataset::sample::evenly_spaced;
 use crate::export::{self, Calibration};
+use crate::metrics::calibration::probabilities;
 use crate::model_store::manifest::Int8Agreement;
 use crate::model_store::{self, Draft, INT8_FILE, ONNX_FILE};
 use crate::network::Network;
@@ -79,7 +79,7 @@ impl Exported<'_> {
             .write_network(self.network, self.weights, self.labels, self.temperature)?;
         let written = self.write_int8(train).and_then(|()| self.load(INT8_FILE));
         let int8 = written.map_err(|error| tracing::warn!("the model gets no int8 file: {error}"));
-        let report = self.check(&spread(checked, MOST_FRAMES), int8.ok(), on_progress)?;
+        let report = self.check(&evenly_spaced(checked, MOST_FRAMES), int8.ok(), on_progress)?;
         let path = self.draft.path(INT8_FILE);
         if !report.int8.is_some_and(|int8| int8.accepted) && path.exists() {
             std::fs::remove_file(&path).map_err(|cause| TrainingError::Io { path, cause })?;
@@ -91,7 +91,7 @@ impl Exported<'_> {
         let mut calibration = Calibration::new(self.network, self.weights, &self.draft.path(""))?;
         for batch in train.chunks(BATCH) {
             for input in inputs(batch.iter().copied())?.chunks_exact(INPUT_LEN) {
-                calibration.see(input)?;
+                calibration.observe(input)?;
             }
         }
         let ranges = calibration.ranges();

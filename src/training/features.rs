@@ -22,7 +22,7 @@ use crate::evaluation::Skipped;
 use crate::frame::{Frame, FrameError};
 use crate::network::torch::{TorchError, TorchModule};
 use crate::network::{self, Layer, Network};
-use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX, Preprocessor, image_from_square, normalise};
+use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX, Preprocessor, image_from_square, normalize};
 use crate::weights::Weights;
 
 /// Frames that go through the network together with their copies; of eight copies each, they take 43 MB.
@@ -310,7 +310,7 @@ fn input_of_copy(image: &[f32], sha256: &[u8; 32], copies: Copies, copy: usize) 
         Augmentation::random(copies.level, &mut rng).apply(&input, &mut changed);
         input = changed;
     }
-    normalise(&mut input);
+    normalize(&mut input);
     input
 }
 

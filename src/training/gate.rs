@@ -11,8 +11,8 @@ use super::features::LabelledFile;
 use crate::classifier;
 use crate::classifier::settings::{Device, Settings};
 use crate::dataset::Label;
+use crate::dataset::sample::evenly_spaced;
 use crate::disk::{self, Existing};
-use crate::evaluation::spread;
 use crate::model_store::{ModelStore, StoredModel};
 use crate::probability::argmax;
 use crate::recognizer::Recognizer;
@@ -92,7 +92,7 @@ fn classify(active: &StoredModel, held_out: &[HeldOut]) -> Result<Vec<[bool; 2]>
     let learnt = read_frames(active);
     let mut recognizer = None;
     let mut pairs = Vec::new();
-    for frame in spread(held_out, MOST_FRAMES) {
+    for frame in evenly_spaced(held_out, MOST_FRAMES) {
         let (new_prediction, active_is_right) = match learnt.get(&frame.sha256) {
             Some(prediction) => (frame.learnt_prediction, *prediction == frame.file.label),
             None => {

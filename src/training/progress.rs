@@ -8,7 +8,7 @@ use super::report::{FoldResult, GateReport, Point, Timing};
 use super::strategy::Strategy;
 use crate::dataset::Label;
 use crate::evaluation::Skipped;
-use crate::evaluation::metrics::Metrics;
+use crate::metrics::Metrics;
 use crate::model_store::manifest::FrameCounts;
 
 /// How a training stands; also the lines that `thumb_gesture train --progress json` prints.
@@ -127,7 +127,7 @@ pub struct MetricsOfSummary {
     /// What the logits are divided by before the softmax.
     pub temperature: f64,
     /// What of the held-out frames was taken for what.
-    pub confusion: crate::evaluation::Confusion,
+    pub confusion: crate::metrics::Confusion,
 }
 
 impl From<&Metrics> for MetricsOfSummary {

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 use crate::dataset::Label;
 use crate::evaluation::Skipped;
-use crate::evaluation::metrics::Metrics;
+use crate::metrics::Metrics;
 use crate::model_store::manifest::Int8Agreement;
 
 pub use html::write_html;

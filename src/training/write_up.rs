@@ -15,10 +15,10 @@ use super::report::{
 };
 use super::{Candidate, Progress, Summary, Training, TrainingError};
 use crate::dataset::Label;
+use crate::dataset::sample::evenly_spaced;
 use crate::disk::{self, Existing};
-use crate::evaluation::calibration::{fit_temperature, probabilities};
-use crate::evaluation::metrics::Metrics;
-use crate::evaluation::spread;
+use crate::metrics::Metrics;
+use crate::metrics::calibration::{fit_temperature, probabilities};
 use crate::model_store::manifest::{FrameCounts, Int8Agreement, Preprocessing};
 use crate::model_store::{Draft, MANIFEST_VERSION, Manifest, StoredModel};
 use crate::probability::argmax;
@@ -103,7 +103,10 @@ fn calibration_frames(training: &Training) -> Vec<usize> {
     let all: Vec<usize> = (0..training.features.len()).collect();
     let fold = training.split.folds.first();
     let frames = fold.map_or(&all, |fold| &fold.train);
-    spread(frames, CALIBRATION_FRAMES).into_iter().copied().collect()
+    evenly_spaced(frames, CALIBRATION_FRAMES)
+        .into_iter()
+        .copied()
+        .collect()
 }
 
 /// How the new model compares with the active one; `learnt` are its own logits of every frame.

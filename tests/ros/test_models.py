@@ -130,7 +130,7 @@ def test_what_was_asked_for_and_what_was_got_is_told(taught_world: World) -> Non
     taught_world.wait_for(lambda: taught_world.model().active, "the model is loaded")
     model = taught_world.model()
     assert model.backend == "torch/cpu/fp32"
-    assert "torch/cpu does not do int8" in model.message
+    assert "torch/cpu does not support int8" in model.message
 
 
 def test_a_gpu_that_is_required_and_missing_leaves_no_model(taught_world: World) -> None:

@@ -149,7 +149,7 @@ impl Outcome {
             match work(place, path, &mut outcome) {
                 // Nobody reads any more what was found; it was found all the same.
                 Err(error) if output::is_broken_pipe(&error) => {}
-                Err(error) => outcome.fail(&format!("{}: {}", path.display(), output::in_words(&error))),
+                Err(error) => outcome.fail(&format!("{}: {}", path.display(), output::error_chain(&error))),
                 Ok(()) => {}
             }
         }
@@ -159,18 +159,18 @@ impl Outcome {
     /// Says what has failed.
     fn fail(&mut self, reason: &str) {
         self.has_failed = true;
-        output::complain(&format!("Error: {reason}"));
+        output::print_error_line(&format!("Error: {reason}"));
     }
 
     /// Says what was lost of a bag: parts of it, and messages that are no images.
     fn lose(&mut self, losses: &[Loss], bad_frames: u64, bad_reasons: &[String]) {
         self.has_lost |= !losses.is_empty() || bad_frames > 0;
         for loss in losses {
-            output::complain(&format!("Warning: {loss}"));
+            output::print_error_line(&format!("Warning: {loss}"));
         }
         if bad_frames > 0 {
             let reasons = bad_reasons.join("; ");
-            output::complain(&format!(
+            output::print_error_line(&format!(
                 "Warning: {bad_frames} messages are no images: {reasons}"
             ));
         }

@@ -1,37 +1,26 @@
 //! `thumb_gesture bench`.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use thumb_gesture::classifier::settings::Settings;
-use thumb_gesture::classifier::{self, Loaded};
 use thumb_gesture::frame::Frame;
-use thumb_gesture::model_store::ModelStore;
-use thumb_gesture::preprocess::{INPUT_LEN, Preprocessor};
 
 use crate::output;
-use crate::runtime::RuntimeOptions;
+use crate::runtime::{LoadedModel, ModelOptions};
 
-/// Time the way of one 640x480 bgr8 frame: preprocessing and the network, frame after frame.
+/// Measure the time to classify 640x480 bgr8 frames: preprocessing, and network with softmax.
 #[derive(Args)]
-pub struct Arguments {
-    /// Directory of the trained models
-    #[arg(long, value_name = "DIR")]
-    store: PathBuf,
-    /// Which model [default: the active one]
-    #[arg(long, value_name = "ID")]
-    model: Option<String>,
-    /// How many frames are timed
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    model: ModelOptions,
+    /// Number of frames to measure
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     frames: u32,
-    /// How many frames the network is given at once, as a node with so many cameras does; times are a frame's share of its batch
+    /// Frames per batch, as in a node with that number of cameras; the time of a batch is divided by it
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     batch: u16,
-    #[command(flatten)]
-    runtime: RuntimeOptions,
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
@@ -41,7 +30,7 @@ pub struct Arguments {
 struct Report {
     model_id: String,
     backend: String,
-    /// Why it is that.
+    /// Why this backend was chosen.
     reason: String,
     precision: String,
     threads: usize,
@@ -58,60 +47,50 @@ struct Percentiles {
     p99: f64,
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let store = ModelStore::open_existing(&arguments.store)?;
-    let model = store.model_or_active(arguments.model.as_deref())?;
-    let settings = Settings {
-        batch: usize::from(arguments.batch),
-        ..arguments.runtime.settings()
-    };
-    let Loaded {
-        mut classifier,
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let model = arguments.model.stored()?;
+    let batch = usize::from(arguments.batch);
+    let LoadedModel {
+        mut recognizer,
         reason,
-    } = classifier::load(&model, &settings)?;
-    let mut preprocessor = Preprocessor::new();
+    } = arguments.model.load_for_benchmark(&model, batch)?;
     let frame = noise_frame()?;
-    let mut inputs = vec![0.0; settings.batch * INPUT_LEN];
-    let mut logits = vec![0.0; settings.batch * model.manifest.labels.len()];
 
     let (mut preprocess_ms, mut forward_ms) = (Vec::new(), Vec::new());
-    let batches = (arguments.frames as usize).div_ceil(settings.batch);
-    let frames = batches * settings.batch;
+    let batches = (arguments.frames as usize).div_ceil(batch);
+    let frames = batches * batch;
+    let ms_per_frame = |time: Duration| time.as_secs_f64() * 1e3 / batch as f64;
     let bar = output::bar("bench", frames);
     for _ in 0..batches {
-        let start = Instant::now();
-        for input in inputs.chunks_exact_mut(INPUT_LEN) {
-            preprocessor.tensor_from_frame(&frame, input);
-        }
-        let between = Instant::now();
-        classifier.logits(&inputs, &mut logits)?;
-        let share_ms = |span: Duration| span.as_secs_f64() * 1e3 / settings.batch as f64;
-        forward_ms.push(share_ms(between.elapsed()));
-        preprocess_ms.push(share_ms(between - start));
-        bar.inc(settings.batch as u64);
+        let predictions = recognizer.classify(std::iter::repeat_n(&frame, batch))?;
+        let preprocess_time = predictions.iter().map(|frame| frame.preprocess_time).sum();
+        preprocess_ms.push(ms_per_frame(preprocess_time));
+        forward_ms.push(ms_per_frame(predictions.inference_time));
+        bar.inc(batch as u64);
     }
     bar.finish_and_clear();
 
-    let backend = classifier.backend().to_owned();
+    let backend = recognizer.backend().to_owned();
     let report = Report {
         model_id: model.manifest.id,
         precision: backend.rsplit('/').next().unwrap_or_default().to_owned(),
         backend,
         reason,
-        threads: settings.threads,
-        batch: settings.batch,
+        threads: arguments.model.threads(),
+        batch,
         frames,
         preprocess_ms: percentiles(preprocess_ms),
         forward_ms: percentiles(forward_ms),
     };
-    match arguments.json {
-        true => output::print_json(&report)?,
-        false => print_report(&report)?,
+    if arguments.json {
+        output::print_json(&report)?;
+    } else {
+        print_report(&report)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// A frame whose every byte differs from its neighbours, so that nothing is cheaper than on a real one.
+/// Noise, so that no step of the computation is faster than on a camera's frame.
 fn noise_frame() -> anyhow::Result<Frame> {
     let (width, height) = (640, 480);
     let noise = |index: u32| (index.wrapping_mul(2_654_435_761) >> 24) as u8;
@@ -131,12 +110,12 @@ fn percentiles(mut values: Vec<f64>) -> Percentiles {
 
 fn print_report(report: &Report) -> anyhow::Result<()> {
     if !report.reason.is_empty() {
-        eprintln!("{}: {}", report.backend, report.reason);
+        output::print_error_line(&format!("{}: {}", report.backend, report.reason));
     }
     let line =
         |name: &str, ms: &Percentiles| format!("{name:>10}  {:8.3}  {:8.3}  {:8.3}", ms.p50, ms.p95, ms.p99);
     output::print_line(&format!(
-        "{} on {}, {} threads, {} frames of 640x480 bgr8, {} at once\n{:>10}  {:>8}  {:>8}  {:>8}\n{}\n{}",
+        "{} on {}, {} threads, {} frames of 640x480 bgr8, batch size {}\n{:>10}  {:>8}  {:>8}  {:>8}\n{}\n{}",
         report.model_id,
         report.backend,
         report.threads,

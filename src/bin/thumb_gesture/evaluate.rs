@@ -12,12 +12,12 @@ use thumb_gesture::evaluation::{self, Evaluation};
 use crate::output;
 use crate::runtime::ModelOptions;
 
-/// Count what a model gets right on labelled images, and what it takes for what.
+/// Measure the accuracy of a model on labelled images, and print its confusion matrix.
 ///
-/// Use images that the model was not trained on, and that are no neighbours in time of those it was.
+/// Use images that the model was not trained on, captured at other times than the training images: consecutive frames look alike.
 #[derive(Args)]
-pub struct Arguments {
-    /// Directory with one directory of JPEG or PNG images for each label
+pub(crate) struct Arguments {
+    /// Directory with one subdirectory of JPEG or PNG images for each label
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
     #[command(flatten)]
@@ -35,43 +35,44 @@ struct Report<'a> {
     evaluation: &'a Evaluation,
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let dataset = Dataset::read(&arguments.dataset).context("dataset")?;
     let model = arguments.model.stored()?;
     let labels = &model.manifest.labels;
     let files = labelled_files(&dataset, labels)?;
     if files.is_empty() {
         bail!(
-            "{} holds no images: it needs one directory of them for each label",
+            "{} has no images; it must have one subdirectory of images for each label",
             arguments.dataset.display()
         );
     }
-    let mut classifier = arguments.model.load(&model)?;
+    let mut recognizer = arguments.model.load(&model)?.recognizer;
     let bar = output::bar("evaluate", files.len());
-    let evaluation = evaluation::evaluate(&mut classifier, labels, &files, |done| {
+    let evaluation = evaluation::evaluate(&mut recognizer, labels, &files, |done| {
         bar.set_position(done as u64)
     })?;
     bar.abandon();
     let report = Report {
         model_id: &model.manifest.id,
-        backend: classifier.backend(),
+        backend: recognizer.backend(),
         evaluation: &evaluation,
     };
-    match arguments.json {
-        true => output::print_json(&report)?,
-        false => print_report(&report)?,
+    if arguments.json {
+        output::print_json(&report)?;
+    } else {
+        print_report(&report)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Every file with the index of its label in the model.
+/// All files of a dataset, each with the index of its label in `labels`.
 fn labelled_files(dataset: &Dataset, labels: &[Label]) -> anyhow::Result<Vec<(PathBuf, usize)>> {
     let mut files = Vec::new();
     for frames in &dataset.labels {
         let Some(index) = labels.iter().position(|label| *label == frames.label) else {
             let known = labels.iter().map(Label::as_str).collect::<Vec<_>>().join(", ");
             bail!(
-                "the model does not know the label {}; its labels: {known}",
+                "the model does not have the label {} of the dataset; its labels are {known}",
                 frames.label
             );
         };
@@ -83,10 +84,10 @@ fn labelled_files(dataset: &Dataset, labels: &[Label]) -> anyhow::Result<Vec<(Pa
 fn print_report(report: &Report) -> anyhow::Result<()> {
     let evaluation = report.evaluation;
     for skipped in &evaluation.skipped {
-        eprintln!("left out {}: {}", skipped.file, skipped.reason);
+        output::print_error_line(&format!("skipped {}: {}", skipped.file, skipped.reason));
     }
     output::print_line(&format!(
-        "{} on {}\n{} of {} frames right: {}\n{}",
+        "{} on {}\n{} of {} frames correct: {}\n{}",
         report.model_id,
         report.backend,
         evaluation.correct,

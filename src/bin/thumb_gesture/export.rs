@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use thumb_gesture::dataset::Dataset;
-use thumb_gesture::evaluation::spread;
+use thumb_gesture::dataset::sample::evenly_spaced;
 use thumb_gesture::export::{Calibration, export, stored_ranges};
 use thumb_gesture::frame::Frame;
 use thumb_gesture::model_store::{ModelStore, StoredModel, WEIGHTS_FILE};
@@ -19,38 +19,38 @@ use thumb_gesture::weights::Weights;
 
 use crate::output;
 
-/// No more frames are calibrated on than this, spread over all.
-const MOST_FRAMES: usize = 200;
+/// Maximum number of frames for calibration, at even distances over all of them.
+const MAX_FRAMES: usize = 200;
 
 /// Write a model as one ONNX file, for TensorRT or another runtime.
 ///
-/// The file takes `input`, batch x 3 x 224 x 224 float32, and gives `logits`, batch x labels float32, in every precision. Its metadata
-/// names the model, the labels in the order of the outputs, and what an image goes through before.
-/// int8 is made with the ranges that the training saw on the frames it learnt from; --dataset calibrates on other frames, which an
-/// imported model needs.
+/// In every precision the input is `input`, batch x 3 x 224 x 224 float32, and the output is `logits`, batch x labels float32. The metadata
+/// of the file contains the ID of the model, the labels in the order of the output, and the preprocessing.
+/// int8 uses the activation ranges that the training calibrated on its frames. --dataset calibrates them on other frames; an imported model
+/// needs that.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   thumb_gesture export --store ./store --precision fp16 --output gesture.onnx
   thumb_gesture export --store ./store --precision int8 --target tensorrt --output gesture_int8.onnx
   trtexec --onnx=gesture.onnx --fp16 --saveEngine=gesture.engine    # on the robot")]
-pub struct Arguments {
-    /// Directory of the trained models
+pub(crate) struct Arguments {
+    /// Directory of trained models
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
-    /// Which model [default: the active one]
+    /// ID of the model [default: the active model]
     #[arg(long, value_name = "ID")]
     model: Option<String>,
-    /// What the file computes with
+    /// Number format of the computation
     #[arg(long, value_enum, default_value_t = Precision::Fp32)]
     precision: Precision,
-    /// Who is to run an int8 file: TensorRT and ONNX Runtime on a CPU want different ones
+    /// Runtime of an int8 file: TensorRT and ONNX Runtime on a CPU need different files
     #[arg(long, value_enum, default_value_t = Runtime::Tensorrt)]
     target: Runtime,
-    /// Take any number of frames at once, not one
+    /// Accept any batch size instead of single frames
     #[arg(long)]
     dynamic_batch: bool,
-    /// Directory of frames to calibrate int8 on; not those that the model is to be classified by
+    /// Directory of frames for the calibration of int8; not the ones that the model will be evaluated on
     #[arg(long, value_name = "DIR")]
     dataset: Option<PathBuf>,
     /// The file to write
@@ -80,16 +80,16 @@ enum Runtime {
 struct Report<'a> {
     model_id: &'a str,
     precision: Precision,
-    /// Of int8 alone.
+    /// Only for int8.
     target: Option<Runtime>,
     output: &'a Path,
     bytes: u64,
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(
         arguments.dataset.is_none() || arguments.precision == Precision::Int8,
-        "--dataset is for --precision int8: nothing else is calibrated"
+        "--dataset is only for the calibration of --precision int8; remove it"
     );
     let store = ModelStore::open_existing(&arguments.store)?;
     let model = store.model_or_active(arguments.model.as_deref())?;
@@ -102,23 +102,25 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Precision::Fp32 => ExportPrecision::Fp32,
         Precision::Fp16 => ExportPrecision::Fp16,
         Precision::Int8 => {
-            ranges = ranges_of(&store, &model, arguments.dataset.as_deref())?;
+            ranges = activation_ranges(&store, &model, arguments.dataset.as_deref())?;
             ExportPrecision::Int8 {
                 ranges: &ranges,
                 target,
             }
         }
     };
-    let batch = match arguments.dynamic_batch {
-        true => Batch::Dynamic,
-        false => Batch::One,
+    let batch = if arguments.dynamic_batch {
+        Batch::Dynamic
+    } else {
+        Batch::One
     };
     export(&model, &arguments.output, numbers, batch)?;
     print(&arguments, &model)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn ranges_of(
+/// The ranges that are stored with the model, or, with a dataset, newly calibrated ones.
+fn activation_ranges(
     store: &ModelStore,
     model: &StoredModel,
     dataset: Option<&Path>,
@@ -134,19 +136,19 @@ fn ranges_of(
         .collect();
     anyhow::ensure!(
         !files.is_empty(),
-        "{} holds no frames to calibrate on: it needs a directory of images for each label",
+        "{} has no images for the calibration; it must have one subdirectory of images for each label",
         directory.display()
     );
-    let files = spread(&files, MOST_FRAMES);
+    let files = evenly_spaced(&files, MAX_FRAMES);
     let weights = Weights::read(&model.path(WEIGHTS_FILE))?;
     let mut calibration = Calibration::new(&model.network()?, &weights, store.root())?;
     let mut preprocessor = Preprocessor::new();
     let mut input = vec![0.0; INPUT_LEN];
-    let bar = output::bar("calibrating", files.len());
+    let bar = output::bar("calibrate", files.len());
     for file in bar.wrap_iter(files.into_iter()) {
         let frame = Frame::from_file(file).with_context(|| format!("{}", file.display()))?;
         preprocessor.tensor_from_frame(&frame, &mut input);
-        calibration.see(&input)?;
+        calibration.observe(&input)?;
     }
     bar.finish_and_clear();
     Ok(calibration.ranges().clone())
@@ -161,13 +163,13 @@ fn print(arguments: &Arguments, model: &StoredModel) -> anyhow::Result<()> {
         output: &arguments.output,
         bytes,
     };
-    match arguments.json {
-        true => output::print_json(&report),
-        false => output::print_line(&format!(
-            "{} is {} in one file of {:.1} MB",
-            report.output.display(),
-            report.model_id,
-            bytes as f64 / 1e6
-        )),
+    if arguments.json {
+        return output::print_json(&report);
     }
+    output::print_line(&format!(
+        "exported {} to {}, {:.1} MB",
+        report.model_id,
+        report.output.display(),
+        bytes as f64 / 1e6
+    ))
 }

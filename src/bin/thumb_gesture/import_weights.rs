@@ -11,24 +11,24 @@ use thumb_gesture::model_store::ModelStore;
 
 use crate::output;
 
-/// Bring weights from PyTorch: torchvision's as a start for trainings, or JetBot's best_model.pth as a model.
+/// Import weights from PyTorch: pretrained weights of torchvision, or a model such as JetBot's best_model.pth.
 ///
-/// Reads .pth files of torch.save(model.state_dict()), also those of torch before 1.6 and checkpoints with a state_dict inside, and
-/// safetensors. Nothing in the file is executed. The network is recognised by its tensors: alexnet, squeezenet1_1, vgg11,
-/// vgg16 or resnet18. One with 1000 outputs becomes the start of trainings in this store, any other a model.
+/// Reads safetensors, and .pth files written by torch.save(model.state_dict()), including those of PyTorch before 1.6 and checkpoints that
+/// contain a state_dict. Nothing in the file is executed. The network is recognized by its tensors: alexnet, squeezenet1_1, vgg11, vgg16 or
+/// resnet18. Weights with 1000 outputs become the pretrained weights for trainings in this store, others become a model.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   thumb_gesture import-weights resnet18-f37072fd.pth --store ./store
   thumb_gesture train --network resnet18 --dataset ./dataset --store ./store
   thumb_gesture import-weights best_model.pth --store ./store --activate")]
-pub struct Arguments {
-    /// The .pth, .pt or .safetensors file
+pub(crate) struct Arguments {
+    /// File with the extension .pth, .pt or .safetensors
     file: PathBuf,
-    /// Directory of the trained models; made where it is new
+    /// Directory of trained models; created if it does not exist
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
-    /// The labels of a model, in the order of its outputs [default for two outputs: thumbsdown,thumbsup as JetBot has them]
+    /// Labels of the model, in the order of its outputs [default for two outputs, as in JetBot: thumbsdown,thumbsup]
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     labels: Vec<String>,
     /// Make the model the active one
@@ -54,7 +54,7 @@ enum Report<'a> {
     },
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let labels = arguments
         .labels
         .iter()
@@ -64,7 +64,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match import(&arguments.file, &store, &labels, arguments.activate)? {
         Imported::Pretrained { network, path } => {
             let line = format!(
-                "trainings of {network} in this store start from {}",
+                "trainings of {network} in this store start from the weights in {}",
                 path.display()
             );
             print(&arguments, &Report::Pretrained { network, path }, &line)?;
@@ -78,12 +78,13 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 active: arguments.activate,
             };
             let labels: Vec<&str> = manifest.labels.iter().map(Label::as_str).collect();
-            let next = match arguments.activate {
-                true => "it is active".to_owned(),
-                false => format!("`thumb_gesture models activate {}` makes it active", manifest.id),
+            let next = if arguments.activate {
+                "it is active".to_owned()
+            } else {
+                format!("activate it with `thumb_gesture models activate {}`", manifest.id)
             };
             let line = format!(
-                "{} is a model of {} with the labels {}; {next}",
+                "imported model {} of network {} with the labels {}; {next}",
                 manifest.id,
                 manifest.network,
                 labels.join(", ")
@@ -95,8 +96,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn print(arguments: &Arguments, report: &Report, line: &str) -> anyhow::Result<()> {
-    match arguments.json {
-        true => output::print_json(report),
-        false => output::print_line(line),
+    if arguments.json {
+        output::print_json(report)
+    } else {
+        output::print_line(line)
     }
 }

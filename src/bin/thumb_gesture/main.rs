@@ -1,4 +1,4 @@
-//! `thumb_gesture`, the command line: train, evaluate, predict, bag, models, export, import-weights, bench. Needs no ROS.
+//! The command line `thumb_gesture`: train, evaluate, predict, bag, models, export, import-weights, bench. It does not need ROS.
 
 mod bag;
 mod bench;
@@ -18,15 +18,15 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Teach a camera thumbs up, thumbs down and none, and classify images with what it learnt.
+/// Train models that recognize thumbs up and thumbs down in camera images, and classify images with them.
 ///
-/// A dataset is a directory with one directory of images for each label, such as dataset/thumbs_up/1.jpg.
-/// A store is a directory of trained models; one of them is the active one.
+/// A dataset is a directory with one subdirectory of images for each label, such as dataset/thumbs_up/1.jpg.
+/// A store is a directory of trained models; one of them is the active model.
 #[derive(Parser)]
 #[command(
     version,
     after_help = "\
-Example, from images to predictions:
+Example, from labelled images to predictions:
   thumb_gesture train --dataset ./dataset --store ./store
   thumb_gesture predict --store ./store photo.jpg
   thumb_gesture evaluate --dataset ./other_photos --store ./store"
@@ -72,7 +72,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("Error: {}", output::in_words(&error));
+            output::print_error_line(&format!("Error: {}", output::error_chain(&error)));
             ExitCode::FAILURE
         }
     }

@@ -12,14 +12,14 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::output;
 
-/// List, look at, activate and delete the models of a store.
+/// List, show, activate and delete the models of a store.
 ///
-/// A running node keeps its own choice: use its service ~/activate_model to switch that.
+/// A running node is not affected; its service ~/activate_model activates a model there.
 #[derive(Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Directory of the trained models
+    /// Directory of trained models
     #[arg(long, value_name = "DIR", global = true)]
     store: Option<PathBuf>,
     /// Print the result as one JSON object
@@ -29,27 +29,27 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// All models, the newest first, the active one with a star [the default]
+    /// List all models, newest first; `*` marks the active model [default]
     List,
-    /// All that is known of a model, and whether its files are whole
+    /// Show the manifest of a model, and check its files for damage
     Show {
-        /// Which model [default: the active one]
+        /// ID of the model [default: the active model]
         id: Option<String>,
     },
     /// Make a model the active one
     Activate {
-        /// Which model [default: the one that was active before the present one]
+        /// ID of the model [default: the previously active model]
         id: Option<String>,
     },
-    /// Delete models for good
+    /// Delete models permanently
     Delete {
-        /// Which models
+        /// IDs of the models
         #[arg(required = true)]
         ids: Vec<String>,
     },
-    /// Delete all but the newest models; the active one and the one before it stay
+    /// Delete old models; the active and the previously active model are kept
     Prune {
-        /// How many stay
+        /// Number of newest models to keep
         #[arg(long, value_name = "N", default_value_t = 10)]
         keep: usize,
     },
@@ -68,10 +68,10 @@ struct Changed {
     deleted: Vec<String>,
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let root = arguments
         .store
-        .context("--store DIR is missing: the directory of the trained models")?;
+        .context("--store DIR is missing; set it to the directory of trained models")?;
     let store = ModelStore::open_existing(&root)?;
     let as_json = arguments.json;
     match arguments.command.unwrap_or(Command::List) {
@@ -106,10 +106,10 @@ fn list(store: &ModelStore, as_json: bool) -> anyhow::Result<()> {
         });
     }
     for reason in unreadable {
-        eprintln!("left out {reason}");
+        output::print_error_line(&format!("skipped {reason}"));
     }
     if models.is_empty() {
-        output::print_line("no models yet: `thumb_gesture train` makes one")?;
+        output::print_line("no models yet; train one with `thumb_gesture train`")?;
     }
     models
         .iter()
@@ -124,7 +124,7 @@ fn show(store: &ModelStore, id: Option<&str>, as_json: bool) -> anyhow::Result<(
     let is_active = store.active_id()?.as_ref() == Some(&model.manifest.id);
     print_model(&model.manifest, is_active)?;
     output::print_line(&format!(
-        "{}\nfiles whole, in {}",
+        "{}\nfiles intact, in {}",
         serde_json::to_string_pretty(&model.manifest)?,
         model.directory.display()
     ))

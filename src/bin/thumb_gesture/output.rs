@@ -1,93 +1,96 @@
-//! What the commands share in talking to people and to programs.
+//! Output that the commands share: text, JSON, progress bars and tables.
 
 use std::io::{IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use thumb_gesture::dataset::Label;
-use thumb_gesture::evaluation::Confusion;
+use thumb_gesture::metrics::Confusion;
 
-/// One JSON object on one line of standard output.
-pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+/// Prints a value as JSON on one line of standard output.
+pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     print_line(&serde_json::to_string(value)?)
 }
 
-/// A line on standard output; unlike `println!` it does not panic when nobody reads any more.
-pub fn print_line(line: &str) -> anyhow::Result<()> {
+/// Prints a line on standard output; returns an error if standard output is closed, where `println!` would panic.
+pub(crate) fn print_line(line: &str) -> anyhow::Result<()> {
     Ok(writeln!(std::io::stdout(), "{line}")?)
 }
 
-/// True where standard output was closed by its reader (`| head`), which is no failure.
-pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+/// Whether the reader of standard output closed it, as `| head` does. That is not a failure of the command.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
         .downcast_ref::<std::io::Error>()
         .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-/// An error with what caused it, each said once: the library's errors often tell their cause themselves.
-pub fn in_words(error: &anyhow::Error) -> String {
-    let words = error.chain().map(ToString::to_string);
-    let joined = words.reduce(|told, cause| match told.contains(&cause) {
-        true => told,
-        false => format!("{told}: {cause}"),
-    });
-    joined.unwrap_or_default()
+/// An error and its causes. A cause that the error message already contains is not repeated.
+pub(crate) fn error_chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
-/// A progress bar on standard error, where that is a terminal.
-pub fn bar(title: &str, total: usize) -> ProgressBar {
-    let target = match std::io::stderr().is_terminal() {
-        true => ProgressDrawTarget::stderr(),
-        false => ProgressDrawTarget::hidden(),
-    };
+/// A progress bar on standard error; hidden if that is not a terminal.
+pub(crate) fn bar(title: &str, total: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix:>12} [{bar:30}] {pos}/{len} {elapsed} {msg}")
         .expect("the template is well-formed")
         .progress_chars("=> ");
-    ProgressBar::with_draw_target(Some(total as u64), target)
+    ProgressBar::with_draw_target(Some(total as u64), draw_target())
         .with_style(style)
         .with_prefix(title.to_owned())
 }
 
-/// A line on standard error; where nobody reads it, nothing happens.
-pub fn complain(line: &str) {
-    let _nobody_reads = writeln!(std::io::stderr(), "{line}");
+/// Prints a line on standard error. If that is closed, the line is lost, where `eprintln!` would panic.
+pub(crate) fn print_error_line(line: &str) {
+    writeln!(std::io::stderr(), "{line}").ok();
 }
 
-/// A count of frames on standard error, where that is a terminal: for work whose end is not known.
-pub fn counter(title: &str) -> ProgressBar {
-    let target = match std::io::stderr().is_terminal() {
-        true => ProgressDrawTarget::stderr(),
-        false => ProgressDrawTarget::hidden(),
-    };
+/// A frame counter on standard error, for work of unknown length; hidden if standard error is not a terminal.
+pub(crate) fn counter(title: &str) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix:>12} {spinner} {pos} frames, {per_sec} {elapsed}")
         .expect("the template is well-formed");
-    ProgressBar::with_draw_target(None, target)
+    ProgressBar::with_draw_target(None, draw_target())
         .with_style(style)
         .with_prefix(title.to_owned())
 }
 
-/// A share as a person reads it; `None` where nothing was measured.
-pub fn percent(share: Option<f64>) -> String {
+fn draw_target() -> ProgressDrawTarget {
+    if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    }
+}
+
+/// A share of 0 to 1 in percent, or `not measured`.
+pub(crate) fn percent(share: Option<f64>) -> String {
     share.map_or_else(
         || "not measured".to_owned(),
         |share| format!("{:.1} %", share * 100.0),
     )
 }
 
-/// What was taken for what as a table, truths down, predictions across.
-pub fn confusion_table(labels: &[Label], confusion: &Confusion) -> String {
+/// A confusion matrix as a table: one row for each true label, one column for each predicted label.
+pub(crate) fn confusion_table(labels: &[Label], confusion: &Confusion) -> String {
     let width = labels
         .iter()
         .map(|label| label.as_str().len())
         .max()
         .unwrap_or(0)
         .max(5);
-    let mut table = format!("{:>width$}  seen as", "");
+    let mut table = format!("{:>width$}  predicted", "");
     for label in labels {
         table += &format!(" {label:>width$}");
     }
     for (label, row) in labels.iter().zip(confusion.rows()) {
-        table += &format!("\n{label:>width$}         ");
+        table += &format!("\n{label:>width$}           ");
         for count in row {
             table += &format!(" {count:>width$}");
         }

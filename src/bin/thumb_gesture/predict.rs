@@ -13,14 +13,14 @@ use thumb_gesture::recognizer::ClassifyFileError;
 use crate::output;
 use crate::runtime::ModelOptions;
 
-/// Say what images show, one line for each.
+/// Classify images, and print one line for each.
 ///
-/// Fails when one of the files is no image; the others are classified all the same.
+/// A file that is not a valid image makes the exit status 1; the other files are still classified.
 #[derive(Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     model: ModelOptions,
-    /// Print one JSON object for each file
+    /// Print one JSON object for each image
     #[arg(long)]
     json: bool,
     /// JPEG or PNG images
@@ -36,16 +36,16 @@ struct Prediction<'a> {
     probabilities: BTreeMap<&'a str, f32>,
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let model = arguments.model.stored()?;
     let labels = &model.manifest.labels;
-    let mut classifier = arguments.model.load(&model)?;
+    let mut recognizer = arguments.model.load(&model)?.recognizer;
     let mut code = ExitCode::SUCCESS;
     for file in &arguments.files {
-        match classifier.probabilities_of_file(file) {
+        match recognizer.probabilities_of_file(file) {
             Ok(probabilities) => print(file, labels, probabilities, arguments.json)?,
             Err(ClassifyFileError::Frame(error)) => {
-                eprintln!("Error: {}: {error}", file.display());
+                output::print_error_line(&format!("Error: {}: {error}", file.display()));
                 code = ExitCode::FAILURE;
             }
             Err(error) => return Err(error.into()),
@@ -66,13 +66,13 @@ fn print(file: &Path, labels: &[Label], probabilities: &[f32], as_json: bool) ->
             .zip(probabilities.iter().copied())
             .collect(),
     };
-    match as_json {
-        true => output::print_json(&prediction),
-        false => output::print_line(&format!(
-            "{}: {} ({})",
-            file.display(),
-            prediction.label,
-            output::percent(Some(f64::from(prediction.confidence))),
-        )),
+    if as_json {
+        return output::print_json(&prediction);
     }
+    output::print_line(&format!(
+        "{}: {} ({})",
+        file.display(),
+        prediction.label,
+        output::percent(Some(f64::from(prediction.confidence))),
+    ))
 }

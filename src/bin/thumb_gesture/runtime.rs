@@ -1,73 +1,104 @@
-//! The options that say which model runs, and what runs it: the same for every command that classifies images.
+//! The options for a model and its runtime, which all commands that classify images share, and the loading of that model.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use thumb_gesture::all_cores;
 use thumb_gesture::classifier::settings::{Backend, Device, Precision, Settings};
-use thumb_gesture::classifier::{self, ClassifierError};
+use thumb_gesture::classifier::{self, ClassifierError, Loaded};
 use thumb_gesture::model_store::{ModelStore, StoreError, StoredModel};
 use thumb_gesture::recognizer::Recognizer;
 
 use crate::names::names;
 
-/// What runs the model.
+/// How to run a model.
 #[derive(Args)]
-pub struct RuntimeOptions {
-    /// What runs the network
+pub(crate) struct RuntimeOptions {
+    /// Runtime
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = names::<Backend>())]
     backend: Backend,
-    /// What it runs on
+    /// Device
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = names::<Device>())]
     device: Device,
-    /// What it computes with
+    /// Number format of the computation
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = names::<Precision>())]
     precision: Precision,
-    /// Threads for one frame [default: all cores]
+    /// Number of threads on a CPU [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: Option<u16>,
-    /// A library that brings an execution provider for ONNX Runtime, such as TensorRT RTX's or OpenVINO's from PyPI: tried first
+    /// Library of an execution provider for ONNX Runtime, such as TensorRT RTX or OpenVINO from PyPI; it is tried first
     #[arg(long, value_name = "FILE")]
     provider_library: Option<PathBuf>,
-    /// Fail rather than run on the CPU
+    /// Fail instead of falling back to the CPU
     #[arg(long)]
     require_gpu: bool,
 }
 
-/// A model of a store, and what runs it.
+/// A model of a store, and how to run it.
 #[derive(Args)]
-pub struct ModelOptions {
-    /// Directory of the trained models
+pub(crate) struct ModelOptions {
+    /// Directory of trained models
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
-    /// Which model [default: the active one]
+    /// ID of the model [default: the active model]
     #[arg(long, value_name = "ID")]
     model: Option<String>,
     #[command(flatten)]
     runtime: RuntimeOptions,
 }
 
+/// A model that is ready to classify, and what was chosen to run it.
+pub(crate) struct LoadedModel {
+    pub(crate) recognizer: Recognizer,
+    /// Why this backend was chosen; may be empty.
+    pub(crate) reason: String,
+}
+
+impl LoadedModel {
+    fn new(model: &StoredModel, loaded: Loaded) -> LoadedModel {
+        LoadedModel {
+            recognizer: Recognizer::new(loaded.classifier, &model.manifest),
+            reason: loaded.reason,
+        }
+    }
+}
+
 impl ModelOptions {
-    /// The model, as it lies in the store.
-    pub fn stored(&self) -> Result<StoredModel, StoreError> {
+    pub(crate) fn stored(&self) -> Result<StoredModel, StoreError> {
         ModelStore::open_existing(&self.store)?.model_or_active(self.model.as_deref())
     }
 
-    /// What classifies images by it.
-    pub fn load(&self, model: &StoredModel) -> Result<Recognizer, ClassifierError> {
+    /// [`RuntimeOptions::load`].
+    pub(crate) fn load(&self, model: &StoredModel) -> Result<LoadedModel, ClassifierError> {
         self.runtime.load(model)
+    }
+
+    /// Loads a model to measure its speed: for batches of that size, and with TensorRT if possible, even if it has to build an engine.
+    pub(crate) fn load_for_benchmark(
+        &self,
+        model: &StoredModel,
+        batch: usize,
+    ) -> Result<LoadedModel, ClassifierError> {
+        let settings = Settings {
+            batch,
+            ..self.runtime.settings()
+        };
+        Ok(LoadedModel::new(model, classifier::load(model, &settings)?))
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        self.runtime.settings().threads
     }
 }
 
 impl RuntimeOptions {
-    /// What classifies images by a model; on a GPU too without waiting for an engine.
-    pub fn load(&self, model: &StoredModel) -> Result<Recognizer, ClassifierError> {
+    /// Loads a model without waiting for TensorRT to build an engine: few images are classified sooner without it.
+    pub(crate) fn load(&self, model: &StoredModel) -> Result<LoadedModel, ClassifierError> {
         let (loaded, _) = classifier::load_at_once(model, &self.settings())?;
-        Ok(Recognizer::new(loaded.classifier, &model.manifest))
+        Ok(LoadedModel::new(model, loaded))
     }
 
-    /// As the library takes them.
-    pub fn settings(&self) -> Settings {
+    fn settings(&self) -> Settings {
         Settings {
             backend: self.backend,
             device: self.device,

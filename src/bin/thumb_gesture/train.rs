@@ -123,7 +123,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         (Ok(summary), false) if arguments.json => output::print_json(&summary)?,
         (Ok(summary), false) => print_summary(&summary)?,
         (Err(error), true) => {
-            let message = output::in_words(&error);
+            let message = output::error_chain(&error);
             output::print_json(&Progress::Failed { message })?;
             return Ok(ExitCode::FAILURE);
         }

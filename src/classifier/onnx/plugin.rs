@@ -1,4 +1,4 @@
-//! Execution providers that a library of their own brings, such as NVIDIA's TensorRT RTX or Intel's OpenVINO from PyPI.
+//! Execution providers from separate libraries, such as NVIDIA's TensorRT RTX or Intel's OpenVINO from PyPI.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,37 +10,39 @@ use ort::memory::DeviceType;
 
 use super::session::environment;
 use crate::classifier::ClassifierError;
-use crate::classifier::settings::{Device as WantedDevice, Settings};
+use crate::classifier::settings::{Device as DeviceSetting, Settings};
 
-/// The device of the library in [`Settings::provider_library`] that the settings want; of several the best, a GPU before the rest.
+/// The best device that the library in [`Settings::provider_library`] supports and the settings allow: a GPU before an NPU before a CPU.
 ///
 /// # Errors
-/// A library that cannot be loaded, and one that finds no such device.
-pub fn device(settings: &Settings) -> Result<Device<'static>, ClassifierError> {
+/// The library cannot be loaded, or supports no such device of this machine.
+pub(super) fn device(settings: &Settings) -> Result<Device<'static>, ClassifierError> {
     let path = settings.provider_library.as_deref().unwrap_or(Path::new(""));
     let plugin_error = |reason: String| ClassifierError::Plugin {
         path: path.to_owned(),
         reason,
     };
     let environment = environment()?;
-    let names = registered(environment, path).map_err(plugin_error)?;
+    let names = provider_names(environment, path).map_err(plugin_error)?;
     let devices = environment.devices();
     let own = devices.filter(|device| names.iter().any(|name| device.ep().is_ok_and(|own| own == name)));
-    let wanted = own.filter(|device| is_wanted(device.hardware_device().ty(), settings));
-    let best = wanted.min_by_key(|device| {
-        // A name with an ending is the same provider in a special mode.
+    let allowed = own.filter(|device| is_allowed(device.hardware_device().ty(), settings));
+    let best = allowed.min_by_key(|device| {
+        // The shortest name first: one with a suffix is the same provider in a special mode.
         (
             rank(device.hardware_device().ty()),
             device.ep().unwrap_or_default(),
         )
     });
-    best.ok_or_else(|| plugin_error("it finds no device here that is asked for".to_owned()))
+    best.ok_or_else(|| {
+        plugin_error("it finds no device here that the settings device and require_gpu allow".to_owned())
+    })
 }
 
-/// The names of what a library brings; loads it where that was not yet done in this process.
-fn registered(environment: &'static Environment, path: &Path) -> Result<Vec<String>, String> {
+/// The names of the library's execution providers. The library is loaded once in a process.
+fn provider_names(environment: &'static Environment, path: &Path) -> Result<Vec<String>, String> {
     static REGISTERED: Mutex<Option<HashMap<PathBuf, Vec<String>>>> = Mutex::new(None);
-    // ONNX Runtime would look for a relative path beside its own library.
+    // ONNX Runtime resolves a relative path against the directory of its own library.
     let path = path.canonicalize().map_err(|error| error.to_string())?;
     let mut registered = REGISTERED.lock().unwrap_or_else(PoisonError::into_inner);
     let registered = registered.get_or_insert_default();
@@ -64,12 +66,12 @@ fn registered(environment: &'static Environment, path: &Path) -> Result<Vec<Stri
     Ok(new)
 }
 
-fn is_wanted(hardware: DeviceType, settings: &Settings) -> bool {
+fn is_allowed(hardware: DeviceType, settings: &Settings) -> bool {
     let is_gpu = hardware == DeviceType::GPU;
     match settings.device {
-        WantedDevice::Auto => is_gpu || !settings.require_gpu,
-        WantedDevice::Cpu => hardware == DeviceType::CPU && !settings.require_gpu,
-        WantedDevice::Cuda => is_gpu,
+        DeviceSetting::Auto => is_gpu || !settings.require_gpu,
+        DeviceSetting::Cpu => hardware == DeviceType::CPU && !settings.require_gpu,
+        DeviceSetting::Cuda => is_gpu,
     }
 }
 

@@ -1,4 +1,4 @@
-//! ONNX Runtime's library, and sessions on what it can run on.
+//! Loads ONNX Runtime's library and creates its sessions.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -11,31 +11,33 @@ use ort::session::builder::GraphOptimizationLevel;
 
 use super::FRAME_SHAPE;
 use crate::classifier::ClassifierError;
-use crate::classifier::choice::Runtime;
+use crate::classifier::candidates::Runtime;
 use crate::classifier::settings::{Precision, Settings};
 use crate::network::onnx::{BATCH_NAME, INPUT_NAME};
 
-/// What a session runs on.
-pub enum Provider<'a> {
+/// The execution provider of a session.
+pub(super) enum Provider<'a> {
     /// The CPU.
     Cpu,
-    /// An NVIDIA GPU by CUDA's libraries.
+    /// An NVIDIA GPU with CUDA.
     Cuda,
-    /// An NVIDIA GPU by TensorRT, which keeps its engine in a directory.
+    /// An NVIDIA GPU with TensorRT.
     TensorRt {
-        /// The directory.
+        /// Where TensorRT caches its engine.
         directory: &'a Path,
     },
-    /// What a plugin brings.
+    /// A device of an execution provider from a separate library.
     Plugin(Device<'static>),
 }
 
-/// A session that does not spin: between frames its threads sleep, which at camera rate costs a seventh of the CPU time.
-/// Nor are fp32 weights packed anew: for a frame that gains nothing, but takes memory and time.
+/// Loads an ONNX file into a session.
+///
+/// Its threads do not spin: at camera rate, threads that sleep between frames need a seventh of the CPU time of spinning ones. fp32 weights are not
+/// prepacked: that takes memory and time and makes a single frame no faster.
 ///
 /// # Errors
-/// A runtime that is not there, a provider that is not, and a file that is not whole.
-pub fn session(
+/// ONNX Runtime or the execution provider is missing, or the file is damaged.
+pub(super) fn session(
     path: &Path,
     precision: Precision,
     settings: &Settings,
@@ -49,15 +51,15 @@ pub fn session(
             .with_intra_threads(settings.threads)?
             .with_intra_op_spinning(false)?
             .with_prepacking(precision == Precision::Int8)?;
-        if let Some(affinity) = affinity_of_helpers(settings) {
+        if let Some(affinity) = worker_affinity(settings) {
             builder = builder.with_config_entry("session.intra_op_thread_affinities", affinity)?;
         }
-        // What is known when the session is made need not be asked for each frame.
+        // A fixed batch size saves work for each frame.
         if settings.batch == 1 {
             builder = builder.with_dimension_override(BATCH_NAME, 1)?;
         }
         match provider {
-            // By name: left alone, ONNX Runtime would take what a plugin brings, once one is registered in this process.
+            // Without an explicit device ONNX Runtime prefers a provider from a separate library that is loaded in this process.
             Provider::Cpu => builder.with_devices(environment.devices().filter(is_cpu), None)?,
             Provider::Cuda => builder.with_execution_providers([cuda()])?,
             Provider::TensorRt { directory } => {
@@ -77,20 +79,20 @@ fn is_cpu(device: &Device) -> bool {
     device.ep().is_ok_and(|name| name == CPU::NAME)
 }
 
-/// The same CPUs for each of the threads but the first, which is the caller's own; ONNX Runtime counts CPUs from 1 on.
-fn affinity_of_helpers(settings: &Settings) -> Option<String> {
+/// The affinity of each worker thread: the first of the threads is the caller's own. ONNX Runtime numbers CPUs from 1.
+fn worker_affinity(settings: &Settings) -> Option<String> {
     let cpus: Vec<String> = settings
         .affinity
         .iter()
         .map(|cpu| (cpu + 1).to_string())
         .collect();
-    let has_helpers = settings.threads > 1 && !cpus.is_empty();
-    has_helpers.then(|| vec![cpus.join(","); settings.threads - 1].join(";"))
+    let has_workers = settings.threads > 1 && !cpus.is_empty();
+    has_workers.then(|| vec![cpus.join(","); settings.threads - 1].join(";"))
 }
 
-/// Whether the library is there, and was built with what it takes to run on a GPU.
-pub fn has_provider(runtime: Runtime) -> bool {
-    // First the library: ort panics where it has to look for one itself.
+/// Whether ONNX Runtime can be loaded and was built with the execution provider of a runtime.
+pub(in crate::classifier) fn has_provider(runtime: Runtime) -> bool {
+    // The library is loaded first: ort panics if it cannot find one itself.
     environment().is_ok() && is_built_in(runtime).unwrap_or(false)
 }
 
@@ -102,12 +104,12 @@ fn is_built_in(runtime: Runtime) -> Result<bool, ort::Error> {
     }
 }
 
-/// A provider that fails would hand the model to the CPU without a word, if errors were not on.
+/// Without `error_on_failure` ONNX Runtime would silently fall back to the CPU.
 fn cuda() -> ExecutionProviderDispatch {
     CUDA::default().build().error_on_failure()
 }
 
-/// Its engine takes up to `batch` frames; without a word on that it would be built anew for each number that comes.
+/// The engine is built for batch sizes from 1 to `batch`; without that profile TensorRT would build it again for each new batch size.
 fn tensorrt(precision: Precision, batch: usize, directory: &Path) -> ExecutionProviderDispatch {
     let [channels, rows, columns] = FRAME_SHAPE;
     let shape = |frames: usize| format!("{INPUT_NAME}:{frames}x{channels}x{rows}x{columns}");
@@ -128,11 +130,11 @@ fn tensorrt(precision: Precision, batch: usize, directory: &Path) -> ExecutionPr
         .error_on_failure()
 }
 
-/// The library, loaded once in a process.
+/// ONNX Runtime's environment; its library is loaded once in a process.
 ///
 /// # Errors
-/// A library that is not there, is none, or is too old.
-pub fn environment() -> Result<&'static Environment, ClassifierError> {
+/// The library is missing, invalid or too old.
+pub(super) fn environment() -> Result<&'static Environment, ClassifierError> {
     static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
     if let Some(environment) = ENVIRONMENT.get() {
         return Ok(environment);
@@ -151,7 +153,7 @@ pub fn environment() -> Result<&'static Environment, ClassifierError> {
     Ok(ENVIRONMENT.get_or_init(|| environment))
 }
 
-/// `ORT_DYLIB_PATH`, or the name under which the system's loader may find it.
-pub fn library_path() -> PathBuf {
+/// `ORT_DYLIB_PATH`, or the default name, which the dynamic loader searches for.
+pub(super) fn library_path() -> PathBuf {
     std::env::var_os("ORT_DYLIB_PATH").map_or_else(|| PathBuf::from("libonnxruntime.so"), PathBuf::from)
 }

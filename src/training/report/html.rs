@@ -14,7 +14,7 @@ use super::curves::Curves;
 use super::reliability::reliability_diagram;
 use super::{LabelCount, Mistake, Report};
 use crate::evaluation::Skipped;
-use crate::evaluation::metrics::LabelMetrics;
+use crate::metrics::LabelMetrics;
 use crate::thumbnail;
 
 /// Mistakes that are shown; each adds some 8 kB to the page.

@@ -1,7 +1,7 @@
 //! The reliability diagram as inline SVG: how often a model is right over how sure it is.
 
 use super::chart::{Area, add, grid_line, opening, text, tick_text};
-use crate::evaluation::calibration::Bin;
+use crate::metrics::calibration::Bin;
 
 const WIDTH: f64 = 300.0;
 const HEIGHT: f64 = 340.0;
@@ -81,7 +81,7 @@ fn draw_bar(svg: &mut String, area: Area, bin: &Bin, [low, high]: [f64; 2], clas
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluation::calibration::reliability;
+    use crate::metrics::calibration::reliability;
 
     #[test]
     fn without_frames_there_is_no_diagram() {

@@ -6,7 +6,7 @@ use roxmltree::{Document, ParsingOptions};
 use time::macros::datetime;
 
 use super::*;
-use crate::evaluation::calibration::fit_temperature;
+use crate::metrics::calibration::fit_temperature;
 
 const HOSTILE: &str =
     "</title></style><script src=\"https://evil.example/x.js\">alert('1')</script>&amp;<img onerror=x>";

@@ -83,7 +83,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut classified: Vec<BagPredictions> = Vec::new();
     let mut timeline = Timeline::default();
     for model in &models {
-        let mut classifier = arguments.runtime.load(model)?;
+        let mut classifier = arguments.runtime.load(model)?.recognizer;
         let common = |label: usize| {
             labels
                 .iter()

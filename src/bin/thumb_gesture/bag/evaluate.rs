@@ -68,7 +68,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .as_deref()
         .map(|file| expected::read(file, labels));
     let expected = expected.transpose()?;
-    let mut classifier = arguments.model.load(&model)?;
+    let mut classifier = arguments.model.load(&model)?.recognizer;
     let settings = arguments.decision.settings();
     let mut csv = "bag,seconds,gesture,confidence,reason,stable".to_owned();
     labels.iter().for_each(|label| csv += &format!(",{label}"));
@@ -230,7 +230,7 @@ fn print_agreement(agreement: &Agreement, labels: &[Label]) -> anyhow::Result<()
         ))?;
     }
     let seen: Vec<&str> = labels.iter().map(Label::as_str).chain(["unknown"]).collect();
-    for (label, row) in labels.iter().zip(&agreement.confusion) {
+    for (label, row) in labels.iter().zip(agreement.confusion.rows()) {
         let counts: Vec<String> = seen
             .iter()
             .zip(row)

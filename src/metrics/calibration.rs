@@ -1,64 +1,66 @@
-//! How far a model's probabilities can be believed: the calibration error, and the temperature that mends it.
+//! Calibration of probabilities: the expected calibration error, and the temperature that reduces it.
 //!
-//! After Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", ICML 2017. What to do with a probability
-//! is left to [`crate::decision`].
+//! After Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", ICML 2017.
 
 use serde::{Deserialize, Serialize};
 
-/// Bins of the reliability diagram and of the calibration error, as in the paper; they do not get fewer with few frames, so that
-/// two models' errors can be compared. With few frames the error comes out too high rather than too low.
-pub const BINS: usize = 15;
-/// With fewer held-out frames the temperature stays 1: a single wrong one would decide it.
-pub const LEAST_FRAMES: usize = 10;
-/// The greatest temperature; beyond it the probabilities of any usual logits are all but equal.
-pub const GREATEST_TEMPERATURE: f64 = 10.0;
+use crate::probability::{argmax, negative_log_likelihood, softmax};
 
-/// The frames whose greatest probability lies between two bounds.
+/// Bins of the reliability diagram and of the calibration error, as in the paper. The number is the same for few frames, so that
+/// the errors of two models can be compared; with few frames the error is overestimated.
+pub const BINS: usize = 15;
+/// With fewer held-out frames the temperature stays 1: a single wrong frame would determine it.
+pub const MIN_FRAMES: usize = 10;
+/// The highest temperature; beyond it the probabilities of usual logits are nearly equal.
+pub const MAX_TEMPERATURE: f64 = 10.0;
+
+/// The frames whose highest probability lies between two bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bin {
-    /// The greatest probability is greater than this, 0 to 1.
+    /// Exclusive lower bound of the highest probability, 0 to 1.
     pub lower: f64,
-    /// The greatest probability is this at most, 0 to 1.
+    /// Inclusive upper bound of the highest probability, 0 to 1.
     pub upper: f64,
-    /// How many frames.
+    /// Number of frames in the bin.
     pub frames: usize,
-    /// The mean of their greatest probability; none where there are no frames.
+    /// Mean of their highest probability; `None` without frames.
     pub confidence: Option<f64>,
-    /// The share of them whose likeliest label was the true one; none where there are no frames.
+    /// Share of them whose predicted label is the true one; `None` without frames.
     pub accuracy: Option<f64>,
 }
 
-/// The temperature T that minimises the mean negative log likelihood of softmax(logits / T) on held-out frames.
+/// The temperature T that minimizes the mean negative log likelihood of softmax(logits / T) on held-out frames.
 ///
-/// From 1 to [`GREATEST_TEMPERATURE`]; exactly 1 with fewer than [`LEAST_FRAMES`] frames. It never goes below 1, which would
-/// raise the probabilities: where all held-out frames are right the likelihood asks for a T of 0, that is for certainty, on the
-/// word of a few frames that were taken in the same room as those trained on. A robot is better off with too little
-/// confidence than with too much. Frames with a logit that is not finite, or whose truth is no index into their logits, are
-/// passed over.
+/// 1 to [`MAX_TEMPERATURE`]; exactly 1 with fewer than [`MIN_FRAMES`] frames. Frames with a logit that is not finite, or whose truth
+/// is not an index into their logits, are ignored.
+///
+/// A temperature below 1 would raise the probabilities. If all held-out frames are classified correctly, the likelihood is highest for
+/// T = 0, that is for certainty, on the evidence of a few frames captured in the same room as the training frames. For a robot, too low
+/// a confidence is the safer error.
 pub fn fit_temperature(logits: &[Vec<f32>], truths: &[usize]) -> f64 {
-    const HALVINGS: usize = 50;
+    const BISECTIONS: usize = 50;
     let usable = |(logits, truth): &(&Vec<f32>, &usize)| {
         **truth < logits.len() && logits.iter().all(|logit| logit.is_finite())
     };
     let frames: Vec<_> = logits.iter().zip(truths).filter(usable).collect();
-    if frames.len() < LEAST_FRAMES {
+    if frames.len() < MIN_FRAMES {
         return 1.0;
     }
-    // The likelihood is convex in 1/T, so its slope there has one sign before the minimum and the other after it.
+    // The negative log likelihood is convex in 1/T, so its slope is negative below the minimum and positive above it.
     let slope = |inverse: f64| -> f64 {
         let slopes = frames
             .iter()
-            .map(|(logits, truth)| slope_of_frame(logits, **truth, inverse));
+            .map(|(logits, truth)| likelihood_slope(logits, **truth, inverse));
         slopes.sum()
     };
-    let (mut low, mut high) = (1.0 / GREATEST_TEMPERATURE, 1.0);
+    let (mut low, mut high) = (1.0 / MAX_TEMPERATURE, 1.0);
     if slope(high) <= 0.0 {
         return 1.0;
     }
     if slope(low) >= 0.0 {
-        return GREATEST_TEMPERATURE;
+        return MAX_TEMPERATURE;
     }
-    for _ in 0..HALVINGS {
+    for _ in 0..BISECTIONS {
         let middle = (low + high) / 2.0;
         if slope(middle) > 0.0 {
             high = middle;
@@ -69,34 +71,32 @@ pub fn fit_temperature(logits: &[Vec<f32>], truths: &[usize]) -> f64 {
     1.0 / high
 }
 
-/// softmax(logits / temperature): positive and summing to 1 for finite logits and a temperature above 0.
+/// softmax(logits / temperature), computed with f64.
 pub fn probabilities(logits: &[f32], temperature: f64) -> Vec<f64> {
-    softmax(&below_greatest(logits), 1.0 / temperature)
+    let mut values = to_f64(logits);
+    softmax(&mut values, temperature);
+    values
 }
 
-/// The mean over all frames of -ln(probability of the true label), in nats; none where there are no frames.
+/// The mean over all frames of -ln(probability of the true label), in nats; `None` without frames.
 ///
-/// Every truth must be an index into its frame's logits, and every logit finite; the temperature is above 0.
+/// # Panics
+/// If a truth is not an index into its frame's logits.
 pub fn mean_negative_log_likelihood(logits: &[Vec<f32>], truths: &[usize], temperature: f64) -> Option<f64> {
-    let of_frame = |(logits, truth): (&Vec<f32>, &usize)| {
-        let scaled: Vec<f64> = below_greatest(logits)
-            .iter()
-            .map(|logit| logit / temperature)
-            .collect();
-        let log_sum = scaled.iter().map(|logit| logit.exp()).sum::<f64>().ln();
-        log_sum - scaled[*truth]
-    };
     let frames = logits.len().min(truths.len());
+    let of_frame =
+        |(logits, truth): (&Vec<f32>, &usize)| negative_log_likelihood(&to_f64(logits), *truth, temperature);
     let sum: f64 = logits.iter().zip(truths).map(of_frame).sum();
     (frames > 0).then(|| sum / frames as f64)
 }
 
-/// Sorts frames by their greatest probability into [`BINS`] bins of equal width.
+/// Sorts frames by their highest probability into [`BINS`] bins of equal width.
 pub fn reliability(probabilities: &[Vec<f64>], truths: &[usize]) -> Vec<Bin> {
     let mut sums = [(0_usize, 0.0, 0_usize); BINS];
     for (probabilities, truth) in probabilities.iter().zip(truths) {
-        let (prediction, confidence) = prediction(probabilities);
-        // A bin holds its upper bound, as in the paper; the cast makes 0 of what is below it or not a number.
+        let prediction = argmax(probabilities);
+        let confidence = probabilities.get(prediction).copied().unwrap_or_default();
+        // A bin includes its upper bound, as in the paper. The cast turns NaN and negative values into 0.
         let index = ((confidence * BINS as f64).ceil() as usize).clamp(1, BINS) - 1;
         let (frames, sum, correct) = &mut sums[index];
         *frames += 1;
@@ -113,8 +113,8 @@ pub fn reliability(probabilities: &[Vec<f64>], truths: &[usize]) -> Vec<Bin> {
     sums.into_iter().enumerate().map(bin).collect()
 }
 
-/// How far confidence and accuracy lie apart, 0 to 1: the mean of |accuracy - confidence| over the bins, each weighted by its
-/// frames (equation 3 of the paper). None where there are no frames.
+/// The mean of |accuracy - confidence| over the bins, each weighted by its number of frames (equation 3 of the paper), 0 to 1;
+/// `None` without frames.
 pub fn expected_calibration_error(bins: &[Bin]) -> Option<f64> {
     let frames: usize = bins.iter().map(|bin| bin.frames).sum();
     let gap = |bin: &Bin| Some((bin.accuracy? - bin.confidence?).abs() * bin.frames as f64);
@@ -122,55 +122,34 @@ pub fn expected_calibration_error(bins: &[Bin]) -> Option<f64> {
     (frames > 0).then(|| sum / frames as f64)
 }
 
-/// The slope of a frame's negative log likelihood in 1/T: the mean logit under the probabilities, less that of the truth.
-fn slope_of_frame(logits: &[f32], truth: usize, inverse_temperature: f64) -> f64 {
-    let logits = below_greatest(logits);
-    let probabilities = softmax(&logits, inverse_temperature);
-    let mean: f64 = probabilities
+/// The derivative of a frame's negative log likelihood with respect to 1/T: the mean logit under the probabilities, minus the logit of
+/// the true label.
+fn likelihood_slope(logits: &[f32], truth: usize, inverse_temperature: f64) -> f64 {
+    let probabilities = probabilities(logits, 1.0 / inverse_temperature);
+    let above_truth = |logit: f32| f64::from(logit) - f64::from(logits[truth]);
+    let terms = probabilities
         .iter()
-        .zip(&logits)
-        .map(|(p, logit)| p * logit)
-        .sum();
-    mean - logits[truth]
+        .zip(logits)
+        .map(|(probability, logit)| probability * above_truth(*logit));
+    terms.sum()
 }
 
-/// The logits less the greatest of them, so that no exponential overflows.
-fn below_greatest(logits: &[f32]) -> Vec<f64> {
-    let greatest = logits.iter().copied().fold(f32::MIN, f32::max);
-    logits
-        .iter()
-        .map(|logit| f64::from(*logit) - f64::from(greatest))
-        .collect()
-}
-
-fn softmax(below_greatest: &[f64], inverse_temperature: f64) -> Vec<f64> {
-    let powers: Vec<f64> = below_greatest
-        .iter()
-        .map(|logit| (logit * inverse_temperature).exp())
-        .collect();
-    let sum: f64 = powers.iter().sum();
-    powers.iter().map(|power| power / sum).collect()
-}
-
-/// The likeliest label and its probability.
-fn prediction(probabilities: &[f64]) -> (usize, f64) {
-    let by_value = |a: &(usize, &f64), b: &(usize, &f64)| a.1.total_cmp(b.1);
-    let greatest = probabilities.iter().enumerate().max_by(by_value);
-    greatest.map_or((0, 0.0), |(index, probability)| (index, *probability))
+fn to_f64(logits: &[f32]) -> Vec<f64> {
+    logits.iter().copied().map(f64::from).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Two labels `gap` apart, right in all but `wrong` of `frames`.
+    /// Two labels with logits `gap` apart; the prediction is wrong for `wrong` of `frames` frames.
     fn two_labels(frames: usize, wrong: usize, gap: f32) -> (Vec<Vec<f32>>, Vec<usize>) {
         let truths = (0..frames).map(|frame| usize::from(frame < wrong)).collect();
         (vec![vec![gap, 0.0]; frames], truths)
     }
 
     #[test]
-    fn an_overconfident_model_is_softened_to_its_accuracy() {
+    fn confidence_of_an_overconfident_model_is_lowered_to_its_accuracy() {
         let (logits, truths) = two_labels(100, 20, 6.0);
         let temperature = fit_temperature(&logits, &truths);
         // The sigmoid of 6 / T is 0.8 where 6 / T is ln(4).
@@ -180,57 +159,61 @@ mod tests {
     }
 
     #[test]
-    fn no_other_temperature_is_likelier() {
+    fn fitted_temperature_has_the_lowest_loss() {
         let logits: Vec<Vec<f32>> = (0..40)
             .map(|i| vec![(i % 7) as f32 * 2.0, (i % 5) as f32 * 3.0, (i % 3) as f32])
             .collect();
         let truth = |(i, logits): (usize, &Vec<f32>)| match i % 4 {
             0 => 2,
-            _ => crate::probability::argmax(logits),
+            _ => argmax(logits),
         };
         let truths: Vec<usize> = logits.iter().enumerate().map(truth).collect();
         let fitted = fit_temperature(&logits, &truths);
         assert!((1.5..9.0).contains(&fitted), "{fitted} is within the bounds");
         let loss = |temperature| mean_negative_log_likelihood(&logits, &truths, temperature).expect("frames");
-        for other in [1.0, fitted * 0.99, fitted * 1.01, GREATEST_TEMPERATURE] {
-            assert!(loss(fitted) <= loss(other), "{fitted} against {other}");
+        for other in [1.0, fitted * 0.99, fitted * 1.01, MAX_TEMPERATURE] {
+            assert!(loss(fitted) <= loss(other), "{fitted} compared with {other}");
         }
     }
 
     #[test]
     fn confidence_is_never_raised() {
         let (logits, truths) = two_labels(100, 0, 1.0);
-        assert_eq!(fit_temperature(&logits, &truths), 1.0, "all are right");
+        assert_eq!(fit_temperature(&logits, &truths), 1.0, "all frames are correct");
         let (logits, truths) = two_labels(100, 5, 1.0);
-        assert_eq!(fit_temperature(&logits, &truths), 1.0, "too little confidence");
+        assert_eq!(
+            fit_temperature(&logits, &truths),
+            1.0,
+            "the confidence is below the accuracy"
+        );
     }
 
     #[test]
-    fn few_frames_and_none_leave_the_logits_alone() {
-        for frames in [0, 1, LEAST_FRAMES - 1] {
+    fn temperature_stays_one_with_few_or_no_frames() {
+        for frames in [0, 1, MIN_FRAMES - 1] {
             let (logits, truths) = two_labels(frames, frames, 20.0);
             assert_eq!(fit_temperature(&logits, &truths), 1.0);
         }
     }
 
     #[test]
-    fn the_temperature_is_bounded_where_confident_frames_are_wrong() {
+    fn temperature_is_bounded_where_confident_predictions_are_wrong() {
         for gap in [1e3, f32::MAX] {
             let (logits, truths) = two_labels(20, 19, gap);
-            assert_eq!(fit_temperature(&logits, &truths), GREATEST_TEMPERATURE);
-            let loss = mean_negative_log_likelihood(&logits, &truths, GREATEST_TEMPERATURE);
+            assert_eq!(fit_temperature(&logits, &truths), MAX_TEMPERATURE);
+            let loss = mean_negative_log_likelihood(&logits, &truths, MAX_TEMPERATURE);
             assert!(loss.expect("frames").is_finite());
         }
     }
 
     #[test]
-    fn identical_logits_say_nothing_of_the_temperature() {
+    fn identical_logits_leave_the_temperature_at_one() {
         let truths: Vec<usize> = (0..30).map(|i| i % 3).collect();
         assert_eq!(fit_temperature(&vec![vec![0.1, 0.1, 0.1]; 30], &truths), 1.0);
     }
 
     #[test]
-    fn frames_that_are_no_numbers_do_not_count() {
+    fn frames_with_invalid_logits_or_truths_are_ignored() {
         let (mut logits, mut truths) = two_labels(100, 20, 6.0);
         let clean = fit_temperature(&logits, &truths);
         logits.extend([
@@ -244,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn the_calibration_error_is_the_gap_between_confidence_and_accuracy() {
+    fn calibration_error_is_the_gap_between_confidence_and_accuracy() {
         let sure = vec![vec![0.9, 0.1]; 10];
         let truths = [0, 0, 0, 0, 0, 0, 1, 1, 1, 1];
         let bins = reliability(&sure, &truths);

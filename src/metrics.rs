@@ -1,62 +1,68 @@
-//! The numbers that say how good a model is: its accuracy and how sure that is, each label's share in it, and its calibration.
+//! The measures of a model's quality, computed from logits and true labels: accuracy with its confidence interval, precision, recall
+//! and F1 of each label, confusion matrix and calibration.
 //!
-//! Pure: what the model makes of the frames comes from [`super::evaluate`] or the training.
+//! Pure: the logits come from [`crate::evaluation`] or a training.
+
+pub mod calibration;
+mod confusion;
 
 use serde::{Deserialize, Serialize};
 
-use super::Confusion;
-use super::calibration::{
+pub use confusion::Confusion;
+
+use crate::dataset::Label;
+use crate::probability::argmax;
+use calibration::{
     Bin, expected_calibration_error, mean_negative_log_likelihood, probabilities, reliability,
 };
-use crate::dataset::Label;
 
-/// What a model made of frames that it was not trained on.
+/// The quality of a model on frames that it was not trained on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     /// Frames classified.
     pub frames: usize,
-    /// Frames whose likeliest label was the true one.
+    /// Frames whose predicted label is the true one.
     pub correct: usize,
-    /// `correct` / `frames`; none where there were no frames.
+    /// `correct` / `frames`; `None` without frames.
     pub accuracy: Option<f64>,
     /// See [`wilson_interval`].
     pub interval: Option<[f64; 2]>,
     /// One for each label, in the model's order.
     pub labels: Vec<LabelMetrics>,
-    /// What was taken for what.
+    /// Counts of true and predicted label.
     pub confusion: Confusion,
-    /// Expected calibration error with the temperature, 0 to 1; none where there were no frames.
+    /// Expected calibration error at `temperature`, 0 to 1; `None` without frames.
     pub ece: Option<f64>,
-    /// The same without it.
+    /// Expected calibration error at a temperature of 1.
     pub ece_uncalibrated: Option<f64>,
-    /// Mean negative log likelihood with the temperature, in nats; none where there were no frames.
+    /// Mean negative log likelihood at `temperature`, in nats; `None` without frames.
     pub nll: Option<f64>,
-    /// What the logits are divided by before the softmax.
+    /// The logits are divided by it before the softmax.
     pub temperature: f64,
-    /// The reliability diagram, with the temperature.
+    /// The reliability diagram at `temperature`.
     pub reliability: Vec<Bin>,
 }
 
-/// How well one label is told from the others; 0 to 1, none where a ratio would be 0/0.
+/// The quality of the predictions of one label; each ratio is 0 to 1, and `None` where it would be 0/0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LabelMetrics {
     /// The label.
     pub label: Label,
-    /// Of the frames taken for it, the share that was it.
+    /// Of the frames predicted as this label, the share that has it.
     pub precision: Option<f64>,
-    /// Of the frames that were it, the share taken for it.
+    /// Of the frames that have this label, the share predicted as it.
     pub recall: Option<f64>,
-    /// The harmonic mean of the two.
+    /// The harmonic mean of precision and recall.
     pub f1: Option<f64>,
-    /// Frames that were it.
+    /// Frames that have this label.
     pub support: usize,
 }
 
-/// Why there are no metrics.
+/// Why [`Metrics::new`] rejected its arguments.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum MetricsError {
-    /// Some frames have no truth, or some truths no frame.
-    #[error("{frames} frames with {truths} true labels; each frame has one")]
+    /// There is not one true label for each frame.
+    #[error("there are logits of {frames} frames but {truths} true labels; each frame needs one")]
     Frames {
         /// Frames with logits.
         frames: usize,
@@ -64,54 +70,54 @@ pub enum MetricsError {
         truths: usize,
     },
     /// A frame does not have one logit for each label.
-    #[error("frame {frame} has {found} logits; there are {labels} labels")]
+    #[error("frame {frame} has {found} logits, must be one for each of the {labels} labels")]
     Logits {
         /// The frame's index.
         frame: usize,
-        /// Its logits.
+        /// Number of its logits.
         found: usize,
-        /// Labels.
+        /// Number of labels.
         labels: usize,
     },
-    /// A true label is none.
-    #[error("the true label of frame {frame} is number {truth}; there are {labels}, from 0 on")]
+    /// A true label is out of range.
+    #[error("the true label of frame {frame} is {truth}, must be an index below {labels}")]
     Truth {
         /// The frame's index.
         frame: usize,
-        /// Its true label.
+        /// Index of its true label.
         truth: usize,
-        /// Labels.
+        /// Number of labels.
         labels: usize,
     },
-    /// The network computes no numbers.
-    #[error("frame {frame} has a logit that is no finite number; the weights are broken")]
+    /// The network computed NaN or infinity.
+    #[error("a logit of frame {frame} is not finite; the weights are corrupt or the training diverged")]
     Finite {
         /// The frame's index.
         frame: usize,
     },
-    /// Logits cannot be divided by it.
-    #[error("temperature {0}; it must be a finite number above 0")]
+    /// The temperature is not a finite number above 0.
+    #[error("temperature is {0}, must be finite and above 0")]
     Temperature(f64),
 }
 
 impl Metrics {
-    /// Measures what a network made of frames: `logits` has one row a frame with one value a label, `truths` the index of each
-    /// frame's true label.
+    /// Computes all measures. `logits` has one row for each frame with one value for each label; `truths` has the index of each frame's
+    /// true label.
     ///
-    /// Where the temperature was fitted on these very frames, the calibration error with it is a little flattered.
+    /// If the temperature was fitted on the same frames, the calibration error at that temperature is slightly underestimated.
     ///
     /// # Errors
-    /// [`MetricsError`] where these do not fit together, a logit is not finite, or the temperature is not above 0.
+    /// The lengths do not match, a truth is out of range, a logit is not finite, or the temperature is not above 0.
     pub fn new(
         labels: &[Label],
         logits: &[Vec<f32>],
         truths: &[usize],
         temperature: f64,
     ) -> Result<Metrics, MetricsError> {
-        check(labels.len(), logits, truths, temperature)?;
+        validate(labels.len(), logits, truths, temperature)?;
         let mut confusion = Confusion::new(labels.len());
         for (logits, truth) in logits.iter().zip(truths) {
-            confusion.count(*truth, logits);
+            confusion.count(*truth, argmax(logits));
         }
         let bins_at = |temperature| {
             let rows: Vec<_> = logits
@@ -137,10 +143,10 @@ impl Metrics {
     }
 }
 
-/// Wilson's 95 % score interval of an accuracy, 0 to 1 (Wilson 1927); unlike the normal approximation it holds for few frames
-/// and for an accuracy of 1. None where there are no frames, or more right ones than frames.
+/// Wilson's 95 % score interval of an accuracy, 0 to 1 (Wilson 1927); unlike the normal approximation it is valid for few frames
+/// and for an accuracy of 1. `None` without frames, or if `correct` exceeds `frames`.
 ///
-/// It takes the frames for independent. Frames of one capture are not, so that the truth may well lie outside.
+/// The interval assumes independent frames. Frames of one burst are not, so the true accuracy may well lie outside.
 pub fn wilson_interval(correct: usize, frames: usize) -> Option<[f64; 2]> {
     /// The normal distribution's 97.5th percentile.
     const Z: f64 = 1.959_963_984_540_054;
@@ -150,16 +156,16 @@ pub fn wilson_interval(correct: usize, frames: usize) -> Option<[f64; 2]> {
     let n = frames as f64;
     let accuracy = correct as f64 / n;
     let scale = 1.0 + Z * Z / n;
-    let centre = (accuracy + Z * Z / (2.0 * n)) / scale;
+    let center = (accuracy + Z * Z / (2.0 * n)) / scale;
     let half_width = Z * (accuracy * (1.0 - accuracy) / n + Z * Z / (4.0 * n * n)).sqrt() / scale;
-    // Rounding must not push the interval off the accuracy where all frames are right or all wrong.
-    let low = (centre - half_width).clamp(0.0, accuracy);
-    let high = (centre + half_width).clamp(accuracy, 1.0);
+    // Rounding must not exclude the accuracy itself from the interval if it is 0 or 1.
+    let low = (center - half_width).clamp(0.0, accuracy);
+    let high = (center + half_width).clamp(accuracy, 1.0);
     Some([low, high])
 }
 
-/// Precision, recall and F1 of each label; the labels are in the confusion's order.
-pub fn label_metrics(labels: &[Label], confusion: &Confusion) -> Vec<LabelMetrics> {
+/// `labels` are in the order of the confusion matrix.
+fn label_metrics(labels: &[Label], confusion: &Confusion) -> Vec<LabelMetrics> {
     let rows = confusion.rows();
     let of_label = |(index, (label, row)): (usize, (&Label, &Vec<usize>))| {
         let hits = row[index];
@@ -180,7 +186,12 @@ fn ratio(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-fn check(labels: usize, logits: &[Vec<f32>], truths: &[usize], temperature: f64) -> Result<(), MetricsError> {
+fn validate(
+    labels: usize,
+    logits: &[Vec<f32>],
+    truths: &[usize],
+    temperature: f64,
+) -> Result<(), MetricsError> {
     if !(temperature.is_finite() && temperature > 0.0) {
         return Err(MetricsError::Temperature(temperature));
     }
@@ -216,30 +227,30 @@ mod tests {
             .to_vec()
     }
 
-    fn close(found: [f64; 2], wanted: [f64; 2]) -> bool {
-        (0..2).all(|i| (found[i] - wanted[i]).abs() < 5e-4)
+    fn is_close(found: [f64; 2], expected: [f64; 2]) -> bool {
+        (0..2).all(|i| (found[i] - expected[i]).abs() < 5e-4)
     }
 
     #[test]
-    fn intervals_are_those_of_the_tables() {
-        // As statsmodels' proportion_confint(method="wilson") gives them.
-        for (correct, frames, wanted) in [
+    fn wilson_interval_matches_statsmodels() {
+        // Computed by statsmodels' proportion_confint(method="wilson").
+        for (correct, frames, expected) in [
             (10, 10, [0.7225, 1.0]),
             (0, 10, [0.0, 0.2775]),
             (81, 263, [0.2553, 0.3662]),
             (1, 1, [0.2065, 1.0]),
         ] {
             let found = wilson_interval(correct, frames).expect("frames");
-            assert!(close(found, wanted), "{correct}/{frames}: {found:?}");
+            assert!(is_close(found, expected), "{correct}/{frames}: {found:?}");
         }
         assert_eq!(wilson_interval(0, 0), None);
         assert_eq!(wilson_interval(3, 2), None);
     }
 
     #[test]
-    fn a_label_never_seen_and_never_named_has_no_ratios() {
+    fn label_without_frames_and_predictions_has_no_ratios() {
         let logits = [vec![1.0, 0.0, 0.0], vec![1.0, 0.0, 0.0], vec![0.0, 1.0, 0.0]];
-        let metrics = Metrics::new(&labels(), &logits, &[0, 1, 1], 1.0).expect("fits");
+        let metrics = Metrics::new(&labels(), &logits, &[0, 1, 1], 1.0).expect("consistent");
         let [none, up, wave] = &metrics.labels[..] else {
             panic!("three labels");
         };
@@ -251,19 +262,19 @@ mod tests {
     }
 
     #[test]
-    fn the_temperature_lowers_the_error_of_an_overconfident_model_and_keeps_its_predictions() {
+    fn temperature_lowers_the_calibration_error_of_an_overconfident_model_and_keeps_its_predictions() {
         let logits = vec![vec![8.0, 0.0, 0.0]; 20];
         let truths: Vec<usize> = (0..20).map(|frame| usize::from(frame >= 15)).collect();
-        let temperature = super::super::calibration::fit_temperature(&logits, &truths);
-        let metrics = Metrics::new(&labels(), &logits, &truths, temperature).expect("fits");
+        let temperature = calibration::fit_temperature(&logits, &truths);
+        let metrics = Metrics::new(&labels(), &logits, &truths, temperature).expect("consistent");
         assert_eq!(metrics.accuracy, Some(0.75));
         assert!(metrics.ece_uncalibrated.expect("frames") > 0.24);
         assert!(metrics.ece.expect("frames") < 0.05, "{:?}", metrics.ece);
     }
 
     #[test]
-    fn without_frames_nothing_is_measured() {
-        let metrics = Metrics::new(&labels(), &[], &[], 1.0).expect("fits");
+    fn metrics_are_none_without_frames() {
+        let metrics = Metrics::new(&labels(), &[], &[], 1.0).expect("consistent");
         assert_eq!((metrics.accuracy, metrics.interval), (None, None));
         assert_eq!(
             (metrics.ece, metrics.ece_uncalibrated, metrics.nll),
@@ -272,43 +283,43 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_together_is_refused() {
+    fn inconsistent_arguments_are_rejected() {
         let row = vec![1.0, 0.0, 0.0];
-        let refused = |logits: &[Vec<f32>], truths: &[usize], temperature| {
-            Metrics::new(&labels(), logits, truths, temperature).expect_err("does not fit")
+        let rejected = |logits: &[Vec<f32>], truths: &[usize], temperature| {
+            Metrics::new(&labels(), logits, truths, temperature).expect_err("inconsistent")
         };
-        let error = refused(std::slice::from_ref(&row), &[0, 1], 1.0);
+        let error = rejected(std::slice::from_ref(&row), &[0, 1], 1.0);
         assert_eq!(error, MetricsError::Frames { frames: 1, truths: 2 });
         assert!(matches!(
-            refused(&[vec![1.0]], &[0], 1.0),
+            rejected(&[vec![1.0]], &[0], 1.0),
             MetricsError::Logits { .. }
         ));
         assert!(matches!(
-            refused(std::slice::from_ref(&row), &[3], 1.0),
+            rejected(std::slice::from_ref(&row), &[3], 1.0),
             MetricsError::Truth { .. }
         ));
         assert!(matches!(
-            refused(&[vec![f32::NAN, 0.0, 0.0]], &[0], 1.0),
+            rejected(&[vec![f32::NAN, 0.0, 0.0]], &[0], 1.0),
             MetricsError::Finite { .. }
         ));
         for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert!(matches!(
-                refused(std::slice::from_ref(&row), &[0], temperature),
+                rejected(std::slice::from_ref(&row), &[0], temperature),
                 MetricsError::Temperature(_)
             ));
         }
     }
 
     #[test]
-    fn metrics_survive_their_json() {
-        let metrics = Metrics::new(&labels(), &[vec![1.0, 0.0, 0.0]], &[0], 1.5).expect("fits");
+    fn metrics_are_read_back_from_json() {
+        let metrics = Metrics::new(&labels(), &[vec![1.0, 0.0, 0.0]], &[0], 1.5).expect("consistent");
         let json = serde_json::to_string(&metrics).expect("writes");
         let read: Metrics = serde_json::from_str(&json).expect("reads");
         assert_eq!(
             (&read.labels, &read.confusion),
             (&metrics.labels, &metrics.confusion)
         );
-        // A number may come back with another last digit.
+        // The last digit of a number may change.
         let difference = read.ece.expect("frames") - metrics.ece.expect("frames");
         assert!(difference.abs() < 1e-12, "{difference}");
     }

@@ -1,0 +1,228 @@
+//! Which runtimes and precisions to try for a model and its settings, in which order, and why.
+
+use super::settings::{Backend, Device, Precision, Settings};
+use crate::model_store::manifest::Int8Agreement;
+
+/// A runtime and the device that it uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+pub enum Runtime {
+    /// ONNX Runtime with an execution provider from a separate library, [`Settings::provider_library`].
+    #[strum(to_string = "onnx/plugin")]
+    OnnxPlugin,
+    /// ONNX Runtime with its TensorRT execution provider.
+    #[strum(to_string = "onnx/tensorrt")]
+    OnnxTensorRt,
+    /// ONNX Runtime with its CUDA execution provider.
+    #[strum(to_string = "onnx/cuda")]
+    OnnxCuda,
+    /// ONNX Runtime on the CPU.
+    #[strum(to_string = "onnx/cpu")]
+    OnnxCpu,
+    /// libtorch on an NVIDIA GPU.
+    #[strum(to_string = "torch/cuda")]
+    TorchCuda,
+    /// libtorch on the CPU.
+    #[strum(to_string = "torch/cpu")]
+    TorchCpu,
+}
+
+/// A runtime and a precision that may run a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The runtime and device.
+    pub runtime: Runtime,
+    /// The number format of the computation; never [`Precision::Auto`].
+    pub precision: Precision,
+    /// Why this precision was chosen, if that is not obvious.
+    pub reason: Option<String>,
+}
+
+impl Candidate {
+    /// The name of the backend, such as `onnx/cpu/int8`.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.runtime, self.precision)
+    }
+}
+
+/// The candidates for a model, the best first. Unless the settings ask for a GPU, GPU runtimes that are not available are left out, so that
+/// their absence is not reported as a failure.
+pub(super) fn candidates(
+    settings: &Settings,
+    int8: Option<&Int8Agreement>,
+    is_available: impl Fn(Runtime) -> bool,
+) -> Vec<Candidate> {
+    let (on_gpu, on_cpu): (&[Runtime], _) = match settings.backend {
+        Backend::Auto | Backend::Onnx => (&[Runtime::OnnxTensorRt, Runtime::OnnxCuda], Runtime::OnnxCpu),
+        Backend::Torch => (&[Runtime::TorchCuda], Runtime::TorchCpu),
+    };
+    let is_gpu_requested = settings.device == Device::Cuda || settings.require_gpu;
+    let on_gpu = on_gpu.iter().copied().filter(|runtime| match settings.device {
+        Device::Cpu => false,
+        Device::Auto | Device::Cuda => is_gpu_requested || is_available(*runtime),
+    });
+    let on_cpu = (!settings.require_gpu).then_some(on_cpu);
+    let has_plugin = settings.provider_library.is_some() && settings.backend != Backend::Torch;
+    let mut candidates: Vec<Candidate> = has_plugin
+        .then_some(Runtime::OnnxPlugin)
+        .into_iter()
+        .chain(on_gpu)
+        .chain(on_cpu)
+        .map(|runtime| candidate(runtime, settings.precision, int8))
+        .collect();
+    // If the int8 file cannot be loaded, the fp32 file can.
+    if let Some(last) = candidates.last()
+        && last.precision == Precision::Int8
+    {
+        candidates.push(Candidate {
+            precision: Precision::Fp32,
+            reason: None,
+            ..*last
+        });
+    }
+    candidates
+}
+
+/// A runtime with the requested precision, or with its default if it does not support that one.
+fn candidate(runtime: Runtime, requested: Precision, int8: Option<&Int8Agreement>) -> Candidate {
+    let default = match runtime {
+        Runtime::OnnxTensorRt | Runtime::TorchCuda => Precision::Fp16,
+        Runtime::OnnxPlugin | Runtime::OnnxCuda | Runtime::OnnxCpu | Runtime::TorchCpu => Precision::Fp32,
+    };
+    let supported = match runtime {
+        Runtime::OnnxTensorRt => [Precision::Fp32, Precision::Fp16].as_slice(),
+        Runtime::OnnxCuda => &[Precision::Fp32],
+        Runtime::OnnxPlugin | Runtime::OnnxCpu => &[Precision::Fp32, Precision::Int8],
+        Runtime::TorchCuda => &[Precision::Fp32, Precision::Fp16, Precision::Bf16],
+        Runtime::TorchCpu => &[Precision::Fp32, Precision::Bf16],
+    };
+    let (precision, reason) = match requested {
+        Precision::Auto if runtime == Runtime::OnnxCpu => int8_or_fp32(int8),
+        Precision::Int8 if supported.contains(&requested) => int8_or_fp32(int8),
+        Precision::Auto => (default, None),
+        requested if supported.contains(&requested) => (requested, None),
+        requested => {
+            let reason = format!("{runtime} does not support {requested}");
+            (default, Some(reason))
+        }
+    };
+    Candidate {
+        runtime,
+        precision,
+        reason,
+    }
+}
+
+/// int8 if the training accepted it, with the result of its comparison with fp32.
+fn int8_or_fp32(int8: Option<&Int8Agreement>) -> (Precision, Option<String>) {
+    let (precision, reason) = match int8 {
+        None => (Precision::Fp32, "the model has no int8 file".to_owned()),
+        Some(int8) if int8.accepted => {
+            let same = int8.frames - int8.flips;
+            let reason = format!(
+                "int8 predicts the same label as fp32 on {same} of {} held-out frames",
+                int8.frames
+            );
+            (Precision::Int8, reason)
+        }
+        Some(int8) => {
+            let reason = format!(
+                "int8 predicts another label than fp32 on {} of {} held-out frames",
+                int8.flips, int8.frames
+            );
+            (Precision::Fp32, reason)
+        }
+    };
+    (precision, Some(reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agreement(flips: usize, accepted: bool) -> Int8Agreement {
+        Int8Agreement {
+            frames: 40,
+            flips,
+            confident_flips: 0,
+            accepted,
+        }
+    }
+
+    fn names(settings: &Settings, int8: Option<Int8Agreement>, has_gpu: bool) -> Vec<String> {
+        let candidates = candidates(settings, int8.as_ref(), |_| has_gpu);
+        candidates.iter().map(Candidate::name).collect()
+    }
+
+    #[test]
+    fn fastest_accepted_candidate_is_the_default() {
+        let (settings, accepted) = (Settings::default(), Some(agreement(0, true)));
+        assert_eq!(
+            names(&settings, accepted, false),
+            ["onnx/cpu/int8", "onnx/cpu/fp32"]
+        );
+        assert_eq!(
+            names(&settings, accepted, true),
+            [
+                "onnx/tensorrt/fp16",
+                "onnx/cuda/fp32",
+                "onnx/cpu/int8",
+                "onnx/cpu/fp32"
+            ]
+        );
+        assert_eq!(
+            names(&settings, Some(agreement(3, false)), false),
+            ["onnx/cpu/fp32"]
+        );
+        assert_eq!(names(&settings, None, false), ["onnx/cpu/fp32"]);
+    }
+
+    #[test]
+    fn requested_gpu_is_tried_first_and_required_gpu_alone() {
+        let mut settings = Settings {
+            device: Device::Cuda,
+            ..Settings::default()
+        };
+        assert_eq!(
+            names(&settings, None, false),
+            ["onnx/tensorrt/fp16", "onnx/cuda/fp32", "onnx/cpu/fp32"]
+        );
+        settings.require_gpu = true;
+        settings.backend = Backend::Torch;
+        assert_eq!(names(&settings, None, false), ["torch/cuda/fp16"]);
+    }
+
+    #[test]
+    fn plugin_is_tried_first_and_with_int8_only_if_requested() {
+        let mut settings = Settings {
+            provider_library: Some("provider.so".into()),
+            ..Settings::default()
+        };
+        let accepted = Some(agreement(0, true));
+        assert_eq!(
+            names(&settings, accepted, false),
+            ["onnx/plugin/fp32", "onnx/cpu/int8", "onnx/cpu/fp32"]
+        );
+        settings.precision = Precision::Int8;
+        assert_eq!(names(&settings, accepted, false)[0], "onnx/plugin/int8");
+        settings.backend = Backend::Torch;
+        assert_eq!(names(&settings, None, false), ["torch/cpu/fp32"]);
+    }
+
+    #[test]
+    fn unsupported_precision_is_replaced_with_a_reason() {
+        let settings = Settings {
+            backend: Backend::Torch,
+            device: Device::Cpu,
+            precision: Precision::Int8,
+            ..Settings::default()
+        };
+        let [candidate] = &candidates(&settings, Some(&agreement(0, true)), |_| true)[..] else {
+            panic!("there must be one candidate");
+        };
+        assert_eq!(candidate.precision, Precision::Fp32);
+        assert_eq!(
+            candidate.reason.as_deref(),
+            Some("torch/cpu does not support int8")
+        );
+    }
+}
