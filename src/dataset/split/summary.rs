@@ -119,12 +119,14 @@ impl fmt::Display for SplitSummary {
                 };
                 write!(
                     f,
-                    "{label}: {group} ({frames} of {total} frames) cut into {segments} segments{leakage}, so the measured accuracy is too high: {advice}"
+                    "{label}: {group} ({frames} of {total} frames) cut into {segments} segments{leakage}, \
+                     so the measured accuracy is too high: {advice}"
                 )
             }
             SplitMethod::TrainingOnly => write!(
                 f,
-                "{label}: none of {total} frame(s) held out, so the measured accuracy does not cover this label: capture more frames"
+                "{label}: none of {total} frame(s) held out, \
+                 so the measured accuracy does not cover this label: capture more frames"
             ),
         }
     }
