@@ -822,7 +822,7 @@ fn walkthrough_in_docs_works() {
     }
     let page = include_str!("../docs/bags.md");
     let begin = page
-        .find("thumb_gesture bag export takes --dataset \"$PHOTOS\"")
+        .find("thumb_gesture bag export photo_bag --dataset \"$PHOTOS\"")
         .expect("the commands");
     let block = &page[begin..begin + page[begin..].find("```").expect("the end of the block")];
     let directory = tempfile::tempdir().expect("a directory");
