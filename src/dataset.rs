@@ -99,7 +99,7 @@ impl Dataset {
 /// A directory that is not there or cannot be read, or a file that cannot be removed.
 pub fn sweep(root: &Path) -> Result<(), DatasetError> {
     for directory in entries(root)?.into_iter().filter(|path| path.is_dir()) {
-        disk::sweep(&directory, WRITING_PREFIX).map_err(|cause| DatasetError::Io {
+        disk::remove_leftovers(&directory, WRITING_PREFIX).map_err(|cause| DatasetError::Io {
             path: directory.clone(),
             cause,
         })?;

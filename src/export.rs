@@ -66,7 +66,7 @@ pub fn stored_ranges(model: &StoredModel) -> Result<Ranges, ExportError> {
 /// # Errors
 /// What the file system says.
 pub fn write_ranges(draft: &Draft, ranges: &Ranges) -> Result<(), ExportError> {
-    let write = disk::write_whole(&draft.path(RANGES_FILE), Existing::Replace, |writer| {
+    let write = disk::write_atomic(&draft.path(RANGES_FILE), Existing::Replace, |writer| {
         Ok(serde_json::to_writer(writer, ranges)?)
     });
     Ok(write?)
