@@ -132,8 +132,9 @@ impl Bag {
                 bag.losses.push(DataLoss {
                     file: path.join(metadata::FILE_NAME).display().to_string(),
                     messages: None,
-                    reason: "not found; the bag files in the directory are read in the order of their numbers"
-                        .to_owned(),
+                    reason:
+                        "not found; the bag files in the directory are read in the order of their numbers"
+                            .to_owned(),
                 });
             }
         }
@@ -228,10 +229,7 @@ impl Bag {
 
     /// The difference between the message count in `metadata.yaml` and the messages delivered. It may overlap with other losses.
     fn missing_messages(&self, is_selected: &dyn Fn(&Topic) -> bool, delivered: u64) -> Option<DataLoss> {
-        let selected = self
-            .topics
-            .iter()
-            .filter(|contents| is_selected(&contents.topic));
+        let selected = self.topics.iter().filter(|contents| is_selected(&contents.topic));
         let expected = selected.fold(0_u64, |sum, contents| sum.saturating_add(contents.messages));
         (expected > delivered).then(|| DataLoss {
             file: self.path.join(metadata::FILE_NAME).display().to_string(),

@@ -153,20 +153,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn temporary_hash() {
-        use sha2::{Digest, Sha256};
-        let mut hasher = Sha256::new();
-        for gesture in Gesture::ALL {
-            for index in 0..200 {
-                for (w, h) in [(160, 120), (320, 240), (97, 131)] {
-                    hasher.update(draw(gesture, 11, index, w, h).as_raw());
-                }
-            }
-        }
-        println!("HASH {:?}", hasher.finalize());
-    }
-
-    #[test]
     fn same_arguments_give_the_same_pixels() {
         for gesture in Gesture::ALL {
             assert_eq!(draw(gesture, 7, 3, 160, 120), draw(gesture, 7, 3, 160, 120));

@@ -232,8 +232,7 @@ impl Frame {
                 pixels.extend_from_slice(&[pixel[red], pixel[green], pixel[blue]]);
             }
         }
-        RgbImage::from_raw(self.width, self.height, pixels)
-            .expect("`height` rows of `width` pixels")
+        RgbImage::from_raw(self.width, self.height, pixels).expect("`height` rows of `width` pixels")
     }
 
     fn row_bytes(&self) -> usize {

@@ -140,7 +140,9 @@ fn write_mcap(file: &Path, messages: &[Vec<u8>], write_options: &WriteOptions) {
         .compression(write_options.compression)
         .create(output)
         .expect("starts");
-    let schema = writer.add_schema(write_options.message_type, "ros2msg", b"").expect("a schema");
+    let schema = writer
+        .add_schema(write_options.message_type, "ros2msg", b"")
+        .expect("a schema");
     let channel = writer
         .add_channel(schema, TOPIC, "cdr", &BTreeMap::new())
         .expect("a channel");
@@ -316,7 +318,10 @@ fn split_bag_is_read_in_order_and_missing_files_are_reported() {
         write_mcap(
             &directory.path().join(name),
             &messages[range],
-            &WriteOptions { first, ..LIKE_ROSBAG2 },
+            &WriteOptions {
+                first,
+                ..LIKE_ROSBAG2
+            },
         );
     };
     write("bag_10.mcap", 8..12);
@@ -398,7 +403,11 @@ fn damaged_database_is_read_except_for_its_damaged_pages() {
 
     fs::write(&file, &whole[..whole.len() / 4]).expect("writes");
     let (found, losses) = digests(&file);
-    assert!(found.len() > MESSAGES * 24 / 100, "{} messages from a quarter of the file", found.len());
+    assert!(
+        found.len() > MESSAGES * 24 / 100,
+        "{} messages from a quarter of the file",
+        found.len()
+    );
     assert_eq!(found, all[..found.len()]);
     assert!(is_reported(&losses), "{losses:?}");
 
@@ -438,7 +447,10 @@ fn view_in_place_of_a_table_is_rejected() {
     drop(database);
     let (found, losses) = digests(&file);
     assert!(found.is_empty(), "{} messages", found.len());
-    assert!(losses[0].reason.contains("not a database of rosbag2"), "{losses:?}");
+    assert!(
+        losses[0].reason.contains("not a database of rosbag2"),
+        "{losses:?}"
+    );
 }
 
 /// Files that were difficult to read: each is read as far as possible or rejected, and losses are reported.
@@ -570,11 +582,17 @@ fn accuracy_below_the_minimum_fails_with_the_accuracy() {
         message.contains("% of the frames are correct, below the minimum of 90.0 %"),
         "{message}"
     );
-    assert!(message.contains("0.00 to 0.25 s, none: "), "the interval: {message}");
+    assert!(
+        message.contains("0.00 to 0.25 s, none: "),
+        "the interval: {message}"
+    );
     let output = evaluate(&["--min-accuracy", "0.9"]);
     assert!(misuse(&output).contains("--expect"));
     let (_directory, wrong) = labels_file("- {from: 0.0, to: 1.0, label: wave}\n");
-    assert!(complaint(&evaluate(&["--expect", &wrong])).contains("the model's labels: none, thumbs_down, thumbs_up"));
+    assert!(
+        complaint(&evaluate(&["--expect", &wrong]))
+            .contains("the model's labels: none, thumbs_down, thumbs_up")
+    );
 }
 
 #[test]
@@ -800,10 +818,7 @@ fn missing_bag_does_not_prevent_classifying_the_others() {
         .arg(&table);
     let output = command.args(["--expect", &labels]).output().expect("starts");
     assert!(complaint(&output).contains("nothing"));
-    assert_eq!(
-        fs::read_to_string(table).expect("exists").lines().count(),
-        49
-    );
+    assert_eq!(fs::read_to_string(table).expect("exists").lines().count(), 49);
     assert!(page.join("1_bag_0.mcap.html").exists() && page.join("3_bag_0.mcap.html").exists());
     assert!(misuse(&evaluate(&["--threshold", "nan"])).contains("must be 0 to 1"));
 }

@@ -73,8 +73,9 @@ impl FileReader<'_, '_> {
             match decoder.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(length) if length as u64 > bytes_left => {
-                    let reason =
-                        format!("decompresses to more than {MAX_FILE_EXPANSION} times its size; the rest is ignored");
+                    let reason = format!(
+                        "decompresses to more than {MAX_FILE_EXPANSION} times its size; the rest is ignored"
+                    );
                     self.record_loss(None, reason);
                     break;
                 }

@@ -83,8 +83,8 @@ pub(super) fn read_text(path: &Path) -> io::Result<String> {
 }
 
 fn parse(text: &str) -> Result<Metadata, String> {
-    let document: Document = serde_saphyr::from_str(text)
-        .map_err(|error| format!("not in the format of rosbag2: {error}"))?;
+    let document: Document =
+        serde_saphyr::from_str(text).map_err(|error| format!("not in the format of rosbag2: {error}"))?;
     let information = document.rosbag2_bagfile_information;
     if !SUPPORTED_VERSIONS.contains(&information.version) {
         return Err(format!(

@@ -156,7 +156,9 @@ impl BagWriter {
         let metadata = self.unfinished.path().join(metadata::FILE_NAME);
         std::fs::write(&metadata, self.metadata()).map_err(io_error)?;
         for file in [self.unfinished.path().join(&self.file_name), metadata] {
-            File::open(file).and_then(|file| file.sync_all()).map_err(io_error)?;
+            File::open(file)
+                .and_then(|file| file.sync_all())
+                .map_err(io_error)?;
         }
         std::fs::rename(self.unfinished.path(), &self.bag).map_err(io_error)?;
         // The directory was renamed: keep() only prevents that its old path is removed.
@@ -297,7 +299,9 @@ mod tests {
             .expect("a new bag")
             .finish()
             .expect("an empty bag");
-        let error = BagWriter::create(&path, "/camera").err().expect("the path exists");
+        let error = BagWriter::create(&path, "/camera")
+            .err()
+            .expect("the path exists");
         assert!(error.to_string().contains("exists"), "{error}");
     }
 }

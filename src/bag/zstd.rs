@@ -19,9 +19,13 @@ pub(super) fn decoder<R: Read>(reader: R) -> io::Result<::zstd::Decoder<'static,
 /// The data is not valid zstd, is truncated, or decompresses to more than `max_bytes`.
 pub(super) fn decompress(data: &[u8], max_bytes: u64) -> io::Result<Vec<u8>> {
     let mut decompressed = Vec::new();
-    decoder(data)?.take(max_bytes + 1).read_to_end(&mut decompressed)?;
+    decoder(data)?
+        .take(max_bytes + 1)
+        .read_to_end(&mut decompressed)?;
     if decompressed.len() as u64 > max_bytes {
-        return Err(io::Error::other(format!("longer than the limit of {max_bytes} bytes")));
+        return Err(io::Error::other(format!(
+            "longer than the limit of {max_bytes} bytes"
+        )));
     }
     Ok(decompressed)
 }

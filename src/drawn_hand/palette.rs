@@ -126,7 +126,10 @@ mod tests {
         for _ in 0..500 {
             let skin = Tones::skin(&mut rng).base;
             let wall = background(&mut rng, skin);
-            assert!(wall.distance(skin) >= MIN_CONTRAST, "{wall:?} is too close to {skin:?}");
+            assert!(
+                wall.distance(skin) >= MIN_CONTRAST,
+                "{wall:?} is too close to {skin:?}"
+            );
         }
     }
 

@@ -75,7 +75,8 @@ fn jpeg_and_png_are_detected_from_the_data() {
     let image = DynamicImage::ImageRgb8(RgbImage::from_pixel(8, 6, image::Rgb([200, 20, 10])));
     for format in [ImageFormat::Jpeg, ImageFormat::Png] {
         for format_field in ["", "jpeg", "bgr8; jpeg compressed bgr8", "png"] {
-            let frame = Frame::from_compressed(format_field, &encoded(&image, format)).expect("a valid image");
+            let frame =
+                Frame::from_compressed(format_field, &encoded(&image, format)).expect("a valid image");
             assert_eq!((frame.width(), frame.height()), (8, 6));
             assert!(frame.to_rgb_image().get_pixel(3, 3).0[0].abs_diff(200) < 8);
         }

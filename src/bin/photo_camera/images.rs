@@ -84,11 +84,7 @@ impl LabeledImages {
         if let Some(label) = &selection.label
             && !self.sources.iter().any(|source| source.label == *label)
         {
-            let known: Vec<&str> = self
-                .sources
-                .iter()
-                .map(|source| source.label.as_str())
-                .collect();
+            let known: Vec<&str> = self.sources.iter().map(|source| source.label.as_str()).collect();
             bail!("unknown label {label:?}; known: all, {}", known.join(", "));
         }
         let is_selected = |source: &&LabelSource| {

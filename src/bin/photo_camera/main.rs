@@ -159,7 +159,11 @@ async fn update_selection(
     logger: String,
 ) {
     while let Some(request) = requests.next().await {
-        match request.data.parse().and_then(|requested| images.validate(requested)) {
+        match request
+            .data
+            .parse()
+            .and_then(|requested| images.validate(requested))
+        {
             Ok(valid) => *selection.lock().unwrap_or_else(PoisonError::into_inner) = valid,
             Err(error) => r2r::log_warn!(&logger, "~/show: {error}"),
         }

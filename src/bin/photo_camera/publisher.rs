@@ -44,7 +44,9 @@ impl ImagePublisher {
             ImagePublisher::Raw(publisher, encoding) => {
                 publisher.publish(&raw_message(image, *encoding, header))?
             }
-            ImagePublisher::Compressed(publisher) => publisher.publish(&compressed_message(image, header)?)?,
+            ImagePublisher::Compressed(publisher) => {
+                publisher.publish(&compressed_message(image, header)?)?
+            }
         }
         Ok(())
     }

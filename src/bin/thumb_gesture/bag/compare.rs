@@ -110,7 +110,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     bar.abandon();
     if classified[0].frames.len() != classified[1].frames.len() {
-        bail!("{} changed while it was being classified", arguments.bag.display());
+        bail!(
+            "{} changed while it was being classified",
+            arguments.bag.display()
+        );
     }
     let mut outcome = Outcome::default();
     outcome.report_losses(

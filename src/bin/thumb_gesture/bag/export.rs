@@ -110,7 +110,10 @@ fn select_labels<'a>(dataset: &'a Dataset, labels: &[String]) -> anyhow::Result<
                 .iter()
                 .map(|frames| frames.label.as_str())
                 .collect();
-            format!("the dataset has no label {label}; its labels: {}", known.join(", "))
+            format!(
+                "the dataset has no label {label}; its labels: {}",
+                known.join(", ")
+            )
         })
     };
     labels.iter().map(find).collect()

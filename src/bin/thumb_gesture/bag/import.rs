@@ -70,11 +70,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let bar = output::counter("import");
         let summary = import_frames(&bag, &topic, selection, &arguments.dataset, &label, || bar.inc(1))?;
         bar.abandon();
-        outcome.report_losses(
-            &summary.losses,
-            summary.bad_frames,
-            summary.bad_reason.as_slice(),
-        );
+        outcome.report_losses(&summary.losses, summary.bad_frames, summary.bad_reason.as_slice());
         let report = Report {
             bag: path,
             label: &label,
