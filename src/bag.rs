@@ -8,12 +8,13 @@ pub mod agreement;
 mod cdr;
 mod error;
 pub mod expected;
-mod file_reader;
+mod file;
 pub mod image;
 pub mod import;
 mod mcap;
 mod metadata;
 pub mod predictions;
+mod sink;
 mod sqlite;
 pub mod timeline;
 pub mod write;
@@ -26,8 +27,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use error::BagError;
-use file_reader::FileReader;
 use metadata::Metadata;
+use sink::MessageSink;
 
 /// A recording, in one file or several.
 #[derive(Debug)]
@@ -208,18 +209,18 @@ impl Bag {
             delivered += 1;
             on_message(message)
         };
-        for file in &self.files {
-            let mut reader = FileReader {
-                file,
+        for path in &self.files {
+            let mut sink = MessageSink {
+                file: path,
                 is_selected,
                 losses: &mut losses,
                 on_message: &mut count_and_forward,
             };
-            match reader.read() {
+            match file::read(&mut sink) {
                 Ok(()) => {}
                 Err(error @ BagError::Stopped(_)) => return Err(error),
                 // A missing or empty file of a split bag does not prevent reading the others.
-                Err(error) if self.files.len() > 1 => reader.record_loss(None, error.to_string()),
+                Err(error) if self.files.len() > 1 => sink.record_loss(None, error.to_string()),
                 Err(error) => return Err(error),
             }
         }

@@ -13,7 +13,7 @@ use mcap::McapError;
 use mcap::records::{Record, op};
 use mcap::sans_io::linear_reader::{LinearReadEvent, LinearReader, LinearReaderOptions};
 
-use super::file_reader::{FileReader, MAX_MESSAGE_BYTES};
+use super::sink::{MAX_MESSAGE_BYTES, MessageSink};
 use super::{BagError, Topic};
 
 /// The limit for the size of an unpacked chunk, as a multiple of its packed size. A higher ratio indicates a decompression bomb.
@@ -48,7 +48,7 @@ struct DamagedChunk {
 }
 
 /// Reads a file. Damage is recorded as a loss and is not an error.
-pub(super) fn read(reader: &mut FileReader, file: &Path) -> Result<(), BagError> {
+pub(super) fn read(sink: &mut MessageSink, file: &Path) -> Result<(), BagError> {
     let mut channels = Channels::default();
     let mut damaged_chunk: Option<DamagedChunk> = None;
     let mut is_finished = false;
@@ -62,12 +62,12 @@ pub(super) fn read(reader: &mut FileReader, file: &Path) -> Result<(), BagError>
             return Ok(ControlFlow::Continue(()));
         }
         if let Some(damaged) = damaged_chunk.take() {
-            damaged.record_loss(reader);
+            damaged.record_loss(sink);
         }
         match opcode {
             op::CHUNK => {
                 let (mut messages, mut read) = (Vec::new(), 0);
-                let unpacked = unpack_chunk(data, &mut channels, reader, &mut messages, &mut read);
+                let unpacked = unpack_chunk(data, &mut channels, sink, &mut messages, &mut read);
                 if let Err(error) = unpacked {
                     damaged_chunk = Some(DamagedChunk {
                         reason: format!("damaged chunk: {error}"),
@@ -79,16 +79,16 @@ pub(super) fn read(reader: &mut FileReader, file: &Path) -> Result<(), BagError>
                 }
                 messages.sort_by_key(|message| message.time_ns);
                 for message in messages {
-                    channels.deliver(reader, &message)?;
+                    channels.deliver(sink, &message)?;
                 }
             }
             op::SCHEMA | op::CHANNEL | op::MESSAGE => match mcap::parse_record(opcode, data) {
                 Ok(record) => {
                     if let Some(message) = channels.process(record) {
-                        channels.deliver(reader, &message)?;
+                        channels.deliver(sink, &message)?;
                     }
                 }
-                Err(error) => reader.record_loss(None, format!("invalid record: {error}")),
+                Err(error) => sink.record_loss(None, format!("invalid record: {error}")),
             },
             op::FOOTER => {
                 is_finished = true;
@@ -99,12 +99,12 @@ pub(super) fn read(reader: &mut FileReader, file: &Path) -> Result<(), BagError>
         Ok(ControlFlow::Continue(()))
     })?;
     if let Some(damaged) = damaged_chunk {
-        damaged.record_loss(reader);
+        damaged.record_loss(sink);
     }
     if let Err(error) = end {
-        reader.record_loss(None, format!("the rest of the file is damaged: {error}"));
+        sink.record_loss(None, format!("the rest of the file is damaged: {error}"));
     } else if !is_finished {
-        reader.record_loss(
+        sink.record_loss(
             None,
             "the file was not finished; messages after its end are missing".to_owned(),
         );
@@ -160,7 +160,7 @@ fn for_each_record(
 fn unpack_chunk(
     chunk: &[u8],
     channels: &mut Channels,
-    file_reader: &FileReader,
+    sink: &MessageSink,
     messages: &mut Vec<PendingMessage>,
     read: &mut u64,
 ) -> Result<(), McapError> {
@@ -188,7 +188,7 @@ fn unpack_chunk(
             }
             LinearReadEvent::Record { opcode, data } => {
                 match opcode {
-                    op::MESSAGE if !channels.may_be_selected(data, file_reader) => {}
+                    op::MESSAGE if !channels.may_be_selected(data, sink) => {}
                     op::SCHEMA | op::CHANNEL | op::MESSAGE => {
                         messages.extend(channels.process(mcap::parse_record(opcode, data)?));
                     }
@@ -202,9 +202,9 @@ fn unpack_chunk(
 }
 
 impl DamagedChunk {
-    fn record_loss(self, reader: &mut FileReader) {
+    fn record_loss(self, sink: &mut MessageSink) {
         let lost = self.indexed.checked_sub(self.read).filter(|lost| *lost > 0);
-        reader.record_loss(lost, self.reason);
+        sink.record_loss(lost, self.reason);
     }
 }
 
@@ -257,20 +257,20 @@ impl Channels {
     }
 
     /// Whether an unparsed message record is on a selected topic, or on an unknown one.
-    fn may_be_selected(&self, message: &[u8], reader: &FileReader) -> bool {
+    fn may_be_selected(&self, message: &[u8], sink: &MessageSink) -> bool {
         let channel = message.first_chunk().map(|id| u16::from_le_bytes(*id));
         let topic = channel.and_then(|channel| self.topics.get(&channel));
-        topic.is_none_or(|topic| (reader.is_selected)(topic))
+        topic.is_none_or(|topic| (sink.is_selected)(topic))
     }
 
-    fn deliver(&self, reader: &mut FileReader, message: &PendingMessage) -> Result<(), BagError> {
+    fn deliver(&self, sink: &mut MessageSink, message: &PendingMessage) -> Result<(), BagError> {
         let Some(topic) = self.topics.get(&message.channel) else {
-            reader.record_loss(
+            sink.record_loss(
                 Some(1),
                 format!("messages on the unknown channel {}", message.channel),
             );
             return Ok(());
         };
-        reader.deliver(topic, message.time_ns, &message.data)
+        sink.deliver(topic, message.time_ns, &message.data)
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Params};
 
-use super::file_reader::FileReader;
+use super::sink::MessageSink;
 use super::{BagError, Topic};
 
 /// Ordered by time; messages with equal times keep the order of recording.
@@ -21,16 +21,16 @@ const MAX_GAP: u32 = 1000;
 type OrderKey = (i64, i64);
 
 /// Reads a file. Damage is recorded as a loss and is not an error.
-pub(super) fn read(reader: &mut FileReader, file: &Path) -> Result<(), BagError> {
+pub(super) fn read(sink: &mut MessageSink, file: &Path) -> Result<(), BagError> {
     let (connection, topics) = match open(file) {
         Ok(opened) => opened,
         Err(error) => {
-            reader.record_loss(None, format!("not a database of rosbag2: {error}"));
+            sink.record_loss(None, format!("not a database of rosbag2: {error}"));
             return Ok(());
         }
     };
     let mut last = None;
-    let result = deliver_rows(reader, &connection, &topics, QUERY_BY_TIME, [], &mut |key| {
+    let result = deliver_rows(sink, &connection, &topics, QUERY_BY_TIME, [], &mut |key| {
         last = Some(key);
         true
     });
@@ -38,8 +38,8 @@ pub(super) fn read(reader: &mut FileReader, file: &Path) -> Result<(), BagError>
         Ok(delivered) => delivered,
         Err(error) => {
             let reason = format!("the database is damaged; its readable messages were recovered: {error}");
-            reader.record_loss(None, reason);
-            recover_rows(reader, &connection, &topics, last)
+            sink.record_loss(None, reason);
+            recover_rows(sink, &connection, &topics, last)
         }
     }
 }
@@ -56,7 +56,7 @@ fn open(file: &Path) -> rusqlite::Result<(Connection, HashMap<i64, Topic>)> {
 
 /// Delivers the messages after `last`, the last one delivered in time order, and skips ids that cannot be read.
 fn recover_rows(
-    reader: &mut FileReader,
+    sink: &mut MessageSink,
     connection: &Connection,
     topics: &HashMap<i64, Topic>,
     last: Option<OrderKey>,
@@ -64,7 +64,7 @@ fn recover_rows(
     let (mut from, mut gap) = (1, 0);
     while gap < MAX_GAP && from < i64::MAX {
         let mut reached = 0;
-        let result = deliver_rows(reader, connection, topics, QUERY_BY_ID, [from], &mut |key| {
+        let result = deliver_rows(sink, connection, topics, QUERY_BY_ID, [from], &mut |key| {
             reached = key.1;
             Some(key) > last
         });
@@ -82,7 +82,7 @@ fn recover_rows(
 /// # Errors
 /// Outer: the database cannot be read further. Inner: the callback for messages failed.
 fn deliver_rows(
-    reader: &mut FileReader,
+    sink: &mut MessageSink,
     connection: &Connection,
     topics: &HashMap<i64, Topic>,
     query: &str,
@@ -97,21 +97,21 @@ fn deliver_rows(
             continue;
         }
         let (Ok(id), Ok(time_ns)) = (row.get::<_, i64>(0), time_ns) else {
-            reader.record_loss(Some(1), "messages without a topic or a timestamp".to_owned());
+            sink.record_loss(Some(1), "messages without a topic or a timestamp".to_owned());
             continue;
         };
         let Some(topic) = topics.get(&id) else {
-            reader.record_loss(Some(1), format!("messages on the unknown topic id {id}"));
+            sink.record_loss(Some(1), format!("messages on the unknown topic id {id}"));
             continue;
         };
-        if !(reader.is_selected)(topic) {
+        if !(sink.is_selected)(topic) {
             continue;
         }
         let Ok(data) = row.get_ref(2)?.as_blob() else {
-            reader.record_loss(Some(1), format!("messages on {} are not binary data", topic.name));
+            sink.record_loss(Some(1), format!("messages on {} are not binary data", topic.name));
             continue;
         };
-        if let Err(error) = reader.deliver(topic, time_ns, data) {
+        if let Err(error) = sink.deliver(topic, time_ns, data) {
             return Ok(Err(error));
         }
     }
