@@ -1,15 +1,20 @@
-//! rosbag2 files read in code: what a robot has seen, without ROS, the same every time.
+//! Reads rosbag2 recordings (MCAP and SQLite3) without ROS.
 //!
-//! [`Bag::read`] hands over the messages of the topics that are asked for, in the order of their time, file after file. What cannot be
-//! read of a damaged bag is told as a [`Loss`]; the rest is read.
+//! [`Bag::read`] passes the messages of selected topics to a callback. The files of a bag are read one after the other; the messages of
+//! a SQLite3 file and of each MCAP chunk are ordered by time. What cannot be read of a damaged bag is returned as a list of
+//! [`DataLoss`]; everything else is read.
 
-pub mod cdr;
+pub mod agreement;
+mod cdr;
+mod error;
 pub mod expected;
+mod file;
 pub mod image;
 pub mod import;
 mod mcap;
 mod metadata;
 pub mod predictions;
+mod sink;
 mod sqlite;
 pub mod timeline;
 pub mod write;
@@ -17,159 +22,94 @@ mod zstd;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::frame::MAX_SIDE_PX;
+pub use error::BagError;
 use metadata::Metadata;
+use sink::MessageSink;
 
-/// No record and no message of a bag may be longer, bytes: an image of the greatest sides in 16-bit colours with alpha, and its header.
-pub const LONGEST_MESSAGE: u64 = 8 * (MAX_SIDE_PX as u64) * (MAX_SIDE_PX as u64) + (1 << 20);
-/// A file shrinks to a thousandth at most, or claims what is not so.
-const MOST_FILE_EXPANSION: u64 = 1000;
-/// Different losses that are told of each by itself.
-const LOSSES_KEPT: usize = 1000;
-/// Beginning of a SQLite file.
-const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
-/// As long as the longest of such beginnings, bytes.
-const HEAD_LENGTH: u64 = 16;
-/// Beginning of an MCAP file.
-const MCAP_MAGIC: &[u8] = b"\x89MCAP0\r\n";
-
-/// A bag, which may be of several files.
+/// A recording, in one file or several.
 #[derive(Debug)]
 pub struct Bag {
     path: PathBuf,
     files: Vec<PathBuf>,
-    /// As `metadata.yaml` has them.
+    /// The topics that `metadata.yaml` lists; empty without the file.
     topics: Vec<TopicContents>,
-    losses: Vec<Loss>,
+    /// Losses found while opening the bag.
+    losses: Vec<DataLoss>,
 }
 
-/// A topic of a bag.
+/// A recorded topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Topic {
-    /// Its full name.
+    /// The fully qualified name.
     pub name: String,
-    /// Its type, such as `sensor_msgs/msg/Image`.
+    /// The message type, such as `sensor_msgs/msg/Image`.
     #[serde(rename = "type")]
-    pub message: String,
-    /// How its messages are written; ROS 2's own is `cdr`.
+    pub message_type: String,
+    /// The serialization format; `cdr` for ROS 2 messages.
     pub encoding: String,
 }
 
-/// A message as it was recorded.
+/// A recorded message.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
-    /// Where it was published.
+    /// The topic it was published on.
     pub topic: &'a Topic,
     /// When the recorder received it, nanoseconds since the epoch.
     pub time_ns: i64,
-    /// The message itself.
+    /// The serialized message.
     pub data: &'a [u8],
 }
 
-/// Something of a bag that could not be read.
+/// A part of a bag that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Loss {
-    /// The file.
+pub struct DataLoss {
+    /// The affected file.
     pub file: String,
-    /// Messages that went with it; none where nobody can tell.
+    /// How many messages are lost; `None` if unknown.
     pub messages: Option<u64>,
-    /// Why.
+    /// Why the part could not be read.
     pub reason: String,
 }
 
-/// What is in a bag.
+/// A summary of everything in a bag.
 #[derive(Clone, Debug, Serialize)]
 pub struct Contents {
-    /// The messages of each topic.
+    /// All topics, sorted by name.
     pub topics: Vec<TopicContents>,
-    /// Messages in all.
+    /// The number of messages on all topics.
     pub messages: u64,
-    /// The first message's time, nanoseconds since the epoch; none in an empty bag.
+    /// The time of the first message, nanoseconds since the epoch; `None` without messages.
     pub start_ns: Option<i64>,
-    /// From the first message to the last, seconds.
+    /// The time from the first message to the last, seconds.
     pub duration_secs: f64,
     /// What could not be read.
-    pub losses: Vec<Loss>,
+    pub losses: Vec<DataLoss>,
 }
 
-/// What is in a bag of one topic.
+/// A topic with its number of messages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TopicContents {
     /// The topic.
     #[serde(flatten)]
     pub topic: Topic,
-    /// Its messages.
+    /// The number of its messages.
     pub messages: u64,
 }
 
-/// Why a bag cannot be read at all.
-#[derive(Debug, thiserror::Error)]
-pub enum BagError {
-    /// The system's word.
-    #[error("{}: {cause}", path.display())]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// The system's word.
-        cause: std::io::Error,
-    },
-    /// There is no bag.
-    #[error("{}: no bag: neither an .mcap or .db3 file, nor a directory that holds one", .0.display())]
-    NoBag(PathBuf),
-    /// `metadata.yaml` is not what rosbag2 writes.
-    #[error("{}: {reason}", path.display())]
-    Metadata {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The topic is not in the bag.
-    #[error("there is no topic {topic}; the bag has {known}")]
-    NoTopic {
-        /// What was asked for.
-        topic: String,
-        /// What there is.
-        known: String,
-    },
-    /// Whoever takes the messages can take no more.
-    #[error("{0}")]
-    Stopped(String),
-}
-
-/// Who takes the messages that are read; an error ends the reading.
-pub type Visit<'a> = dyn FnMut(Message) -> Result<(), String> + 'a;
-
-/// What a file of a bag is.
-enum Kind {
-    Mcap,
-    Sqlite,
-    /// One of these, compressed as a whole.
-    Zstd,
-    Other,
-}
-
-/// What reads one file: the messages of the topics that are wanted, and what could not be read.
-struct Reading<'a, 'b> {
-    file: &'a Path,
-    is_wanted: &'a dyn Fn(&Topic) -> bool,
-    losses: &'a mut Vec<Loss>,
-    visit: &'a mut Visit<'b>,
-}
+/// Called with each message; an error stops reading and becomes [`BagError::Stopped`].
+pub type OnMessage<'a> = dyn FnMut(Message) -> Result<(), String> + 'a;
 
 impl Bag {
-    /// Opens a bag: a directory with `metadata.yaml`, or without it one with files that are of a bag, or such a file alone.
+    /// Opens a bag: a directory as rosbag2 writes it, with or without `metadata.yaml`, or a single MCAP or SQLite3 file.
     ///
     /// # Errors
-    /// No bag, or one whose `metadata.yaml` is not what rosbag2 writes.
+    /// The path cannot be read, its `metadata.yaml` is not valid, or the directory holds no bag file.
     pub fn open(path: &Path) -> Result<Bag, BagError> {
-        let io = |cause| BagError::Io {
+        let io_error = |cause| BagError::Io {
             path: path.to_owned(),
             cause,
         };
@@ -179,7 +119,7 @@ impl Bag {
             topics: Vec::new(),
             losses: Vec::new(),
         };
-        if !std::fs::metadata(path).map_err(io)?.is_dir() {
+        if !std::fs::metadata(path).map_err(io_error)?.is_dir() {
             bag.files.push(path.to_owned());
             return Ok(bag);
         }
@@ -189,46 +129,49 @@ impl Bag {
                 bag.topics = metadata.topics;
             }
             None => {
-                bag.files = metadata::files_of(path).map_err(io)?;
-                bag.losses.push(Loss {
-                    file: path.join(metadata::FILE).display().to_string(),
+                bag.files = metadata::list_bag_files(path).map_err(io_error)?;
+                bag.losses.push(DataLoss {
+                    file: path.join(metadata::FILE_NAME).display().to_string(),
                     messages: None,
-                    reason: "is missing; the files of the directory are read by their numbers".to_owned(),
+                    reason:
+                        "not found; the bag files in the directory are read in the order of their numbers"
+                            .to_owned(),
                 });
             }
         }
-        match bag.files.is_empty() {
-            true => Err(BagError::NoBag(path.to_owned())),
-            false => Ok(bag),
+        if bag.files.is_empty() {
+            return Err(BagError::NotABag(path.to_owned()));
         }
+        Ok(bag)
     }
 
-    /// Where the bag is.
+    /// The path that the bag was opened with.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its files, in the order of their time.
+    /// The files of the bag, in recording order.
     pub fn files(&self) -> &[PathBuf] {
         &self.files
     }
 
-    /// The topics that there are: those that `metadata.yaml` names, or else those of all messages, which takes longer.
+    /// The topics that have messages. Without `metadata.yaml` this reads the whole bag.
     ///
     /// # Errors
-    /// A file that is not of a bag.
+    /// As [`Bag::read`].
     pub fn topics(&self) -> Result<Vec<Topic>, BagError> {
-        let topics = match self.topics.is_empty() {
-            true => self.contents()?.topics,
-            false => self.topics.clone(),
+        let topics = if self.topics.is_empty() {
+            self.contents()?.topics
+        } else {
+            self.topics.clone()
         };
-        Ok(topics.into_iter().map(|found| found.topic).collect())
+        Ok(topics.into_iter().map(|contents| contents.topic).collect())
     }
 
-    /// Reads all that there is, to say what it is.
+    /// Reads the whole bag and counts its messages.
     ///
     /// # Errors
-    /// A file that is not of a bag.
+    /// As [`Bag::read`].
     pub fn contents(&self) -> Result<Contents, BagError> {
         let mut counts: BTreeMap<Topic, u64> = BTreeMap::new();
         let mut span: Option<(i64, i64)> = None;
@@ -241,159 +184,63 @@ impl Bag {
             span = Some((first.min(message.time_ns), last.max(message.time_ns)));
             Ok(())
         })?;
-        let topic = |(topic, messages)| TopicContents { topic, messages };
+        let topic_contents = |(topic, messages)| TopicContents { topic, messages };
         Ok(Contents {
             messages: counts.values().sum(),
-            topics: counts.into_iter().map(topic).collect(),
+            topics: counts.into_iter().map(topic_contents).collect(),
             start_ns: span.map(|(first, _)| first),
             duration_secs: span.map_or(0.0, |(first, last)| last.abs_diff(first) as f64 * 1e-9),
             losses,
         })
     }
 
-    /// Hands over the messages of the topics that are wanted; tells what could not be read.
+    /// Calls `on_message` with each message of the selected topics and returns what could not be read.
     ///
     /// # Errors
-    /// A file that is not of a bag, and whatever the one who takes them says.
-    pub fn read(&self, is_wanted: &dyn Fn(&Topic) -> bool, visit: &mut Visit) -> Result<Vec<Loss>, BagError> {
+    /// The bag's only file cannot be opened or is not a bag file, or `on_message` returned an error.
+    pub fn read(
+        &self,
+        is_selected: &dyn Fn(&Topic) -> bool,
+        on_message: &mut OnMessage,
+    ) -> Result<Vec<DataLoss>, BagError> {
         let mut losses = self.losses.clone();
         let mut delivered = 0_u64;
-        let mut visit = |message: Message| {
+        let mut count_and_forward = |message: Message| {
             delivered += 1;
-            visit(message)
+            on_message(message)
         };
-        for file in &self.files {
-            let mut reading = Reading {
-                file,
-                is_wanted,
+        for path in &self.files {
+            let mut sink = MessageSink {
+                file: path,
+                is_selected,
                 losses: &mut losses,
-                visit: &mut visit,
+                on_message: &mut count_and_forward,
             };
-            match reading.read() {
+            match file::read(&mut sink) {
                 Ok(()) => {}
                 Err(error @ BagError::Stopped(_)) => return Err(error),
-                // Of one of several that is not there, or nothing, the others are read.
-                Err(error) if self.files.len() > 1 => reading.lose(None, error.to_string()),
+                // A missing or empty file of a split bag does not prevent reading the others.
+                Err(error) if self.files.len() > 1 => sink.record_loss(None, error.to_string()),
                 Err(error) => return Err(error),
             }
         }
-        losses.extend(self.missing(is_wanted, delivered));
+        losses.extend(self.missing_messages(is_selected, delivered));
         Ok(losses)
     }
 
-    /// What `metadata.yaml` counts and was not found; some of it may be among the other losses.
-    fn missing(&self, is_wanted: &dyn Fn(&Topic) -> bool, delivered: u64) -> Option<Loss> {
-        let wanted = self.topics.iter().filter(|found| is_wanted(&found.topic));
-        let counted = wanted.fold(0_u64, |sum, found| sum.saturating_add(found.messages));
-        (counted > delivered).then(|| Loss {
-            file: self.path.join(metadata::FILE).display().to_string(),
+    /// The difference between the message count in `metadata.yaml` and the messages delivered. It may overlap with other losses.
+    fn missing_messages(&self, is_selected: &dyn Fn(&Topic) -> bool, delivered: u64) -> Option<DataLoss> {
+        let selected = self.topics.iter().filter(|contents| is_selected(&contents.topic));
+        let expected = selected.fold(0_u64, |sum, contents| sum.saturating_add(contents.messages));
+        (expected > delivered).then(|| DataLoss {
+            file: self.path.join(metadata::FILE_NAME).display().to_string(),
             messages: None,
-            reason: format!("counts {counted} messages, of which {delivered} were found"),
+            reason: format!("lists {expected} messages, but only {delivered} were found"),
         })
     }
 }
 
-impl Reading<'_, '_> {
-    fn read(&mut self) -> Result<(), BagError> {
-        let file = self.file;
-        let io = |cause| BagError::Io {
-            path: file.to_owned(),
-            cause,
-        };
-        match kind_of(file).map_err(io)? {
-            Kind::Zstd => {
-                let whole = self.decompressed().map_err(io)?;
-                let kind = kind_of(whole.path()).map_err(io)?;
-                self.read_as(kind, whole.path())
-            }
-            kind => self.read_as(kind, file),
-        }
-    }
-
-    /// Reads a file that is not compressed as a whole.
-    fn read_as(&mut self, kind: Kind, file: &Path) -> Result<(), BagError> {
-        match kind {
-            Kind::Mcap => mcap::read(self, file),
-            Kind::Sqlite => sqlite::read(self, file),
-            Kind::Zstd | Kind::Other => Err(BagError::NoBag(self.file.to_owned())),
-        }
-    }
-
-    /// The file as it was before it was compressed as a whole; as much of it as can be had.
-    fn decompressed(&mut self) -> std::io::Result<tempfile::NamedTempFile> {
-        let mut whole = tempfile::NamedTempFile::new()?;
-        let file = File::open(self.file)?;
-        let mut left = file.metadata()?.len().saturating_mul(MOST_FILE_EXPANSION);
-        let mut decoder = zstd::decoder(file)?;
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            match decoder.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(length) if length as u64 > left => {
-                    self.lose(
-                        None,
-                        "the compressed file becomes a thousand times as long".to_owned(),
-                    );
-                    break;
-                }
-                Ok(length) => {
-                    whole.write_all(&buffer[..length])?;
-                    left -= length as u64;
-                }
-                Err(error) => {
-                    self.lose(None, format!("the compressed file breaks off: {error}"));
-                    break;
-                }
-            }
-        }
-        whole.flush()?;
-        Ok(whole)
-    }
-
-    /// Hands a message over, if it is wanted.
-    fn deliver(&mut self, topic: &Topic, time_ns: i64, data: &[u8]) -> Result<(), BagError> {
-        if !(self.is_wanted)(topic) {
-            return Ok(());
-        }
-        let whole;
-        let mut data = data;
-        // rosbag2 compresses each message by itself where it is asked to. What it compresses begins with a zero.
-        if data.starts_with(&zstd::MAGIC) {
-            match zstd::decompress(data, LONGEST_MESSAGE) {
-                Ok(decompressed) => {
-                    whole = decompressed;
-                    data = &whole;
-                }
-                Err(error) => {
-                    self.lose(
-                        Some(1),
-                        format!("messages on {} are not zstd: {error}", topic.name),
-                    );
-                    return Ok(());
-                }
-            }
-        }
-        (self.visit)(Message { topic, time_ns, data }).map_err(BagError::Stopped)
-    }
-
-    /// Notes a loss; those of one file for one reason are told as one.
-    fn lose(&mut self, messages: Option<u64>, reason: String) {
-        let file = self.file.display().to_string();
-        let same = self.losses.iter_mut().rev().take(8);
-        let mut same = same.filter(|loss| loss.reason == reason && loss.file == file);
-        if let Some(loss) = same.next() {
-            loss.messages = loss.messages.zip(messages).map(|(before, more)| before + more);
-        } else if self.losses.len() < LOSSES_KEPT {
-            self.losses.push(Loss {
-                file,
-                messages,
-                reason,
-            });
-        }
-    }
-}
-
-impl fmt::Display for Loss {
+impl fmt::Display for DataLoss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = match self.messages {
             None => String::new(),
@@ -404,19 +251,7 @@ impl fmt::Display for Loss {
     }
 }
 
-/// From one time to another in nanoseconds, seconds.
+/// The time from `from_ns` to `to_ns` (nanoseconds), in seconds.
 pub fn secs_between(from_ns: i64, to_ns: i64) -> f64 {
     (i128::from(to_ns) - i128::from(from_ns)) as f64 * 1e-9
-}
-
-/// What a file is, by its first bytes.
-fn kind_of(file: &Path) -> std::io::Result<Kind> {
-    let mut head = Vec::new();
-    File::open(file)?.take(HEAD_LENGTH).read_to_end(&mut head)?;
-    Ok(match head {
-        head if head.starts_with(MCAP_MAGIC) => Kind::Mcap,
-        head if head.starts_with(SQLITE_MAGIC) => Kind::Sqlite,
-        head if head.starts_with(&zstd::MAGIC) => Kind::Zstd,
-        _ => Kind::Other,
-    })
 }

@@ -9,7 +9,7 @@ pub(crate) mod bursts;
 pub(crate) mod capture;
 pub(crate) mod fingerprint;
 mod label;
-pub(crate) mod sample;
+pub mod sample;
 pub(crate) mod split;
 
 use std::path::{Path, PathBuf};
@@ -101,7 +101,7 @@ impl Dataset {
 /// A directory does not exist or cannot be read, or a file cannot be removed.
 pub fn sweep(root: &Path) -> Result<(), DatasetError> {
     for directory in entries(root)?.into_iter().filter(|path| path.is_dir()) {
-        disk::sweep(&directory, WRITING_PREFIX).map_err(|cause| DatasetError::Io {
+        disk::remove_leftovers(&directory, WRITING_PREFIX).map_err(|cause| DatasetError::Io {
             path: directory.clone(),
             cause,
         })?;

@@ -1,4 +1,4 @@
-//! How this package writes: files that appear whole or not at all, under names that sort by time.
+//! Atomic writes, removal of temporary files left by killed processes, and names for files and directories.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write};
@@ -9,32 +9,31 @@ use sha2::{Digest, Sha256};
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
-/// Less what the umask takes away; a temporary file would else be its owner's alone.
+/// Permissions before the umask is applied. The default of a temporary file would allow access only to its owner.
 const MODE: u32 = 0o666;
 
-/// What a file's name begins with while it is written; behind it stands the id of the process that writes.
-pub const WRITING_PREFIX: &str = ".writing-";
+/// Prefix of the name of a file that is being written; the id of the writing process follows.
+pub(crate) const WRITING_PREFIX: &str = ".writing-";
 
-/// What becomes of a file that has the name already.
+/// What happens if the file exists.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Existing {
-    /// It gives way.
+pub(crate) enum Existing {
     Replace,
-    /// It stays, and writing fails.
+    /// Writing fails.
     Keep,
 }
 
-/// Writes a file under a hidden temporary name beside it, brings it to the disk, and only then gives it its name.
+/// Writes a file atomically: to a hidden temporary file in the same directory, which is synced to disk and then renamed.
 ///
 /// # Errors
-/// What `write` or the file system says, such as a full disk; then there is no new file.
-pub fn write_whole(
+/// `write` or the file system reported an error, for example because the disk is full. The temporary file is removed then.
+pub(crate) fn write_atomic(
     path: &Path,
     existing: Existing,
     write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut file = tempfile::Builder::new()
-        .prefix(&own(WRITING_PREFIX))
+        .prefix(&own_prefix(WRITING_PREFIX))
         .permissions(Permissions::from_mode(MODE))
         .tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
     let mut writer = BufWriter::new(file.as_file_mut());
@@ -49,17 +48,17 @@ pub fn write_whole(
     Ok(())
 }
 
-/// A prefix with the id of this process.
-pub fn own(prefix: &str) -> String {
+/// Appends the id of this process to a prefix.
+pub(crate) fn own_prefix(prefix: &str) -> String {
     format!("{prefix}{}-", std::process::id())
 }
 
-/// Removes what processes that were killed left in a directory under names that begin with [`own`] of this prefix. A directory that is
-/// not there holds nothing.
+/// Removes the temporary files and directories of processes that no longer run: entries whose names begin with [`own_prefix`] of
+/// `prefix`. A missing directory counts as empty.
 ///
 /// # Errors
-/// What the file system says.
-pub fn sweep(directory: &Path, prefix: &str) -> io::Result<()> {
+/// The file system reported an error.
+pub(crate) fn remove_leftovers(directory: &Path, prefix: &str) -> io::Result<()> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
@@ -67,27 +66,29 @@ pub fn sweep(directory: &Path, prefix: &str) -> io::Result<()> {
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
-        let process = name
+        let process_id = name
             .to_str()
             .and_then(|name| name.strip_prefix(prefix)?.split('-').next());
-        if process.is_none_or(|process| Path::new("/proc").join(process).exists()) {
+        if process_id.is_none_or(|process_id| Path::new("/proc").join(process_id).exists()) {
             continue;
         }
-        match entry.file_type()?.is_dir() {
-            true => fs::remove_dir_all(entry.path())?,
-            false => fs::remove_file(entry.path())?,
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
         }
     }
     Ok(())
 }
 
-/// Bytes as a file's name or a manifest has them.
-pub fn hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A directory's name for what is given by some texts and bytes: another one gives another name.
-pub fn key(parts: &[&[u8]]) -> String {
+/// A directory name derived from `parts`, with 128 bits of their SHA-256. Each part is hashed with its length, so that different splits of
+/// the same bytes give different names.
+pub(crate) fn hash_key(parts: &[&[u8]]) -> String {
     const KEY_BYTES: usize = 16;
     let mut hasher = Sha256::new();
     for part in parts {
@@ -97,12 +98,12 @@ pub fn key(parts: &[&[u8]]) -> String {
     hex(&hasher.finalize()[..KEY_BYTES])
 }
 
-/// A time as part of a file's name, such as `20260304T050607.089Z`: UTC, to the millisecond.
-pub fn time_in_name(time: OffsetDateTime) -> String {
+/// A UTC time with milliseconds for file names, such as `20260304T050607.089Z`, which sorts by time.
+pub(crate) fn file_timestamp(time: OffsetDateTime) -> String {
     let format = format_description!("[year][month][day]T[hour][minute][second].[subsecond digits:3]Z");
     time.to_offset(UtcOffset::UTC)
         .format(&format)
-        .expect("a date has these parts")
+        .expect("each time has these components")
 }
 
 #[cfg(test)]
@@ -110,23 +111,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_dead_left_is_swept_and_what_the_living_write_stays() {
-        let directory = tempfile::tempdir().expect("a directory");
+    fn only_files_of_processes_that_ended_are_removed() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
         let path = |name: &str| directory.path().join(name);
-        // Linux gives no process a number as high.
-        let left = path(".writing-4194305-abc");
-        let own = path(&format!("{}abc", own(WRITING_PREFIX)));
-        for file in [&left, &own, &path("frame.jpg")] {
-            fs::write(file, b"x").expect("writes");
+        // Above the maximum process id of Linux, 4194304.
+        let leftover = path(".writing-4194305-abc");
+        let own_file = path(&format!("{}abc", own_prefix(WRITING_PREFIX)));
+        for file in [&leftover, &own_file, &path("frame.jpg")] {
+            fs::write(file, b"x").expect("writable");
         }
-        sweep(directory.path(), WRITING_PREFIX).expect("sweeps");
-        assert!(!left.exists() && own.exists() && path("frame.jpg").exists());
-        sweep(&path("nowhere"), WRITING_PREFIX).expect("nothing to sweep");
+        remove_leftovers(directory.path(), WRITING_PREFIX).expect("readable");
+        assert!(!leftover.exists() && own_file.exists() && path("frame.jpg").exists());
+        remove_leftovers(&path("missing"), WRITING_PREFIX).expect("a missing directory");
     }
 
     #[test]
-    fn keys_tell_their_parts_apart() {
-        assert_ne!(key(&[b"ab", b"c"]), key(&[b"a", b"bc"]));
-        assert_eq!(key(&[b"ab"]).len(), 32);
+    fn key_depends_on_the_split_into_parts() {
+        assert_ne!(hash_key(&[b"ab", b"c"]), hash_key(&[b"a", b"bc"]));
+        assert_eq!(hash_key(&[b"ab"]).len(), 32);
     }
 }

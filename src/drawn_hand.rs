@@ -1,6 +1,7 @@
-//! Hands drawn by the program itself: the camera of the demo and of the tests, where no photographs are at hand. Every
-//! scene is one random hand (skin, sleeve, place, size, turn, left or right) before a random background, told apart from
-//! all others by a seed and a number. Handing the images out as frames is left to `photo_camera`.
+//! Draws images of hands, for the demo and for tests without photos.
+//!
+//! Each scene has at most one hand before a background. Skin, sleeve, position, size, rotation, mirroring and background are random and
+//! determined by a seed and an index. `photo_camera` publishes the images.
 
 mod hands;
 mod palette;
@@ -18,19 +19,19 @@ use palette::Tones;
 use shapes::{Canvas, Limb};
 use view::View;
 
-/// How thick the dark lines are, in hand units.
+/// Thickness of outlines, in hand units (see [`hands`]).
 const RIM: f32 = 0.022;
 
-/// Draws the scene number `index` of `seed` for `gesture`, `width` by `height` pixels (an empty image if either is 0).
+/// Draws a scene of `width` by `height` pixels; the image is empty if either is 0.
 ///
-/// The same arguments always give the same pixels; any two indices, and any two gestures, give unrelated scenes.
-/// [`Gesture::None`] (and [`Gesture::Other`]) is an empty scene once in three, and else a hand that does something other
-/// than the two gestures.
+/// The same arguments always give the same pixels. Scenes with different gestures, seeds or indices are independent.
+/// For [`Gesture::None`] and [`Gesture::Other`] one in three scenes has no hand, and the others show a hand with another pose than
+/// thumbs up or down.
 pub fn draw(gesture: Gesture, seed: u64, index: u64, width: u32, height: u32) -> image::RgbImage {
     let Some(mut pixmap) = Pixmap::new(width, height) else {
         return image::RgbImage::new(width, height);
     };
-    let mut rng = rng_of(gesture, seed, index);
+    let mut rng = scene_rng(gesture, seed, index);
     let skin = Tones::skin(&mut rng);
     let mut canvas = Canvas {
         pixmap: &mut pixmap,
@@ -39,33 +40,34 @@ pub fn draw(gesture: Gesture, seed: u64, index: u64, width: u32, height: u32) ->
     };
     let aspect = width as f32 / height as f32;
     scene::paint(&mut canvas, &mut rng, aspect, skin.base);
-    if let Some(hand) = hand_of(gesture, &mut rng) {
+    if let Some(hand) = random_hand(gesture, &mut rng) {
         let flip = if gesture == Gesture::ThumbsDown { -1.0 } else { 1.0 };
         let view = View::random(&mut rng, &hand, flip, aspect);
-        view.aim(&mut canvas, height as f32);
+        view.apply(&mut canvas, height as f32);
         let sleeve = rng
             .random_bool(0.7)
             .then(|| (Tones::cloth(&mut rng, skin.base), rng.random_range(0.35..1.3)));
         paint_hand(&mut canvas, &hand, &skin, sleeve, view.down());
     }
-    scene::develop(&pixmap, &mut rng)
+    scene::apply_camera_effects(&pixmap, &mut rng)
 }
 
-/// One stream of random numbers for each scene, so that no scene depends on those before it.
-fn rng_of(gesture: Gesture, seed: u64, index: u64) -> ChaCha8Rng {
+/// A separate stream of random numbers per scene, so that a scene does not depend on previous ones.
+fn scene_rng(gesture: Gesture, seed: u64, index: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(index.wrapping_mul(256).wrapping_add(gesture as u64));
     rng
 }
 
-fn hand_of(gesture: Gesture, rng: &mut ChaCha8Rng) -> Option<Hand> {
+fn random_hand(gesture: Gesture, rng: &mut ChaCha8Rng) -> Option<Hand> {
     match gesture {
         Gesture::ThumbsUp | Gesture::ThumbsDown => Some(hands::thumb_up(rng)),
         Gesture::None | Gesture::Other => rng.random_bool(2.0 / 3.0).then(|| hands::other(rng)),
     }
 }
 
-/// Paints arm, hand and, if there is one, a sleeve that starts the given distance from the wrist.
+/// Paints the arm, the hand and the sleeve, which is given with its distance from the wrist in hand units. `down` points to the lower
+/// edge of the image.
 fn paint_hand(
     canvas: &mut Canvas<'_>,
     hand: &Hand,
@@ -73,21 +75,21 @@ fn paint_hand(
     sleeve: Option<(Tones, f32)>,
     down: [f32; 2],
 ) {
-    let arm = forearm(hand, down, 0.0, 0.0);
-    canvas.limb_rim(&arm, RIM, skin);
+    let bare_arm = arm(hand, down, 0.0, 0.0);
+    canvas.limb_rim(&bare_arm, RIM, skin);
     for part in &hand.parts {
         match part {
             Part::Body(limb) => canvas.limb_rim(limb, RIM, skin),
             Part::Palm(points) => canvas.blob_rim(points, RIM, skin),
-            _ => (),
+            _ => {}
         }
     }
-    canvas.limb_fill(&arm, skin);
+    canvas.limb_fill(&bare_arm, skin);
     for part in &hand.parts {
         paint_part(canvas, part, skin);
     }
     if let Some((cloth, from_wrist)) = sleeve {
-        let sleeve = forearm(hand, down, from_wrist, 0.09).cut_at_start();
+        let sleeve = arm(hand, down, from_wrist, 0.09).cut_at_start();
         canvas.limb_rim(&sleeve, RIM, &cloth);
         canvas.limb_fill(&sleeve, &cloth);
         let seam = sleeve.across(0.05, 0.97, 0.0);
@@ -118,13 +120,14 @@ fn paint_part(canvas: &mut Canvas<'_>, part: &Part, skin: &Tones) {
     }
 }
 
-/// The forearm from `start` hand units behind the wrist to the elbow, and on, bent `down`, as far as any image goes.
-fn forearm(hand: &Hand, down: [f32; 2], start: f32, looseness: f32) -> Limb {
+/// The arm from `start` hand units behind the wrist to the elbow, and from there, bent `down`, beyond the edge of the image. `looseness`
+/// is added to each radius, for sleeves.
+fn arm(hand: &Hand, down: [f32; 2], start: f32, looseness: f32) -> Limb {
     let [x, y, radius] = hand.wrist;
     let (sin, cos) = hand.arm_degrees.to_radians().sin_cos();
     let along = |distance: f32, radius: f32| [x + distance * cos, y + distance * sin, radius];
     let elbow = along(3.4, radius * 1.55 + looseness);
-    // An arm that comes from above does not bend back into the image: it goes on as it came.
+    // An arm that comes from above is not bent, because it would return into the image.
     let bend = (0.75 + 1.5 * (cos * down[0] + sin * down[1])).clamp(0.0, 0.75);
     let upper = |distance: f32| {
         let [dx, dy] = [(cos, down[0]), (sin, down[1])].map(|(arm, down)| arm + bend * (down - arm));
@@ -150,14 +153,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn same_arguments_give_same_pixels() {
+    fn same_arguments_give_the_same_pixels() {
         for gesture in Gesture::ALL {
             assert_eq!(draw(gesture, 7, 3, 160, 120), draw(gesture, 7, 3, 160, 120));
         }
     }
 
     #[test]
-    fn each_index_seed_and_gesture_is_another_scene() {
+    fn different_index_seed_or_gesture_gives_a_different_scene() {
         let scene = draw(Gesture::ThumbsUp, 7, 3, 80, 60);
         assert_ne!(scene, draw(Gesture::ThumbsUp, 7, 4, 80, 60));
         assert_ne!(scene, draw(Gesture::ThumbsUp, 8, 3, 80, 60));
@@ -165,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_sizes_are_drawn_at_that_size() {
+    fn any_size_is_drawn_at_that_size() {
         for (width, height) in [(64, 64), (65, 49), (49, 131), (640, 480), (1, 1), (3, 200)] {
             for gesture in Gesture::ALL {
                 for index in 0..6 {
@@ -177,21 +180,21 @@ mod tests {
     }
 
     #[test]
-    fn a_size_of_zero_is_an_empty_image() {
+    fn size_of_zero_gives_an_empty_image() {
         assert!(draw(Gesture::ThumbsUp, 1, 1, 0, 48).is_empty());
     }
 
     #[test]
-    fn the_thumb_points_where_the_gesture_says() {
+    fn thumb_points_in_the_direction_of_the_gesture() {
         let hand = hands::thumb_up(&mut ChaCha8Rng::seed_from_u64(5));
         let [_, top, _, bottom] = hand.bounds();
-        // The thumb reaches further from the fist's middle (the origin) than the fist itself does.
-        assert!(-top > 1.5 * bottom, "thumb to {top}, fist to {bottom}");
+        // The origin is the center of the fist; the thumb reaches farther from it than the fist.
+        assert!(-top > 1.5 * bottom, "thumb reaches {top}, fist reaches {bottom}");
         for (flip, sign) in [(1.0, -1.0), (-1.0, 1.0)] {
             for index in 0..50 {
                 let mut rng = ChaCha8Rng::seed_from_u64(index);
                 let [_, y] = View::random(&mut rng, &hand, flip, 4.0 / 3.0).turned([0.0, -1.0]);
-                assert!(y * sign > 0.9, "flip {flip} points the thumb to y {y}");
+                assert!(y * sign > 0.9, "with flip {flip} the thumb points to y = {y}");
             }
         }
     }

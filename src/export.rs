@@ -71,7 +71,7 @@ pub fn stored_ranges(model: &StoredModel) -> Result<ActivationRanges, ExportErro
 /// # Errors
 /// The file system failed.
 pub(crate) fn write_ranges(draft: &Draft, ranges: &ActivationRanges) -> Result<(), ExportError> {
-    let write = disk::write_whole(&draft.path(RANGES_FILE), Existing::Replace, |writer| {
+    let write = disk::write_atomic(&draft.path(RANGES_FILE), Existing::Replace, |writer| {
         Ok(serde_json::to_writer(writer, ranges)?)
     });
     Ok(write?)

@@ -1,20 +1,22 @@
-//! Bytes from a camera or a file, validated into a [`Frame`].
+//! Validates and decodes images from messages and files into a [`Frame`].
 //!
-//! After this file nothing needs to ask again whether an image's size, step and data fit together.
-//! Scaling and normalising is left to [`crate::preprocess`].
+//! A [`Frame`] is known to be consistent, so that later stages need no further checks. [`crate::preprocess`] scales and normalizes it.
 
 mod encoding;
+mod error;
 
 use std::path::Path;
 
 use bytes::Bytes;
-use encoding::{Encoding, Source};
 use image::{DynamicImage, ImageFormat, ImageReader, Limits, RgbImage};
 
-/// The longest side of an image that is taken in, in pixels.
+use encoding::{Encoding, RawImage};
+pub use error::FrameError;
+
+/// Maximum width and height of an image, pixels.
 pub const MAX_SIDE_PX: u32 = 8192;
 
-/// How the bytes of one pixel of a frame are laid out.
+/// The layout of a pixel, 8 bits per channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PixelFormat {
     /// Red, green, blue.
@@ -25,100 +27,25 @@ pub enum PixelFormat {
     Rgba8,
     /// Blue, green, red, alpha (ignored).
     Bgra8,
-    /// Grey.
+    /// Gray.
     Mono8,
 }
 
-/// An image whose size, step and data are known to fit together.
+/// An image with consistent size, step and data.
 ///
-/// Holds at least `step` × (`height` - 1) + `row_bytes` bytes; rows lie `step` bytes apart, the first at the top.
+/// The rows begin `step` bytes apart, the top row first; the data has at least `step` × (`height` - 1) + `row_bytes` bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
     width: u32,
     height: u32,
     step: usize,
     format: PixelFormat,
-    /// Shared by clones, and with whoever lent them.
+    /// Shared with clones, and with the message that the frame was made from.
     data: Bytes,
 }
 
-/// Why bytes are not an image, with what would be right.
-#[derive(Debug, thiserror::Error)]
-pub enum FrameError {
-    /// The encoding has no image in it, or none that is supported.
-    #[error("unsupported encoding {0:?}; supported: {supported}", supported = encoding::supported())]
-    UnsupportedEncoding(String),
-    /// An encoding of depth or other measurements.
-    #[error(
-        "encoding {0:?} holds measurements such as depth, no image; supported: {supported}",
-        supported = encoding::supported()
-    )]
-    Measurements(String),
-    /// A side is zero or longer than [`MAX_SIDE_PX`].
-    #[error("image of {width}x{height} pixels; each side must be 1 to {MAX_SIDE_PX}")]
-    Size {
-        /// Pixels across.
-        width: u32,
-        /// Pixels down.
-        height: u32,
-    },
-    /// Half a pixel would be left.
-    #[error(
-        "image of {width}x{height} pixels; in {encoding} neighbours share values, so its sides must be even"
-    )]
-    Odd {
-        /// Pixels across.
-        width: u32,
-        /// Pixels down.
-        height: u32,
-        /// The encoding's name.
-        encoding: &'static str,
-    },
-    /// A row does not fit into its step.
-    #[error("step is {step} bytes, but {width} pixels of {encoding} need at least {needed}")]
-    Step {
-        /// Bytes from one row to the next, as announced.
-        step: usize,
-        /// Pixels across.
-        width: u32,
-        /// The encoding's name.
-        encoding: &'static str,
-        /// The least step there can be.
-        needed: usize,
-    },
-    /// There are fewer bytes than announced.
-    #[error("{found} bytes of data, but {rows} rows of step {step} need {needed}")]
-    Data {
-        /// Bytes there are.
-        found: usize,
-        /// Bytes from one row to the next.
-        step: usize,
-        /// Rows, those of chroma among them.
-        rows: usize,
-        /// Bytes there must be.
-        needed: usize,
-    },
-    /// A compressed image in a format that holds no image for us.
-    #[error(
-        "unsupported compressed format {0:?}; supported: jpeg and png, as compressed_image_transport writes them"
-    )]
-    UnsupportedFormat(String),
-    /// Bytes that are no image, whatever they are announced as.
-    #[error("the data, announced as {0:?}, is neither JPEG nor PNG")]
-    UnknownContent(String),
-    /// A JPEG without its end, of which the decoder would make grey what is missing.
-    #[error("the JPEG breaks off")]
-    CutOff,
-    /// The decoder gave up.
-    #[error("cannot decode the image: {0}")]
-    Decode(#[from] image::ImageError),
-    /// The file cannot be read.
-    #[error("cannot read the image: {0}")]
-    Io(#[from] std::io::Error),
-}
-
 impl PixelFormat {
-    /// Bytes of one pixel.
+    /// Bytes per pixel.
     pub fn bytes_per_pixel(self) -> usize {
         match self {
             PixelFormat::Rgb8 | PixelFormat::Bgr8 => 3,
@@ -127,7 +54,7 @@ impl PixelFormat {
         }
     }
 
-    /// Where red, green and blue stand within a pixel's bytes.
+    /// Offsets of red, green and blue in a pixel, bytes.
     pub fn rgb_offsets(self) -> [usize; 3] {
         match self {
             PixelFormat::Rgb8 | PixelFormat::Rgba8 => [0, 1, 2],
@@ -138,14 +65,13 @@ impl PixelFormat {
 }
 
 impl Frame {
-    /// A frame from the fields of a `sensor_msgs/Image` whose values of 16 bits, if it has such, are little-endian.
+    /// A frame from the fields of a little-endian `sensor_msgs/Image`.
     ///
-    /// The data of 8-bit colours and greys moves in, or stays with who lent it, nothing is copied; all else is turned into red, green,
-    /// blue or grey.
+    /// 8-bit RGB and gray data is moved or shared, not copied; other encodings are converted to 8-bit RGB or gray.
     ///
     /// # Errors
-    /// An unsupported encoding, a side of 0 or beyond [`MAX_SIDE_PX`] or odd where that cannot be, a step too small for a row, too few
-    /// bytes.
+    /// The encoding is not supported, a side is 0, above [`MAX_SIDE_PX`] or odd where it must be even, the step is too small for a row, or
+    /// the data is too short.
     pub fn from_raw(
         encoding: &str,
         width: u32,
@@ -156,7 +82,9 @@ impl Frame {
         Frame::from_message(encoding, [width, height], step, data, false)
     }
 
-    /// The same for either order of bytes; `sides` are width and height.
+    /// A frame from the fields of a `sensor_msgs/Image`; `sides` are width and height.
+    ///
+    /// 8-bit RGB and gray data is moved or shared, not copied; other encodings are converted to 8-bit RGB or gray.
     ///
     /// # Errors
     /// As [`Frame::from_raw`].
@@ -188,7 +116,7 @@ impl Frame {
                 needed: row_bytes,
             });
         }
-        // The sides are bounded but the step is not: the product of a hostile one must not wrap around.
+        // The step is not bounded: its product must not overflow.
         let rows = layout.rows(height as usize);
         let needed = step.saturating_mul(rows);
         let data = data.into();
@@ -200,33 +128,33 @@ impl Frame {
                 needed,
             });
         }
-        let source = Source {
+        let raw = RawImage {
             width: width as usize,
             height: height as usize,
             step,
             data,
             is_bigendian,
         };
-        Ok(source.into_frame(layout))
+        Ok(raw.into_frame(layout))
     }
 
     /// A frame from the fields of a `sensor_msgs/CompressedImage`.
     ///
-    /// What the bytes are is read from the bytes; `format` may be empty, and is asked only to refuse what
-    /// is no image (`compressedDepth`).
+    /// The format is detected from the data. `format` may be empty; it is only used to reject `compressedDepth`, which is not an image.
     ///
     /// # Errors
-    /// A format that holds no image, bytes that are neither JPEG nor PNG or break off, a side beyond [`MAX_SIDE_PX`].
+    /// The format is `compressedDepth`, the data is neither JPEG nor PNG, is truncated or cannot be decoded, or a side is above
+    /// [`MAX_SIDE_PX`].
     pub fn from_compressed(format: &str, data: &[u8]) -> Result<Frame, FrameError> {
         if format.contains("compressedDepth") {
-            return Err(FrameError::UnsupportedFormat(shortened(format)));
+            return Err(FrameError::UnsupportedFormat(truncate(format)));
         }
         let mut reader = ImageReader::new(std::io::Cursor::new(data)).with_guessed_format()?;
         if reader.format().is_none() {
-            return Err(FrameError::UnknownContent(shortened(format)));
+            return Err(FrameError::UnknownContent(truncate(format)));
         }
-        if reader.format() == Some(ImageFormat::Jpeg) && !has_end(data) {
-            return Err(FrameError::CutOff);
+        if reader.format() == Some(ImageFormat::Jpeg) && !has_end_marker(data) {
+            return Err(FrameError::Truncated);
         }
         reader.limits(decode_limits());
         Frame::from_image(reader.decode()?)
@@ -235,7 +163,7 @@ impl Frame {
     /// A frame from a JPEG or PNG file.
     ///
     /// # Errors
-    /// As [`Frame::from_compressed`], and what the file system says.
+    /// As [`Frame::from_compressed`], or the file cannot be read.
     pub fn from_file(path: &Path) -> Result<Frame, FrameError> {
         Frame::from_compressed("", &std::fs::read(path)?)
     }
@@ -243,19 +171,19 @@ impl Frame {
     /// A frame from a decoded image.
     ///
     /// # Errors
-    /// A side of 0 or beyond [`MAX_SIDE_PX`].
+    /// A side is 0 or above [`MAX_SIDE_PX`].
     pub fn from_image(image: DynamicImage) -> Result<Frame, FrameError> {
         let (width, height) = (image.width(), image.height());
         let (format, data) = match image {
-            DynamicImage::ImageLuma8(grey) => (PixelFormat::Mono8, grey.into_raw()),
+            DynamicImage::ImageLuma8(gray) => (PixelFormat::Mono8, gray.into_raw()),
             other => (PixelFormat::Rgb8, other.into_rgb8().into_raw()),
         };
         check_size(width, height)?;
-        Ok(Frame::packed_from(width, height, format, data))
+        Ok(Frame::from_packed(width, height, format, data))
     }
 
-    /// A frame without gaps between its rows.
-    fn packed_from(width: u32, height: u32, format: PixelFormat, data: Vec<u8>) -> Frame {
+    /// A frame without padding.
+    fn from_packed(width: u32, height: u32, format: PixelFormat, data: Vec<u8>) -> Frame {
         Frame {
             width,
             height,
@@ -265,28 +193,28 @@ impl Frame {
         }
     }
 
-    /// Pixels across.
+    /// Width, pixels.
     pub fn width(&self) -> u32 {
         self.width
     }
 
-    /// Pixels down.
+    /// Height, pixels.
     pub fn height(&self) -> u32 {
         self.height
     }
 
-    /// How a pixel's bytes are laid out.
+    /// The layout of a pixel.
     pub fn format(&self) -> PixelFormat {
         self.format
     }
 
-    /// The pixels without gaps, where the rows follow each other without gaps; else `None`.
+    /// All pixels as one slice; `None` if the rows have padding.
     pub fn packed(&self) -> Option<&[u8]> {
         let row_bytes = self.row_bytes();
         (self.step == row_bytes).then(|| &self.data[..row_bytes * self.height as usize])
     }
 
-    /// The rows from the top, each without the padding at its end.
+    /// The rows without padding, the top row first.
     pub fn rows(&self) -> impl Iterator<Item = &[u8]> {
         let row_bytes = self.row_bytes();
         self.data
@@ -295,7 +223,7 @@ impl Frame {
             .map(move |row| &row[..row_bytes])
     }
 
-    /// The image in red, green, blue: a copy, for files and overlays.
+    /// A copy in RGB, for files and overlays.
     pub fn to_rgb_image(&self) -> RgbImage {
         let [red, green, blue] = self.format.rgb_offsets();
         let mut pixels = Vec::with_capacity(self.width as usize * self.height as usize * 3);
@@ -304,8 +232,7 @@ impl Frame {
                 pixels.extend_from_slice(&[pixel[red], pixel[green], pixel[blue]]);
             }
         }
-        RgbImage::from_raw(self.width, self.height, pixels)
-            .expect("every row has width pixels and there are height rows")
+        RgbImage::from_raw(self.width, self.height, pixels).expect("`height` rows of `width` pixels")
     }
 
     fn row_bytes(&self) -> usize {
@@ -322,8 +249,8 @@ fn check_size(width: u32, height: u32) -> Result<(), FrameError> {
     }
 }
 
-/// True where a JPEG's end marker comes after its last scan; the image in an image that cameras put first has one too.
-fn has_end(jpeg: &[u8]) -> bool {
+/// Whether a JPEG has an end marker after its last scan. An end marker before that may belong to an embedded thumbnail.
+fn has_end_marker(jpeg: &[u8]) -> bool {
     const START_OF_SCAN: [u8; 2] = [0xFF, 0xDA];
     const END_OF_IMAGE: [u8; 2] = [0xFF, 0xD9];
     let last_scan = jpeg.windows(2).rposition(|pair| pair == START_OF_SCAN);
@@ -337,8 +264,8 @@ fn decode_limits() -> Limits {
     limits
 }
 
-/// Text from outside, cut to what is worth reading in a log.
-fn shortened(text: &str) -> String {
+/// Limits the length of untrusted text in a log message.
+fn truncate(text: &str) -> String {
     text.chars().take(64).collect()
 }
 

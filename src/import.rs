@@ -260,7 +260,7 @@ fn write_pretrained(
     };
     std::fs::create_dir_all(directory).map_err(io_error)?;
     let bytes = weights.to_bytes(&path)?;
-    disk::write_whole(&path, disk::Existing::Replace, |writer| {
+    disk::write_atomic(&path, disk::Existing::Replace, |writer| {
         std::io::Write::write_all(writer, &bytes)
     })
     .map_err(io_error)?;

@@ -160,9 +160,10 @@ impl ModelStore {
     pub fn open(root: &Path) -> Result<ModelStore, StoreError> {
         let models = root.join(MODELS_DIRECTORY);
         fs::create_dir_all(&models).map_err(|cause| io_error(&models, cause))?;
-        disk::sweep(&models, DRAFT_PREFIX).map_err(|cause| io_error(&models, cause))?;
+        disk::remove_leftovers(&models, DRAFT_PREFIX).map_err(|cause| io_error(&models, cause))?;
         for directory in [root.to_owned(), root.join(PRETRAINED_DIRECTORY)] {
-            disk::sweep(&directory, WRITING_PREFIX).map_err(|cause| io_error(&directory, cause))?;
+            disk::remove_leftovers(&directory, WRITING_PREFIX)
+                .map_err(|cause| io_error(&directory, cause))?;
         }
         Ok(ModelStore {
             root: root.to_owned(),
@@ -194,12 +195,12 @@ impl ModelStore {
     pub fn draft(&self, network: &str, now: OffsetDateTime) -> Result<Draft, StoreError> {
         let models = self.root.join(MODELS_DIRECTORY);
         let directory = tempfile::Builder::new()
-            .prefix(&disk::own(DRAFT_PREFIX))
+            .prefix(&disk::own_prefix(DRAFT_PREFIX))
             .tempdir_in(&models)
             .map_err(|cause| io_error(&models, cause))?;
         Ok(Draft {
             directory,
-            id: format!("{network}-{}", disk::time_in_name(now)),
+            id: format!("{network}-{}", disk::file_timestamp(now)),
         })
     }
 
@@ -352,7 +353,7 @@ impl ModelStore {
         }
         // Rename first, so that the model disappears atomically. With the name of a draft, the rest is swept if this process is killed.
         let models = self.root.join(MODELS_DIRECTORY);
-        let doomed = models.join(disk::own(DRAFT_PREFIX) + id);
+        let doomed = models.join(disk::own_prefix(DRAFT_PREFIX) + id);
         fs::rename(&directory, &doomed).map_err(|cause| io_error(&directory, cause))?;
         sync_directory(&models)?;
         fs::remove_dir_all(&doomed).map_err(|cause| io_error(&doomed, cause))?;
@@ -524,7 +525,7 @@ fn read_manifest(directory: &Path) -> Result<Manifest, StoreError> {
 
 /// Writes a file atomically.
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
-    let write = disk::write_whole(path, Existing::Replace, |writer| {
+    let write = disk::write_atomic(path, Existing::Replace, |writer| {
         Ok(serde_json::to_writer_pretty(writer, value)?)
     });
     write.map_err(|cause| io_error(path, cause))

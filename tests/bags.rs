@@ -1,5 +1,4 @@
-//! Bags: read as the Python library rosbags reads them, classified the same every time, and whatever is wrong with them is named while the
-//! rest is read.
+//! Bags are read as the Python library rosbags reads them, classified reproducibly, and damage is reported while the rest is read.
 
 mod support;
 
@@ -13,138 +12,141 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use support::{complaint, json, misuse, thumb_gesture};
-use thumb_gesture::bag::{Bag, BagError, Loss};
+use thumb_gesture::bag::image::BagImage;
+use thumb_gesture::bag::{Bag, BagError, DataLoss};
 use thumb_gesture::drawn_hand;
 use thumb_gesture::gesture::Gesture;
 
-/// Topic, type, time and content of a message.
-type Told = (String, String, i64, String);
+/// Topic, type, time in nanoseconds and SHA-256 of a message.
+type MessageDigest = (String, String, i64, String);
 
 const TOPIC: &str = "/jetbot/camera/image_raw";
 const START_NS: u64 = 1_700_000_000_000_000_000;
 const STEP_NS: u64 = 33_333_333;
 
 #[test]
-fn a_bag_is_read_as_rosbags_reads_it_message_for_message() {
+fn messages_are_the_same_as_read_by_rosbags() {
     let Some(directory) = support::reference("bags/reference.py", &[], |_| {}) else {
         return;
     };
-    let cases = fs::read(directory.path().join("cases.json")).expect("was written");
-    let cases: BTreeMap<String, Vec<Told>> = serde_json::from_slice(&cases).expect("JSON");
+    let cases = fs::read(directory.path().join("cases.json")).expect("exists");
+    let cases: BTreeMap<String, Vec<MessageDigest>> = serde_json::from_slice(&cases).expect("JSON");
     assert_eq!(
         cases.len(),
         8,
-        "two storages, compressed in none, file, message and, in MCAP, storage; big-endian"
+        "SQLite3 and MCAP, uncompressed and with file, message and (MCAP) storage compression; big-endian"
     );
     for (name, expected) in cases {
-        let (mut found, losses) = told(&directory.path().join(&name));
+        let (mut found, losses) = digests(&directory.path().join(&name));
         assert_eq!(losses, [], "{name}");
         assert_eq!(found.len(), expected.len(), "{name}");
-        // Of messages of the same time either may come first.
-        let sorted = |told: &mut Vec<Told>| told.sort_by(|a, b| (a.2, &a.0).cmp(&(b.2, &b.0)));
+        // Messages with equal times may come in any order.
+        let sort = |digests: &mut Vec<MessageDigest>| digests.sort_by(|a, b| (a.2, &a.0).cmp(&(b.2, &b.0)));
         let mut expected = expected;
         assert!(
             found.is_sorted_by_key(|message| message.2),
-            "{name} is in the order of time"
+            "{name} is sorted by time"
         );
-        sorted(&mut found);
-        sorted(&mut expected);
+        sort(&mut found);
+        sort(&mut expected);
         assert_eq!(found, expected, "{name}");
         assert_eq!(
-            frames_of(&directory.path().join(&name)),
+            count_frames(&directory.path().join(&name)),
             40,
-            "{name} holds images"
+            "{name} has images"
         );
     }
 }
 
-/// What a bag's messages are, and what of it could not be read.
-fn told(bag: &Path) -> (Vec<Told>, Vec<Loss>) {
-    let mut told = Vec::new();
+/// Reads all messages of a bag and what could not be read.
+fn digests(bag: &Path) -> (Vec<MessageDigest>, Vec<DataLoss>) {
+    let mut digests = Vec::new();
     let losses = Bag::open(bag).expect("a bag").read(&|_| true, &mut |message| {
         let digest: String = Sha256::digest(message.data)
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        told.push((
+        digests.push((
             message.topic.name.clone(),
-            message.topic.message.clone(),
+            message.topic.message_type.clone(),
             message.time_ns,
             digest,
         ));
         Ok(())
     });
-    (told, losses.expect("is read"))
+    (digests, losses.expect("a readable bag"))
 }
 
-/// How many messages of the camera's topic are images.
-fn frames_of(bag: &Path) -> usize {
+/// Counts the messages on the camera's topic, which must all be valid images.
+fn count_frames(bag: &Path) -> usize {
     let frames = RefCell::new(0);
     let bag = Bag::open(bag).expect("a bag");
     let read = bag.read(&|topic| topic.name == TOPIC, &mut |message| {
-        let image = thumb_gesture::bag::image::BagImage::read(message.topic, message.data);
+        let image = BagImage::read(message.topic, message.data);
         let image = image.map_err(|error| error.to_string())?;
         assert!(image.frame_id.starts_with("camera"));
         *frames.borrow_mut() += 1;
         Ok(())
     });
-    read.expect("is read");
+    read.expect("a readable bag");
     frames.into_inner()
 }
 
-/// An Image message in CDR, rgb8.
+/// Serializes a `sensor_msgs/Image` with encoding rgb8.
 fn image_message(stamp_ns: u64, image: &image::RgbImage) -> Vec<u8> {
     let mut bytes = vec![0, 1, 0, 0];
-    let number = |bytes: &mut Vec<u8>, value: u32| {
+    let put_u32 = |bytes: &mut Vec<u8>, value: u32| {
         bytes.resize(bytes.len().next_multiple_of(4), 0);
         bytes.extend_from_slice(&value.to_le_bytes());
     };
-    let text = |bytes: &mut Vec<u8>, value: &str| {
-        number(bytes, value.len() as u32 + 1);
+    let put_string = |bytes: &mut Vec<u8>, value: &str| {
+        put_u32(bytes, value.len() as u32 + 1);
         bytes.extend_from_slice(value.as_bytes());
         bytes.push(0);
     };
-    number(&mut bytes, (stamp_ns / 1_000_000_000) as u32);
-    number(&mut bytes, (stamp_ns % 1_000_000_000) as u32);
-    text(&mut bytes, "camera");
-    number(&mut bytes, image.height());
-    number(&mut bytes, image.width());
-    text(&mut bytes, "rgb8");
+    put_u32(&mut bytes, (stamp_ns / 1_000_000_000) as u32);
+    put_u32(&mut bytes, (stamp_ns % 1_000_000_000) as u32);
+    put_string(&mut bytes, "camera");
+    put_u32(&mut bytes, image.height());
+    put_u32(&mut bytes, image.width());
+    put_string(&mut bytes, "rgb8");
     bytes.push(0);
-    number(&mut bytes, image.width() * 3);
-    number(&mut bytes, image.as_raw().len() as u32);
+    put_u32(&mut bytes, image.width() * 3);
+    put_u32(&mut bytes, image.as_raw().len() as u32);
     bytes.extend_from_slice(image.as_raw());
     bytes
 }
 
-/// How a bag for a test is written.
-struct Writing {
+struct WriteOptions {
     compression: Option<mcap::Compression>,
-    kind: &'static str,
+    message_type: &'static str,
+    /// Index of the first message, which its time follows from.
     first: usize,
 }
 
-const AS_ROSBAG2: Writing = Writing {
+const LIKE_ROSBAG2: WriteOptions = WriteOptions {
     compression: Some(mcap::Compression::Zstd),
-    kind: "sensor_msgs/msg/Image",
+    message_type: "sensor_msgs/msg/Image",
     first: 0,
 };
 
-/// An MCAP file of messages at 30 Hz, about three in a chunk.
-fn write_mcap(file: &Path, messages: &[Vec<u8>], writing: &Writing) {
-    let options = mcap::WriteOptions::new()
+/// Writes an MCAP file with messages at 30 Hz and chunks of about three messages.
+fn write_mcap(file: &Path, messages: &[Vec<u8>], write_options: &WriteOptions) {
+    let mcap_options = mcap::WriteOptions::new()
         .profile("ros2")
         .chunk_size(Some(100_000));
     let output = fs::File::create(file).expect("a file");
-    let mut writer = options
-        .compression(writing.compression)
+    let mut writer = mcap_options
+        .compression(write_options.compression)
         .create(output)
-        .expect("begins");
-    let schema = writer.add_schema(writing.kind, "ros2msg", b"").expect("a schema");
+        .expect("starts");
+    let schema = writer
+        .add_schema(write_options.message_type, "ros2msg", b"")
+        .expect("a schema");
     let channel = writer
         .add_channel(schema, TOPIC, "cdr", &BTreeMap::new())
         .expect("a channel");
-    for (index, message) in (writing.first..).zip(messages) {
+    for (index, message) in (write_options.first..).zip(messages) {
         let time_ns = START_NS + index as u64 * STEP_NS;
         let header = mcap::records::MessageHeader {
             channel_id: channel,
@@ -154,10 +156,10 @@ fn write_mcap(file: &Path, messages: &[Vec<u8>], writing: &Writing) {
         };
         writer.write_to_known_channel(&header, message).expect("writes");
     }
-    writer.finish().expect("ends");
+    writer.finish().expect("finishes");
 }
 
-/// So many frames of each gesture, one after the other, as messages.
+/// Image messages with drawn hands, gesture after gesture.
 fn hands(per_gesture: usize) -> Vec<Vec<u8>> {
     let mut messages = Vec::new();
     for gesture in Gesture::ALL {
@@ -172,45 +174,45 @@ fn hands(per_gesture: usize) -> Vec<Vec<u8>> {
     messages
 }
 
-fn bag_of(messages: &[Vec<u8>], writing: &Writing) -> (tempfile::TempDir, PathBuf) {
+fn write_bag(messages: &[Vec<u8>], options: &WriteOptions) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("bag_0.mcap");
-    write_mcap(&file, messages, writing);
+    write_mcap(&file, messages, options);
     (directory, file)
 }
 
 #[test]
-fn every_compression_of_chunks_is_read() {
+fn chunks_of_each_compression_are_read() {
     let messages = hands(4);
     for compression in [None, Some(mcap::Compression::Lz4), Some(mcap::Compression::Zstd)] {
-        let (_directory, file) = bag_of(
+        let (_directory, file) = write_bag(
             &messages,
-            &Writing {
+            &WriteOptions {
                 compression,
-                ..AS_ROSBAG2
+                ..LIKE_ROSBAG2
             },
         );
-        let (found, losses) = told(&file);
+        let (found, losses) = digests(&file);
         assert_eq!((found.len(), losses), (messages.len(), vec![]));
     }
 }
 
 #[test]
-fn a_file_that_breaks_off_is_read_up_to_there() {
+fn truncated_file_is_read_to_its_end() {
     let messages = hands(8);
     for compression in [None, Some(mcap::Compression::Zstd)] {
-        let (_directory, file) = bag_of(
+        let (_directory, file) = write_bag(
             &messages,
-            &Writing {
+            &WriteOptions {
                 compression,
-                ..AS_ROSBAG2
+                ..LIKE_ROSBAG2
             },
         );
         let whole = fs::read(&file).expect("reads");
         let mut before = messages.len();
         for length in [whole.len() - 9, whole.len() / 2, whole.len() / 10, 40, 8] {
             fs::write(&file, &whole[..length]).expect("writes");
-            let (found, losses) = told(&file);
+            let (found, losses) = digests(&file);
             assert!(found.len() <= before);
             before = found.len();
             if length < whole.len() - 9 {
@@ -221,27 +223,27 @@ fn a_file_that_breaks_off_is_read_up_to_there() {
             }
         }
         fs::write(&file, &whole[..whole.len() / 2]).expect("writes");
-        assert!(told(&file).0.len() >= messages.len() / 3);
+        assert!(digests(&file).0.len() >= messages.len() / 3);
     }
 }
 
 #[test]
-fn a_broken_chunk_takes_only_its_own_messages_along_and_they_are_counted() {
+fn damaged_chunk_loses_only_its_own_messages_and_they_are_counted() {
     let messages = hands(8);
-    let (_directory, file) = bag_of(&messages, &AS_ROSBAG2);
+    let (_directory, file) = write_bag(&messages, &LIKE_ROSBAG2);
     let mut bytes = fs::read(&file).expect("reads");
-    // In the middle of the data, where a chunk is for certain.
+    // Both offsets lie inside the data of a chunk.
     for place in [bytes.len() / 3, 2000] {
         let mut bytes = bytes.clone();
         bytes[place..place + 64].fill(0x55);
         fs::write(&file, &bytes).expect("writes");
-        let (found, losses) = told(&file);
+        let (found, losses) = digests(&file);
         let [loss] = &losses[..] else {
-            panic!("one loss: {losses:?}");
+            panic!("expected one loss: {losses:?}");
         };
-        assert!(loss.reason.contains("a broken chunk"), "{loss}");
+        assert!(loss.reason.contains("damaged chunk"), "{loss}");
         assert_eq!(
-            found.len() as u64 + loss.messages.expect("is counted"),
+            found.len() as u64 + loss.messages.expect("a known number"),
             messages.len() as u64
         );
     }
@@ -250,18 +252,18 @@ fn a_broken_chunk_takes_only_its_own_messages_along_and_they_are_counted() {
     fs::write(&file, &bytes).expect("writes");
     let output = thumb_gesture(["bag".as_ref(), "info".as_ref(), file.as_os_str()]);
     assert!(
-        misuse(&output).contains("a broken chunk"),
-        "the exit status says so"
+        misuse(&output).contains("damaged chunk"),
+        "exit status and message"
     );
     assert!(String::from_utf8_lossy(&output.stdout).contains(TOPIC));
 }
 
 #[test]
-fn a_chunk_or_a_record_that_claims_to_be_huge_makes_no_room_for_that() {
+fn announced_sizes_are_not_allocated_before_they_are_checked() {
     let messages = hands(2);
-    let (_directory, file) = bag_of(&messages, &AS_ROSBAG2);
+    let (_directory, file) = write_bag(&messages, &LIKE_ROSBAG2);
     let whole = fs::read(&file).expect("reads");
-    // The magic, the header record, then the first chunk: opcode 6, its length, two times, its length once it is unpacked.
+    // The file begins with the magic, the header record and the first chunk: opcode 6, length, two times, unpacked length.
     let header = u64::from_le_bytes(whole[9..17].try_into().expect("eight bytes"));
     let chunk = 17 + header as usize;
     assert_eq!(whole[chunk], 6, "a chunk");
@@ -270,7 +272,7 @@ fn a_chunk_or_a_record_that_claims_to_be_huge_makes_no_room_for_that() {
         bytes[place..place + 8].copy_from_slice(&0x3fff_ffff_u64.to_le_bytes());
         fs::write(&file, &bytes).expect("writes");
         let mut losses = Vec::new();
-        let allocated = allocation_counter::measure(|| losses = told(&file).1);
+        let allocated = allocation_counter::measure(|| losses = digests(&file).1);
         assert!(!losses.is_empty(), "at {place}");
         assert!(
             allocated.bytes_max < 64 << 20,
@@ -281,10 +283,10 @@ fn a_chunk_or_a_record_that_claims_to_be_huge_makes_no_room_for_that() {
 }
 
 #[test]
-fn whatever_bytes_are_changed_it_ends_in_good_order() {
-    let (_directory, file) = bag_of(&hands(2), &AS_ROSBAG2);
+fn random_changes_to_a_file_never_panic() {
+    let (_directory, file) = write_bag(&hands(2), &LIKE_ROSBAG2);
     let whole = fs::read(&file).expect("reads");
-    // A generator of numbers that is the same everywhere.
+    // A linear congruential generator, for the same numbers on each machine.
     let mut state = 1_u64;
     for _ in 0..300 {
         let mut bytes = whole.clone();
@@ -296,19 +298,19 @@ fn whatever_bytes_are_changed_it_ends_in_good_order() {
             bytes[place] = (state >> 24) as u8;
         }
         fs::write(&file, &bytes).expect("writes");
-        let bag = Bag::open(&file).expect("a file");
+        let bag = Bag::open(&file).expect("an existing file");
         match bag.contents() {
             Ok(contents) => assert!(
                 contents.messages == 6 || (contents.messages < 6 && !contents.losses.is_empty()),
                 "{contents:?}"
             ),
-            Err(error) => assert!(matches!(error, BagError::NoBag(_)), "{error}"),
+            Err(error) => assert!(matches!(error, BagError::NotABag(_)), "{error}"),
         }
     }
 }
 
 #[test]
-fn a_split_bag_is_read_in_order_without_metadata_too_and_a_missing_part_is_named() {
+fn split_bag_is_read_in_order_and_missing_files_are_reported() {
     let directory = tempfile::tempdir().expect("a directory");
     let messages = hands(4);
     let write = |name: &str, range: std::ops::Range<usize>| {
@@ -316,12 +318,15 @@ fn a_split_bag_is_read_in_order_without_metadata_too_and_a_missing_part_is_named
         write_mcap(
             &directory.path().join(name),
             &messages[range],
-            &Writing { first, ..AS_ROSBAG2 },
+            &WriteOptions {
+                first,
+                ..LIKE_ROSBAG2
+            },
         );
     };
     write("bag_10.mcap", 8..12);
     write("bag_2.mcap", 0..8);
-    let (found, losses) = told(directory.path());
+    let (found, losses) = digests(directory.path());
     assert_eq!(found.len(), 12);
     assert!(found.is_sorted_by_key(|message| message.2));
     assert!(
@@ -330,16 +335,16 @@ fn a_split_bag_is_read_in_order_without_metadata_too_and_a_missing_part_is_named
     );
 
     fs::write(directory.path().join("bag_11.mcap"), "").expect("writes");
-    let (found, losses) = told(directory.path());
+    let (found, losses) = digests(directory.path());
     assert_eq!(
         (found.len(), losses.len()),
         (12, 2),
-        "one that a power cut left empty: {losses:?}"
+        "an empty file, as left by a power failure: {losses:?}"
     );
 
     let metadata = "rosbag2_bagfile_information:\n  version: 9\n  relative_file_paths: [bag_2.mcap, bag_3.mcap, bag_10.mcap]\n";
     fs::write(directory.path().join("metadata.yaml"), metadata).expect("writes");
-    let (found, losses) = told(directory.path());
+    let (found, losses) = digests(directory.path());
     assert_eq!(found.len(), 12);
     assert!(
         losses.len() == 1 && losses[0].file.ends_with("bag_3.mcap"),
@@ -351,16 +356,16 @@ fn a_split_bag_is_read_in_order_without_metadata_too_and_a_missing_part_is_named
     );
     fs::write(directory.path().join("metadata.yaml"), counted).expect("writes");
     let bag = Bag::open(directory.path()).expect("a bag");
-    let lost = |is_wanted: bool| {
-        let losses = bag.read(&|_| is_wanted, &mut |_| Ok(())).expect("reads");
-        losses.last().expect("the missing file").reason.clone()
+    let loss_reason = |is_selected: bool| {
+        let losses = bag.read(&|_| is_selected, &mut |_| Ok(())).expect("reads");
+        losses.last().expect("a loss for the missing file").reason.clone()
     };
-    assert_eq!(lost(true), "counts 20 messages, of which 12 were found");
-    assert!(!lost(false).contains("counts"), "none is wanted");
+    assert_eq!(loss_reason(true), "lists 20 messages, but only 12 were found");
+    assert!(!loss_reason(false).contains("lists"), "no topic is selected");
 }
 
 #[test]
-fn of_a_damaged_database_all_is_read_but_what_is_gone() {
+fn damaged_database_is_read_except_for_its_damaged_pages() {
     const MESSAGES: usize = 3000;
     const PAGE_BYTES: usize = 4096;
     let directory = tempfile::tempdir().expect("a directory");
@@ -373,56 +378,60 @@ fn of_a_damaged_database_all_is_read_but_what_is_gone() {
              CREATE INDEX timestamp_idx ON messages (timestamp ASC);
              INSERT INTO topics VALUES (1, '/chatter', 'std_msgs/msg/String', 'cdr', '');",
         )
-        .expect("is made");
-    let writing = database.transaction().expect("begins");
+        .expect("creates tables");
+    let transaction = database.transaction().expect("starts");
     for index in 0..MESSAGES {
         let time_ns = (START_NS + index as u64 * STEP_NS).cast_signed();
         let message = index.to_le_bytes().repeat(370);
-        writing
+        transaction
             .execute(
                 "INSERT INTO messages (topic_id, timestamp, data) VALUES (1, ?1, ?2)",
                 (time_ns, message),
             )
             .expect("writes");
     }
-    writing.commit().expect("writes");
+    transaction.commit().expect("writes");
     drop(database);
-    let (all, losses) = told(&file);
+    let (all, losses) = digests(&file);
     assert_eq!((all.len(), losses), (MESSAGES, vec![]));
     let whole = fs::read(&file).expect("reads");
-    let is_named = |losses: &[Loss]| {
+    let is_reported = |losses: &[DataLoss]| {
         losses
             .iter()
             .any(|loss| loss.reason.contains("the database is damaged"))
     };
 
     fs::write(&file, &whole[..whole.len() / 4]).expect("writes");
-    let (found, losses) = told(&file);
-    assert!(found.len() > MESSAGES * 24 / 100, "{} of a quarter", found.len());
+    let (found, losses) = digests(&file);
+    assert!(
+        found.len() > MESSAGES * 24 / 100,
+        "{} messages from a quarter of the file",
+        found.len()
+    );
     assert_eq!(found, all[..found.len()]);
-    assert!(is_named(&losses), "{losses:?}");
+    assert!(is_reported(&losses), "{losses:?}");
 
     for part in 2..8 {
         let mut bytes = whole.clone();
         let page = whole.len() / PAGE_BYTES * part / 9 * PAGE_BYTES;
         bytes[page..page + PAGE_BYTES].fill(0);
         fs::write(&file, bytes).expect("writes");
-        let (found, losses) = told(&file);
+        let (found, losses) = digests(&file);
         let mut rest = all.iter();
         assert!(
             found.iter().all(|message| rest.any(|one| one == message)),
-            "in order, none twice"
+            "in order, without duplicates"
         );
         assert!(found.len() >= MESSAGES - 1, "{} and {losses:?}", found.len());
-        assert!(is_named(&losses) || found.len() == MESSAGES, "{losses:?}");
+        assert!(is_reported(&losses) || found.len() == MESSAGES, "{losses:?}");
     }
 
-    fs::write(&file, b"SQLite format 3\0 and nothing of it").expect("writes");
-    assert!(!told(&file).1.is_empty());
+    fs::write(&file, b"SQLite format 3\0 and nothing else").expect("writes");
+    assert!(!digests(&file).1.is_empty());
 }
 
 #[test]
-fn a_view_in_the_place_of_a_table_is_not_asked() {
+fn view_in_place_of_a_table_is_rejected() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("bag_0.db3");
     let database = rusqlite::Connection::open(&file).expect("opens");
@@ -434,20 +443,23 @@ fn a_view_in_the_place_of_a_table_is_not_asked() {
              PRAGMA writable_schema = ON;
              UPDATE sqlite_schema SET type = 'table';",
         )
-        .expect("is made");
+        .expect("creates tables");
     drop(database);
-    let (found, losses) = told(&file);
+    let (found, losses) = digests(&file);
     assert!(found.is_empty(), "{} messages", found.len());
-    assert!(losses[0].reason.contains("not a bag's database"), "{losses:?}");
+    assert!(
+        losses[0].reason.contains("not a database of rosbag2"),
+        "{losses:?}"
+    );
 }
 
-/// What was found to be hard: each file is read as far as it goes, or refused, and what is lost is told.
+/// Files that were difficult to read: each is read as far as possible or rejected, and losses are reported.
 #[test]
-fn the_corpus_of_damaged_files_is_read_in_good_order() {
+fn corpus_of_damaged_files_is_read_with_bounded_memory() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bags/corpus");
     let mut files = 0;
-    for entry in fs::read_dir(directory).expect("is there") {
-        let path = entry.expect("lists").path();
+    for entry in fs::read_dir(directory).expect("exists") {
+        let path = entry.expect("readable").path();
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
         let bag = Bag::open(&path).expect("a file");
         let mut contents = None;
@@ -457,7 +469,7 @@ fn the_corpus_of_damaged_files_is_read_in_good_order() {
             "{name}: {} bytes",
             allocated.bytes_max
         );
-        match (contents.expect("was read"), name.starts_with("good")) {
+        match (contents.expect("the result"), name.starts_with("good")) {
             (Ok(contents), true) => assert_eq!((contents.messages, contents.losses), (3, vec![]), "{name}"),
             (Ok(contents), false) => {
                 assert!(
@@ -467,7 +479,7 @@ fn the_corpus_of_damaged_files_is_read_in_good_order() {
             }
             (Err(error), is_good) => {
                 assert!(
-                    !is_good && error.to_string().contains("no bag"),
+                    !is_good && error.to_string().contains("not a bag"),
                     "{name}: {error}"
                 );
             }
@@ -477,19 +489,19 @@ fn the_corpus_of_damaged_files_is_read_in_good_order() {
     assert!(files > 15);
 }
 
-/// A store with a model of drawn hands, and a bag of other ones: eight frames of each gesture, 30 a second.
-fn taught() -> &'static (tempfile::TempDir, PathBuf) {
-    static TAUGHT: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    TAUGHT.get_or_init(|| {
+/// A directory with a store that has a model of drawn hands, and a bag of other hands: eight frames of each gesture at 30 Hz.
+fn trained() -> &'static (tempfile::TempDir, PathBuf) {
+    static TRAINED: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    TRAINED.get_or_init(|| {
         let (root, _) = support::trained_on_drawn_hands();
         let bag = root.path().join("bag_0.mcap");
-        write_mcap(&bag, &hands(8), &AS_ROSBAG2);
+        write_mcap(&bag, &hands(8), &LIKE_ROSBAG2);
         (root, bag)
     })
 }
 
 fn evaluate(more: &[&str]) -> Output {
-    let (root, bag) = taught();
+    let (root, bag) = trained();
     let mut command = support::program();
     command
         .args(["bag", "evaluate"])
@@ -509,7 +521,7 @@ fn labels_file(text: &str) -> (tempfile::TempDir, String) {
 const EXPECTED: &str = "- {from: 0.0, to: 0.25, label: none}\n- {from: 0.26, to: 0.52, label: thumbs_up}\n- {from: 0.53, to: 9, label: thumbs_down}\n";
 
 #[test]
-fn the_same_bag_gives_the_same_predictions_to_the_bit() {
+fn same_bag_gives_identical_predictions() {
     let (_directory, labels) = labels_file(EXPECTED);
     let arguments = ["--json", "--expect", &labels, "--threshold", "0", "--margin", "0"];
     let first = evaluate(&arguments);
@@ -536,7 +548,7 @@ fn the_same_bag_gives_the_same_predictions_to_the_bit() {
 }
 
 #[test]
-fn every_frame_is_a_line_of_the_table() {
+fn csv_has_a_row_for_each_frame() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("predictions.csv");
     let output = evaluate(&["--csv", &file.display().to_string()]);
@@ -545,7 +557,7 @@ fn every_frame_is_a_line_of_the_table() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let table = fs::read_to_string(&file).expect("was written");
+    let table = fs::read_to_string(&file).expect("the table");
     let mut lines = table.lines();
     assert_eq!(
         lines.next(),
@@ -556,33 +568,42 @@ fn every_frame_is_a_line_of_the_table() {
 }
 
 #[test]
-fn a_model_that_is_not_good_enough_fails_with_the_figure() {
+fn accuracy_below_the_minimum_fails_with_the_accuracy() {
     let (_directory, labels) = labels_file(EXPECTED);
     assert!(
         evaluate(&["--expect", &labels, "--min-accuracy", "0.0"])
             .status
             .success()
     );
-    // Nothing is as certain as that.
+    // No probability reaches a threshold of 1.
     let output = evaluate(&["--expect", &labels, "--min-accuracy", "0.9", "--threshold", "1"]);
-    let said = complaint(&output);
-    assert!(said.contains("% of the frames are right, below 90.0 %"), "{said}");
-    assert!(said.contains("0.00 to 0.25 s, none: "), "and where: {said}");
+    let message = complaint(&output);
+    assert!(
+        message.contains("% of the frames are correct, below the minimum of 90.0 %"),
+        "{message}"
+    );
+    assert!(
+        message.contains("0.00 to 0.25 s, none: "),
+        "the interval: {message}"
+    );
     let output = evaluate(&["--min-accuracy", "0.9"]);
     assert!(misuse(&output).contains("--expect"));
     let (_directory, wrong) = labels_file("- {from: 0.0, to: 1.0, label: wave}\n");
-    assert!(complaint(&evaluate(&["--expect", &wrong])).contains("its labels: none, thumbs_down, thumbs_up"));
+    assert!(
+        complaint(&evaluate(&["--expect", &wrong]))
+            .contains("the model's labels: none, thumbs_down, thumbs_up")
+    );
 }
 
 #[test]
-fn a_wrong_topic_is_answered_with_those_there_are() {
+fn unknown_topic_is_rejected_with_the_known_ones() {
     assert!(complaint(&evaluate(&["--topic", "/camera"])).contains(TOPIC));
-    let text = Writing {
-        kind: "std_msgs/msg/String",
-        ..AS_ROSBAG2
+    let text = WriteOptions {
+        message_type: "std_msgs/msg/String",
+        ..LIKE_ROSBAG2
     };
-    let (_directory, file) = bag_of(&[b"\0\x01\0\0\x01\0\0\0\0".to_vec()], &text);
-    let store = taught().0.path().join("store");
+    let (_directory, file) = write_bag(&[b"\0\x01\0\0\x01\0\0\0\0".to_vec()], &text);
+    let store = trained().0.path().join("store");
     let command = |bag: &Path| {
         let mut command = support::program();
         command
@@ -594,28 +615,28 @@ fn a_wrong_topic_is_answered_with_those_there_are() {
     };
     assert!(
         complaint(&command(&file))
-            .contains("no topic with images; the bag has /jetbot/camera/image_raw (std_msgs/msg/String)")
+            .contains("no topic with images; it has /jetbot/camera/image_raw (std_msgs/msg/String)")
     );
-    let (_directory, empty) = bag_of(&[], &AS_ROSBAG2);
-    assert!(complaint(&command(&empty)).contains("no messages at all"));
+    let (_directory, empty) = write_bag(&[], &LIKE_ROSBAG2);
+    assert!(complaint(&command(&empty)).contains("it has no messages"));
     let nothing = tempfile::tempdir().expect("a directory");
-    assert!(complaint(&command(nothing.path())).contains("no bag: neither"));
+    assert!(complaint(&command(nothing.path())).contains("not a bag; expected"));
     assert!(
         complaint(&command(
             Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md").as_path()
         ))
-        .contains("no bag")
+        .contains("not a bag")
     );
 }
 
 #[test]
-fn a_message_that_ends_early_is_counted_and_the_others_are_classified() {
+fn truncated_messages_are_counted_and_the_others_classified() {
     let mut messages = hands(2);
     let length = messages[3].len();
     messages[3].truncate(length - 100);
     messages[4].truncate(2);
-    let (_directory, file) = bag_of(&messages, &AS_ROSBAG2);
-    let store = taught().0.path().join("store");
+    let (_directory, file) = write_bag(&messages, &LIKE_ROSBAG2);
+    let store = trained().0.path().join("store");
     let mut command = support::program();
     command
         .args(["bag", "evaluate", "--json"])
@@ -623,7 +644,7 @@ fn a_message_that_ends_early_is_counted_and_the_others_are_classified() {
         .arg("--store")
         .arg(store);
     let output = command.output().expect("starts");
-    assert!(misuse(&output).contains("2 messages are no images: the message ends early"));
+    assert!(misuse(&output).contains("2 messages are not valid images: the message ends early"));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(report["bad_frames"], 2);
     assert_eq!(report["frames"].as_array().map(Vec::len), Some(4));
@@ -635,11 +656,11 @@ fn a_message_that_ends_early_is_counted_and_the_others_are_classified() {
 }
 
 #[test]
-fn an_import_is_one_burst_without_near_duplicates_and_not_made_twice() {
+fn import_saves_one_burst_without_near_duplicates_and_rejects_a_repetition() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut messages = hands(4);
     messages.insert(1, messages[0].clone());
-    let (_bag, file) = bag_of(&messages, &AS_ROSBAG2);
+    let (_bag, file) = write_bag(&messages, &LIKE_ROSBAG2);
     let import = |more: &[&str]| {
         let mut command = support::program();
         command.args(["bag", "import", "--label", "none", "--json", "--dataset"]);
@@ -655,8 +676,8 @@ fn an_import_is_one_burst_without_near_duplicates_and_not_made_twice() {
         (&5.into(), &1.into())
     );
     let files: Vec<_> = fs::read_dir(directory.path().join("dataset").join("none"))
-        .expect("is there")
-        .map(|entry| entry.expect("lists").file_name().into_string().expect("UTF-8"))
+        .expect("exists")
+        .map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8"))
         .collect();
     assert_eq!(files.len(), 5);
     assert!(
@@ -665,18 +686,18 @@ fn an_import_is_one_burst_without_near_duplicates_and_not_made_twice() {
     );
     assert!(
         complaint(&import(&["--to", "0.15"])).contains("exists"),
-        "the same frames again"
+        "the same frames a second time"
     );
-    assert!(complaint(&import(&["--from", "2", "--to", "1"])).contains("--to greater"));
+    assert!(complaint(&import(&["--from", "2", "--to", "1"])).contains("--to greater than --from"));
     let every = json(&import(&["--from", "0.2", "--every", "2"]));
     assert_eq!(every["saved"], 3);
 }
 
 #[test]
-fn a_dataset_becomes_a_bag_that_is_classified_by_what_it_shows() {
-    let (root, _) = taught();
+fn exported_dataset_is_evaluated_with_its_labels() {
+    let (root, _) = trained();
     let directory = tempfile::tempdir().expect("a directory");
-    let bag = directory.path().join("takes");
+    let bag = directory.path().join("exported");
     let mut export = support::program();
     export
         .args(["bag", "export", "--rate", "20", "--dataset"])
@@ -694,7 +715,7 @@ fn a_dataset_becomes_a_bag_that_is_classified_by_what_it_shows() {
         .arg(root.path().join("store"));
     evaluate
         .arg("--expect")
-        .arg(directory.path().join("takes.labels.yaml"))
+        .arg(directory.path().join("exported.labels.yaml"))
         .arg("--html")
         .arg(&page);
     let report = json(&evaluate.output().expect("starts"));
@@ -718,26 +739,26 @@ fn a_dataset_becomes_a_bag_that_is_classified_by_what_it_shows() {
             ("thumbs_up", Some(10))
         ]
     );
-    let page = fs::read_to_string(&page).expect("was written");
+    let page = fs::read_to_string(&page).expect("exists");
     assert!(page.contains("data:image/jpeg;base64,") && page.contains("expected"));
     assert!(
         !page.contains("<script") && !page.contains("://"),
-        "it needs nothing else"
+        "no scripts and no external resources"
     );
 }
 
 #[test]
-fn two_models_are_compared_frame_by_frame() {
-    let (root, bag) = taught();
+fn compare_reports_the_frames_on_which_models_differ() {
+    let (root, bag) = trained();
     let directory = tempfile::tempdir().expect("a directory");
     let store = directory.path().join("store");
-    let link = std::process::Command::new("cp")
+    let copy = std::process::Command::new("cp")
         .arg("-r")
         .arg(root.path().join("store"))
         .arg(&store)
         .status();
-    assert!(link.expect("copies").success());
-    // Taught with two labels the wrong way round.
+    assert!(copy.expect("copies").success());
+    // Trained with two labels swapped.
     let dataset = directory.path().join("dataset");
     support::draw_dataset(&dataset, 5, 20);
     fs::rename(dataset.join("thumbs_up"), dataset.join("other")).expect("renames");
@@ -767,15 +788,15 @@ fn two_models_are_compared_frame_by_frame() {
     assert!(spans.iter().all(|span| span["seen"][0] != span["seen"][1]));
     assert!(
         fs::read_to_string(page)
-            .expect("was written")
+            .expect("exists")
             .contains("data:image/jpeg")
     );
-    assert!(complaint(&compare(&right, &[])).contains("--models takes two ids"));
+    assert!(complaint(&compare(&right, &[])).contains("--models has 1 ids, must be two"));
 }
 
 #[test]
-fn a_bag_that_is_none_does_not_keep_the_others_from_being_classified() {
-    let (root, bag) = taught();
+fn missing_bag_does_not_prevent_classifying_the_others() {
+    let (root, bag) = trained();
     let directory = tempfile::tempdir().expect("a directory");
     let (_labels, labels) = labels_file(EXPECTED);
     let (page, table) = (
@@ -797,17 +818,14 @@ fn a_bag_that_is_none_does_not_keep_the_others_from_being_classified() {
         .arg(&table);
     let output = command.args(["--expect", &labels]).output().expect("starts");
     assert!(complaint(&output).contains("nothing"));
-    assert_eq!(
-        fs::read_to_string(table).expect("was written").lines().count(),
-        49
-    );
+    assert_eq!(fs::read_to_string(table).expect("exists").lines().count(), 49);
     assert!(page.join("1_bag_0.mcap.html").exists() && page.join("3_bag_0.mcap.html").exists());
     assert!(misuse(&evaluate(&["--threshold", "nan"])).contains("must be 0 to 1"));
 }
 
-/// The block of docs/bags.md, as a person types it.
+/// Runs the commands of docs/bags.md.
 #[test]
-fn the_walk_through_works_as_it_is_written() {
+fn walkthrough_in_docs_works() {
     let photos = std::env::var_os("THUMB_GESTURE_PHOTOS").map(PathBuf::from);
     let photos = photos.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/photos"));
     if !photos.is_dir() {
@@ -817,11 +835,11 @@ fn the_walk_through_works_as_it_is_written() {
         );
         return;
     }
-    let page = include_str!("../docs/bags.md");
+    let page = include_str!("../docs/guides/bags.md");
     let begin = page
-        .find("thumb_gesture bag export takes --dataset \"$PHOTOS\"")
-        .expect("is in there");
-    let block = &page[begin..begin + page[begin..].find("```").expect("ends")];
+        .find("thumb_gesture bag export photo_bag --dataset \"$PHOTOS\"")
+        .expect("the commands");
+    let block = &page[begin..begin + page[begin..].find("```").expect("the end of the block")];
     let directory = tempfile::tempdir().expect("a directory");
     let program = Path::new(env!("CARGO_BIN_EXE_thumb_gesture"))
         .parent()
@@ -831,21 +849,21 @@ fn the_walk_through_works_as_it_is_written() {
         .args(["-e", "-c", block])
         .current_dir(directory.path())
         .env("PATH", format!("{}:{path}", program.display()))
-        .env("PHOTOS", photos.canonicalize().expect("is there"))
+        .env("PHOTOS", photos.canonicalize().expect("exists"))
         .output()
         .expect("starts");
-    let said = String::from_utf8_lossy(&output.stdout);
+    let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success(),
-        "{said}{}",
+        "{stdout}{}",
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(
-        said.contains("frames right: ") && said.contains("differ on "),
-        "{said}"
+        stdout.contains("frames correct: ") && stdout.contains("differ on "),
+        "{stdout}"
     );
-    let saved: usize = said.matches(" frames saved under ").count();
-    assert_eq!(saved, 6, "{said}");
+    let saved: usize = stdout.matches(" frames saved as ").count();
+    assert_eq!(saved, 6, "{stdout}");
     assert!(
         directory.path().join("differences.html").exists() && directory.path().join("first.html").exists()
     );

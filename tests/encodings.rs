@@ -1,4 +1,4 @@
-//! Every encoding of `sensor_msgs` gives the image that cv_bridge's conversions, which are OpenCV's, make of the same bytes.
+//! Frames of each `sensor_msgs` encoding have the same RGB values as OpenCV's conversions, which cv_bridge uses.
 
 mod support;
 
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use thumb_gesture::frame::Frame;
 
-/// Grey levels; OpenCV rounds at another place where a mosaic has 16 bits.
+/// Largest difference in gray levels. OpenCV rounds 16-bit Bayer images at another step.
 const TOLERANCE: u8 = 1;
 
 #[derive(Deserialize)]
@@ -19,39 +19,35 @@ struct Case {
     width: u32,
     height: u32,
     step: u32,
-    /// Pixels at the border that are not compared.
+    /// Width of the border that is not compared, pixels.
     border: u32,
 }
 
 #[test]
-fn every_encoding_shows_what_opencv_shows() {
+fn encodings_are_converted_as_by_opencv() {
     let Some(directory) = support::reference("encodings/reference.py", &[], |_| {}) else {
         return;
     };
-    let cases = fs::read(directory.path().join("cases.json")).expect("was written");
+    let cases = fs::read(directory.path().join("cases.json")).expect("exists");
     let cases: BTreeMap<String, Case> = serde_json::from_slice(&cases).expect("JSON");
-    assert_eq!(
-        cases.len(),
-        27 + 9,
-        "27 encodings, 9 of which have two orders of bytes"
-    );
+    assert_eq!(cases.len(), 27 + 9, "27 encodings, 9 of them in both byte orders");
     for (name, case) in cases {
         compare(directory.path(), &name, &case);
     }
 }
 
 fn compare(directory: &Path, name: &str, case: &Case) {
-    let read = |ending: &str| fs::read(directory.join(format!("{name}.{ending}"))).expect("was written");
+    let read = |extension: &str| fs::read(directory.join(format!("{name}.{extension}"))).expect("exists");
     let data = read("raw");
-    let without_last = data[..data.len() - case.step as usize].to_vec();
+    let without_last_row = data[..data.len() - case.step as usize].to_vec();
     let sides = [case.width, case.height];
     let frame = |data| Frame::from_message(&case.encoding, sides, case.step, data, case.is_bigendian);
     let found = frame(data).expect(name).to_rgb_image();
     let expected = read("rgb");
     assert_eq!(found.as_raw().len(), expected.len(), "{name}");
     for (column, row, pixel) in found.enumerate_pixels() {
-        let inside = |place: u32, side: u32| (case.border..side - case.border).contains(&place);
-        if inside(column, case.width) && inside(row, case.height) {
+        let is_inside = |position: u32, side: u32| (case.border..side - case.border).contains(&position);
+        if is_inside(column, case.width) && is_inside(row, case.height) {
             let start = 3 * (row * case.width + column) as usize;
             let difference = pixel
                 .0
@@ -61,10 +57,10 @@ fn compare(directory: &Path, name: &str, case: &Case) {
                 .max();
             assert!(
                 difference <= Some(TOLERANCE),
-                "{name} at {column}, {row}: {pixel:?}, not {:?}",
+                "{name} at {column}, {row}: {pixel:?}, expected {:?}",
                 &expected[start..start + 3]
             );
         }
     }
-    frame(without_last).expect_err("a row is missing");
+    frame(without_last_row).expect_err("a row is missing");
 }

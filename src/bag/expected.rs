@@ -1,81 +1,82 @@
-//! What a bag should show: intervals with the label of what is seen in them.
+//! The expected labels of a bag: a YAML file with time intervals.
 
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::metadata::read_text;
-
 use crate::dataset::Label;
 
-/// Stamps below this are seconds from the bag's start, others since the epoch: 1973 is before ROS.
-const FIRST_ABSOLUTE_SECS: f64 = 1e8;
+/// Times below this (the year 1973) are seconds from the bag's first frame; others are seconds since the epoch.
+const MIN_EPOCH_SECS: f64 = 1e8;
 
-/// A span of a bag in which one thing is seen.
+/// A time interval with the label that its frames should get.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Interval {
-    /// Its beginning, seconds from the bag's first frame, or since the epoch.
+    /// The inclusive start, seconds from the bag's first frame or since the epoch.
     pub from: f64,
-    /// Its end, which is not in it; the same.
+    /// The exclusive end, on the same clock.
     pub to: f64,
-    /// What is seen.
+    /// The expected label.
     pub label: String,
 }
 
-/// Why intervals cannot be used.
+/// Why a file of intervals is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum ExpectedError {
-    /// The system's word.
+    /// The file cannot be read.
     #[error("{path}: {cause}")]
     Io {
         /// The file.
         path: String,
-        /// The system's word.
+        /// The error of the operating system.
         cause: std::io::Error,
     },
-    /// It is not such a list.
-    #[error("{path}: {reason}; it should be a list such as `- {{from: 0.0, to: 2.5, label: thumbs_up}}`")]
-    Form {
+    /// The file is not a YAML list of intervals.
+    #[error("{path}: {reason}; expected a list such as `- {{from: 0.0, to: 2.5, label: thumbs_up}}`")]
+    Syntax {
         /// The file.
         path: String,
-        /// What is wrong.
+        /// The error of the parser.
         reason: String,
     },
-    /// An interval ends before it begins, or another one does not.
-    #[error("{path}: the interval from {from} to {to} ends before it begins, or lies in the one before it")]
+    /// An interval is empty, or begins before the end of the previous one.
+    #[error(
+        "{path}: invalid interval from {from} to {to}; it must end after it begins and begin after the previous one ends"
+    )]
     Order {
         /// The file.
         path: String,
-        /// Its beginning.
+        /// The interval's start.
         from: f64,
-        /// Its end.
+        /// The interval's end.
         to: f64,
     },
-    /// Some are of one clock and some of the other.
+    /// Some times are relative and others since the epoch.
     #[error(
-        "{path}: some times are seconds from the bag's first frame, others since the epoch: it must be one of the two"
+        "{path}: the times mix seconds from the bag's first frame with seconds since the epoch; use one of them"
     )]
-    Clocks {
+    MixedClocks {
         /// The file.
         path: String,
     },
     /// The model has no such label.
-    #[error("{path}: the model does not know the label {label:?}; its labels: {known}")]
-    Label {
+    #[error("{path}: unknown label {label:?}; the model's labels: {known}")]
+    UnknownLabel {
         /// The file.
         path: String,
-        /// The label.
+        /// The unknown label.
         label: String,
-        /// Those that it knows.
+        /// The model's labels.
         known: String,
     },
 }
 
-/// Reads a file of intervals, which are in the order of their time and do not overlap.
+/// Reads a YAML file of intervals, which must be sorted by time and must not overlap.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The file cannot be read or is not valid for a model with these labels.
 pub fn read(file: &Path, labels: &[Label]) -> Result<Vec<Interval>, ExpectedError> {
     let path = file.display().to_string();
     let text = match read_text(file) {
@@ -86,24 +87,24 @@ pub fn read(file: &Path, labels: &[Label]) -> Result<Vec<Interval>, ExpectedErro
         Ok(intervals) => intervals,
         Err(error) => {
             let reason = error.to_string();
-            return Err(ExpectedError::Form { path, reason });
+            return Err(ExpectedError::Syntax { path, reason });
         }
     };
-    let absolute = intervals.iter().flat_map(|interval| [interval.from, interval.to]);
-    let absolute: Vec<bool> = absolute.map(|secs| secs >= FIRST_ABSOLUTE_SECS).collect();
-    if absolute.contains(&true) && absolute.contains(&false) {
-        return Err(ExpectedError::Clocks { path });
+    let mut times = intervals.iter().flat_map(|interval| [interval.from, interval.to]);
+    let is_absolute = |secs: f64| secs >= MIN_EPOCH_SECS;
+    if times.clone().any(is_absolute) && !times.all(is_absolute) {
+        return Err(ExpectedError::MixedClocks { path });
     }
-    let mut last = f64::NEG_INFINITY;
+    let mut previous_end = f64::NEG_INFINITY;
     for Interval { from, to, label } in &intervals {
         let (from, to) = (*from, *to);
-        if !(from < to && from >= last) {
+        if !(from < to && from >= previous_end) {
             return Err(ExpectedError::Order { path, from, to });
         }
-        last = to;
+        previous_end = to;
         if !labels.iter().any(|known| known.as_str() == label) {
             let known: Vec<&str> = labels.iter().map(Label::as_str).collect();
-            return Err(ExpectedError::Label {
+            return Err(ExpectedError::UnknownLabel {
                 path,
                 label: label.clone(),
                 known: known.join(", "),
@@ -114,10 +115,10 @@ pub fn read(file: &Path, labels: &[Label]) -> Result<Vec<Interval>, ExpectedErro
 }
 
 impl Interval {
-    /// The same in seconds from the bag's first frame, whose time that is.
-    pub fn from_start(&self, start_secs: f64) -> Interval {
+    /// The interval in seconds from the bag's first frame, which was recorded at `start_secs` since the epoch.
+    pub fn relative_to(&self, start_secs: f64) -> Interval {
         let relative = |secs: f64| {
-            if secs >= FIRST_ABSOLUTE_SECS {
+            if secs >= MIN_EPOCH_SECS {
                 secs - start_secs
             } else {
                 secs
@@ -130,8 +131,8 @@ impl Interval {
         }
     }
 
-    /// True for a time in it, seconds from the bag's first frame.
-    pub fn holds(&self, secs: f64) -> bool {
+    /// Whether a time lies in the interval.
+    pub fn contains(&self, secs: f64) -> bool {
         (self.from..self.to).contains(&secs)
     }
 }
@@ -141,41 +142,41 @@ mod tests {
     use super::*;
 
     fn read_intervals(text: &str) -> Result<Vec<Interval>, String> {
-        let directory = tempfile::tempdir().expect("a directory");
+        let directory = tempfile::tempdir().expect("a temporary directory");
         let file = directory.path().join("labels.yaml");
-        std::fs::write(&file, text).expect("a file");
-        let labels = ["none", "thumbs_up"].map(|label| Label::new(label).expect("a label"));
+        std::fs::write(&file, text).expect("writable");
+        let labels = ["none", "thumbs_up"].map(|label| Label::new(label).expect("a valid label"));
         read(&file, &labels).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn intervals_are_read_and_may_be_of_either_clock() {
+    fn times_may_be_relative_or_since_the_epoch() {
         let relative =
             read_intervals("- {from: 0, to: 1.5, label: none}\n- {from: 1.5, to: 2, label: none}\n");
-        let relative = relative.expect("well-formed");
-        assert!(relative[0].from_start(1.7e9).holds(0.0) && !relative[0].holds(1.5));
+        let relative = relative.expect("valid");
+        assert!(relative[0].relative_to(1.7e9).contains(0.0) && !relative[0].contains(1.5));
         let absolute = read_intervals("- {from: 1700000002.0, to: 1700000003.0, label: thumbs_up}\n");
-        assert!(absolute.expect("well-formed")[0].from_start(1.7e9).holds(2.5));
+        assert!(absolute.expect("valid")[0].relative_to(1.7e9).contains(2.5));
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_what_would_be_right() {
-        let refusals = [
-            ("- {from: 2, to: 1, label: none}", "ends before it begins"),
-            ("- {from: .nan, to: 1, label: none}", "ends before it begins"),
+    fn invalid_files_are_rejected_with_the_reason() {
+        let invalid = [
+            ("- {from: 2, to: 1, label: none}", "must end after it begins"),
+            ("- {from: .nan, to: 1, label: none}", "must end after it begins"),
             (
                 "- {from: 0, to: 2, label: none}\n- {from: 1, to: 3, label: none}",
-                "lies in the one before",
+                "begin after the previous one ends",
             ),
             (
                 "- {from: 0, to: 1, label: none}\n- {from: 1700000002.0, to: 1700000003.0, label: none}",
-                "one of the two",
+                "use one of them",
             ),
-            ("- {from: 0, to: 2, label: wave}", "its labels: none, thumbs_up"),
-            ("- {from: 0, label: none}", "should be a list such as"),
-            ("none", "should be a list such as"),
+            ("- {from: 0, to: 2, label: wave}", "labels: none, thumbs_up"),
+            ("- {from: 0, label: none}", "expected a list such as"),
+            ("none", "expected a list such as"),
         ];
-        for (text, reason) in refusals {
+        for (text, reason) in invalid {
             let error = read_intervals(text).expect_err(reason);
             assert!(error.contains(reason), "{error}");
         }

@@ -1,74 +1,118 @@
-//! `sensor_msgs/Image` and `sensor_msgs/CompressedImage` of a bag -> [`Frame`].
+//! The image topics and image messages of a bag: `sensor_msgs/Image` and `sensor_msgs/CompressedImage` -> [`Frame`].
 
-use super::Topic;
-use super::cdr::{Cdr, CdrError};
+use super::cdr::{CdrError, CdrReader};
+use super::{Bag, BagError, Topic};
 use crate::frame::{Frame, FrameError};
 
-/// The types of messages that hold an image.
-pub const TYPES: [&str; 2] = ["sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"];
+const IMAGE: &str = "sensor_msgs/msg/Image";
+const COMPRESSED_IMAGE: &str = "sensor_msgs/msg/CompressedImage";
 
-/// An image of a bag.
+/// A deserialized image message.
 #[derive(Debug)]
 pub struct BagImage {
-    /// The camera's stamp, nanoseconds since the epoch.
+    /// `header.stamp`, nanoseconds since the epoch.
     pub stamp_ns: i64,
-    /// The camera's frame of reference.
+    /// `header.frame_id`.
     pub frame_id: String,
     /// The image.
     pub frame: Frame,
 }
 
-/// Why a message is no image.
+/// Why a message is not a valid image.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
-    /// It is not written as its type says.
+    /// The message cannot be deserialized.
     #[error("the message {0}")]
     Cdr(#[from] CdrError),
-    /// What is in it is no image.
+    /// The message's fields are not a valid image.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// It is written in another form than ROS 2's own.
-    #[error("the topic is recorded as {0:?}, not as cdr")]
+    /// The topic was recorded in another serialization format.
+    #[error("the topic's serialization format is {0:?}, must be \"cdr\"")]
     Encoding(String),
-    /// It is of another type.
-    #[error("{0} holds no images; {all} do", all = TYPES.join(" and "))]
+    /// The topic has another message type.
+    #[error("{0} is not an image type; supported: {IMAGE}, {COMPRESSED_IMAGE}")]
     Type(String),
 }
 
+/// Finds the topic to take images from: the requested one, or else the only one with images.
+///
+/// # Errors
+/// The requested topic does not exist or has no images; without a request, no topic or several topics have images.
+pub fn image_topic(bag: &Bag, requested: Option<&str>) -> Result<Topic, BagError> {
+    let mut topics = bag.topics()?;
+    let known = list_topics(&topics);
+    if let Some(name) = requested {
+        return match topics.into_iter().find(|topic| topic.name == name) {
+            Some(topic) if has_images(&topic) => Ok(topic),
+            Some(topic) => Err(BagError::NotAnImageTopic {
+                topic: topic.name,
+                message_type: topic.message_type,
+                known,
+            }),
+            None => Err(BagError::UnknownTopic {
+                topic: name.to_owned(),
+                known,
+            }),
+        };
+    }
+    topics.retain(has_images);
+    match topics.as_slice() {
+        [topic] => Ok(topic.clone()),
+        [] => Err(BagError::NoImageTopic(known)),
+        several => Err(BagError::AmbiguousImageTopic(list_topics(several))),
+    }
+}
+
+fn has_images(topic: &Topic) -> bool {
+    [IMAGE, COMPRESSED_IMAGE].contains(&topic.message_type.as_str())
+}
+
+fn list_topics(topics: &[Topic]) -> String {
+    if topics.is_empty() {
+        return "no messages".to_owned();
+    }
+    let names: Vec<String> = topics
+        .iter()
+        .map(|topic| format!("{} ({})", topic.name, topic.message_type))
+        .collect();
+    names.join(", ")
+}
+
 impl BagImage {
-    /// The camera's stamp; where that is zero, the time at which it was recorded.
+    /// Deserializes a message.
+    ///
+    /// # Errors
+    /// The topic does not hold images, or the message is not a valid image.
+    pub fn read(topic: &Topic, data: &[u8]) -> Result<BagImage, ImageError> {
+        if topic.encoding != "cdr" {
+            return Err(ImageError::Encoding(topic.encoding.clone()));
+        }
+        let mut cdr = CdrReader::new(data)?;
+        match topic.message_type.as_str() {
+            IMAGE => read_image(&mut cdr),
+            COMPRESSED_IMAGE => read_compressed_image(&mut cdr),
+            other => Err(ImageError::Type(other.to_owned())),
+        }
+    }
+
+    /// The stamp, or the time of recording if the stamp is zero; nanoseconds since the epoch.
     pub fn time_ns(&self, recorded_ns: i64) -> i64 {
         match self.stamp_ns {
             0 => recorded_ns,
             stamp_ns => stamp_ns,
         }
     }
-
-    /// Takes a message apart.
-    ///
-    /// # Errors
-    /// A type that holds no images, a message that is not what its type says, and what [`Frame`] says of its image.
-    pub fn read(topic: &Topic, data: &[u8]) -> Result<BagImage, ImageError> {
-        if topic.encoding != "cdr" {
-            return Err(ImageError::Encoding(topic.encoding.clone()));
-        }
-        let mut cdr = Cdr::new(data)?;
-        match topic.message.as_str() {
-            "sensor_msgs/msg/Image" => image(&mut cdr),
-            "sensor_msgs/msg/CompressedImage" => compressed_image(&mut cdr),
-            other => Err(ImageError::Type(other.to_owned())),
-        }
-    }
 }
 
-/// In the order of `Image.msg`.
-fn image(cdr: &mut Cdr) -> Result<BagImage, ImageError> {
-    let (stamp_ns, frame_id) = header(cdr)?;
+/// Reads the fields in the order of `Image.msg`.
+fn read_image(cdr: &mut CdrReader) -> Result<BagImage, ImageError> {
+    let (stamp_ns, frame_id) = read_header(cdr)?;
     let (height, width) = (cdr.u32()?, cdr.u32()?);
-    let encoding = cdr.text()?;
+    let encoding = cdr.string()?;
     let is_bigendian = cdr.u8()? != 0;
     let step = cdr.u32()?;
-    let data = cdr.sequence()?.to_vec();
+    let data = cdr.byte_sequence()?.to_vec();
     Ok(BagImage {
         stamp_ns,
         frame_id,
@@ -76,66 +120,68 @@ fn image(cdr: &mut Cdr) -> Result<BagImage, ImageError> {
     })
 }
 
-/// In the order of `CompressedImage.msg`.
-fn compressed_image(cdr: &mut Cdr) -> Result<BagImage, ImageError> {
-    let (stamp_ns, frame_id) = header(cdr)?;
-    let format = cdr.text()?;
+/// Reads the fields in the order of `CompressedImage.msg`.
+fn read_compressed_image(cdr: &mut CdrReader) -> Result<BagImage, ImageError> {
+    let (stamp_ns, frame_id) = read_header(cdr)?;
+    let format = cdr.string()?;
     Ok(BagImage {
         stamp_ns,
         frame_id,
-        frame: Frame::from_compressed(format, cdr.sequence()?)?,
+        frame: Frame::from_compressed(format, cdr.byte_sequence()?)?,
     })
 }
 
-/// In the order of `Header.msg`.
-fn header(cdr: &mut Cdr) -> Result<(i64, String), CdrError> {
+/// Reads the stamp, in nanoseconds, and the frame id, in the order of `Header.msg`.
+fn read_header(cdr: &mut CdrReader) -> Result<(i64, String), CdrError> {
     let (sec, nanosec) = (cdr.i32()?, cdr.u32()?);
     let stamp_ns = i64::from(sec) * 1_000_000_000 + i64::from(nanosec);
-    Ok((stamp_ns, cdr.text()?.to_owned()))
+    Ok((stamp_ns, cdr.string()?.to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn topic(message: &str) -> Topic {
+    fn topic(message_type: &str) -> Topic {
         Topic {
             name: "/camera/image_raw".to_owned(),
-            message: message.to_owned(),
+            message_type: message_type.to_owned(),
             encoding: "cdr".to_owned(),
         }
     }
 
-    /// A 2x1 image in mono8.
-    const IMAGE: &[u8] = b"\0\x01\0\0\x05\0\0\0\x07\0\0\0\x04\0\0\0cam\0\x01\0\0\0\x02\0\0\0\x06\0\0\0mono8\0\0\0\x02\0\0\0\x02\0\0\0\x10\x20";
+    /// A mono8 image of 2x1 pixels.
+    const MESSAGE: &[u8] = b"\0\x01\0\0\x05\0\0\0\x07\0\0\0\x04\0\0\0cam\0\x01\0\0\0\x02\0\0\0\x06\0\0\0mono8\0\0\0\x02\0\0\0\x02\0\0\0\x10\x20";
 
     #[test]
-    fn an_image_is_read_with_its_header() {
-        let image = BagImage::read(&topic(TYPES[0]), IMAGE).expect("an image");
+    fn image_is_read_with_its_header() {
+        let image = BagImage::read(&topic(IMAGE), MESSAGE).expect("a valid image");
         assert_eq!((image.stamp_ns, image.frame_id.as_str()), (5_000_000_007, "cam"));
         assert_eq!((image.frame.width(), image.frame.height()), (2, 1));
     }
 
     #[test]
-    fn wherever_it_ends_early_that_is_said() {
-        for length in 4..IMAGE.len() {
-            let error = BagImage::read(&topic(TYPES[0]), &IMAGE[..length]).expect_err("ends early");
+    fn message_truncated_anywhere_is_rejected() {
+        for length in 4..MESSAGE.len() {
+            let error = BagImage::read(&topic(IMAGE), &MESSAGE[..length]).expect_err("truncated");
             assert!(error.to_string().contains("ends early"), "{length}: {error}");
         }
     }
 
     #[test]
-    fn what_holds_no_images_is_refused_by_name() {
-        let error = BagImage::read(&topic("std_msgs/msg/String"), IMAGE).expect_err("no image");
+    fn other_types_and_encodings_are_rejected_by_name() {
+        let error = BagImage::read(&topic("std_msgs/msg/String"), MESSAGE).expect_err("not an image");
         assert!(
-            error.to_string().contains("std_msgs/msg/String holds no images"),
+            error
+                .to_string()
+                .contains("std_msgs/msg/String is not an image type"),
             "{error}"
         );
         let protobuf = Topic {
             encoding: "protobuf".to_owned(),
-            ..topic(TYPES[0])
+            ..topic(IMAGE)
         };
-        let error = BagImage::read(&protobuf, IMAGE).expect_err("no CDR");
+        let error = BagImage::read(&protobuf, MESSAGE).expect_err("not CDR");
         assert!(error.to_string().contains("protobuf"), "{error}");
     }
 }

@@ -1,69 +1,68 @@
-//! Frames of a bag into the image directory.
+//! Saves frames of a bag in a dataset.
 
 use std::path::Path;
 
 use time::OffsetDateTime;
 
 use super::image::BagImage;
-use super::{Bag, BagError, Loss, Topic, secs_between};
+use super::{Bag, BagError, DataLoss, Topic, secs_between};
 use crate::dataset::capture::Burst;
 use crate::dataset::fingerprint::Thumbnail;
 use crate::dataset::{DatasetError, Label};
 use crate::preprocess::Preprocessor;
 
-/// Which frames are taken.
+/// Which frames of a bag are imported.
 #[derive(Clone, Copy, Debug)]
 pub struct Selection {
-    /// From this time on, seconds from the bag's first frame.
+    /// The inclusive start, seconds from the bag's first frame.
     pub from_secs: f64,
-    /// Up to this time, which is not in it.
+    /// The exclusive end, seconds from the bag's first frame.
     pub to_secs: f64,
-    /// Of so many frames one.
+    /// Take every n-th frame of this range, beginning with the first; at least 1.
     pub every: usize,
 }
 
-/// What became of a bag's frames.
+/// The result of an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Imported {
-    /// Saved in the dataset.
+pub struct ImportSummary {
+    /// The number of frames saved.
     pub saved: usize,
-    /// Left out, because they look like the one saved before.
+    /// The number of selected frames skipped because they look like the frame saved before.
     pub near_duplicates: usize,
-    /// Messages that are no images.
+    /// The number of messages that are not valid images.
     pub bad_frames: u64,
-    /// What is wrong with the first of them.
+    /// Why the first of them is not valid.
     pub bad_reason: Option<String>,
     /// What could not be read of the bag.
-    pub losses: Vec<Loss>,
+    pub losses: Vec<DataLoss>,
 }
 
-/// Saves frames of a bag under a label, as one burst, which a split of the dataset keeps together. It goes by the time of its first
-/// frame: the same selection is not saved twice.
+/// Saves the selected frames of a bag in a dataset, as one burst, and calls `on_frame` after each message read.
 ///
-/// `progress` is called after each frame that was read.
+/// The burst is named after the time of its first frame, so that importing the same selection again fails instead of duplicating it.
 ///
 /// # Errors
-/// A bag that is none, and what the file system says; what was saved before stays.
-pub fn import(
+/// The bag cannot be read, or a frame cannot be saved. Frames saved before the error are kept.
+pub fn import_frames(
     bag: &Bag,
     topic: &Topic,
     selection: Selection,
     dataset: &Path,
     label: &Label,
-    mut progress: impl FnMut(),
-) -> Result<Imported, BagError> {
-    let mut imported = Imported::default();
+    mut on_frame: impl FnMut(),
+) -> Result<ImportSummary, BagError> {
+    let mut summary = ImportSummary::default();
     let mut preprocessor = Preprocessor::new();
-    let (mut start_ns, mut count) = (None, 0);
-    let mut last: Option<Thumbnail> = None;
+    let (mut start_ns, mut in_range) = (None, 0);
+    let mut last_saved: Option<Thumbnail> = None;
     let mut burst: Option<Burst> = None;
     let losses = bag.read(&|found| found == topic, &mut |message| {
-        progress();
+        on_frame();
         let image = match BagImage::read(message.topic, message.data) {
             Ok(image) => image,
             Err(error) => {
-                imported.bad_frames += 1;
-                imported.bad_reason.get_or_insert_with(|| error.to_string());
+                summary.bad_frames += 1;
+                summary.bad_reason.get_or_insert_with(|| error.to_string());
                 return Ok(());
             }
         };
@@ -72,34 +71,34 @@ pub fn import(
         if !(selection.from_secs..selection.to_secs).contains(&secs) {
             return Ok(());
         }
-        count += 1;
-        if (count - 1) % selection.every.max(1) != 0 {
+        in_range += 1;
+        if (in_range - 1) % selection.every.max(1) != 0 {
             return Ok(());
         }
         let thumbnail = Thumbnail::from_square(&preprocessor.square_from_frame(&image.frame));
-        if last
+        if last_saved
             .as_ref()
             .is_some_and(|last| last.is_near_duplicate(&thumbnail))
         {
-            imported.near_duplicates += 1;
+            summary.near_duplicates += 1;
             return Ok(());
         }
-        let open = || {
+        let open_burst = || {
             let time = OffsetDateTime::from_unix_timestamp_nanos(time_ns.into());
             Burst::open(dataset, label, time.unwrap_or(OffsetDateTime::UNIX_EPOCH))
         };
         let mut save = || -> Result<(), DatasetError> {
             let burst = match &mut burst {
                 Some(burst) => burst,
-                none => none.insert(open()?),
+                none => none.insert(open_burst()?),
             };
             burst.save(&image.frame).map(drop)
         };
         save().map_err(|error| error.to_string())?;
-        imported.saved += 1;
-        last = Some(thumbnail);
+        summary.saved += 1;
+        last_saved = Some(thumbnail);
         Ok(())
     })?;
-    imported.losses = losses;
-    Ok(imported)
+    summary.losses = losses;
+    Ok(summary)
 }

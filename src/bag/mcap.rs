@@ -1,8 +1,7 @@
-//! The messages of an MCAP file: in chunks or not, compressed or not, finished or not.
+//! Reads the messages of an MCAP file.
 //!
-//! The file is read from its beginning to its end and not by its index, which an unfinished file does not have. Each chunk is read by
-//! itself, so that a broken one takes nothing along but its own messages. They are handed over in the order of their time in each
-//! chunk; chunks follow each other as the recorder wrote them.
+//! The file is read sequentially and not through its index, because an unfinished file has none. Each chunk is unpacked separately, so that
+//! a damaged chunk affects only its own messages. Messages are sorted by time within a chunk; chunks keep the order of the file.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -14,79 +13,82 @@ use mcap::McapError;
 use mcap::records::{Record, op};
 use mcap::sans_io::linear_reader::{LinearReadEvent, LinearReader, LinearReaderOptions};
 
-use super::{BagError, LONGEST_MESSAGE, Reading, Topic};
+use super::sink::{MAX_MESSAGE_BYTES, MessageSink};
+use super::{BagError, Topic};
 
-/// A chunk of images shrinks to a thousandth at most, or claims what is not so; a small one may, up to a flat image in 4K.
-const MOST_EXPANSION: u64 = 1000;
-const SMALL_CHUNK: u64 = 60 << 20;
+/// The limit for the size of an unpacked chunk, as a multiple of its packed size. A higher ratio indicates a decompression bomb.
+const MAX_CHUNK_EXPANSION: u64 = 1000;
+/// Chunks up to this unpacked size in bytes are exempt from [`MAX_CHUNK_EXPANSION`]: a single-color 4K image compresses even better.
+const SMALL_CHUNK_BYTES: u64 = 60 << 20;
 
-/// What has been said of channels so far.
+/// The schemas and channels announced so far.
 #[derive(Default)]
 struct Channels {
+    /// Message types by schema id.
     schemas: HashMap<u16, String>,
+    /// Topics by channel id.
     topics: HashMap<u16, Topic>,
-    /// True once the whole file was asked.
+    /// Whether [`Channels::complete_from`] has scanned the whole file.
     are_complete: bool,
 }
 
-/// A message until its turn comes.
-struct Waiting {
+struct PendingMessage {
     channel: u16,
     time_ns: i64,
     data: Vec<u8>,
 }
 
 /// A chunk that could not be read to its end.
-struct Broken {
+struct DamagedChunk {
     reason: String,
-    /// Messages that were read of it.
+    /// The number of messages read before the damage.
     read: u64,
-    /// Messages that its index, which follows it, says that it had.
+    /// The number of messages according to the index records that follow the chunk.
     indexed: u64,
 }
 
-/// Reads a file; what it does not give is a loss.
-pub fn read(reading: &mut Reading, file: &Path) -> Result<(), BagError> {
+/// Reads a file. Damage is recorded as a loss and is not an error.
+pub(super) fn read(sink: &mut MessageSink, file: &Path) -> Result<(), BagError> {
     let mut channels = Channels::default();
-    let mut broken: Option<Broken> = None;
+    let mut damaged_chunk: Option<DamagedChunk> = None;
     let mut is_finished = false;
-    let ended = records(file, |opcode, data| {
+    let end = for_each_record(file, |opcode, data| {
         if opcode == op::MESSAGE_INDEX {
-            if let (Some(broken), Ok(Record::MessageIndex(index))) =
-                (&mut broken, mcap::parse_record(opcode, data))
+            if let (Some(damaged), Ok(Record::MessageIndex(index))) =
+                (&mut damaged_chunk, mcap::parse_record(opcode, data))
             {
-                broken.indexed += index.records.len() as u64;
+                damaged.indexed += index.records.len() as u64;
             }
             return Ok(ControlFlow::Continue(()));
         }
-        if let Some(broken) = broken.take() {
-            broken.tell(reading);
+        if let Some(damaged) = damaged_chunk.take() {
+            damaged.record_loss(sink);
         }
         match opcode {
             op::CHUNK => {
                 let (mut messages, mut read) = (Vec::new(), 0);
-                let unpacked = unpack(data, &mut channels, reading, &mut messages, &mut read);
+                let unpacked = unpack_chunk(data, &mut channels, sink, &mut messages, &mut read);
                 if let Err(error) = unpacked {
-                    broken = Some(Broken {
-                        reason: format!("a broken chunk: {error}"),
+                    damaged_chunk = Some(DamagedChunk {
+                        reason: format!("damaged chunk: {error}"),
                         read,
                         indexed: 0,
                     });
-                    // What it said of channels is said again at the end of a file that was finished.
+                    // The chunk may have announced channels; a finished file repeats them in its summary.
                     channels.complete_from(file)?;
                 }
                 messages.sort_by_key(|message| message.time_ns);
                 for message in messages {
-                    channels.deliver(reading, &message)?;
+                    channels.deliver(sink, &message)?;
                 }
             }
             op::SCHEMA | op::CHANNEL | op::MESSAGE => match mcap::parse_record(opcode, data) {
                 Ok(record) => {
-                    if let Some(message) = channels.take_in(record) {
-                        channels.deliver(reading, &message)?;
+                    if let Some(message) = channels.process(record) {
+                        channels.deliver(sink, &message)?;
                     }
                 }
-                Err(error) => reading.lose(None, format!("a record that is none: {error}")),
+                Err(error) => sink.record_loss(None, format!("invalid record: {error}")),
             },
             op::FOOTER => {
                 is_finished = true;
@@ -96,51 +98,54 @@ pub fn read(reading: &mut Reading, file: &Path) -> Result<(), BagError> {
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    if let Some(broken) = broken {
-        broken.tell(reading);
+    if let Some(damaged) = damaged_chunk {
+        damaged.record_loss(sink);
     }
-    if let Err(error) = ended {
-        reading.lose(None, format!("the file is broken from here on: {error}"));
+    if let Err(error) = end {
+        sink.record_loss(None, format!("the rest of the file is damaged: {error}"));
     } else if !is_finished {
-        reading.lose(
+        sink.record_loss(
             None,
-            "the file was not finished: what comes after its end is not known".to_owned(),
+            "the file was not finished; messages after its end are missing".to_owned(),
         );
     }
     Ok(())
 }
 
-/// Hands over the records of a file, chunks as they are, until one says that it is enough; the format's error that ended them.
-fn records(
+/// Calls `on_record` with each record of a file, chunks still packed, until it breaks.
+///
+/// # Errors
+/// Outer: the file cannot be read, or `on_record` failed. Inner: the file is not valid MCAP from some record on.
+fn for_each_record(
     file: &Path,
-    mut take: impl FnMut(u8, &[u8]) -> Result<ControlFlow<()>, BagError>,
+    mut on_record: impl FnMut(u8, &[u8]) -> Result<ControlFlow<()>, BagError>,
 ) -> Result<Result<(), McapError>, BagError> {
-    let io = |cause| BagError::Io {
+    let io_error = |cause| BagError::Io {
         path: file.to_owned(),
         cause,
     };
-    let opened = File::open(file).map_err(io)?;
-    let mut left = opened.metadata().map_err(io)?.len();
+    let opened = File::open(file).map_err(io_error)?;
+    let mut bytes_left = opened.metadata().map_err(io_error)?.len();
     let mut input = BufReader::new(opened);
     let options = LinearReaderOptions::default()
         .with_emit_chunks(true)
         .with_skip_end_magic(true)
-        .with_record_length_limit(usize::try_from(LONGEST_MESSAGE).unwrap_or(usize::MAX));
+        .with_record_length_limit(usize::try_from(MAX_MESSAGE_BYTES).unwrap_or(usize::MAX));
     let mut reader = LinearReader::new_with_options(options);
     while let Some(event) = reader.next_event() {
         match event {
-            // The length of a record is whatever the file says: no room is made for more than there is.
+            // The requested length comes from the file: allocate at most the bytes that are left.
             Ok(LinearReadEvent::ReadRequest(needed)) => {
-                let length = usize::try_from(left).map_or(needed, |left| needed.min(left));
+                let length = usize::try_from(bytes_left).map_or(needed, |left| needed.min(left));
                 if length == 0 {
                     return Ok(Ok(()));
                 }
-                input.read_exact(reader.insert(length)).map_err(io)?;
+                input.read_exact(reader.insert(length)).map_err(io_error)?;
                 reader.notify_read(length);
-                left -= length as u64;
+                bytes_left -= length as u64;
             }
             Ok(LinearReadEvent::Record { opcode, data }) => {
-                if take(opcode, data)?.is_break() {
+                if on_record(opcode, data)?.is_break() {
                     return Ok(Ok(()));
                 }
             }
@@ -150,41 +155,42 @@ fn records(
     Ok(Ok(()))
 }
 
-/// The messages of a chunk that somebody wants, and how many there were; those before the place where it is broken, too.
-fn unpack(
+/// Appends the selected messages of a chunk to `messages` and adds the number of all its messages to `read`. If it fails, both hold what
+/// comes before the damage.
+fn unpack_chunk(
     chunk: &[u8],
     channels: &mut Channels,
-    reading: &Reading,
-    messages: &mut Vec<Waiting>,
+    sink: &MessageSink,
+    messages: &mut Vec<PendingMessage>,
     read: &mut u64,
 ) -> Result<(), McapError> {
-    // The reader makes room for as much as the chunk says that it will be.
-    let longest = (chunk.len() as u64).saturating_mul(MOST_EXPANSION);
-    let longest = longest.clamp(SMALL_CHUNK, LONGEST_MESSAGE);
+    // The MCAP reader allocates the unpacked size that the chunk announces, up to this limit.
+    let max_bytes = (chunk.len() as u64).saturating_mul(MAX_CHUNK_EXPANSION);
+    let max_bytes = max_bytes.clamp(SMALL_CHUNK_BYTES, MAX_MESSAGE_BYTES);
     let options = LinearReaderOptions::default()
         .with_skip_start_magic(true)
         .with_skip_end_magic(true)
         .with_prevalidate_chunk_crcs(true)
-        .with_record_length_limit(usize::try_from(longest).unwrap_or(usize::MAX));
+        .with_record_length_limit(usize::try_from(max_bytes).unwrap_or(usize::MAX));
     let mut reader = LinearReader::new_with_options(options);
     let mut head = vec![op::CHUNK];
     head.extend_from_slice(&(chunk.len() as u64).to_le_bytes());
     let mut record = head.chain(chunk);
-    let mut left = head.len() + chunk.len();
+    let mut bytes_left = head.len() + chunk.len();
     while let Some(event) = reader.next_event() {
         match event? {
             LinearReadEvent::ReadRequest(needed) => {
-                // At the end the reader hears of nothing, and knows by itself whether it is one.
-                let length = needed.min(left);
+                // At the end the length is 0; the reader then decides whether the data was complete.
+                let length = needed.min(bytes_left);
                 record.read_exact(reader.insert(length))?;
                 reader.notify_read(length);
-                left -= length;
+                bytes_left -= length;
             }
             LinearReadEvent::Record { opcode, data } => {
                 match opcode {
-                    op::MESSAGE if !channels.is_wanted(data, reading) => {}
+                    op::MESSAGE if !channels.may_be_selected(data, sink) => {}
                     op::SCHEMA | op::CHANNEL | op::MESSAGE => {
-                        messages.extend(channels.take_in(mcap::parse_record(opcode, data)?));
+                        messages.extend(channels.process(mcap::parse_record(opcode, data)?));
                     }
                     _ => {}
                 }
@@ -195,28 +201,29 @@ fn unpack(
     Ok(())
 }
 
-impl Broken {
-    fn tell(self, reading: &mut Reading) {
+impl DamagedChunk {
+    fn record_loss(self, sink: &mut MessageSink) {
         let lost = self.indexed.checked_sub(self.read).filter(|lost| *lost > 0);
-        reading.lose(lost, self.reason);
+        sink.record_loss(lost, self.reason);
     }
 }
 
 impl Channels {
-    /// Remembers what a record says of channels; gives the message, if it is one.
-    fn take_in(&mut self, record: Record) -> Option<Waiting> {
+    /// Stores a schema or channel; returns the message of a message record.
+    fn process(&mut self, record: Record) -> Option<PendingMessage> {
         match record {
             Record::Schema { header, .. } => drop(self.schemas.insert(header.id, header.name)),
             Record::Channel(channel) => {
+                let message_type = self.schemas.get(&channel.schema_id).cloned();
                 let topic = Topic {
                     name: channel.topic,
-                    message: self.schemas.get(&channel.schema_id).cloned().unwrap_or_default(),
+                    message_type: message_type.unwrap_or_default(),
                     encoding: channel.message_encoding,
                 };
                 self.topics.insert(channel.id, topic);
             }
             Record::Message { header, data } => {
-                return Some(Waiting {
+                return Some(PendingMessage {
                     channel: header.channel_id,
                     time_ns: i64::try_from(header.log_time).unwrap_or(i64::MAX),
                     data: data.into_owned(),
@@ -227,43 +234,43 @@ impl Channels {
         None
     }
 
-    /// Takes in what the file says of channels outside its chunks; once is enough.
+    /// Adds the channels that the file announces outside its chunks. Only the first call scans the file.
     fn complete_from(&mut self, file: &Path) -> Result<(), BagError> {
         if std::mem::replace(&mut self.are_complete, true) {
             return Ok(());
         }
         let mut found = Channels::default();
-        let _broken_from_there_on = records(file, |opcode, data| {
+        let end = for_each_record(file, |opcode, data| {
             if matches!(opcode, op::SCHEMA | op::CHANNEL)
                 && let Ok(record) = mcap::parse_record(opcode, data)
             {
-                found.take_in(record);
+                found.process(record);
             }
             Ok(ControlFlow::Continue(()))
         })?;
+        // The caller scans the same file and records where it is damaged.
+        end.ok();
         for (id, topic) in found.topics {
             self.topics.entry(id).or_insert(topic);
         }
         Ok(())
     }
 
-    /// False for a message, still in bytes, of a topic that nobody wants.
-    fn is_wanted(&self, message: &[u8], reading: &Reading) -> bool {
+    /// Whether an unparsed message record is on a selected topic, or on an unknown one.
+    fn may_be_selected(&self, message: &[u8], sink: &MessageSink) -> bool {
         let channel = message.first_chunk().map(|id| u16::from_le_bytes(*id));
         let topic = channel.and_then(|channel| self.topics.get(&channel));
-        topic.is_none_or(|topic| (reading.is_wanted)(topic))
+        topic.is_none_or(|topic| (sink.is_selected)(topic))
     }
 
-    fn deliver(&self, reading: &mut Reading, message: &Waiting) -> Result<(), BagError> {
-        match self.topics.get(&message.channel) {
-            Some(topic) => reading.deliver(topic, message.time_ns, &message.data),
-            None => {
-                reading.lose(
-                    Some(1),
-                    format!("messages of the unknown channel {}", message.channel),
-                );
-                Ok(())
-            }
-        }
+    fn deliver(&self, sink: &mut MessageSink, message: &PendingMessage) -> Result<(), BagError> {
+        let Some(topic) = self.topics.get(&message.channel) else {
+            sink.record_loss(
+                Some(1),
+                format!("messages on the unknown channel {}", message.channel),
+            );
+            return Ok(());
+        };
+        sink.deliver(topic, message.time_ns, &message.data)
     }
 }

@@ -1,30 +1,30 @@
-//! `metadata.yaml`, which rosbag2 writes beside a bag's files when it has finished.
+//! `metadata.yaml`, which rosbag2 writes next to the files of a bag when the recording ends.
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
+use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::{BagError, Topic, TopicContents};
 
-/// The file's name.
-pub const FILE: &str = "metadata.yaml";
-/// The longest file that is read whole, bytes.
-const LONGEST_TEXT: u64 = 16 << 20;
-/// Versions of the file that are known to say what is read here in this way.
-const VERSIONS: std::ops::RangeInclusive<u32> = 4..=9;
-/// What a bag's files are called, compressed as a whole or not.
-const ENDINGS: [&str; 4] = [".mcap.zstd", ".db3.zstd", ".mcap", ".db3"];
+pub(super) const FILE_NAME: &str = "metadata.yaml";
+/// Text files are read up to this size, bytes.
+const MAX_TEXT_BYTES: u64 = 16 << 20;
+/// Versions of the format in which the fields below have the same meaning.
+const SUPPORTED_VERSIONS: RangeInclusive<u32> = 4..=9;
+/// Name extensions of bag files, with and without file compression.
+const EXTENSIONS: [&str; 4] = [".mcap.zstd", ".db3.zstd", ".mcap", ".db3"];
 
-/// What is to be known before the files are read.
+/// The fields that reading a bag needs.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Metadata {
-    /// The bag's files, in the order of their time.
-    pub files: Vec<PathBuf>,
-    /// The topics that have messages, and how many.
-    pub topics: Vec<TopicContents>,
+pub(super) struct Metadata {
+    /// The bag's files, in recording order.
+    pub(super) files: Vec<PathBuf>,
+    /// The topics with at least one message.
+    pub(super) topics: Vec<TopicContents>,
 }
 
 #[derive(Deserialize)]
@@ -58,12 +58,12 @@ struct TopicMetadata {
 }
 
 impl Metadata {
-    /// Reads the file in a bag's directory; none where there is none.
+    /// Reads the `metadata.yaml` of a bag's directory; `None` if it does not exist.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub fn read(directory: &Path) -> Result<Option<Metadata>, BagError> {
-        let path = directory.join(FILE);
+    /// The file cannot be read or is not valid.
+    pub(super) fn read(directory: &Path) -> Result<Option<Metadata>, BagError> {
+        let path = directory.join(FILE_NAME);
         let text = match read_text(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -75,83 +75,86 @@ impl Metadata {
     }
 }
 
-/// A file of people's size.
-pub fn read_text(path: &Path) -> io::Result<String> {
+/// Reads a text file up to 16 MiB.
+pub(super) fn read_text(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    File::open(path)?.take(LONGEST_TEXT).read_to_string(&mut text)?;
+    File::open(path)?.take(MAX_TEXT_BYTES).read_to_string(&mut text)?;
     Ok(text)
 }
 
 fn parse(text: &str) -> Result<Metadata, String> {
     let document: Document =
-        serde_saphyr::from_str(text).map_err(|error| format!("not what rosbag2 writes: {error}"))?;
+        serde_saphyr::from_str(text).map_err(|error| format!("not in the format of rosbag2: {error}"))?;
     let information = document.rosbag2_bagfile_information;
-    if !VERSIONS.contains(&information.version) {
+    if !SUPPORTED_VERSIONS.contains(&information.version) {
         return Err(format!(
-            "is of version {}; known: {} to {}",
+            "unsupported version {}; supported: {} to {}",
             information.version,
-            VERSIONS.start(),
-            VERSIONS.end()
+            SUPPORTED_VERSIONS.start(),
+            SUPPORTED_VERSIONS.end()
         ));
     }
-    // What is compressed is seen by its first bytes; here only whether that can be undone.
-    match information.compression_mode.to_ascii_lowercase().as_str() {
-        "" | "none" => {}
-        "file" | "message" if information.compression_format == "zstd" => {}
-        "file" | "message" => {
-            return Err(format!(
-                "compressed with {:?}; known: zstd",
-                information.compression_format
-            ));
-        }
-        other => {
-            return Err(format!(
-                "unknown compression_mode {other:?}; known: FILE and MESSAGE"
-            ));
-        }
-    }
-    let counted = information.topics_with_message_count.into_iter();
-    let topics = counted
+    check_compression(&information)?;
+    let topics = information
+        .topics_with_message_count
+        .into_iter()
         .filter(|topic| topic.message_count > 0)
         .map(|topic| TopicContents {
             topic: Topic {
                 name: topic.topic_metadata.name,
-                message: topic.topic_metadata.r#type,
+                message_type: topic.topic_metadata.r#type,
                 encoding: topic.topic_metadata.serialization_format,
             },
             messages: topic.message_count,
-        });
-    let topics: Vec<TopicContents> = topics.collect();
+        })
+        .collect();
     let files: Vec<PathBuf> = information
         .relative_file_paths
-        .iter()
+        .into_iter()
         .map(PathBuf::from)
         .collect();
     let is_inside = |file: &PathBuf| file.components().all(|part| matches!(part, Component::Normal(_)));
     match files.iter().find(|file| !is_inside(file)) {
-        Some(outside) => Err(format!("names a file outside the bag: {}", outside.display())),
+        Some(outside) => Err(format!("lists a file outside the bag: {}", outside.display())),
         None => Ok(Metadata { files, topics }),
     }
 }
 
-/// The files in a directory that are of a bag, in the order of the numbers in their names.
-pub fn files_of(directory: &Path) -> io::Result<Vec<PathBuf>> {
+/// Fails if the bag is compressed in an unsupported way. What is compressed is detected later, from the data.
+fn check_compression(information: &Information) -> Result<(), String> {
+    match information.compression_mode.to_ascii_lowercase().as_str() {
+        "" | "none" => Ok(()),
+        "file" | "message" if information.compression_format == "zstd" => Ok(()),
+        "file" | "message" => Err(format!(
+            "unsupported compression_format {:?}; supported: zstd",
+            information.compression_format
+        )),
+        other => Err(format!(
+            "unsupported compression_mode {other:?}; supported: NONE, FILE and MESSAGE"
+        )),
+    }
+}
+
+/// The bag files in a directory, sorted by the numbers in their names.
+pub(super) fn list_bag_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        if ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+        if EXTENSIONS.iter().any(|extension| name.ends_with(extension)) {
             files.push(path);
         }
     }
-    files.sort_by_key(|path| (number_of(path), path.clone()));
+    files.sort_by_key(|path| (file_number(path), path.clone()));
     Ok(files)
 }
 
-/// 12 of `bag_12.mcap`.
-fn number_of(path: &Path) -> u64 {
+/// The number at the end of a file's name: 12 for `bag_12.mcap`.
+fn file_number(path: &Path) -> u64 {
     let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-    let stem = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending));
+    let stem = EXTENSIONS
+        .iter()
+        .find_map(|extension| name.strip_suffix(extension));
     let digits = stem.unwrap_or(name).rsplit('_').next().unwrap_or_default();
     digits.parse().unwrap_or(0)
 }
@@ -167,19 +170,19 @@ mod tests {
     }
 
     #[test]
-    fn the_files_are_in_the_order_that_it_says() {
+    fn files_and_topics_are_read_in_order() {
         let topics = "  topics_with_message_count:\n    - topic_metadata: {name: /a, type: t, serialization_format: cdr}\n      message_count: 3\n    - topic_metadata: {name: /b, type: t, serialization_format: cdr}\n      message_count: 0\n";
-        let metadata = parse(&document(9, topics)).expect("well-formed");
+        let metadata = parse(&document(9, topics)).expect("valid metadata");
         let topics = metadata.topics.iter();
         let topics: Vec<(&str, u64)> = topics
             .map(|found| (found.topic.name.as_str(), found.messages))
             .collect();
-        assert_eq!(topics, [("/a", 3)], "those that have messages");
+        assert_eq!(topics, [("/a", 3)], "only topics with messages");
         assert_eq!(metadata.files, [Path::new("bag_0.mcap"), Path::new("bag_1.mcap")]);
     }
 
     #[test]
-    fn compression_is_known_as_every_version_writes_it() {
+    fn compression_mode_is_case_insensitive() {
         for mode in ["FILE", "message", "\"\""] {
             let more = format!("  compression_format: zstd\n  compression_mode: {mode}\n");
             assert!(parse(&document(4, &more)).is_ok(), "{mode}");
@@ -187,39 +190,39 @@ mod tests {
     }
 
     #[test]
-    fn what_it_should_not_say_is_named() {
+    fn invalid_metadata_is_rejected_with_the_reason() {
         let outside =
             "rosbag2_bagfile_information:\n  version: 5\n  relative_file_paths: [../../etc/passwd]\n";
-        let refusals = [
-            (document(10, ""), "version 10; known: 4 to 9"),
+        let invalid = [
+            (document(10, ""), "version 10; supported: 4 to 9"),
             (
                 document(9, "  compression_mode: chunk\n"),
-                "unknown compression_mode",
+                "unsupported compression_mode",
             ),
             (
                 document(9, "  compression_mode: FILE\n  compression_format: lz4\n"),
-                "known: zstd",
+                "supported: zstd",
             ),
             (outside.to_owned(), "outside the bag"),
-            ("a: [".to_owned(), "not what rosbag2 writes"),
+            ("a: [".to_owned(), "not in the format of rosbag2"),
             (
                 "rosbag2_bagfile_information: 7".to_owned(),
-                "not what rosbag2 writes",
+                "not in the format of rosbag2",
             ),
         ];
-        for (text, reason) in refusals {
+        for (text, reason) in invalid {
             let error = parse(&text).expect_err(reason);
             assert!(error.contains(reason), "{error}");
         }
     }
 
     #[test]
-    fn ten_comes_after_nine() {
-        let directory = tempfile::tempdir().expect("a directory");
+    fn files_are_sorted_by_number() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
         for name in ["v1.5_10.mcap", "v1.5_9.mcap", "v1.5_2.db3.zstd", "notes.txt"] {
-            std::fs::write(directory.path().join(name), "").expect("a file");
+            std::fs::write(directory.path().join(name), "").expect("writable");
         }
-        let files = files_of(directory.path()).expect("can be listed");
+        let files = list_bag_files(directory.path()).expect("readable");
         let names: Vec<_> = files
             .iter()
             .filter_map(|file| file.file_name()?.to_str())

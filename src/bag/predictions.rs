@@ -1,156 +1,78 @@
-//! A model on a bag: every frame in order through the node's own path, preprocessing, classifier and decision, on the clock of the frames'
-//! stamps. The same bag and the same model give the same predictions, to the bit.
+//! Classifies the frames of a bag as the node would, with the same preprocessing, network and decision, on the clock of the frames' stamps.
+//!
+//! The same bag and the same model give the same predictions, bit for bit.
 
 use std::sync::mpsc;
 
 use serde::Serialize;
 
-use super::expected::Interval;
-use super::image::{BagImage, TYPES};
-use super::{Bag, BagError, Loss, Topic, secs_between};
+use super::image::BagImage;
+use super::{Bag, BagError, DataLoss, Topic, secs_between};
 use crate::classifier::ClassifierError;
-use crate::dataset::Label;
 use crate::decision::{DecisionSettings, GestureFilter, UnknownReason};
-use crate::metrics::Confusion;
 use crate::recognizer::Recognizer;
 
-/// Of so many messages that are no images the reasons are kept.
-const REASONS_KEPT: usize = 10;
-/// Frames that are read before they are classified.
+/// The limit for the number of reasons kept for messages that are not valid images.
+const MAX_BAD_REASONS: usize = 10;
+/// How many frames are read in advance of the classifier.
 const FRAMES_AHEAD: usize = 8;
 
-/// What a model made of one frame.
+/// The prediction and gesture of one frame.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FramePrediction {
-    /// The frame's time on the decision's clock, nanoseconds since the epoch: its stamp, or where that is zero the recorder's time.
+    /// The stamp, or the time of recording if the stamp is zero; nanoseconds since the epoch.
     pub time_ns: i64,
-    /// Index of the likeliest label.
+    /// Index of the label with the highest smoothed probability, or of the one kept by hysteresis.
     pub label: usize,
-    /// Its smoothed probability, 0 to 1.
+    /// The label's smoothed probability, 0 to 1.
     pub confidence: f32,
-    /// Why it is no prediction all the same, as `ThumbGesture.msg` has it; else empty.
+    /// Why the gesture is unknown, as in `ThumbGesture.msg`; empty if it is known.
     pub reason: &'static str,
-    /// True where it can be acted on.
+    /// Whether the gesture is stable.
     pub stable: bool,
-    /// One for each label of the model.
+    /// The probabilities before smoothing, in the order of the model's labels.
     pub probabilities: Vec<f32>,
 }
 
-/// What a model made of a bag.
+/// The predictions for a bag.
 #[derive(Clone, Debug, Serialize)]
 pub struct BagPredictions {
-    /// The topic.
+    /// The name of the topic.
     pub topic: String,
-    /// One for each frame.
+    /// One prediction per valid frame.
     pub frames: Vec<FramePrediction>,
-    /// Messages that are no images.
+    /// The number of messages that are not valid images.
     pub bad_frames: u64,
-    /// What is wrong with the first of them.
+    /// Why the first ten of them are not valid.
     pub bad_reasons: Vec<String>,
     /// What could not be read of the bag.
-    pub losses: Vec<Loss>,
+    pub losses: Vec<DataLoss>,
 }
 
-/// How a bag's predictions compare with what it should show.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Agreement {
-    /// Frames in the intervals.
-    pub frames: usize,
-    /// Those with the right gesture; one without a prediction is not right.
-    pub correct: usize,
-    /// `correct` / `frames`; none where there were no frames.
-    pub accuracy: Option<f64>,
-    /// What was taken for what: a row for each label, a column for each label and a last one for no prediction.
-    pub confusion: Confusion,
-    /// Each interval.
-    pub intervals: Vec<IntervalAgreement>,
-}
-
-/// The same of one interval.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct IntervalAgreement {
-    /// Its beginning, seconds from the first frame.
-    pub from: f64,
-    /// Its end.
-    pub to: f64,
-    /// What is seen in it.
-    pub label: String,
-    /// Frames in it.
-    pub frames: usize,
-    /// Those with the right gesture.
-    pub correct: usize,
-    /// From its beginning to the first stable gesture that is right, seconds; none where there is none.
-    pub stable_after: Option<f64>,
-}
-
-/// Why a bag was not classified.
+/// Why a bag could not be classified.
 #[derive(Debug, thiserror::Error)]
-pub enum ClassifyError {
-    /// The bag's.
+pub enum ClassifyBagError {
+    /// The bag cannot be read.
     #[error(transparent)]
     Bag(#[from] BagError),
-    /// The runtime's.
+    /// The runtime failed.
     #[error(transparent)]
     Classifier(#[from] ClassifierError),
 }
 
-/// The topic of a bag that holds its images: the one that is named, or the only one.
+/// Classifies each frame of a topic, and calls `on_frame` after each. Frames are read and decoded in a second thread.
+///
+/// Messages that are not valid images are counted and skipped.
 ///
 /// # Errors
-/// No such topic, or several and none is named.
-pub fn image_topic(bag: &Bag, named: Option<&str>) -> Result<Topic, BagError> {
-    let mut topics = bag.topics()?;
-    let known = list(&topics);
-    if let Some(name) = named {
-        let found = topics.into_iter().find(|topic| topic.name == name);
-        return match found {
-            Some(topic) if TYPES.contains(&topic.message.as_str()) => Ok(topic),
-            Some(topic) => Err(BagError::NoTopic {
-                topic: format!("{name} with images, it holds {}", topic.message),
-                known,
-            }),
-            None => Err(BagError::NoTopic {
-                topic: name.to_owned(),
-                known,
-            }),
-        };
-    }
-    topics.retain(|topic| TYPES.contains(&topic.message.as_str()));
-    match topics.as_slice() {
-        [topic] => Ok(topic.clone()),
-        [] => Err(BagError::NoTopic {
-            topic: "with images".to_owned(),
-            known,
-        }),
-        several => Err(BagError::NoTopic {
-            topic: format!("named, and there are several with images: {}", list(several)),
-            known,
-        }),
-    }
-}
-
-fn list(topics: &[Topic]) -> String {
-    let named: Vec<String> = topics
-        .iter()
-        .map(|topic| format!("{} ({})", topic.name, topic.message))
-        .collect();
-    match named.is_empty() {
-        true => "no messages at all".to_owned(),
-        false => named.join(", "),
-    }
-}
-
-/// Classifies every frame of a topic; `seen` is called after each. One thread reads ahead while this one classifies.
-///
-/// # Errors
-/// A bag that is none, and the runtime's word. A message that is no image is counted and left out.
-pub fn classify(
+/// The bag cannot be read, or the runtime failed.
+pub fn classify_bag(
     bag: &Bag,
     topic: &Topic,
     recognizer: &mut Recognizer,
     settings: &DecisionSettings,
-    mut seen: impl FnMut(&FramePrediction, &BagImage),
-) -> Result<BagPredictions, ClassifyError> {
+    mut on_frame: impl FnMut(&FramePrediction, &BagImage),
+) -> Result<BagPredictions, ClassifyBagError> {
     let mut filter = GestureFilter::default();
     let mut predictions = BagPredictions {
         topic: topic.name.clone(),
@@ -165,7 +87,7 @@ pub fn classify(
             bag.read(&|found| found == topic, &mut |message| {
                 let image = BagImage::read(message.topic, message.data);
                 let sent = sender.send((message.time_ns, image));
-                sent.map_err(|_| "nobody classifies any more".to_owned())
+                sent.map_err(|_| "classification was stopped".to_owned())
             })
         });
         for (recorded_ns, image) in images {
@@ -173,7 +95,7 @@ pub fn classify(
                 Ok(image) => image,
                 Err(error) => {
                     predictions.bad_frames += 1;
-                    if predictions.bad_reasons.len() < REASONS_KEPT {
+                    if predictions.bad_reasons.len() < MAX_BAD_REASONS {
                         predictions.bad_reasons.push(error.to_string());
                     }
                     continue;
@@ -181,16 +103,16 @@ pub fn classify(
             };
             let probabilities = recognizer.probabilities(&image.frame)?;
             let time_ns = image.time_ns(recorded_ns);
-            let prediction = filter.update(settings, probabilities, time_ns as f64 * 1e-9);
+            let decision = filter.update(settings, probabilities, time_ns as f64 * 1e-9);
             let prediction = FramePrediction {
                 time_ns,
-                label: prediction.label,
-                confidence: prediction.confidence,
-                reason: prediction.unknown_reason.map_or("", UnknownReason::reason),
-                stable: prediction.stable,
+                label: decision.label,
+                confidence: decision.confidence,
+                reason: decision.unknown_reason.map_or("", UnknownReason::reason),
+                stable: decision.stable,
                 probabilities: probabilities.to_vec(),
             };
-            seen(&prediction, &image);
+            on_frame(&prediction, &image);
             predictions.frames.push(prediction);
         }
         let read = reader
@@ -202,65 +124,16 @@ pub fn classify(
 }
 
 impl FramePrediction {
-    /// The index of the label that is the gesture; none where there is no prediction.
+    /// The index of the gesture's label; `None` if the gesture is unknown.
     pub fn gesture(&self) -> Option<usize> {
         self.reason.is_empty().then_some(self.label)
     }
 }
 
 impl BagPredictions {
-    /// The time of a frame, seconds from the first one.
+    /// The time of a frame, seconds from the first frame.
     pub fn secs(&self, frame: &FramePrediction) -> f64 {
         let start_ns = self.frames.first().map_or(0, |first| first.time_ns);
         secs_between(start_ns, frame.time_ns)
-    }
-
-    /// How they compare with what the bag should show.
-    pub fn agreement(&self, expected: &[Interval], labels: &[Label]) -> Agreement {
-        let start_secs = self
-            .frames
-            .first()
-            .map_or(0.0, |first| first.time_ns as f64 * 1e-9);
-        let mut confusion = Confusion::with_unknown(labels.len());
-        let interval = |interval: &Interval| {
-            let interval = interval.from_start(start_secs);
-            let truth = labels.iter().position(|label| label.as_str() == interval.label);
-            let truth = truth.unwrap_or_default();
-            let mut agreement = IntervalAgreement {
-                from: interval.from,
-                to: interval.to,
-                label: interval.label.clone(),
-                frames: 0,
-                correct: 0,
-                stable_after: None,
-            };
-            for frame in self
-                .frames
-                .iter()
-                .filter(|frame| interval.holds(self.secs(frame)))
-            {
-                let seen = frame.gesture().unwrap_or(labels.len());
-                confusion.count(truth, seen);
-                agreement.frames += 1;
-                if seen == truth {
-                    agreement.correct += 1;
-                    if frame.stable {
-                        let after = self.secs(frame) - interval.from;
-                        agreement.stable_after.get_or_insert(after);
-                    }
-                }
-            }
-            agreement
-        };
-        let intervals: Vec<IntervalAgreement> = expected.iter().map(interval).collect();
-        let frames = intervals.iter().map(|interval| interval.frames).sum();
-        let correct = intervals.iter().map(|interval| interval.correct).sum();
-        Agreement {
-            frames,
-            correct,
-            accuracy: (frames > 0).then(|| correct as f64 / frames as f64),
-            confusion,
-            intervals,
-        }
     }
 }

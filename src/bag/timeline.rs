@@ -1,128 +1,132 @@
-//! A bag as a page to look at: what was seen when, what should have been, and an image of each turn. One file of HTML that needs nothing
-//! else and runs nothing.
+//! An HTML page with the timeline of a bag: the gestures by model, the expected labels, and the image of each change. The page is one file,
+//! loads nothing and has no scripts.
 
 use std::io::{self, Write};
 
 use askama::Template;
 
+use super::agreement::{Agreement, IntervalAgreement};
 use super::image::BagImage;
-use super::predictions::{Agreement, FramePrediction, IntervalAgreement};
+use super::predictions::FramePrediction;
 use super::secs_between;
 use crate::dataset::Label;
 use crate::frame::FrameError;
 use crate::thumbnail;
 
-/// Spans that are shown; each adds some 8 kB to the page.
-const MOST_SHOWN: usize = 150;
-/// Labels beyond this many share their colours with others.
-const COLOURS: usize = 8;
-/// Width of the bands, in units of the drawing.
-const WIDTH: f64 = 1000.0;
+/// The limit for the number of images; each adds about 8 kB to the page.
+const MAX_IMAGES: usize = 150;
+/// The number of colors in the style sheet; with more labels, colors repeat.
+const COLORS: usize = 8;
+/// Width of a timeline in SVG user units, as in the template's `viewBox`.
+const TIMELINE_WIDTH: f64 = 1000.0;
 
-/// Frames one after the other of which the same is said, by as many models as classify them.
+/// Consecutive frames for which the gesture of each model stays the same.
 #[derive(Debug)]
 pub struct Span {
-    /// Index of the label that each model sees; none where it has no prediction.
-    pub seen: Vec<Option<usize>>,
-    /// Time of its first frame, nanoseconds since the epoch.
+    /// Index of the gesture's label for each model; `None` if the gesture is unknown.
+    pub gestures: Vec<Option<usize>>,
+    /// Time of the first frame, nanoseconds since the epoch.
     pub from_ns: i64,
-    /// Time of its last frame.
+    /// Time of the last frame, nanoseconds since the epoch.
     pub to_ns: i64,
-    /// Frames in it.
+    /// The number of frames.
     pub frames: usize,
-    /// Those that can be acted on, by the first model.
+    /// The number of frames for which the first model's gesture is stable.
     pub stable: usize,
-    /// Its first frame as a `data:` URI, where it is shown.
+    /// The first frame as a `data:` URI; `None` if it is not shown.
     image: Option<Result<String, FrameError>>,
 }
 
-/// The spans of a bag, in their order.
+/// The frames of a bag as a sequence of [`Span`]s.
 #[derive(Debug, Default)]
 pub struct Timeline {
     spans: Vec<Span>,
-    shown: usize,
-    /// Spans that were worth an image and got none.
-    left_out: usize,
+    images: usize,
+    /// The number of images left out because of [`MAX_IMAGES`].
+    omitted_images: usize,
 }
 
-/// What is written over the page.
+/// What the page says about the bag and the models.
 #[derive(Clone, Copy, Debug)]
-pub struct Heading<'a> {
-    /// The bag.
+pub struct PageInfo<'a> {
+    /// The path of the bag.
     pub bag: &'a str,
-    /// The topic.
+    /// The name of the topic.
     pub topic: &'a str,
-    /// The models, the first one first.
+    /// The names of the models, in the order of [`Span::gestures`].
     pub models: &'a [String],
-    /// Their labels.
+    /// The labels of the models.
     pub labels: &'a [Label],
 }
 
 #[derive(Template)]
 #[template(path = "bag/timeline.html")]
 struct Page<'a> {
-    heading: Heading<'a>,
+    info: PageInfo<'a>,
     agreement: Option<&'a Agreement>,
-    bands: Vec<Vec<Block<'a>>>,
+    /// One timeline per model.
+    timelines: Vec<Vec<Block<'a>>>,
     expected: Vec<Block<'a>>,
-    rows: Vec<Row<'a>>,
+    figures: Vec<Figure<'a>>,
     frames: usize,
-    left_out: usize,
+    omitted_images: usize,
     duration_secs: f64,
 }
 
-/// A block of a band.
+/// A rectangle of a timeline.
 struct Block<'a> {
     x: f64,
     width: f64,
-    colour: String,
+    css_class: String,
     title: &'a str,
 }
 
-struct Row<'a> {
+/// A span that is shown with its image.
+struct Figure<'a> {
     from: f64,
     to: f64,
     frames: usize,
     stable: usize,
-    seen: Vec<(&'a str, String)>,
+    /// Name and CSS class of each model's gesture.
+    gestures: Vec<(&'a str, String)>,
     image: &'a Result<String, FrameError>,
 }
 
 impl Timeline {
-    /// Takes in the next frame: what each model sees in it, whether the first one's gesture is stable, and whether a new span that
-    /// begins with it is worth an image.
+    /// Adds the next frame with its gesture by each model; `prediction` is that of the first model. If the frame starts a new span, the
+    /// page shows its image only with `show_image`.
     pub fn add(
         &mut self,
         prediction: &FramePrediction,
-        seen: Vec<Option<usize>>,
+        gestures: Vec<Option<usize>>,
         image: &BagImage,
-        is_shown: bool,
+        show_image: bool,
     ) {
         let time_ns = prediction.time_ns;
         match self.spans.last_mut() {
-            Some(span) if span.seen == seen && span.to_ns <= time_ns => {
+            Some(span) if span.gestures == gestures && span.to_ns <= time_ns => {
                 span.to_ns = time_ns;
                 span.frames += 1;
                 span.stable += usize::from(prediction.stable);
             }
             _ => {
-                let has_room = self.shown < MOST_SHOWN;
-                self.left_out += usize::from(is_shown && !has_room);
-                let is_shown = is_shown && has_room;
-                self.shown += usize::from(is_shown);
+                let has_room = self.images < MAX_IMAGES;
+                self.omitted_images += usize::from(show_image && !has_room);
+                let show_image = show_image && has_room;
+                self.images += usize::from(show_image);
                 self.spans.push(Span {
-                    seen,
+                    gestures,
                     from_ns: time_ns,
                     to_ns: time_ns,
                     frames: 1,
                     stable: usize::from(prediction.stable),
-                    image: is_shown.then(|| thumbnail::uri_of(&image.frame)),
+                    image: show_image.then(|| thumbnail::uri_of(&image.frame)),
                 });
             }
         }
     }
 
-    /// The spans.
+    /// The spans, in the order of the frames.
     pub fn spans(&self) -> &[Span] {
         &self.spans
     }
@@ -130,87 +134,86 @@ impl Timeline {
     /// Writes the page.
     ///
     /// # Errors
-    /// What `out` says.
+    /// `out` cannot be written.
     pub fn write_html(
         &self,
-        heading: Heading,
+        info: PageInfo,
         agreement: Option<&Agreement>,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        self.page(heading, agreement).write_into(out)
+        self.page(info, agreement).write_into(out)
     }
 
-    fn page<'a>(&'a self, heading: Heading<'a>, agreement: Option<&'a Agreement>) -> Page<'a> {
+    fn page<'a>(&'a self, info: PageInfo<'a>, agreement: Option<&'a Agreement>) -> Page<'a> {
         let start_ns = self.spans.first().map_or(0, |span| span.from_ns);
         let end_ns = self.spans.iter().map(|span| span.to_ns).max().unwrap_or(start_ns);
         let secs = |time_ns: i64| secs_between(start_ns, time_ns);
         let duration_secs = secs(end_ns).max(1e-3);
         let name = |label: Option<usize>| {
             label
-                .and_then(|label| heading.labels.get(label))
+                .and_then(|label| info.labels.get(label))
                 .map_or("unknown", Label::as_str)
         };
         let block = |from: f64, to: f64, label: Option<usize>| Block {
-            x: (from / duration_secs).clamp(0.0, 1.0) * WIDTH,
-            width: ((to.min(duration_secs) - from) / duration_secs).clamp(0.0, 1.0) * WIDTH,
-            colour: colour(label),
+            x: (from / duration_secs).clamp(0.0, 1.0) * TIMELINE_WIDTH,
+            width: ((to.min(duration_secs) - from) / duration_secs).clamp(0.0, 1.0) * TIMELINE_WIDTH,
+            css_class: css_class(label),
             title: name(label),
         };
-        // A span lasts until the next one begins.
-        let ends = self
+        // A block extends to the start of the next span.
+        let ends: Vec<f64> = self
             .spans
             .iter()
             .skip(1)
             .map(|next| secs(next.from_ns))
-            .chain([secs(end_ns)]);
-        let ends: Vec<f64> = ends.collect();
-        let band = |model: usize| {
+            .chain([secs(end_ns)])
+            .collect();
+        let timeline = |model: usize| {
             let spans = self.spans.iter().zip(&ends);
             spans
-                .map(|(span, end)| block(secs(span.from_ns), *end, span.seen[model]))
+                .map(|(span, end)| block(secs(span.from_ns), *end, span.gestures[model]))
                 .collect()
         };
         let intervals = agreement.map_or(&[][..], |agreement| &agreement.intervals);
         let expected = |interval: &IntervalAgreement| {
-            let label = heading
+            let label = info
                 .labels
                 .iter()
                 .position(|label| label.as_str() == interval.label);
             block(interval.from, interval.to, label)
         };
-        let row = |span: &'a Span| {
-            Some(Row {
+        let figure = |span: &'a Span| {
+            Some(Figure {
                 from: secs(span.from_ns),
                 to: secs(span.to_ns),
                 frames: span.frames,
                 stable: span.stable,
-                seen: span
-                    .seen
+                gestures: span
+                    .gestures
                     .iter()
-                    .map(|label| (name(*label), colour(*label)))
+                    .map(|label| (name(*label), css_class(*label)))
                     .collect(),
                 image: span.image.as_ref()?,
             })
         };
-        let rows: Vec<Row> = self.spans.iter().filter_map(row).collect();
+        let figures: Vec<Figure> = self.spans.iter().filter_map(figure).collect();
         Page {
-            heading,
+            info,
             agreement,
-            bands: (0..heading.models.len()).map(band).collect(),
+            timelines: (0..info.models.len()).map(timeline).collect(),
             expected: intervals.iter().map(expected).collect(),
             frames: self.spans.iter().map(|span| span.frames).sum(),
-            left_out: self.left_out,
-            rows,
+            omitted_images: self.omitted_images,
+            figures,
             duration_secs,
         }
     }
 }
 
-/// A class of the style sheet.
-fn colour(label: Option<usize>) -> String {
+fn css_class(label: Option<usize>) -> String {
     label.map_or_else(
         || "unknown".to_owned(),
-        |label| format!("label{}", label % COLOURS),
+        |label| format!("label{}", label % COLORS),
     )
 }
 
@@ -219,9 +222,9 @@ mod tests {
     use super::*;
     use crate::frame::Frame;
 
-    fn page(seen: &[Option<usize>]) -> String {
+    fn page(gestures: &[Option<usize>]) -> String {
         let mut timeline = Timeline::default();
-        for (time_ns, label) in (0..).step_by(100_000_000).zip(seen) {
+        for (time_ns, label) in (0..).step_by(100_000_000).zip(gestures) {
             let prediction = FramePrediction {
                 time_ns,
                 label: label.unwrap_or_default(),
@@ -233,12 +236,12 @@ mod tests {
             let image = BagImage {
                 stamp_ns: time_ns,
                 frame_id: String::new(),
-                frame: Frame::from_raw("mono8", 8, 8, 8, vec![99; 64]).expect("a frame"),
+                frame: Frame::from_raw("mono8", 8, 8, 8, vec![99; 64]).expect("a valid frame"),
             };
             timeline.add(&prediction, vec![*label], &image, true);
         }
-        let labels = ["none", "thumbs_up"].map(|label| Label::new(label).expect("a label"));
-        let heading = Heading {
+        let labels = ["none", "thumbs_up"].map(|label| Label::new(label).expect("a valid label"));
+        let info = PageInfo {
             bag: "bag<script>",
             topic: "/camera",
             models: &["model".to_owned()],
@@ -246,13 +249,13 @@ mod tests {
         };
         let mut page = Vec::new();
         timeline
-            .write_html(heading, None, &mut page)
-            .expect("into memory");
+            .write_html(info, None, &mut page)
+            .expect("written to memory");
         String::from_utf8(page).expect("UTF-8")
     }
 
     #[test]
-    fn each_turn_is_a_block_and_an_image() {
+    fn each_change_of_gesture_is_a_block_and_an_image() {
         let page = page(&[Some(0), Some(0), Some(1), None, Some(1)]);
         assert_eq!(page.matches("<rect").count(), 4);
         assert_eq!(page.matches("data:image/jpeg;base64,").count(), 4);
@@ -260,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_from_outside_is_escaped_and_nothing_runs() {
+    fn names_are_escaped_and_scripts_are_forbidden() {
         let page = page(&[Some(0)]);
         assert!(!page.contains("bag<script>") && page.contains("bag&#60;script&#62;"));
         assert!(page.contains("Content-Security-Policy"));

@@ -1,4 +1,4 @@
-//! Images into a bag: MCAP with zstd in chunks, and the `metadata.yaml` with which `ros2 bag` plays it.
+//! Writes a bag with images: an MCAP file with zstd-compressed chunks, and the `metadata.yaml` that `ros2 bag` needs.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,7 +11,7 @@ use mcap::{Compression, McapError, WriteOptions, Writer};
 
 use super::metadata;
 
-/// The message, and those inside it, as tools read it that know nothing of ROS.
+/// The message definition, for tools that have no ROS messages installed.
 const DEFINITION: &str = "\
 std_msgs/Header header
 uint32 height
@@ -30,55 +30,59 @@ int32 sec
 uint32 nanosec
 ";
 const TYPE: &str = "sensor_msgs/msg/Image";
-/// Of `sensor_msgs/msg/Image`, by REP-2011.
+/// The type hash of `sensor_msgs/msg/Image` by REP-2011.
 const TYPE_HASH: &str = "RIHS01_d31d41a9a4c4bc8eae9be757b0beed306564f7526c88ea6a4588fb9582527d47";
 
 /// Why a bag was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// The system's word.
+    /// The bag's directory exists.
+    #[error("{} exists; choose another path or remove it", .0.display())]
+    Exists(PathBuf),
+    /// The file system reported an error.
     #[error("{}: {cause}", path.display())]
     Io {
-        /// The file or directory.
+        /// The bag's directory.
         path: PathBuf,
-        /// The system's word.
+        /// The error of the operating system.
         cause: io::Error,
     },
-    /// The format's.
+    /// The MCAP library reported an error.
     #[error("{}: {cause}", path.display())]
     Mcap {
-        /// The file.
+        /// The bag's directory.
         path: PathBuf,
-        /// The library's word.
+        /// The error of the library.
         cause: McapError,
     },
 }
 
-/// A bag that is being written, beside the place where it will be: it appears there whole, or not at all.
+/// Writes a bag with one topic. The bag appears under its path when it is complete; an unfinished one is removed.
 pub struct BagWriter {
     bag: PathBuf,
+    /// A directory next to `bag`, which it is renamed to.
     unfinished: tempfile::TempDir,
     writer: Writer<BufWriter<File>>,
     channel: u16,
     topic: String,
     file_name: String,
     messages: u32,
-    /// Times of the first and the last message.
+    /// Times of the first and the last message, nanoseconds since the epoch.
     span: Option<(u64, u64)>,
 }
 
 impl BagWriter {
-    /// Begins a bag of one topic.
+    /// Starts a bag with one image topic.
     ///
     /// # Errors
-    /// There is something in its place already, and what the file system says.
+    /// The path exists, or files cannot be created next to it.
     pub fn create(bag: &Path, topic: &str) -> Result<BagWriter, WriteError> {
-        let io = |cause| WriteError::Io {
+        let io_error = |cause| WriteError::Io {
             path: bag.to_owned(),
             cause,
         };
         if bag.exists() {
-            return Err(io(io::ErrorKind::AlreadyExists.into()));
+            return Err(WriteError::Exists(bag.to_owned()));
         }
         let parent = match bag.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -87,11 +91,11 @@ impl BagWriter {
         let unfinished = tempfile::Builder::new()
             .prefix(".bag")
             .tempdir_in(parent)
-            .map_err(io)?;
+            .map_err(io_error)?;
         let name = bag.file_name().unwrap_or(bag.as_os_str()).to_string_lossy();
         let file_name = format!("{name}_0.mcap");
-        let file = File::create(unfinished.path().join(&file_name)).map_err(io)?;
-        let begin = || -> Result<(Writer<BufWriter<File>>, u16), McapError> {
+        let file = File::create(unfinished.path().join(&file_name)).map_err(io_error)?;
+        let create_writer = || -> Result<(Writer<BufWriter<File>>, u16), McapError> {
             let options = WriteOptions::new()
                 .profile("ros2")
                 .compression(Some(Compression::Zstd));
@@ -101,7 +105,7 @@ impl BagWriter {
             let channel = writer.add_channel(schema, topic, "cdr", &qos)?;
             Ok((writer, channel))
         };
-        let (writer, channel) = begin().map_err(|cause| WriteError::Mcap {
+        let (writer, channel) = create_writer().map_err(|cause| WriteError::Mcap {
             path: bag.to_owned(),
             cause,
         })?;
@@ -117,11 +121,11 @@ impl BagWriter {
         })
     }
 
-    /// Adds an image, taken and recorded at a time in nanoseconds since the epoch.
+    /// Writes an image; `time_ns` is both its stamp and its time of recording, nanoseconds since the epoch.
     ///
     /// # Errors
-    /// What the file system says, such as a full disk.
-    pub fn add(&mut self, time_ns: u64, frame_id: &str, image: &RgbImage) -> Result<(), WriteError> {
+    /// The file cannot be written, for example because the disk is full.
+    pub fn write(&mut self, time_ns: u64, frame_id: &str, image: &RgbImage) -> Result<(), WriteError> {
         let header = MessageHeader {
             channel_id: self.channel,
             sequence: self.messages,
@@ -131,45 +135,48 @@ impl BagWriter {
         let message = image_message(time_ns, frame_id, image);
         self.writer
             .write_to_known_channel(&header, &message)
-            .map_err(|cause| self.failed(cause))?;
+            .map_err(|cause| self.mcap_error(cause))?;
         self.messages += 1;
         let first = self.span.map_or(time_ns, |(first, _)| first);
         self.span = Some((first, time_ns));
         Ok(())
     }
 
-    /// Ends the bag: it is in its place now.
+    /// Completes the bag and moves it to its path.
     ///
     /// # Errors
-    /// What the file system says; then there is no bag.
+    /// The file system reported an error; the bag does not exist then.
     pub fn finish(mut self) -> Result<(), WriteError> {
-        let io = |cause| WriteError::Io {
+        let io_error = |cause| WriteError::Io {
             path: self.bag.clone(),
             cause,
         };
-        let finished = self.writer.finish().map(drop);
-        finished.map_err(|cause| self.failed(cause))?;
-        let metadata = self.unfinished.path().join(metadata::FILE);
-        std::fs::write(&metadata, self.metadata()).map_err(io)?;
+        let summary = self.writer.finish();
+        summary.map_err(|cause| self.mcap_error(cause))?;
+        let metadata = self.unfinished.path().join(metadata::FILE_NAME);
+        std::fs::write(&metadata, self.metadata()).map_err(io_error)?;
         for file in [self.unfinished.path().join(&self.file_name), metadata] {
-            File::open(file).and_then(|file| file.sync_all()).map_err(io)?;
+            File::open(file)
+                .and_then(|file| file.sync_all())
+                .map_err(io_error)?;
         }
-        std::fs::rename(self.unfinished.path(), &self.bag).map_err(io)?;
-        let _moved_away = self.unfinished.keep();
+        std::fs::rename(self.unfinished.path(), &self.bag).map_err(io_error)?;
+        // The directory was renamed: keep() only prevents that its old path is removed.
+        drop(self.unfinished.keep());
         Ok(())
     }
 
-    fn failed(&self, cause: McapError) -> WriteError {
+    fn mcap_error(&self, cause: McapError) -> WriteError {
         WriteError::Mcap {
             path: self.bag.clone(),
             cause,
         }
     }
 
-    /// As rosbag2 of Jazzy writes it.
+    /// The text of `metadata.yaml`, in the format of rosbag2 in Jazzy.
     fn metadata(&self) -> String {
         let (first, last) = self.span.unwrap_or_default();
-        // What JSON quotes, YAML reads.
+        // A JSON string is a valid YAML string.
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         let (file, topic) = (quoted(&self.file_name), quoted(&self.topic));
         let (messages, duration) = (self.messages, last.saturating_sub(first));
@@ -209,18 +216,18 @@ rosbag2_bagfile_information:
     }
 }
 
-/// An image as `sensor_msgs/Image` in rgb8, little-endian CDR.
+/// Serializes a `sensor_msgs/Image` with encoding rgb8 as little-endian CDR.
 fn image_message(stamp_ns: u64, frame_id: &str, image: &RgbImage) -> Vec<u8> {
     let pixels = image.as_raw();
     let mut message = Vec::with_capacity(pixels.len() + frame_id.len() + 64);
     message.extend_from_slice(&[0, 1, 0, 0]);
-    // Seconds fit until 2106; the message itself ends in 2038.
+    // The cast fits until 2106; `sec` of the message is an int32 and overflows in 2038.
     put_u32(&mut message, (stamp_ns / 1_000_000_000) as u32);
     put_u32(&mut message, (stamp_ns % 1_000_000_000) as u32);
-    put_text(&mut message, frame_id);
+    put_string(&mut message, frame_id);
     put_u32(&mut message, image.height());
     put_u32(&mut message, image.width());
-    put_text(&mut message, "rgb8");
+    put_string(&mut message, "rgb8");
     message.push(0);
     put_u32(&mut message, image.width() * 3);
     put_u32(&mut message, pixels.len() as u32);
@@ -228,13 +235,13 @@ fn image_message(stamp_ns: u64, frame_id: &str, image: &RgbImage) -> Vec<u8> {
     message
 }
 
-/// On a multiple of four, as CDR has it: the four bytes at the beginning are one too.
+/// CDR aligns to multiples of 4 from the end of the encapsulation header, which is itself 4 bytes long.
 fn put_u32(message: &mut Vec<u8>, value: u32) {
     message.resize(message.len().next_multiple_of(4), 0);
     message.extend_from_slice(&value.to_le_bytes());
 }
 
-fn put_text(message: &mut Vec<u8>, text: &str) {
+fn put_string(message: &mut Vec<u8>, text: &str) {
     put_u32(message, text.len() as u32 + 1);
     message.extend_from_slice(text.as_bytes());
     message.push(0);
@@ -253,18 +260,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("a \"take\"");
-        let mut writer = BagWriter::create(&path, "/camera/image_raw").expect("begins");
+    fn written_bag_reads_back() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("a \"bag\"");
+        let mut writer = BagWriter::create(&path, "/camera/image_raw").expect("a new bag");
         for (index, width) in [5, 6, 7].into_iter().enumerate() {
             let frame_id = "frame".repeat(index);
             writer
-                .add(TIME_NS + index as u64, &frame_id, &image(width))
-                .expect("is added");
+                .write(TIME_NS + index as u64, &frame_id, &image(width))
+                .expect("writable");
         }
-        writer.finish().expect("ends");
-        let bag = Bag::open(&path).expect("a bag");
+        writer.finish().expect("writable");
+        let bag = Bag::open(&path).expect("a valid bag");
         let mut found = Vec::new();
         let losses = bag.read(&|_| true, &mut |message| {
             let image = BagImage::read(message.topic, message.data).map_err(|error| error.to_string())?;
@@ -276,23 +283,25 @@ mod tests {
             ));
             Ok(())
         });
-        assert_eq!(losses.expect("is read"), []);
+        assert_eq!(losses.expect("readable"), []);
         let expected = [(0, "", 5), (1, "frame", 6), (2, "frameframe", 7)];
         let expected = expected.map(|(time_ns, id, width)| (time_ns, id.to_owned(), image(width)));
         assert!(found == expected);
     }
 
     #[test]
-    fn what_is_there_already_is_not_overwritten_and_what_is_not_finished_leaves_nothing() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("takes");
-        drop(BagWriter::create(&path, "/camera").expect("begins"));
-        assert_eq!(std::fs::read_dir(directory.path()).expect("lists").count(), 0);
+    fn existing_bag_is_not_overwritten_and_unfinished_bag_is_removed() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("bag");
+        drop(BagWriter::create(&path, "/camera").expect("a new bag"));
+        assert_eq!(std::fs::read_dir(directory.path()).expect("readable").count(), 0);
         BagWriter::create(&path, "/camera")
-            .expect("begins")
+            .expect("a new bag")
             .finish()
-            .expect("ends, empty");
-        let error = BagWriter::create(&path, "/camera").err().expect("is there");
+            .expect("an empty bag");
+        let error = BagWriter::create(&path, "/camera")
+            .err()
+            .expect("the path exists");
         assert!(error.to_string().contains("exists"), "{error}");
     }
 }

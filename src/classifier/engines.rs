@@ -59,9 +59,9 @@ impl Engine {
     /// The file system failed.
     pub(super) fn draft(&self) -> io::Result<TempDir> {
         fs::create_dir_all(&self.engines)?;
-        disk::sweep(&self.engines, DRAFT_PREFIX)?;
+        disk::remove_leftovers(&self.engines, DRAFT_PREFIX)?;
         tempfile::Builder::new()
-            .prefix(&disk::own(DRAFT_PREFIX))
+            .prefix(&disk::own_prefix(DRAFT_PREFIX))
             .tempdir_in(&self.engines)
     }
 
@@ -98,7 +98,7 @@ fn key(model: &StoredModel, precision: &str, batch: usize, gpu: &str, library: &
     let files = hashes.flat_map(|(name, hash)| [name.as_str(), hash.as_str()]);
     let batch = batch.to_string();
     let parts = files.chain([precision, &batch, gpu, library]).map(str::as_bytes);
-    disk::key(&parts.collect::<Vec<_>>())
+    disk::hash_key(&parts.collect::<Vec<_>>())
 }
 
 /// What the driver says about the GPU and itself; empty without a GPU.

@@ -35,7 +35,7 @@ impl Burst {
         })?;
         Ok(Burst {
             directory,
-            name: disk::time_in_name(now),
+            name: disk::file_timestamp(now),
             saved: 0,
         })
     }
@@ -49,7 +49,7 @@ impl Burst {
             .directory
             .join(format!("{}_{:04}.jpg", self.name, self.saved));
         let image = frame.to_rgb_image();
-        let write = disk::write_whole(&path, Existing::Keep, |writer| {
+        let write = disk::write_atomic(&path, Existing::Keep, |writer| {
             JpegEncoder::new_with_quality(writer, JPEG_QUALITY)
                 .encode_image(&image)
                 .map_err(std::io::Error::other)

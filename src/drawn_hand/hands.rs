@@ -1,5 +1,5 @@
-//! The hands themselves, as parts in paint order. One unit is about the width of a fist; x to the right, y down; the
-//! hand's middle is near the origin, the thumb's side is up or left. Place, size, turn and mirroring are the caller's.
+//! Hands as lists of parts in painting order, in hand space: the unit is about the width of a fist, x points right and y down, the center of
+//! the hand is near the origin, and the side of the thumb is up or left.
 
 mod fists;
 mod upright;
@@ -9,33 +9,34 @@ use rand::RngExt;
 use super::shapes::Limb;
 pub(super) use fists::thumb_up;
 
-/// One thing to paint. Rims of `Body` parts lie beneath everything, so that they join to one outline; the rim of an
-/// `Over` part shows on what lies below it, as a curled finger's does.
+/// A part of a hand.
 pub(super) enum Part {
+    /// Its outline is painted below all parts, so that the outlines of several parts join.
     Body(Limb),
+    /// Its outline is painted on the parts below, as for a curled finger.
     Over(Limb),
     Palm(Vec<[f32; 2]>),
     Glow(Limb),
-    /// Skin without a rim of its own: hides where the part below it begins.
+    /// Skin without an outline, which hides the edge of the part below.
     Cover(Limb),
     Crease(Vec<[f32; 2]>),
     Nail(Limb),
 }
 
-/// A hand and where its arm goes.
+/// A hand, with the start and direction of its arm.
 pub(super) struct Hand {
-    pub parts: Vec<Part>,
-    /// x, y, radius of the wrist.
-    pub wrist: [f32; 3],
-    /// Direction from the wrist to the elbow: 0 to the right, 90 down.
-    pub arm_degrees: f32,
-    /// The usual turn of this hand before the scene's own.
-    pub turn_degrees: f32,
+    pub(super) parts: Vec<Part>,
+    /// x, y and radius.
+    pub(super) wrist: [f32; 3],
+    /// Direction from the wrist to the elbow, 0 for right and 90 for down.
+    pub(super) arm_degrees: f32,
+    /// Rotation of the hand, to which the view adds a random one.
+    pub(super) turn_degrees: f32,
 }
 
 impl Hand {
-    /// min x, min y, max x, max y of what must be in view: all but the arm.
-    pub fn bounds(&self) -> [f32; 4] {
+    /// min x, min y, max x and max y of the hand without its arm.
+    pub(super) fn bounds(&self) -> [f32; 4] {
         let mut bounds = [f32::MAX, f32::MAX, f32::MIN, f32::MIN];
         for part in &self.parts {
             match part {
@@ -43,14 +44,14 @@ impl Hand {
                 Part::Palm(points) => points
                     .iter()
                     .for_each(|[x, y]| Limb::new(&[[*x, *y, 0.0]]).widen(&mut bounds)),
-                _ => (),
+                _ => {}
             }
         }
         bounds
     }
 }
 
-/// None of the two gestures: one of five other things a hand does.
+/// A random one of five poses other than thumbs up and down.
 pub(super) fn other(rng: &mut impl RngExt) -> Hand {
     match rng.random_range(0..5) {
         0 => upright::open_palm(rng),

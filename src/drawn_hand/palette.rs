@@ -1,21 +1,21 @@
-//! The colours of a scene: skin, cloth and walls, chosen at random but never so that the hand melts into its background.
+//! Random colors for skin, cloth and backgrounds, with a minimum contrast between the skin and the rest.
 
 use rand::RngExt;
 
-/// A colour, red, green and blue from 0 to 1 as they are stored (not linear light).
+/// An sRGB color, 0 to 1 per channel (not linear light).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Rgb(pub [f32; 3]);
+pub(super) struct Rgb(pub(super) [f32; 3]);
 
-/// What one material needs to look round: its colour in the light and in the shade, and its rim.
+/// The colors of a material, for shading that makes it look round.
 #[derive(Clone, Copy)]
 pub(super) struct Tones {
-    pub light: Rgb,
-    pub base: Rgb,
-    pub shade: Rgb,
-    pub outline: Rgb,
+    pub(super) light: Rgb,
+    pub(super) base: Rgb,
+    pub(super) shade: Rgb,
+    pub(super) outline: Rgb,
 }
 
-/// Human skin from light to dark; a scene takes a mix of two neighbours.
+/// Skin tones from light to dark; a scene uses a mix of two adjacent ones.
 const SKIN: [[f32; 3]; 7] = [
     [1.00, 0.87, 0.77],
     [0.96, 0.77, 0.64],
@@ -25,30 +25,30 @@ const SKIN: [[f32; 3]; 7] = [
     [0.43, 0.27, 0.18],
     [0.31, 0.20, 0.15],
 ];
-/// The least distance (see [`Rgb::distance`]) of a background colour from the skin.
-const LEAST_CONTRAST: f32 = 0.33;
+/// Minimum [`Rgb::distance`] of a background color from the skin.
+const MIN_CONTRAST: f32 = 0.33;
 
 impl Rgb {
-    /// This colour with `part` (0 to 1) of it replaced by `other`.
-    pub fn mix(self, other: Rgb, part: f32) -> Rgb {
+    /// Interpolates to `other` by `share`, 0 to 1.
+    pub(super) fn mix(self, other: Rgb, share: f32) -> Rgb {
         Rgb(std::array::from_fn(|i| {
-            self.0[i] + (other.0[i] - self.0[i]) * part
+            self.0[i] + (other.0[i] - self.0[i]) * share
         }))
     }
 
-    /// This colour times `gain`.
-    pub fn times(self, gain: f32) -> Rgb {
+    /// Multiplies each channel and clamps it to 0 to 1.
+    pub(super) fn times(self, gain: f32) -> Rgb {
         Rgb(self.0.map(|level| (level * gain).clamp(0.0, 1.0)))
     }
 
-    /// How bright it looks, 0 to 1 (Rec. 601 luma).
-    pub fn luma(self) -> f32 {
+    /// Rec. 601 luma, 0 to 1.
+    fn luma(self) -> f32 {
         let [r, g, b] = self.0;
         0.299 * r + 0.587 * g + 0.114 * b
     }
 
-    /// How different two colours look: luma and chroma together; black and white are 1 apart.
-    pub fn distance(self, other: Rgb) -> f32 {
+    /// The perceived difference from luma and chroma; 1 between black and white.
+    fn distance(self, other: Rgb) -> f32 {
         let chroma = |c: Rgb| (c.0[2] - c.luma(), c.0[0] - c.luma());
         let ((blue, red), (other_blue, other_red)) = (chroma(self), chroma(other));
         let luma = self.luma() - other.luma();
@@ -65,12 +65,11 @@ impl Rgb {
 }
 
 impl Tones {
-    /// A random skin.
-    pub fn skin(rng: &mut impl RngExt) -> Tones {
-        let place = rng.random_range(0.0..(SKIN.len() - 1) as f32);
-        let index = place as usize;
-        let pure = Rgb(SKIN[index]).mix(Rgb(SKIN[index + 1]), place.fract());
-        let base = Rgb(pure
+    pub(super) fn skin(rng: &mut impl RngExt) -> Tones {
+        let position = rng.random_range(0.0..(SKIN.len() - 1) as f32);
+        let index = position as usize;
+        let mixed = Rgb(SKIN[index]).mix(Rgb(SKIN[index + 1]), position.fract());
+        let base = Rgb(mixed
             .0
             .map(|level| (level * rng.random_range(0.97..1.03)).min(1.0)));
         Tones {
@@ -81,9 +80,9 @@ impl Tones {
         }
     }
 
-    /// A random cloth that differs from `skin`.
-    pub fn cloth(rng: &mut impl RngExt, skin: Rgb) -> Tones {
-        let base = apart_from(rng, skin, 0.0..0.8, 0.15..0.95);
+    /// A random cloth that contrasts with `skin`.
+    pub(super) fn cloth(rng: &mut impl RngExt, skin: Rgb) -> Tones {
+        let base = contrasting_color(rng, skin, 0.0..0.8, 0.15..0.95);
         Tones {
             light: base.mix(Rgb([1.0; 3]), 0.30),
             base,
@@ -93,12 +92,12 @@ impl Tones {
     }
 }
 
-/// A random wall, furniture or image colour that stands apart from `skin`.
+/// A random color for walls, furniture and wall pictures that contrasts with `skin`.
 pub(super) fn background(rng: &mut impl RngExt, skin: Rgb) -> Rgb {
-    apart_from(rng, skin, 0.0..0.6, 0.12..0.97)
+    contrasting_color(rng, skin, 0.0..0.6, 0.12..0.97)
 }
 
-fn apart_from(
+fn contrasting_color(
     rng: &mut impl RngExt,
     skin: Rgb,
     saturation: std::ops::Range<f32>,
@@ -108,11 +107,11 @@ fn apart_from(
         let [hue, saturation, value] =
             [0.0..1.0, saturation.clone(), value.clone()].map(|range| rng.random_range(range));
         let color = Rgb::from_hsv(hue, saturation, value);
-        if color.distance(skin) >= LEAST_CONTRAST {
+        if color.distance(skin) >= MIN_CONTRAST {
             return color;
         }
     }
-    // A grey at the far end of the brightness scale is always far enough.
+    // A gray at the opposite end of the brightness range always has enough contrast.
     Rgb([if skin.luma() > 0.5 { 0.15 } else { 0.9 }; 3])
 }
 
@@ -122,12 +121,15 @@ mod tests {
     use rand::SeedableRng;
 
     #[test]
-    fn backgrounds_stand_apart_from_every_skin() {
+    fn backgrounds_contrast_with_each_skin() {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
         for _ in 0..500 {
             let skin = Tones::skin(&mut rng).base;
             let wall = background(&mut rng, skin);
-            assert!(wall.distance(skin) >= LEAST_CONTRAST, "{wall:?} hides {skin:?}");
+            assert!(
+                wall.distance(skin) >= MIN_CONTRAST,
+                "{wall:?} is too close to {skin:?}"
+            );
         }
     }
 

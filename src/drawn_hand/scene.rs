@@ -1,5 +1,5 @@
-//! What stands behind the hand: a plain wall, a room, soft shapes or stripes; and what the camera adds, vignette, tint and
-//! grain. The unit is the image's height.
+//! Random backgrounds (a plain wall, a room, soft shapes or stripes) and camera effects (vignette, tint and grain). The unit is the
+//! image's height.
 
 use rand::RngExt;
 use tiny_skia::{Path, PathBuilder, Pixmap, Rect};
@@ -7,12 +7,12 @@ use tiny_skia::{Path, PathBuilder, Pixmap, Rect};
 use super::palette::{self, Rgb};
 use super::shapes::Canvas;
 
-/// Paints a random background over the whole canvas, `aspect` heights wide, in colours that stand apart from `skin`.
+/// Paints a random background over the whole canvas, whose width is `aspect`, in colors that contrast with `skin`.
 pub(super) fn paint(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, aspect: f32, skin: Rgb) {
     let wall = palette::background(rng, skin);
     canvas.fill(rectangle(0.0, 0.0, aspect, 1.0), wall, 1.0);
     match rng.random_range(0..8) {
-        0 | 1 => (),
+        0 | 1 => {}
         2..=4 => room(canvas, rng, aspect, skin),
         5 | 6 => soft_shapes(canvas, rng, aspect, skin),
         _ => stripes(canvas, rng, aspect, skin),
@@ -30,7 +30,7 @@ fn room(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, aspect: f32, skin: Rgb) 
             0 => window(canvas, rng, [x, width], skin),
             1 => door(canvas, rng, [x, width.min(0.45)], skin),
             2 => shelves(canvas, rng, [x, width], skin),
-            _ => image(canvas, rng, [x, width.min(0.4)], skin),
+            _ => wall_picture(canvas, rng, [x, width.min(0.4)], skin),
         }
     }
 }
@@ -91,7 +91,7 @@ fn shelves(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, [x, width]: [f32; 2],
     }
 }
 
-fn image(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, [x, width]: [f32; 2], skin: Rgb) {
+fn wall_picture(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, [x, width]: [f32; 2], skin: Rgb) {
     let (y, height) = (rng.random_range(0.1..0.3), width * rng.random_range(0.7..1.2));
     let frame = palette::background(rng, skin).times(0.7);
     framed(canvas, [x, y, width, height], 0.018, frame);
@@ -101,7 +101,7 @@ fn image(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, [x, width]: [f32; 2], s
     canvas.fill(rectangle(x, y + height - ground, width, ground), hill, 1.0);
 }
 
-/// A frame's own thickness around `inside` (x, y, width, height), with a soft shadow below.
+/// Paints a frame around `inside` (x, y, width, height), with a soft shadow.
 fn framed(canvas: &mut Canvas<'_>, inside: [f32; 4], thickness: f32, color: Rgb) {
     let [x, y, width, height] = inside;
     let outer = |dx: f32, dy: f32| {
@@ -117,7 +117,7 @@ fn soft_shapes(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, aspect: f32, skin
         let center = [rng.random_range(0.0..aspect), rng.random_range(0.0..1.0)];
         let radius = rng.random_range(0.05..0.28);
         let color = palette::background(rng, skin);
-        // Only the rim is soft: a half transparent colour over another could come out as skin.
+        // Only the rim is transparent: a mix of two colors over the whole circle could look like skin.
         for width in [0.24, 0.18, 0.12, 0.06] {
             canvas.ring(center, radius, width * radius, color, 0.3);
         }
@@ -129,7 +129,7 @@ fn stripes(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, aspect: f32, skin: Rg
     let colors = [0; 2].map(|_| palette::background(rng, skin));
     let width = rng.random_range(0.06..0.18);
     let lean = rng.random_range(-1.0..1.0_f32);
-    let upright = rng.random_bool(0.6);
+    let is_vertical = rng.random_bool(0.6);
     let reach = aspect.max(1.0) + 1.0;
     for stripe in 0..(2.0 * reach / width) as usize / 2 {
         let start = 2.0 * width * stripe as f32 - 1.0;
@@ -139,53 +139,50 @@ fn stripes(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, aspect: f32, skin: Rg
             [start + width + lean, reach],
             [start + lean, reach],
         ];
-        let corners = corners.map(|[along, across]| match upright {
-            true => [along, across],
-            false => [across, along],
-        });
+        let corners = corners.map(|[x, y]| if is_vertical { [x, y] } else { [y, x] });
         canvas.fill(polygon(&corners), colors[stripe % 2], 1.0);
     }
 }
 
-/// Turns the drawing into what a camera would deliver: uneven light, dark corners, a tint, and grain.
-pub(super) fn develop(pixmap: &Pixmap, rng: &mut impl RngExt) -> image::RgbImage {
+/// Adds the effects of a camera to a drawing: uneven light, vignette, tint and grain.
+pub(super) fn apply_camera_effects(pixmap: &Pixmap, rng: &mut impl RngExt) -> image::RgbImage {
     let (width, height) = (pixmap.width() as usize, pixmap.height() as usize);
     let exposure = rng.random_range(0.86..1.10_f32);
     let tint: [i32; 3] = std::array::from_fn(|_| to_fixed(exposure * rng.random_range(0.96..1.04)));
-    let corners = rng.random_range(0.0..0.22_f32);
+    let vignette = rng.random_range(0.0..0.22_f32);
     let grain = rng.random_range(1..=7_i32);
-    let columns = light_along(width, 0.5, rng.random_range(-0.12..0.12), corners);
-    let rows = light_along(height, 0.5, rng.random_range(-0.14..0.06), corners);
+    let columns = light_along(width, 0.5, rng.random_range(-0.12..0.12), vignette);
+    let rows = light_along(height, 0.5, rng.random_range(-0.14..0.06), vignette);
     let mut pixels = vec![0_u8; width * height * 3];
-    // The random bytes lie where the pixels will: one pass, no second buffer.
+    // The random bytes for the grain are replaced by the pixels in place, without a second buffer.
     rng.fill_bytes(&mut pixels);
     let lines = pixels.chunks_exact_mut(width * 3);
     let drawn_lines = pixmap.data().chunks_exact(width * 4);
     for ((line, drawn), row) in lines.zip(drawn_lines).zip(&rows) {
-        let spots = line.chunks_exact_mut(3).zip(drawn.chunks_exact(4));
-        for ((spot, drawn), column) in spots.zip(&columns) {
+        let image_pixels = line.chunks_exact_mut(3).zip(drawn.chunks_exact(4));
+        for ((pixel, drawn), column) in image_pixels.zip(&columns) {
             let light = row + column;
-            let common = i32::from(spot[0]) + i32::from(spot[1]);
+            let common = i32::from(pixel[0]) + i32::from(pixel[1]);
             for channel in 0..3 {
-                // Two times FIXED_BITS for light and tint; the noise is centred on 0 and reaches 1.5 grains.
+                // Light and tint have FIXED_BITS each. The noise is centered at 0 and reaches 3 * grain.
                 let level = (i32::from(drawn[channel]) * light * tint[channel]) >> (2 * FIXED_BITS);
-                let noise = (grain * (common + i32::from(spot[channel]) - 382)) >> 7;
-                spot[channel] = (level + noise).clamp(0, 255) as u8;
+                let noise = (grain * (common + i32::from(pixel[channel]) - 382)) >> 7;
+                pixel[channel] = (level + noise).clamp(0, 255) as u8;
             }
         }
     }
     image::RgbImage::from_raw(width as u32, height as u32, pixels).unwrap_or_default()
 }
 
-/// The light at each of `count` places along a side: `middle` plus a slope, less towards the ends, in fixed point.
+/// The light at `count` positions along a side, in fixed point: `middle` plus a slope, with a quadratic falloff toward the ends.
 fn light_along(count: usize, middle: f32, slope: f32, falloff: f32) -> Vec<i32> {
     (0..count)
-        .map(|place| (place as f32 + 0.5) / count as f32 * 2.0 - 1.0)
-        .map(|at| to_fixed(middle + slope * at - 0.5 * falloff * at * at))
+        .map(|index| (index as f32 + 0.5) / count as f32 * 2.0 - 1.0)
+        .map(|x| to_fixed(middle + slope * x - 0.5 * falloff * x * x))
         .collect()
 }
 
-/// Bits behind the point: 8 bits of colour, light and tint together stay within an i32.
+/// Fractional bits: the product of an 8-bit color, light and tint fits into an i32.
 const FIXED_BITS: u32 = 10;
 
 fn to_fixed(value: f32) -> i32 {

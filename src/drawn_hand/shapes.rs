@@ -1,5 +1,5 @@
-//! The strokes of the pen: tapered limbs, smooth outlines, soft light and creases on a tiny-skia canvas. It draws in a
-//! unit space that the canvas's transform maps to pixels; what a hand looks like is told elsewhere.
+//! Drawing primitives on tiny-skia: tapered limbs, smooth outlines, soft light and lines. Coordinates are in a unit space that the canvas
+//! transforms to pixels.
 
 use tiny_skia::{
     Color, FillRule, GradientStop, LineCap, LinearGradient, Paint, Path, PathBuilder, Pixmap, Point, Shader,
@@ -8,53 +8,53 @@ use tiny_skia::{
 
 use super::palette::{Rgb, Tones};
 
-/// Curve pieces between two joints of a limb; enough to look round at 1920x1080.
+/// Curve segments between two joints of a limb; smooth enough for 1920x1080.
 const STEPS_PER_JOINT: usize = 6;
-/// Curve pieces of a limb's rounded end.
+/// Curve segments of a limb's rounded end.
 const STEPS_PER_CAP: usize = 8;
 
-/// Something to draw on: pixels, where the unit space lies in them, and where the light comes from.
+/// The pixels, with the transform from the unit space and the direction of the light.
 pub(super) struct Canvas<'a> {
-    pub pixmap: &'a mut Pixmap,
-    pub to_pixels: Transform,
-    /// Unit vector towards the light, in the space that is drawn in.
-    pub light: [f32; 2],
+    pub(super) pixmap: &'a mut Pixmap,
+    pub(super) to_pixels: Transform,
+    /// Unit vector toward the light, in the unit space.
+    pub(super) light: [f32; 2],
 }
 
-/// A rounded, tapered, bent stroke: a finger, a thumb, a forearm, a sleeve.
+/// A rounded, tapered, bent stroke: a finger, a thumb, an arm or a sleeve.
 #[derive(Clone)]
 pub(super) struct Limb {
-    /// x, y and radius along the limb, already smoothed.
+    /// x, y and radius along the limb, smoothed.
     spine: Vec<[f32; 3]>,
     cut_start: bool,
 }
 
 impl Limb {
     /// A limb through `joints` (x, y, radius), with round ends.
-    pub fn new(joints: &[[f32; 3]]) -> Self {
+    pub(super) fn new(joints: &[[f32; 3]]) -> Self {
         Self {
             spine: smooth_spine(joints),
             cut_start: false,
         }
     }
 
-    /// The same limb with its first end cut straight, as a sleeve's is.
-    pub fn cut_at_start(mut self) -> Self {
+    /// The same limb with a straight first end, as for a sleeve.
+    pub(super) fn cut_at_start(mut self) -> Self {
         self.cut_start = true;
         self
     }
 
-    /// Point and direction (both x, y) at `part` (0 to 1) of the way, and the radius there.
-    pub fn at(&self, part: f32) -> ([f32; 2], [f32; 2], f32) {
+    /// Point, direction and radius at a share of the limb, 0 to 1.
+    pub(super) fn at(&self, share: f32) -> ([f32; 2], [f32; 2], f32) {
         let last = self.spine.len().saturating_sub(1);
-        let index = ((part * last as f32).round() as usize).min(last);
+        let index = ((share * last as f32).round() as usize).min(last);
         let [x, y, radius] = self.spine[index];
         ([x, y], self.direction(index), radius)
     }
 
-    /// A line across the limb at `part` of the way, `width` (1: edge to edge) wide and bowed towards the far end.
-    pub fn across(&self, part: f32, width: f32, bow: f32) -> Vec<[f32; 2]> {
-        let ([x, y], [dx, dy], radius) = self.at(part);
+    /// A line across the limb at a share of it, 0 to 1. `width` 1 extends from edge to edge; a positive `bow` bends it toward the far end.
+    pub(super) fn across(&self, share: f32, width: f32, bow: f32) -> Vec<[f32; 2]> {
+        let ([x, y], [dx, dy], radius) = self.at(share);
         let half = radius * width;
         let bulge = radius * bow;
         vec![
@@ -64,8 +64,8 @@ impl Limb {
         ]
     }
 
-    /// Adds the limb's extent to `bounds` (min x, min y, max x, max y).
-    pub fn widen(&self, bounds: &mut [f32; 4]) {
+    /// Extends `bounds` (min x, min y, max x, max y) to include the limb.
+    pub(super) fn widen(&self, bounds: &mut [f32; 4]) {
         for [x, y, radius] in &self.spine {
             bounds[0] = bounds[0].min(x - radius);
             bounds[1] = bounds[1].min(y - radius);
@@ -82,8 +82,8 @@ impl Limb {
         [dx / length, dy / length]
     }
 
-    /// The outline with every radius times `factor` plus `grow`, moved by `shift` radii, though only
-    /// sideways: along the limb it would leave its end.
+    /// The outline with each radius multiplied by `factor` and increased by `grow`, moved by `shift` radii. Only the component of `shift`
+    /// across the limb is used, because a shift along it would leave its end.
     fn path(&self, factor: f32, grow: f32, shift: [f32; 2]) -> Option<Path> {
         let count = self.spine.len();
         let placed = |index: usize, cos: f32, sin: f32| {
@@ -115,34 +115,34 @@ impl Limb {
 }
 
 impl Canvas<'_> {
-    /// Fills a path given in unit space with one colour.
-    pub fn fill(&mut self, path: Option<Path>, color: Rgb, alpha: f32) {
+    /// Fills a path with one color.
+    pub(super) fn fill(&mut self, path: Option<Path>, color: Rgb, alpha: f32) {
         self.fill_with(path, solid(color, alpha));
     }
 
-    /// Fills a path with a gradient from `from` (colour at that point) to `to`.
-    pub fn fill_gradient(&mut self, path: Option<Path>, from: ([f32; 2], Rgb), to: ([f32; 2], Rgb)) {
+    /// Fills a path with a linear gradient between two points with their colors.
+    pub(super) fn fill_gradient(&mut self, path: Option<Path>, from: ([f32; 2], Rgb), to: ([f32; 2], Rgb)) {
         let shader = linear(from, to).unwrap_or(Shader::SolidColor(color(from.1, 1.0)));
         self.fill_with(path, shader);
     }
 
     /// Draws an open curve through `points`.
-    pub fn line(&mut self, points: &[[f32; 2]], width: f32, color: Rgb, alpha: f32) {
+    pub(super) fn line(&mut self, points: &[[f32; 2]], width: f32, color: Rgb, alpha: f32) {
         self.stroke(open_curve(points), width, color, alpha);
     }
 
     /// Draws a circle's outline.
-    pub fn ring(&mut self, [x, y]: [f32; 2], radius: f32, width: f32, color: Rgb, alpha: f32) {
+    pub(super) fn ring(&mut self, [x, y]: [f32; 2], radius: f32, width: f32, color: Rgb, alpha: f32) {
         self.stroke(PathBuilder::from_circle(x, y, radius), width, color, alpha);
     }
 
-    /// The dark rim that shows around a limb once it is filled.
-    pub fn limb_rim(&mut self, limb: &Limb, width: f32, tones: &Tones) {
+    /// Draws the outline of a limb, which is visible around it after filling.
+    pub(super) fn limb_rim(&mut self, limb: &Limb, width: f32, tones: &Tones) {
         self.fill(limb.path(1.0, width, [0.0; 2]), tones.outline, 1.0);
     }
 
-    /// Fills a limb as something round: shaded at the edge away from the light, lit on the other.
-    pub fn limb_fill(&mut self, limb: &Limb, tones: &Tones) {
+    /// Fills a limb with round shading: dark at the edge away from the light, bright toward it.
+    pub(super) fn limb_fill(&mut self, limb: &Limb, tones: &Tones) {
         self.fill_lit(limb.path(1.0, 0.0, [0.0; 2]), tones);
         let [lx, ly] = self.light;
         for (factor, shift) in [(0.84, 0.12), (0.64, 0.22), (0.40, 0.30)] {
@@ -151,29 +151,29 @@ impl Canvas<'_> {
         }
     }
 
-    /// Fills a limb with the skin's plain gradient, which has no edge against other skin.
-    pub fn limb_cover(&mut self, limb: &Limb, tones: &Tones) {
+    /// Fills a limb with the gradient of the skin only, which leaves no edge to other parts of the skin.
+    pub(super) fn limb_cover(&mut self, limb: &Limb, tones: &Tones) {
         self.fill_lit(limb.path(1.0, 0.0, [0.0; 2]), tones);
     }
 
-    /// Lays soft light or shadow along a limb: nested layers, weak at its edge and strong in its middle.
-    pub fn limb_glow(&mut self, limb: &Limb, color: Rgb, strength: f32) {
+    /// Draws soft light or shadow along a limb, as nested layers: weak at its edge and strong in its middle.
+    pub(super) fn limb_glow(&mut self, limb: &Limb, color: Rgb, strength: f32) {
         for factor in [1.0, 0.82, 0.64, 0.46, 0.28] {
             self.fill(limb.path(factor, 0.0, [0.0; 2]), color, strength / 5.0);
         }
     }
 
-    /// The dark rim around a smooth outline.
-    pub fn blob_rim(&mut self, points: &[[f32; 2]], width: f32, tones: &Tones) {
+    /// Draws the outline of a smooth shape.
+    pub(super) fn blob_rim(&mut self, points: &[[f32; 2]], width: f32, tones: &Tones) {
         self.stroke(closed_curve(points), 2.0 * width, tones.outline, 1.0);
     }
 
-    /// Fills a smooth outline, lit from the canvas's light.
-    pub fn blob_fill(&mut self, points: &[[f32; 2]], tones: &Tones) {
+    /// Fills a smooth shape.
+    pub(super) fn blob_fill(&mut self, points: &[[f32; 2]], tones: &Tones) {
         self.fill_lit(closed_curve(points), tones);
     }
 
-    /// Every skin part shares this one gradient, so that parts that touch show no seam.
+    /// All parts of the skin share this gradient, so that adjacent parts have no visible seam.
     fn fill_lit(&mut self, path: Option<Path>, tones: &Tones) {
         let [lx, ly] = self.light;
         let from = ([0.9 * lx, 0.9 * ly], tones.base);
@@ -200,8 +200,8 @@ impl Canvas<'_> {
     }
 }
 
-/// A closed smooth curve that has `points` as its control polygon (a quadratic B-spline).
-pub(super) fn closed_curve(points: &[[f32; 2]]) -> Option<Path> {
+/// A closed quadratic B-spline with `points` as its control polygon.
+fn closed_curve(points: &[[f32; 2]]) -> Option<Path> {
     let first = points.first()?;
     let start = middle(points.last()?, first);
     let mut builder = PathBuilder::with_capacity(points.len() + 2, 2 * points.len() + 2);
@@ -230,7 +230,7 @@ fn middle(a: &[f32; 2], b: &[f32; 2]) -> [f32; 2] {
     [(a[0] + b[0]) / 2.0, (a[1] + b[1]) / 2.0]
 }
 
-/// Catmull-Rom through the joints, radius included.
+/// A Catmull-Rom spline through the joints, radius included.
 fn smooth_spine(joints: &[[f32; 3]]) -> Vec<[f32; 3]> {
     let joint = |index: isize| joints[index.clamp(0, joints.len() as isize - 1) as usize];
     let mut spine = Vec::with_capacity(joints.len() * STEPS_PER_JOINT);

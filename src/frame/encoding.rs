@@ -1,91 +1,89 @@
-//! What an encoding of `sensor_msgs/image_encodings` means for the bytes of an image, and the image that they are in red, green, blue.
+//! The encodings of `sensor_msgs/image_encodings`: their memory layouts and their conversion to 8-bit RGB or gray.
 
 use bytes::Bytes;
 
-use super::{Frame, FrameError, PixelFormat, shortened};
+use super::{Frame, FrameError, PixelFormat, truncate};
 
-/// Every encoding that carries an image.
+/// All supported encodings.
 const ENCODINGS: &[Encoding] = &[
     plain("rgb8", PixelFormat::Rgb8),
     plain("bgr8", PixelFormat::Bgr8),
     plain("rgba8", PixelFormat::Rgba8),
     plain("bgra8", PixelFormat::Bgra8),
     plain("mono8", PixelFormat::Mono8),
-    // OpenCV's types say nothing of colours; its own order is blue, green, red.
+    // OpenCV's type names do not define colors; OpenCV itself uses BGR.
     plain("8UC1", PixelFormat::Mono8),
     plain("8UC3", PixelFormat::Bgr8),
     plain("8UC4", PixelFormat::Bgra8),
-    of("mono16", Layout::Wide(PixelFormat::Mono8)),
-    of("rgb16", Layout::Wide(PixelFormat::Rgb8)),
-    of("bgr16", Layout::Wide(PixelFormat::Bgr8)),
-    of("rgba16", Layout::Wide(PixelFormat::Rgba8)),
-    of("bgra16", Layout::Wide(PixelFormat::Bgra8)),
-    of("bayer_rggb8", bayer([0, 0], 1)),
-    of("bayer_grbg8", bayer([0, 1], 1)),
-    of("bayer_gbrg8", bayer([1, 0], 1)),
-    of("bayer_bggr8", bayer([1, 1], 1)),
-    of("bayer_rggb16", bayer([0, 0], 2)),
-    of("bayer_grbg16", bayer([0, 1], 2)),
-    of("bayer_gbrg16", bayer([1, 0], 2)),
-    of("bayer_bggr16", bayer([1, 1], 2)),
-    of("uyvy", Layout::Yuv422 { luma: 1 }),
-    of("yuv422", Layout::Yuv422 { luma: 1 }),
-    of("yuyv", Layout::Yuv422 { luma: 0 }),
-    of("yuv422_yuy2", Layout::Yuv422 { luma: 0 }),
-    of("nv21", Layout::Nv21),
-    of("nv24", Layout::Nv24),
+    encoding("mono16", Layout::Wide(PixelFormat::Mono8)),
+    encoding("rgb16", Layout::Wide(PixelFormat::Rgb8)),
+    encoding("bgr16", Layout::Wide(PixelFormat::Bgr8)),
+    encoding("rgba16", Layout::Wide(PixelFormat::Rgba8)),
+    encoding("bgra16", Layout::Wide(PixelFormat::Bgra8)),
+    encoding("bayer_rggb8", bayer([0, 0], 1)),
+    encoding("bayer_grbg8", bayer([0, 1], 1)),
+    encoding("bayer_gbrg8", bayer([1, 0], 1)),
+    encoding("bayer_bggr8", bayer([1, 1], 1)),
+    encoding("bayer_rggb16", bayer([0, 0], 2)),
+    encoding("bayer_grbg16", bayer([0, 1], 2)),
+    encoding("bayer_gbrg16", bayer([1, 0], 2)),
+    encoding("bayer_bggr16", bayer([1, 1], 2)),
+    encoding("uyvy", Layout::Yuv422 { luma: 1 }),
+    encoding("yuv422", Layout::Yuv422 { luma: 1 }),
+    encoding("yuyv", Layout::Yuv422 { luma: 0 }),
+    encoding("yuv422_yuy2", Layout::Yuv422 { luma: 0 }),
+    encoding("nv21", Layout::Nv21),
+    encoding("nv24", Layout::Nv24),
 ];
 
-/// An encoding by name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Encoding {
-    /// As messages have it.
-    pub name: &'static str,
-    /// How its bytes lie.
-    pub layout: Layout,
+    /// The name in messages.
+    pub(super) name: &'static str,
+    pub(super) layout: Layout,
 }
 
-/// How the bytes of an image lie.
+/// The memory layout of an image.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Layout {
-    /// Pixel after pixel, a byte for each value.
+    /// 8 bits per channel.
     Plain(PixelFormat),
-    /// The same, but two bytes for each value.
+    /// The same channels with 16 bits.
     Wide(PixelFormat),
-    /// One value a pixel, behind a mosaic of filters: in each square of four, one red, two green, one blue.
+    /// One value per pixel, behind a Bayer filter: each 2x2 block has one red, two green and one blue value.
     Bayer {
-        /// Row and column of red in the first square; blue is across from it.
+        /// Row and column of red in the first block; blue is diagonally opposite.
         red: [usize; 2],
-        /// Of a value.
+        /// Bytes per value, 1 or 2.
         bytes: usize,
     },
-    /// Two pixels in four bytes: each its own luma, and one pair of chroma for both.
+    /// Four bytes for two pixels: a luma value for each and a chroma pair for both.
     Yuv422 {
-        /// Where the first luma stands, 0 or 1; the chroma, Cb first, take the other places.
+        /// Offset of the first luma value, 0 or 1; Cb and Cr take the other offsets in this order.
         luma: usize,
     },
-    /// First all luma, then chroma, Cr first, a pair for each square of four.
+    /// A plane of luma, then a plane of Cr, Cb pairs, one pair per 2x2 block.
     Nv21,
-    /// First all luma, then chroma, Cb first, a pair for each pixel.
+    /// A plane of luma, then a plane of Cb, Cr pairs, one pair per pixel.
     Nv24,
 }
 
-/// An image's bytes, known to be enough.
-pub(super) struct Source {
-    pub width: usize,
-    pub height: usize,
+/// The fields of a message, validated: `data` has all rows of the layout.
+pub(super) struct RawImage {
+    pub(super) width: usize,
+    pub(super) height: usize,
     /// Bytes from one row to the next.
-    pub step: usize,
-    pub data: Bytes,
-    pub is_bigendian: bool,
+    pub(super) step: usize,
+    pub(super) data: Bytes,
+    pub(super) is_bigendian: bool,
 }
 
-const fn of(name: &'static str, layout: Layout) -> Encoding {
+const fn encoding(name: &'static str, layout: Layout) -> Encoding {
     Encoding { name, layout }
 }
 
 const fn plain(name: &'static str, format: PixelFormat) -> Encoding {
-    of(name, Layout::Plain(format))
+    encoding(name, Layout::Plain(format))
 }
 
 const fn bayer(red: [usize; 2], bytes: usize) -> Layout {
@@ -93,26 +91,27 @@ const fn bayer(red: [usize; 2], bytes: usize) -> Layout {
 }
 
 impl Encoding {
-    /// The encoding of a name.
-    ///
     /// # Errors
-    /// A name that is not known, and one of what is no image.
-    pub fn named(name: &str) -> Result<Encoding, FrameError> {
+    /// The encoding is not supported.
+    pub(super) fn named(name: &str) -> Result<Encoding, FrameError> {
         let known = ENCODINGS.iter().find(|encoding| encoding.name == name);
-        known.copied().ok_or_else(|| match is_measurement(name) {
-            true => FrameError::Measurements(shortened(name)),
-            false => FrameError::UnsupportedEncoding(shortened(name)),
+        known.copied().ok_or_else(|| {
+            if is_measurement(name) {
+                FrameError::Measurements(truncate(name))
+            } else {
+                FrameError::UnsupportedEncoding(truncate(name))
+            }
         })
     }
 }
 
-/// The names of all encodings, for messages.
+/// The names of all encodings, for error messages.
 pub(super) fn supported() -> String {
     let names: Vec<&str> = ENCODINGS.iter().map(|encoding| encoding.name).collect();
     names.join(", ")
 }
 
-/// True for OpenCV's types, such as `32FC1`, which are given to depth and the like.
+/// Whether an encoding is an OpenCV type such as `32FC1`, which is used for depth and other measurements.
 fn is_measurement(name: &str) -> bool {
     let Some((bits, channels)) = name.split_once('C') else {
         return false;
@@ -122,8 +121,8 @@ fn is_measurement(name: &str) -> bool {
 }
 
 impl Layout {
-    /// Bytes that a row's pixels take.
-    pub fn row_bytes(self, width: usize) -> usize {
+    /// Bytes of a row without padding.
+    pub(super) fn row_bytes(self, width: usize) -> usize {
         match self {
             Layout::Plain(format) => width * format.bytes_per_pixel(),
             Layout::Wide(format) => 2 * width * format.bytes_per_pixel(),
@@ -133,8 +132,8 @@ impl Layout {
         }
     }
 
-    /// Rows of `step` bytes that an image takes, its chroma among them.
-    pub fn rows(self, height: usize) -> usize {
+    /// Rows of `step` bytes, including those with chroma.
+    pub(super) fn rows(self, height: usize) -> usize {
         match self {
             Layout::Nv21 => height + height / 2,
             Layout::Nv24 => height * 3,
@@ -142,8 +141,8 @@ impl Layout {
         }
     }
 
-    /// Whether width and height must be even: true for what shares something between neighbours.
-    pub fn needs_even(self) -> [bool; 2] {
+    /// Whether width and height must be even, because values belong to pairs of columns or rows.
+    pub(super) fn needs_even(self) -> [bool; 2] {
         match self {
             Layout::Plain(_) | Layout::Wide(_) | Layout::Nv24 => [false, false],
             Layout::Yuv422 { .. } => [true, false],
@@ -152,12 +151,12 @@ impl Layout {
     }
 }
 
-impl Source {
-    /// The image: as it is where a byte is a value, else turned into bytes, without gaps between its rows.
-    pub fn into_frame(self, layout: Layout) -> Frame {
+impl RawImage {
+    /// Shares the data of 8-bit layouts; converts others to 8 bits without padding.
+    pub(super) fn into_frame(self, layout: Layout) -> Frame {
         let (width, height) = (self.width as u32, self.height as u32);
-        let packed = |format, pixels| Frame::packed_from(width, height, format, pixels);
-        let in_colours = |pixels| packed(PixelFormat::Rgb8, pixels);
+        let packed = |format, pixels| Frame::from_packed(width, height, format, pixels);
+        let rgb_frame = |pixels| packed(PixelFormat::Rgb8, pixels);
         match layout {
             Layout::Plain(format) => Frame {
                 width,
@@ -171,7 +170,7 @@ impl Source {
                 packed(format, values.map(narrow).collect())
             }
             Layout::Bayer { red, bytes } => {
-                in_colours(demosaiced(&self.mosaic(layout, bytes), &self, red, bytes))
+                rgb_frame(demosaic(&self.bayer_values(layout, bytes), &self, red, bytes))
             }
             Layout::Yuv422 { luma } => {
                 let pairs = self.rows(layout).flat_map(|row| row.chunks_exact(4));
@@ -179,20 +178,20 @@ impl Source {
                     let (blue, red) = (bytes[1 - luma], bytes[3 - luma]);
                     [bytes[luma], bytes[luma + 2]].map(|luma| rgb_from_ycbcr(luma, blue, red))
                 });
-                in_colours(pixels.flatten().collect())
+                rgb_frame(pixels.flatten().collect())
             }
-            Layout::Nv21 => in_colours(self.semi_planar(layout, |row, column| {
+            Layout::Nv21 => rgb_frame(self.semi_planar(layout, |row, column| {
                 let pair = (self.height + row / 2) * self.step + column / 2 * 2;
                 (self.data[pair + 1], self.data[pair])
             })),
-            Layout::Nv24 => in_colours(self.semi_planar(layout, |row, column| {
+            Layout::Nv24 => rgb_frame(self.semi_planar(layout, |row, column| {
                 let pair = (self.height + row * 2) * self.step + column * 2;
                 (self.data[pair], self.data[pair + 1])
             })),
         }
     }
 
-    /// The rows from the top, each without the padding at its end.
+    /// The rows without padding and chroma planes, the top row first.
     fn rows(&self, layout: Layout) -> impl Iterator<Item = &[u8]> {
         let row_bytes = layout.row_bytes(self.width);
         let rows = self.data.chunks(self.step).take(self.height);
@@ -200,14 +199,16 @@ impl Source {
     }
 
     fn wide_values<'a>(&'a self, row: &'a [u8]) -> impl Iterator<Item = u16> + 'a {
-        row.chunks_exact(2).map(|pair| match self.is_bigendian {
-            true => u16::from_be_bytes([pair[0], pair[1]]),
-            false => u16::from_le_bytes([pair[0], pair[1]]),
+        row.chunks_exact(2).map(|pair| {
+            if self.is_bigendian {
+                u16::from_be_bytes([pair[0], pair[1]])
+            } else {
+                u16::from_le_bytes([pair[0], pair[1]])
+            }
         })
     }
 
-    /// The values behind a mosaic, row after row.
-    fn mosaic(&self, layout: Layout, bytes: usize) -> Vec<u16> {
+    fn bayer_values(&self, layout: Layout, bytes: usize) -> Vec<u16> {
         let rows = self.rows(layout);
         match bytes {
             1 => rows.flatten().copied().map(u16::from).collect(),
@@ -215,7 +216,7 @@ impl Source {
         }
     }
 
-    /// An image whose luma come first; `chroma` gives Cb and Cr of a row and column.
+    /// Converts an image with separate luma and chroma planes; `chroma` returns Cb and Cr for a row and column.
     fn semi_planar(&self, layout: Layout, chroma: impl Fn(usize, usize) -> (u8, u8)) -> Vec<u8> {
         let mut pixels = Vec::with_capacity(self.width * self.height * 3);
         for (row, luma) in self.rows(layout).enumerate() {
@@ -228,12 +229,12 @@ impl Source {
     }
 }
 
-/// The nearest of 256 levels to one of 65536.
+/// Scales 16 bits to 8 bits, rounded to nearest.
 fn narrow(value: u16) -> u8 {
     ((u32::from(value) + 128) / 257) as u8
 }
 
-/// ITU-R BT.601, luma 16 to 235 and chroma 16 to 240, in the fixed point numbers that OpenCV has.
+/// Converts limited-range ITU-R BT.601 (luma 16 to 235, chroma 16 to 240) with OpenCV's fixed-point coefficients.
 fn rgb_from_ycbcr(luma: u8, blue: u8, red: u8) -> [u8; 3] {
     const SHIFT: u32 = 20;
     let luma = (i32::from(luma) - 16).max(0) * 1_220_542 + (1 << (SHIFT - 1));
@@ -246,10 +247,10 @@ fn rgb_from_ycbcr(luma: u8, blue: u8, red: u8) -> [u8; 3] {
     .map(|value| (value >> SHIFT).clamp(0, 255) as u8)
 }
 
-/// Bilinear: what a pixel lacks is the mean of its neighbours that have it. Beyond the border the image is mirrored, which keeps the
-/// mosaic.
-fn demosaiced(mosaic: &[u16], source: &Source, red: [usize; 2], bytes: usize) -> Vec<u8> {
-    let (width, height) = (source.width, source.height);
+/// Bilinear demosaicing: each missing channel is the mean of the adjacent values of that channel. The image is mirrored at its borders,
+/// which continues the filter pattern.
+fn demosaic(values: &[u16], image: &RawImage, red: [usize; 2], bytes: usize) -> Vec<u8> {
+    let (width, height) = (image.width, image.height);
     let level = |value: u32| {
         if bytes == 1 {
             value as u8
@@ -259,20 +260,20 @@ fn demosaiced(mosaic: &[u16], source: &Source, red: [usize; 2], bytes: usize) ->
     };
     let mut pixels = Vec::with_capacity(width * height * 3);
     for row in 0..height {
-        let [above, here, below] = neighbours(row, height).map(|row| &mosaic[row * width..(row + 1) * width]);
+        let [above, here, below] = neighbors(row, height).map(|row| &values[row * width..(row + 1) * width]);
         for column in 0..width {
-            let [left, middle, right] = neighbours(column, width);
+            let [left, middle, right] = neighbors(column, width);
             let own = u32::from(here[middle]);
-            let across = mean(&[here[left], here[right]]);
-            let down = mean(&[above[middle], below[middle]]);
-            let crosswise = mean(&[above[left], above[right], below[left], below[right]]);
-            let around = mean(&[above[middle], below[middle], here[left], here[right]]);
-            let of_red = [row % 2 == red[0], column % 2 == red[1]];
-            let pixel = match of_red {
-                [true, true] => [own, around, crosswise],
-                [true, false] => [across, own, down],
-                [false, true] => [down, own, across],
-                [false, false] => [crosswise, around, own],
+            let horizontal = mean(&[here[left], here[right]]);
+            let vertical = mean(&[above[middle], below[middle]]);
+            let diagonal = mean(&[above[left], above[right], below[left], below[right]]);
+            let adjacent = mean(&[above[middle], below[middle], here[left], here[right]]);
+            let [is_red_row, is_red_column] = [row % 2 == red[0], column % 2 == red[1]];
+            let pixel = match (is_red_row, is_red_column) {
+                (true, true) => [own, adjacent, diagonal],
+                (true, false) => [horizontal, own, vertical],
+                (false, true) => [vertical, own, horizontal],
+                (false, false) => [diagonal, adjacent, own],
             };
             pixels.extend(pixel.map(level));
         }
@@ -280,11 +281,11 @@ fn demosaiced(mosaic: &[u16], source: &Source, red: [usize; 2], bytes: usize) ->
     pixels
 }
 
-/// A place and those beside it.
-fn neighbours(place: usize, count: usize) -> [usize; 3] {
-    let before = place.checked_sub(1).unwrap_or(1);
-    let after = if place + 1 < count { place + 1 } else { count - 2 };
-    [before, place, after]
+/// The previous index, the index and the next one, mirrored at 0 and `count`.
+fn neighbors(index: usize, count: usize) -> [usize; 3] {
+    let before = index.checked_sub(1).unwrap_or(1);
+    let after = if index + 1 < count { index + 1 } else { count - 2 };
+    [before, index, after]
 }
 
 fn mean(values: &[u16]) -> u32 {

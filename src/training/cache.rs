@@ -76,7 +76,7 @@ impl FeatureCache {
         content.extend_from_slice(bytemuck::cast_slice(&entry.rows));
         let checksum = Sha256::digest(&content);
         let mut file = tempfile::Builder::new()
-            .prefix(&disk::own(WRITING_PREFIX))
+            .prefix(&disk::own_prefix(WRITING_PREFIX))
             .tempfile_in(&self.directory)?;
         file.write_all(&content)?;
         file.write_all(&checksum)?;
@@ -118,7 +118,7 @@ fn files_by_age(directory: &Path) -> io::Result<Vec<(SystemTime, PathBuf, u64)>>
     }
     for key in fs::read_dir(directory)? {
         let key = key?.path();
-        disk::sweep(&key, WRITING_PREFIX)?;
+        disk::remove_leftovers(&key, WRITING_PREFIX)?;
         for file in fs::read_dir(key)? {
             let file = file?;
             let metadata = file.metadata()?;

@@ -323,7 +323,7 @@ fn key(frozen: &[Layer], pretrained: &Weights, copies: Copies) -> Result<String,
         hasher.update(bytemuck::cast_slice::<f32, u8>(values));
     }
     let ranges = format!("{:?} {}", copies.level.ranges(), copies.seed);
-    Ok(disk::key(&[
+    Ok(disk::hash_key(&[
         VERSION,
         layers.as_bytes(),
         &hasher.finalize(),

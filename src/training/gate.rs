@@ -146,7 +146,7 @@ pub type LearntFrames = BTreeMap<String, Label>;
 /// # Errors
 /// What the file system says.
 pub fn write_frames(path: &Path, frames: &LearntFrames) -> std::io::Result<()> {
-    disk::write_whole(path, Existing::Replace, |writer| {
+    disk::write_atomic(path, Existing::Replace, |writer| {
         Ok(serde_json::to_writer(writer, frames)?)
     })
 }

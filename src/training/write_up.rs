@@ -166,7 +166,7 @@ fn write_frames(training: &Training, learnt: &[Vec<f32>], draft: &Draft) -> Resu
 fn write_report(draft: &Draft, report: &Report) -> Result<(), TrainingError> {
     let write = |name: &str, write: &dyn Fn(&mut dyn std::io::Write) -> std::io::Result<()>| {
         let path = draft.path(name);
-        let written = disk::write_whole(&path, Existing::Replace, |writer| write(writer));
+        let written = disk::write_atomic(&path, Existing::Replace, |writer| write(writer));
         written.map_err(|cause| TrainingError::Io { path, cause })
     };
     write(JSON_FILE, &|writer| {

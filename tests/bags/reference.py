@@ -1,6 +1,9 @@
-"""Writes bags in every form that rosbags, the Python library, knows, and what it reads of them: cases.json.
+"""Writes bags in each storage and compression that the Python library rosbags supports. Started by tests/bags.rs.
 
-A case is a bag's directory; its messages are told as [topic, type, time in nanoseconds, SHA-256 of the bytes].
+    reference.py DIRECTORY
+
+DIRECTORY gets one bag per case, and cases.json with the messages of each bag as rosbags reads them: lists of
+[topic, type, time in nanoseconds, SHA-256 of the serialized message].
 """
 
 import hashlib
@@ -27,22 +30,22 @@ CASES = {
 
 
 def header(index: int) -> object:
-    """A stamp of its own for each frame."""
+    """A header with a different stamp for each frame."""
     time_ns = START_NS + index * STEP_NS - 1_000_000
     stamp = TYPES["builtin_interfaces/msg/Time"](sec=time_ns // 10**9, nanosec=time_ns % 10**9)
     return TYPES["std_msgs/msg/Header"](stamp=stamp, frame_id=f"camera_{index}")
 
 
 def image(index: int) -> object:
-    """Noise, 32x24."""
+    """An image of 32x24 pixels with noise."""
     pixels = numpy.random.default_rng(index).integers(0, 256, 32 * 24 * 3, numpy.uint8)
     return TYPES["sensor_msgs/msg/Image"](
         header=header(index), height=24, width=32, encoding="bgr8", is_bigendian=0, step=96, data=pixels
     )
 
 
-def write(directory: Path, plugin: StoragePlugin, mode: CompressionMode, is_little: bool) -> None:
-    """A bag of images and notes."""
+def write(directory: Path, plugin: StoragePlugin, mode: CompressionMode, is_little_endian: bool) -> None:
+    """Writes a bag with images and strings."""
     writer = Writer(directory, version=9, storage_plugin=plugin)
     if mode != CompressionMode.NONE:
         writer.set_compression(mode, CompressionFormat.ZSTD)
@@ -53,12 +56,12 @@ def write(directory: Path, plugin: StoragePlugin, mode: CompressionMode, is_litt
             time_ns = START_NS + index * STEP_NS
             note = TYPES["std_msgs/msg/String"](data=f"frame {index}")
             for topic, message in zip(kinds, [image(index), note]):
-                data = STORE.serialize_cdr(message, kinds[topic], little_endian=is_little)
+                data = STORE.serialize_cdr(message, kinds[topic], little_endian=is_little_endian)
                 writer.write(connections[topic], time_ns, data)
 
 
 def read(directory: Path) -> list[list[object]]:
-    """The bag's messages, in the order of their time."""
+    """The messages of a bag, sorted by time."""
     with AnyReader([directory], default_typestore=STORE) as reader:
         return [
             [connection.topic, connection.msgtype, time_ns, hashlib.sha256(bytes(data)).hexdigest()]

@@ -1,8 +1,9 @@
-"""Images in every encoding of sensor_msgs, and what OpenCV, which cv_bridge uses, makes of them. Started by tests/encodings.rs.
+"""Writes images in each encoding of sensor_msgs, and their conversion to RGB by OpenCV, which cv_bridge uses. Started by tests/encodings.rs.
 
     reference.py DIRECTORY
 
-For each case DIRECTORY gets CASE.raw, the bytes of a message; CASE.rgb, the image, three bytes a pixel; and, in cases.json, the rest.
+DIRECTORY gets two files per case, CASE.raw with the data of a message and CASE.rgb with the image in rgb8, and cases.json with the other
+fields of the messages.
 """
 
 import json
@@ -17,11 +18,11 @@ PADDING = 10
 
 
 def cases() -> dict[str, dict]:
-    """By name: the encoding, the rows of the message, and the image."""
+    """By encoding: the rows of the message, without padding, and the image in rgb8."""
     noise = numpy.random.default_rng(1)
     rgba = noise.integers(0, 256, (HEIGHT, WIDTH, 4), numpy.uint8)
     wide = noise.integers(0, 65536, (HEIGHT, WIDTH, 4), numpy.uint16)
-    rgb, grey = rgba[:, :, :3], rgba[:, :, 0]
+    rgb, gray = rgba[:, :, :3], rgba[:, :, 0]
     narrow = cv2.convertScaleAbs(wide, alpha=255 / 65535)
     bgr = [2, 1, 0]
     found = {
@@ -31,8 +32,8 @@ def cases() -> dict[str, dict]:
         "rgba8": (rgba, rgb),
         "bgra8": (rgba[:, :, [*bgr, 3]], rgb),
         "8UC4": (rgba[:, :, [*bgr, 3]], rgb),
-        "mono8": (grey, cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)),
-        "8UC1": (grey, cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)),
+        "mono8": (gray, cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)),
+        "8UC1": (gray, cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)),
         "mono16": (wide[:, :, 0], cv2.cvtColor(narrow[:, :, 0], cv2.COLOR_GRAY2RGB)),
         "rgb16": (wide[:, :, :3], narrow[:, :, :3]),
         "bgr16": (wide[:, :, bgr], narrow[:, :, :3]),
@@ -41,7 +42,7 @@ def cases() -> dict[str, dict]:
     }
     for pattern in ["rggb", "grbg", "gbrg", "bggr"]:
         code = getattr(cv2, f"COLOR_Bayer{pattern.upper()}2RGB")
-        found[f"bayer_{pattern}8"] = grey, cv2.cvtColor(grey, code)
+        found[f"bayer_{pattern}8"] = gray, cv2.cvtColor(gray, code)
         mosaic = wide[:, :, 0].copy()
         found[f"bayer_{pattern}16"] = mosaic, cv2.convertScaleAbs(cv2.cvtColor(mosaic, code), alpha=255 / 65535)
     pairs = rgba[:, :, :2].copy()
@@ -49,18 +50,18 @@ def cases() -> dict[str, dict]:
         found |= {name: (pairs, cv2.cvtColor(pairs, code)) for name in names}
     semi_planar = noise.integers(0, 256, (HEIGHT * 3 // 2, WIDTH), numpy.uint8)
     found["nv21"] = semi_planar, cv2.cvtColor(semi_planar, cv2.COLOR_YUV2RGB_NV21)
-    # OpenCV has no nv24: the same chroma, once for each pixel and Cb first.
+    # OpenCV has no nv24: it is derived from nv21, with chroma repeated for each pixel and Cb first.
     chroma = semi_planar[HEIGHT:].reshape(HEIGHT // 2, WIDTH // 2, 2)[:, :, ::-1].repeat(2, 0).repeat(2, 1)
     found["nv24"] = (semi_planar[:HEIGHT], chroma), found["nv21"][1]
     return found
 
 
 def message(rows: numpy.ndarray | tuple, byte_order: str) -> tuple[int, bytes]:
-    """The step and the bytes, with some after each row."""
+    """The step and the data of a message, with padding after each row."""
     if isinstance(rows, tuple):
         luma, chroma = rows
         step = luma.shape[1] + PADDING
-        # A row of chroma is as long as two of luma.
+        # In nv24 a row of chroma is as long as two rows of luma.
         padded = [numpy.pad(luma, ((0, 0), (0, PADDING)), constant_values=7)]
         padded.append(numpy.pad(chroma.reshape(len(chroma), -1), ((0, 0), (0, 2 * PADDING)), constant_values=7))
         return step, b"".join(part.tobytes() for part in padded)
@@ -71,23 +72,23 @@ def message(rows: numpy.ndarray | tuple, byte_order: str) -> tuple[int, bytes]:
 
 
 def main(directory: Path) -> None:
-    told = {}
+    found = {}
     for encoding, (rows, image) in cases().items():
         for byte_order in "<>" if encoding.endswith("16") else "<":
             name = encoding + ("_big_endian" if byte_order == ">" else "")
             step, data = message(rows, byte_order)
             (directory / f"{name}.raw").write_bytes(data)
             (directory / f"{name}.rgb").write_bytes(numpy.ascontiguousarray(image).tobytes())
-            told[name] = {
+            found[name] = {
                 "encoding": encoding,
                 "is_bigendian": byte_order == ">",
                 "width": WIDTH,
                 "height": HEIGHT,
                 "step": step,
-                # OpenCV repeats the row and column beside the border of a mosaic.
+                # OpenCV repeats the adjacent row and column at the border of a Bayer image.
                 "border": 1 if encoding.startswith("bayer") else 0,
             }
-    (directory / "cases.json").write_text(json.dumps(told))
+    (directory / "cases.json").write_text(json.dumps(found))
 
 
 if __name__ == "__main__":

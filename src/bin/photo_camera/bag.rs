@@ -1,4 +1,4 @@
-//! The images of a bag, in their order, over and over.
+//! Endless playback of a bag's images.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -6,62 +6,68 @@ use std::thread;
 
 use anyhow::Context;
 use image::RgbImage;
-use thumb_gesture::bag::image::BagImage;
-use thumb_gesture::bag::predictions::image_topic;
+use thumb_gesture::bag::image::{BagImage, image_topic};
 use thumb_gesture::bag::{Bag, BagError, Topic};
 
-/// Images that are read before they are shown.
-const AHEAD: usize = 8;
+/// How many images are read in advance.
+const IMAGES_AHEAD: usize = 8;
 
-/// A bag that a thread of its own reads.
-pub struct BagImages {
-    images: Receiver<anyhow::Result<(RgbImage, String)>>,
+/// An image and its `frame_id`.
+type ImageWithFrameId = (RgbImage, String);
+
+/// Images of a bag, which are read in a separate thread.
+pub(crate) struct BagPlayer {
+    images: Receiver<anyhow::Result<ImageWithFrameId>>,
 }
 
-impl BagImages {
-    /// Begins to read the bag's only topic with images.
-    pub fn open(path: &Path) -> anyhow::Result<BagImages> {
+impl BagPlayer {
+    /// Starts to read the only topic of the bag with images.
+    pub(crate) fn open(path: &Path) -> anyhow::Result<BagPlayer> {
         let bag = Bag::open(path)?;
         let topic = image_topic(&bag, None)?;
-        let (sender, images) = sync_channel(AHEAD);
+        let (sender, images) = sync_channel(IMAGES_AHEAD);
+        // The thread ends when the receiver is dropped, or after it has sent an error.
         thread::spawn(move || {
-            // It ends when nobody takes the images any more, or with a word to the one who does.
             loop {
-                let shown = show(&bag, &topic, &mut |image| sender.send(Ok(image)).is_ok());
-                let error = match shown {
-                    Ok(0) => anyhow::anyhow!("{} holds no images", bag.path().display()),
+                let played = play_once(&bag, &topic, &mut |image| sender.send(Ok(image)).is_ok());
+                let error = match played {
+                    Ok(0) => anyhow::anyhow!("{} has no valid images", bag.path().display()),
                     Ok(_) => continue,
                     Err(error) => error.into(),
                 };
-                let _nobody_listens = sender.send(Err(error));
+                // Fails if the receiver was dropped; then nobody needs the error.
+                sender.send(Err(error)).ok();
                 return;
             }
         });
-        Ok(BagImages { images })
+        Ok(BagPlayer { images })
     }
 
-    /// The next image and its frame of reference.
-    pub fn next(&mut self) -> anyhow::Result<(RgbImage, String)> {
-        self.images.recv().context("the bag cannot be read any more")?
+    /// The next image, in its own size.
+    pub(crate) fn next(&mut self) -> anyhow::Result<ImageWithFrameId> {
+        self.images
+            .recv()
+            .context("the bag reader has ended after an error")?
     }
 }
 
-/// Hands over each image once, as long as they are taken; how many there were.
-fn show(
+/// Passes each image of the bag to `send` until that returns `false`; returns the number of images.
+fn play_once(
     bag: &Bag,
     topic: &Topic,
-    take: &mut dyn FnMut((RgbImage, String)) -> bool,
+    send: &mut dyn FnMut(ImageWithFrameId) -> bool,
 ) -> Result<usize, BagError> {
-    let mut shown = 0;
+    let mut played = 0;
     bag.read(&|found| found == topic, &mut |message| {
         let Ok(image) = BagImage::read(message.topic, message.data) else {
             return Ok(());
         };
-        shown += 1;
-        match take((image.frame.to_rgb_image(), image.frame_id)) {
-            true => Ok(()),
-            false => Err("nobody takes the images any more".to_owned()),
+        played += 1;
+        if send((image.frame.to_rgb_image(), image.frame_id)) {
+            Ok(())
+        } else {
+            Err("playback was stopped".to_owned())
         }
     })?;
-    Ok(shown)
+    Ok(played)
 }

@@ -1,4 +1,4 @@
-//! Which image comes next.
+//! Photos or drawn hands by label, and which of them is published next.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -13,21 +13,23 @@ use thumb_gesture::drawn_hand;
 use thumb_gesture::frame::Frame;
 use thumb_gesture::gesture::Gesture;
 
-/// Photos of a take that stay together when takes are parted into odd and even.
+/// The number of photos in a block. Bursts are split into blocks, so that odd and even blocks do not share near-duplicates.
 const BLOCK_LENGTH: usize = 6;
 
-/// Where images come from, and how far it has come.
+/// The available images, and the position in them.
 #[derive(Clone)]
-pub struct Images {
-    labels: Vec<Labelled>,
+pub(crate) struct LabeledImages {
+    sources: Vec<LabelSource>,
+    /// Width and height, pixels.
     size: (u32, u32),
     seed: u64,
     rng: ChaCha8Rng,
-    shown: u64,
+    next_index: u64,
 }
 
+/// The images of one label.
 #[derive(Clone)]
-struct Labelled {
+struct LabelSource {
     label: String,
     source: Source,
 }
@@ -35,121 +37,112 @@ struct Labelled {
 #[derive(Clone)]
 enum Source {
     Drawn(Gesture),
-    /// Photos with the number of their block in their take.
-    Photos(Vec<(PathBuf, usize)>),
+    Photos(Vec<Photo>),
 }
 
-/// Which of the images to show.
+#[derive(Clone)]
+struct Photo {
+    file: PathBuf,
+    /// Number of the photo's block in its burst, from 1.
+    block: usize,
+}
+
+/// Which images are published.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Selection {
-    part: Part,
-    /// None: all labels, mixed.
+pub(crate) struct Selection {
+    subset: Subset,
+    /// `None` for a random label per image.
     label: Option<String>,
 }
 
+/// Which blocks of photos are used. For drawn hands, [`Subset::Even`] uses another seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+enum Subset {
     All,
     Odd,
     Even,
 }
 
-impl Images {
-    /// The photos of a directory, or without one drawn hands, all of one size.
-    pub fn open(photos: Option<&Path>, seed: u64, size: (u32, u32)) -> anyhow::Result<Images> {
-        let labels: Vec<Labelled> = match photos {
-            None => Gesture::ALL.map(drawn).into(),
-            Some(directory) => photos_in(directory)?,
+impl LabeledImages {
+    /// Images of `size`: the photos in a directory with one directory per label, or drawn hands without a directory.
+    pub(crate) fn open(photos: Option<&Path>, seed: u64, size: (u32, u32)) -> anyhow::Result<LabeledImages> {
+        let sources: Vec<LabelSource> = match photos {
+            None => Gesture::ALL.map(drawn_source).into(),
+            Some(directory) => photo_sources(directory)?,
         };
-        Ok(Images {
-            labels,
+        Ok(LabeledImages {
+            sources,
             size,
             seed,
             rng: ChaCha8Rng::seed_from_u64(seed),
-            shown: 0,
+            next_index: 0,
         })
     }
 
-    /// The selection, where there are such images.
-    pub fn checked(&self, selection: Selection) -> anyhow::Result<Selection> {
-        if let Some(wished) = &selection.label
-            && !self.labels.iter().any(|labelled| labelled.label == *wished)
+    /// Returns the selection if each of its labels exists and has images.
+    pub(crate) fn validate(&self, selection: Selection) -> anyhow::Result<Selection> {
+        if let Some(label) = &selection.label
+            && !self.sources.iter().any(|source| source.label == *label)
         {
-            let known: Vec<&str> = self
-                .labels
-                .iter()
-                .map(|labelled| labelled.label.as_str())
-                .collect();
-            bail!(
-                "there are no images of {wished:?}; there are: all, {}",
-                known.join(", ")
-            );
+            let known: Vec<&str> = self.sources.iter().map(|source| source.label.as_str()).collect();
+            bail!("unknown label {label:?}; known: all, {}", known.join(", "));
         }
-        let is_wished = |labelled: &&Labelled| {
-            selection
-                .label
-                .as_ref()
-                .is_none_or(|wished| *wished == labelled.label)
+        let is_selected = |source: &&LabelSource| {
+            let selected = selection.label.as_ref();
+            selected.is_none_or(|label| *label == source.label)
         };
-        if let Some(empty) = self
-            .labels
-            .iter()
-            .filter(is_wished)
-            .find(|labelled| labelled.is_empty(selection.part))
-        {
+        let mut selected = self.sources.iter().filter(is_selected);
+        if let Some(empty) = selected.find(|source| source.is_empty(selection.subset)) {
             bail!(
-                "{} has too few photos for odd and even blocks of six",
+                "label {:?} has too few photos for odd and even blocks; it needs a burst of more than {BLOCK_LENGTH}",
                 empty.label
             );
         }
         Ok(selection)
     }
 
-    /// The next image and its label.
-    pub fn next(&mut self, selection: &Selection) -> anyhow::Result<(RgbImage, String)> {
-        let labelled = match &selection.label {
-            Some(wished) => self.labels.iter().find(|labelled| labelled.label == *wished),
-            None => self.labels.get(self.rng.random_range(0..self.labels.len())),
+    /// The next image of a valid selection, and its label.
+    pub(crate) fn next(&mut self, selection: &Selection) -> anyhow::Result<(RgbImage, String)> {
+        let source = match &selection.label {
+            Some(label) => self.sources.iter().find(|source| source.label == *label),
+            None => self.sources.get(self.rng.random_range(0..self.sources.len())),
         };
-        let labelled = labelled.context("a selection is checked before it is used")?;
-        let index = self.shown;
-        self.shown += 1;
+        let source = source.context("the selection was not validated")?;
+        let index = self.next_index;
+        self.next_index += 1;
         let (width, height) = self.size;
-        let image = match &labelled.source {
+        let image = match &source.source {
             Source::Drawn(gesture) => {
-                let seed = self.seed.wrapping_mul(2) + u64::from(selection.part == Part::Even);
+                let seed = self.seed.wrapping_mul(2) + u64::from(selection.subset == Subset::Even);
                 drawn_hand::draw(*gesture, seed, index, width, height)
             }
-            Source::Photos(files) => {
-                let part: Vec<&PathBuf> = files
+            Source::Photos(photos) => {
+                let subset: Vec<&Photo> = photos
                     .iter()
-                    .filter(|(_, block)| selection.part.has(*block))
-                    .map(|(file, _)| file)
+                    .filter(|photo| selection.subset.contains(photo.block))
                     .collect();
-                photo(part[index as usize % part.len()], self.size)?
+                read_photo(&subset[index as usize % subset.len()].file, self.size)?
             }
         };
-        Ok((image, labelled.label.clone()))
+        Ok((image, source.label.clone()))
     }
 }
 
-impl Labelled {
-    /// True where there is no image in that part.
-    fn is_empty(&self, part: Part) -> bool {
+impl LabelSource {
+    fn is_empty(&self, subset: Subset) -> bool {
         match &self.source {
             Source::Drawn(_) => false,
-            Source::Photos(files) => !files.iter().any(|(_, block)| part.has(*block)),
+            Source::Photos(photos) => !photos.iter().any(|photo| subset.contains(photo.block)),
         }
     }
 }
 
-impl Part {
-    /// Blocks are counted from 1, as people do.
-    fn has(self, block: usize) -> bool {
+impl Subset {
+    fn contains(self, block: usize) -> bool {
         match self {
-            Part::All => true,
-            Part::Odd => block % 2 == 1,
-            Part::Even => block.is_multiple_of(2),
+            Subset::All => true,
+            Subset::Odd => block % 2 == 1,
+            Subset::Even => block.is_multiple_of(2),
         }
     }
 }
@@ -158,64 +151,65 @@ impl FromStr for Selection {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> anyhow::Result<Selection> {
-        let (part, label) = text.split_once(':').unwrap_or(("all", text));
-        let part = match part {
-            "all" => Part::All,
-            "odd" => Part::Odd,
-            "even" => Part::Even,
-            _ => bail!("{text:?}: before the colon stands odd or even"),
+        let (subset, label) = text.split_once(':').unwrap_or(("all", text));
+        let subset = match subset {
+            "all" => Subset::All,
+            "odd" => Subset::Odd,
+            "even" => Subset::Even,
+            _ => bail!("unknown prefix {subset:?} in {text:?}; known: odd, even"),
         };
         let label = (label != "all").then(|| label.to_owned());
-        Ok(Selection { part, label })
+        Ok(Selection { subset, label })
     }
 }
 
-fn drawn(gesture: Gesture) -> Labelled {
-    Labelled {
+fn drawn_source(gesture: Gesture) -> LabelSource {
+    LabelSource {
         label: gesture.label().to_owned(),
         source: Source::Drawn(gesture),
     }
 }
 
-fn photos_in(directory: &Path) -> anyhow::Result<Vec<Labelled>> {
+fn photo_sources(directory: &Path) -> anyhow::Result<Vec<LabelSource>> {
     let dataset = Dataset::read(directory)?;
     if dataset.labels.is_empty() {
         bail!(
-            "{} holds no images: it needs one directory of them for each label",
+            "{} has no images; it needs one directory of JPEG or PNG images per label",
             directory.display()
         );
     }
-    let labelled = dataset.labels.into_iter().map(|frames| Labelled {
+    let sources = dataset.labels.into_iter().map(|frames| LabelSource {
         label: frames.label.to_string(),
-        source: Source::Photos(with_blocks(frames.files)),
+        source: Source::Photos(number_blocks(frames.files)),
     });
-    Ok(labelled.collect())
+    Ok(sources.collect())
 }
 
-/// Numbers the blocks of each take from 1. Files of one take have one name up to the last underscore.
-fn with_blocks(files: Vec<PathBuf>) -> Vec<(PathBuf, usize)> {
-    let take_of = |file: &Path| {
+/// Numbers the blocks of each burst from 1. The files of a burst have the same name up to the last underscore.
+fn number_blocks(files: Vec<PathBuf>) -> Vec<Photo> {
+    let burst_of = |file: &Path| {
         let stem = file
             .file_stem()
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
         stem.rsplit_once('_')
-            .map_or(String::new(), |(take, _)| take.to_owned())
+            .map_or(String::new(), |(burst, _)| burst.to_owned())
     };
-    let (mut take, mut place) = (None, 0);
+    let (mut burst, mut index) = (None, 0);
     let number = |file: PathBuf| {
-        let of_file = take_of(&file);
-        if take.as_ref() != Some(&of_file) {
-            (take, place) = (Some(of_file), 0);
+        let burst_of_file = burst_of(&file);
+        if burst.as_ref() != Some(&burst_of_file) {
+            (burst, index) = (Some(burst_of_file), 0);
         }
-        place += 1;
-        (file, (place - 1) / BLOCK_LENGTH + 1)
+        let block = index / BLOCK_LENGTH + 1;
+        index += 1;
+        Photo { file, block }
     };
     files.into_iter().map(number).collect()
 }
 
-fn photo(file: &Path, (width, height): (u32, u32)) -> anyhow::Result<RgbImage> {
+fn read_photo(file: &Path, (width, height): (u32, u32)) -> anyhow::Result<RgbImage> {
     let frame = Frame::from_file(file).with_context(|| file.display().to_string())?;
     let image = frame.to_rgb_image();
     if image.dimensions() == (width, height) {
@@ -233,46 +227,49 @@ mod tests {
     }
 
     #[test]
-    fn selections_are_understood() {
+    fn selections_are_parsed() {
         assert_eq!(
             selection("all"),
             Selection {
-                part: Part::All,
+                subset: Subset::All,
                 label: None
             }
         );
         let even_none = Selection {
-            part: Part::Even,
+            subset: Subset::Even,
             label: Some("none".to_owned()),
         };
         assert_eq!(selection("even:none"), even_none);
-        "second:none".parse::<Selection>().expect_err("no such part");
+        "second:none".parse::<Selection>().expect_err("unknown prefix");
     }
 
     #[test]
-    fn a_label_without_images_is_refused_with_those_there_are() {
-        let images = Images::open(None, 1, (64, 48)).expect("drawn");
-        let error = images.checked(selection("wave")).expect_err("not drawn");
+    fn unknown_label_is_rejected_with_the_known_ones() {
+        let images = LabeledImages::open(None, 1, (64, 48)).expect("drawn hands");
+        let error = images.validate(selection("wave")).expect_err("unknown label");
         assert!(error.to_string().contains("thumbs_up"), "{error}");
     }
 
     #[test]
-    fn takes_are_numbered_in_blocks_of_six() {
+    fn bursts_are_numbered_in_blocks_of_six() {
         let names = (0..8)
             .map(|i| format!("a_{i:02}.jpg"))
             .chain((0..2).map(|i| format!("b_{i:02}.jpg")));
         let files = names.map(PathBuf::from).collect();
-        let blocks: Vec<usize> = with_blocks(files).into_iter().map(|(_, block)| block).collect();
+        let blocks: Vec<usize> = number_blocks(files)
+            .into_iter()
+            .map(|photo| photo.block)
+            .collect();
         assert_eq!(blocks, [1, 1, 1, 1, 1, 1, 2, 2, 1, 1]);
     }
 
     #[test]
-    fn odd_and_even_scenes_differ() {
-        let first = |text: &str| {
-            let mut images = Images::open(None, 1, (64, 48)).expect("drawn");
-            images.next(&selection(text)).expect("draws").0
+    fn odd_and_even_drawn_hands_differ() {
+        let first_image = |text: &str| {
+            let mut images = LabeledImages::open(None, 1, (64, 48)).expect("drawn hands");
+            images.next(&selection(text)).expect("an image").0
         };
-        assert_eq!(first("odd:none"), first("odd:none"));
-        assert_ne!(first("odd:none"), first("even:none"));
+        assert_eq!(first_image("odd:none"), first_image("odd:none"));
+        assert_ne!(first_image("odd:none"), first_image("even:none"));
     }
 }

@@ -1,4 +1,4 @@
-//! `photo_camera`: a directory of photos, a bag, or hands drawn by the program itself, as a ROS camera.
+//! `photo_camera`: publishes photos, the images of a bag, or drawn hands as a ROS camera.
 
 mod bag;
 mod images;
@@ -17,16 +17,17 @@ use r2r::{Context, Node, QosProfile};
 use thumb_gesture::node::signals::Signals;
 use tokio::time::MissedTickBehavior;
 
-use bag::BagImages;
-use images::{Images, Selection};
+use bag::BagPlayer;
+use images::{LabeledImages, Selection};
 use publisher::{Encoding, ImagePublisher};
 
+/// How long one spin of the node waits for work, which is also the delay of the shutdown.
 const SPIN_PERIOD: Duration = Duration::from_millis(20);
 
-/// Publishes photos, a bag's frames, or hands drawn by the program itself, as camera/image_raw.
+/// Publish photos, the images of a bag, or drawn hands on camera/image_raw.
 ///
-/// What a frame shows stands in its header: frame_id is `camera_<label>`.
-/// While it runs, a std_msgs/String on ~/show chooses what it shows, as --show does at the start.
+/// The frame_id of each image is `camera_<label>`.
+/// A std_msgs/String on ~/show changes what is published, with the values of --show.
 #[derive(Parser)]
 #[command(
     version,
@@ -37,39 +38,40 @@ Examples:
   ros2 topic pub --once /jetbot/photo_camera/show std_msgs/msg/String '{data: even:none}'"
 )]
 struct Arguments {
-    /// Directory with one directory of JPEG or PNG images for each label [default: hands are drawn]
+    /// Directory with one directory of JPEG or PNG images per label [default: draw hands]
     #[arg(long, value_name = "DIR")]
     photos: Option<PathBuf>,
-    /// A rosbag2 bag, whose frames are shown in their order and size, over and over, with their own frame_id and the present stamp
+    /// Play a rosbag2 bag in a loop; images keep their size and frame_id and get the current time as stamp
     #[arg(long, value_name = "BAG", conflicts_with_all = ["photos", "show", "size"])]
     bag: Option<PathBuf>,
-    /// A label or all, and before it, with a colon, odd or even: every other six photos of a take, or scenes of another seed
+    /// Label to publish, or `all`; with the prefix odd: or even: only every other block of six photos of a burst, or drawn hands of
+    /// another seed
     #[arg(long, value_name = "[odd:|even:]LABEL", default_value = "all")]
     show: Selection,
-    /// The same seed shows the same images in the same order
+    /// Seed of the random numbers; the same seed gives the same images in the same order
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Frames a second
+    /// Frames per second, 0.01 to 1000
     #[arg(long, value_name = "HZ", default_value_t = 30.0, value_parser = parse_rate)]
     rate: f64,
-    /// Pixels across and down
+    /// Width and height in pixels, each 16 to 4096
     #[arg(long, value_name = "WxH", default_value = "640x480", value_parser = parse_size)]
     size: (u32, u32),
-    /// Encoding of the frames
+    /// Encoding of raw images
     #[arg(long, value_enum, default_value_t = Encoding::Bgr8)]
     encoding: Encoding,
     /// Publish JPEG on camera/image_raw/compressed instead
     #[arg(long)]
     compressed: bool,
-    /// End after so many frames [default: never]
+    /// Exit after this number of frames [default: never]
     #[arg(long, value_name = "N")]
     count: Option<u64>,
 }
 
 fn main() -> ExitCode {
-    // What stands behind --ros-args is rcl's.
+    // rcl reads the arguments after --ros-args itself.
     let arguments = Arguments::parse_from(std::env::args().take_while(|argument| argument != "--ros-args"));
-    match start(arguments) {
+    match start(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("Error: {error:#}");
@@ -78,7 +80,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(arguments: Arguments) -> anyhow::Result<()> {
+fn start(arguments: &Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -86,18 +88,23 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
     runtime.block_on(run(arguments))
 }
 
-async fn run(arguments: Arguments) -> anyhow::Result<()> {
+async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    let images = Images::open(arguments.photos.as_deref(), arguments.seed, arguments.size)?;
-    let selection = Arc::new(Mutex::new(images.checked(arguments.show.clone())?));
-    let bag = arguments.bag.as_deref().map(BagImages::open).transpose()?;
+    let images = LabeledImages::open(arguments.photos.as_deref(), arguments.seed, arguments.size)?;
+    let selection = Arc::new(Mutex::new(images.validate(arguments.show.clone())?));
+    let bag = arguments.bag.as_deref().map(BagPlayer::open).transpose()?;
 
     let mut node = Node::create(Context::create()?, "photo_camera", "")?;
     let logger = node.logger().to_owned();
     let clock = node.get_ros_clock();
     let publisher = ImagePublisher::new(&mut node, arguments.encoding, arguments.compressed)?;
-    let wishes = node.subscribe::<r2r::std_msgs::msg::String>("~/show", QosProfile::default())?;
-    tokio::spawn(follow(wishes, images.clone(), selection.clone(), logger));
+    let requests = node.subscribe::<r2r::std_msgs::msg::String>("~/show", QosProfile::default())?;
+    tokio::spawn(update_selection(
+        requests,
+        images.clone(),
+        selection.clone(),
+        logger,
+    ));
     let is_ending = Arc::new(AtomicBool::new(false));
     let spinner = tokio::task::spawn_blocking({
         let is_ending = is_ending.clone();
@@ -108,22 +115,20 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
     });
 
-    let show = show(&arguments, images, bag, &selection, &publisher, &clock);
     let result = tokio::select! {
-        result = show => result,
+        result = publish_images(arguments, images, bag, &selection, &publisher, &clock) => result,
         () = signals.wait() => Ok(()),
     };
-    // In good order also after an error: the thread that spins would else keep the program alive.
+    // Also after an error: the runtime waits for the spinning thread and would never shut down.
     is_ending.store(true, Ordering::Relaxed);
     spinner.await?;
     result
 }
 
-/// Publishes image after image.
-async fn show(
+async fn publish_images(
     arguments: &Arguments,
-    mut images: Images,
-    mut bag: Option<BagImages>,
+    mut images: LabeledImages,
+    mut bag: Option<BagPlayer>,
     selection: &Mutex<Selection>,
     publisher: &ImagePublisher,
     clock: &Mutex<r2r::Clock>,
@@ -146,16 +151,20 @@ async fn show(
     Ok(())
 }
 
-/// Takes over what is wished on ~/show.
-async fn follow(
-    mut wishes: impl Stream<Item = r2r::std_msgs::msg::String> + Unpin,
-    images: Images,
+/// Applies the selections received on ~/show.
+async fn update_selection(
+    mut requests: impl Stream<Item = r2r::std_msgs::msg::String> + Unpin,
+    images: LabeledImages,
     selection: Arc<Mutex<Selection>>,
     logger: String,
 ) {
-    while let Some(wish) = wishes.next().await {
-        match wish.data.parse().and_then(|wished| images.checked(wished)) {
-            Ok(wished) => *selection.lock().unwrap_or_else(PoisonError::into_inner) = wished,
+    while let Some(request) = requests.next().await {
+        match request
+            .data
+            .parse()
+            .and_then(|requested| images.validate(requested))
+        {
+            Ok(valid) => *selection.lock().unwrap_or_else(PoisonError::into_inner) = valid,
             Err(error) => r2r::log_warn!(&logger, "~/show: {error}"),
         }
     }
@@ -163,17 +172,14 @@ async fn follow(
 
 fn parse_rate(text: &str) -> anyhow::Result<f64> {
     let rate: f64 = text.parse()?;
-    anyhow::ensure!(
-        (0.01..=1000.0).contains(&rate),
-        "the rate must be 0.01 to 1000 Hz"
-    );
+    anyhow::ensure!((0.01..=1000.0).contains(&rate), "must be 0.01 to 1000 Hz");
     Ok(rate)
 }
 
 fn parse_size(text: &str) -> anyhow::Result<(u32, u32)> {
     let (width, height) = text
         .split_once('x')
-        .context("a size is WIDTHxHEIGHT, such as 640x480")?;
+        .context("must be WIDTHxHEIGHT, such as 640x480")?;
     let size: (u32, u32) = (width.parse()?, height.parse()?);
     let sides = 16..=4096;
     anyhow::ensure!(

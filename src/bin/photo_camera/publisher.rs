@@ -1,4 +1,4 @@
-//! Images as ROS messages.
+//! Publishes images as ROS messages.
 
 use clap::ValueEnum;
 use image::RgbImage;
@@ -8,11 +8,12 @@ use r2r::sensor_msgs::msg::{CompressedImage, Image};
 use r2r::std_msgs::msg::Header;
 use r2r::{Node, Publisher, QosProfile};
 
+/// JPEG quality, 1 to 100.
 const JPEG_QUALITY: u8 = 90;
 
-/// How the bytes of a pixel are laid out.
+/// The encoding of raw images.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Encoding {
+pub(crate) enum Encoding {
     Rgb8,
     Bgr8,
     Rgba8,
@@ -20,33 +21,38 @@ pub enum Encoding {
     Mono8,
 }
 
-/// Publishes on one of the two topics.
-pub enum ImagePublisher {
+/// Publishes raw or compressed images.
+pub(crate) enum ImagePublisher {
     Raw(Publisher<Image>, Encoding),
     Compressed(Publisher<CompressedImage>),
 }
 
 impl ImagePublisher {
-    /// Offers reliable delivery, so that subscribers of both kinds are served.
-    pub fn new(node: &mut Node, encoding: Encoding, compressed: bool) -> r2r::Result<ImagePublisher> {
+    /// Creates the publisher, with reliable QoS so that it is compatible with reliable and best-effort subscriptions.
+    pub(crate) fn new(node: &mut Node, encoding: Encoding, compressed: bool) -> r2r::Result<ImagePublisher> {
         let qos = QosProfile::default().keep_last(5);
-        Ok(match compressed {
-            true => ImagePublisher::Compressed(node.create_publisher("camera/image_raw/compressed", qos)?),
-            false => ImagePublisher::Raw(node.create_publisher("camera/image_raw", qos)?, encoding),
+        Ok(if compressed {
+            ImagePublisher::Compressed(node.create_publisher("camera/image_raw/compressed", qos)?)
+        } else {
+            ImagePublisher::Raw(node.create_publisher("camera/image_raw", qos)?, encoding)
         })
     }
 
-    pub fn publish(&self, image: &RgbImage, stamp: Time, frame_id: String) -> anyhow::Result<()> {
+    pub(crate) fn publish(&self, image: &RgbImage, stamp: Time, frame_id: String) -> anyhow::Result<()> {
         let header = Header { stamp, frame_id };
         match self {
-            ImagePublisher::Raw(publisher, encoding) => publisher.publish(&raw(image, *encoding, header))?,
-            ImagePublisher::Compressed(publisher) => publisher.publish(&compressed(image, header)?)?,
+            ImagePublisher::Raw(publisher, encoding) => {
+                publisher.publish(&raw_message(image, *encoding, header))?
+            }
+            ImagePublisher::Compressed(publisher) => {
+                publisher.publish(&compressed_message(image, header)?)?
+            }
         }
         Ok(())
     }
 }
 
-fn raw(image: &RgbImage, encoding: Encoding, header: Header) -> Image {
+fn raw_message(image: &RgbImage, encoding: Encoding, header: Header) -> Image {
     let pixels = image.pixels().map(|pixel| pixel.0);
     let (name, data): (&str, Vec<u8>) = match encoding {
         Encoding::Rgb8 => ("rgb8", image.as_raw().clone()),
@@ -66,7 +72,7 @@ fn raw(image: &RgbImage, encoding: Encoding, header: Header) -> Image {
     }
 }
 
-fn compressed(image: &RgbImage, header: Header) -> anyhow::Result<CompressedImage> {
+fn compressed_message(image: &RgbImage, header: Header) -> anyhow::Result<CompressedImage> {
     let mut data = Vec::new();
     JpegEncoder::new_with_quality(&mut data, JPEG_QUALITY).encode_image(image)?;
     Ok(CompressedImage {

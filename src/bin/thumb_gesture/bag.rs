@@ -12,19 +12,19 @@ use std::str::FromStr;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use thumb_gesture::bag::Loss;
-use thumb_gesture::bag::predictions::Agreement;
-use thumb_gesture::bag::timeline::{Heading, Timeline};
+use thumb_gesture::bag::DataLoss;
+use thumb_gesture::bag::agreement::Agreement;
+use thumb_gesture::bag::timeline::{PageInfo, Timeline};
 use thumb_gesture::decision::DecisionSettings;
 
 use crate::output;
 
-/// Read rosbag2 bags, MCAP or SQLite3, without ROS: look, classify, compare, import, export.
+/// Inspect, classify, compare, import and export rosbag2 bags (MCAP or SQLite3), without ROS.
 ///
-/// BAG is a bag's directory, or a file of one. What cannot be read of a damaged bag is named, the rest is read, and the exit status is 2;
-/// it is 1 where something has failed.
+/// BAG is the directory of a bag or one of its files. Parts of a damaged bag that cannot be read are reported, the rest is used, and the
+/// exit status is 2. The exit status is 1 after an error.
 #[derive(Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
@@ -38,44 +38,43 @@ enum Command {
     Export(export::Arguments),
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
-        Command::Info(arguments) => info::run(arguments),
-        Command::Evaluate(arguments) => evaluate::run(arguments),
-        Command::Compare(arguments) => compare::run(arguments),
-        Command::Import(arguments) => import::run(arguments),
-        Command::Export(arguments) => export::run(arguments),
+        Command::Info(arguments) => Ok(info::run(&arguments)),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
     }
 }
 
-/// The options that name a bag.
 #[derive(Args)]
 struct BagOptions {
-    /// Bags, each a directory or a file of one
+    /// Bags, each a directory or a file
     #[arg(required = true, value_name = "BAG")]
     bags: Vec<PathBuf>,
-    /// The topic with the images [default: the only one that has some]
+    /// Topic with the images [default: the only one with images]
     #[arg(long, value_name = "NAME")]
     topic: Option<String>,
 }
 
-/// The node's parameters of the same names.
+/// The options that correspond to parameters of the node.
 #[derive(Args)]
 struct DecisionOptions {
-    /// Least probability of a prediction
+    /// Minimum probability of a gesture, 0 to 1
     #[arg(long, value_name = "P", default_value_t = DecisionSettings::default().threshold, value_parser = parse_share::<f32>)]
     threshold: f32,
-    /// Least lead of a prediction over the second likeliest label
+    /// Minimum lead of a gesture over the second most probable label, 0 to 1
     #[arg(long, value_name = "P", default_value_t = DecisionSettings::default().margin, value_parser = parse_share::<f32>)]
     margin: f32,
-    /// By so much a prediction may fall below both before it is given up
+    /// How far a gesture may fall below threshold and margin before it is dropped, 0 to 1
     #[arg(long, value_name = "P", default_value_t = DecisionSettings::default().hysteresis, value_parser = parse_share::<f32>)]
     hysteresis: f32,
-    /// Time constant of the smoothing over frames, s
-    #[arg(long, value_name = "SECS", default_value_t = DecisionSettings::default().smoothing_secs, value_parser = parse_span)]
+    /// Time constant of the smoothing over frames in seconds, 0 to 60
+    #[arg(long, value_name = "SECS", default_value_t = DecisionSettings::default().smoothing_secs, value_parser = parse_secs)]
     smoothing: f64,
-    /// How long a prediction must hold to be stable, s
-    #[arg(long, value_name = "SECS", default_value_t = DecisionSettings::default().hold_secs, value_parser = parse_span)]
+    /// How long a gesture must last to be stable, in seconds, 0 to 60
+    #[arg(long, value_name = "SECS", default_value_t = DecisionSettings::default().hold_secs, value_parser = parse_secs)]
     hold_time: f64,
 }
 
@@ -91,8 +90,8 @@ impl DecisionOptions {
     }
 }
 
-/// Where the page of a bag goes: into the file that was named, or where there are several into that directory, by the bag's place among them.
-fn page_of(html: &Path, bag: &Path, place: usize, bags: usize) -> anyhow::Result<PathBuf> {
+/// The HTML file of a bag: `html` itself for a single bag, else `<number>_<bag>.html` in the directory `html`, which is created.
+fn page_path(html: &Path, bag: &Path, index: usize, bags: usize) -> anyhow::Result<PathBuf> {
     if bags == 1 {
         return Ok(html.to_owned());
     }
@@ -100,87 +99,91 @@ fn page_of(html: &Path, bag: &Path, place: usize, bags: usize) -> anyhow::Result
     let name = bag
         .file_name()
         .map_or("bag".into(), |name| name.to_string_lossy());
-    Ok(html.join(format!("{}_{name}.html", place + 1)))
+    Ok(html.join(format!("{}_{name}.html", index + 1)))
 }
 
 fn write_page(
     file: &Path,
     timeline: &Timeline,
-    heading: Heading,
+    info: PageInfo,
     agreement: Option<&Agreement>,
 ) -> anyhow::Result<()> {
     let mut page = Vec::new();
-    timeline.write_html(heading, agreement, &mut page)?;
+    timeline.write_html(info, agreement, &mut page)?;
     std::fs::write(file, page).with_context(|| file.display().to_string())
 }
 
 fn parse_share<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, String> {
-    parse_within(text, 0, 1)
+    parse_in_range(text, 0, 1)
 }
 
-/// Seconds, as far as the node takes them.
-fn parse_span(text: &str) -> Result<f64, String> {
-    parse_within(text, 0, 60)
+/// Parses seconds, with the range of the node's parameters.
+fn parse_secs(text: &str) -> Result<f64, String> {
+    parse_in_range(text, 0, 60)
 }
 
-fn parse_within<T: FromStr + PartialOrd + From<u8>>(text: &str, least: u8, most: u8) -> Result<T, String> {
+fn parse_in_range<T: FromStr + PartialOrd + From<u8>>(text: &str, min: u8, max: u8) -> Result<T, String> {
     let number: T = text.parse().map_err(|_| "not a number".to_owned())?;
-    match (T::from(least)..=T::from(most)).contains(&number) {
-        true => Ok(number),
-        false => Err(format!("must be {least} to {most}")),
+    if (T::from(min)..=T::from(max)).contains(&number) {
+        Ok(number)
+    } else {
+        Err(format!("must be {min} to {max}"))
     }
 }
 
-/// How things went with one bag after the other: each is worked at, whatever becomes of the others.
+/// Collects errors and losses over several bags, for the exit status.
 #[derive(Default)]
 struct Outcome {
     has_failed: bool,
-    has_lost: bool,
+    has_losses: bool,
 }
 
 impl Outcome {
-    /// Works at every bag.
-    fn of_each(
+    /// Processes each bag. An error is reported and does not prevent processing the next bag.
+    fn for_each_bag(
         bags: &[PathBuf],
-        mut work: impl FnMut(usize, &Path, &mut Outcome) -> anyhow::Result<()>,
+        mut process: impl FnMut(usize, &Path, &mut Outcome) -> anyhow::Result<()>,
     ) -> ExitCode {
         let mut outcome = Outcome::default();
-        for (place, path) in bags.iter().enumerate() {
-            match work(place, path, &mut outcome) {
-                // Nobody reads any more what was found; it was found all the same.
-                Err(error) if output::is_broken_pipe(&error) => {}
-                Err(error) => outcome.fail(&format!("{}: {}", path.display(), output::error_chain(&error))),
+        for (index, path) in bags.iter().enumerate() {
+            match process(index, path, &mut outcome) {
                 Ok(()) => {}
+                // Standard output was closed (`| head`), which is not a failure.
+                Err(error) if output::is_broken_pipe(&error) => {}
+                Err(error) => {
+                    outcome.report_failure(&format!("{}: {}", path.display(), output::error_chain(&error)))
+                }
             }
         }
         outcome.exit_code()
     }
 
-    /// Says what has failed.
-    fn fail(&mut self, reason: &str) {
+    fn report_failure(&mut self, reason: &str) {
         self.has_failed = true;
         output::print_error_line(&format!("Error: {reason}"));
     }
 
-    /// Says what was lost of a bag: parts of it, and messages that are no images.
-    fn lose(&mut self, losses: &[Loss], bad_frames: u64, bad_reasons: &[String]) {
-        self.has_lost |= !losses.is_empty() || bad_frames > 0;
+    /// Reports what could not be read of a bag, and messages that are not valid images.
+    fn report_losses(&mut self, losses: &[DataLoss], bad_frames: u64, bad_reasons: &[String]) {
+        self.has_losses |= !losses.is_empty() || bad_frames > 0;
         for loss in losses {
             output::print_error_line(&format!("Warning: {loss}"));
         }
         if bad_frames > 0 {
             let reasons = bad_reasons.join("; ");
             output::print_error_line(&format!(
-                "Warning: {bad_frames} messages are no images: {reasons}"
+                "Warning: {bad_frames} messages are not valid images: {reasons}"
             ));
         }
     }
 
     fn exit_code(&self) -> ExitCode {
-        match (self.has_failed, self.has_lost) {
-            (true, _) => ExitCode::FAILURE,
-            (false, true) => ExitCode::from(2),
-            (false, false) => ExitCode::SUCCESS,
+        if self.has_failed {
+            ExitCode::FAILURE
+        } else if self.has_losses {
+            ExitCode::from(2)
+        } else {
+            ExitCode::SUCCESS
         }
     }
 }

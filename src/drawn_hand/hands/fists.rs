@@ -1,21 +1,21 @@
-//! Hands whose fingers are curled, seen from the curled side: the thumb stretched up, the plain fist, the pointing finger.
+//! Hands with curled fingers, seen from the side of the fingers: thumb up, closed fist, pointing finger.
 
 use rand::RngExt;
 
 use super::{Hand, Part};
 use crate::drawn_hand::shapes::Limb;
 
-/// A fist seen from its curled fingers, the thumb stretched up.
+/// A fist with the thumb extended up.
 pub(in crate::drawn_hand) fn thumb_up(rng: &mut impl RngExt) -> Hand {
     let lean = rng.random_range(-0.16..0.12);
-    let long = rng.random_range(0.92..1.10);
-    let thick = rng.random_range(0.92..1.08);
+    let length = rng.random_range(0.92..1.10);
+    let thickness = rng.random_range(0.92..1.08);
     let thumb = Limb::new(&[
         [-0.40, 0.02, 0.24],
-        [-0.24, -0.34, 0.215 * thick],
-        [-0.13 + 0.3 * lean, -0.34 - 0.36 * long, 0.165 * thick],
-        [-0.10 + 0.8 * lean, -0.34 - 0.66 * long, 0.165 * thick],
-        [-0.13 + 1.1 * lean, -0.34 - 0.84 * long, 0.135 * thick],
+        [-0.24, -0.34, 0.215 * thickness],
+        [-0.13 + 0.3 * lean, -0.34 - 0.36 * length, 0.165 * thickness],
+        [-0.10 + 0.8 * lean, -0.34 - 0.66 * length, 0.165 * thickness],
+        [-0.13 + 1.1 * lean, -0.34 - 0.84 * length, 0.135 * thickness],
     ]);
     let mut parts = vec![fist_body(), Part::Body(thumb.clone())];
     parts.extend(thumb_details(&thumb));
@@ -48,12 +48,12 @@ fn fist_body() -> Part {
     ])
 }
 
-/// The ball of the thumb and the heel of the hand, which catch the light.
+/// Light on the ball of the thumb and the heel of the hand.
 fn heel() -> Part {
     Part::Glow(Limb::new(&[[-0.42, 0.10, 0.20], [-0.22, 0.36, 0.15]]))
 }
 
-/// The fingers (0 is the index) bent into the palm, one below the other, seen from the second knuckle's side.
+/// Fingers curled into the palm, seen from their second joints; 0 is the index finger.
 fn curled_fingers(rng: &mut impl RngExt, which: std::ops::Range<usize>) -> Vec<Part> {
     let reach = rng.random_range(-0.05..0.05);
     let fingers = [
@@ -63,7 +63,7 @@ fn curled_fingers(rng: &mut impl RngExt, which: std::ops::Range<usize>) -> Vec<P
         [0.43, 0.415, 0.0, 0.415, 0.112],
     ];
     let mut parts = vec![];
-    // From the little finger up: each lies on the one below.
+    // From the little finger to the index finger: each is painted over the one below.
     for [right, y, left, y_left, radius] in fingers[which].iter().rev() {
         let left = left + reach;
         let finger = Limb::new(&[
@@ -78,7 +78,7 @@ fn curled_fingers(rng: &mut impl RngExt, which: std::ops::Range<usize>) -> Vec<P
     parts
 }
 
-/// Nail, knuckle lines and the fold at the root of a stretched thumb.
+/// The nail and the joint lines of an extended thumb.
 fn thumb_details(thumb: &Limb) -> Vec<Part> {
     let (tip, along, radius) = thumb.at(0.90);
     let side = [-along[1], along[0]];
@@ -96,7 +96,7 @@ fn thumb_details(thumb: &Limb) -> Vec<Part> {
     ]
 }
 
-/// A thumb laid over the curled fingers.
+/// A thumb folded over the curled fingers.
 fn folded_thumb() -> Vec<Part> {
     let thumb = Limb::new(&[
         [-0.46, 0.06, 0.20],
@@ -113,7 +113,7 @@ fn folded_thumb() -> Vec<Part> {
     ]
 }
 
-/// A fist with its thumb folded over the fingers.
+/// A fist with the thumb folded over the fingers.
 pub(super) fn closed_fist(rng: &mut impl RngExt) -> Hand {
     let mut parts = vec![fist_body(), heel()];
     parts.extend(curled_fingers(rng, 0..4));
@@ -121,7 +121,7 @@ pub(super) fn closed_fist(rng: &mut impl RngExt) -> Hand {
     fist(parts, rng)
 }
 
-/// A fist with the index finger stretched, away from the arm.
+/// A fist with the index finger extended away from the arm.
 pub(super) fn pointing(rng: &mut impl RngExt) -> Hand {
     let tip = rng.random_range(1.05..1.25);
     let index = Limb::new(&[

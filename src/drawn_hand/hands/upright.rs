@@ -1,4 +1,4 @@
-//! Hands held upright with straight fingers: spread, closed, or two of them.
+//! Upright hands with straight fingers: all spread, all closed, or two of them extended.
 
 use rand::RngExt;
 
@@ -29,7 +29,7 @@ fn upright_palm() -> Part {
     ])
 }
 
-/// Straight finger number `finger` (0 is the index) of an upright hand; `spread` 1 fans the fingers out, 0 closes them.
+/// A straight finger of an upright hand; `finger` 0 is the index finger, `spread` 0 closes the fingers and 1 spreads them.
 fn straight_finger(finger: usize, spread: f32) -> Limb {
     let [root, length, radius] = [
         [-0.345, 0.66, 0.122],
@@ -40,8 +40,8 @@ fn straight_finger(finger: usize, spread: f32) -> Limb {
     let root_y = [-0.20, -0.24, -0.22, -0.14][finger];
     let degrees = [-15.0, -4.0, 7.0, 20.0][finger] * spread;
     let (sin, cos) = f32::to_radians(degrees).sin_cos();
-    let joint = |part: f32, radius: f32| {
-        let along = length * part;
+    let joint = |share: f32, radius: f32| {
+        let along = length * share;
         [root + along * sin, root_y - along * cos, radius]
     };
     Limb::new(&[
@@ -54,7 +54,7 @@ fn straight_finger(finger: usize, spread: f32) -> Limb {
 
 fn finger_creases(finger: &Limb) -> Vec<Part> {
     [0.22, 0.52, 0.77]
-        .map(|part| Part::Crease(finger.across(part, 0.55, 0.15)))
+        .map(|share| Part::Crease(finger.across(share, 0.55, 0.15)))
         .into()
 }
 
@@ -66,7 +66,7 @@ fn finger_nail(finger: &Limb) -> Part {
     ]))
 }
 
-/// An upright hand with straight fingers, `spread` apart; the palm or the back towards the camera.
+/// The parts of an upright hand with straight fingers, seen from the palm or from the back.
 fn straight_hand(rng: &mut impl RngExt, spread: f32, thumb: Limb) -> Vec<Part> {
     let shows_palm = rng.random_bool(0.6);
     let mut parts = vec![upright_palm(), Part::Body(thumb.clone())];
@@ -101,7 +101,7 @@ fn palm_lines() -> Vec<Part> {
     ]
 }
 
-/// Five fingers spread.
+/// A palm or back with spread fingers.
 pub(super) fn open_palm(rng: &mut impl RngExt) -> Hand {
     let out = rng.random_range(-0.06..0.08);
     let thumb = Limb::new(&[
@@ -115,7 +115,7 @@ pub(super) fn open_palm(rng: &mut impl RngExt) -> Hand {
     upright(parts, rng)
 }
 
-/// Fingers closed, as one says stop or shows the way.
+/// Closed fingers, up or to the side, as for "stop" or "this way".
 pub(super) fn flat_hand(rng: &mut impl RngExt) -> Hand {
     let thumb = Limb::new(&[
         [-0.18, 0.44, 0.20],
@@ -131,7 +131,7 @@ pub(super) fn flat_hand(rng: &mut impl RngExt) -> Hand {
     }
 }
 
-/// Index and middle finger spread, the others folded under the thumb.
+/// The index and middle finger extended and spread, the others folded under the thumb.
 pub(super) fn victory(rng: &mut impl RngExt) -> Hand {
     let mut parts = vec![upright_palm()];
     for (finger, spread) in [(0, 1.0), (1, -2.6)] {

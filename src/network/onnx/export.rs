@@ -79,7 +79,7 @@ pub(crate) fn export_with_activations(
 
 fn write(path: &Path, graph: Graph, metadata: &[(&str, String)]) -> Result<(), ExportError> {
     let bytes = model(graph, metadata).encode_to_vec();
-    disk::write_whole(path, Existing::Replace, |writer| writer.write_all(&bytes)).map_err(|cause| {
+    disk::write_atomic(path, Existing::Replace, |writer| writer.write_all(&bytes)).map_err(|cause| {
         ExportError::Io {
             path: path.to_owned(),
             cause,

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
-use thumb_gesture::bag::predictions::{BagPredictions, classify, image_topic};
-use thumb_gesture::bag::timeline::{Heading, Timeline};
+use thumb_gesture::bag::image::image_topic;
+use thumb_gesture::bag::predictions::{BagPredictions, classify_bag};
+use thumb_gesture::bag::timeline::{PageInfo, Timeline};
 use thumb_gesture::bag::{Bag, secs_between};
 use thumb_gesture::dataset::Label;
 use thumb_gesture::model_store::{ModelStore, StoredModel};
@@ -16,24 +17,24 @@ use super::{DecisionOptions, Outcome, write_page};
 use crate::output;
 use crate::runtime::RuntimeOptions;
 
-/// Say on which frames of a bag two models differ.
+/// Show the frames of a bag for which two models give different gestures.
 ///
-/// With --html there is an image of each turn at which they do.
+/// With --html the page shows an image of the first frame of each difference.
 #[derive(Args)]
-pub struct Arguments {
-    /// The bag, a directory or a file of one
+pub(super) struct Arguments {
+    /// Bag, a directory or a file
     #[arg(value_name = "BAG")]
     bag: PathBuf,
-    /// The topic with the images [default: the only one that has some]
+    /// Topic with the images [default: the only one with images]
     #[arg(long, value_name = "NAME")]
     topic: Option<String>,
     /// Directory of the trained models
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
-    /// The two models, with a comma between [default: the one that was active before, and the active one]
+    /// Ids of the two models [default: the previously active model and the active one]
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     models: Vec<String>,
-    /// Write a page to look at, a timeline with images, into this file
+    /// Write an HTML page with a timeline and images to this file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     #[command(flatten)]
@@ -51,28 +52,32 @@ struct Report<'a> {
     topic: &'a str,
     models: &'a [String],
     frames: usize,
-    /// Frames on which they differ.
+    /// The number of frames with different gestures.
     differ: usize,
-    /// Those frames, one after the other where both models stay with what they say.
+    /// These frames, as spans of constant gestures.
     spans: Vec<Difference<'a>>,
 }
 
 #[derive(Serialize)]
 struct Difference<'a> {
-    /// Seconds from the first frame.
+    /// Time of the first frame, seconds from the first frame of the bag.
     from: f64,
+    /// Time of the last frame.
     to: f64,
     frames: usize,
-    /// What each model sees.
+    /// The gesture of each model.
     seen: Vec<&'a str>,
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let store = ModelStore::open_existing(&arguments.store)?;
     let models = match &arguments.models[..] {
         [] => [store.model(&store.previous_id()?)?, store.model_or_active(None)?],
         [first, second] => [store.model(first)?, store.model(second)?],
-        _ => bail!("--models takes two ids, such as --models A,B; `thumb_gesture models list` lists them"),
+        given => bail!(
+            "--models has {} ids, must be two such as A,B; `thumb_gesture models list` shows them",
+            given.len()
+        ),
     };
     let ids = models.each_ref().map(|model| model.manifest.id.clone());
     let labels = common_labels(&models)?;
@@ -83,20 +88,20 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut classified: Vec<BagPredictions> = Vec::new();
     let mut timeline = Timeline::default();
     for model in &models {
-        let mut classifier = arguments.runtime.load(model)?.recognizer;
-        let common = |label: usize| {
+        let mut recognizer = arguments.runtime.load(model)?.recognizer;
+        let common_index = |label: usize| {
             labels
                 .iter()
                 .position(|known| *known == model.manifest.labels[label])
         };
-        let before = classified.first();
+        // The common labels are in the order of the first model's labels.
+        let first_model = classified.first();
         let mut index = 0;
-        let predictions = classify(&bag, &topic, &mut classifier, &settings, |prediction, image| {
-            // The first model's labels are those of both.
-            if let Some(other) = before.and_then(|before| before.frames.get(index)) {
-                let seen = vec![other.gesture(), prediction.gesture().and_then(common)];
-                let differs = seen[0] != seen[1];
-                timeline.add(other, seen, image, differs);
+        let predictions = classify_bag(&bag, &topic, &mut recognizer, &settings, |prediction, image| {
+            if let Some(first) = first_model.and_then(|predictions| predictions.frames.get(index)) {
+                let gestures = vec![first.gesture(), prediction.gesture().and_then(common_index)];
+                let differ = gestures[0] != gestures[1];
+                timeline.add(first, gestures, image, differ);
             }
             index += 1;
             bar.inc(1);
@@ -105,10 +110,13 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     bar.abandon();
     if classified[0].frames.len() != classified[1].frames.len() {
-        bail!("{} has changed while it was classified", arguments.bag.display());
+        bail!(
+            "{} changed while it was being classified",
+            arguments.bag.display()
+        );
     }
     let mut outcome = Outcome::default();
-    outcome.lose(
+    outcome.report_losses(
         &classified[0].losses,
         classified[0].bad_frames,
         &classified[0].bad_reasons,
@@ -119,13 +127,13 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let differing = timeline
         .spans()
         .iter()
-        .filter(|span| span.seen[0] != span.seen[1]);
+        .filter(|span| span.gestures[0] != span.gestures[1]);
     let spans: Vec<Difference> = differing
         .map(|span| Difference {
             from: secs(span.from_ns),
             to: secs(span.to_ns),
             frames: span.frames,
-            seen: span.seen.iter().map(name).collect(),
+            seen: span.gestures.iter().map(name).collect(),
         })
         .collect();
     let report = Report {
@@ -137,27 +145,28 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         spans,
     };
     if let Some(html) = &arguments.html {
-        let heading = Heading {
+        let info = PageInfo {
             bag: &arguments.bag.display().to_string(),
             topic: &topic.name,
             models: &ids,
             labels: &labels,
         };
-        write_page(html, &timeline, heading, None)?;
+        write_page(html, &timeline, info, None)?;
     }
-    match arguments.json {
-        true => output::print_json(&report)?,
-        false => print_report(&report)?,
+    if arguments.json {
+        output::print_json(&report)?;
+    } else {
+        print_report(&report)?;
     }
     Ok(outcome.exit_code())
 }
 
-/// The labels of both, which must be the same ones; in the first one's order.
+/// The labels of both models, in the order of the first. They must have the same labels.
 fn common_labels(models: &[StoredModel; 2]) -> anyhow::Result<Vec<Label>> {
     let [first, second] = models.each_ref().map(|model| &model.manifest.labels);
     let same = first.len() == second.len() && first.iter().all(|label| second.contains(label));
     same.then(|| first.clone())
-        .with_context(|| format!("the models do not have the same labels: {first:?} and {second:?}"))
+        .with_context(|| format!("the models have different labels: {first:?} and {second:?}"))
 }
 
 fn print_report(report: &Report) -> anyhow::Result<()> {

@@ -9,41 +9,43 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 use thumb_gesture::bag::Bag;
+use thumb_gesture::bag::agreement::{Agreement, IntervalAgreement};
 use thumb_gesture::bag::expected;
-use thumb_gesture::bag::predictions::{Agreement, BagPredictions, IntervalAgreement, classify, image_topic};
-use thumb_gesture::bag::timeline::{Heading, Timeline};
+use thumb_gesture::bag::image::image_topic;
+use thumb_gesture::bag::predictions::{BagPredictions, classify_bag};
+use thumb_gesture::bag::timeline::{PageInfo, Timeline};
 use thumb_gesture::dataset::Label;
 
-use super::{BagOptions, DecisionOptions, Outcome, page_of, parse_share, write_page};
+use super::{BagOptions, DecisionOptions, Outcome, page_path, parse_share, write_page};
 use crate::output;
 use crate::runtime::ModelOptions;
 
-/// Classify every frame of bags as the node would, and compare with what they should show.
+/// Classify each frame of bags as the node would, and compare the gestures with expected labels.
 ///
-/// The same bag and the same model give the same output, to the bit. --expect names a YAML list of what is seen when, in seconds
-/// from the first frame or since the epoch, such as `- {from: 0.0, to: 2.5, label: thumbs_up}`.
-/// With --min-accuracy the exit status is 1 where the model is worse than that: a test for CI.
+/// The same bag and model give the same output, bit for bit. --expect is a YAML list of labels by time, in seconds from the first frame or
+/// since the epoch, such as `- {from: 0.0, to: 2.5, label: thumbs_up}`.
+/// With --min-accuracy the exit status is 1 if the accuracy is lower, for regression tests.
 #[derive(Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(flatten)]
     bag: BagOptions,
     #[command(flatten)]
     model: ModelOptions,
-    /// What the bags should show, a YAML file
+    /// YAML file with the expected labels
     #[arg(long, value_name = "FILE")]
     expect: Option<PathBuf>,
-    /// Fail below this share of right frames, 0 to 1
+    /// Fail below this share of correct frames, 0 to 1
     #[arg(long, value_name = "SHARE", requires = "expect", value_parser = parse_share::<f64>)]
     min_accuracy: Option<f64>,
-    /// Write every frame's prediction into this CSV file
+    /// Write the prediction for each frame to this CSV file
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
-    /// Write a page to look at, a timeline with images, into this file; with several bags into that directory, one page each
+    /// Write an HTML page with a timeline and images to this file; for several bags, to this directory, one page each
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     #[command(flatten)]
     decision: DecisionOptions,
-    /// Print one JSON object for each bag, with every frame's prediction
+    /// Print one JSON object for each bag, with the prediction for each frame
     #[arg(long)]
     json: bool,
 }
@@ -60,7 +62,7 @@ struct Report<'a> {
     predictions: &'a BagPredictions,
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let model = arguments.model.stored()?;
     let labels = &model.manifest.labels;
     let expected = arguments
@@ -68,19 +70,19 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .as_deref()
         .map(|file| expected::read(file, labels));
     let expected = expected.transpose()?;
-    let mut classifier = arguments.model.load(&model)?.recognizer;
+    let mut recognizer = arguments.model.load(&model)?.recognizer;
     let settings = arguments.decision.settings();
     let mut csv = "bag,seconds,gesture,confidence,reason,stable".to_owned();
     labels.iter().for_each(|label| csv += &format!(",{label}"));
     csv.push('\n');
     let bags = &arguments.bag.bags;
-    let code = Outcome::of_each(bags, |place, path, outcome| {
+    let code = Outcome::for_each_bag(bags, |index, path, outcome| {
         let bag = Bag::open(path)?;
         let topic = image_topic(&bag, arguments.bag.topic.as_deref())?;
         let bar = output::counter("evaluate");
         let start = Instant::now();
         let mut timeline = Timeline::default();
-        let predictions = classify(&bag, &topic, &mut classifier, &settings, |prediction, image| {
+        let predictions = classify_bag(&bag, &topic, &mut recognizer, &settings, |prediction, image| {
             if arguments.html.is_some() {
                 timeline.add(prediction, vec![prediction.gesture()], image, true);
             }
@@ -90,41 +92,42 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         let frames_per_sec = predictions.frames.len() as f64 / start.elapsed().as_secs_f64();
         let agreement = expected
             .as_ref()
-            .map(|expected| predictions.agreement(expected, labels));
-        outcome.lose(
+            .map(|expected| Agreement::new(&predictions, expected, labels));
+        outcome.report_losses(
             &predictions.losses,
             predictions.bad_frames,
             &predictions.bad_reasons,
         );
-        if let (Some(agreement), Some(least)) = (&agreement, arguments.min_accuracy)
-            && agreement.accuracy.unwrap_or_default() < least
+        if let (Some(agreement), Some(min_accuracy)) = (&agreement, arguments.min_accuracy)
+            && agreement.accuracy.unwrap_or_default() < min_accuracy
         {
-            outcome.fail(&shortfall(path, agreement, least));
+            outcome.report_failure(&shortfall(path, agreement, min_accuracy));
         }
         if arguments.csv.is_some() {
             write_rows(&mut csv, path, &predictions, labels)?;
         }
         if let Some(html) = &arguments.html {
-            let heading = Heading {
+            let info = PageInfo {
                 bag: &path.display().to_string(),
                 topic: &topic.name,
-                models: &[format!("{} on {}", model.manifest.id, classifier.backend())],
+                models: &[format!("{} on {}", model.manifest.id, recognizer.backend())],
                 labels,
             };
-            let page = page_of(html, path, place, bags.len())?;
-            write_page(&page, &timeline, heading, agreement.as_ref())?;
+            let page = page_path(html, path, index, bags.len())?;
+            write_page(&page, &timeline, info, agreement.as_ref())?;
         }
         let report = Report {
             bag: path,
             model_id: &model.manifest.id,
-            backend: classifier.backend(),
+            backend: recognizer.backend(),
             labels,
             agreement: agreement.as_ref(),
             predictions: &predictions,
         };
-        match arguments.json {
-            true => output::print_json(&report),
-            false => print_report(&report, frames_per_sec),
+        if arguments.json {
+            output::print_json(&report)
+        } else {
+            print_report(&report, frames_per_sec)
         }
     });
     if let Some(file) = &arguments.csv {
@@ -133,17 +136,17 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-/// That a bag is not classified well enough, and where.
-fn shortfall(bag: &Path, agreement: &Agreement, least: f64) -> String {
-    let mut said = format!(
-        "{}: {} of the frames are right, below {}",
+/// The error message for a bag below the minimum accuracy, with the intervals that have wrong frames.
+fn shortfall(bag: &Path, agreement: &Agreement, min_accuracy: f64) -> String {
+    let mut message = format!(
+        "{}: {} of the frames are correct, below the minimum of {}",
         bag.display(),
         output::percent(agreement.accuracy),
-        output::percent(Some(least))
+        output::percent(Some(min_accuracy))
     );
-    let wrong = |interval: &&IntervalAgreement| interval.correct < interval.frames;
-    for interval in agreement.intervals.iter().filter(wrong) {
-        said += &format!(
+    let has_errors = |interval: &&IntervalAgreement| interval.correct < interval.frames;
+    for interval in agreement.intervals.iter().filter(has_errors) {
+        message += &format!(
             "\n  {:.2} to {:.2} s, {}: {} of {} frames wrong",
             interval.from,
             interval.to,
@@ -152,10 +155,10 @@ fn shortfall(bag: &Path, agreement: &Agreement, least: f64) -> String {
             interval.frames
         );
     }
-    said
+    message
 }
 
-/// A line for each frame.
+/// Appends one CSV row per frame.
 fn write_rows(
     csv: &mut String,
     bag: &Path,
@@ -185,7 +188,7 @@ fn write_rows(
 fn print_report(report: &Report, frames_per_sec: f64) -> anyhow::Result<()> {
     let predictions = report.predictions;
     output::print_line(&format!(
-        "{}, {}: {} on {}, {} frames, {frames_per_sec:.0} a second",
+        "{}, {}: {} on {}, {} frames, {frames_per_sec:.0} per second",
         report.bag.display(),
         predictions.topic,
         report.model_id,
@@ -198,14 +201,11 @@ fn print_report(report: &Report, frames_per_sec: f64) -> anyhow::Result<()> {
     }
 }
 
-/// How often each gesture was seen, where nobody knows what there was.
+/// Prints the number of frames per gesture, when no labels are expected.
 fn print_counts(predictions: &BagPredictions, labels: &[Label]) -> anyhow::Result<()> {
     for (index, label) in labels.iter().enumerate() {
-        let seen = predictions
-            .frames
-            .iter()
-            .filter(|frame| frame.gesture() == Some(index));
-        let count = seen.count();
+        let frames = predictions.frames.iter();
+        let count = frames.filter(|frame| frame.gesture() == Some(index)).count();
         output::print_line(&format!("{count:>8} {label}"))?;
     }
     let unknown = predictions.frames.iter().filter(|frame| !frame.reason.is_empty());
@@ -214,7 +214,7 @@ fn print_counts(predictions: &BagPredictions, labels: &[Label]) -> anyhow::Resul
 
 fn print_agreement(agreement: &Agreement, labels: &[Label]) -> anyhow::Result<()> {
     output::print_line(&format!(
-        "{} of {} frames right: {}",
+        "{} of {} frames correct: {}",
         agreement.correct,
         agreement.frames,
         output::percent(agreement.accuracy)
@@ -225,18 +225,18 @@ fn print_agreement(agreement: &Agreement, labels: &[Label]) -> anyhow::Result<()
             None => "never stable".to_owned(),
         };
         output::print_line(&format!(
-            "{:>8.2} to {:>8.2} s {:<12} {} of {} right, {stable}",
+            "{:>8.2} to {:>8.2} s {:<12} {} of {} correct, {stable}",
             interval.from, interval.to, interval.label, interval.correct, interval.frames
         ))?;
     }
-    let seen: Vec<&str> = labels.iter().map(Label::as_str).chain(["unknown"]).collect();
+    let gestures: Vec<&str> = labels.iter().map(Label::as_str).chain(["unknown"]).collect();
     for (label, row) in labels.iter().zip(agreement.confusion.rows()) {
-        let counts: Vec<String> = seen
+        let counts: Vec<String> = gestures
             .iter()
             .zip(row)
-            .map(|(seen, count)| format!("{seen} {count}"))
+            .map(|(gesture, count)| format!("{gesture} {count}"))
             .collect();
-        output::print_line(&format!("{label} seen as: {}", counts.join(", ")))?;
+        output::print_line(&format!("{label} classified as: {}", counts.join(", ")))?;
     }
     Ok(())
 }

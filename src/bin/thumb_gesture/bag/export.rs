@@ -11,95 +11,91 @@ use thumb_gesture::frame::Frame;
 
 use crate::output;
 
-/// The first frame's time, nanoseconds since the epoch: the same dataset gives the same bag.
+/// Time of the first frame, nanoseconds since the epoch. It is constant so that the same dataset gives the same bag.
 const START_NS: u64 = 1_700_000_000_000_000_000;
 
-/// Make a bag of a dataset, to be played or classified: label after label, in the order of the files' names.
+/// Write a dataset as a bag, label after label and sorted by file name.
 ///
-/// Beside the bag, in OUTPUT.labels.yaml, stands what it shows when: `bag evaluate OUTPUT --expect OUTPUT.labels.yaml`.
+/// The expected labels are written to OUTPUT.labels.yaml, for `bag evaluate OUTPUT --expect OUTPUT.labels.yaml`.
 #[derive(Args)]
-pub struct Arguments {
-    /// Directory with one directory of JPEG or PNG images for each label
+pub(super) struct Arguments {
+    /// Directory of the dataset, with one directory of JPEG or PNG images per label
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
-    /// Only these labels [default: all]
+    /// Label to export, may be repeated [default: all]
     #[arg(long = "label", value_name = "LABEL")]
     labels: Vec<String>,
-    /// The topic
+    /// Topic of the images
     #[arg(long, value_name = "NAME", default_value = "/jetbot/camera/image_raw", value_parser = parse_topic)]
     topic: String,
-    /// Frames a second
+    /// Frames per second
     #[arg(long, value_name = "HZ", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rate: u32,
-    /// How often each frame is shown, one after the other
+    /// How many times each image is repeated
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
-    /// The bag's directory, which must not be there yet
+    /// Directory of the new bag; must not exist
     #[arg(value_name = "OUTPUT")]
     output: PathBuf,
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let dataset = Dataset::read(&arguments.dataset).context("dataset")?;
-    let chosen = chosen(&dataset, &arguments.labels)?;
-    let total: usize = chosen.iter().map(|frames| frames.files.len()).sum();
-    // Without a slash at its end.
+    let selected = select_labels(&dataset, &arguments.labels)?;
+    let total: usize = selected.iter().map(|frames| frames.files.len()).sum();
+    // Removes a trailing slash.
     let output: PathBuf = arguments.output.components().collect();
     let labels = PathBuf::from(format!("{}.labels.yaml", output.display()));
     if labels.exists() {
-        bail!("{} exists", labels.display());
+        bail!("{} exists; choose another output or remove it", labels.display());
     }
     let bar = output::bar("export", total);
     let mut writer = BagWriter::create(&output, &arguments.topic)?;
     let time_ns = |frame: u64| START_NS + frame * 1_000_000_000 / u64::from(arguments.rate);
     let secs = |frame: u64| frame as f64 / f64::from(arguments.rate);
     let mut intervals = String::new();
-    let mut shown = 0;
-    for frames in chosen {
-        let from = shown;
+    let mut written = 0;
+    for frames in selected {
+        let first = written;
         for file in &frames.files {
             bar.inc(1);
             let image = match Frame::from_file(file) {
                 Ok(frame) => frame.to_rgb_image(),
                 Err(error) => {
-                    eprintln!("left out {}: {error}", file.display());
+                    output::print_error_line(&format!("Warning: skipped {}: {error}", file.display()));
                     continue;
                 }
             };
             for _ in 0..arguments.repeat {
-                writer.add(time_ns(shown), &format!("camera_{}", frames.label), &image)?;
-                shown += 1;
+                writer.write(time_ns(written), &format!("camera_{}", frames.label), &image)?;
+                written += 1;
             }
         }
-        if shown > from {
-            // Between two frames, so that no rounding decides on which side one is.
-            let bounds = (
-                secs(from) - 0.5 / f64::from(arguments.rate),
-                secs(shown) - 0.5 / f64::from(arguments.rate),
-            );
-            let (from, to) = bounds;
-            // What JSON quotes, YAML reads: a label may be called null.
+        if written > first {
+            // Half a frame earlier, so that rounding cannot move a frame to the neighboring interval.
+            let [from, to] = [first, written].map(|frame| secs(frame) - 0.5 / f64::from(arguments.rate));
+            // A label such as `null` needs quotes in YAML; a JSON string is a valid YAML string.
             let label = serde_json::to_string(&frames.label)?;
             intervals += &format!("- {{from: {from:.4}, to: {to:.4}, label: {label}}}\n");
         }
     }
     bar.abandon();
-    if shown == 0 {
-        bail!("{} holds no images", arguments.dataset.display());
+    if written == 0 {
+        bail!("{} has no valid images", arguments.dataset.display());
     }
     writer.finish()?;
     std::fs::write(&labels, intervals).with_context(|| labels.display().to_string())?;
     output::print_line(&format!(
-        "{}: {shown} frames in {:.1} s on {}; what they show: {}",
+        "{}: {written} frames in {:.1} s on {}; expected labels: {}",
         output.display(),
-        secs(shown),
+        secs(written),
         arguments.topic,
         labels.display()
     ))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn chosen<'a>(dataset: &'a Dataset, labels: &[String]) -> anyhow::Result<Vec<&'a LabelledFrames>> {
+fn select_labels<'a>(dataset: &'a Dataset, labels: &[String]) -> anyhow::Result<Vec<&'a LabelledFrames>> {
     if labels.is_empty() {
         return Ok(dataset.labels.iter().collect());
     }
@@ -114,13 +110,16 @@ fn chosen<'a>(dataset: &'a Dataset, labels: &[String]) -> anyhow::Result<Vec<&'a
                 .iter()
                 .map(|frames| frames.label.as_str())
                 .collect();
-            format!("the dataset has no label {label}; it has {}", known.join(", "))
+            format!(
+                "the dataset has no label {label}; its labels: {}",
+                known.join(", ")
+            )
         })
     };
     labels.iter().map(find).collect()
 }
 
-/// An absolute name of letters, digits, `_` and `/`.
+/// Checks that a topic is absolute and that each part has only letters, digits and `_` and does not start with a digit.
 fn parse_topic(name: &str) -> Result<String, String> {
     let is_word = |word: &str| {
         let is_letter = |c: char| c.is_ascii_alphanumeric() || c == '_';

@@ -10,10 +10,10 @@ use thumb_gesture::bag::{Bag, Contents};
 use super::Outcome;
 use crate::output;
 
-/// Say what is in bags: topics, types, messages, time, and what cannot be read.
+/// Show the topics, message counts and duration of bags, and what cannot be read.
 #[derive(Args)]
-pub struct Arguments {
-    /// Bags, each a directory or a file of one
+pub(super) struct Arguments {
+    /// Bags, each a directory or a file
     #[arg(required = true, value_name = "BAG")]
     bags: Vec<PathBuf>,
     /// Print one JSON object for each bag
@@ -29,21 +29,22 @@ struct Report<'a> {
     contents: &'a Contents,
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    Ok(Outcome::of_each(&arguments.bags, |_, path, outcome| {
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    Outcome::for_each_bag(&arguments.bags, |_, path, outcome| {
         let bag = Bag::open(path)?;
         let contents = bag.contents()?;
-        outcome.lose(&contents.losses, 0, &[]);
+        outcome.report_losses(&contents.losses, 0, &[]);
         let report = Report {
             bag: path,
             files: bag.files(),
             contents: &contents,
         };
-        match arguments.json {
-            true => output::print_json(&report),
-            false => print_report(&report),
+        if arguments.json {
+            output::print_json(&report)
+        } else {
+            print_report(&report)
         }
-    }))
+    })
 }
 
 fn print_report(report: &Report) -> anyhow::Result<()> {
@@ -56,8 +57,8 @@ fn print_report(report: &Report) -> anyhow::Result<()> {
         report.files.len(),
     ))?;
     for topic in &contents.topics {
-        let (name, message) = (&topic.topic.name, &topic.topic.message);
-        output::print_line(&format!("  {:>8}  {name}  ({message})", topic.messages))?;
+        let (name, message_type) = (&topic.topic.name, &topic.topic.message_type);
+        output::print_line(&format!("  {:>8}  {name}  ({message_type})", topic.messages))?;
     }
     Ok(())
 }
