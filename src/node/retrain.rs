@@ -384,8 +384,8 @@ fn arguments(request: &Retrain::Request) -> Result<Vec<String>, String> {
             .map_err(|error: UnknownLevel| error.to_string())?;
         arguments.extend(["--augmentation".to_owned(), level.to_string()]);
     }
-    if request.epochs > TrainingOptions::MOST_EPOCHS {
-        let most = TrainingOptions::MOST_EPOCHS;
+    if request.epochs > TrainingOptions::MAX_EPOCHS {
+        let most = TrainingOptions::MAX_EPOCHS;
         return Err(format!("epochs must be 0 (the default) to {most}"));
     }
     if request.epochs > 0 {

@@ -52,7 +52,7 @@ pub fn note(status: &mut TrainingStatus, progress: &Progress) {
             between(
                 FEATURES_SHARE,
                 EPOCHS_SHARE,
-                share(epoch.rounds_done(), epoch.rounds()),
+                share(epoch.epochs_done(), epoch.total_epochs()),
             )
         }
         Progress::Refit { epoch, epochs } => between(
