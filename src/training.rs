@@ -39,8 +39,9 @@ use gate::gate;
 pub use options::{Overrides, Promotion, TrainingOptions};
 use prepare::{labels_of, prepare};
 use pretrained::PretrainedNetwork;
-pub use progress::{FoldEpoch, Progress, Summary};
+pub use progress::{FoldEpoch, Progress, Summary, SummaryMetrics};
 use publish::{Results, publish};
+pub use report::{FoldResult, GateReport, Point, Timing};
 use select::select;
 use stopwatch::Stopwatch;
 

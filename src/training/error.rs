@@ -35,7 +35,9 @@ pub enum TrainingError {
         max: usize,
     },
     /// No file of a label can be decoded.
-    #[error("label {label}: none of its {files} files is a readable image ({example}); capture its frames again")]
+    #[error(
+        "label {label}: none of its {files} files is a readable image ({example}); capture its frames again"
+    )]
     NoReadableFrames {
         /// The label.
         label: Label,
@@ -61,7 +63,9 @@ pub enum TrainingError {
         store: PathBuf,
     },
     /// The pretrained weights cannot be read or do not fit the network.
-    #[error("pretrained weights {path}: {cause}; scripts/setup.sh creates them, --pretrained selects another file")]
+    #[error(
+        "pretrained weights {path}: {cause}; scripts/setup.sh creates them, --pretrained selects another file"
+    )]
     Pretrained {
         /// The file.
         path: PathBuf,

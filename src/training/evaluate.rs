@@ -21,10 +21,7 @@ pub(super) struct Evaluated {
 ///
 /// # Errors
 /// A logit is not finite.
-pub(super) fn evaluate(
-    prepared: &PreparedDataset,
-    selected: &Candidate,
-) -> Result<Evaluated, TrainingError> {
+pub(super) fn evaluate(prepared: &PreparedDataset, selected: &Candidate) -> Result<Evaluated, TrainingError> {
     let held_out = &selected.validation.held_out;
     let (truths, logits): (Vec<usize>, Vec<Vec<f32>>) = held_out
         .iter()

@@ -294,7 +294,11 @@ fn load(files: &[LabelledFile], cache: &FeatureCache, copies: Copies) -> Vec<Res
 ///
 /// # Errors
 /// libtorch reported an error.
-pub(super) fn forward_frozen(module: &TorchModule, inputs: &[f32], device: Device) -> Result<Tensor, TorchError> {
+pub(super) fn forward_frozen(
+    module: &TorchModule,
+    inputs: &[f32],
+    device: Device,
+) -> Result<Tensor, TorchError> {
     let side = INPUT_SIDE_PX as i64;
     let batch = Tensor::f_from_slice(inputs)?.f_reshape([-1, 3, side, side])?;
     let batch = batch.f_to_device(device)?;

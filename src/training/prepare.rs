@@ -102,15 +102,19 @@ pub(super) fn prepare(
 
     let frames = extraction.frames;
     for conflict in conflicts(&frames) {
-        let [a, b] = conflict.frames.map(|frame| extraction.files[frame].path.display());
+        let [a, b] = conflict
+            .frames
+            .map(|frame| extraction.files[frame].path.display());
         tracing::warn!("{a} and {b} are the same image with different labels; delete the wrong one");
     }
     let groups = group_frames(&frames);
-    let folds = options.folds.unwrap_or(if frames.len() < MIN_FRAMES_FOR_HOLD_OUT {
-        DEFAULT_FOLDS
-    } else {
-        1
-    });
+    let folds = options
+        .folds
+        .unwrap_or(if frames.len() < MIN_FRAMES_FOR_HOLD_OUT {
+            DEFAULT_FOLDS
+        } else {
+            1
+        });
     let split = match folds {
         0 | 1 => hold_out(&frames, &groups, options.seed),
         folds => k_folds(&frames, &groups, folds, options.seed),

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::report::{FoldResult, GateReport, Point, Timing};
 use super::strategy::Strategy;
 use crate::dataset::Label;
-use crate::evaluation::{Confusion, Skipped};
 use crate::evaluation::metrics::Metrics;
+use crate::evaluation::{Confusion, Skipped};
 use crate::model_store::manifest::FrameCounts;
 
 /// An event of a training; `thumb_gesture train --progress json` prints one per line.

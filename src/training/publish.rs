@@ -48,7 +48,10 @@ pub(super) fn publish(
         prepared,
         selected,
         evaluated,
-        exported: ExportedDraft { draft, report: export },
+        exported: ExportedDraft {
+            draft,
+            report: export,
+        },
         gate,
         ..
     } = results;

@@ -101,7 +101,14 @@ fn trainer<'a>(
 ) -> Result<Trainer<'a>, TrainingError> {
     let plan = Plan::new(&pretrained.network, recipe.strategy, &pretrained.weights);
     Ok(Trainer {
-        source: source(pretrained, prepared, &plan, copies_of(&recipe, seed), store, on_progress)?,
+        source: source(
+            pretrained,
+            prepared,
+            &plan,
+            copies_of(&recipe, seed),
+            store,
+            on_progress,
+        )?,
         plan,
         recipe,
         features: &prepared.features,

@@ -218,8 +218,8 @@ fn print_summary(summary: &Summary) -> anyhow::Result<()> {
         None => "is stored".to_owned(),
         Some(gate) if gate.activated => format!("is active: {}", gate.reason),
         Some(gate) => format!(
-            "is stored but not promoted: {}; activate it with `thumb_gesture models activate`, or train with --force",
-            gate.reason
+            "is stored but not promoted: {}; activate it with `thumb_gesture models activate {}`, or train with --force",
+            gate.reason, summary.model_id
         ),
     };
     output::print_line(&format!(

@@ -53,7 +53,10 @@ impl TrainingTable {
             held_out_loss.map_or("-".to_owned(), |loss| format!("{loss:.3}")),
             output::percent(point.accuracy),
         );
-        let is_next_fold = self.pending_row.as_ref().is_some_and(|(fold, _)| *fold != epoch.fold);
+        let is_next_fold = self
+            .pending_row
+            .as_ref()
+            .is_some_and(|(fold, _)| *fold != epoch.fold);
         if epoch.folds == 1 || is_next_fold {
             self.print_row();
         }

@@ -188,7 +188,10 @@ fn page_shows_the_results() {
         "1.25 s",
         "epoch 12",
     ] {
-        assert!(text.contains(wanted), "{wanted} is missing from the page:\n{text}");
+        assert!(
+            text.contains(wanted),
+            "{wanted} is missing from the page:\n{text}"
+        );
     }
 }
 
@@ -215,7 +218,10 @@ fn hostile_names_are_escaped() {
     let document = parsed(&page);
     assert_self_contained(&document);
     assert!(!page.contains("<script"));
-    assert!(text_of(&document).matches(HOSTILE).count() >= 14, "all names are shown");
+    assert!(
+        text_of(&document).matches(HOSTILE).count() >= 14,
+        "all names are shown"
+    );
 }
 
 #[test]
@@ -282,7 +288,10 @@ fn image_of_a_mistake_is_shown_and_a_missing_one_has_a_placeholder() {
     let text = text_of(&document);
     assert!(text.contains("The image cannot be shown"), "{text}");
     let at = |name: &str| text.find(name).expect(name);
-    assert!(at("present.jpg") < at("none/gone.jpg"), "the most confident mistake comes first");
+    assert!(
+        at("present.jpg") < at("none/gone.jpg"),
+        "the most confident mistake comes first"
+    );
 }
 
 #[test]
