@@ -6,7 +6,7 @@
 use time::OffsetDateTime;
 
 use super::error::TrainingError;
-use super::features::{Copies, LabelledFile, inputs_of_copies};
+use super::features::{Copies, LabeledFile, inputs_of_copies};
 use super::fit::TrainedModel;
 use super::prepare::PreparedDataset;
 use super::progress::Progress;
@@ -64,7 +64,7 @@ struct Exporter<'a> {
 
 /// A frame with the trained network's logits.
 struct ComparedFrame<'a> {
-    file: &'a LabelledFile,
+    file: &'a LabeledFile,
     logits: &'a [f32],
 }
 
@@ -82,7 +82,7 @@ pub(super) fn export(
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<ExportedDraft, TrainingError> {
     let calibration_frames = calibration_frames(prepared);
-    let calibration: Vec<&LabelledFile> = calibration_frames
+    let calibration: Vec<&LabeledFile> = calibration_frames
         .iter()
         .map(|&frame| &prepared.files[frame])
         .collect();
@@ -140,7 +140,7 @@ impl Exporter<'_> {
     /// An int8 file that does not agree with the fp32 file is removed.
     fn write_and_compare(
         &self,
-        calibration: &[&LabelledFile],
+        calibration: &[&LabeledFile],
         compared: &[ComparedFrame],
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<ExportReport, TrainingError> {
@@ -160,7 +160,7 @@ impl Exporter<'_> {
         Ok(report)
     }
 
-    fn write_int8(&self, calibration: &[&LabelledFile]) -> Result<(), TrainingError> {
+    fn write_int8(&self, calibration: &[&LabeledFile]) -> Result<(), TrainingError> {
         let TrainedModel { network, weights, .. } = self.trained;
         let mut ranges = Calibration::new(network, weights, &self.draft.path(""))?;
         for batch in calibration.chunks(BATCH) {
@@ -276,8 +276,8 @@ fn int8_agreement(frames: usize, flips: &[f64]) -> Int8Agreement {
     }
 }
 
-fn inputs<'a>(files: impl Iterator<Item = &'a LabelledFile>) -> Result<Vec<f32>, TrainingError> {
-    let frames: Vec<(&LabelledFile, usize)> = files.map(|file| (file, 0)).collect();
+fn inputs<'a>(files: impl Iterator<Item = &'a LabeledFile>) -> Result<Vec<f32>, TrainingError> {
+    let frames: Vec<(&LabeledFile, usize)> = files.map(|file| (file, 0)).collect();
     Ok(inputs_of_copies(&frames, NO_COPIES)?)
 }
 

@@ -42,7 +42,7 @@ pub(super) struct Copies {
 
 /// A file of the dataset with its label.
 #[derive(Clone, Debug)]
-pub(super) struct LabelledFile {
+pub(super) struct LabeledFile {
     pub(super) path: PathBuf,
     pub(super) label: Label,
     /// Index of the label among the model's labels.
@@ -59,7 +59,7 @@ pub(super) struct Features {
 
 /// The readable files among some files, and their features.
 pub(super) struct Extraction {
-    pub(super) files: Vec<LabelledFile>,
+    pub(super) files: Vec<LabeledFile>,
     /// What grouping and splitting need to know of each file, in the order of `files`.
     pub(super) frames: Vec<FrameFile>,
     pub(super) features: Features,
@@ -95,10 +95,10 @@ struct Pending {
 }
 
 /// Every file of a dataset; a label's index is its position in the dataset.
-pub(super) fn labelled_files(dataset: &Dataset) -> Vec<LabelledFile> {
+pub(super) fn labeled_files(dataset: &Dataset) -> Vec<LabeledFile> {
     let mut files = Vec::with_capacity(dataset.frames());
     for (label_index, frames) in dataset.labels.iter().enumerate() {
-        files.extend(frames.files.iter().map(|path| LabelledFile {
+        files.extend(frames.files.iter().map(|path| LabeledFile {
             path: path.clone(),
             label: frames.label.clone(),
             label_index,
@@ -140,7 +140,7 @@ impl Extractor {
     /// libtorch reported an error.
     pub(super) fn extract(
         &self,
-        files: &[LabelledFile],
+        files: &[LabeledFile],
         mut on_progress: impl FnMut(usize),
     ) -> Result<Extraction, TorchError> {
         let mut extraction = Extraction {
@@ -224,7 +224,7 @@ impl Extractor {
 }
 
 impl Extraction {
-    fn push(&mut self, file: &LabelledFile, fingerprint: Fingerprint) {
+    fn push(&mut self, file: &LabeledFile, fingerprint: Fingerprint) {
         self.frames
             .push(FrameFile::new(&file.path, file.label.clone(), fingerprint));
         self.files.push(file.clone());
@@ -275,7 +275,7 @@ impl Features {
 }
 
 /// Reads files on all cores: their features from the cache, or else their network inputs.
-fn load(files: &[LabelledFile], cache: &FeatureCache, copies: Copies) -> Vec<Result<Loaded, FrameError>> {
+fn load(files: &[LabeledFile], cache: &FeatureCache, copies: Copies) -> Vec<Result<Loaded, FrameError>> {
     on_all_cores(files, |preprocessor, file| {
         let bytes = fs::read(&file.path)?;
         let sha256 = Sha256::digest(&bytes).into();
@@ -310,7 +310,7 @@ pub(super) fn forward_frozen(
 /// # Errors
 /// A file cannot be read or decoded.
 pub(super) fn inputs_of_copies(
-    examples: &[(&LabelledFile, usize)],
+    examples: &[(&LabeledFile, usize)],
     copies: Copies,
 ) -> Result<Vec<f32>, FrameError> {
     let inputs = on_all_cores(examples, |preprocessor, (file, copy)| {

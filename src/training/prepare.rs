@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::error::TrainingError;
-use super::features::{Copies, Extractor, Features, LabelledFile, labelled_files};
+use super::features::{Copies, Extractor, Features, LabeledFile, labeled_files};
 use super::options::TrainingOptions;
 use super::plan::Plan;
 use super::pretrained::PretrainedNetwork;
@@ -32,7 +32,7 @@ pub(super) struct PreparedDataset {
     root: PathBuf,
     /// In the order of the network's outputs.
     pub(super) labels: Vec<Label>,
-    pub(super) files: Vec<LabelledFile>,
+    pub(super) files: Vec<LabeledFile>,
     /// The label index of each frame.
     pub(super) label_indices: Vec<usize>,
     /// The inputs of the last layer before any training.
@@ -85,7 +85,7 @@ pub(super) fn prepare(
     options: &TrainingOptions,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<PreparedDataset, TrainingError> {
-    let files = labelled_files(dataset);
+    let files = labeled_files(dataset);
     let recipe = options.recipe(Strategy::LastLayer, files.len());
     let plan = Plan::new(&pretrained.network, Strategy::LastLayer, &pretrained.weights);
     let feature_copies = copies_of(&recipe, options.seed);
@@ -108,14 +108,12 @@ pub(super) fn prepare(
         tracing::warn!("{a} and {b} are the same image with different labels; delete the wrong one");
     }
     let groups = group_frames(&frames);
-    let folds = options
-        .folds
-        .unwrap_or(if frames.len() < MIN_FRAMES_FOR_HOLD_OUT {
-            DEFAULT_FOLDS
-        } else {
-            1
-        });
-    let split = match folds {
+    let default_folds = if frames.len() < MIN_FRAMES_FOR_HOLD_OUT {
+        DEFAULT_FOLDS
+    } else {
+        1
+    };
+    let split = match options.folds.unwrap_or(default_folds) {
         0 | 1 => hold_out(&frames, &groups, options.seed),
         folds => k_folds(&frames, &groups, folds, options.seed),
     };
@@ -147,7 +145,7 @@ pub(super) fn copies_of(recipe: &Recipe, seed: u64) -> Copies {
 fn check_every_label(
     dataset: &Dataset,
     labels: &[Label],
-    files: &[LabelledFile],
+    files: &[LabeledFile],
     skipped: &[Skipped],
 ) -> Result<(), TrainingError> {
     for (index, label) in labels.iter().enumerate() {

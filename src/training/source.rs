@@ -5,7 +5,7 @@ use rand::seq::SliceRandom;
 use tch::{Device, Tensor};
 
 use super::error::TrainingError;
-use super::features::{Copies, Features, LabelledFile, forward_frozen, inputs_of_copies};
+use super::features::{Copies, Features, LabeledFile, forward_frozen, inputs_of_copies};
 use crate::network::torch::TorchModule;
 
 /// The inputs of the trained layers. An example is a pair (frame, copy); copy 0 is the frame itself.
@@ -14,7 +14,7 @@ pub(super) enum Source<'a> {
     Features(Features),
     /// Each batch is read, augmented and sent through the frozen layers, if any; each epoch sees other copies.
     Files {
-        files: &'a [LabelledFile],
+        files: &'a [LabeledFile],
         /// The count is not used: the number of a copy is that of the epoch.
         copies: Copies,
         frozen: TorchModule,
@@ -49,7 +49,7 @@ impl Source<'_> {
                 frozen,
                 device,
             } => {
-                let examples: Vec<(&LabelledFile, usize)> = examples
+                let examples: Vec<(&LabeledFile, usize)> = examples
                     .iter()
                     .map(|&(frame, copy)| (&files[frame], copy))
                     .collect();

@@ -12,8 +12,8 @@ use super::plan::Plan;
 use super::report::Point;
 use super::source::Source;
 use super::strategy::{Optimizer, Recipe};
+use crate::network::Layer;
 use crate::network::torch::{TorchError, TorchModule};
-use crate::network::{Layer, ParameterSpec};
 use crate::probability::argmax;
 use crate::weights::Weights;
 
@@ -154,10 +154,7 @@ impl Trainer<'_> {
 
     /// Whether the features are the inputs of the last layer; they are not if hidden layers lie between.
     fn are_inputs_of(&self, last: &Layer) -> bool {
-        let inputs = |weight: &ParameterSpec| weight.shape[1] as i64;
-        last.parameters()
-            .first()
-            .is_some_and(|weight| inputs(weight) == self.features.row_values())
+        last.parameters()[0].shape[1] as i64 == self.features.row_values()
     }
 
     fn optimizer(&self, module: &TorchModule) -> Result<nn::Optimizer, TorchError> {

@@ -114,17 +114,23 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if arguments.background {
         run_in_background()?;
     }
-    let as_events = arguments.progress == ProgressFormat::Json;
-    match (train(&arguments), as_events) {
-        (Ok(summary), true) => output::print_json(&Progress::Finished(Box::new(summary)))?,
-        (Ok(summary), false) if arguments.json => output::print_json(&summary)?,
-        (Ok(summary), false) => print_summary(&summary)?,
-        (Err(error), true) => {
-            let message = output::in_words(&error);
-            output::print_json(&Progress::Failed { message })?;
-            return Ok(ExitCode::FAILURE);
-        }
-        (Err(error), false) => return Err(error),
+    let result = train(&arguments);
+    if arguments.progress == ProgressFormat::Json {
+        let (event, exit_code) = match result {
+            Ok(summary) => (Progress::Finished(Box::new(summary)), ExitCode::SUCCESS),
+            Err(error) => {
+                let message = output::in_words(&error);
+                (Progress::Failed { message }, ExitCode::FAILURE)
+            }
+        };
+        output::print_json(&event)?;
+        return Ok(exit_code);
+    }
+    let summary = result?;
+    if arguments.json {
+        output::print_json(&summary)?;
+    } else {
+        print_summary(&summary)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -171,10 +177,12 @@ fn options(arguments: &Arguments) -> TrainingOptions {
         folds: arguments.folds.map(usize::from),
         seed: arguments.seed,
         pretrained: recipe.pretrained.clone(),
-        promotion: match (arguments.no_activate, arguments.force) {
-            (true, _) => Promotion::Never,
-            (false, true) => Promotion::Forced,
-            (false, false) => Promotion::IfNoWorse,
+        promotion: if arguments.no_activate {
+            Promotion::Never
+        } else if arguments.force {
+            Promotion::Forced
+        } else {
+            Promotion::IfNoWorse
         },
     }
 }

@@ -24,7 +24,7 @@ impl TrainingTable {
             Progress::Epoch(epoch) => self.show_epoch(epoch),
             Progress::Refit { epoch, epochs } => {
                 self.print_row();
-                self.bar("final", *epochs as usize)
+                self.bar("final fit", *epochs as usize)
                     .set_position(u64::from(*epoch));
             }
             Progress::Export { done, total } => {

@@ -61,6 +61,7 @@ struct Cell {
     /// Fraction of the row's frames, 0 to 1.
     fraction: f64,
     class: &'static str,
+    is_dark: bool,
 }
 
 /// Frames of one label that were classified as another.
@@ -178,20 +179,21 @@ fn matrix_row<'a>(truth: usize, label: &'a LabelMetrics, counts: &[usize]) -> Ma
 }
 
 fn cell(frames: usize, of: usize, is_correct: bool) -> Cell {
-    /// From this fraction on the background is so dark that the text must be light.
-    const DARK_FROM: f64 = 0.75;
+    /// Above this fraction the background is so dark that the text must be light.
+    const MAX_LIGHT: f64 = 0.75;
     let fraction = frames as f64 / of.max(1) as f64;
-    let class = match (is_correct, fraction > DARK_FROM) {
-        _ if frames == 0 => "zero",
-        (true, false) => "hit",
-        (true, true) => "hit strong",
-        (false, false) => "miss",
-        (false, true) => "miss strong",
+    let class = if frames == 0 {
+        "zero"
+    } else if is_correct {
+        "hit"
+    } else {
+        "miss"
     };
     Cell {
         frames,
         fraction,
         class,
+        is_dark: fraction > MAX_LIGHT,
     }
 }
 
