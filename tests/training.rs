@@ -231,7 +231,12 @@ fn a_model_that_is_worse_than_the_active_one_is_stored_but_not_active() {
     assert!(count("new_correct") < count("active_correct"), "{gate}");
     assert_eq!(gate["frames"], bad["frames"]["validation"]);
     let reason = gate["reason"].as_str().expect("a text");
-    let expected = format!("worse than the active {}: right on ", support::model_id(&good));
+    let expected = format!(
+        "worse than the active model {}: {} of {} held-out frames correct",
+        support::model_id(&good),
+        count("new_correct"),
+        count("frames"),
+    );
     assert!(reason.starts_with(&expected), "{reason}");
     assert!(
         model_directory(&directories.store(), &bad)
@@ -246,7 +251,7 @@ fn a_model_that_is_worse_than_the_active_one_is_stored_but_not_active() {
     let output = command.args(bad_recipe.split(' ')).output().expect("starts");
     assert!(output.status.success(), "a stored model is no failure");
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("is stored, but not active: worse than"), "{text}");
+    assert!(text.contains("is stored but not promoted: worse than"), "{text}");
 
     let closed = directories.train(&format!("{bad_recipe} --no-activate"));
     assert_eq!(closed["gate"], Value::Null);
@@ -321,7 +326,7 @@ fn on_an_almost_full_disk_there_is_a_model_and_no_cache() {
     let summary = support::json(&output);
     assert_eq!(summary["computed_frames"], 2 * LABELS);
     let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(said.matches("features are not kept").count(), 1, "{said}");
+    assert_eq!(said.matches("features are not cached").count(), 1, "{said}");
     assert!(said.contains(&support::model_id(&summary)), "{said}");
 }
 

@@ -1,70 +1,59 @@
-//! Which strategy is right, where nobody says: by how many frames there are, and how well the frozen features already tell them apart.
+//! Strategy `auto`: which strategy to try after the last layer, and whether it was worth it.
+//!
+//! The decision depends on how well the last layer alone separates the labels, and on the number of frames.
 
-use super::Candidate;
 use super::strategy::Strategy;
 
-/// From this accuracy on the last layer is enough.
-const SEPARABLE: f64 = 0.9;
-/// With fewer frames of the smallest label there is too little to train more than the last layer.
-const FEW_FRAMES: usize = 100;
-/// Frames of the smallest label from which on early layers can be trained too.
-const MANY_FRAMES: usize = 1000;
+/// Accuracy of `last_layer` from which no other strategy is tried.
+const SUFFICIENT_ACCURACY: f64 = 0.9;
+/// Frames of the smallest label from which the late layers can be trained.
+const MIN_FRAMES_FOR_LATE_LAYERS: usize = 100;
+/// Frames of the smallest label from which all layers can be trained.
+const MIN_FRAMES_FOR_FULL: usize = 1000;
 
-/// What to do after the last layer was measured.
-pub enum Next {
-    /// It is enough, for this reason.
+/// What follows the validation of `last_layer`, with the reason.
+pub(super) enum NextStep {
     Keep(String),
-    /// This may be better, for this reason.
     Try(Strategy, String),
 }
 
-/// What to do with so many frames of the smallest label, when the last layer alone has this accuracy.
-pub fn after_last_layer(accuracy: Option<f64>, smallest_label: usize) -> Next {
+/// What follows, given the accuracy of `last_layer` on the held-out frames and the number of frames of the smallest label.
+pub(super) fn after_last_layer(accuracy: Option<f64>, smallest_label: usize) -> NextStep {
     let Some(accuracy) = accuracy else {
-        return Next::Keep("auto: too few frames to hold some out and compare".to_owned());
+        return NextStep::Keep("auto: too few frames to hold some out and compare strategies".to_owned());
     };
-    let share = format!("{:.1} % of the held-out frames", accuracy * 100.0);
-    if accuracy >= SEPARABLE {
-        return Next::Keep(format!("auto: the frozen features already tell {share} apart"));
+    let measured = format!(
+        "auto: last_layer classifies {:.1} % of the held-out frames correctly",
+        accuracy * 100.0
+    );
+    if accuracy >= SUFFICIENT_ACCURACY {
+        return NextStep::Keep(measured);
     }
-    let found = format!("auto: the frozen features tell {share} apart");
     let frames = format!("{smallest_label} frames of the smallest label");
     match smallest_label {
-        ..FEW_FRAMES => Next::Keep(format!(
-            "{found}, but {frames} are too few to train more; capture more of what it errs on"
+        ..MIN_FRAMES_FOR_LATE_LAYERS => NextStep::Keep(format!(
+            "{measured}, but {frames} are too few to train more layers; capture more frames like the misclassified ones"
         )),
-        FEW_FRAMES..MANY_FRAMES => {
-            Next::Try(Strategy::LateLayers, format!("{found}, and there are {frames}"))
-        }
-        MANY_FRAMES.. => Next::Try(Strategy::Full, format!("{found}, and there are {frames}")),
+        MIN_FRAMES_FOR_LATE_LAYERS..MIN_FRAMES_FOR_FULL => NextStep::Try(
+            Strategy::LateLayers,
+            format!("{measured}, and {frames} are enough to train the late layers"),
+        ),
+        MIN_FRAMES_FOR_FULL.. => NextStep::Try(
+            Strategy::Full,
+            format!("{measured}, and {frames} are enough to train all layers"),
+        ),
     }
 }
 
-/// The candidate with the better accuracy, with both in its reason; the first, cheaper one unless the second is better by more than
-/// one standard error.
-pub fn better(first: Candidate, second: Candidate) -> Candidate {
-    let accuracy = |candidate: &Candidate| candidate.measured.accuracy().unwrap_or(0.0);
-    let [of_first, of_second] = [&first, &second].map(accuracy);
-    let reason = format!(
-        "{}; {} is right on {:.1} %, {} on {:.1} %",
-        second.reason,
-        first.recipe.strategy,
-        of_first * 100.0,
-        second.recipe.strategy,
-        of_second * 100.0,
-    );
-    let margin = standard_error(of_first, first.measured.logits.len());
-    let better = if of_second > of_first + margin {
-        second
-    } else {
-        first
-    };
-    Candidate { reason, ..better }
+/// Whether an accuracy is higher than that of a cheaper strategy by more than one standard error of the latter, which was
+/// measured on `frames` frames.
+pub(super) fn is_clearly_better(accuracy: f64, cheaper_accuracy: f64, frames: usize) -> bool {
+    accuracy > cheaper_accuracy + standard_error(cheaper_accuracy, frames)
 }
 
-/// Of a share of so many frames, by the binomial distribution.
-fn standard_error(share: f64, frames: usize) -> f64 {
-    (share * (1.0 - share) / frames.max(1) as f64).sqrt()
+/// Of a binomial proportion measured on `frames` frames.
+fn standard_error(proportion: f64, frames: usize) -> f64 {
+    (proportion * (1.0 - proportion) / frames.max(1) as f64).sqrt()
 }
 
 #[cfg(test)]
@@ -73,8 +62,8 @@ mod tests {
 
     fn tried(accuracy: f64, smallest_label: usize) -> Option<Strategy> {
         match after_last_layer(Some(accuracy), smallest_label) {
-            Next::Keep(_) => None,
-            Next::Try(strategy, reason) => {
+            NextStep::Keep(_) => None,
+            NextStep::Try(strategy, reason) => {
                 assert!(reason.contains("80.0 %"), "{reason}");
                 Some(strategy)
             }
@@ -82,17 +71,17 @@ mod tests {
     }
 
     #[test]
-    fn the_error_of_a_share_gets_smaller_with_more_frames() {
+    fn standard_error_decreases_with_more_frames() {
         assert!((standard_error(0.8, 100) - 0.04).abs() < 1e-9);
         assert!(standard_error(0.8, 10_000) < 0.005);
     }
 
     #[test]
-    fn it_goes_deeper_where_the_features_do_not_do_and_frames_allow() {
+    fn more_layers_are_tried_if_accuracy_is_low_and_frames_suffice() {
         assert_eq!(tried(0.99, 5000), None);
         assert_eq!(tried(0.8, 30), None);
         assert_eq!(tried(0.8, 300), Some(Strategy::LateLayers));
         assert_eq!(tried(0.8, 5000), Some(Strategy::Full));
-        assert!(matches!(after_last_layer(None, 1), Next::Keep(_)));
+        assert!(matches!(after_last_layer(None, 1), NextStep::Keep(_)));
     }
 }

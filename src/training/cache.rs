@@ -1,10 +1,10 @@
-//! What the frozen layers made of each frame, kept on disk: a training after twenty more frames computes twenty.
+//! On-disk cache of the features that the frozen layers compute, so that a training computes only those of new frames.
 //!
 //! ```text
-//! <store>/features/<key>/<sha256 of the file>    the frame's look, its features and those of its copies, a checksum
+//! <store>/features/<key>/<sha256 of the file>    thumbnail, features of the frame and of its augmented copies, checksum
 //! ```
-//! The key stands for all that the features depend on beside the file. What is damaged or missing is computed anew, so nothing
-//! here is worth a sync, and the directory may be deleted at any time.
+//! The key is a hash of everything but the file that the features depend on. Damaged and missing entries are computed again:
+//! files are not synced, and the directory may be deleted at any time.
 
 use std::fs;
 use std::io::{self, Write};
@@ -16,38 +16,37 @@ use sha2::{Digest, Sha256};
 use crate::dataset::fingerprint::Thumbnail;
 use crate::disk::{self, WRITING_PREFIX};
 
-/// The most that all of it may take; the oldest goes first.
-const MOST_BYTES: u64 = 2 << 30;
-/// On a disk with less room than this nothing more is kept: the model that is to come needs some, and so do others.
-const LEAST_FREE_BYTES: u64 = 512 << 20;
+/// Size to which [`trim`] reduces the cache.
+const MAX_BYTES: u64 = 2 << 30;
+/// Nothing is cached on a disk with less free space, which is left to the model and to other programs.
+const MIN_FREE_BYTES: u64 = 512 << 20;
 const DIRECTORY: &str = "features";
 const CHECKSUM_BYTES: usize = 32;
 
-/// The features that one key stands for.
-pub struct FeatureCache {
+/// The entries of one key.
+pub(super) struct FeatureCache {
     directory: PathBuf,
     row_bytes: usize,
 }
 
-/// What is kept of a frame.
-pub struct Entry {
-    /// Its look.
-    pub thumbnail: Thumbnail,
-    /// The features of the frame, and behind them those of its copies.
-    pub rows: Vec<f32>,
+/// The entry of one file.
+pub(super) struct Entry {
+    pub(super) thumbnail: Thumbnail,
+    /// The features of the frame, followed by those of its copies.
+    pub(super) rows: Vec<f32>,
 }
 
 impl FeatureCache {
-    /// The features in a store whose `key` is this one, of so many values a row.
-    pub fn open(store: &Path, key: &str, row_values: usize) -> FeatureCache {
+    /// The entries of `key` in a store; the features of a frame or copy are `row_values` numbers.
+    pub(super) fn open(store: &Path, key: &str, row_values: usize) -> FeatureCache {
         FeatureCache {
             directory: store.join(DIRECTORY).join(key),
             row_bytes: row_values * size_of::<f32>(),
         }
     }
 
-    /// The entry of a file, with its first `rows` rows; none where there is no whole one with so many.
-    pub fn read(&self, sha256: &[u8; 32], rows: usize) -> Option<Entry> {
+    /// The entry of a file with its first `rows` rows; `None` if it is missing, damaged or has fewer rows.
+    pub(super) fn read(&self, sha256: &[u8; 32], rows: usize) -> Option<Entry> {
         let bytes = fs::read(self.path(sha256)).ok()?;
         let (content, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_BYTES)?)?;
         if Sha256::digest(content).as_slice() != checksum {
@@ -61,16 +60,16 @@ impl FeatureCache {
         })
     }
 
-    /// Keeps the entry of a file.
+    /// Stores the entry of a file.
     ///
     /// # Errors
-    /// A disk that is almost full, and what the file system says: the training can go on without.
-    pub fn write(&self, sha256: &[u8; 32], entry: &Entry) -> io::Result<()> {
+    /// The disk is almost full or the file cannot be written; the training does not depend on it.
+    pub(super) fn write(&self, sha256: &[u8; 32], entry: &Entry) -> io::Result<()> {
         fs::create_dir_all(&self.directory)?;
         let disk = rustix::fs::statvfs(&self.directory)?;
-        if disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST_FREE_BYTES {
-            let free = format!("less than {} MB are free on the disk", LEAST_FREE_BYTES >> 20);
-            return Err(io::Error::new(io::ErrorKind::StorageFull, free));
+        if disk.f_bavail.saturating_mul(disk.f_frsize) < MIN_FREE_BYTES {
+            let message = format!("less than {} MB are free on the disk", MIN_FREE_BYTES >> 20);
+            return Err(io::Error::new(io::ErrorKind::StorageFull, message));
         }
         let mut content = entry.thumbnail.levels.to_vec();
         content.extend_from_slice(bytemuck::cast_slice(&entry.rows));
@@ -89,18 +88,18 @@ impl FeatureCache {
     }
 }
 
-/// Deletes the oldest, until the rest takes no more than two gigabytes.
+/// Deletes the least recently written entries of a store until the cache takes at most 2 GiB.
 ///
 /// # Errors
-/// What the file system says.
-pub fn trim(store: &Path) -> io::Result<()> {
-    trim_to(&store.join(DIRECTORY), MOST_BYTES)
+/// A directory cannot be read or a file cannot be deleted.
+pub(super) fn trim(store: &Path) -> io::Result<()> {
+    trim_to(&store.join(DIRECTORY), MAX_BYTES)
 }
 
-fn trim_to(directory: &Path, most_bytes: u64) -> io::Result<()> {
+fn trim_to(directory: &Path, max_bytes: u64) -> io::Result<()> {
     let mut files = files_by_age(directory)?;
     let mut bytes: u64 = files.iter().map(|(_, _, bytes)| bytes).sum();
-    while bytes > most_bytes {
+    while bytes > max_bytes {
         let Some((_, path, length)) = files.pop() else {
             break;
         };
@@ -110,7 +109,7 @@ fn trim_to(directory: &Path, most_bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Every file with its last use and its length, the oldest last.
+/// Every file with its modification time and length, the oldest last.
 fn files_by_age(directory: &Path) -> io::Result<Vec<(SystemTime, PathBuf, u64)>> {
     let mut files = Vec::new();
     if !directory.exists() {
@@ -143,20 +142,20 @@ mod tests {
     }
 
     #[test]
-    fn what_was_kept_is_found_also_in_part_and_no_more_than_there_is() {
+    fn entry_is_read_whole_or_in_part_but_not_beyond_its_rows() {
         let store = tempfile::tempdir().expect("a directory");
         let cache = FeatureCache::open(store.path(), "key", 2);
         assert!(cache.read(&FILE, 1).is_none());
         cache.write(&FILE, &entry()).expect("writes");
-        assert_eq!(cache.read(&FILE, 3).expect("is there").rows, entry().rows);
-        let one = cache.read(&FILE, 1).expect("is there");
+        assert_eq!(cache.read(&FILE, 3).expect("an entry").rows, entry().rows);
+        let one = cache.read(&FILE, 1).expect("an entry");
         assert_eq!(one.rows, [1.0, 2.0]);
         assert_eq!(one.thumbnail, entry().thumbnail);
         assert!(cache.read(&FILE, 4).is_none());
     }
 
     #[test]
-    fn what_is_damaged_is_not_there() {
+    fn damaged_entry_is_ignored() {
         let store = tempfile::tempdir().expect("a directory");
         let cache = FeatureCache::open(store.path(), "key", 2);
         cache.write(&FILE, &entry()).expect("writes");
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_goes_first() {
+    fn trim_deletes_the_oldest_entry() {
         let store = tempfile::tempdir().expect("a directory");
         let cache = FeatureCache::open(store.path(), "key", 2);
         for (file, age_secs) in [([1; 32], 20), ([2; 32], 10)] {

@@ -1,4 +1,4 @@
-//! Why there is no model.
+//! The errors of a training.
 
 use std::path::PathBuf;
 
@@ -13,100 +13,106 @@ use crate::names::UnknownName;
 use crate::network::torch::TorchError;
 use crate::weights::WeightsError;
 
-/// Why there is no model.
+/// The training failed and stored no model.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainingError {
-    /// There is nothing to tell apart.
-    #[error("{root} holds {found}; a training needs frames of two labels or more: capture some of another")]
+    /// The dataset has frames of fewer than two labels.
+    #[error("{root} has {found}, a training needs two labels or more; capture frames of another label")]
     TooFewLabels {
         /// The dataset.
         root: PathBuf,
-        /// The labels that have frames.
+        /// What it has, such as `no frames`.
         found: String,
     },
-    /// There are more labels than a network of this kind can tell apart.
-    #[error("{root} holds frames of {labels} labels; at most {most} can be told apart", most = super::MOST_LABELS)]
+    /// The dataset has frames of too many labels.
+    #[error("{root} has frames of {labels} labels, at most {max} are supported; remove some")]
     TooManyLabels {
         /// The dataset.
         root: PathBuf,
         /// Labels that have frames.
         labels: usize,
+        /// The largest number supported.
+        max: usize,
     },
-    /// A label has no frame that can be read.
-    #[error("label {label}: none of its {files} files is an image ({example}); capture it anew")]
+    /// No file of a label can be decoded.
+    #[error(
+        "label {label}: none of its {files} files is a readable image ({example}); capture its frames again"
+    )]
     NoReadableFrames {
         /// The label.
         label: Label,
-        /// Files under it.
+        /// Its files.
         files: usize,
-        /// What was wrong with the first.
+        /// The decoding error of the first file.
         example: String,
     },
-    /// A frame could be read when the training began, and now it cannot.
-    #[error("{file} has changed during the training: {reason}; train again", file = .0.file, reason = .0.reason)]
-    Vanished(Skipped),
-    /// The same, found while the network was trained.
-    #[error("a frame has changed during the training: {0}; train again")]
+    /// A frame that was readable at the start of the training is not readable anymore.
+    #[error("{file} changed during the training: {reason}; train again", file = .0.file, reason = .0.reason)]
+    FrameChanged(Skipped),
+    /// A frame became unreadable while it was read again for an epoch or for the export.
+    #[error("a frame changed during the training: {0}; train again")]
     Frame(#[from] FrameError),
-    /// There are no weights to start from.
+    /// No pretrained weights are installed or imported for the network.
     #[error(
-        "there are no pretrained weights for {network}: bring torchvision's, with `thumb_gesture import-weights {network}.pth --store {store}`, or name a file with --pretrained"
+        "no pretrained weights for {network}; import torchvision's with `thumb_gesture import-weights {network}.pth --store {store}`, or pass a file with --pretrained"
     )]
     NoPretrained {
         /// The network.
         network: &'static str,
-        /// The store in which imported ones would lie.
+        /// The store that imported weights would be in.
         store: PathBuf,
     },
-    /// The pretrained weights cannot be used.
-    #[error("pretrained weights {path}: {cause}; scripts/setup.sh makes them, --pretrained names others")]
+    /// The pretrained weights cannot be read or do not fit the network.
+    #[error(
+        "pretrained weights {path}: {cause}; scripts/setup.sh creates them, --pretrained selects another file"
+    )]
     Pretrained {
         /// The file.
         path: PathBuf,
-        /// What was wrong with it.
+        /// The error.
         cause: WeightsError,
     },
-    /// The loss is no number any more.
-    #[error("the training diverged at a learning rate of {learning_rate}; choose a smaller one")]
+    /// The loss became infinite or NaN.
+    #[error("the training diverged at a learning rate of {learning_rate}; choose a lower one")]
     Diverged {
-        /// The learning rate it began with.
+        /// The initial learning rate.
         learning_rate: f64,
     },
-    /// The network computes no numbers.
+    /// The metrics of the held-out frames cannot be computed, for example because of NaN logits.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
-    /// Weights could not be written.
+    /// The weights cannot be written or do not fit the network.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// libtorch failed.
+    /// libtorch reported an error.
     #[error(transparent)]
     Torch(#[from] TorchError),
-    /// The store failed.
+    /// The model store reported an error.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A file of the model could not be written.
+    /// A file of the model cannot be written.
     #[error("{path}: {cause}")]
     Io {
         /// The file.
         path: PathBuf,
-        /// What went wrong, such as a full disk.
+        /// The error, such as a full disk.
         cause: std::io::Error,
     },
-    /// The exported model does not run.
+    /// ONNX Runtime cannot load or run the exported model.
     #[error("the exported model does not run: {0}")]
     Export(#[from] ClassifierError),
-    /// The exported model is not the trained one.
+    /// The exported model computes other logits than the trained network.
     #[error(
-        "the exported model's logits differ from the trained network's by {difference} of the largest; please report this"
+        "the logits of the exported model differ from those of the trained network by {difference} of the largest one; please report this as a bug"
     )]
-    ExportDisagrees {
-        /// The greatest difference of a logit, in parts of the largest one.
+    ExportMismatch {
+        /// The largest difference of a logit, as a fraction of the largest logit.
         difference: f32,
     },
     /// The int8 file cannot be made.
-    #[error("int8: {0}")]
+    #[error("int8 export: {0}")]
     Int8(#[from] ExportError),
-    /// No such architecture.
+    /// There is no network of the requested name.
     #[error(transparent)]
     Network(#[from] UnknownName),
 }

@@ -1,85 +1,158 @@
-//! Whether the exported files compute what the trained network does: the fp32 file must, or there is no model; the int8 file may,
-//! or there is none.
+//! Fifth stage: export of the trained network, and comparison of the exported files with it.
+//!
+//! The training fails if the fp32 file computes other logits than the trained network. The int8 file is optional: it is kept if
+//! its predictions agree with those of the fp32 file.
 
-use super::features::{Copies, LabelledFile, inputs_of_copies};
+use time::OffsetDateTime;
+
+use super::error::TrainingError;
+use super::features::{Copies, LabeledFile, inputs_of_copies};
+use super::fit::TrainedModel;
+use super::prepare::PreparedDataset;
+use super::progress::Progress;
 use super::report::ExportReport;
-use super::{Progress, TrainingError};
+use super::select::Candidate;
 use crate::all_cores;
 use crate::classifier::Classifier;
 use crate::classifier::onnx::OnnxClassifier;
+use crate::dataset::Label;
 use crate::dataset::augment::Level;
 use crate::dataset::sample::evenly_spaced;
 use crate::export::{self, Calibration};
 use crate::metrics::calibration::probabilities;
 use crate::model_store::manifest::Int8Agreement;
-use crate::model_store::{self, Draft, INT8_FILE, ONNX_FILE};
-use crate::network::Network;
+use crate::model_store::{self, Draft, INT8_FILE, ModelStore, ONNX_FILE};
 use crate::network::onnx::Batch;
 use crate::network::onnx::export::ExportPrecision;
 use crate::network::onnx::int8::Target;
 use crate::preprocess::INPUT_LEN;
 use crate::probability::argmax;
-use crate::weights::Weights;
 
-/// No more frames are checked than this, spread over all.
-const MOST_FRAMES: usize = 200;
-/// As many frames, at most, tell between what the values lie.
-pub const CALIBRATION_FRAMES: usize = 16;
-/// Frames that are decoded together.
+/// More frames to compare are reduced to this number, evenly spaced.
+const MAX_COMPARED_FRAMES: usize = 200;
+/// More frames for the int8 calibration are reduced to this number, evenly spaced.
+const MAX_CALIBRATION_FRAMES: usize = 16;
+/// Frames that are decoded and classified together.
 const BATCH: usize = 16;
-/// The two runtimes add up thousands of products in different orders, so they differ by a part of what they add up.
+/// Largest difference of a logit between the fp32 file and the trained network, as a fraction of the largest logit: libtorch and
+/// ONNX Runtime add thousands of products in different orders.
 const TOLERANCE: f32 = 1e-2;
-/// The share of frames on which int8 may say something else than fp32 ...
-const MOST_FLIPS: f64 = 0.005;
-/// ... but on none of which one of them gives its prediction this probability.
+/// Largest fraction of frames for which fp32 and int8 may predict different labels ...
+const MAX_FLIPS: f64 = 0.005;
+/// ... none of them with a probability this high in either.
 const CONFIDENT: f64 = 0.6;
-/// The frames themselves.
+/// The frames themselves, without augmented copies.
 const NO_COPIES: Copies = Copies {
     count: 0,
     level: Level::Off,
     seed: 0,
 };
 
-/// A frame and the trained network's logits for it.
-pub struct Checked<'a> {
-    /// The file.
-    pub file: &'a LabelledFile,
-    /// One logit for each label.
-    pub logits: &'a [f32],
+/// A model in the making, with its network files.
+pub(super) struct ExportedDraft {
+    pub(super) draft: Draft,
+    pub(super) report: ExportReport,
 }
 
-/// A network as it goes into the draft.
-pub struct Exported<'a> {
-    /// The model that is being made.
-    pub draft: &'a Draft,
-    /// The network.
-    pub network: &'a Network,
-    /// All of its weights.
-    pub weights: &'a Weights,
-    /// The labels in the order of its outputs.
-    pub labels: &'a [crate::dataset::Label],
-    /// The logits are divided by it before the softmax.
-    pub temperature: f64,
+/// The exported network.
+struct Exporter<'a> {
+    draft: &'a Draft,
+    trained: &'a TrainedModel,
+    labels: &'a [Label],
+    temperature: f64,
 }
 
-impl Exported<'_> {
-    /// Writes both files, and checks them on held-out frames; an int8 file that is not accepted is removed again.
-    ///
-    /// `train` are frames to calibrate int8 with. Whatever goes wrong with int8, there is the fp32 file.
-    ///
-    /// # Errors
-    /// A file in fp32 that does not run, a frame that has changed, and [`TrainingError::ExportDisagrees`].
-    pub fn write(
+/// A frame with the trained network's logits.
+struct ComparedFrame<'a> {
+    file: &'a LabeledFile,
+    logits: &'a [f32],
+}
+
+/// Writes the network's files into a draft and compares them with the trained network on held-out frames.
+///
+/// # Errors
+/// A file cannot be written, the fp32 file does not run or computes other logits, or a frame cannot be read anymore. An int8 file
+/// that cannot be made is not an error.
+pub(super) fn export(
+    store: &ModelStore,
+    prepared: &PreparedDataset,
+    selected: &Candidate,
+    trained: &TrainedModel,
+    temperature: f64,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<ExportedDraft, TrainingError> {
+    let calibration_frames = calibration_frames(prepared);
+    let calibration: Vec<&LabeledFile> = calibration_frames
+        .iter()
+        .map(|&frame| &prepared.files[frame])
+        .collect();
+    let compared: Vec<ComparedFrame> = frames_to_compare(prepared, selected, &calibration_frames)
+        .into_iter()
+        .map(|frame| ComparedFrame {
+            file: &prepared.files[frame],
+            logits: &trained.logits[frame],
+        })
+        .collect();
+    let draft = store.draft(trained.network.name(), OffsetDateTime::now_utc())?;
+    let exporter = Exporter {
+        draft: &draft,
+        trained,
+        labels: &prepared.labels,
+        temperature,
+    };
+    let report = exporter.write_and_compare(&calibration, &compared, on_progress)?;
+    Ok(ExportedDraft { draft, report })
+}
+
+/// Some training frames of the first fold, which its held-out frames are independent of.
+fn calibration_frames(prepared: &PreparedDataset) -> Vec<usize> {
+    let all_frames = prepared.all_frames();
+    let fold = prepared.split.folds.first();
+    let frames = fold.map_or(&all_frames, |fold| &fold.train);
+    evenly_spaced(frames, MAX_CALIBRATION_FRAMES)
+        .into_iter()
+        .copied()
+        .collect()
+}
+
+/// The held-out frames, or all if there are none, without those of the calibration unless no other ones remain.
+fn frames_to_compare(
+    prepared: &PreparedDataset,
+    selected: &Candidate,
+    calibration_frames: &[usize],
+) -> Vec<usize> {
+    let held_out = &selected.validation.held_out;
+    let candidates = if held_out.is_empty() {
+        prepared.all_frames()
+    } else {
+        held_out.iter().map(|held_out| held_out.frame).collect()
+    };
+    let is_independent = |frame: &usize| !calibration_frames.contains(frame);
+    let independent: Vec<usize> = candidates.iter().copied().filter(is_independent).collect();
+    if independent.is_empty() {
+        candidates
+    } else {
+        independent
+    }
+}
+
+impl Exporter<'_> {
+    /// An int8 file that does not agree with the fp32 file is removed.
+    fn write_and_compare(
         &self,
-        train: &[&LabelledFile],
-        checked: &[Checked],
-        on_progress: &mut impl FnMut(Progress),
+        calibration: &[&LabeledFile],
+        compared: &[ComparedFrame],
+        on_progress: &mut dyn FnMut(Progress),
     ) -> Result<ExportReport, TrainingError> {
+        let TrainedModel { network, weights, .. } = self.trained;
         self.draft
-            .write_network(self.network, self.weights, self.labels, self.temperature)?;
-        let written = self.write_int8(train).and_then(|()| self.load(INT8_FILE));
-        let int8 = written.map_err(|error| tracing::warn!("the model gets no int8 file: {error}"));
-        let report = self.check(&evenly_spaced(checked, MOST_FRAMES), int8.ok(), on_progress)?;
+            .write_network(network, weights, self.labels, self.temperature)?;
+        let int8 = self
+            .write_int8(calibration)
+            .and_then(|()| self.load(INT8_FILE))
+            .map_err(|error| tracing::warn!("the model has no int8 file: {error}"))
+            .ok();
+        let report = self.compare(&evenly_spaced(compared, MAX_COMPARED_FRAMES), int8, on_progress)?;
         let path = self.draft.path(INT8_FILE);
         if !report.int8.is_some_and(|int8| int8.accepted) && path.exists() {
             std::fs::remove_file(&path).map_err(|cause| TrainingError::Io { path, cause })?;
@@ -87,14 +160,15 @@ impl Exported<'_> {
         Ok(report)
     }
 
-    fn write_int8(&self, train: &[&LabelledFile]) -> Result<(), TrainingError> {
-        let mut calibration = Calibration::new(self.network, self.weights, &self.draft.path(""))?;
-        for batch in train.chunks(BATCH) {
+    fn write_int8(&self, calibration: &[&LabeledFile]) -> Result<(), TrainingError> {
+        let TrainedModel { network, weights, .. } = self.trained;
+        let mut ranges = Calibration::new(network, weights, &self.draft.path(""))?;
+        for batch in calibration.chunks(BATCH) {
             for input in inputs(batch.iter().copied())?.chunks_exact(INPUT_LEN) {
-                calibration.observe(input)?;
+                ranges.observe(input)?;
             }
         }
-        let ranges = calibration.ranges();
+        let ranges = ranges.ranges();
         export::write_ranges(self.draft, ranges)?;
         let numbers = ExportPrecision::Int8 {
             ranges,
@@ -102,15 +176,8 @@ impl Exported<'_> {
         };
         let metadata = model_store::metadata(&self.draft.id, self.labels, self.temperature);
         let path = self.draft.path(INT8_FILE);
-        crate::network::onnx::export::export(
-            &path,
-            self.network,
-            self.weights,
-            numbers,
-            Batch::Dynamic,
-            &metadata,
-        )
-        .map_err(|error| TrainingError::Int8(error.into()))
+        crate::network::onnx::export::export(&path, network, weights, numbers, Batch::Dynamic, &metadata)
+            .map_err(|error| TrainingError::Int8(error.into()))
     }
 
     fn load(&self, file: &str) -> Result<OnnxClassifier, TrainingError> {
@@ -118,11 +185,11 @@ impl Exported<'_> {
         Ok(classifier?)
     }
 
-    fn check(
+    fn compare(
         &self,
-        frames: &[&Checked],
+        frames: &[&ComparedFrame],
         mut int8: Option<OnnxClassifier>,
-        on_progress: &mut impl FnMut(Progress),
+        on_progress: &mut dyn FnMut(Progress),
     ) -> Result<ExportReport, TrainingError> {
         let mut fp32 = self.load(ONNX_FILE)?;
         let mut onnx_difference = 0.0f32;
@@ -134,79 +201,84 @@ impl Exported<'_> {
                 total,
             });
             let inputs = inputs(batch.iter().map(|frame| frame.file))?;
-            // One after the other: in turn, each would find the other's things in the cores' caches.
+            // One runtime after the other: alternating between them would evict each other's weights from the CPU caches.
             let run = |classifier: &mut OnnxClassifier| -> Result<Vec<f32>, TrainingError> {
-                let mut found = vec![0.0; batch.len() * self.labels.len()];
-                classifier.logits(&inputs, &mut found)?;
-                Ok(found)
+                let mut logits = vec![0.0; batch.len() * self.labels.len()];
+                classifier.logits(&inputs, &mut logits)?;
+                Ok(logits)
             };
-            let of_fp32 = run(&mut fp32)?;
-            let of_fp32 = of_fp32.chunks_exact(self.labels.len());
-            for (frame, found) in batch.iter().zip(of_fp32.clone()) {
-                onnx_difference = onnx_difference.max(agreement(found, frame.logits)?);
+            let fp32_logits = run(&mut fp32)?;
+            let int8_logits = int8.as_mut().map(run).transpose()?.unwrap_or_default();
+            let fp32_rows = fp32_logits.chunks_exact(self.labels.len());
+            let int8_rows = int8_logits.chunks_exact(self.labels.len());
+            for (frame, exported) in batch.iter().zip(fp32_rows.clone()) {
+                onnx_difference = onnx_difference.max(check_logits(exported, frame.logits)?);
             }
-            let of_int8 = int8.as_mut().map(run).transpose()?.unwrap_or_default();
-            let pairs = of_fp32.zip(of_int8.chunks_exact(self.labels.len()));
-            let differing = pairs.filter(|(fp32, int8)| argmax(fp32) != argmax(int8));
-            flips.extend(differing.map(|(fp32, int8)| self.confidence(&[fp32, int8])));
+            flips.extend(
+                fp32_rows
+                    .zip(int8_rows)
+                    .filter(|(fp32, int8)| argmax(fp32) != argmax(int8))
+                    .map(|(fp32, int8)| self.max_probability(fp32).max(self.max_probability(int8))),
+            );
         }
         on_progress(Progress::Export { done: total, total });
         Ok(ExportReport {
             onnx_difference,
-            int8: int8.map(|_| classify(total, &flips)),
+            int8: int8.map(|_| int8_agreement(total, &flips)),
         })
     }
 
-    /// The greatest probability that one of several predictions has.
-    fn confidence(&self, logits: &[&[f32]]) -> f64 {
-        let probabilities = logits
-            .iter()
-            .flat_map(|logits| probabilities(logits, self.temperature));
-        probabilities.fold(0.0, f64::max)
+    fn max_probability(&self, logits: &[f32]) -> f64 {
+        probabilities(logits, self.temperature)
+            .into_iter()
+            .fold(0.0, f64::max)
     }
 }
 
-/// The difference of an exported file's logits from the trained network's.
+/// The difference between the logits of the fp32 file and of the trained network, as [`difference`].
 ///
 /// # Errors
-/// [`TrainingError::ExportDisagrees`].
-fn agreement(found: &[f32], trained: &[f32]) -> Result<f32, TrainingError> {
-    let difference = difference(found, trained);
-    // Where two labels are as good as equal the predictions may differ, and no more than so little.
-    let agrees = argmax(found) == argmax(trained) || difference <= TOLERANCE / 10.0;
-    match difference <= TOLERANCE && agrees {
-        true => Ok(difference),
-        false => Err(TrainingError::ExportDisagrees { difference }),
+/// [`TrainingError::ExportMismatch`] if it is too large.
+fn check_logits(exported: &[f32], trained: &[f32]) -> Result<f32, TrainingError> {
+    let difference = difference(exported, trained);
+    // If two labels are almost equally probable, a small difference may change the prediction.
+    let agrees = argmax(exported) == argmax(trained) || difference <= TOLERANCE / 10.0;
+    if difference <= TOLERANCE && agrees {
+        Ok(difference)
+    } else {
+        Err(TrainingError::ExportMismatch { difference })
     }
 }
 
-/// The greatest difference of a logit, in parts of the largest trained one, and of 1 where all are smaller. Infinite where one is no number.
-fn difference(found: &[f32], trained: &[f32]) -> f32 {
-    if !found.iter().all(|logit| logit.is_finite()) {
+/// The largest difference of a logit, as a fraction of the largest trained logit or of 1, whichever is larger. Infinite if an
+/// exported logit is not finite.
+fn difference(exported: &[f32], trained: &[f32]) -> f32 {
+    if !exported.iter().all(|logit| logit.is_finite()) {
         return f32::INFINITY;
     }
-    let largest = trained.iter().fold(1.0f32, |most, logit| most.max(logit.abs()));
-    let differences = found.iter().zip(trained).map(|(a, b)| (a - b).abs());
+    let largest = trained.iter().fold(1.0f32, |max, logit| max.max(logit.abs()));
+    let differences = exported.iter().zip(trained).map(|(a, b)| (a - b).abs());
     differences.fold(0.0, f32::max) / largest
 }
 
-/// Whether int8 may stand for fp32; `flips` are the confidences of the frames on which they differ.
-fn classify(frames: usize, flips: &[f64]) -> Int8Agreement {
+/// Whether the int8 file may replace the fp32 file; `flips` has the higher of the two probabilities for each frame on which their
+/// predictions differ.
+fn int8_agreement(frames: usize, flips: &[f64]) -> Int8Agreement {
     let confident_flips = flips
         .iter()
-        .filter(|confidence| **confidence >= CONFIDENT)
+        .filter(|probability| **probability >= CONFIDENT)
         .count();
     Int8Agreement {
         frames,
         flips: flips.len(),
         confident_flips,
-        accepted: flips.len() as f64 <= MOST_FLIPS * frames as f64 && confident_flips == 0,
+        accepted: flips.len() as f64 <= MAX_FLIPS * frames as f64 && confident_flips == 0,
     }
 }
 
-fn inputs<'a>(files: impl Iterator<Item = &'a LabelledFile>) -> Result<Vec<f32>, TrainingError> {
-    let picks: Vec<(&LabelledFile, usize)> = files.map(|file| (file, 0)).collect();
-    Ok(inputs_of_copies(&picks, NO_COPIES)?)
+fn inputs<'a>(files: impl Iterator<Item = &'a LabeledFile>) -> Result<Vec<f32>, TrainingError> {
+    let frames: Vec<(&LabeledFile, usize)> = files.map(|file| (file, 0)).collect();
+    Ok(inputs_of_copies(&frames, NO_COPIES)?)
 }
 
 #[cfg(test)]
@@ -214,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn large_logits_may_differ_by_more_and_small_ones_may_not() {
+    fn tolerance_is_relative_to_the_largest_logit() {
         assert_eq!(difference(&[1000.5, -3.0], &[1000.0, -3.0]), 0.5 / 1000.0);
         assert_eq!(difference(&[0.1, 0.4], &[0.1, 0.3]), 0.4 - 0.3);
         assert!(difference(&[f32::NAN, 0.3], &[0.1, 0.3]) > TOLERANCE);
@@ -222,10 +294,10 @@ mod tests {
     }
 
     #[test]
-    fn int8_may_flip_one_of_two_hundred_if_neither_was_sure() {
-        assert!(classify(200, &[0.5]).accepted);
-        assert!(!classify(200, &[0.61]).accepted);
-        assert!(!classify(199, &[0.5]).accepted);
-        assert!(classify(10, &[]).accepted);
+    fn int8_is_accepted_with_one_unconfident_flip_in_two_hundred_frames() {
+        assert!(int8_agreement(200, &[0.5]).accepted);
+        assert!(!int8_agreement(200, &[0.61]).accepted);
+        assert!(!int8_agreement(199, &[0.5]).accepted);
+        assert!(int8_agreement(10, &[]).accepted);
     }
 }

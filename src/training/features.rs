@@ -1,7 +1,7 @@
-//! What frozen layers make of each frame and of its augmented copies: computed once, in batches, and kept on disk.
+//! Features: the output of the frozen layers for each frame and its augmented copies, computed once, in batches, and cached.
 //!
-//! A file's copies depend on its content, the seed and the level of augmentation alone, never on the other files, so that they
-//! are found again in the [`cache`](super::cache) when frames were added.
+//! The augmented copies of a file depend on its content, the seed and the augmentation level only, not on other files, so that
+//! the [`cache`](super::cache) stays valid if frames are added.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -25,51 +25,52 @@ use crate::network::{self, Layer, Network};
 use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX, Preprocessor, image_from_square, normalize};
 use crate::weights::Weights;
 
-/// Frames that go through the network together with their copies; of eight copies each, they take 43 MB.
+/// Frames per forward pass; with eight copies each, their inputs take 43 MB.
 const BATCH: usize = 8;
-/// Part of the cache's keys: another number for features computed otherwise.
+/// Part of the cache key; to be changed when the same inputs give other features.
 const VERSION: &[u8] = b"1";
 
-/// Augmented copies of each frame.
+/// Which augmented copies are made of each frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Copies {
-    /// Copies beside the frame itself.
-    pub count: usize,
-    /// How much they are changed.
-    pub level: Level,
+pub(super) struct Copies {
+    /// Per frame, not counting the frame itself.
+    pub(super) count: usize,
+    pub(super) level: Level,
     /// The same seed gives the same copies.
-    pub seed: u64,
+    pub(super) seed: u64,
 }
 
-/// A file of the dataset and the index of its label.
+/// A file of the dataset with its label.
 #[derive(Clone, Debug)]
-pub struct LabelledFile {
-    /// The file.
-    pub path: PathBuf,
-    /// Its label.
-    pub label: Label,
-    /// The label's index among the model's labels.
-    pub index: usize,
+pub(super) struct LabeledFile {
+    pub(super) path: PathBuf,
+    pub(super) label: Label,
+    /// Index of the label among the model's labels.
+    pub(super) label_index: usize,
 }
 
-/// The features of all frames that could be read, and of their copies.
-pub struct Examples {
-    /// The frames' files.
-    pub files: Vec<LabelledFile>,
-    /// The content and the look of each frame.
-    pub frames: Vec<FrameFile>,
-    /// One row for each frame, and behind it one for each of its copies.
-    pub rows: Tensor,
-    /// Copies of each frame.
-    pub copies: usize,
-    /// Files that were no images.
-    pub skipped: Vec<Skipped>,
-    /// How many frames were computed; the others were found in the cache.
-    pub computed: usize,
+/// The features of some frames.
+pub(super) struct Features {
+    /// For each frame one row, followed by one for each of its copies.
+    rows: Tensor,
+    /// Augmented copies of each frame.
+    copies: usize,
 }
 
-/// Frozen layers, and where to keep what they make.
-pub struct Extractor {
+/// The readable files among some files, and their features.
+pub(super) struct Extraction {
+    pub(super) files: Vec<LabeledFile>,
+    /// What grouping and splitting need to know of each file, in the order of `files`.
+    pub(super) frames: Vec<FrameFile>,
+    pub(super) features: Features,
+    /// The unreadable files.
+    pub(super) skipped: Vec<Skipped>,
+    /// How many frames were computed; the others were in the cache.
+    pub(super) computed: usize,
+}
+
+/// Computes the features of files with frozen layers.
+pub(super) struct Extractor {
     module: TorchModule,
     row_shape: Vec<i64>,
     copies: Copies,
@@ -77,33 +78,42 @@ pub struct Extractor {
     device: Device,
 }
 
-/// A file on its way through the extractor.
+/// A file after reading, before the forward pass.
 enum Loaded {
-    /// All of it was in the cache.
+    /// The features, from the cache.
     Cached(Fingerprint, Vec<f32>),
     /// The network inputs of the frame and its copies.
     Inputs(Fingerprint, Vec<f32>),
 }
 
-/// Every frame of a dataset, its labels numbered in their order there.
-pub fn labelled_files(dataset: &Dataset) -> Vec<LabelledFile> {
+/// A file whose inputs go through the network in the current batch.
+struct Pending {
+    /// Index among the rows.
+    place: usize,
+    fingerprint: Fingerprint,
+    inputs: Vec<f32>,
+}
+
+/// Every file of a dataset; a label's index is its position in the dataset.
+pub(super) fn labeled_files(dataset: &Dataset) -> Vec<LabeledFile> {
     let mut files = Vec::with_capacity(dataset.frame_count());
-    for (index, frames) in dataset.labels.iter().enumerate() {
-        files.extend(frames.files.iter().map(|path| LabelledFile {
+    for (label_index, frames) in dataset.labels.iter().enumerate() {
+        files.extend(frames.files.iter().map(|path| LabeledFile {
             path: path.clone(),
             label: frames.label.clone(),
-            index,
+            label_index,
         }));
     }
     files
 }
 
 impl Extractor {
-    /// Some first layers of a network with their pretrained weights; `store` is where features are kept.
+    /// An extractor with some first layers of a network and their pretrained weights; `store` is the directory of the store
+    /// that has the cache.
     ///
     /// # Errors
-    /// A weight that is missing or misshaped.
-    pub fn new(
+    /// A weight is missing or has the wrong shape.
+    pub(super) fn new(
         frozen: &[Layer],
         pretrained: &Weights,
         copies: Copies,
@@ -112,7 +122,7 @@ impl Extractor {
     ) -> Result<Extractor, TorchError> {
         let module = TorchModule::with_weights(frozen, pretrained, device)?;
         let shape = network::output_shape(frozen, Network::INPUT);
-        let key = key(frozen, pretrained, copies)?;
+        let key = cache_key(frozen, pretrained, copies)?;
         Ok(Extractor {
             module,
             row_shape: shape.dims().iter().map(|&length| length as i64).collect(),
@@ -122,80 +132,85 @@ impl Extractor {
         })
     }
 
-    /// The features of some files and their copies.
+    /// Computes the features of files and of their copies. Unreadable files are skipped.
     ///
-    /// `progress` is called with how many files are done. A file that is no image is skipped and named.
+    /// `on_progress` is called with the number of files done.
     ///
     /// # Errors
-    /// libtorch's word.
-    pub fn examples(
+    /// libtorch reported an error.
+    pub(super) fn extract(
         &self,
-        files: &[LabelledFile],
-        mut progress: impl FnMut(usize),
-    ) -> Result<Examples, TorchError> {
-        let mut examples = Examples {
+        files: &[LabeledFile],
+        mut on_progress: impl FnMut(usize),
+    ) -> Result<Extraction, TorchError> {
+        let mut extraction = Extraction {
             files: Vec::new(),
             frames: Vec::new(),
-            rows: Tensor::f_from_slice::<f32>(&[])?,
-            copies: self.copies.count,
+            features: Features {
+                rows: Tensor::f_from_slice::<f32>(&[])?,
+                copies: self.copies.count,
+            },
             skipped: Vec::new(),
             computed: 0,
         };
         let mut rows = Vec::new();
-        let mut unkept = None;
+        let mut cache_error = None;
         for (number, batch) in files.chunks(BATCH).enumerate() {
-            let mut fresh = Vec::new();
+            let mut pending = Vec::new();
             for (file, loaded) in batch.iter().zip(load(batch, &self.cache, self.copies)) {
                 match loaded {
                     Ok(Loaded::Cached(fingerprint, values)) => {
                         rows.push(self.tensor(&values)?);
-                        examples.push(file, fingerprint);
+                        extraction.push(file, fingerprint);
                     }
                     Ok(Loaded::Inputs(fingerprint, inputs)) => {
-                        fresh.push((rows.len(), fingerprint.clone(), inputs));
+                        pending.push(Pending {
+                            place: rows.len(),
+                            fingerprint: fingerprint.clone(),
+                            inputs,
+                        });
                         rows.push(Tensor::f_from_slice::<f32>(&[])?);
-                        examples.push(file, fingerprint);
+                        extraction.push(file, fingerprint);
                     }
-                    Err(error) => examples.skipped.push(Skipped::new(&file.path, &error)),
+                    Err(error) => extraction.skipped.push(Skipped::new(&file.path, &error)),
                 }
             }
-            examples.computed += fresh.len();
-            self.compute(fresh, &mut rows, &mut unkept)?;
-            progress(number * BATCH + batch.len());
+            extraction.computed += pending.len();
+            self.compute(pending, &mut rows, &mut cache_error)?;
+            on_progress(number * BATCH + batch.len());
         }
-        if let Some(error) = unkept {
-            tracing::warn!("features are not kept for the next training: {error}");
+        if let Some(error) = cache_error {
+            tracing::warn!("features are not cached for the next training: {error}");
         }
         if !rows.is_empty() {
-            examples.rows = Tensor::f_cat(&rows, 0)?.f_to_device(self.device)?;
+            extraction.features.rows = Tensor::f_cat(&rows, 0)?.f_to_device(self.device)?;
         }
-        Ok(examples)
+        Ok(extraction)
     }
 
-    /// Runs the inputs through the layers together, puts each file's rows in its place, and keeps them on disk, up to the first that cannot
-    /// be kept.
+    /// Computes the rows of the pending files and caches them, until an entry cannot be written.
     fn compute(
         &self,
-        fresh: Vec<(usize, Fingerprint, Vec<f32>)>,
+        pending: Vec<Pending>,
         rows: &mut [Tensor],
-        unkept: &mut Option<io::Error>,
+        cache_error: &mut Option<io::Error>,
     ) -> Result<(), TorchError> {
-        if fresh.is_empty() {
+        if pending.is_empty() {
             return Ok(());
         }
-        let inputs: Vec<&[f32]> = fresh.iter().map(|(_, _, inputs)| inputs.as_slice()).collect();
+        let inputs: Vec<&[f32]> = pending.iter().map(|file| file.inputs.as_slice()).collect();
         let features =
             forward_frozen(&self.module, &inputs.concat(), self.device)?.f_to_device(Device::Cpu)?;
-        let of_each = features.f_chunk(fresh.len() as i64, 0)?;
-        for ((place, fingerprint, _), features) in fresh.into_iter().zip(of_each) {
+        let features_of_files = features.f_chunk(pending.len() as i64, 0)?;
+        for (file, features) in pending.into_iter().zip(features_of_files) {
             let entry = Entry {
-                thumbnail: fingerprint.thumbnail,
+                thumbnail: file.fingerprint.thumbnail,
                 rows: Vec::try_from(features.f_flatten(0, -1)?)?,
             };
-            if unkept.is_none() {
-                *unkept = self.cache.write(&fingerprint.sha256, &entry).err();
+            if cache_error.is_none() {
+                *cache_error = self.cache.write(&file.fingerprint.sha256, &entry).err();
             }
-            rows[place] = features;
+            rows[file.place] = features;
         }
         Ok(())
     }
@@ -208,43 +223,59 @@ impl Extractor {
     }
 }
 
-impl Examples {
-    /// How many frames the examples were made of.
-    pub fn len(&self) -> usize {
-        self.files.len()
-    }
-
-    /// The rows of some frames, each followed by those of its copies.
-    ///
-    /// # Errors
-    /// libtorch's word.
-    pub fn rows_with_copies(&self, frames: &[usize]) -> Result<Tensor, TchError> {
-        let rows = frames
-            .iter()
-            .flat_map(|&frame| (0..=self.copies).map(move |copy| (frame, copy)));
-        self.rows_of(rows)
-    }
-
-    /// The rows of some frames' copies; copy 0 is the frame itself.
-    ///
-    /// # Errors
-    /// libtorch's word.
-    pub fn rows_of(&self, picks: impl Iterator<Item = (usize, usize)>) -> Result<Tensor, TchError> {
-        let each = 1 + self.copies;
-        let indices: Vec<i64> = picks.map(|(frame, copy)| (frame * each + copy) as i64).collect();
-        let indices = Tensor::f_from_slice(&indices)?.f_to_device(self.rows.device())?;
-        self.rows.f_index_select(0, &indices)
-    }
-
-    fn push(&mut self, file: &LabelledFile, fingerprint: Fingerprint) {
+impl Extraction {
+    fn push(&mut self, file: &LabeledFile, fingerprint: Fingerprint) {
         self.frames
             .push(FrameFile::new(&file.path, file.label.clone(), fingerprint));
         self.files.push(file.clone());
     }
 }
 
-/// Reads files on all cores: from the cache where it has them, else as network inputs.
-fn load(files: &[LabelledFile], cache: &FeatureCache, copies: Copies) -> Vec<Result<Loaded, FrameError>> {
+impl Features {
+    pub(super) fn copies(&self) -> usize {
+        self.copies
+    }
+
+    /// The same features; the tensor is shared, not copied.
+    pub(super) fn share(&self) -> Features {
+        Features {
+            rows: self.rows.shallow_clone(),
+            copies: self.copies,
+        }
+    }
+
+    /// Values per row.
+    pub(super) fn row_values(&self) -> i64 {
+        self.rows.size().iter().skip(1).product()
+    }
+
+    /// The rows of frames, each followed by those of its copies.
+    ///
+    /// # Errors
+    /// libtorch reported an error.
+    pub(super) fn rows_with_copies(&self, frames: &[usize]) -> Result<Tensor, TchError> {
+        let examples = frames
+            .iter()
+            .flat_map(|&frame| (0..=self.copies).map(move |copy| (frame, copy)));
+        self.rows_of(examples)
+    }
+
+    /// The rows of (frame, copy) pairs; copy 0 is the frame itself.
+    ///
+    /// # Errors
+    /// libtorch reported an error.
+    pub(super) fn rows_of(&self, examples: impl Iterator<Item = (usize, usize)>) -> Result<Tensor, TchError> {
+        let rows_per_frame = 1 + self.copies;
+        let indices: Vec<i64> = examples
+            .map(|(frame, copy)| (frame * rows_per_frame + copy) as i64)
+            .collect();
+        let indices = Tensor::f_from_slice(&indices)?.f_to_device(self.rows.device())?;
+        self.rows.f_index_select(0, &indices)
+    }
+}
+
+/// Reads files on all cores: their features from the cache, or else their network inputs.
+fn load(files: &[LabeledFile], cache: &FeatureCache, copies: Copies) -> Vec<Result<Loaded, FrameError>> {
     on_all_cores(files, |preprocessor, file| {
         let bytes = fs::read(&file.path)?;
         let sha256 = Sha256::digest(&bytes).into();
@@ -259,23 +290,30 @@ fn load(files: &[LabelledFile], cache: &FeatureCache, copies: Copies) -> Vec<Res
     })
 }
 
-/// Runs frozen layers over network inputs that lie one behind the other.
+/// Runs frozen layers on concatenated network inputs.
 ///
 /// # Errors
-/// libtorch's word.
-pub fn forward_frozen(module: &TorchModule, inputs: &[f32], device: Device) -> Result<Tensor, TorchError> {
+/// libtorch reported an error.
+pub(super) fn forward_frozen(
+    module: &TorchModule,
+    inputs: &[f32],
+    device: Device,
+) -> Result<Tensor, TorchError> {
     let side = INPUT_SIDE_PX as i64;
     let batch = Tensor::f_from_slice(inputs)?.f_reshape([-1, 3, side, side])?;
     let batch = batch.f_to_device(device)?;
     tch::no_grad(|| module.forward(&batch, false))
 }
 
-/// The network inputs of some copies of files, decoded and changed on all cores; copy 0 is the frame itself.
+/// The concatenated network inputs of (file, copy) pairs, decoded and augmented on all cores; copy 0 is the frame itself.
 ///
 /// # Errors
-/// A file that is no image any more.
-pub fn inputs_of_copies(picks: &[(&LabelledFile, usize)], copies: Copies) -> Result<Vec<f32>, FrameError> {
-    let inputs = on_all_cores(picks, |preprocessor, (file, copy)| {
+/// A file cannot be read or decoded.
+pub(super) fn inputs_of_copies(
+    examples: &[(&LabeledFile, usize)],
+    copies: Copies,
+) -> Result<Vec<f32>, FrameError> {
+    let inputs = on_all_cores(examples, |preprocessor, (file, copy)| {
         let bytes = fs::read(&file.path)?;
         let square = preprocessor.square_from_frame(&Frame::from_compressed("", &bytes)?);
         let image = image_from_square(&square);
@@ -290,7 +328,7 @@ pub fn inputs_of_copies(picks: &[(&LabelledFile, usize)], copies: Copies) -> Res
     Ok(inputs?.concat())
 }
 
-/// The input of a frame, and behind it those of its copies.
+/// The network input of a frame, followed by those of its copies.
 fn inputs_of_square(square: &[u8], sha256: &[u8; 32], copies: Copies) -> Vec<f32> {
     let image = image_from_square(square);
     let inputs = (0..=copies.count).flat_map(|copy| input_of_copy(&image, sha256, copies, copy));
@@ -303,19 +341,19 @@ fn input_of_copy(image: &[f32], sha256: &[u8; 32], copies: Copies, copy: usize) 
         let mut seed = *sha256;
         seed.iter_mut()
             .zip(copies.seed.to_le_bytes())
-            .for_each(|(byte, of_seed)| *byte ^= of_seed);
+            .for_each(|(byte, seed_byte)| *byte ^= seed_byte);
         let mut rng = ChaCha8Rng::from_seed(seed);
         rng.set_stream(copy as u64);
-        let mut changed = vec![0.0; INPUT_LEN];
-        Augmentation::random(copies.level, &mut rng).apply(&input, &mut changed);
-        input = changed;
+        let mut augmented = vec![0.0; INPUT_LEN];
+        Augmentation::random(copies.level, &mut rng).apply(&input, &mut augmented);
+        input = augmented;
     }
     normalize(&mut input);
     input
 }
 
-/// All that the features of a file depend on, beside the file.
-fn key(frozen: &[Layer], pretrained: &Weights, copies: Copies) -> Result<String, TorchError> {
+/// A hash of everything but the file that its features depend on.
+fn cache_key(frozen: &[Layer], pretrained: &Weights, copies: Copies) -> Result<String, TorchError> {
     let layers = format!("{frozen:?}");
     let mut hasher = Sha256::new();
     for parameter in network::parameters(frozen) {
@@ -331,16 +369,16 @@ fn key(frozen: &[Layer], pretrained: &Weights, copies: Copies) -> Result<String,
     ]))
 }
 
-/// What `work` makes of each item, in the items' order, worked on by all cores.
+/// The results of `work` for each item, in order, computed on all cores.
 fn on_all_cores<I: Sync, T: Send>(items: &[I], work: impl Fn(&mut Preprocessor, &I) -> T + Sync) -> Vec<T> {
     let share = items.len().div_ceil(all_cores()).max(1);
-    let of_share = |items: &[I]| -> Vec<T> {
+    let work_on = |items: &[I]| -> Vec<T> {
         let mut preprocessor = Preprocessor::new();
         items.iter().map(|item| work(&mut preprocessor, item)).collect()
     };
     std::thread::scope(|scope| {
         let shares = items.chunks(share);
-        let workers: Vec<_> = shares.map(|items| scope.spawn(|| of_share(items))).collect();
+        let workers: Vec<_> = shares.map(|items| scope.spawn(|| work_on(items))).collect();
         let join = |worker: std::thread::ScopedJoinHandle<'_, Vec<T>>| {
             worker
                 .join()

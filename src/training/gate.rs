@@ -1,60 +1,195 @@
-//! Whether a new model may take the active one's place: only if it is no worse on the same frames.
+//! Sixth stage: whether the new model is promoted, that is becomes the active one.
 //!
-//! Both are classified on an equal footing. A frame that the active model has learnt from is classified by the new model, which has
-//! learnt from it too; a frame that is new to the active model is classified by the training that held it out.
+//! It is promoted if it classifies at least as many held-out frames correctly as the active model. The comparison is fair: if the
+//! active model was trained on a frame, the new model's prediction counts, which was trained on it too; if the frame is new to the
+//! active model, the prediction of the training that held it out counts.
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
-use super::features::LabelledFile;
+use super::fit::TrainedModel;
+use super::learned_frames;
+use super::options::Promotion;
+use super::prepare::PreparedDataset;
+use super::report::GateReport;
+use super::select::Candidate;
 use crate::classifier;
 use crate::classifier::settings::{Device, Settings};
 use crate::dataset::Label;
 use crate::dataset::sample::evenly_spaced;
-use crate::disk::{self, Existing};
 use crate::model_store::{ModelStore, StoredModel};
 use crate::probability::argmax;
 use crate::recognizer::Recognizer;
 
-/// In a model's directory: the SHA-256 of every frame that it has learnt from, with the label that it gives it.
-pub const FRAMES_FILE: &str = "frames.json";
-/// No more frames are compared than this, spread over all.
-const MOST_FRAMES: usize = 256;
-
-/// A held-out frame as the new model sees it.
-pub struct HeldOut<'a> {
-    /// Its file and label.
-    pub file: &'a LabelledFile,
-    /// SHA-256 of the file, in hexadecimal.
-    pub sha256: String,
-    /// The index of the label that the training without it gave.
-    pub unseen_prediction: usize,
-    /// The index of the label that the new model gives, which has learnt from it.
-    pub learnt_prediction: usize,
-}
+/// More frames are reduced to this number, evenly spaced.
+const MAX_FRAMES: usize = 256;
 
 /// How the new model compares with the active one.
-#[derive(Clone, Debug)]
-pub struct Comparison {
-    /// Whether it is no worse.
-    pub passes: bool,
-    /// Why, in words.
-    pub reason: String,
-    /// The model that is active; none where there is none.
-    pub active_model: Option<String>,
+struct Comparison {
+    is_promoted: bool,
+    reason: String,
+    /// The active model; `None` if there is none.
+    active_model: Option<String>,
     /// Frames that both classified.
-    pub frames: usize,
-    /// Of these, what the new model got right.
-    pub new_correct: usize,
-    /// Of these, what the active model got right.
-    pub active_correct: usize,
+    frames: usize,
+    /// Frames that the new model classified correctly.
+    new_correct: usize,
+    /// Frames that the active model classified correctly.
+    active_correct: usize,
+}
+
+/// Which of two models classified a frame correctly.
+#[derive(Clone, Copy)]
+struct Outcome {
+    new: bool,
+    active: bool,
+}
+
+/// A held-out frame with the label indices that are compared.
+struct ComparedFrame<'a> {
+    path: &'a Path,
+    /// SHA-256 of the file, in hexadecimal.
+    sha256: String,
+    label: &'a Label,
+    label_index: usize,
+    /// The prediction of the training that held the frame out.
+    held_out_prediction: usize,
+    /// The prediction of the new model, which was trained on the frame.
+    learned_prediction: usize,
+}
+
+/// Compares the new model with the active one on the held-out frames; `None` if it is never to be promoted.
+pub(super) fn gate(
+    store: &ModelStore,
+    promotion: Promotion,
+    prepared: &PreparedDataset,
+    selected: &Candidate,
+    trained: &TrainedModel,
+) -> Option<GateReport> {
+    if promotion == Promotion::Never {
+        return None;
+    }
+    let frames: Vec<ComparedFrame> = selected
+        .validation
+        .held_out
+        .iter()
+        .map(|held_out| ComparedFrame {
+            path: &prepared.files[held_out.frame].path,
+            sha256: prepared.sha256(held_out.frame),
+            label: prepared.label_of(held_out.frame),
+            label_index: prepared.label_indices[held_out.frame],
+            held_out_prediction: argmax(&held_out.logits),
+            learned_prediction: argmax(&trained.logits[held_out.frame]),
+        })
+        .collect();
+    let comparison = compare(store, &frames);
+    let is_forced = promotion == Promotion::Forced && !comparison.is_promoted;
+    let mut reason = comparison.reason;
+    if is_forced {
+        reason = format!("forced, though {reason}");
+    }
+    let missing = missing_labels(store, &prepared.labels);
+    if !missing.is_empty() {
+        let names: Vec<&str> = missing.iter().map(Label::as_str).collect();
+        reason += &format!("; labels missing from the new model: {}", names.join(", "));
+    }
+    Some(GateReport {
+        activated: comparison.is_promoted || is_forced,
+        reason,
+        active_model: comparison.active_model,
+        frames: comparison.frames,
+        new_correct: comparison.new_correct,
+        active_correct: comparison.active_correct,
+    })
+}
+
+/// An active model that cannot be compared does not prevent the promotion.
+fn compare(store: &ModelStore, frames: &[ComparedFrame]) -> Comparison {
+    let active = match store.active_id() {
+        Ok(Some(id)) => id,
+        Ok(None) => return Comparison::without_frames("no model was active before".to_owned(), None),
+        Err(error) => {
+            let reason = format!("the active model is unknown: {error}");
+            return Comparison::without_frames(reason, None);
+        }
+    };
+    let outcomes = match store.model(&active) {
+        Ok(model) => classify(&model, frames),
+        Err(error) => Err(error.to_string()),
+    };
+    match outcomes {
+        Err(error) => {
+            let reason = format!("the active model {active} cannot classify the held-out frames: {error}");
+            Comparison::without_frames(reason, Some(active))
+        }
+        Ok(outcomes) if outcomes.is_empty() => {
+            let reason = "no frame was held out for a comparison".to_owned();
+            Comparison::without_frames(reason, Some(active))
+        }
+        Ok(outcomes) => Comparison::new(active, &outcomes),
+    }
+}
+
+fn classify(active: &StoredModel, frames: &[ComparedFrame]) -> Result<Vec<Outcome>, String> {
+    let learned = learned_frames::read(&active.directory);
+    let mut recognizer = None;
+    let mut outcomes = Vec::new();
+    for frame in evenly_spaced(frames, MAX_FRAMES) {
+        let outcome = match learned.get(&frame.sha256) {
+            Some(prediction) => Outcome {
+                new: frame.learned_prediction == frame.label_index,
+                active: prediction == frame.label,
+            },
+            None => {
+                let recognizer = match &mut recognizer {
+                    Some(recognizer) => recognizer,
+                    none => none.insert(load(active)?),
+                };
+                let probabilities = recognizer.probabilities_of_file(frame.path);
+                let probabilities = probabilities.map_err(|error| error.to_string())?;
+                Outcome {
+                    new: frame.held_out_prediction == frame.label_index,
+                    active: active.manifest.labels[argmax(probabilities)] == *frame.label,
+                }
+            }
+        };
+        outcomes.push(outcome);
+    }
+    Ok(outcomes)
+}
+
+fn load(active: &StoredModel) -> Result<Recognizer, String> {
+    // On the CPU, because TensorRT would have to build an engine first.
+    let settings = Settings {
+        device: Device::Cpu,
+        ..Settings::default()
+    };
+    let loaded = classifier::load(active, &settings).map_err(|error| error.to_string())?;
+    Ok(Recognizer::new(loaded.classifier, &active.manifest))
 }
 
 impl Comparison {
-    fn passed(reason: String, active_model: Option<String>) -> Comparison {
+    fn new(active: String, outcomes: &[Outcome]) -> Comparison {
+        let frames = outcomes.len();
+        let new_correct = outcomes.iter().filter(|outcome| outcome.new).count();
+        let active_correct = outcomes.iter().filter(|outcome| outcome.active).count();
+        let is_promoted = new_correct >= active_correct;
+        let relation = if is_promoted { "no worse" } else { "worse" };
         Comparison {
-            passes: true,
+            is_promoted,
+            reason: format!(
+                "{relation} than the active model {active}: {new_correct} of {frames} held-out frames correct, {active_correct} with the active model"
+            ),
+            active_model: Some(active),
+            frames,
+            new_correct,
+            active_correct,
+        }
+    }
+
+    /// The new model is promoted, because there is nothing to compare.
+    fn without_frames(reason: String, active_model: Option<String>) -> Comparison {
+        Comparison {
+            is_promoted: true,
             reason,
             active_model,
             frames: 0,
@@ -64,101 +199,8 @@ impl Comparison {
     }
 }
 
-/// Compares the new model with the active one on held-out frames. What keeps the active model from being classified lets the new one pass.
-pub fn compare(store: &ModelStore, held_out: &[HeldOut]) -> Comparison {
-    let active = match store.active_id() {
-        Ok(Some(id)) => id,
-        Ok(None) => return Comparison::passed("no model was active before".to_owned(), None),
-        Err(error) => return Comparison::passed(format!("the active model is unknown: {error}"), None),
-    };
-    let classified = match store.model(&active) {
-        Ok(model) => classify(&model, held_out),
-        Err(error) => Err(error.to_string()),
-    };
-    match classified {
-        Err(reason) => Comparison::passed(
-            format!("the active {active} cannot be classified: {reason}"),
-            Some(active),
-        ),
-        Ok(pairs) if pairs.is_empty() => {
-            Comparison::passed("no frame was held out to compare on".to_owned(), Some(active))
-        }
-        Ok(pairs) => prediction(active, &pairs),
-    }
-}
-
-/// For each frame whether the new and the active model are right.
-fn classify(active: &StoredModel, held_out: &[HeldOut]) -> Result<Vec<[bool; 2]>, String> {
-    let learnt = read_frames(active);
-    let mut recognizer = None;
-    let mut pairs = Vec::new();
-    for frame in evenly_spaced(held_out, MOST_FRAMES) {
-        let (new_prediction, active_is_right) = match learnt.get(&frame.sha256) {
-            Some(prediction) => (frame.learnt_prediction, *prediction == frame.file.label),
-            None => {
-                let recognizer = match &mut recognizer {
-                    Some(recognizer) => recognizer,
-                    none => none.insert(load(active)?),
-                };
-                let probabilities = recognizer.probabilities_of_file(&frame.file.path);
-                let probabilities = probabilities.map_err(|error| error.to_string())?;
-                let prediction = &active.manifest.labels[argmax(probabilities)];
-                (frame.unseen_prediction, *prediction == frame.file.label)
-            }
-        };
-        pairs.push([new_prediction == frame.file.index, active_is_right]);
-    }
-    Ok(pairs)
-}
-
-fn load(active: &StoredModel) -> Result<Recognizer, String> {
-    // TensorRT would first build an engine.
-    let settings = Settings {
-        device: Device::Cpu,
-        ..Settings::default()
-    };
-    let loaded = classifier::load(active, &settings).map_err(|error| error.to_string())?;
-    Ok(Recognizer::new(loaded.classifier, &active.manifest))
-}
-
-fn prediction(active: String, pairs: &[[bool; 2]]) -> Comparison {
-    let count = |model: usize| pairs.iter().filter(|pair| pair[model]).count();
-    let (frames, new_correct, active_correct) = (pairs.len(), count(0), count(1));
-    let passes = new_correct >= active_correct;
-    let comparison = if passes { "no worse than" } else { "worse than" };
-    Comparison {
-        passes,
-        reason: format!(
-            "{comparison} the active {active}: right on {new_correct} of {frames} held-out frames, that one on {active_correct}"
-        ),
-        active_model: Some(active),
-        frames,
-        new_correct,
-        active_correct,
-    }
-}
-
-/// The frames that a model has learnt from, by their SHA-256, and the label that it gives each.
-pub type LearntFrames = BTreeMap<String, Label>;
-
-/// Writes which frames a model has learnt from.
-///
-/// # Errors
-/// What the file system says.
-pub fn write_frames(path: &Path, frames: &LearntFrames) -> std::io::Result<()> {
-    disk::write_atomic(path, Existing::Replace, |writer| {
-        Ok(serde_json::to_writer(writer, frames)?)
-    })
-}
-
-/// Which frames a model has learnt from; of an imported model nobody knows.
-fn read_frames(model: &StoredModel) -> LearntFrames {
-    let bytes = fs::read(model.path(FRAMES_FILE)).unwrap_or_default();
-    serde_json::from_slice(&bytes).unwrap_or_default()
-}
-
-/// The labels that the active model knows and the new one does not.
-pub fn forgotten(store: &ModelStore, labels: &[Label]) -> Vec<Label> {
+/// The labels of the active model that the new one does not have.
+fn missing_labels(store: &ModelStore, labels: &[Label]) -> Vec<Label> {
     let active = store.active_id().ok().flatten();
     let manifest = active.and_then(|id| store.manifest(&id).ok());
     let known = manifest.map(|manifest| manifest.labels).unwrap_or_default();
@@ -172,12 +214,16 @@ pub fn forgotten(store: &ModelStore, labels: &[Label]) -> Vec<Label> {
 mod tests {
     use super::*;
 
+    fn outcome(new: bool, active: bool) -> Outcome {
+        Outcome { new, active }
+    }
+
     #[test]
-    fn as_good_is_good_enough_and_one_frame_worse_is_not() {
-        let [both, new, active] = [[true, true], [true, false], [false, true]];
-        assert!(prediction("old".to_owned(), &[both, new, active]).passes);
-        let worse = prediction("old".to_owned(), &[both, active]);
-        assert!(!worse.passes);
-        assert!(worse.reason.contains("right on 1 of 2"), "{}", worse.reason);
+    fn model_is_promoted_unless_it_classifies_fewer_frames_correctly() {
+        let [both, new, active] = [outcome(true, true), outcome(true, false), outcome(false, true)];
+        assert!(Comparison::new("old".to_owned(), &[both, new, active]).is_promoted);
+        let worse = Comparison::new("old".to_owned(), &[both, active]);
+        assert!(!worse.is_promoted);
+        assert!(worse.reason.contains("1 of 2"), "{}", worse.reason);
     }
 }

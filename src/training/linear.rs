@@ -1,25 +1,25 @@
-//! The start of the last layer, computed: ridge regression from the frozen features to the labels.
+//! Initial weights of the last layer by ridge regression from the features to one-hot labels.
 //!
-//! Gradient descent on the cross entropy cares for the few examples that are hardest to tell apart; least squares
-//! regards all of them alike, and on few frames it errs less: docs/training.md has the figures. What is trained goes on from here,
-//! and the features that it changes are not distorted by a random last layer first (Kumar et al., "Fine-tuning can distort pretrained
-//! features and underperform out-of-distribution", arXiv:2202.10054).
+//! Least squares weighs all examples alike, whereas gradient descent on the cross entropy is dominated by the few hardest ones;
+//! with few frames it misclassifies less: docs/training.md has the figures. Training continues from these weights, so that
+//! trained features are not distorted by a random last layer (Kumar et al., "Fine-tuning can distort pretrained features and
+//! underperform out-of-distribution", arXiv:2202.10054).
 
 use tch::{Device, Kind, TchError, Tensor};
 
-/// Of the mean squared length of an example, so much is added to the diagonal.
-const REGULARISATION: f64 = 0.1;
-/// Least squares gives 0 and 1; times this they are logits of a plain probability.
+/// The ridge, as a fraction of the mean squared norm of the examples.
+const REGULARIZATION: f64 = 0.1;
+/// Factor that turns the regression targets 0 and 1 into logits of a clear prediction.
 const SCALE: f64 = 8.0;
 
-/// The weight (labels x features) and the bias (labels) that best give one-hot labels, with examples weighted.
+/// The weight (labels x features) and bias (labels) of the weighted ridge regression from features to one-hot labels.
 ///
-/// `rows` are examples x features, `labels` and `weights` one for each example, the weights positive. The system is solved in
-/// its dual form: time and memory go with the square of the number of examples, not of the features.
+/// `rows` has the shape examples x features; `labels` and `weights` have one value per example, the weights positive. The system
+/// is solved in its dual form: memory grows with the square of the number of examples, not of features.
 ///
 /// # Errors
-/// libtorch's word, such as too little memory.
-pub fn ridge(
+/// libtorch reported an error, such as too little memory.
+pub(super) fn ridge(
     rows: &Tensor,
     labels: &[i64],
     weights: &[f64],
@@ -50,7 +50,7 @@ pub fn ridge(
         .f_matmul(&rows.f_tr()?)?
         .f_to_device(Device::Cpu)?
         .f_to_kind(Kind::Double)?;
-    let ridge = gram.f_diag(0)?.f_mean(Kind::Double)? * REGULARISATION;
+    let ridge = gram.f_diag(0)?.f_mean(Kind::Double)? * REGULARIZATION;
     let identity = Tensor::f_eye(labels.len() as i64, (Kind::Double, Device::Cpu))?;
     let dual = Tensor::f_linalg_solve(&(gram + identity * ridge), &targets, true)?;
     let dual = dual.f_to_kind(Kind::Float)?.f_to_device(device)?;
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_clouds_are_told_apart_with_the_border_between_them() {
+    fn decision_boundary_lies_halfway_between_two_clusters() {
         let rows = Tensor::from_slice(&[0.0f32, 1.0, 0.2, 0.0, -0.2, 2.0, 4.0, 1.0, 4.2, 0.0, 3.8, 2.0]);
         let rows = rows.reshape([6, 2]);
         let [weight, bias] = ridge(&rows, &[0, 0, 0, 1, 1, 1], &[1.0; 6], 2).expect("solves");
@@ -78,12 +78,12 @@ mod tests {
     }
 
     #[test]
-    fn weights_count_like_repeated_examples() {
+    fn weight_of_two_is_like_a_repeated_example() {
         let rows = Tensor::from_slice(&[0.0f32, 1.0, 3.0]).reshape([3, 1]);
         let repeated = Tensor::from_slice(&[0.0f32, 1.0, 3.0, 3.0]).reshape([4, 1]);
         let [weight, bias] = ridge(&rows, &[0, 0, 1], &[1.0, 1.0, 2.0], 2).expect("solves");
         let [expected_weight, expected_bias] = ridge(&repeated, &[0, 0, 1, 1], &[1.0; 4], 2).expect("solves");
-        // The ridge itself goes with the mean over examples, which repeating changes a little.
+        // The ridge is a fraction of a mean over the examples, which the repetition changes a little.
         assert!((weight - expected_weight).abs().max().double_value(&[]) < 0.15);
         assert!((bias - expected_bias).abs().max().double_value(&[]) < 0.3);
     }

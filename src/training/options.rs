@@ -1,75 +1,75 @@
-//! What can be chosen of a training.
+//! The options of a training.
 
 use std::path::PathBuf;
 
 use super::strategy::{Optimizer, Recipe, Schedule, Strategy};
 use crate::dataset::augment::Level;
 
-/// What can be chosen of a training; what is none is chosen by what there is to train on.
+/// The options of a training; an option that is `None` is derived from the dataset.
 #[derive(Clone, Debug)]
 pub struct TrainingOptions {
-    /// The architecture, one of [`crate::network::Architecture`].
+    /// The architecture, one of [`crate::network::Network::NAMES`].
     pub network: String,
-    /// What is trained; none to find out.
+    /// Which layers are trained; `None` for `auto`.
     pub strategy: Option<Strategy>,
-    /// How, where it is not to be as the strategy has it.
+    /// Deviations from the strategy's default recipe.
     pub overrides: Overrides,
-    /// Folds to measure by; 0 or 1 hold out a fifth once.
+    /// Folds of the cross-validation; 0 and 1 hold out a fifth of the frames once.
     pub folds: Option<usize>,
     /// The same seed, frames and machine give the same model.
     pub seed: u64,
-    /// Safetensors file with the pretrained weights.
+    /// Safetensors file with the pretrained weights; `None` for the imported or installed ones.
     pub pretrained: Option<PathBuf>,
-    /// Whether and how the new model is compared with the active one.
-    pub gate: Gate,
+    /// When the new model is promoted.
+    pub promotion: Promotion,
 }
 
-/// What a new model must show to become the active one.
+/// When a new model becomes the active one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gate {
-    /// That it is no worse than the active one.
-    NoWorse,
-    /// Nothing: it is compared, and takes the place in any case.
+pub enum Promotion {
+    /// If it is at least as good as the active model on the same frames.
+    IfNoWorse,
+    /// Always; the comparison with the active model is only reported.
     Forced,
-    /// Nobody asks; it will not become the active one.
-    Closed,
+    /// Never; the models are not compared.
+    Never,
 }
 
-/// Where a training is not to be as its strategy has it; see [`Recipe`] for what each one means.
+/// Deviations from the default recipe of a strategy; [`Recipe`] describes the fields.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
-    /// How the weights follow the gradient.
+    /// The optimizer.
     pub optimizer: Option<Optimizer>,
-    /// The learning rate at the beginning, above 0.
+    /// The initial learning rate, above 0.
     pub learning_rate: Option<f64>,
-    /// The weight decay, 0 or more.
+    /// The weight decay, at least 0.
     pub weight_decay: Option<f64>,
-    /// How the learning rate goes on.
+    /// The learning rate schedule.
     pub schedule: Option<Schedule>,
-    /// The most rounds, 1 to [`TrainingOptions::MOST_EPOCHS`].
+    /// The maximum number of epochs, 0 to [`TrainingOptions::MAX_EPOCHS`].
     pub epochs: Option<u32>,
-    /// Examples a step, 1 or more.
+    /// Examples per step, at least 1.
     pub batch_size: Option<usize>,
-    /// Rounds to wait for a better one; 0 to go through all rounds.
+    /// Epochs without improvement before the training stops; 0 disables early stopping.
     pub patience: Option<u32>,
-    /// How much copies are changed.
+    /// How strongly augmented copies differ from their frame.
     pub augmentation: Option<Level>,
-    /// Copies of each frame, at most [`TrainingOptions::MOST_COPIES`].
+    /// Augmented copies of each frame, at most [`TrainingOptions::MAX_COPIES`].
     pub copies: Option<usize>,
-    /// Whether every frame counts the same, however many its label has.
+    /// Whether all labels weigh the same in the loss, whatever their numbers of frames.
     pub has_class_weights: Option<bool>,
 }
 
 impl TrainingOptions {
-    /// The most epochs that make sense to ask for.
-    pub const MOST_EPOCHS: u32 = 1000;
-    /// The most augmented copies that make sense to ask for.
-    pub const MOST_COPIES: usize = 64;
-    /// The most folds that make sense to ask for.
-    pub const MOST_FOLDS: usize = 20;
+    /// The largest number of epochs that is accepted.
+    pub const MAX_EPOCHS: u32 = 1000;
+    /// The largest number of augmented copies per frame that is accepted.
+    pub const MAX_COPIES: usize = 64;
+    /// The largest number of folds that is accepted.
+    pub const MAX_FOLDS: usize = 20;
 
-    /// How a strategy is carried out on so many frames.
-    pub fn recipe(&self, strategy: Strategy, frames: usize) -> Recipe {
+    /// The recipe of a strategy for a dataset of `frames` frames, with the overrides applied.
+    pub(super) fn recipe(&self, strategy: Strategy, frames: usize) -> Recipe {
         let default = Recipe::new(strategy, frames);
         let overrides = &self.overrides;
         let augmentation = overrides.augmentation.unwrap_or(default.augmentation);

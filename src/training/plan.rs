@@ -1,28 +1,28 @@
-//! What of a network stays frozen, and what is trained.
+//! Which layers of a network stay frozen and which are trained.
 //!
-//! Where the pretrained weights lack the hidden layers of the classifier, as those installed with AlexNet do, one linear layer
-//! takes the classifier's place: a few dozen frames cannot teach 54 million randomly started weights anything that 27 thousand
-//! would not learn, and a frame costs half the time.
+//! If the pretrained weights lack the hidden layers of the classifier, as the installed ones of AlexNet do, one linear layer
+//! replaces the classifier: a few dozen frames cannot train 54 million randomly initialized weights to more than 27 thousand
+//! can represent, and inference takes half the time.
 
 use super::strategy::Strategy;
 use crate::network::{Layer, Network, parameters};
 use crate::weights::{Weights, WeightsError};
 
-/// What is frozen and what is trained.
-pub struct Plan {
-    /// The network that comes out: the one asked for, or that with a linear classifier.
-    pub network: Network,
-    /// How many of its layers stay as they are; those behind them are trained.
+pub(super) struct Plan {
+    /// The network of the new model: the requested one, or the same with a linear classifier.
+    pub(super) network: Network,
+    /// How many of its layers are frozen; the ones after them are trained.
     frozen: usize,
 }
 
 impl Plan {
-    /// What a strategy means for a network, by what pretrained weights there are.
-    pub fn new(network: &Network, strategy: Strategy, pretrained: &Weights) -> Plan {
+    /// The plan of a strategy for a network with the given pretrained weights.
+    pub(super) fn new(network: &Network, strategy: Strategy, pretrained: &Weights) -> Plan {
         let is_linear = strategy != Strategy::Classifier && lacks_hidden_layers(network, pretrained);
-        let network = match is_linear {
-            true => network.with_linear_classifier(),
-            false => network.clone(),
+        let network = if is_linear {
+            network.with_linear_classifier()
+        } else {
+            network.clone()
         };
         Plan {
             frozen: strategy.frozen_layers(&network),
@@ -30,28 +30,26 @@ impl Plan {
         }
     }
 
-    /// The layers that stay as they are.
-    pub fn frozen(&self) -> &[Layer] {
+    pub(super) fn frozen(&self) -> &[Layer] {
         &self.network.layers[..self.frozen]
     }
 
-    /// The layers that are trained behind them.
-    pub fn trained(&self) -> &[Layer] {
+    pub(super) fn trained(&self) -> &[Layer] {
         &self.network.layers[self.frozen..]
     }
 
-    /// The last layer, where it is linear and nothing follows: a start for it can be computed.
-    pub fn last_linear(&self) -> Option<&Layer> {
+    /// The last layer if it is linear, so that its initial weights can be computed.
+    pub(super) fn last_linear(&self) -> Option<&Layer> {
         self.trained()
             .last()
             .filter(|layer| matches!(layer, Layer::Linear { .. }))
     }
 
-    /// All weights of the network, from the pretrained ones and the trained ones.
+    /// All weights of the network: the pretrained ones of the frozen layers and the trained ones.
     ///
     /// # Errors
-    /// A weight that is missing or misshaped.
-    pub fn weights(&self, pretrained: &Weights, trained: &Weights) -> Result<Weights, WeightsError> {
+    /// A weight is missing or has the wrong shape.
+    pub(super) fn weights(&self, pretrained: &Weights, trained: &Weights) -> Result<Weights, WeightsError> {
         let mut all = Weights::default();
         for (layers, from) in [(self.frozen(), pretrained), (self.trained(), trained)] {
             for parameter in parameters(layers) {
@@ -73,6 +71,7 @@ fn lacks_hidden_layers(network: &Network, pretrained: &Weights) -> bool {
 #[cfg(test)]
 mod tests {
     use strum::IntoEnumIterator;
+
     use tch::{Device, Kind};
 
     use super::*;
@@ -82,7 +81,6 @@ mod tests {
         Network::named(name, 3).expect("known")
     }
 
-    /// Random weights for some layers.
     fn random(layers: &[Layer]) -> Weights {
         tch::manual_seed(3);
         let module = TorchModule::with_pretrained(layers, &Weights::default(), Device::Cpu).expect("fits");
@@ -90,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_network_computes_what_its_trained_part_does() {
+    fn network_equals_frozen_layers_followed_by_trained_layers() {
         for name in ["alexnet", "squeezenet1_1", "resnet18"] {
             let network = network(name);
             let pretrained = random(network.features());
@@ -112,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn only_pretrained_hidden_layers_are_kept() {
+    fn classifier_without_pretrained_hidden_layers_becomes_linear() {
         let network = network("alexnet");
         let last = network.last_layer();
         let all_but_last = random(&network.layers[..last]);
@@ -120,15 +118,15 @@ mod tests {
         assert_eq!(plan.network, network);
         assert_eq!(plan.trained(), &network.layers[last..]);
 
-        let features_alone = random(network.features());
+        let features_only = random(network.features());
         for strategy in [Strategy::LastLayer, Strategy::LateLayers, Strategy::Full] {
-            let plan = Plan::new(&network, strategy, &features_alone);
+            let plan = Plan::new(&network, strategy, &features_only);
             assert_eq!(plan.network, network.with_linear_classifier(), "{strategy:?}");
         }
-        let plan = Plan::new(&network, Strategy::LastLayer, &features_alone);
+        let plan = Plan::new(&network, Strategy::LastLayer, &features_only);
         assert_eq!(plan.frozen(), network.features());
         assert_eq!(plan.trained().len(), 1);
-        let plan = Plan::new(&network, Strategy::Classifier, &features_alone);
+        let plan = Plan::new(&network, Strategy::Classifier, &features_only);
         assert_eq!(plan.network, network);
     }
 }

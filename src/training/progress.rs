@@ -1,4 +1,4 @@
-//! What a training says of itself: on the way, and at the end.
+//! What a training reports: progress events, and the summary at its end.
 
 use std::path::PathBuf;
 
@@ -8,131 +8,132 @@ use super::report::{FoldResult, GateReport, Point, Timing};
 use super::strategy::Strategy;
 use crate::dataset::Label;
 use crate::evaluation::Skipped;
+use crate::metrics::Confusion;
 use crate::metrics::Metrics;
 use crate::model_store::manifest::FrameCounts;
 
-/// How a training stands; also the lines that `thumb_gesture train --progress json` prints.
+/// An event of a training; `thumb_gesture train --progress json` prints one per line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Progress {
-    /// Frames have gone through the frozen layers.
+    /// Features are being computed.
     Features {
         /// Frames done.
         done: usize,
-        /// Frames in all.
+        /// Frames in total.
         total: usize,
     },
-    /// A round of a measured training has ended.
+    /// An epoch of a fold's training is done.
     Epoch(FoldEpoch),
-    /// A round of the training with all frames has ended.
+    /// An epoch of the final training, with all frames, is done.
     Refit {
-        /// Rounds done.
+        /// Epochs done.
         epoch: u32,
-        /// Rounds in all.
+        /// Epochs in total.
         epochs: u32,
     },
-    /// The network has been exported and is being compared with the trained one.
+    /// The exported files are being compared with the trained network.
     Export {
         /// Frames done.
         done: usize,
-        /// Frames in all.
+        /// Frames in total.
         total: usize,
     },
     /// The model is in the store.
     Finished(Box<Summary>),
-    /// There is no model.
+    /// The training failed.
     Failed {
-        /// Why, and what would be right.
+        /// The error and how to fix it.
         message: String,
     },
 }
 
-/// How a round of a fold's training ended.
+/// An epoch of a fold's training.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct FoldEpoch {
-    /// What is trained.
+    /// The strategy being evaluated.
     pub strategy: Strategy,
-    /// Which fold, from 0 on.
+    /// Index of the fold, from 0.
     pub fold: usize,
-    /// Folds in all.
+    /// Folds in total.
     pub folds: usize,
-    /// The most rounds there will be in a fold.
+    /// The maximum number of epochs in a fold.
     pub epochs: u32,
-    /// The rounds done, the losses and the accuracy.
+    /// Epochs done, losses and accuracy.
     #[serde(flatten)]
     pub point: Point,
 }
 
 impl FoldEpoch {
-    /// Rounds done in all folds, as if each had gone through all of its rounds.
-    pub fn rounds_done(&self) -> usize {
+    /// Epochs done in all folds; a fold that stopped early counts in full.
+    pub fn epochs_done(&self) -> usize {
         self.fold * self.epochs as usize + self.point.epoch as usize
     }
 
-    /// The most rounds there will be in all folds.
-    pub fn rounds(&self) -> usize {
+    /// The maximum number of epochs in all folds.
+    pub fn total_epochs(&self) -> usize {
         self.folds * self.epochs as usize
     }
 }
 
-/// What came of a training.
+/// The result of a training.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Summary {
     /// The new model.
     pub model_id: String,
     /// The architecture.
     pub network: String,
-    /// What was trained.
+    /// The strategy that the model was trained with.
     pub strategy: Strategy,
-    /// Why this.
+    /// Why this strategy.
     pub strategy_reason: String,
     /// The labels in the order of the network's outputs.
     pub labels: Vec<Label>,
-    /// Frames it learnt from.
+    /// The frames that the model was trained on, and those that were held out in the cross-validation.
     pub frames: FrameCounts,
-    /// What the same training made of frames that it was not trained on.
+    /// The metrics on held-out frames.
     #[serde(flatten)]
-    pub metrics: MetricsOfSummary,
-    /// How each fold did; empty where a fifth was held out once.
+    pub metrics: SummaryMetrics,
+    /// The result of each fold; empty if a fifth of the frames was held out once.
     pub folds: Vec<FoldResult>,
-    /// How the held-out frames were chosen, in words.
+    /// How the held-out frames were chosen.
     pub split: String,
-    /// Rounds of the training that made the model.
+    /// Epochs of the final training.
     pub epochs: u32,
     /// The seed.
     pub seed: u64,
-    /// Frames that had to go through the frozen layers; the features of the others were kept from an earlier training.
+    /// Frames whose features were computed; those of the others were in the cache.
     pub computed_frames: usize,
-    /// From the first file read to the model in the store.
+    /// Wall-clock time from reading the first frame until the model was in the store.
     pub train_seconds: f64,
-    /// How long each stage took.
+    /// Wall-clock time of each stage.
     pub timings: Vec<Timing>,
-    /// How it compares with the active model; none where nobody asked.
+    /// The comparison with the active model; `None` if it was not requested.
     pub gate: Option<GateReport>,
-    /// The report to look at.
+    /// The file `report.html`.
     pub report: PathBuf,
-    /// Files that were left out, each with the reason.
+    /// Files that could not be used.
     pub skipped: Vec<Skipped>,
 }
 
-/// The [`Metrics`] in the summary, without what is said elsewhere in it.
+/// The [`Metrics`] in the summary, without those that it has elsewhere.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct MetricsOfSummary {
-    /// Share of the held-out frames that were recognised, 0 to 1; none where there were none.
+pub struct SummaryMetrics {
+    /// Fraction of the held-out frames that were classified correctly, 0 to 1; `None` without held-out frames.
     pub accuracy: Option<f64>,
     /// 95 % confidence interval of the accuracy.
     pub interval: Option<[f64; 2]>,
     /// Expected calibration error with the temperature, 0 to 1.
     pub ece: Option<f64>,
-    /// What the logits are divided by before the softmax.
+    /// Divisor of the logits before the softmax.
     pub temperature: f64,
-    /// What of the held-out frames was taken for what.
-    pub confusion: crate::metrics::Confusion,
+    /// Confusion matrix of the held-out frames.
+    pub confusion: Confusion,
 }
 
-impl From<&Metrics> for MetricsOfSummary {
-    fn from(metrics: &Metrics) -> MetricsOfSummary {
-        MetricsOfSummary {
+impl From<&Metrics> for SummaryMetrics {
+    fn from(metrics: &Metrics) -> SummaryMetrics {
+        SummaryMetrics {
             accuracy: metrics.accuracy,
             interval: metrics.interval,
             ece: metrics.ece,

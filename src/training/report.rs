@@ -1,11 +1,11 @@
-//! The report of a training: what went in, what came of it and how good that is, as `report.json` and as a page to read.
+//! The report of a training, as `report.json` and as an HTML page.
 //!
-//! This file is the data; [`html`] makes the page of it. Where the two files are written is left to the training.
+//! This file defines the data, [`html`] renders the page.
 
-pub mod chart;
+mod chart;
 mod curves;
-pub mod html;
-pub mod reliability;
+mod html;
+mod reliability;
 #[cfg(test)]
 mod tests;
 
@@ -17,174 +17,167 @@ use crate::evaluation::Skipped;
 use crate::metrics::Metrics;
 use crate::model_store::manifest::Int8Agreement;
 
-pub use html::write_html;
+pub(super) use html::write_html;
 
-/// The data's file in the model's directory.
-pub const JSON_FILE: &str = "report.json";
-/// The page's file in the model's directory.
-pub const HTML_FILE: &str = "report.html";
+/// The data, in the model's directory.
+pub(super) const JSON_FILE: &str = "report.json";
+/// The page, in the model's directory.
+pub(super) const HTML_FILE: &str = "report.html";
 
-/// All there is to say of a training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Report {
-    /// The new model.
-    pub model_id: String,
+pub(super) struct Report {
+    pub(super) model_id: String,
     /// When the training ended.
     #[serde(with = "time::serde::rfc3339")]
-    pub created: OffsetDateTime,
+    pub(super) created: OffsetDateTime,
     /// The architecture.
-    pub network: String,
-    /// Which layers were trained.
-    pub strategy: String,
-    /// Why these.
-    pub strategy_reason: String,
-    /// What was set, whether by hand or by default.
-    pub settings: Vec<Setting>,
-    /// What was trained on.
-    pub dataset: DatasetReport,
-    /// How the losses went; one curve for each fold, one in all without folds, none where nothing was recorded.
-    pub curves: Vec<Curve>,
-    /// How good the model is: on the held-out frames, or with folds on all frames, each classified by the fold that was trained without it.
-    pub metrics: Metrics,
-    /// Each fold's own result; empty where the frames were split once.
-    pub folds: Vec<FoldResult>,
-    /// The frames that were taken for something else.
-    pub mistakes: Vec<Mistake>,
-    /// What the exported files compute beside the trained network.
-    pub export: ExportReport,
-    /// Whether the model was activated; none where nobody asked.
-    pub gate: Option<GateReport>,
-    /// How long each stage took, in the order of the stages.
-    pub timings: Vec<Timing>,
+    pub(super) network: String,
+    pub(super) strategy: String,
+    /// Why this strategy.
+    pub(super) strategy_reason: String,
+    /// The hyperparameters, default ones included.
+    pub(super) settings: Vec<Setting>,
+    pub(super) dataset: DatasetReport,
+    /// Loss and accuracy over the epochs, one curve per fold.
+    pub(super) curves: Vec<Curve>,
+    /// The metrics on the held-out frames; with several folds on all frames, each classified by the training without it.
+    pub(super) metrics: Metrics,
+    /// The result of each fold; empty if the frames were split once.
+    pub(super) folds: Vec<FoldResult>,
+    /// The misclassified held-out frames.
+    pub(super) mistakes: Vec<Mistake>,
+    pub(super) export: ExportReport,
+    /// The comparison with the active model; `None` if it was not requested.
+    pub(super) gate: Option<GateReport>,
+    /// Wall-clock time of each stage, in the order of the stages.
+    pub(super) timings: Vec<Timing>,
 }
 
-/// What the exported files compute beside the trained network.
+/// How the exported files compare with the trained network.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ExportReport {
-    /// The greatest difference of a logit between the fp32 file and the trained network, in parts of the largest logit.
-    pub onnx_difference: f32,
-    /// How the int8 file did beside the fp32 file; none where it could not be made.
-    pub int8: Option<Int8Agreement>,
+pub(super) struct ExportReport {
+    /// The largest difference of a logit between the fp32 file and the trained network, as a fraction of the largest logit.
+    pub(super) onnx_difference: f32,
+    /// How the int8 file compares with the fp32 file; `None` if it could not be made.
+    pub(super) int8: Option<Int8Agreement>,
 }
 
-/// A setting of the training.
+/// A hyperparameter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Setting {
-    /// What is set, such as `learning rate`.
-    pub name: String,
-    /// To what.
-    pub value: String,
+pub(super) struct Setting {
+    /// Such as `learning rate`.
+    pub(super) name: String,
+    pub(super) value: String,
 }
 
-/// What was trained on.
+/// The frames of the training.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DatasetReport {
+pub(super) struct DatasetReport {
     /// The image directory.
-    pub root: String,
-    /// Digest of the frames, so that two trainings on the same ones can be told from two on others.
-    pub digest: String,
-    /// The frames of each label, in the model's order.
-    pub labels: Vec<LabelCount>,
-    /// Files that were left out.
-    pub skipped: Vec<Skipped>,
-    /// How training and held-out frames were parted, in words.
-    pub split: String,
+    pub(super) root: String,
+    /// Hash of the frames and their labels.
+    pub(super) digest: String,
+    /// In the order of the model's labels.
+    pub(super) labels: Vec<LabelCount>,
+    /// Files that could not be used.
+    pub(super) skipped: Vec<Skipped>,
+    /// How the held-out frames were chosen.
+    pub(super) split: String,
 }
 
 /// The frames of a label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LabelCount {
-    /// The label.
-    pub label: Label,
-    /// Files under it.
-    pub frames: usize,
-    /// Trained on; with folds, in any of them.
-    pub train: usize,
-    /// Held out; with folds, in any of them.
-    pub validation: usize,
-    /// In neither part.
-    pub left_out: usize,
-    /// Capture bursts they belong to; the frames of a burst are near-duplicates.
-    pub groups: usize,
+pub(super) struct LabelCount {
+    pub(super) label: Label,
+    /// All readable frames.
+    pub(super) frames: usize,
+    /// Frames trained on in at least one fold.
+    pub(super) train: usize,
+    /// Frames held out in at least one fold.
+    pub(super) validation: usize,
+    /// Frames that were in neither part of at least one fold, because they resemble held-out frames.
+    pub(super) left_out: usize,
+    /// Bursts.
+    pub(super) groups: usize,
 }
 
-/// How the losses of one training went.
+/// Loss and accuracy over the epochs of one training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Curve {
-    /// Which fold, from 0 on.
-    pub fold: usize,
-    /// One for each epoch, in their order.
-    pub points: Vec<Point>,
+pub(super) struct Curve {
+    /// Index of the fold, from 0.
+    pub(super) fold: usize,
+    /// One per epoch.
+    pub(super) points: Vec<Point>,
 }
 
-/// How an epoch ended.
+/// Loss and accuracy after an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
-    /// Epochs done, from 1 on.
+    /// Epochs done, from 1.
     pub epoch: u32,
     /// Mean cross entropy on the training frames, in nats.
     pub train_loss: f64,
-    /// The same on the held-out frames; none where there are none.
+    /// Mean cross entropy on the held-out frames, in nats; `None` without held-out frames.
     pub validation_loss: Option<f64>,
-    /// On the held-out frames, 0 to 1; none where there are none.
+    /// Accuracy on the held-out frames, 0 to 1; `None` without held-out frames.
     pub accuracy: Option<f64>,
 }
 
-/// How one fold did on the frames it was trained without.
+/// The result of one fold on the frames that it held out.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FoldResult {
-    /// Which fold, from 0 on.
+    /// Index of the fold, from 0.
     pub fold: usize,
-    /// Frames classified.
+    /// Held-out frames.
     pub frames: usize,
-    /// Frames whose likeliest label was the true one.
+    /// Frames that were classified correctly.
     pub correct: usize,
-    /// `correct` / `frames`; none where there were no frames.
+    /// `correct` / `frames`; `None` without frames.
     pub accuracy: Option<f64>,
 }
 
-/// A frame that was taken for something else.
+/// A misclassified frame.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Mistake {
-    /// The image, as a path that can be opened.
-    pub file: String,
-    /// What it shows.
-    pub truth: Label,
-    /// What it was taken for.
-    pub prediction: Label,
-    /// How sure the model was of that, 0 to 1.
-    pub probability: f64,
+pub(super) struct Mistake {
+    /// Absolute path of the image.
+    pub(super) file: String,
+    /// The true label.
+    pub(super) truth: Label,
+    /// The predicted label.
+    pub(super) prediction: Label,
+    /// The probability of the predicted label, 0 to 1.
+    pub(super) probability: f64,
 }
 
-/// How the new model compares with the active one, and what followed.
+/// The comparison of the new model with the active one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GateReport {
-    /// Whether the new model is the active one now.
+    /// Whether the new model is promoted, that is becomes the active one.
     pub activated: bool,
     /// Why.
     pub reason: String,
-    /// The model that was active before; none where there was none.
+    /// The model that was active before; `None` if there was none.
     pub active_model: Option<String>,
     /// Frames that both models classified.
     pub frames: usize,
-    /// What the new model got right of them.
+    /// Frames that the new model classified correctly.
     pub new_correct: usize,
-    /// What the active model got right of them.
+    /// Frames that the active model classified correctly.
     pub active_correct: usize,
 }
 
-/// How long a stage took.
+/// The duration of a stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
     /// The stage, such as `features`.
     pub stage: String,
-    /// Its wall-clock time.
+    /// Wall-clock time.
     pub seconds: f64,
 }
 
 impl Report {
-    /// The mistakes, the worst first: those of which the model was surest.
-    pub fn worst_mistakes(&self) -> Vec<&Mistake> {
+    /// The mistakes, those with the highest probability first.
+    fn worst_mistakes(&self) -> Vec<&Mistake> {
         let mut mistakes: Vec<&Mistake> = self.mistakes.iter().collect();
         mistakes.sort_by(|a, b| b.probability.total_cmp(&a.probability));
         mistakes

@@ -1,60 +1,59 @@
-//! Where the inputs of the trained layers come from: from memory, or anew from the files.
+//! The inputs of the trained layers: features in memory, or computed from the image files for each batch.
 
 use rand::Rng;
 use rand::seq::SliceRandom;
 use tch::{Device, Tensor};
 
-use super::TrainingError;
-use super::features::{Copies, Examples, LabelledFile, forward_frozen, inputs_of_copies};
+use super::error::TrainingError;
+use super::features::{Copies, Features, LabeledFile, forward_frozen, inputs_of_copies};
 use crate::network::torch::TorchModule;
 
-/// Inputs of the trained layers. An example is a frame's number and that of its copy, where 0 is the frame itself.
-pub enum Source<'a> {
-    /// The frozen layers' features lie in memory, of each frame and its copies.
-    Computed(&'a Examples),
-    /// Images are read, changed and sent through the frozen layers, where there are any, each time: every round sees new copies.
-    Fresh {
-        /// The frames' files.
-        files: &'a [LabelledFile],
-        /// How the copies are changed; their count is that of the rounds.
+/// The inputs of the trained layers. An example is a pair (frame, copy); copy 0 is the frame itself.
+pub(super) enum Source<'a> {
+    /// The features of all frames and their copies are in memory.
+    Features(Features),
+    /// Each batch is read, augmented and sent through the frozen layers, if any; each epoch sees other copies.
+    Files {
+        files: &'a [LabeledFile],
+        /// The count is not used: the number of a copy is that of the epoch.
         copies: Copies,
-        /// The frozen layers.
         frozen: TorchModule,
-        /// Where it is computed.
         device: Device,
     },
 }
 
 impl Source<'_> {
-    /// The examples of one round over some frames, in random order.
-    pub fn picks(&self, frames: &[usize], epoch: u32, rng: &mut impl Rng) -> Vec<(usize, usize)> {
-        let mut picks: Vec<(usize, usize)> = match self {
-            Source::Computed(examples) => frames
+    /// The examples of an epoch over some frames, in random order.
+    pub(super) fn examples(&self, frames: &[usize], epoch: u32, rng: &mut impl Rng) -> Vec<(usize, usize)> {
+        let mut examples: Vec<(usize, usize)> = match self {
+            Source::Features(features) => frames
                 .iter()
-                .flat_map(|&frame| (0..=examples.copies).map(move |copy| (frame, copy)))
+                .flat_map(|&frame| (0..=features.copies()).map(move |copy| (frame, copy)))
                 .collect(),
-            Source::Fresh { .. } => frames.iter().map(|&frame| (frame, epoch as usize)).collect(),
+            Source::Files { .. } => frames.iter().map(|&frame| (frame, epoch as usize)).collect(),
         };
-        picks.shuffle(rng);
-        picks
+        examples.shuffle(rng);
+        examples
     }
 
-    /// The inputs of some examples.
+    /// The inputs of some examples, one row each.
     ///
     /// # Errors
-    /// libtorch's word; a frame that is no image any more.
-    pub fn batch(&self, picks: &[(usize, usize)]) -> Result<Tensor, TrainingError> {
+    /// libtorch reported an error, or a file cannot be read anymore.
+    pub(super) fn batch(&self, examples: &[(usize, usize)]) -> Result<Tensor, TrainingError> {
         match self {
-            Source::Computed(examples) => Ok(examples.rows_of(picks.iter().copied())?),
-            Source::Fresh {
+            Source::Features(features) => Ok(features.rows_of(examples.iter().copied())?),
+            Source::Files {
                 files,
                 copies,
                 frozen,
                 device,
             } => {
-                let picks: Vec<(&LabelledFile, usize)> =
-                    picks.iter().map(|&(frame, copy)| (&files[frame], copy)).collect();
-                let inputs = inputs_of_copies(&picks, *copies)?;
+                let examples: Vec<(&LabeledFile, usize)> = examples
+                    .iter()
+                    .map(|&(frame, copy)| (&files[frame], copy))
+                    .collect();
+                let inputs = inputs_of_copies(&examples, *copies)?;
                 Ok(forward_frozen(frozen, &inputs, *device)?)
             }
         }

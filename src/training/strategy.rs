@@ -1,6 +1,6 @@
-//! How much of a network is trained, and how: the four cases of transfer learning, and what is right for each.
+//! Strategies: which layers of a pretrained network are trained, and the default recipe for each.
 //!
-//! The figures behind the defaults are in docs/training.md.
+//! docs/training.md has the measurements behind the defaults.
 
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumIter, EnumString, VariantNames};
@@ -8,75 +8,72 @@ use strum::{Display, EnumIter, EnumString, VariantNames};
 use crate::dataset::augment::Level;
 use crate::network::Network;
 
-/// What of the pretrained network is trained; the rest stays frozen.
+/// Which layers of the pretrained network are trained; the others stay frozen.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Display, EnumIter, EnumString, VariantNames,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Strategy {
-    /// The last layer: few frames, like ImageNet's.
+    /// The last layer: for few images that resemble ImageNet.
     LastLayer,
-    /// All of the classifier behind the features: few frames, unlike ImageNet's.
+    /// The classifier, that is all layers after the feature layers: for few images that do not resemble ImageNet.
     Classifier,
-    /// The late feature layers and what is behind them: many frames, like ImageNet's.
+    /// The late feature layers and the classifier: for many images that resemble ImageNet.
     LateLayers,
-    /// Everything, from the pretrained start: many frames, unlike ImageNet's.
+    /// All layers: for many images that do not resemble ImageNet.
     Full,
 }
 
-/// How the weights follow the gradient.
+/// The optimization algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Display, EnumString, VariantNames)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "lowercase")]
 pub enum Optimizer {
-    /// Stochastic gradient descent with momentum 0.9, as JetBot's notebooks have it.
+    /// Stochastic gradient descent with momentum 0.9, as in JetBot's notebooks.
     Sgd,
     /// Adam with decoupled weight decay (Loshchilov and Hutter, arXiv:1711.05101).
     AdamW,
 }
 
-/// How the learning rate goes on.
+/// The learning rate schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Display, EnumString, VariantNames)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "lowercase")]
 pub enum Schedule {
-    /// It stays.
+    /// The initial learning rate in every epoch.
     Constant,
-    /// It falls to zero along half a cosine (Loshchilov and Hutter, arXiv:1608.03983, without restarts).
+    /// From the initial learning rate to zero along half a cosine (Loshchilov and Hutter, arXiv:1608.03983, without restarts).
     Cosine,
 }
 
-/// All that decides how a strategy is carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Recipe {
-    /// What is trained.
-    pub strategy: Strategy,
-    /// How the weights follow the gradient.
-    pub optimizer: Optimizer,
-    /// At the beginning.
-    pub learning_rate: f64,
-    /// Share of each weight that decays away a step, times the learning rate.
-    pub weight_decay: f64,
-    /// How the learning rate goes on.
-    pub schedule: Schedule,
-    /// The most rounds over all examples.
-    pub epochs: u32,
-    /// Examples a step.
-    pub batch_size: usize,
-    /// Rounds without a better validation loss after which it ends; none to go through all rounds.
-    pub patience: Option<u32>,
-    /// How much the copies of a frame are changed.
-    pub augmentation: Level,
-    /// Augmented copies of each frame, beside the frame itself.
-    pub copies: usize,
-    /// Whether a label with few frames counts as much as one with many.
-    pub has_class_weights: bool,
+/// The hyperparameters of a strategy.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Recipe {
+    pub(super) strategy: Strategy,
+    pub(super) optimizer: Optimizer,
+    /// The initial learning rate.
+    pub(super) learning_rate: f64,
+    /// Fraction of each weight that decays per step, times the learning rate.
+    pub(super) weight_decay: f64,
+    pub(super) schedule: Schedule,
+    /// The maximum number of epochs.
+    pub(super) epochs: u32,
+    /// Examples per step.
+    pub(super) batch_size: usize,
+    /// Epochs without a lower validation loss after which the training stops; `None` for no early stopping.
+    pub(super) patience: Option<u32>,
+    /// How strongly augmented copies differ from their frame.
+    pub(super) augmentation: Level,
+    /// Augmented copies of each frame, not counting the frame itself.
+    pub(super) copies: usize,
+    /// Whether all labels weigh the same in the loss, whatever their numbers of frames.
+    pub(super) has_class_weights: bool,
 }
 
 impl Strategy {
-    /// How many of the network's layers stay frozen.
-    pub fn frozen_layers(self, network: &Network) -> usize {
+    /// The number of frozen layers; the ones after them are trained.
+    pub(super) fn frozen_layers(self, network: &Network) -> usize {
         match self {
             Strategy::LastLayer => network.last_layer(),
             Strategy::Classifier => network.feature_layers,
@@ -87,8 +84,8 @@ impl Strategy {
 }
 
 impl Schedule {
-    /// What the learning rate is multiplied by after a share of all steps, 0 to 1.
-    pub fn factor(self, done: f64) -> f64 {
+    /// The factor of the learning rate after a fraction of the training, 0 to 1.
+    pub(super) fn factor(self, done: f64) -> f64 {
         match self {
             Schedule::Constant => 1.0,
             Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * done).cos()),
@@ -97,8 +94,8 @@ impl Schedule {
 }
 
 impl Recipe {
-    /// What is right for a strategy on so many frames, by measurement.
-    pub fn new(strategy: Strategy, frames: usize) -> Recipe {
+    /// The default recipe of a strategy for a dataset of `frames` frames.
+    pub(super) fn new(strategy: Strategy, frames: usize) -> Recipe {
         let last_layer = Recipe {
             strategy,
             optimizer: Optimizer::Sgd,
@@ -109,7 +106,7 @@ impl Recipe {
             batch_size: 32,
             patience: None,
             augmentation: Level::Light,
-            copies: copies(frames, 1600),
+            copies: copies_for(frames),
             has_class_weights: true,
         };
         let deeper = Recipe {
@@ -123,7 +120,7 @@ impl Recipe {
             Strategy::LastLayer => last_layer,
             Strategy::LateLayers => deeper,
             Strategy::Classifier => Recipe { epochs: 10, ..deeper },
-            // Each round sees other copies.
+            // Each epoch sees other copies.
             Strategy::Full => Recipe {
                 learning_rate: 3e-5,
                 epochs: 8,
@@ -134,7 +131,8 @@ impl Recipe {
     }
 }
 
-/// Many copies of few frames, few of many, so that there are about so many examples in all.
-fn copies(frames: usize, examples: usize) -> usize {
-    (examples / frames.max(1)).saturating_sub(1).clamp(1, 8)
+/// Copies per frame, 1 to 8, such that there are about 1600 examples in total.
+fn copies_for(frames: usize) -> usize {
+    const EXAMPLES: usize = 1600;
+    (EXAMPLES / frames.max(1)).saturating_sub(1).clamp(1, 8)
 }

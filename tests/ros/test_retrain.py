@@ -188,7 +188,7 @@ def test_a_worse_model_is_stored_and_classifies_only_by_force(taught_world: Worl
     bad = {"strategy": "classifier", "augmentation": "off", "epochs": 1}
     status = taught_world.train(**bad)
     assert status.state == TrainingStatus.SUCCEEDED and not status.activated, status.message
-    assert f"worse than the active {taught.model_id}" in status.message and "force" in status.message
+    assert f"worse than the active model {taught.model_id}" in status.message and "force" in status.message
     assert taught_world.model().model_id == taught.model_id
     listed = {model.model_id: model.active for model in taught_world.call("list_models").models}
     assert listed == {status.model_id: False, taught.model_id: True}

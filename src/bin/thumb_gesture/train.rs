@@ -12,98 +12,98 @@ use thumb_gesture::dataset::augment::Level;
 use thumb_gesture::model_store::ModelStore;
 use thumb_gesture::network::Architecture;
 use thumb_gesture::training::strategy::{Optimizer, Schedule, Strategy};
-use thumb_gesture::training::{self, Gate, Overrides, Progress, Summary, TrainingOptions};
+use thumb_gesture::training::{self, Overrides, Progress, Promotion, Summary, TrainingOptions};
 
 use crate::names::names;
 use crate::output;
 use crate::training_table::TrainingTable;
 
-/// Train a model on a dataset, measure it on frames held out, and make it the active one if it is no worse than that.
+/// Train a model on a dataset, and make it the active one if it is no worse than the active model.
 ///
-/// The network starts from weights pretrained on ImageNet. How much of it is trained is the strategy: last_layer, classifier,
-/// late_layers (the early ones stay frozen), full, or auto, which starts with the last layer and goes deeper where that does not do.
-/// To say how good the model is, whole capture bursts are held out, a fifth of each label's frames, or with folds every frame once;
-/// then the model is trained on all of them.
-/// A report to look at lies in the model's directory: report.html.
+/// Training starts from weights pretrained on ImageNet. The strategy determines which layers are trained: last_layer, classifier,
+/// late_layers (all but the early layers), full, or auto, which starts with the last layer and tries more layers if its accuracy
+/// is too low. To measure the accuracy, whole bursts with about a fifth of each label's frames are held out; with folds, every
+/// frame is held out once. The final model is trained on all frames. The results are written to report.html in the model's
+/// directory.
 #[derive(Args)]
 pub struct Arguments {
-    /// Directory with one directory of JPEG or PNG images for each label
+    /// Directory with one directory of JPEG or PNG images per label
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
-    /// Directory of the trained models; made where it is new
+    /// Directory of the model store; created if it does not exist
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
     /// The network
     #[arg(long, value_name = "NAME", default_value = Architecture::VARIANTS[0], value_parser = PossibleValuesParser::new(Architecture::VARIANTS))]
     network: String,
-    /// What is trained
+    /// Which layers are trained
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = strategy())]
     strategy: StrategyChoice,
-    /// Frames are held out in so many folds, each frame once; 1 holds out a fifth once [default: 5 for fewer than 150 frames, else 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=TrainingOptions::MOST_FOLDS as i64))]
+    /// Number of cross-validation folds; 1 holds out a fifth of the frames once [default: 5 for fewer than 150 frames, else 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=TrainingOptions::MAX_FOLDS as i64))]
     folds: Option<u8>,
-    /// The same seed, frames and machine give the same model
+    /// Random seed; the same seed, frames and machine give the same model
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Make it the active model even where it is worse than the active one
+    /// Make the model the active one even if it is worse than the active model
     #[arg(long, conflicts_with = "no_activate")]
     force: bool,
-    /// Store the model without making it the active one
+    /// Store the model without comparing it with the active one or activating it
     #[arg(long)]
     no_activate: bool,
     /// Print the result as one JSON object
     #[arg(long, conflicts_with = "progress")]
     json: bool,
-    /// How to show progress; json prints one object a line, for programs
+    /// Progress output: a bar, or one JSON object per line
     #[arg(long, value_enum, default_value_t = ProgressFormat::Bar)]
     progress: ProgressFormat,
-    /// Work at low priority, and end when the process that started this one ends, which will activate the model
+    /// Run at low priority as a child process that ends with its parent, and leave the activation of the model to the parent
     #[arg(long)]
     background: bool,
     #[command(flatten)]
     recipe: RecipeArguments,
 }
 
-/// Where the defaults of the strategy will not do; docs/training.md says how they were found.
+/// Overrides of the strategy's recipe.
 #[derive(Args)]
-#[command(next_help_heading = "How it is trained [defaults: by the strategy]")]
+#[command(next_help_heading = "Hyperparameters [defaults: set by the strategy]")]
 struct RecipeArguments {
-    /// How copies of a frame are changed
+    /// Strength of the augmentation
     #[arg(long, value_name = "LEVEL", value_parser = names::<Level>())]
     augmentation: Option<Level>,
-    /// Changed copies of each frame
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=TrainingOptions::MOST_COPIES as i64))]
+    /// Augmented copies of each frame
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=TrainingOptions::MAX_COPIES as i64))]
     copies: Option<u8>,
-    /// How the weights follow the gradient; sgd has a momentum of 0.9
+    /// Optimizer; sgd has a momentum of 0.9
     #[arg(long, value_name = "NAME", value_parser = names::<Optimizer>())]
     optimizer: Option<Optimizer>,
-    /// Learning rate at the beginning, such as 0.001
+    /// Initial learning rate, such as 0.001
     #[arg(long, value_name = "RATE", value_parser = learning_rate)]
     learning_rate: Option<f64>,
-    /// How the learning rate goes on
+    /// Learning rate schedule
     #[arg(long, value_name = "NAME", value_parser = names::<Schedule>())]
     schedule: Option<Schedule>,
     /// Weight decay
     #[arg(long, value_name = "RATE", value_parser = weight_decay)]
     weight_decay: Option<f64>,
-    /// The most rounds over all frames; 0 keeps the computed start of the last layer
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=i64::from(TrainingOptions::MOST_EPOCHS)))]
+    /// Maximum number of epochs; 0 keeps the initial weights, for a linear last layer those of the ridge regression
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=i64::from(TrainingOptions::MAX_EPOCHS)))]
     epochs: Option<u32>,
-    /// Stop after so many rounds without a better loss on the held-out frames; 0 never stops early
+    /// Stop after this many epochs without a lower loss on the held-out frames; 0 disables early stopping
     #[arg(long, value_name = "N")]
     patience: Option<u32>,
-    /// Examples a step
+    /// Examples per optimizer step
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     batch_size: Option<u16>,
-    /// Whether a label with few frames counts as much as one with many
+    /// Whether all labels weigh the same in the loss, whatever their numbers of frames
     #[arg(long, value_name = "BOOL")]
     class_weights: Option<bool>,
-    /// Safetensors file with pretrained weights [default: the imported ones, else the installed ones]
+    /// Safetensors file with pretrained weights [default: the imported ones, or else the installed ones]
     #[arg(long, value_name = "FILE")]
     pretrained: Option<PathBuf>,
 }
 
-/// None is auto.
+/// `None` is auto.
 #[derive(Clone, Copy)]
 struct StrategyChoice(Option<Strategy>);
 
@@ -115,19 +115,25 @@ enum ProgressFormat {
 
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if arguments.background {
-        go_to_background()?;
+        run_in_background()?;
     }
-    let as_events = arguments.progress == ProgressFormat::Json;
-    match (train(&arguments), as_events) {
-        (Ok(summary), true) => output::print_json(&Progress::Finished(Box::new(summary)))?,
-        (Ok(summary), false) if arguments.json => output::print_json(&summary)?,
-        (Ok(summary), false) => print_summary(&summary)?,
-        (Err(error), true) => {
-            let message = output::error_chain(&error);
-            output::print_json(&Progress::Failed { message })?;
-            return Ok(ExitCode::FAILURE);
-        }
-        (Err(error), false) => return Err(error),
+    let result = train(&arguments);
+    if arguments.progress == ProgressFormat::Json {
+        let (event, exit_code) = match result {
+            Ok(summary) => (Progress::Finished(Box::new(summary)), ExitCode::SUCCESS),
+            Err(error) => {
+                let message = output::error_chain(&error);
+                (Progress::Failed { message }, ExitCode::FAILURE)
+            }
+        };
+        output::print_json(&event)?;
+        return Ok(exit_code);
+    }
+    let summary = result?;
+    if arguments.json {
+        output::print_json(&summary)?;
+    } else {
+        print_summary(&summary)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -138,14 +144,17 @@ fn train(arguments: &Arguments) -> anyhow::Result<Summary> {
     let options = options(arguments);
     let mut table = TrainingTable::default();
     let as_events = arguments.progress == ProgressFormat::Json;
-    let (model, summary) = training::train(&dataset, &store, &options, |progress| match as_events {
-        // Nobody reads any more when the node has ended: then this process is about to end too.
-        true => drop(output::print_json(&progress)),
-        false => table.show(&progress),
+    let (model, summary) = training::train(&dataset, &store, &options, |progress| {
+        if as_events {
+            // Writing fails only if the node has ended, which ends this process too.
+            output::print_json(&progress).ok();
+        } else {
+            table.show(&progress);
+        }
     })?;
     table.finish();
-    let passes = summary.gate.as_ref().is_some_and(|gate| gate.activated);
-    if passes && !arguments.background {
+    let is_promoted = summary.gate.as_ref().is_some_and(|gate| gate.activated);
+    if is_promoted && !arguments.background {
         store.activate(&model)?;
     }
     Ok(summary)
@@ -171,10 +180,12 @@ fn options(arguments: &Arguments) -> TrainingOptions {
         folds: arguments.folds.map(usize::from),
         seed: arguments.seed,
         pretrained: recipe.pretrained.clone(),
-        gate: match (arguments.no_activate, arguments.force) {
-            (true, _) => Gate::Closed,
-            (false, true) => Gate::Forced,
-            (false, false) => Gate::NoWorse,
+        promotion: if arguments.no_activate {
+            Promotion::Never
+        } else if arguments.force {
+            Promotion::Forced
+        } else {
+            Promotion::IfNoWorse
         },
     }
 }
@@ -199,12 +210,12 @@ fn weight_decay(text: &str) -> anyhow::Result<f64> {
 
 fn print_summary(summary: &Summary) -> anyhow::Result<()> {
     for skipped in &summary.skipped {
-        eprintln!("left out {}: {}", skipped.file, skipped.reason);
+        eprintln!("skipped {}: {}", skipped.file, skipped.reason);
     }
     let metrics = &summary.metrics;
     let interval = match metrics.interval {
         Some([low, high]) => format!(
-            " (95 % interval {} to {})",
+            " (95 % confidence interval {} to {})",
             output::percent(Some(low)),
             output::percent(Some(high))
         ),
@@ -214,14 +225,14 @@ fn print_summary(summary: &Summary) -> anyhow::Result<()> {
         None => "is stored".to_owned(),
         Some(gate) if gate.activated => format!("is active: {}", gate.reason),
         Some(gate) => format!(
-            "is stored, but not active: {}; `thumb_gesture models activate` or --force make it so nevertheless",
-            gate.reason
+            "is stored but not promoted: {}; activate it with `thumb_gesture models activate {}`, or train with --force",
+            gate.reason, summary.model_id
         ),
     };
     output::print_line(&format!(
-        "{} {state}\n{}: {}\n{} frames in {:.1} s, {} computed anew; {}\naccuracy on {} held-out frames, without having trained on them: {}{interval}\n{}\nreport: {}",
+        "{} {state}\n{}: {}\n{} frames in {:.1} s, features of {} computed; {}\naccuracy on {} held-out frames: {}{interval}\n{}\nreport: {}",
         summary.model_id,
-        summary.strategy,
+        summary.strategy.to_string(),
         summary.strategy_reason,
         summary.frames.train,
         summary.train_seconds,
@@ -234,18 +245,18 @@ fn print_summary(summary: &Summary) -> anyhow::Result<()> {
     ))
 }
 
-/// The node that started this one must not be slowed down by it, and must never leave it behind.
-fn go_to_background() -> anyhow::Result<()> {
+/// Lowers the priority of this process, and makes it end with its parent.
+fn run_in_background() -> anyhow::Result<()> {
     use rustix::process::{Signal, getppid, nice, set_parent_process_death_signal};
     nice(10).context("lower the priority")?;
     set_parent_process_death_signal(Some(Signal::KILL)).context("follow the parent process")?;
-    // Where it has ended before it could be followed, another process is the parent now.
+    // If the parent ended before the call above, this process has another parent now.
     let parent = getppid().map(|parent| parent.as_raw_nonzero().to_string());
     let expected = std::env::var(training::PARENT_VARIABLE).ok();
     anyhow::ensure!(
         expected.is_none() || expected == parent,
-        "the node that wanted this training has ended"
+        "the node that started this training has ended"
     );
-    // Where memory runs out, this process is the one to lose.
-    std::fs::write("/proc/self/oom_score_adj", "500").context("step back in memory shortage")
+    // If memory runs out, the kernel is to kill this process rather than the node.
+    std::fs::write("/proc/self/oom_score_adj", "500").context("raise the out-of-memory score")
 }

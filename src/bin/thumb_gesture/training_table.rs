@@ -1,22 +1,21 @@
-//! How a training looks in a terminal: a table that grows, and a bar below it.
+//! Progress of a training in a terminal: a table of results with a progress bar below.
 
 use indicatif::ProgressBar;
 use thumb_gesture::training::{FoldEpoch, Progress};
 
 use crate::output;
 
-/// One bar for each stage, the one that runs last; above it a row for each round, or with folds for each fold.
+/// A table with a row per epoch, or with several folds a row per fold, and a progress bar for the current stage.
 #[derive(Default)]
 pub struct TrainingTable {
     stage: String,
     bar: Option<ProgressBar>,
     has_header: bool,
-    /// The last round of the present fold.
-    row: Option<(usize, String)>,
+    /// The fold of the last epoch, and the row to print for it.
+    pending_row: Option<(usize, String)>,
 }
 
 impl TrainingTable {
-    /// Shows how the training stands.
     pub fn show(&mut self, progress: &Progress) {
         match progress {
             Progress::Features { done, total } => {
@@ -25,7 +24,7 @@ impl TrainingTable {
             Progress::Epoch(epoch) => self.show_epoch(epoch),
             Progress::Refit { epoch, epochs } => {
                 self.print_row();
-                self.bar("all frames", *epochs as usize)
+                self.bar("final fit", *epochs as usize)
                     .set_position(u64::from(*epoch));
             }
             Progress::Export { done, total } => {
@@ -36,7 +35,7 @@ impl TrainingTable {
         }
     }
 
-    /// Leaves the last bar as it is.
+    /// Leaves the last bar on the screen.
     pub fn finish(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.abandon();
@@ -45,26 +44,29 @@ impl TrainingTable {
 
     fn show_epoch(&mut self, epoch: &FoldEpoch) {
         let (point, strategy) = (&epoch.point, epoch.strategy.to_string());
-        let loss = point.validation_loss;
+        let held_out_loss = point.validation_loss;
         let row = format!(
             "{strategy:>12} {:>5} {:>6} {:>11.3} {:>14} {:>9}",
             epoch.fold + 1,
             point.epoch,
             point.train_loss,
-            loss.map_or("-".to_owned(), |loss| format!("{loss:.3}")),
+            held_out_loss.map_or("-".to_owned(), |loss| format!("{loss:.3}")),
             output::percent(point.accuracy),
         );
-        let is_next_fold = self.row.as_ref().is_some_and(|(of, _)| *of != epoch.fold);
+        let is_next_fold = self
+            .pending_row
+            .as_ref()
+            .is_some_and(|(fold, _)| *fold != epoch.fold);
         if epoch.folds == 1 || is_next_fold {
             self.print_row();
         }
-        self.bar(&strategy, epoch.rounds())
-            .set_position(epoch.rounds_done() as u64);
-        self.row = Some((epoch.fold, row));
+        self.bar(&strategy, epoch.total_epochs())
+            .set_position(epoch.epochs_done() as u64);
+        self.pending_row = Some((epoch.fold, row));
     }
 
     fn print_row(&mut self) {
-        let (Some((_, row)), Some(bar)) = (self.row.take(), &self.bar) else {
+        let (Some((_, row)), Some(bar)) = (self.pending_row.take(), &self.bar) else {
             return;
         };
         if !self.has_header {

@@ -28,11 +28,11 @@ pub(super) fn arguments(request: &Retrain::Request) -> Result<Vec<String>, Strin
             parse_name("augmentation level", &request.augmentation).map_err(|error| error.to_string())?;
         arguments.extend(["--augmentation".to_owned(), level.to_string()]);
     }
-    if request.epochs > TrainingOptions::MOST_EPOCHS {
+    if request.epochs > TrainingOptions::MAX_EPOCHS {
         return Err(format!(
             "epochs is {}, must be 1 to {}, or 0 for the default",
             request.epochs,
-            TrainingOptions::MOST_EPOCHS
+            TrainingOptions::MAX_EPOCHS
         ));
     }
     if request.epochs > 0 {

@@ -84,7 +84,7 @@ pub(super) fn apply_progress(status: &mut TrainingStatus, progress: &Progress) {
             between(
                 FEATURES_END,
                 EPOCHS_END,
-                share(epoch.rounds_done(), epoch.rounds()),
+                share(epoch.epochs_done(), epoch.total_epochs()),
             )
         }
         Progress::Refit { epoch, epochs } => {

@@ -1,14 +1,14 @@
-//! Lines over epochs as inline SVG, and what any chart is drawn with.
+//! Line charts over epochs as inline SVG, and the elements that other charts share.
 //!
-//! Charts are made of numbers alone: no word in them comes from outside, so that nothing needs escaping.
-//! Colours are left to the page's style sheet, by class, so that a chart follows light, dark and print.
+//! Charts contain only numbers and fixed texts, so nothing needs escaping. Colors come from the page's style sheet, by class, so
+//! that charts follow its light, dark and print styles.
 
 use std::fmt::Write;
 use std::ops::RangeInclusive;
 
 const WIDTH: f64 = 440.0;
 const HEIGHT: f64 = 250.0;
-/// The left margin has room for the numbers of the y axis, the lower one for those of the x axis and its title.
+/// The left margin holds the tick labels of the y axis, the lower one those of the x axis and its title.
 const PLOT: Area = Area {
     left: 46.0,
     top: 10.0,
@@ -16,26 +16,24 @@ const PLOT: Area = Area {
     bottom: HEIGHT - 40.0,
 };
 
-/// Lines over epochs.
-pub struct LineChart {
-    /// What the chart shows, for those who cannot see it.
-    pub description: &'static str,
-    /// From the lowest to the highest value on the y axis.
-    pub y_range: RangeInclusive<f64>,
-    /// Whether values are shares, to be written as percentages.
-    pub percent: bool,
-    /// The lines, the undermost first.
-    pub lines: Vec<Line>,
-    /// An epoch to mark.
-    pub marked_epoch: Option<u32>,
+pub(super) struct LineChart {
+    /// For screen readers.
+    pub(super) description: &'static str,
+    /// Values that the y axis covers.
+    pub(super) y_range: RangeInclusive<f64>,
+    /// Whether values are fractions, to be shown as percentages.
+    pub(super) is_percent: bool,
+    /// From back to front.
+    pub(super) lines: Vec<Line>,
+    /// An epoch to mark with a vertical line.
+    pub(super) marked_epoch: Option<u32>,
 }
 
-/// One line.
-pub struct Line {
+pub(super) struct Line {
     /// Classes in the style sheet.
-    pub class: &'static str,
-    /// Epoch and value of each point, in the epochs' order; what is not finite is a gap.
-    pub points: Vec<(u32, f64)>,
+    pub(super) class: &'static str,
+    /// Epoch and value of each point, in the order of the epochs; a value that is not finite is a gap.
+    pub(super) points: Vec<(u32, f64)>,
 }
 
 /// A rectangle, in an SVG's user units.
@@ -48,18 +46,18 @@ pub(super) struct Area {
 }
 
 impl Area {
-    /// Where a share of the width lies, 0 to 1.
-    pub(super) fn x(self, share: f64) -> f64 {
-        self.left + share * (self.right - self.left)
+    /// The x coordinate of a fraction of the width, 0 to 1 from left to right.
+    pub(super) fn x(self, fraction: f64) -> f64 {
+        self.left + fraction * (self.right - self.left)
     }
 
-    /// Where a share of the height lies, 0 at the bottom to 1.
-    pub(super) fn y(self, share: f64) -> f64 {
-        self.bottom + share * (self.top - self.bottom)
+    /// The y coordinate of a fraction of the height, 0 to 1 from bottom to top.
+    pub(super) fn y(self, fraction: f64) -> f64 {
+        self.bottom + fraction * (self.top - self.bottom)
     }
 }
 
-/// Where epochs and values lie in [`PLOT`].
+/// Maps epochs and values to coordinates in [`PLOT`].
 struct Axes {
     first: u32,
     last: u32,
@@ -67,7 +65,7 @@ struct Axes {
 }
 
 impl Axes {
-    /// None where no line has a point to draw.
+    /// `None` if no line has a finite value.
     fn new(chart: &LineChart) -> Option<Axes> {
         let points = chart.lines.iter().flat_map(|line| &line.points);
         let drawn = points.filter(|(_, value)| value.is_finite());
@@ -81,7 +79,7 @@ impl Axes {
 
     fn x(&self, epoch: u32) -> f64 {
         match self.last - self.first {
-            // A lone epoch stands in the middle.
+            // A single epoch is in the middle.
             0 => PLOT.x(0.5),
             span => PLOT.x(f64::from(epoch - self.first) / f64::from(span)),
         }
@@ -96,11 +94,11 @@ impl Axes {
     }
 }
 
-/// The chart as an `<svg>` element; none where no line has a point to draw.
-pub fn line_chart(chart: &LineChart) -> Option<String> {
+/// The chart as an `<svg>` element; `None` if no line has a finite value.
+pub(super) fn line_chart(chart: &LineChart) -> Option<String> {
     let axes = Axes::new(chart)?;
     let mut svg = opening(WIDTH, HEIGHT, chart.description);
-    draw_axes(&mut svg, &axes, chart.percent);
+    draw_axes(&mut svg, &axes, chart.is_percent);
     let marked = chart
         .marked_epoch
         .filter(|epoch| (axes.first..=axes.last).contains(epoch));
@@ -118,9 +116,9 @@ pub fn line_chart(chart: &LineChart) -> Option<String> {
     Some(svg)
 }
 
-fn draw_axes(svg: &mut String, axes: &Axes, percent: bool) {
+fn draw_axes(svg: &mut String, axes: &Axes, is_percent: bool) {
     for tick in &axes.y_ticks {
-        let label = tick_text(*tick, percent, axes.y_span());
+        let label = tick_text(*tick, is_percent, axes.y_span());
         grid_line(svg, PLOT, axes.y(*tick), &label);
     }
     for epoch in epoch_ticks(axes.first, axes.last) {
@@ -130,12 +128,12 @@ fn draw_axes(svg: &mut String, axes: &Axes, percent: bool) {
     text(svg, PLOT.x(0.5), HEIGHT - 6.0, "middle", "epoch");
 }
 
-/// The opening tag of a chart, with words for those who cannot see it.
+/// The opening tag of a chart, with a description for screen readers.
 pub(super) fn opening(width: f64, height: f64, description: &str) -> String {
     format!(r#"<svg viewBox="0 0 {width} {height}" role="img" aria-label="{description}">"#)
 }
 
-/// Draws a horizontal line across an area, with its value to the left.
+/// Adds a horizontal line across an area, with a label to the left of it.
 pub(super) fn grid_line(svg: &mut String, area: Area, y: f64, label: &str) {
     let (left, right) = (area.left, area.right);
     add(
@@ -145,19 +143,19 @@ pub(super) fn grid_line(svg: &mut String, area: Area, y: f64, label: &str) {
     text(svg, left - 6.0, y + 4.0, "end", label);
 }
 
-/// Writes words, anchored at their `start`, `middle` or `end`.
-pub(super) fn text(svg: &mut String, x: f64, y: f64, anchor: &str, words: &str) {
+/// Adds a text whose `start`, `middle` or `end` is at the given coordinates.
+pub(super) fn text(svg: &mut String, x: f64, y: f64, anchor: &str, text: &str) {
     add(
         svg,
-        format_args!(r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{words}</text>"#),
+        format_args!(r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{text}</text>"#),
     );
 }
 
-/// Draws a line; a point between two gaps would be invisible as a line, so it is a dot.
+/// A point between two gaps would be invisible as a line, so it is drawn as a dot.
 fn draw_line(svg: &mut String, line: &Line, axes: &Axes) {
     let class = line.class;
-    for piece in line.points.split(|(_, value)| !value.is_finite()) {
-        match piece {
+    for segment in line.points.split(|(_, value)| !value.is_finite()) {
+        match segment {
             [] => {}
             [(epoch, value)] => {
                 let (x, y) = (axes.x(*epoch), axes.y(*value));
@@ -177,7 +175,7 @@ fn draw_line(svg: &mut String, line: &Line, axes: &Axes) {
     }
 }
 
-/// Round values that enclose a range: 2 to 7 of them, a step of 1, 2 or 5 times a power of ten apart.
+/// 2 to 7 tick values that enclose a range, with a step of 1, 2 or 5 times a power of ten.
 fn ticks(range: &RangeInclusive<f64>) -> Vec<f64> {
     let (low, high) = (*range.start(), *range.end());
     let usable = low.is_finite() && high.is_finite() && high - low > 1e-9 && high - low < 1e12;
@@ -189,7 +187,7 @@ fn ticks(range: &RangeInclusive<f64>) -> Vec<f64> {
         .into_iter()
         .find(|step| *step >= rough * 0.999)
         .unwrap_or(power * 10.0);
-    // A range that ends on a tick but for rounding needs none beyond it.
+    // A range that ends on a tick, up to rounding errors, needs no tick beyond it.
     let first = (low / step + 1e-6).floor() as i64;
     let last = (high / step - 1e-6).ceil() as i64;
     (first..=last.max(first + 1))
@@ -197,7 +195,7 @@ fn ticks(range: &RangeInclusive<f64>) -> Vec<f64> {
         .collect()
 }
 
-/// At most 8 whole epochs: the first, and behind it round ones, evenly apart.
+/// At most 8 epochs: the first one, then multiples of a round step.
 fn epoch_ticks(first: u32, last: u32) -> Vec<u32> {
     let span = last - first;
     let round_steps = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
@@ -205,7 +203,7 @@ fn epoch_ticks(first: u32, last: u32) -> Vec<u32> {
         .into_iter()
         .find(|step| span / step < 7)
         .unwrap_or(span.div_ceil(7));
-    // One that stands close behind the first would run into it.
+    // A tick label close to the first one would overlap it.
     let round = first
         .saturating_add(step.div_ceil(2))
         .div_ceil(step)
@@ -215,9 +213,9 @@ fn epoch_ticks(first: u32, last: u32) -> Vec<u32> {
     ticks
 }
 
-/// A value on an axis that spans so much.
-pub(super) fn tick_text(value: f64, percent: bool, span: f64) -> String {
-    if percent {
+/// The tick label of a value on an axis with the given span.
+pub(super) fn tick_text(value: f64, is_percent: bool, span: f64) -> String {
+    if is_percent {
         return format!("{:.0}%", value * 100.0);
     }
     let decimals = if span >= 5.0 {
@@ -230,9 +228,8 @@ pub(super) fn tick_text(value: f64, percent: bool, span: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// Appends to an SVG.
-pub(super) fn add(svg: &mut String, words: std::fmt::Arguments<'_>) {
-    svg.write_fmt(words).expect("a string takes all");
+pub(super) fn add(svg: &mut String, element: std::fmt::Arguments<'_>) {
+    svg.write_fmt(element).expect("writing to a string cannot fail");
 }
 
 #[cfg(test)]
@@ -243,7 +240,7 @@ mod tests {
         line_chart(&LineChart {
             description: "loss",
             y_range: 0.0..=2.0,
-            percent: false,
+            is_percent: false,
             lines: vec![Line {
                 class: "train",
                 points: points.to_vec(),
@@ -253,13 +250,13 @@ mod tests {
     }
 
     #[test]
-    fn a_chart_without_a_point_is_none() {
+    fn chart_without_a_finite_value_is_none() {
         assert_eq!(chart(&[]), None);
         assert_eq!(chart(&[(1, f64::NAN), (2, f64::INFINITY)]), None);
     }
 
     #[test]
-    fn a_loss_that_is_no_number_is_a_gap_and_a_lone_point_a_dot() {
+    fn nan_is_a_gap_and_an_isolated_point_a_dot() {
         let svg = chart(&[(1, 1.0), (2, 0.5), (3, f64::NAN), (4, 0.4)]).expect("points");
         assert_eq!(svg.matches("<polyline").count(), 1);
         assert_eq!(svg.matches("<circle").count(), 1);
@@ -268,14 +265,14 @@ mod tests {
     }
 
     #[test]
-    fn one_epoch_is_drawn() {
+    fn single_epoch_is_drawn() {
         let svg = chart(&[(1, 1.0)]).expect("a point");
         assert!(svg.contains("<circle"), "{svg}");
         assert!(!svg.contains("NaN"), "{svg}");
     }
 
     #[test]
-    fn ticks_enclose_the_range_and_are_few() {
+    fn two_to_seven_ticks_enclose_the_range() {
         for (low, high) in [
             (0.0, 1.0),
             (0.0, 0.037),
@@ -300,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn epochs_are_whole_and_few() {
+    fn at_most_eight_epochs_are_labeled() {
         assert_eq!(epoch_ticks(1, 1), [1]);
         assert_eq!(epoch_ticks(1, 5), [1, 2, 3, 4, 5]);
         assert_eq!(epoch_ticks(1, 20), [1, 5, 10, 15, 20]);

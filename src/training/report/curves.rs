@@ -1,25 +1,23 @@
-//! The charts of loss and accuracy over the epochs: each fold as a thin line, their mean as a thick one.
+//! Charts of loss and accuracy over the epochs: a thin line per fold, a thick one for their mean.
 
 use std::collections::BTreeMap;
 
 use super::chart::{Line, LineChart, line_chart};
 use super::{Curve, Point};
 
-/// What the curves show.
 pub(super) struct Curves {
-    /// Loss over epochs; none where there is no epoch.
+    /// The loss chart as SVG; `None` without epochs.
     pub(super) loss: Option<String>,
-    /// Accuracy over epochs; none where no frame was held out.
+    /// The accuracy chart as SVG; `None` without held-out frames.
     pub(super) accuracy: Option<String>,
-    /// Where the held-out frames' mean loss was lowest; none where no frame was held out.
-    pub(super) best: Option<Best>,
+    /// `None` without held-out frames.
+    pub(super) best: Option<BestEpoch>,
 }
 
-/// The epoch with the lowest loss on held-out frames.
-pub(super) struct Best {
-    /// Epochs done.
+/// The epoch with the lowest mean loss on held-out frames.
+pub(super) struct BestEpoch {
     pub(super) epoch: u32,
-    /// The loss there, in nats.
+    /// Its loss, in nats.
     pub(super) loss: f64,
 }
 
@@ -30,7 +28,7 @@ impl Curves {
         let best = validation
             .iter()
             .min_by(|a, b| a.1.total_cmp(&b.1))
-            .map(|(epoch, loss)| Best {
+            .map(|(epoch, loss)| BestEpoch {
                 epoch: *epoch,
                 loss: *loss,
             });
@@ -43,7 +41,7 @@ impl Curves {
         let loss = line_chart(&LineChart {
             description: "Loss over epochs",
             y_range: 0.0..=values(&loss_lines).fold(0.0, f64::max),
-            percent: false,
+            is_percent: false,
             lines: loss_lines,
             marked_epoch,
         });
@@ -53,9 +51,9 @@ impl Curves {
         let lowest = values(&accuracy_lines).fold(1.0, f64::min);
         let accuracy = line_chart(&LineChart {
             description: "Accuracy on held-out frames over epochs",
-            // Near 100 % a tenth more of the axis shows how near.
+            // A margin below the lowest value keeps curves near 100 % readable.
             y_range: (lowest - 0.1).max(0.0)..=1.0,
-            percent: true,
+            is_percent: true,
             lines: accuracy_lines,
             marked_epoch,
         });
@@ -67,7 +65,7 @@ fn line(class: &'static str, points: Vec<(u32, f64)>) -> Line {
     Line { class, points }
 }
 
-/// One line for each fold; none where there is but one, which is its own mean.
+/// One line per fold; no lines for a single fold, which equals the mean.
 fn folds(curves: &[Curve], class: &'static str, value: impl Fn(&Point) -> Option<f64>) -> Vec<Line> {
     if curves.len() < 2 {
         return Vec::new();
@@ -79,7 +77,7 @@ fn folds(curves: &[Curve], class: &'static str, value: impl Fn(&Point) -> Option
     curves.iter().map(|curve| line(class, points(curve))).collect()
 }
 
-/// The mean over the folds, at each epoch that all of them reached: where one has stopped early the mean of the others would jump.
+/// The mean over the folds at each epoch that all of them reached; without a fold that stopped early the mean would jump.
 fn mean(curves: &[Curve], value: impl Fn(&Point) -> Option<f64>) -> Vec<(u32, f64)> {
     let mut sums: BTreeMap<u32, (f64, usize)> = BTreeMap::new();
     for point in curves.iter().flat_map(|curve| &curve.points) {
@@ -89,10 +87,10 @@ fn mean(curves: &[Curve], value: impl Fn(&Point) -> Option<f64>) -> Vec<(u32, f6
             *count += 1;
         }
     }
-    let of_all = |(epoch, (sum, count)): (u32, (f64, usize))| {
+    let mean_of_all = |(epoch, (sum, count)): (u32, (f64, usize))| {
         (count == curves.len()).then_some((epoch, sum / count as f64))
     };
-    sums.into_iter().filter_map(of_all).collect()
+    sums.into_iter().filter_map(mean_of_all).collect()
 }
 
 fn values(lines: &[Line]) -> impl Iterator<Item = f64> {
@@ -116,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_epoch_is_that_of_the_mean_over_all_folds() {
+    fn best_epoch_has_the_lowest_mean_loss_over_all_folds() {
         let folds = [
             curve(0, &[(1.0, Some(1.0)), (0.5, Some(0.6)), (0.2, Some(0.1))]),
             curve(1, &[(1.0, Some(1.0)), (0.5, Some(0.8))]),
@@ -127,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn folds_are_thin_lines_and_one_training_is_a_thick_one() {
+    fn several_folds_have_thin_lines_and_a_single_one_does_not() {
         let losses = [(1.0, Some(1.0)), (0.5, Some(0.6))];
         let one = Curves::new(&[curve(0, &losses)]).loss.expect("a chart");
         assert!(!one.contains("thin"), "{one}");
@@ -136,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn without_held_out_frames_there_is_a_training_loss_alone() {
+    fn without_held_out_frames_only_the_training_loss_is_drawn() {
         let curves = Curves::new(&[curve(0, &[(1.0, None), (0.5, None)])]);
         assert!(curves.loss.is_some());
         assert!(curves.accuracy.is_none() && curves.best.is_none());

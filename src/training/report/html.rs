@@ -1,7 +1,7 @@
-//! The report as one page of HTML that needs nothing else: no network, no script, no file beside it.
+//! The report as a self-contained HTML page, without scripts or references to other files.
 //!
-//! Names, paths and reasons come from outside: the template escapes all of them, and the page forbids itself to load or run
-//! anything, should that fail. Only the charts and images made here are written as they are.
+//! Names, paths and reasons are untrusted: the template escapes them, and a content security policy forbids the page to load or
+//! run anything. Only charts and thumbnails generated here are inserted without escaping.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -17,20 +17,18 @@ use crate::evaluation::Skipped;
 use crate::metrics::LabelMetrics;
 use crate::thumbnail;
 
-/// Mistakes that are shown; each adds some 8 kB to the page.
-const MOST_SHOWN: usize = 24;
-/// Rows of a list that may have thousands, such as the skipped files.
-const MOST_ROWS: usize = 100;
-/// Labels up to which the confusion is shown whole; beyond it nobody could read it.
-const MOST_MATRIX_LABELS: usize = 24;
+/// Mistakes shown, each of which adds about 8 kB to the page.
+const MAX_IMAGES: usize = 24;
+/// Rows shown of a list that may have thousands, such as the skipped files.
+const MAX_ROWS: usize = 100;
+/// Labels up to which the confusion matrix is shown; a larger one would be unreadable.
+const MAX_MATRIX_LABELS: usize = 24;
 
-/// Writes a report as a page of HTML.
-///
-/// An image that cannot be read any more is shown as a placeholder with the reason.
+/// Writes a report as an HTML page; an image that cannot be read anymore is replaced by the reason.
 ///
 /// # Errors
-/// What `out` says.
-pub fn write_html(report: &Report, out: &mut impl Write) -> io::Result<()> {
+/// Writing to `out` failed.
+pub(in crate::training) fn write_html(report: &Report, out: &mut impl Write) -> io::Result<()> {
     Page::new(report).write_into(out)
 }
 
@@ -39,19 +37,19 @@ pub fn write_html(report: &Report, out: &mut impl Write) -> io::Result<()> {
 struct Page<'a> {
     report: &'a Report,
     created: String,
-    /// What the frames were that the metrics are of.
+    /// Which frames the metrics were measured on.
     measured_on: &'static str,
     curves: Curves,
     matrix: Vec<MatrixRow<'a>>,
-    mix_ups: Vec<MixUp<'a>>,
+    confusions: Vec<ConfusedPair<'a>>,
     reliability: Option<String>,
     images: Vec<Image<'a>>,
     skipped: &'a [Skipped],
-    most_frames: usize,
+    max_frames: usize,
     total_seconds: f64,
 }
 
-/// The frames of one true label.
+/// A row of the confusion matrix: the frames of one true label.
 struct MatrixRow<'a> {
     label: &'a str,
     frames: usize,
@@ -60,13 +58,14 @@ struct MatrixRow<'a> {
 
 struct Cell {
     frames: usize,
-    /// Of the row's frames, 0 to 1.
-    share: f64,
+    /// Fraction of the row's frames, 0 to 1.
+    fraction: f64,
     class: &'static str,
+    is_dark: bool,
 }
 
-/// Frames of one label that were taken for another.
-struct MixUp<'a> {
+/// Frames of one label that were classified as another.
+struct ConfusedPair<'a> {
     truth: &'a str,
     prediction: &'a str,
     frames: usize,
@@ -74,7 +73,7 @@ struct MixUp<'a> {
 
 struct Image<'a> {
     mistake: &'a Mistake,
-    /// A `data:` URI, or why there is none.
+    /// A `data:` URI, or why the image cannot be shown.
     thumbnail: Result<String, String>,
 }
 
@@ -82,7 +81,7 @@ impl<'a> Page<'a> {
     fn new(report: &'a Report) -> Page<'a> {
         let measured_on = match report.folds.len() {
             0 => "held-out frames",
-            _ => "frames, each classified by a model trained without it",
+            _ => "frames, each classified by a training without it",
         };
         let skipped = &report.dataset.skipped;
         let frames_of = |label: &LabelCount| {
@@ -95,37 +94,35 @@ impl<'a> Page<'a> {
             measured_on,
             curves: Curves::new(&report.curves),
             matrix: matrix(report),
-            mix_ups: mix_ups(report),
+            confusions: confusions(report),
             reliability: reliability_diagram(&report.metrics.reliability),
             images: images(report),
-            skipped: &skipped[..skipped.len().min(MOST_ROWS)],
-            most_frames: report.dataset.labels.iter().map(frames_of).max().unwrap_or(0),
+            skipped: &skipped[..skipped.len().min(MAX_ROWS)],
+            max_frames: report.dataset.labels.iter().map(frames_of).max().unwrap_or(0),
             total_seconds: report.timings.iter().map(|timing| timing.seconds).sum(),
         }
     }
 
-    /// A share as a percentage with one decimal; the space does not break.
-    fn percent(share: &f64) -> String {
-        format!("{:.1}\u{a0}%", share * 100.0)
+    /// A fraction as a percentage with one decimal and a non-breaking space.
+    fn percent(fraction: &f64) -> String {
+        format!("{:.1}\u{a0}%", fraction * 100.0)
     }
 
-    /// The same, or a dash where nothing was measured.
-    fn percent_or_dash(share: &Option<f64>) -> String {
-        share.as_ref().map_or_else(|| "–".to_owned(), Self::percent)
+    /// The same, or a dash if there is no value.
+    fn percent_or_dash(fraction: &Option<f64>) -> String {
+        fraction.as_ref().map_or_else(|| "–".to_owned(), Self::percent)
     }
 
-    /// The length of a bar for a share, in percent of the whole: a number that no style sheet stumbles over.
-    fn bar(share: &f64) -> String {
-        let share = if share.is_finite() { *share } else { 0.0 };
-        format!("{:.1}", share.clamp(0.0, 1.0) * 100.0)
+    /// The length of a bar in percent, as CSS accepts it: a finite number from 0 to 100.
+    fn bar(fraction: &f64) -> String {
+        let fraction = if fraction.is_finite() { *fraction } else { 0.0 };
+        format!("{:.1}", fraction.clamp(0.0, 1.0) * 100.0)
     }
 
-    /// The length of a bar for some frames of others.
     fn frames_bar(frames: &usize, of: &usize) -> String {
         Self::bar(&(*frames as f64 / *of as f64))
     }
 
-    /// The length of a bar for a stage's share in the whole training.
     fn time_bar(seconds: &f64, of: &f64) -> String {
         Self::bar(&(seconds / of))
     }
@@ -135,8 +132,8 @@ impl<'a> Page<'a> {
         [label.precision, label.recall, label.f1]
     }
 
-    /// A time in words.
-    fn seconds(seconds: &f64) -> String {
+    /// A duration, such as `1.25 s` or `2 min 05 s`.
+    fn duration(seconds: &f64) -> String {
         match seconds {
             s if *s < 10.0 => format!("{s:.2} s"),
             s if *s < 120.0 => format!("{s:.1} s"),
@@ -144,7 +141,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// The end of a path that names an image: its label's directory and its own name.
+    /// The last two components of a path: the label's directory and the file name.
     fn short_name(file: &str) -> String {
         let parts: Vec<&str> = file.rsplitn(3, '/').take(2).collect();
         parts.into_iter().rev().collect::<Vec<_>>().join("/")
@@ -153,15 +150,15 @@ impl<'a> Page<'a> {
 
 fn created(report: &Report) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
-    // A time near the end of the calendar cannot be moved to UTC; then there is none to show.
+    // A time at the end of the calendar has no UTC equivalent; it is not shown.
     let utc = report.created.checked_to_offset(UtcOffset::UTC);
     utc.and_then(|utc| utc.format(&format).ok()).unwrap_or_default()
 }
 
-/// The confusion as rows to show; none where there are no frames or too many labels.
+/// The rows of the confusion matrix; empty without frames or with too many labels.
 fn matrix(report: &Report) -> Vec<MatrixRow<'_>> {
     let metrics = &report.metrics;
-    if metrics.frames == 0 || metrics.labels.len() > MOST_MATRIX_LABELS {
+    if metrics.frames == 0 || metrics.labels.len() > MAX_MATRIX_LABELS {
         return Vec::new();
     }
     let rows = metrics.labels.iter().zip(metrics.confusion.rows()).enumerate();
@@ -181,31 +178,36 @@ fn matrix_row<'a>(truth: usize, label: &'a LabelMetrics, counts: &[usize]) -> Ma
     }
 }
 
-fn cell(frames: usize, of: usize, is_hit: bool) -> Cell {
-    let share = frames as f64 / of.max(1) as f64;
-    /// Light figures can be read from here on, dark ones up to here.
-    const DARK_FROM: f64 = 0.75;
-    let class = match (is_hit, share > DARK_FROM) {
-        _ if frames == 0 => "zero",
-        (true, false) => "hit",
-        (true, true) => "hit strong",
-        (false, false) => "miss",
-        (false, true) => "miss strong",
+fn cell(frames: usize, of: usize, is_correct: bool) -> Cell {
+    /// Above this fraction the background is so dark that the text must be light.
+    const MAX_LIGHT: f64 = 0.75;
+    let fraction = frames as f64 / of.max(1) as f64;
+    let class = if frames == 0 {
+        "zero"
+    } else if is_correct {
+        "hit"
+    } else {
+        "miss"
     };
-    Cell { frames, share, class }
+    Cell {
+        frames,
+        fraction,
+        class,
+        is_dark: fraction > MAX_LIGHT,
+    }
 }
 
-/// What was most often taken for something else, where there are too many labels for a matrix.
-fn mix_ups(report: &Report) -> Vec<MixUp<'_>> {
+/// The pairs of labels that were confused most often; empty if the matrix is shown.
+fn confusions(report: &Report) -> Vec<ConfusedPair<'_>> {
     let labels = &report.metrics.labels;
-    if labels.len() <= MOST_MATRIX_LABELS {
+    if labels.len() <= MAX_MATRIX_LABELS {
         return Vec::new();
     }
-    let mut mix_ups = Vec::new();
+    let mut pairs = Vec::new();
     for (truth, row) in labels.iter().zip(report.metrics.confusion.rows()) {
         for (prediction, frames) in labels.iter().zip(row) {
             if *frames > 0 && truth.label != prediction.label {
-                mix_ups.push(MixUp {
+                pairs.push(ConfusedPair {
                     truth: truth.label.as_str(),
                     prediction: prediction.label.as_str(),
                     frames: *frames,
@@ -213,13 +215,13 @@ fn mix_ups(report: &Report) -> Vec<MixUp<'_>> {
             }
         }
     }
-    mix_ups.sort_by_key(|mix_up| std::cmp::Reverse(mix_up.frames));
-    mix_ups.truncate(MOST_ROWS);
-    mix_ups
+    pairs.sort_by_key(|pair| std::cmp::Reverse(pair.frames));
+    pairs.truncate(MAX_ROWS);
+    pairs
 }
 
 fn images(report: &Report) -> Vec<Image<'_>> {
-    let worst = report.worst_mistakes().into_iter().take(MOST_SHOWN);
+    let worst = report.worst_mistakes().into_iter().take(MAX_IMAGES);
     worst.map(image).collect()
 }
 

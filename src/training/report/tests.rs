@@ -1,4 +1,4 @@
-//! What a reader of the page would miss, and what a hostile name must not do to it.
+//! The page shows all results, and hostile names cannot inject anything into it.
 
 use std::path::Path;
 
@@ -98,7 +98,7 @@ fn report() -> Report {
         },
         gate: Some(GateReport {
             activated: true,
-            reason: "it gets more frames right".to_owned(),
+            reason: "more frames correct".to_owned(),
             active_model: Some("the-old-model".to_owned()),
             frames: 60,
             new_correct: 54,
@@ -126,7 +126,7 @@ fn html(report: &Report) -> String {
     String::from_utf8(page).expect("UTF-8")
 }
 
-/// The page is XML too, so that a strict parser finds each tag that is not closed and each sign that is not escaped.
+/// The page is also well-formed XML, so a strict parser finds unclosed tags and unescaped characters.
 fn parsed(page: &str) -> Document<'_> {
     let options = ParsingOptions {
         allow_dtd: true,
@@ -135,8 +135,8 @@ fn parsed(page: &str) -> Document<'_> {
     Document::parse_with_options(page, options).unwrap_or_else(|error| panic!("{error}\n{page}"))
 }
 
-/// All that is to be read on the page.
-fn words(document: &Document<'_>) -> String {
+/// All text on the page.
+fn text_of(document: &Document<'_>) -> String {
     let texts = document.descendants().filter(|node| node.is_text());
     texts.filter_map(|node| node.text()).collect()
 }
@@ -158,7 +158,7 @@ fn assert_self_contained(document: &Document<'_>) {
 }
 
 #[test]
-fn the_page_is_well_formed_and_needs_nothing_else() {
+fn page_is_well_formed_and_self_contained() {
     let page = html(&report());
     let document = parsed(&page);
     assert_self_contained(&document);
@@ -167,14 +167,14 @@ fn the_page_is_well_formed_and_needs_nothing_else() {
 }
 
 #[test]
-fn the_page_says_what_came_of_the_training() {
+fn page_shows_the_results() {
     let page = html(&report());
-    let words = words(&parsed(&page));
+    let text = text_of(&parsed(&page));
     for wanted in [
         "20260304T050607.089Z-alexnet",
         "2026-03-04 05:06 UTC",
-        "Activated",
-        "it gets more frames right",
+        "Promoted",
+        "more frames correct",
         "the-old-model",
         "90.0\u{a0}%",
         "54 of 60",
@@ -188,12 +188,15 @@ fn the_page_says_what_came_of_the_training() {
         "1.25 s",
         "epoch 12",
     ] {
-        assert!(words.contains(wanted), "{wanted} is not on the page:\n{words}");
+        assert!(
+            text.contains(wanted),
+            "{wanted} is missing from the page:\n{text}"
+        );
     }
 }
 
 #[test]
-fn hostile_names_are_text_and_nothing_else() {
+fn hostile_names_are_escaped() {
     let mut report = report();
     report.model_id = HOSTILE.to_owned();
     report.network = HOSTILE.to_owned();
@@ -215,11 +218,14 @@ fn hostile_names_are_text_and_nothing_else() {
     let document = parsed(&page);
     assert_self_contained(&document);
     assert!(!page.contains("<script"));
-    assert!(words(&document).matches(HOSTILE).count() >= 14, "all are shown");
+    assert!(
+        text_of(&document).matches(HOSTILE).count() >= 14,
+        "all names are shown"
+    );
 }
 
 #[test]
-fn what_was_not_measured_is_said() {
+fn missing_results_are_stated() {
     let mut report = report();
     report.metrics = metrics(&[], &[]);
     report.curves = Vec::new();
@@ -230,32 +236,32 @@ fn what_was_not_measured_is_said() {
     report.dataset.labels = Vec::new();
     let page = html(&report);
     let document = parsed(&page);
-    let words = words(&document);
+    let text = text_of(&document);
     for wanted in [
         "Not compared",
         "Not measured: no frame was held out",
-        "Nothing was recorded",
+        "No epochs were recorded",
         "There are no frames",
     ] {
-        assert!(words.contains(wanted), "{wanted}");
+        assert!(text.contains(wanted), "{wanted}");
     }
     assert!(!document.descendants().any(|node| node.has_tag_name("svg")));
     assert!(!page.contains("NaN"));
 }
 
 #[test]
-fn a_training_without_held_out_frames_shows_its_own_loss() {
+fn training_without_held_out_frames_has_no_best_epoch() {
     let mut report = report();
     for point in report.curves.iter_mut().flat_map(|curve| &mut curve.points) {
         (point.validation_loss, point.accuracy) = (None, None);
     }
     let page = html(&report);
-    assert!(words(&parsed(&page)).contains("Not measured"));
+    assert!(text_of(&parsed(&page)).contains("Not measured"));
     assert!(!page.contains("The dotted line marks"));
 }
 
 #[test]
-fn numbers_that_are_none_do_not_break_the_page() {
+fn page_is_well_formed_with_nan_and_infinite_values() {
     let mut report = report();
     report.curves[0].points[3].train_loss = f64::NAN;
     report.curves[0].points[4].validation_loss = Some(f64::INFINITY);
@@ -266,40 +272,43 @@ fn numbers_that_are_none_do_not_break_the_page() {
 }
 
 #[test]
-fn a_mistake_is_shown_and_one_that_is_gone_leaves_a_placeholder() {
+fn image_of_a_mistake_is_shown_and_a_missing_one_has_a_placeholder() {
     let directory = tempfile::tempdir().expect("a directory");
-    let there = directory.path().join("there.jpg");
-    image::RgbImage::new(64, 48).save(&there).expect("writes");
+    let present = directory.path().join("present.jpg");
+    image::RgbImage::new(64, 48).save(&present).expect("writes");
     let mut report = report();
     report.mistakes = vec![
         mistake("/gone/none/gone.jpg", 0.7),
-        mistake(&there.display().to_string(), 0.8),
+        mistake(&present.display().to_string(), 0.8),
     ];
     let page = html(&report);
     let document = parsed(&page);
     let images = document.descendants().filter(|node| node.has_tag_name("img"));
     assert_eq!(images.count(), 1);
-    let words = words(&document);
-    assert!(words.contains("The image cannot be shown"), "{words}");
-    let at = |name: &str| words.find(name).expect(name);
-    assert!(at("there.jpg") < at("none/gone.jpg"), "the surest comes first");
+    let text = text_of(&document);
+    assert!(text.contains("The image cannot be shown"), "{text}");
+    let at = |name: &str| text.find(name).expect(name);
+    assert!(
+        at("present.jpg") < at("none/gone.jpg"),
+        "the most confident mistake comes first"
+    );
 }
 
 #[test]
-fn a_long_list_is_cut_and_says_so() {
+fn long_lists_are_truncated_with_a_note() {
     let mut report = report();
     report.mistakes = (0..30)
         .map(|i| mistake(&format!("/gone/{i}.jpg"), f64::from(i) / 30.0))
         .collect();
     report.dataset.skipped = vec![Skipped::new(Path::new("/a.jpg"), &"no image"); 250];
     let page = html(&report);
-    let words = words(&parsed(&page));
-    assert!(words.contains("24 of 30"), "{words}");
-    assert!(words.contains("100 of 250"), "{words}");
+    let text = text_of(&parsed(&page));
+    assert!(text.contains("24 of 30"), "{text}");
+    assert!(text.contains("100 of 250"), "{text}");
 }
 
 #[test]
-fn many_labels_are_listed_by_what_was_confused() {
+fn with_many_labels_confused_pairs_replace_the_matrix() {
     let labels: Vec<Label> = (0..200).map(|i| label(&format!("label_{i}"))).collect();
     let logits: Vec<Vec<f32>> = (0..200)
         .map(|frame| {
@@ -313,14 +322,14 @@ fn many_labels_are_listed_by_what_was_confused() {
     let mut report = report();
     report.metrics = Metrics::new(&labels, &logits, &truths, 1.0).expect("fits");
     let page = html(&report);
-    let words = words(&parsed(&page));
-    assert!(words.contains("These were confused most"));
+    let text = text_of(&parsed(&page));
+    assert!(text.contains("The most frequent confusions"));
     assert!(page.contains("<td>label_17</td><td>label_18</td>"));
     assert!(page.len() < 300_000, "{} bytes", page.len());
 }
 
 #[test]
-fn the_data_survives_its_json() {
+fn json_round_trip_keeps_the_data() {
     let mut report = report();
     report.mistakes = vec![mistake("/a.jpg", 0.5)];
     let json = serde_json::to_string_pretty(&report).expect("writes");

@@ -1,0 +1,49 @@
+//! Third stage: the metrics of the selected strategy on the held-out frames.
+
+use std::path::Path;
+
+use super::error::TrainingError;
+use super::prepare::PreparedDataset;
+use super::report::Mistake;
+use super::select::Candidate;
+use crate::metrics::Metrics;
+use crate::metrics::calibration::{fit_temperature, probabilities};
+use crate::probability::argmax;
+
+/// The results on the held-out frames, each classified by a training without it.
+pub(super) struct Evaluated {
+    /// Including the temperature, which is fitted on the same frames.
+    pub(super) metrics: Metrics,
+    pub(super) mistakes: Vec<Mistake>,
+}
+
+/// Computes the metrics from the logits of the cross-validation.
+///
+/// # Errors
+/// A logit is not finite.
+pub(super) fn evaluate(prepared: &PreparedDataset, selected: &Candidate) -> Result<Evaluated, TrainingError> {
+    let held_out = &selected.validation.held_out;
+    let (truths, logits): (Vec<usize>, Vec<Vec<f32>>) = held_out
+        .iter()
+        .map(|held_out| (prepared.label_indices[held_out.frame], held_out.logits.clone()))
+        .unzip();
+    let temperature = fit_temperature(&logits, &truths);
+    let mistakes = held_out.iter().filter_map(|held_out| {
+        let prediction = argmax(&held_out.logits);
+        (prepared.label_indices[held_out.frame] != prediction).then(|| Mistake {
+            file: absolute(&prepared.files[held_out.frame].path),
+            truth: prepared.label_of(held_out.frame).clone(),
+            prediction: prepared.labels[prediction].clone(),
+            probability: probabilities(&held_out.logits, temperature)[prediction],
+        })
+    });
+    Ok(Evaluated {
+        mistakes: mistakes.collect(),
+        metrics: Metrics::new(&prepared.labels, &logits, &truths, temperature)?,
+    })
+}
+
+fn absolute(path: &Path) -> String {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    absolute.display().to_string()
+}

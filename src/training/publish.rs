@@ -1,0 +1,207 @@
+//! Last stage: manifest, report and frame list are written, and the model appears in the store.
+
+use std::io::{self, Write};
+
+use time::OffsetDateTime;
+
+use super::error::TrainingError;
+use super::evaluate::Evaluated;
+use super::export::ExportedDraft;
+use super::fit::TrainedModel;
+use super::learned_frames::{FRAMES_FILE, LearnedFrames};
+use super::prepare::PreparedDataset;
+use super::pretrained::PretrainedNetwork;
+use super::progress::Summary;
+use super::report::{self, DatasetReport, GateReport, HTML_FILE, JSON_FILE, Report, Setting};
+use super::select::Candidate;
+use super::stopwatch::Stopwatch;
+use crate::disk::{self, Existing};
+use crate::model_store::manifest::{FrameCounts, Preprocessing};
+use crate::model_store::{Draft, MANIFEST_VERSION, Manifest, ModelStore, StoredModel};
+use crate::probability::argmax;
+
+/// The results of the stages before.
+pub(super) struct Results<'a> {
+    pub(super) pretrained: &'a PretrainedNetwork,
+    pub(super) prepared: &'a PreparedDataset,
+    pub(super) selected: &'a Candidate<'a>,
+    pub(super) evaluated: Evaluated,
+    pub(super) trained: TrainedModel,
+    pub(super) exported: ExportedDraft,
+    pub(super) gate: Option<GateReport>,
+}
+
+/// Completes the draft and publishes it.
+///
+/// # Errors
+/// A file cannot be written; then the model does not appear in the store.
+pub(super) fn publish(
+    store: &ModelStore,
+    results: Results,
+    stopwatch: &Stopwatch,
+) -> Result<(StoredModel, Summary), TrainingError> {
+    let learned_frames = learned_frames(results.prepared, &results.trained);
+    let dataset = results.prepared.report();
+    let manifest = manifest(store, &results, &dataset);
+    let Results {
+        pretrained,
+        prepared,
+        selected,
+        evaluated,
+        exported: ExportedDraft {
+            draft,
+            report: export,
+        },
+        gate,
+        ..
+    } = results;
+    let validation = &selected.validation;
+    let report = Report {
+        model_id: draft.id.clone(),
+        created: manifest.created,
+        network: manifest.network.clone(),
+        strategy: manifest.strategy.clone(),
+        strategy_reason: selected.reason.clone(),
+        settings: settings(pretrained, prepared, selected),
+        dataset,
+        curves: validation.curves.clone(),
+        metrics: evaluated.metrics,
+        folds: if validation.folds.len() > 1 {
+            validation.folds.clone()
+        } else {
+            Vec::new()
+        },
+        mistakes: evaluated.mistakes,
+        export,
+        gate,
+        timings: stopwatch.laps().to_vec(),
+    };
+    write_file(&draft, FRAMES_FILE, &|writer| {
+        Ok(serde_json::to_writer(writer, &learned_frames)?)
+    })?;
+    write_file(&draft, JSON_FILE, &|writer| {
+        Ok(serde_json::to_writer_pretty(writer, &report)?)
+    })?;
+    write_file(&draft, HTML_FILE, &|mut writer| {
+        report::write_html(&report, &mut writer)
+    })?;
+    let model = store.publish(draft, manifest)?;
+    let summary = summary(&model, prepared, selected, report, stopwatch);
+    Ok((model, summary))
+}
+
+fn learned_frames(prepared: &PreparedDataset, trained: &TrainedModel) -> LearnedFrames {
+    let prediction = |frame: usize| prepared.labels[argmax(&trained.logits[frame])].clone();
+    let frames = prepared.all_frames().into_iter();
+    frames
+        .map(|frame| (prepared.sha256(frame), prediction(frame)))
+        .collect()
+}
+
+fn manifest(store: &ModelStore, results: &Results, dataset: &DatasetReport) -> Manifest {
+    let (prepared, selected) = (results.prepared, results.selected);
+    let metrics = &results.evaluated.metrics;
+    Manifest {
+        version: MANIFEST_VERSION,
+        // The store sets the id and the hashes.
+        id: String::new(),
+        sha256: Default::default(),
+        network: results.pretrained.network.name().to_owned(),
+        labels: prepared.labels.clone(),
+        created: OffsetDateTime::now_utc(),
+        preprocessing: Preprocessing::current(),
+        temperature: metrics.temperature,
+        strategy: selected.trainer.recipe.strategy.to_string().to_owned(),
+        frames: FrameCounts {
+            train: prepared.len(),
+            validation: metrics.frames,
+        },
+        metrics: (metrics.frames > 0).then(|| metrics.clone()),
+        int8: results.exported.report.int8,
+        epochs: selected.validation.epochs,
+        seed: selected.trainer.seed,
+        dataset: dataset.root.clone(),
+        dataset_digest: dataset.digest.clone(),
+        parent: store.active_id().ok().flatten(),
+    }
+}
+
+/// The hyperparameters as the report shows them.
+fn settings(
+    pretrained: &PretrainedNetwork,
+    prepared: &PreparedDataset,
+    selected: &Candidate,
+) -> Vec<Setting> {
+    let recipe = &selected.trainer.recipe;
+    let patience = recipe
+        .patience
+        .map_or_else(|| "none".to_owned(), |patience| patience.to_string());
+    let class_weights = if recipe.has_class_weights {
+        "all labels weigh the same"
+    } else {
+        "all frames weigh the same"
+    };
+    let settings = [
+        ("optimizer", recipe.optimizer.to_string()),
+        ("learning rate", recipe.learning_rate.to_string()),
+        ("schedule", recipe.schedule.to_string()),
+        ("weight decay", recipe.weight_decay.to_string()),
+        ("batch size", recipe.batch_size.to_string()),
+        ("maximum epochs", recipe.epochs.to_string()),
+        (
+            "epochs of the final training",
+            selected.validation.epochs.to_string(),
+        ),
+        ("patience", patience),
+        ("augmentation", recipe.augmentation.to_string()),
+        ("augmented copies per frame", recipe.copies.to_string()),
+        ("class weights", class_weights.to_owned()),
+        ("folds", prepared.split.folds.len().to_string()),
+        ("seed", selected.trainer.seed.to_string()),
+        ("pretrained weights", pretrained.path.display().to_string()),
+    ];
+    let setting = |(name, value): (&str, String)| Setting {
+        name: name.to_owned(),
+        value,
+    };
+    settings.into_iter().map(setting).collect()
+}
+
+fn write_file(
+    draft: &Draft,
+    name: &str,
+    write: &dyn Fn(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), TrainingError> {
+    let path = draft.path(name);
+    disk::write_atomic(&path, Existing::Replace, |writer| write(writer))
+        .map_err(|cause| TrainingError::Io { path, cause })
+}
+
+fn summary(
+    model: &StoredModel,
+    prepared: &PreparedDataset,
+    selected: &Candidate,
+    report: Report,
+    stopwatch: &Stopwatch,
+) -> Summary {
+    let manifest = &model.manifest;
+    Summary {
+        model_id: manifest.id.clone(),
+        network: manifest.network.clone(),
+        strategy: selected.trainer.recipe.strategy,
+        strategy_reason: report.strategy_reason,
+        labels: manifest.labels.clone(),
+        frames: manifest.frames,
+        metrics: (&report.metrics).into(),
+        folds: report.folds,
+        split: report.dataset.split,
+        epochs: manifest.epochs,
+        seed: manifest.seed,
+        computed_frames: prepared.computed_frames,
+        train_seconds: stopwatch.total_seconds(),
+        timings: report.timings,
+        gate: report.gate,
+        report: model.path(HTML_FILE),
+        skipped: report.dataset.skipped,
+    }
+}

@@ -1,0 +1,155 @@
+//! Second stage: the strategy, chosen by cross-validation unless it is given.
+
+use std::path::Path;
+
+use super::auto::{NextStep, after_last_layer, is_clearly_better};
+use super::cross_validation::{CrossValidation, cross_validate};
+use super::error::TrainingError;
+use super::features::{Copies, Extractor};
+use super::options::TrainingOptions;
+use super::plan::Plan;
+use super::prepare::{PreparedDataset, copies_of};
+use super::pretrained::PretrainedNetwork;
+use super::progress::Progress;
+use super::source::Source;
+use super::stopwatch::Stopwatch;
+use super::strategy::{Recipe, Strategy};
+use super::trainer::Trainer;
+use crate::network::torch::TorchModule;
+use crate::network::{self, Network};
+
+/// Larger features are not kept in memory but computed again in each epoch.
+const MAX_FEATURE_BYTES: usize = 1 << 30;
+
+/// A strategy with its cross-validation.
+pub(super) struct Candidate<'a> {
+    pub(super) trainer: Trainer<'a>,
+    pub(super) validation: CrossValidation,
+    /// Why this strategy.
+    pub(super) reason: String,
+}
+
+/// Cross-validates the requested strategy, or with `auto` the last layer and perhaps another strategy.
+///
+/// `store` is the directory of the store, which has the feature cache.
+///
+/// # Errors
+/// libtorch reported an error, a frame cannot be read anymore, or the training diverged.
+pub(super) fn select<'a>(
+    pretrained: &'a PretrainedNetwork,
+    prepared: &'a PreparedDataset,
+    options: &TrainingOptions,
+    store: &Path,
+    stopwatch: &mut Stopwatch,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<Candidate<'a>, TrainingError> {
+    let mut try_strategy = |strategy: Strategy, reason: String| -> Result<Candidate<'a>, TrainingError> {
+        let recipe = options.recipe(strategy, prepared.len());
+        let trainer = trainer(pretrained, prepared, recipe, options.seed, store, on_progress)?;
+        stopwatch.lap("features");
+        let validation = cross_validate(&trainer, &prepared.split.folds, |epoch| {
+            on_progress(Progress::Epoch(epoch));
+        })?;
+        stopwatch.lap("measurement");
+        Ok(Candidate {
+            trainer,
+            validation,
+            reason,
+        })
+    };
+    if let Some(strategy) = options.strategy {
+        return try_strategy(strategy, "requested".to_owned());
+    }
+    let first = try_strategy(Strategy::LastLayer, String::new())?;
+    match after_last_layer(first.validation.accuracy(), prepared.smallest_label()) {
+        NextStep::Keep(reason) => Ok(Candidate { reason, ..first }),
+        NextStep::Try(strategy, reason) => {
+            let second = try_strategy(strategy, reason)?;
+            Ok(better(first, second))
+        }
+    }
+}
+
+/// The second candidate if it is clearly better than the first, cheaper one; its reason has both accuracies.
+fn better<'a>(first: Candidate<'a>, second: Candidate<'a>) -> Candidate<'a> {
+    let accuracy = |candidate: &Candidate| candidate.validation.accuracy().unwrap_or(0.0);
+    let (first_accuracy, second_accuracy) = (accuracy(&first), accuracy(&second));
+    let reason = format!(
+        "{}; accuracy {:.1} % with {}, {:.1} % with {}",
+        second.reason,
+        first_accuracy * 100.0,
+        first.trainer.recipe.strategy.to_string(),
+        second_accuracy * 100.0,
+        second.trainer.recipe.strategy.to_string(),
+    );
+    let frames = first.validation.held_out.len();
+    let better = if is_clearly_better(second_accuracy, first_accuracy, frames) {
+        second
+    } else {
+        first
+    };
+    Candidate { reason, ..better }
+}
+
+fn trainer<'a>(
+    pretrained: &'a PretrainedNetwork,
+    prepared: &'a PreparedDataset,
+    recipe: Recipe,
+    seed: u64,
+    store: &Path,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<Trainer<'a>, TrainingError> {
+    let plan = Plan::new(&pretrained.network, recipe.strategy, &pretrained.weights);
+    Ok(Trainer {
+        source: source(
+            pretrained,
+            prepared,
+            &plan,
+            copies_of(&recipe, seed),
+            store,
+            on_progress,
+        )?,
+        plan,
+        recipe,
+        features: &prepared.features,
+        pretrained: &pretrained.weights,
+        label_indices: &prepared.label_indices,
+        label_count: prepared.labels.len(),
+        seed,
+        device: pretrained.device,
+    })
+}
+
+/// The inputs of the plan's trained layers: features in memory unless they are too large for it.
+fn source<'a>(
+    pretrained: &'a PretrainedNetwork,
+    prepared: &'a PreparedDataset,
+    plan: &Plan,
+    copies: Copies,
+    store: &Path,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<Source<'a>, TrainingError> {
+    let (frozen, weights, device) = (plan.frozen(), &pretrained.weights, pretrained.device);
+    if frozen.len() == prepared.feature_layers && copies == prepared.feature_copies {
+        return Ok(Source::Features(prepared.features.share()));
+    }
+    let total = prepared.len();
+    let row_values = network::output_shape(frozen, Network::INPUT).value_count();
+    let bytes = total * (1 + copies.count) * row_values * size_of::<f32>();
+    if frozen.is_empty() || bytes > MAX_FEATURE_BYTES {
+        return Ok(Source::Files {
+            files: &prepared.files,
+            copies,
+            frozen: TorchModule::with_weights(frozen, weights, device)?,
+            device,
+        });
+    }
+    let extractor = Extractor::new(frozen, weights, copies, store, device)?;
+    let extraction = extractor.extract(&prepared.files, |done| {
+        on_progress(Progress::Features { done, total });
+    })?;
+    match extraction.skipped.into_iter().next() {
+        None => Ok(Source::Features(extraction.features)),
+        Some(skipped) => Err(TrainingError::FrameChanged(skipped)),
+    }
+}
