@@ -56,7 +56,6 @@ impl Trained {
     }
 }
 
-#[test]
 fn on_a_cpu_int8_runs_where_the_training_accepted_it() {
     let trained = trained();
     let manifest = std::fs::read(trained.model.join("manifest.json")).expect("reads");
@@ -74,7 +73,6 @@ fn on_a_cpu_int8_runs_where_the_training_accepted_it() {
     );
 }
 
-#[test]
 fn every_backend_says_the_same() {
     let trained = trained();
     // How far a probability may be from fp32's.
@@ -103,7 +101,6 @@ fn every_backend_says_the_same() {
     }
 }
 
-#[test]
 fn a_wish_that_cannot_be_met_is_answered_with_the_next_best_and_the_reason() {
     let trained = trained();
     for (options, reason) in [
@@ -129,12 +126,7 @@ fn a_wish_that_cannot_be_met_is_answered_with_the_next_best_and_the_reason() {
     }
 }
 
-#[test]
 fn without_a_gpu_one_that_is_asked_for_is_missed_aloud_and_one_that_is_required_refused() {
-    if tch::Cuda::is_available() {
-        eprintln!("skipped: there is a GPU");
-        return;
-    }
     let trained = trained();
     for backend in ["onnx", "torch"] {
         let report = trained.bench(&format!("--backend {backend} --device cuda"));
@@ -150,32 +142,18 @@ fn without_a_gpu_one_that_is_asked_for_is_missed_aloud_and_one_that_is_required_
     }
 }
 
-/// The library of OpenVINO's plugin; none where there is no such plugin.
-fn plugin() -> Option<String> {
-    let Some(python) = std::env::var_os("THUMB_GESTURE_TEST_PYTHON") else {
-        eprintln!(
-            "skipped: THUMB_GESTURE_TEST_PYTHON is not set; scripts/setup.sh --tests installs a plugin"
-        );
-        return None;
-    };
-    let say = |what: &str| {
-        let output = Command::new(&python).args(["-c", what]).output().expect("starts");
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{complaint}");
-        String::from_utf8(output.stdout).expect("text").trim().to_owned()
-    };
-    if say("import sys; print(sys.version_info >= (3, 11))") != "True" || cfg!(not(target_arch = "x86_64")) {
-        eprintln!("skipped: OpenVINO's plugin is there for x86_64 and CPython 3.11 and later alone");
-        return None;
-    }
-    Some(say(
-        "import onnxruntime_ep_openvino as plugin; print(plugin.get_library_path())",
-    ))
+/// The library of OpenVINO's plugin.
+fn plugin() -> String {
+    let script = "import onnxruntime_ep_openvino as plugin; print(plugin.get_library_path())";
+    let mut command = Command::new(support::python().expect("the test is listed with `needs OpenVino`"));
+    let output = command.args(["-c", script]).output().expect("starts");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{complaint}");
+    String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
-#[test]
 fn a_plugin_runs_the_model_and_says_the_same() {
-    let Some(library) = plugin() else { return };
+    let library = plugin();
     let trained = trained();
     let options = format!("--device cpu --provider-library {library}");
     let report = trained.bench(&options);
@@ -194,7 +172,6 @@ fn a_plugin_runs_the_model_and_says_the_same() {
     assert!(without_gpu.contains("finds no device here"), "{without_gpu}");
 }
 
-#[test]
 fn a_library_that_is_no_plugin_is_refused_and_the_next_best_runs() {
     let trained = trained();
     let text = trained.root.path().join("text.so");
@@ -213,7 +190,6 @@ fn a_library_that_is_no_plugin_is_refused_and_the_next_best_runs() {
     }
 }
 
-#[test]
 fn frames_given_together_get_what_each_gets_alone() {
     let trained = trained();
     for (backend, precision) in [
@@ -252,7 +228,6 @@ fn frames_given_together_get_what_each_gets_alone() {
     }
 }
 
-#[test]
 fn a_runtime_that_is_not_there_is_named_with_the_version_that_is_needed() {
     let trained = trained();
     let mut command = program();
@@ -263,4 +238,15 @@ fn a_runtime_that_is_not_there_is_named_with_the_version_that_is_needed() {
     let missing = complaint(&command.output().expect("starts"));
     assert!(missing.contains("/nowhere/libonnxruntime.so"), "{missing}");
     assert!(missing.contains("1.22 or later"), "{missing}");
+}
+
+support::runner::tests! {
+    on_a_cpu_int8_runs_where_the_training_accepted_it,
+    every_backend_says_the_same,
+    a_wish_that_cannot_be_met_is_answered_with_the_next_best_and_the_reason,
+    without_a_gpu_one_that_is_asked_for_is_missed_aloud_and_one_that_is_required_refused needs NoGpu,
+    a_plugin_runs_the_model_and_says_the_same needs OpenVino,
+    a_library_that_is_no_plugin_is_refused_and_the_next_best_runs,
+    frames_given_together_get_what_each_gets_alone,
+    a_runtime_that_is_not_there_is_named_with_the_version_that_is_needed,
 }

@@ -24,11 +24,8 @@ const TOPIC: &str = "/jetbot/camera/image_raw";
 const START_NS: u64 = 1_700_000_000_000_000_000;
 const STEP_NS: u64 = 33_333_333;
 
-#[test]
 fn a_bag_is_read_as_rosbags_reads_it_message_for_message() {
-    let Some(directory) = support::reference("bags/reference.py", &[], |_| {}) else {
-        return;
-    };
+    let directory = support::reference("bags/reference.py", &[], |_| {});
     let cases = fs::read(directory.path().join("cases.json")).expect("was written");
     let cases: BTreeMap<String, Vec<Told>> = serde_json::from_slice(&cases).expect("JSON");
     assert_eq!(
@@ -179,7 +176,6 @@ fn bag_of(messages: &[Vec<u8>], writing: &Writing) -> (tempfile::TempDir, PathBu
     (directory, file)
 }
 
-#[test]
 fn every_compression_of_chunks_is_read() {
     let messages = hands(4);
     for compression in [None, Some(mcap::Compression::Lz4), Some(mcap::Compression::Zstd)] {
@@ -195,7 +191,6 @@ fn every_compression_of_chunks_is_read() {
     }
 }
 
-#[test]
 fn a_file_that_breaks_off_is_read_up_to_there() {
     let messages = hands(8);
     for compression in [None, Some(mcap::Compression::Zstd)] {
@@ -225,7 +220,6 @@ fn a_file_that_breaks_off_is_read_up_to_there() {
     }
 }
 
-#[test]
 fn a_broken_chunk_takes_only_its_own_messages_along_and_they_are_counted() {
     let messages = hands(8);
     let (_directory, file) = bag_of(&messages, &AS_ROSBAG2);
@@ -256,7 +250,6 @@ fn a_broken_chunk_takes_only_its_own_messages_along_and_they_are_counted() {
     assert!(String::from_utf8_lossy(&output.stdout).contains(TOPIC));
 }
 
-#[test]
 fn a_chunk_or_a_record_that_claims_to_be_huge_makes_no_room_for_that() {
     let messages = hands(2);
     let (_directory, file) = bag_of(&messages, &AS_ROSBAG2);
@@ -280,7 +273,6 @@ fn a_chunk_or_a_record_that_claims_to_be_huge_makes_no_room_for_that() {
     }
 }
 
-#[test]
 fn whatever_bytes_are_changed_it_ends_in_good_order() {
     let (_directory, file) = bag_of(&hands(2), &AS_ROSBAG2);
     let whole = fs::read(&file).expect("reads");
@@ -307,7 +299,6 @@ fn whatever_bytes_are_changed_it_ends_in_good_order() {
     }
 }
 
-#[test]
 fn a_split_bag_is_read_in_order_without_metadata_too_and_a_missing_part_is_named() {
     let directory = tempfile::tempdir().expect("a directory");
     let messages = hands(4);
@@ -359,7 +350,6 @@ fn a_split_bag_is_read_in_order_without_metadata_too_and_a_missing_part_is_named
     assert!(!lost(false).contains("counts"), "none is wanted");
 }
 
-#[test]
 fn of_a_damaged_database_all_is_read_but_what_is_gone() {
     const MESSAGES: usize = 3000;
     const PAGE_BYTES: usize = 4096;
@@ -421,7 +411,6 @@ fn of_a_damaged_database_all_is_read_but_what_is_gone() {
     assert!(!told(&file).1.is_empty());
 }
 
-#[test]
 fn a_view_in_the_place_of_a_table_is_not_asked() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("bag_0.db3");
@@ -442,7 +431,6 @@ fn a_view_in_the_place_of_a_table_is_not_asked() {
 }
 
 /// What was found to be hard: each file is read as far as it goes, or refused, and what is lost is told.
-#[test]
 fn the_corpus_of_damaged_files_is_read_in_good_order() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bags/corpus");
     let mut files = 0;
@@ -508,7 +496,6 @@ fn labels_file(text: &str) -> (tempfile::TempDir, String) {
 
 const EXPECTED: &str = "- {from: 0.0, to: 0.25, label: none}\n- {from: 0.26, to: 0.52, label: thumbs_up}\n- {from: 0.53, to: 9, label: thumbs_down}\n";
 
-#[test]
 fn the_same_bag_gives_the_same_predictions_to_the_bit() {
     let (_directory, labels) = labels_file(EXPECTED);
     let arguments = ["--json", "--expect", &labels, "--threshold", "0", "--margin", "0"];
@@ -535,7 +522,6 @@ fn the_same_bag_gives_the_same_predictions_to_the_bit() {
     assert_eq!(rows, [8, 8, 8]);
 }
 
-#[test]
 fn every_frame_is_a_line_of_the_table() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("predictions.csv");
@@ -555,7 +541,6 @@ fn every_frame_is_a_line_of_the_table() {
     assert!(lines.all(|line| line.split(',').count() == 9));
 }
 
-#[test]
 fn a_model_that_is_not_good_enough_fails_with_the_figure() {
     let (_directory, labels) = labels_file(EXPECTED);
     assert!(
@@ -574,7 +559,6 @@ fn a_model_that_is_not_good_enough_fails_with_the_figure() {
     assert!(complaint(&evaluate(&["--expect", &wrong])).contains("its labels: none, thumbs_down, thumbs_up"));
 }
 
-#[test]
 fn a_wrong_topic_is_answered_with_those_there_are() {
     assert!(complaint(&evaluate(&["--topic", "/camera"])).contains(TOPIC));
     let text = Writing {
@@ -608,7 +592,6 @@ fn a_wrong_topic_is_answered_with_those_there_are() {
     );
 }
 
-#[test]
 fn a_message_that_ends_early_is_counted_and_the_others_are_classified() {
     let mut messages = hands(2);
     let length = messages[3].len();
@@ -634,7 +617,6 @@ fn a_message_that_ends_early_is_counted_and_the_others_are_classified() {
     );
 }
 
-#[test]
 fn an_import_is_one_burst_without_near_duplicates_and_not_made_twice() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut messages = hands(4);
@@ -672,7 +654,6 @@ fn an_import_is_one_burst_without_near_duplicates_and_not_made_twice() {
     assert_eq!(every["saved"], 3);
 }
 
-#[test]
 fn a_dataset_becomes_a_bag_that_is_classified_by_what_it_shows() {
     let (root, _) = taught();
     let directory = tempfile::tempdir().expect("a directory");
@@ -726,7 +707,6 @@ fn a_dataset_becomes_a_bag_that_is_classified_by_what_it_shows() {
     );
 }
 
-#[test]
 fn two_models_are_compared_frame_by_frame() {
     let (root, bag) = taught();
     let directory = tempfile::tempdir().expect("a directory");
@@ -773,7 +753,6 @@ fn two_models_are_compared_frame_by_frame() {
     assert!(complaint(&compare(&right, &[])).contains("--models takes two ids"));
 }
 
-#[test]
 fn a_bag_that_is_none_does_not_keep_the_others_from_being_classified() {
     let (root, bag) = taught();
     let directory = tempfile::tempdir().expect("a directory");
@@ -806,17 +785,8 @@ fn a_bag_that_is_none_does_not_keep_the_others_from_being_classified() {
 }
 
 /// The block of docs/bags.md, as a person types it.
-#[test]
 fn the_walk_through_works_as_it_is_written() {
-    let photos = std::env::var_os("THUMB_GESTURE_PHOTOS").map(PathBuf::from);
-    let photos = photos.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/photos"));
-    if !photos.is_dir() {
-        eprintln!(
-            "skipped: no photos in {}; THUMB_GESTURE_PHOTOS names a directory",
-            photos.display()
-        );
-        return;
-    }
+    let photos = support::runner::photos();
     let page = include_str!("../docs/bags.md");
     let begin = page
         .find("thumb_gesture bag export takes --dataset \"$PHOTOS\"")
@@ -849,4 +819,27 @@ fn the_walk_through_works_as_it_is_written() {
     assert!(
         directory.path().join("differences.html").exists() && directory.path().join("first.html").exists()
     );
+}
+
+support::runner::tests! {
+    a_bag_is_read_as_rosbags_reads_it_message_for_message needs Torch,
+    every_compression_of_chunks_is_read,
+    a_file_that_breaks_off_is_read_up_to_there,
+    a_broken_chunk_takes_only_its_own_messages_along_and_they_are_counted,
+    a_chunk_or_a_record_that_claims_to_be_huge_makes_no_room_for_that,
+    whatever_bytes_are_changed_it_ends_in_good_order,
+    a_split_bag_is_read_in_order_without_metadata_too_and_a_missing_part_is_named,
+    of_a_damaged_database_all_is_read_but_what_is_gone,
+    a_view_in_the_place_of_a_table_is_not_asked,
+    the_corpus_of_damaged_files_is_read_in_good_order,
+    the_same_bag_gives_the_same_predictions_to_the_bit,
+    every_frame_is_a_line_of_the_table,
+    a_model_that_is_not_good_enough_fails_with_the_figure,
+    a_wrong_topic_is_answered_with_those_there_are,
+    a_message_that_ends_early_is_counted_and_the_others_are_classified,
+    an_import_is_one_burst_without_near_duplicates_and_not_made_twice,
+    a_dataset_becomes_a_bag_that_is_classified_by_what_it_shows,
+    two_models_are_compared_frame_by_frame,
+    a_bag_that_is_none_does_not_keep_the_others_from_being_classified,
+    the_walk_through_works_as_it_is_written needs Photos,
 }

@@ -23,11 +23,8 @@ struct Case {
     border: u32,
 }
 
-#[test]
 fn every_encoding_shows_what_opencv_shows() {
-    let Some(directory) = support::reference("encodings/reference.py", &[], |_| {}) else {
-        return;
-    };
+    let directory = support::reference("encodings/reference.py", &[], |_| {});
     let cases = fs::read(directory.path().join("cases.json")).expect("was written");
     let cases: BTreeMap<String, Case> = serde_json::from_slice(&cases).expect("JSON");
     assert_eq!(
@@ -67,4 +64,8 @@ fn compare(directory: &Path, name: &str, case: &Case) {
         }
     }
     frame(without_last).expect_err("a row is missing");
+}
+
+support::runner::tests! {
+    every_encoding_shows_what_opencv_shows needs Torch,
 }

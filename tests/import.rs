@@ -21,22 +21,16 @@ const PROBABILITY_TOLERANCE: f64 = 1e-3;
 const CHECKPOINT: &str = "checkpoint.pth";
 const IMAGE: &str = "image.png";
 
-#[test]
 fn jetbots_model_says_what_torch_says() {
-    let Some(directory) = checkpoint("alexnet", 2, "legacy") else {
-        return;
-    };
+    let directory = checkpoint("alexnet", 2, "legacy");
     let report = compare_with_torch(directory.path(), &["--activate"]);
     assert_eq!(report["network"], "alexnet");
     assert_eq!(report["labels"], json!(["thumbsdown", "thumbsup"]));
     assert_eq!(report["active"], true);
 }
 
-#[test]
 fn a_checkpoint_with_labels_says_what_torch_says() {
-    let Some(directory) = checkpoint("resnet18", 3, "nested") else {
-        return;
-    };
+    let directory = checkpoint("resnet18", 3, "nested");
     let labels = ["none", "thumbs_down", "thumbs_up"];
     let report = compare_with_torch(directory.path(), &["--labels", &labels.join(",")]);
     assert_eq!(report["network"], "resnet18");
@@ -44,11 +38,8 @@ fn a_checkpoint_with_labels_says_what_torch_says() {
     assert_eq!(report["active"], false);
 }
 
-#[test]
 fn what_knows_imagenet_becomes_the_start_of_trainings() {
-    let Some(directory) = checkpoint("squeezenet1_1", 1000, "state_dict") else {
-        return;
-    };
+    let directory = checkpoint("squeezenet1_1", 1000, "state_dict");
     let (store, dataset) = (directory.path().join("store"), directory.path().join("dataset"));
     let file = directory.path().join(CHECKPOINT);
     let report = support::json(&import(&file, &store, &["--json"]));
@@ -76,11 +67,8 @@ fn what_knows_imagenet_becomes_the_start_of_trainings() {
     );
 }
 
-#[test]
 fn what_asks_to_be_executed_is_refused_by_its_name() {
-    let Some(directory) = support::reference("pytorch/reference.py", &["bad"], |_| {}) else {
-        return;
-    };
+    let directory = support::reference("pytorch/reference.py", &["bad"], |_| {});
     for file in ["evil.zip.pth", "evil.legacy.pth"] {
         let refusal = refusal(&directory.path().join(file), &[]);
         assert!(refusal.contains(file), "{refusal}");
@@ -94,7 +82,6 @@ fn what_asks_to_be_executed_is_refused_by_its_name() {
     );
 }
 
-#[test]
 fn what_is_no_weights_is_refused_by_its_name() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = |name: &str| directory.path().join(name);
@@ -125,7 +112,6 @@ fn what_is_no_weights_is_refused_by_its_name() {
     }
 }
 
-#[test]
 fn tensors_of_another_network_are_named_beside_the_nearest() {
     let directory = tempfile::tempdir().expect("a directory");
     let refusal_of = |weights: &Weights| {
@@ -170,7 +156,6 @@ fn tensors_of_another_network_are_named_beside_the_nearest() {
     );
 }
 
-#[test]
 fn labels_that_do_not_fit_the_outputs_or_the_rule_are_refused_with_what_would_be_right() {
     let directory = tempfile::tempdir().expect("a directory");
     let with_outputs = |outputs: usize| squeezenet_with_outputs(directory.path(), outputs);
@@ -199,14 +184,12 @@ fn labels_that_do_not_fit_the_outputs_or_the_rule_are_refused_with_what_would_be
     assert_eq!(report["labels"], json!(["a", "b", "c"]));
 }
 
-#[test]
 fn a_label_cannot_stand_for_two_outputs() {
     let directory = tempfile::tempdir().expect("a directory");
     let three = squeezenet_with_outputs(directory.path(), 3);
     refusal(&three, &["--labels", "a,b,a"]);
 }
 
-#[test]
 fn a_start_cannot_be_labelled_or_activated() {
     let directory = tempfile::tempdir().expect("a directory");
     let imagenets = squeezenet_with_outputs(directory.path(), 1000);
@@ -283,7 +266,7 @@ fn compare_with_torch(directory: &Path, more: &[&str]) -> Value {
 }
 
 /// A directory with an image, a checkpoint with random weights, and the probabilities that torch gives.
-fn checkpoint(network: &str, outputs: usize, format: &str) -> Option<tempfile::TempDir> {
+fn checkpoint(network: &str, outputs: usize, format: &str) -> tempfile::TempDir {
     let draw = |directory: &Path| {
         let image = drawn_hand::draw(Gesture::ThumbsUp, 3, 0, 640, 480);
         image.save(directory.join(IMAGE)).expect("writes");
@@ -321,4 +304,16 @@ fn files_in(directory: &Path) -> Vec<PathBuf> {
         Ok(entries) => entries.map(|entry| entry.expect("lists").path()).collect(),
         Err(_) => Vec::new(),
     }
+}
+
+support::runner::tests! {
+    jetbots_model_says_what_torch_says needs Torch,
+    a_checkpoint_with_labels_says_what_torch_says needs Torch,
+    what_knows_imagenet_becomes_the_start_of_trainings needs Torch,
+    what_asks_to_be_executed_is_refused_by_its_name needs Torch,
+    what_is_no_weights_is_refused_by_its_name,
+    tensors_of_another_network_are_named_beside_the_nearest,
+    labels_that_do_not_fit_the_outputs_or_the_rule_are_refused_with_what_would_be_right,
+    a_label_cannot_stand_for_two_outputs,
+    a_start_cannot_be_labelled_or_activated,
 }

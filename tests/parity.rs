@@ -1,7 +1,7 @@
 //! The networks and the preprocessing held against torchvision's, and the export against the ONNX package's checker.
 //!
 //! They need Python's torch and torchvision, which `scripts/setup.sh --tests` installs and `scripts/env.sh` names in
-//! `THUMB_GESTURE_TEST_PYTHON`. Where that is not set, each test says that it was skipped.
+//! `THUMB_GESTURE_TEST_PYTHON`.
 
 mod support;
 
@@ -23,32 +23,26 @@ const SCRIPT: &str = "parity/reference.py";
 /// Logits may differ by so much.
 const LOGIT_TOLERANCE: f32 = 1e-4;
 
-#[test]
 fn alexnet_is_torchvisions() {
     compare_network(alexnet::NAME);
 }
 
-#[test]
 fn squeezenet1_1_is_torchvisions() {
     compare_network(squeezenet::NAME);
 }
 
-#[test]
 fn vgg11_is_torchvisions() {
     compare_network(vgg::VGG11_NAME);
 }
 
-#[test]
 fn vgg16_is_torchvisions() {
     compare_network(vgg::VGG16_NAME);
 }
 
-#[test]
 fn resnet18_is_torchvisions() {
     compare_network(resnet::NAME);
 }
 
-#[test]
 fn preprocessing_is_torchvisions_within_a_grey_level() {
     let sizes = [
         (640, 480),
@@ -70,9 +64,7 @@ fn preprocessing_is_torchvisions_within_a_grey_level() {
             image.save(directory.join(name)).expect("writes");
         }
     };
-    let Some(directory) = support::reference(SCRIPT, &["inputs"], write) else {
-        return;
-    };
+    let directory = support::reference(SCRIPT, &["inputs"], write);
     let expected = Weights::read(&directory.path().join("expected.safetensors")).expect("reads");
     let mut preprocessor = Preprocessor::new();
     for (name, image) in images {
@@ -104,9 +96,7 @@ fn preprocessing_is_torchvisions_within_a_grey_level() {
 
 /// Both lowerings of a network give torchvision's logits for torchvision's random weights, and the ONNX file passes the checker.
 fn compare_network(name: &str) {
-    let Some(directory) = support::reference(SCRIPT, &["network", name], |_| {}) else {
-        return;
-    };
+    let directory = support::reference(SCRIPT, &["network", name], |_| {});
     let path = |file: &str| directory.path().join(file);
     let network = Network::named(name, 1000).expect("known");
     let expected = Weights::read(&path("expected.safetensors")).expect("reads");
@@ -164,4 +154,13 @@ fn assert_close(found: &[f32], expected: &[f32]) {
         .map(|(a, b)| (a - b).abs())
         .fold(0.0, f32::max);
     assert!(greatest < LOGIT_TOLERANCE, "logits differ by {greatest}");
+}
+
+support::runner::tests! {
+    alexnet_is_torchvisions needs Torch,
+    squeezenet1_1_is_torchvisions needs Torch,
+    vgg11_is_torchvisions needs Torch,
+    vgg16_is_torchvisions needs Torch,
+    resnet18_is_torchvisions needs Torch,
+    preprocessing_is_torchvisions_within_a_grey_level needs Torch,
 }

@@ -1,7 +1,7 @@
 //! PyTorch files as PyTorch itself writes them today, in both formats.
 //!
 //! They need Python's torch, which `scripts/setup.sh --tests` installs and `scripts/env.sh` names in
-//! `THUMB_GESTURE_TEST_PYTHON`. Where that is not set, each test says that it was skipped.
+//! `THUMB_GESTURE_TEST_PYTHON`.
 
 mod support;
 
@@ -10,11 +10,8 @@ use std::path::{Path, PathBuf};
 use thumb_gesture::weights::Weights;
 use thumb_gesture::weights::pytorch;
 
-#[test]
 fn every_file_holds_what_python_saved() {
-    let Some(directory) = reference("good") else {
-        return;
-    };
+    let directory = reference("good");
     let mut read = 0;
     for path in pytorch_files(directory.path()) {
         let bytes = std::fs::read(&path).expect("reads");
@@ -27,11 +24,8 @@ fn every_file_holds_what_python_saved() {
     assert_eq!(read, 11 * 4, "kinds of objects and of formats");
 }
 
-#[test]
 fn what_is_not_weights_is_refused_by_its_name() {
-    let Some(directory) = reference("bad") else {
-        return;
-    };
+    let directory = reference("bad");
     let expected = [
         ("evil", ["it asks for posix.system", "model.state_dict()"]),
         (
@@ -61,11 +55,8 @@ fn what_is_not_weights_is_refused_by_its_name() {
     assert!(!directory.path().join("evil_was_executed").exists());
 }
 
-#[test]
 fn a_file_cut_off_by_a_full_disk_is_refused() {
-    let Some(directory) = reference("good") else {
-        return;
-    };
+    let directory = reference("good");
     for format in ["zip", "legacy"] {
         let bytes = std::fs::read(directory.path().join(format!("state_dict.{format}.pth"))).expect("reads");
         let path = directory.path().join("cut_off.pth");
@@ -91,6 +82,12 @@ fn expected_path(path: &Path) -> PathBuf {
 }
 
 /// A directory in which the reference has written; none where there is no Python with torch.
-fn reference(task: &str) -> Option<tempfile::TempDir> {
+fn reference(task: &str) -> tempfile::TempDir {
     support::reference("pytorch/reference.py", &[task], |_| {})
+}
+
+support::runner::tests! {
+    every_file_holds_what_python_saved needs Torch,
+    what_is_not_weights_is_refused_by_its_name needs Torch,
+    a_file_cut_off_by_a_full_disk_is_refused needs Torch,
 }

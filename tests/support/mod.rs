@@ -2,10 +2,14 @@
 
 #![allow(
     dead_code,
-    reason = "each file of tests is a crate of its own and uses a part"
+    unused_imports,
+    unused_macros,
+    reason = "each test file is a crate of its own and uses a part"
 )]
 
-use std::ffi::OsStr;
+pub mod runner;
+
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -143,23 +147,23 @@ pub fn changed_and_same(layers: &[Layer], before: &Weights, after: &Weights) -> 
     [changed, same]
 }
 
-/// A directory in which `prepare` and then a task of a script among the tests have written; none where there is no Python with torch.
-pub fn reference(script: &str, task: &[&str], prepare: impl FnOnce(&Path)) -> Option<tempfile::TempDir> {
-    if std::env::var_os("THUMB_GESTURE_TEST_PYTHON").is_none() {
-        eprintln!("skipped: THUMB_GESTURE_TEST_PYTHON is not set; scripts/setup.sh --tests installs torch");
-        return None;
-    }
+/// The Python with torch, torchvision and onnx that `scripts/setup.sh --tests` installs and `scripts/env.sh` names.
+pub fn python() -> Option<OsString> {
+    std::env::var_os("THUMB_GESTURE_TEST_PYTHON")
+}
+
+/// A new directory that `prepare` and then a task of a Python script in `tests/` have written to; needs [`runner::Requirement::Torch`].
+pub fn reference(script: &str, task: &[&str], prepare: impl FnOnce(&Path)) -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     prepare(directory.path());
     run_reference(script, task, directory.path());
-    Some(directory)
+    directory
 }
 
-/// Runs a task of a script among the tests on a directory, where it is known that there is a Python with torch.
+/// Runs a task of a Python script in `tests/` on a directory; needs [`runner::Requirement::Torch`].
 pub fn run_reference(script: &str, task: &[&str], directory: &Path) {
-    let python = std::env::var_os("THUMB_GESTURE_TEST_PYTHON").expect("was there a moment ago");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
-    let mut command = Command::new(python);
+    let mut command = Command::new(python().expect("the test is listed with `needs Torch`"));
     let output = command.arg(script).args(task).arg(directory).output();
     let output = output.expect("starts");
     assert!(
