@@ -45,16 +45,7 @@ impl Requirement {
     fn check(self) -> Result<(), Unmet> {
         match self {
             Requirement::Torch => python().map(drop),
-            Requirement::OpenVino => {
-                check_x86_64("OpenVINO's plugin")?;
-                let is_supported = run_python("import sys; sys.exit(sys.version_info < (3, 11))")?;
-                if !is_supported.status.success() {
-                    return Err(Unmet::Unsupported(
-                        "OpenVINO's plugin has no release for Python 3.10".to_owned(),
-                    ));
-                }
-                check_import("onnxruntime_ep_openvino")
-            }
+            Requirement::OpenVino => check_openvino(),
             Requirement::TensorRt => {
                 check_x86_64("TensorRT for RTX")?;
                 check_import("tensorrt_rtx_libs, tensorrt_rtx_bindings")
@@ -106,6 +97,26 @@ fn python() -> Result<OsString, Unmet> {
 fn run_python(statement: &str) -> Result<Output, Unmet> {
     let output = Command::new(python()?).args(["-c", statement]).output();
     Ok(output.expect("THUMB_GESTURE_TEST_PYTHON starts"))
+}
+
+fn check_openvino() -> Result<(), Unmet> {
+    const HAS_DEVICE: &str = "
+import onnxruntime, onnxruntime_ep_openvino as plugin
+onnxruntime.register_execution_provider_library('openvino', plugin.get_library_path())
+assert any(device.ep_name.startswith('OpenVINO') for device in onnxruntime.get_ep_devices())
+";
+    check_x86_64("OpenVINO's plugin")?;
+    let is_supported = run_python("import sys; assert sys.version_info >= (3, 11)")?;
+    if !is_supported.status.success() {
+        let reason = "OpenVINO's plugin has no release for Python 3.10";
+        return Err(Unmet::Unsupported(reason.to_owned()));
+    }
+    check_import("onnxruntime, onnxruntime_ep_openvino")?;
+    if !run_python(HAS_DEVICE)?.status.success() {
+        let reason = "OpenVINO's plugin finds no Intel hardware on this machine";
+        return Err(Unmet::Unsupported(reason.to_owned()));
+    }
+    Ok(())
 }
 
 fn check_import(modules: &str) -> Result<(), Unmet> {
