@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use serde_json::Value;
-use support::{complaint, json, misuse, model_directory, program};
+use support::{failure, json, model_directory, program, usage_error};
 use thumb_gesture::classifier;
 use thumb_gesture::classifier::settings::{Backend, Device, Precision, Settings};
 use thumb_gesture::model_store::ModelStore;
@@ -118,10 +118,10 @@ fn a_wish_that_cannot_be_met_is_answered_with_the_next_best_and_the_reason() {
         );
         assert_eq!(report["reason"], reason);
     }
-    let contradiction = complaint(&trained.run("bench", "--device cpu --require-gpu"));
+    let contradiction = failure(&trained.run("bench", "--device cpu --require-gpu"));
     assert!(contradiction.contains("device is cpu"), "{contradiction}");
     for option in ["--backend tvm", "--device tpu", "--precision int4"] {
-        let unknown = misuse(&trained.run("bench", option));
+        let unknown = usage_error(&trained.run("bench", option));
         assert!(unknown.contains("known: auto, "), "{unknown}");
     }
 }
@@ -137,7 +137,7 @@ fn without_a_gpu_one_that_is_asked_for_is_missed_aloud_and_one_that_is_required_
                 .as_str()
                 .is_some_and(|name| name.contains("/cpu/"))
         );
-        let refused = complaint(&trained.run("bench", &format!("--backend {backend} --require-gpu")));
+        let refused = failure(&trained.run("bench", &format!("--backend {backend} --require-gpu")));
         assert!(refused.contains("require_gpu is set"), "{refused}");
     }
 }
@@ -147,8 +147,8 @@ fn plugin() -> String {
     let script = "import onnxruntime_ep_openvino as plugin; print(plugin.get_library_path())";
     let mut command = Command::new(support::python().expect("the test is listed with `needs OpenVino`"));
     let output = command.args(["-c", script]).output().expect("starts");
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{complaint}");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
     String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
@@ -168,7 +168,7 @@ fn a_plugin_runs_the_model_and_says_the_same() {
             "{found:?}, not {expected:?}"
         );
     }
-    let without_gpu = complaint(&trained.run("bench", &format!("{options} --require-gpu")));
+    let without_gpu = failure(&trained.run("bench", &format!("{options} --require-gpu")));
     assert!(without_gpu.contains("finds no device here"), "{without_gpu}");
 }
 
@@ -235,7 +235,7 @@ fn a_runtime_that_is_not_there_is_named_with_the_version_that_is_needed() {
     command
         .args(["bench", "--store"])
         .arg(trained.root.path().join("store"));
-    let missing = complaint(&command.output().expect("starts"));
+    let missing = failure(&command.output().expect("starts"));
     assert!(missing.contains("/nowhere/libonnxruntime.so"), "{missing}");
     assert!(missing.contains("1.22 or later"), "{missing}");
 }

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use support::{complaint, json, misuse, thumb_gesture};
+use support::{failure, json, thumb_gesture, usage_error};
 use thumb_gesture::bag::{Bag, BagError, Loss};
 use thumb_gesture::drawn_hand;
 use thumb_gesture::gesture::Gesture;
@@ -244,7 +244,7 @@ fn a_broken_chunk_takes_only_its_own_messages_along_and_they_are_counted() {
     fs::write(&file, &bytes).expect("writes");
     let output = thumb_gesture(["bag".as_ref(), "info".as_ref(), file.as_os_str()]);
     assert!(
-        misuse(&output).contains("a broken chunk"),
+        usage_error(&output).contains("a broken chunk"),
         "the exit status says so"
     );
     assert!(String::from_utf8_lossy(&output.stdout).contains(TOPIC));
@@ -550,17 +550,17 @@ fn a_model_that_is_not_good_enough_fails_with_the_figure() {
     );
     // Nothing is as certain as that.
     let output = evaluate(&["--expect", &labels, "--min-accuracy", "0.9", "--threshold", "1"]);
-    let said = complaint(&output);
+    let said = failure(&output);
     assert!(said.contains("% of the frames are right, below 90.0 %"), "{said}");
     assert!(said.contains("0.00 to 0.25 s, none: "), "and where: {said}");
     let output = evaluate(&["--min-accuracy", "0.9"]);
-    assert!(misuse(&output).contains("--expect"));
+    assert!(usage_error(&output).contains("--expect"));
     let (_directory, wrong) = labels_file("- {from: 0.0, to: 1.0, label: wave}\n");
-    assert!(complaint(&evaluate(&["--expect", &wrong])).contains("its labels: none, thumbs_down, thumbs_up"));
+    assert!(failure(&evaluate(&["--expect", &wrong])).contains("its labels: none, thumbs_down, thumbs_up"));
 }
 
 fn a_wrong_topic_is_answered_with_those_there_are() {
-    assert!(complaint(&evaluate(&["--topic", "/camera"])).contains(TOPIC));
+    assert!(failure(&evaluate(&["--topic", "/camera"])).contains(TOPIC));
     let text = Writing {
         kind: "std_msgs/msg/String",
         ..AS_ROSBAG2
@@ -577,15 +577,15 @@ fn a_wrong_topic_is_answered_with_those_there_are() {
         command.output().expect("starts")
     };
     assert!(
-        complaint(&command(&file))
+        failure(&command(&file))
             .contains("no topic with images; the bag has /jetbot/camera/image_raw (std_msgs/msg/String)")
     );
     let (_directory, empty) = bag_of(&[], &AS_ROSBAG2);
-    assert!(complaint(&command(&empty)).contains("no messages at all"));
+    assert!(failure(&command(&empty)).contains("no messages at all"));
     let nothing = tempfile::tempdir().expect("a directory");
-    assert!(complaint(&command(nothing.path())).contains("no bag: neither"));
+    assert!(failure(&command(nothing.path())).contains("no bag: neither"));
     assert!(
-        complaint(&command(
+        failure(&command(
             Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md").as_path()
         ))
         .contains("no bag")
@@ -606,7 +606,7 @@ fn a_message_that_ends_early_is_counted_and_the_others_are_classified() {
         .arg("--store")
         .arg(store);
     let output = command.output().expect("starts");
-    assert!(misuse(&output).contains("2 messages are no images: the message ends early"));
+    assert!(usage_error(&output).contains("2 messages are no images: the message ends early"));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(report["bad_frames"], 2);
     assert_eq!(report["frames"].as_array().map(Vec::len), Some(4));
@@ -646,10 +646,10 @@ fn an_import_is_one_burst_without_near_duplicates_and_not_made_twice() {
         "{files:?}"
     );
     assert!(
-        complaint(&import(&["--to", "0.15"])).contains("exists"),
+        failure(&import(&["--to", "0.15"])).contains("exists"),
         "the same frames again"
     );
-    assert!(complaint(&import(&["--from", "2", "--to", "1"])).contains("--to greater"));
+    assert!(failure(&import(&["--from", "2", "--to", "1"])).contains("--to greater"));
     let every = json(&import(&["--from", "0.2", "--every", "2"]));
     assert_eq!(every["saved"], 3);
 }
@@ -664,7 +664,7 @@ fn a_dataset_becomes_a_bag_that_is_classified_by_what_it_shows() {
         .arg(root.path().join("unseen"))
         .arg(&bag);
     assert!(export.output().expect("starts").status.success());
-    assert!(complaint(&export.output().expect("starts")).contains("exists"));
+    assert!(failure(&export.output().expect("starts")).contains("exists"));
 
     let page = directory.path().join("page.html");
     let mut evaluate = support::program();
@@ -750,7 +750,7 @@ fn two_models_are_compared_frame_by_frame() {
             .expect("was written")
             .contains("data:image/jpeg")
     );
-    assert!(complaint(&compare(&right, &[])).contains("--models takes two ids"));
+    assert!(failure(&compare(&right, &[])).contains("--models takes two ids"));
 }
 
 fn a_bag_that_is_none_does_not_keep_the_others_from_being_classified() {
@@ -775,13 +775,13 @@ fn a_bag_that_is_none_does_not_keep_the_others_from_being_classified() {
         .arg("--csv")
         .arg(&table);
     let output = command.args(["--expect", &labels]).output().expect("starts");
-    assert!(complaint(&output).contains("nothing"));
+    assert!(failure(&output).contains("nothing"));
     assert_eq!(
         fs::read_to_string(table).expect("was written").lines().count(),
         49
     );
     assert!(page.join("1_bag_0.mcap.html").exists() && page.join("3_bag_0.mcap.html").exists());
-    assert!(misuse(&evaluate(&["--threshold", "nan"])).contains("must be 0 to 1"));
+    assert!(usage_error(&evaluate(&["--threshold", "nan"])).contains("must be 0 to 1"));
 }
 
 /// The block of docs/bags.md, as a person types it.

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::{complaint, draw_dataset, json, models, program, thumb_gesture, train};
+use support::{draw_dataset, failure, json, models, program, thumb_gesture, train};
 
 /// Frames of each label that the shared model is trained on.
 const TRAIN_FRAMES: u64 = 100;
@@ -121,7 +121,7 @@ fn predict_prints_a_line_for_each_file_and_names_those_that_are_no_images() {
     ];
     arguments.extend([images[0].clone(), no_image, images[1].clone()]);
     let output = thumb_gesture(&arguments);
-    let complaint = complaint(&output);
+    let complaint = failure(&output);
     assert!(complaint.contains("no_image.jpg"), "{complaint}");
     let lines: Vec<Value> = output
         .stdout
@@ -188,7 +188,7 @@ fn datasets_that_cannot_be_trained_on_are_refused_with_the_mend() {
         let dataset = root.path().join(name);
         fs::create_dir_all(&dataset).expect("creates");
         prepare(&dataset);
-        complaint(&train(&dataset, &store, &[]))
+        failure(&train(&dataset, &store, &[]))
     };
     let empty = refusal("empty", &|_| {});
     assert!(empty.contains("two labels or more"), "{empty}");
@@ -209,9 +209,9 @@ fn datasets_that_cannot_be_trained_on_are_refused_with_the_mend() {
         fs::create_dir(dataset.join("thumbs up")).expect("creates")
     });
     assert!(no_label.contains("a-z"), "{no_label}");
-    let missing = complaint(&train(&root.path().join("missing"), &store, &[]));
+    let missing = failure(&train(&root.path().join("missing"), &store, &[]));
     assert!(missing.contains("missing"), "{missing}");
-    let no_start = complaint(&train(
+    let no_start = failure(&train(
         &trained().path("train"),
         &store,
         &["--pretrained", "/nowhere.safetensors"],
@@ -226,7 +226,7 @@ fn a_store_without_a_model_a_damaged_one_and_one_of_another_network_are_refused(
     draw_dataset(&dataset, 5, 3);
     let image = dataset.join("none/0000.png");
     let predict = || {
-        complaint(&thumb_gesture([
+        failure(&thumb_gesture([
             "predict".as_ref(),
             "--store".as_ref(),
             store.as_os_str(),

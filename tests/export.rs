@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde_json::Value;
-use support::{complaint, draw_dataset, json, misuse, model_id, program, random_weights, thumb_gesture};
+use support::{draw_dataset, failure, json, model_id, program, random_weights, thumb_gesture, usage_error};
 use thumb_gesture::classifier::Classifier;
 use thumb_gesture::classifier::onnx::OnnxClassifier;
 use thumb_gesture::frame::Frame;
@@ -163,7 +163,7 @@ fn an_imported_model_is_calibrated_on_frames_that_are_named() {
     ];
     assert!(thumb_gesture(import).status.success());
 
-    let uncalibrated = complaint(&export(&store, &file, &["--precision", "int8"]));
+    let uncalibrated = failure(&export(&store, &file, &["--precision", "int8"]));
     assert!(uncalibrated.contains("--dataset DIR"), "{uncalibrated}");
     assert!(!file.exists());
     let dataset = root.path().join("dataset");
@@ -175,18 +175,18 @@ fn an_imported_model_is_calibrated_on_frames_that_are_named() {
         &["--precision", "int8", "--dataset", dataset],
     ));
     assert!(file.exists());
-    let needless = complaint(&export(&store, &file, &["--dataset", dataset]));
+    let needless = failure(&export(&store, &file, &["--dataset", dataset]));
     assert!(needless.contains("--precision int8"), "{needless}");
 }
 
 fn what_cannot_be_exported_is_refused_and_leaves_no_file() {
     let trained = trained();
     let file = trained.root.path().join("nowhere/model.onnx");
-    let no_directory = complaint(&export(&trained.store(), &file, &[]));
+    let no_directory = failure(&export(&trained.store(), &file, &[]));
     assert!(no_directory.contains("nowhere/model.onnx"), "{no_directory}");
-    let unknown = misuse(&export(&trained.store(), &file, &["--precision", "int4"]));
+    let unknown = usage_error(&export(&trained.store(), &file, &["--precision", "int4"]));
     assert!(unknown.contains("fp32, fp16, int8"), "{unknown}");
-    let no_model = complaint(&export(&trained.store(), &file, &["--model", "other"]));
+    let no_model = failure(&export(&trained.store(), &file, &["--model", "other"]));
     assert!(no_model.contains("there is no model \"other\""), "{no_model}");
     assert!(!file.exists());
 }

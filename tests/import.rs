@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use serde_json::{Value, json};
-use support::{complaint, model_id, model_weights, program, random_start, thumb_gesture, train};
+use support::{failure, model_id, model_weights, program, random_start, thumb_gesture, train};
 use thumb_gesture::drawn_hand;
 use thumb_gesture::gesture::Gesture;
 use thumb_gesture::network::Network;
@@ -217,7 +217,7 @@ fn a_start_cannot_be_labelled_or_activated() {
 fn refusal(file: &Path, more: &[&str]) -> String {
     let root = tempfile::tempdir().expect("a directory");
     let store = root.path().join("store");
-    let refusal = complaint(&import(file, &store, more));
+    let refusal = failure(&import(file, &store, more));
     assert!(!refusal.contains("panicked"), "{refusal}");
     for directory in ["models", "pretrained"] {
         let files = files_in(&store.join(directory));
@@ -226,7 +226,7 @@ fn refusal(file: &Path, more: &[&str]) -> String {
     let start = store.join("pretrained/squeezenet1_1.safetensors");
     fs::create_dir_all(store.join("pretrained")).expect("creates");
     fs::write(&start, b"an earlier one").expect("writes");
-    complaint(&import(file, &store, more));
+    failure(&import(file, &store, more));
     assert_eq!(fs::read(&start).expect("reads"), b"an earlier one");
     assert_eq!(files_in(&store.join("pretrained")), [start]);
     assert!(files_in(&store.join("models")).is_empty());

@@ -8,7 +8,7 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 use support::{
-    changed_and_same, complaint, draw_dataset, misuse, model_directory, model_weights, random_start,
+    changed_and_same, draw_dataset, failure, model_directory, model_weights, random_start, usage_error,
 };
 use thumb_gesture::network::{Layer, Network, ParameterSpec, parameters};
 use thumb_gesture::weights::Weights;
@@ -270,9 +270,9 @@ fn invalid_options_are_rejected_with_the_valid_values() {
         ("--folds", "nope"),
     ];
     for (option, known) in names {
-        let misuse = misuse(&train(&[option, "nope"]));
-        assert!(misuse.contains(option), "{misuse}");
-        assert!(misuse.contains(known), "{misuse}");
+        let error = usage_error(&train(&[option, "nope"]));
+        assert!(error.contains(option), "{error}");
+        assert!(error.contains(known), "{error}");
     }
     for (option, value, rule) in [
         ("--folds", "21", "1..=20"),
@@ -286,11 +286,11 @@ fn invalid_options_are_rejected_with_the_valid_values() {
             .into_iter()
             .filter(|text| !text.is_empty())
             .collect();
-        let misuse = misuse(&train(&arguments));
-        assert!(misuse.contains(rule), "{misuse}");
+        let error = usage_error(&train(&arguments));
+        assert!(error.contains(rule), "{error}");
     }
-    misuse(&train(&["--force", "--no-activate"]));
-    let network = complaint(&train(&["--network", "nope"]));
+    usage_error(&train(&["--force", "--no-activate"]));
+    let network = failure(&train(&["--network", "nope"]));
     let known = "alexnet, squeezenet1_1, vgg11, vgg16, resnet18";
     assert!(
         network.contains("\"nope\"") && network.contains(known),
@@ -303,7 +303,7 @@ fn invalid_options_are_rejected_with_the_valid_values() {
         .arg(directories.dataset())
         .arg("--store")
         .arg(directories.store());
-    let without_start = complaint(&command.output().expect("starts"));
+    let without_start = failure(&command.output().expect("starts"));
     let fix = "thumb_gesture import-weights vgg11.pth";
     assert!(without_start.contains(fix), "{without_start}");
     assert_eq!(directories.active(), Value::Null);
@@ -322,7 +322,7 @@ fn almost_full_disk_gives_a_model_without_feature_cache() {
 fn full_disk_fails_the_training_and_leaves_no_files() {
     let directories = Directories::new(2);
     let output = train_on_disk_of("4m", &directories);
-    let log = complaint(&output);
+    let log = failure(&output);
     assert!(log.contains("No space left on device"), "{log}");
     let models = directories.store().join("models").display().to_string();
     let left: Vec<&str> = log.lines().filter(|line| line.starts_with(&models)).collect();
