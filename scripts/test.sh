@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
 # Runs every test, of Rust and of ROS, and lists the skipped ones with their reasons at the end: `make test`.
 #
-# A test may be skipped if this machine cannot run it. It fails instead if it lacks what `scripts/setup.sh --tests` installs,
-# or the photos although ../shared exists (tests/support/runner.rs, tests/ros/conftest.py).
+# A test that this machine cannot run is skipped. A test that lacks what `scripts/setup.sh --tests` installs fails, as does one that
+# lacks a requirement named in THUMB_GESTURE_REQUIRE (tests/support/runner.rs, tests/ros/conftest.py).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/env.sh
 
-export THUMB_GESTURE_REQUIRE=torch,openvino,tensorrt
-if [[ -d ../shared ]]; then THUMB_GESTURE_REQUIRE+=,photos; fi
+export THUMB_GESTURE_REQUIRE=torch,openvino,tensorrt,${THUMB_GESTURE_REQUIRE:-}
 
 run_tests() {
     # The command line must also build without ROS.
@@ -20,7 +19,7 @@ run_tests() {
 list_skipped() { # the output of cargo test and pytest
     awk '
         / Running / { file = $2 == "unittests" ? $3 : $2 }
-        /^test .* \.\.\. ignored/ { sub(/^test /, ""); sub(/ +\.\.\. ignored,? */, ": "); gsub(/: \(|\)$/, ": "); sub(/: $/, ""); print file ": " $0 }
+        /^test .* \.\.\. ignored/ { sub(/^test /, ""); sub(/ +\.\.\. ignored(, | \()?/, ": "); sub(/\)$/, ""); print file ": " $0 }
         /^SKIPPED \[/ { sub(/^SKIPPED \[[0-9]+\] /, ""); print }
     ' "$1"
 }

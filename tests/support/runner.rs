@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode, Output};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-/// Names of requirements, separated by commas: a test fails instead of being ignored if one of these is missing. `scripts/test.sh` sets it.
+/// Names of requirements, separated by commas: a test that lacks one of these fails instead of being ignored. `scripts/test.sh` sets it.
 const REQUIRE: &str = "THUMB_GESTURE_REQUIRE";
 
 /// What a test needs and a machine may lack.
