@@ -153,8 +153,8 @@ def report(result: dict) -> str:
     ]
     for name, variant in result["thumb_gesture"].items():
         lines.append(f"{f'thumb_gesture, {name}':<52}{variant['seconds']:>9.2f}{variant['ratio']:>14.1f}{variant['goal']:>6}")
-        alone = "  features, measurement and training only"
-        lines.append(f"{alone:<52}{variant['loop_seconds']:>9.2f}{variant['loop_ratio']:>14.1f}")
+        loop = "  features, measurement and training only"
+        lines.append(f"{loop:<52}{variant['loop_seconds']:>9.2f}{variant['loop_ratio']:>14.1f}")
     again = f"retrain after {retrain['added_frames']} added frames, {retrain['computed_frames']} computed"
     lines.append(f"{again:<52}{retrain['seconds']:>9.2f}")
     return "\n".join(lines + accuracies(result))

@@ -10,7 +10,7 @@ import numpy
 import pytest
 from thumb_gesture.msg import DatasetSummary
 
-from harness import TRANSIENT_LOCAL, NODE, Program, World, free_domain
+from harness import NODE, TRANSIENT_LOCAL, Program, World, free_domain
 from images import raw
 
 

@@ -62,7 +62,7 @@ def test_template_has_the_arguments_that_default_to_params_file() -> None:
     template = (DIRECTORY / "parameters.yaml.in").read_text()
     entry = r"""\$\(if \$\(not-equals '<\$\(var (\w+)\)>' '<>'\) "\1: ('?)\$\(var \1\)\2,"\)"""
     assert dict(re.findall(entry, template)) == expected
-    assert template.count("$(if") == len(expected), "the template has other entries"
+    assert template.count("$(if") == len(expected), "the template has no other entries"
     known = yaml.safe_load((REPOSITORY / "config" / "thumb_gesture.yaml").read_text())["/**"]["ros__parameters"]
     assert set(expected) <= set(known)
 

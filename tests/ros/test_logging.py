@@ -9,7 +9,7 @@ from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Log, Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 
-from harness import TRANSIENT_LOCAL, NODE, World
+from harness import NODE, TRANSIENT_LOCAL, World
 from images import raw
 
 LOGGER = NODE.strip("/").replace("/", ".")

@@ -13,7 +13,7 @@ from sensor_msgs.msg import Image
 from thumb_gesture.msg import ModelInfo, ThumbGesture, TrainingStatus
 
 from conftest import Taught, copy_frames
-from harness import BEST_EFFORT, CAMERA, LABELS, TRANSIENT_LOCAL, NODE, TRAINING_TIMEOUT, World, is_alive, nanoseconds_of
+from harness import BEST_EFFORT, CAMERA, LABELS, NODE, TRAINING_TIMEOUT, TRANSIENT_LOCAL, World, is_alive, nanoseconds_of
 
 FRAMES = 12
 
