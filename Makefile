@@ -1,26 +1,23 @@
-# The way in: `make` lists what there is. Everything below works on a machine that has gcc, make, Python and cargo alone.
+# `make` lists the targets. They need gcc, make, Python and cargo; scripts/setup.sh installs the rest.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .SILENT:
 .PHONY: help setup build test lint demo bench tensorrt-check clean
 
-help: ## This list
+help: ## List the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Fetch what the build needs into .environment (0.7 GB of downloads)
+setup: ## Install the build's dependencies into .environment (0.7 GB of downloads)
 	scripts/setup.sh
 
-build: setup ## Build messages and node with colcon into install/
+build: setup ## Build messages, node and command line with colcon into install/
 	scripts/build.sh
 
-test: ## Run every test (fetches 1.8 GB more, to compare with torchvision)
+test: ## Run all tests (downloads another 1.8 GB, to compare with torchvision)
 	scripts/setup.sh --tests
 	scripts/build.sh
-	. scripts/env.sh
-	cargo build --release --locked --no-default-features
-	cargo test --release --locked
-	python3 -m pytest tests/ros
+	scripts/test.sh
 
 lint: build ## Check module imports, formatting and lints; warnings are errors
 	. scripts/env.sh
@@ -29,22 +26,22 @@ lint: build ## Check module imports, formatting and lints; warnings are errors
 	cargo clippy --release --locked --all-targets -- -D warnings
 	cargo clippy --release --locked --all-targets --no-default-features -- -D warnings
 
-demo: build ## Teach and watch the gestures, without a robot
+demo: build ## Train on drawn hands and classify them, without a robot
 	. scripts/env.sh
 	python3 scripts/demo.py
 
-bench: ## Measure speed on this machine, side by side with Python
+bench: ## Measure speed on this machine, in comparison with Python
 	scripts/setup.sh --tests
 	scripts/build.sh
 	. scripts/env.sh
 	cargo build --release --locked --example empty_node
 	python3 benches/run.py
 
-tensorrt-check: ## Have TensorRT compile our exports for GPUs that need not be here
+tensorrt-check: ## Compile exported models with TensorRT; needs no GPU
 	scripts/setup.sh --tests
 	scripts/build.sh
 	. scripts/env.sh
-	cargo test --release --locked --test tensorrt -- --nocapture
+	THUMB_GESTURE_REQUIRE=torch,tensorrt cargo test --release --locked --test tensorrt
 
-clean: ## Remove what was built, keep what was fetched
+clean: ## Remove build outputs, keep downloads
 	rm -rf build install log target

@@ -1,7 +1,6 @@
-"""What a frame costs with one, two, four and eight cameras before one node, one model: part of `make bench`.
+"""CPU time per frame with one, two, four and eight cameras for one node and one model: part of `make bench`.
 
-The cameras publish images of noise, 640x480 at 30 Hz, which costs them little: with eight of them the cameras, the node and this
-peer of theirs share the machine.
+The cameras publish images of noise, 640x480 at 30 Hz, which takes little CPU time: cameras, node and this process share the machine.
 """
 
 import statistics
@@ -14,9 +13,9 @@ from programs import show_progress, train_on_noise
 NUMBERS = [1, 2, 4, 8]
 RATE_HZ = 30
 COLUMNS = {
-    "cpu_ms_a_frame": "CPU ms a frame",
-    "frames_a_second": "frames a second",
-    "least_of_a_camera": "least of a camera",
+    "cpu_ms_a_frame": "CPU ms per frame",
+    "frames_a_second": "frames per s",
+    "least_of_a_camera": "slowest camera",
     "p50_ms": "p50 ms",
     "p99_ms": "p99 ms",
     "resident_mb": "resident MB",
@@ -24,7 +23,7 @@ COLUMNS = {
 
 
 def measure(python: str, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
-    """By number of cameras, the medians over the rounds."""
+    """The medians over the rounds, by number of cameras."""
     found: dict[int, list[dict[str, float]]] = {number: [] for number in NUMBERS}
     with tempfile.TemporaryDirectory() as directory:
         dataset, _ = train_on_noise(python, Path(directory))
@@ -43,7 +42,7 @@ def measure(python: str, rounds: int, seconds: float) -> dict[str, dict[str, flo
 
 
 def report(results: dict[str, dict[str, float]]) -> str:
-    """The figures as a table; a share is of what a frame costs with one camera."""
+    """The figures as a table; `share` is relative to the CPU time per frame with one camera."""
     lines = [f"{f'cameras at {RATE_HZ} Hz':<20}" + "".join(f"{title:>19}" for title in COLUMNS.values()) + f"{'share':>8}"]
     for number, figures in results.items():
         share = figures["cpu_ms_a_frame"] / results["1"]["cpu_ms_a_frame"]

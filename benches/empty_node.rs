@@ -1,4 +1,4 @@
-//! A node that answers each frame without looking at it: what ROS and r2r alone take. Started by benches/node.py.
+//! A node that publishes an empty gesture for each frame: the overhead of ROS and r2r. Started by benches/node.py.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,18 +13,18 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let mut node = Node::create(Context::create()?, "thumb_gesture", "")?;
     let mut frames = node.subscribe::<Image>("camera/image_raw", QosProfile::sensor_data().keep_last(1))?;
-    let answers = QosProfile::default().keep_last(10);
-    let gestures = node.create_publisher::<ThumbGesture>("thumb_gesture", answers)?;
+    let qos = QosProfile::default().keep_last(10);
+    let gestures = node.create_publisher::<ThumbGesture>("thumb_gesture", qos)?;
     let is_ending = Arc::new(AtomicBool::new(false));
     let ending = is_ending.clone();
     std::thread::spawn(move || {
         futures::executor::block_on(async {
             while let Some(frame) = frames.next().await {
-                let answer = ThumbGesture {
+                let gesture = ThumbGesture {
                     header: frame.header,
                     ..ThumbGesture::default()
                 };
-                if let Err(error) = gestures.publish(&answer) {
+                if let Err(error) = gestures.publish(&gesture) {
                     eprintln!("{error}");
                 }
             }

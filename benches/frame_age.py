@@ -1,6 +1,6 @@
-"""How old a frame is when its gesture goes out, while nothing else runs and while the node trains: part of `make bench`.
+"""Age of a frame when its gesture is published, while idle and during a training: part of `make bench`.
 
-The node, a camera of drawn hands at 30 Hz and this peer of theirs run side by side, as in tests/ros, whose harness does the work.
+Runs the node and a camera of drawn hands at 30 Hz with the harness of tests/ros.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ def milliseconds(duration) -> float:
 
 
 def ages(gestures: list, seconds: float) -> dict[str, float]:
-    """Percentiles of the frames' age, and which share of the camera's frames got a gesture."""
+    """Percentiles of the frames' age, and the share of the camera's frames that were classified."""
     values = sorted(milliseconds(gesture.age) for gesture in gestures if gesture.reason != "stale")
     percentile = {f"p{n}": values[min(len(values) * n // 100, len(values) - 1)] for n in (50, 95, 99)}
     return percentile | {"max": values[-1], "frames_classified": len(values) / (seconds * RATE_HZ)}
@@ -45,11 +45,11 @@ def teach(world: World, keep_camera: bool = False) -> None:
 
 
 def measure(idle_secs: float = 20.0) -> dict[str, dict[str, float]]:
-    """The ages while idle and while a training runs, in milliseconds."""
+    """The ages in milliseconds while idle and during a training."""
     with (
         tempfile.TemporaryDirectory() as directory,
         LOG.open("w") as log,
-        # The world prints at its end what the programs wrote.
+        # World prints the output of the programs at the end.
         contextlib.redirect_stdout(log),
         free_domain() as domain,
         World(Path(directory), domain) as world,
@@ -63,7 +63,7 @@ def measure(idle_secs: float = 20.0) -> dict[str, dict[str, float]]:
         idle = ages(gestures, idle_secs)
 
         gestures.clear()
-        # Another seed: other copies, so that all features are computed anew.
+        # Another seed gives other augmented copies, so that all features are computed again.
         status = world.train(seed=2)
         assert status.state == TrainingStatus.SUCCEEDED, status.message
         seconds = milliseconds(status.elapsed) / 1e3
@@ -76,7 +76,7 @@ def report(rows: dict[str, dict[str, float]]) -> str:
     for name, row in rows.items():
         figures = "".join(f"{row[key]:>8.1f}" for key in ("p50", "p95", "p99", "max"))
         lines.append(f"{name:<20}{figures}{row['frames_classified']:>9.0%}")
-    lines.append(f"the training took {rows['training']['training_secs']:.1f} s beside the camera at {RATE_HZ} Hz")
+    lines.append(f"training took {rows['training']['training_secs']:.1f} s with the camera at {RATE_HZ} Hz")
     return "\n".join(lines)
 
 

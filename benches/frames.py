@@ -1,11 +1,11 @@
-"""Writes the frames that the training benchmark learns from, 640x480 JPEG files in image directories. Started by benches/training.py.
+"""Writes the frames of the training benchmark as 640x480 JPEG files in image directories. Started by benches/training.py.
 
     frames.py DIRECTORY COUNT ADDED [PHOTOS]
 
-DIRECTORY/train gets COUNT frames, DIRECTORY/earlier all of them but the last ADDED. PHOTOS is an image directory of your own: of each
-take (files of one label with the same name but for the number at its end) the first three quarters are trained on, repeated
-as ever smaller crops until there are COUNT frames, and DIRECTORY/held_out gets the last quarter. Without PHOTOS the frames are
-noise, and nothing is held out, as there is nothing to recognise.
+Writes COUNT frames to DIRECTORY/train, and all except the last ADDED to DIRECTORY/earlier. PHOTOS is an image directory. Of each burst
+(files of one label whose names differ only in the number at the end), the first three quarters are used for training, repeated as
+smaller and smaller crops until there are COUNT frames, and the last quarter is written to DIRECTORY/held_out. Without PHOTOS, the frames
+are noise and none are held out.
 """
 
 import re
@@ -20,23 +20,23 @@ from PIL import Image
 
 SIZE = (640, 480)
 LABELS = ["none", "thumbs_down", "thumbs_up"]
-# Each further crop takes as much off every side; the last one still shows most of the hand.
+# Each further crop removes this much on every side; the last one still shows most of the hand.
 CROP_STEP = (16, 12)
-MOST_CROPS = 6
+MAX_CROPS = 6
 
 
-def takes_of(photos: Path) -> dict[tuple[str, str], list[Path]]:
-    """The photos of each take in order, by label and name without the number."""
-    takes: dict[tuple[str, str], list[Path]] = {}
+def bursts_in(photos: Path) -> dict[tuple[str, str], list[Path]]:
+    """The photos of each burst in order, by label and name without the number."""
+    bursts: dict[tuple[str, str], list[Path]] = {}
     for file in sorted(photos.glob("*/*")):
         if file.suffix.lower() in {".jpg", ".jpeg", ".png"}:
-            takes.setdefault((file.parent.name, re.sub(r"\d+$", "", file.stem)), []).append(file)
-    return takes
+            bursts.setdefault((file.parent.name, re.sub(r"\d+$", "", file.stem)), []).append(file)
+    return bursts
 
 
 def crops(photos: list[Path]) -> Iterator[tuple[str, Image.Image]]:
-    """Label and image: first every photo whole, then every one a little smaller, and so on."""
-    for number in range(MOST_CROPS + 1):
+    """Yields label and image: first every photo in full, then every photo cropped once, and so on."""
+    for number in range(MAX_CROPS + 1):
         for file in photos:
             image = Image.open(file).convert("RGB").resize(SIZE)
             x, y = (number * step for step in CROP_STEP)
@@ -44,7 +44,7 @@ def crops(photos: list[Path]) -> Iterator[tuple[str, Image.Image]]:
 
 
 def noise() -> Iterator[tuple[str, Image.Image]]:
-    """Coloured patches: pure noise would make JPEG files that take far longer to decode than a camera's."""
+    """Colored patches: JPEG files of pure noise take much longer to decode than those of a camera."""
     for number in count():
         patches = numpy.random.default_rng(number).integers(0, 256, (24, 32, 3), dtype=numpy.uint8)
         yield LABELS[number % len(LABELS)], Image.fromarray(patches).resize(SIZE)
@@ -64,16 +64,16 @@ def main(directory: Path, wanted: int, added: int, photos: Path | None) -> None:
     source = noise()
     if photos is not None:
         train, held_out = [], []
-        for take in takes_of(photos).values():
-            cut = -(-3 * len(take) // 4)
-            train += enumerate(take[:cut])
-            held_out += take[cut:]
-        # Take by turns with take, so that the first frames are already some of each label.
+        for burst in bursts_in(photos).values():
+            cut = -(-3 * len(burst) // 4)
+            train += enumerate(burst[:cut])
+            held_out += burst[cut:]
+        # Alternates between the bursts, so that the first frames include all labels.
         source = crops([file for _, file in sorted(train, key=lambda numbered: numbered[0])])
         write(directory / "held_out", islice(crops(held_out), len(held_out)))
     files = write(directory / "train", islice(source, wanted))
     if len(files) < wanted:
-        sys.exit(f"{photos} has photos for {len(files)} frames, not for {wanted}: each makes {MOST_CROPS + 1}")
+        sys.exit(f"{photos} has photos for {len(files)} frames, must be at least {wanted}; each photo gives {MAX_CROPS + 1} frames")
     for file in files[: wanted - added]:
         earlier = directory / "earlier" / file.relative_to(directory / "train")
         earlier.parent.mkdir(parents=True, exist_ok=True)

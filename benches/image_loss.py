@@ -1,7 +1,7 @@
-"""How many frames the middleware loses between a camera and the node, best effort: part of `make bench`.
+"""Share of frames that the middleware delivers from a camera to the node: part of `make bench`.
 
-640x480 in rgb8 at 30 Hz, through Fast DDS as it comes, with the profile that the package brings, and over UDP alone, as between two
-machines. The node's own count of frames is what is told; it has no model, and nothing else runs.
+640x480 in rgb8 at 30 Hz, with the defaults of Fast DDS, with the profile of the package, and over UDP only, as between two machines.
+Counts the frames that the node receives; it has no model.
 """
 
 import contextlib
@@ -18,8 +18,8 @@ LOG = REPOSITORY / "build" / "image_loss.log"
 RATE_HZ = 30
 SECONDS = 15.0
 PROFILE = REPOSITORY / "config" / "fastdds.xml"
-# What the camera and the node have in their environment.
-WAYS = {
+# Environment variables of camera and node.
+ENVIRONMENTS = {
     "Fast DDS as it comes": {"FASTRTPS_DEFAULT_PROFILES_FILE": ""},
     "with config/fastdds.xml": {"FASTRTPS_DEFAULT_PROFILES_FILE": str(PROFILE)},
     "UDP alone": {"FASTRTPS_DEFAULT_PROFILES_FILE": "", "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"},
@@ -27,7 +27,7 @@ WAYS = {
 
 
 def share_received(environment: dict[str, str], reliability: str) -> float:
-    """Which share of the camera's frames the node gets, from one report on /diagnostics to another."""
+    """Share of the camera's frames that the node receives, between two reports on /diagnostics."""
     with (
         tempfile.TemporaryDirectory() as directory,
         LOG.open("a") as log,
@@ -55,10 +55,10 @@ def share_received(environment: dict[str, str], reliability: str) -> float:
 
 
 def measure() -> dict[str, dict[str, float]]:
-    """The share of frames that arrive, by the way they take and the reliability that is asked for."""
+    """Share of received frames, by environment and reliability."""
     rows: dict[str, dict[str, float]] = {}
     LOG.unlink(missing_ok=True)
-    for name, environment in WAYS.items():
+    for name, environment in ENVIRONMENTS.items():
         show_progress(f"image loss: {name}")
         rows[name] = {kind: share_received(environment, kind) for kind in ("best_effort", "reliable")}
     show_progress("")
@@ -67,7 +67,7 @@ def measure() -> dict[str, dict[str, float]]:
 
 def report(rows: dict[str, dict[str, float]]) -> str:
     """The figures as a table."""
-    lines = [f"{f'640x480 at {RATE_HZ} Hz, frames that arrive':<44}{'best effort':>12}{'reliable':>10}"]
+    lines = [f"{f'640x480 at {RATE_HZ} Hz, frames received':<44}{'best effort':>12}{'reliable':>10}"]
     for name, row in rows.items():
         lines.append(f"{name:<44}{row['best_effort']:>12.0%}{row['reliable']:>10.0%}")
     return "\n".join(lines)

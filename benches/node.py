@@ -1,8 +1,8 @@
-"""Times the whole node against a Python node that does the same, on the same frames, in turn: part of `make bench`.
+"""Compares the node with a Python node of the same function, on the same frames, alternating: part of `make bench`.
 
-A camera plays the same bag of drawn hands to each, 640x480 frames at 15 and 30 Hz and faster than either can classify; this process
-hears the gestures. Latency is from the camera's stamp to the moment the gesture arrives here; CPU time and memory are the node's own. A third
-node, empty_node.rs, answers each frame without looking at it: what ROS alone takes.
+A camera plays the same bag of drawn hands to each: 640x480 frames at 15 Hz, at 30 Hz, and faster than either can classify. Latency is
+from the camera's stamp to the reception of the gesture in this process; CPU time and memory are those of the node. A third node,
+empty_node.rs, publishes an empty gesture for each frame: the overhead of ROS.
 """
 
 import contextlib
@@ -26,23 +26,23 @@ from thumb_gesture.msg import ThumbGesture  # noqa: E402
 
 LOG = Path(__file__).parent.parent / "build" / "node_bench.log"
 PEER = Path(__file__).with_name("peer_node.py")
-# The last is more than any of them can do.
+# The last one is faster than any of them can classify.
 RATES_HZ = [15, 30, 400]
 OURS, PYTHON, EMPTY = "thumb_gesture", "Python", "empty node"
 EMPTY_NODE = Path(os.environ["CARGO_TARGET_DIR"], "release", "examples", "empty_node")
 
 
-def start(who: str, world: World, python: str, threads: int) -> Program:
+def start(node_name: str, world: World, python: str, threads: int) -> Program:
     """Starts one of the nodes."""
-    if who == OURS:
+    if node_name == OURS:
         return world.start_node(image_reliability="best_effort", threads=threads)
-    if who == EMPTY:
+    if node_name == EMPTY:
         return world.start(str(EMPTY_NODE), *IN_NAMESPACE)
     return start_peer(world, python, threads)
 
 
 def start_peer(world: World, python: str, threads: int) -> Program:
-    """torch from one environment and rclpy from another: the wrapper in `python` would hide the second."""
+    """Starts the Python node with torch and rclpy from two environments: the wrapper `python` would hide rclpy."""
     libraries = os.environ["LD_LIBRARY_PATH"].split(":")
     without_torch = [directory for directory in libraries if "libtorch" not in directory]
     environment = {
@@ -55,13 +55,13 @@ def start_peer(world: World, python: str, threads: int) -> Program:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far."""
+    """User and system time of a process in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_mb(pid: int) -> float:
-    """Memory of a process that is in RAM, megabytes."""
+    """Resident memory of a process in megabytes."""
     line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) / 1e3
 
@@ -69,19 +69,19 @@ def resident_mb(pid: int) -> float:
 def watch(
     world: World, node: Program, rate_hz: int, seconds: float, images: Sequence[str], names: Sequence[str] = ("",)
 ) -> dict[str, float]:
-    """What a node makes of a camera, or of several with names."""
+    """Figures of a node with one camera, or with several named ones."""
     arrivals: list[tuple[float, str, ThumbGesture]] = []
     cameras = []
     for name in names:
         topic = "/".join(filter(None, [world.peer.get_namespace(), name, "thumb_gesture"]))
-        hear = partial(lambda name, gesture: arrivals.append((time.time(), name, gesture)), name)
-        world.peer.create_subscription(ThumbGesture, topic, hear, 1000)
+        receive = partial(lambda name, gesture: arrivals.append((time.time(), name, gesture)), name)
+        world.peer.create_subscription(ThumbGesture, topic, receive, 1000)
         cameras.append(world.start_camera("--rate", str(rate_hz), *images, name=name, size=""))
 
-    def come_from_all() -> bool:
+    def arrive_from_all() -> bool:
         return len(arrivals) > 10 and {name for _, name, _ in arrivals} == set(names)
 
-    world.wait_for(come_from_all, "gestures", node, *cameras, timeout=60.0)
+    world.wait_for(arrive_from_all, "gestures", node, *cameras, timeout=60.0)
     arrivals.clear()
     cpu, start = cpu_seconds(node.process.pid), time.monotonic()
     world.spin_for(seconds)
@@ -106,7 +106,7 @@ def watch(
 
 
 def measure(python: str, rounds: int, seconds: float, threads: int) -> dict:
-    """By rate and node, the medians over the rounds."""
+    """The medians over the rounds, by rate and node."""
     found: dict[tuple[int, str], list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as directory:
         with world_in(Path(directory)) as world:
@@ -117,18 +117,18 @@ def measure(python: str, rounds: int, seconds: float, threads: int) -> dict:
             assert export.wait(60.0) == 0, export.output()
         for number in range(1, rounds + 1):
             for rate_hz in RATES_HZ:
-                for who in (OURS, PYTHON, EMPTY):
-                    show_progress(f"{who} at {rate_hz} Hz, round {number} of {rounds}")
+                for node_name in (OURS, PYTHON, EMPTY):
+                    show_progress(f"{node_name} at {rate_hz} Hz, round {number} of {rounds}")
                     with world_in(Path(directory)) as world:
-                        node = start(who, world, python, threads)
-                        found.setdefault((rate_hz, who), []).append(watch(world, node, rate_hz, seconds, ["--bag", str(bag)]))
+                        node = start(node_name, world, python, threads)
+                        found.setdefault((rate_hz, node_name), []).append(watch(world, node, rate_hz, seconds, ["--bag", str(bag)]))
         show_progress("")
     return {
         str(rate_hz): {
-            who: {
-                key: statistics.median(each[key] for each in found[rate_hz, who]) for key in found[rate_hz, who][0]
+            node_name: {
+                key: statistics.median(each[key] for each in found[rate_hz, node_name]) for key in found[rate_hz, node_name][0]
             }
-            for who in (OURS, PYTHON, EMPTY)
+            for node_name in (OURS, PYTHON, EMPTY)
         }
         for rate_hz in RATES_HZ
     }
@@ -136,18 +136,18 @@ def measure(python: str, rounds: int, seconds: float, threads: int) -> dict:
 
 @contextlib.contextmanager
 def world_in(directory: Path):
-    """A world whose programs' output goes into the log."""
+    """A world that prints to the log."""
     with LOG.open("a") as log, contextlib.redirect_stdout(log), free_domain() as domain, World(directory, domain) as world:
         yield world
 
 
 def report(rates: dict) -> str:
-    """The figures as a table, ours against Python's."""
+    """The figures as a table, with the ratios to the Python node."""
     columns = ["p50_ms", "p95_ms", "p99_ms", "cpu_ms_a_frame", "frames_a_second", "resident_mb"]
-    lines = [f"{'whole node':<28}" + "".join(f"{column.replace('_', ' '):>17}" for column in columns)]
+    lines = [f"{'node':<28}" + "".join(f"{column.replace('_', ' '):>17}" for column in columns)]
     for rate_hz, nodes in rates.items():
-        for who, figures in nodes.items():
-            lines.append(f"{f'{rate_hz} Hz, {who}':<28}" + "".join(f"{figures[column]:>17.2f}" for column in columns))
+        for node_name, figures in nodes.items():
+            lines.append(f"{f'{rate_hz} Hz, {node_name}':<28}" + "".join(f"{figures[column]:>17.2f}" for column in columns))
         ratios = [nodes[OURS][column] / nodes[PYTHON][column] for column in columns]
         lines.append(f"{'  ratio to Python':<28}" + "".join(f"{ratio:>17.3f}" for ratio in ratios))
         overhead = nodes[OURS]["p50_ms"] - nodes[OURS]["network_ms"]

@@ -1,7 +1,7 @@
-"""A frame's way in Python: PIL and torchvision as a JetBot notebook has it, OpenCV and numpy as others do; torch or ONNX Runtime.
+"""Inference in Python: preprocessing with PIL and torchvision, as in JetBot's notebooks, or with OpenCV and numpy; torch or ONNX Runtime.
 
-`dataset DIRECTORY` writes noise images under two labels, for a model whose weights do not matter. `preprocess FRAMES`, `torch FRAMES THREADS`
-and `onnxruntime FRAMES THREADS FILE` time frame after frame and print the medians in milliseconds as JSON. Started by benches/run.py.
+`dataset DIRECTORY` writes noise images of two labels, to train a model whose weights do not matter. `preprocess FRAMES`,
+`torch FRAMES THREADS` and `onnxruntime FRAMES THREADS FILE` print the median time per frame in milliseconds as JSON. Started by benches/run.py.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""The node as a JetBot user writes it in Python today: rclpy, PIL, torchvision's AlexNet, torch. Started by benches/node.py.
+"""A typical Python node of a JetBot user: rclpy, PIL, torchvision's AlexNet, torch. Started by benches/node.py.
 
     peer_node.py THREADS
 
-Publishes ThumbGesture, so that it is measured as ours is; its weights are random, which costs the same.
+Publishes ThumbGesture, to be measured like this package's node. Its weights are random, which takes the same time.
 """
 
 import sys

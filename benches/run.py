@@ -1,8 +1,8 @@
-"""Times a frame's way, the whole node and a training, through this package and the Python way side by side: `make bench`.
+"""Compares the speed of this package with Python: `make bench`.
 
-Both run in turn, several rounds, so that a machine whose speed drifts slows both; what counts is the ratio. The network alone is
-timed by forward.py, the node by node.py, with several cameras by cameras.py, a training by training.py, what a frame waits meanwhile by
-frame_age.py, what the middleware loses by image_loss.py. Writes build/bench.json and, drawn by plot.py, build/bench.svg.
+Both run alternately in several rounds, so that a drifting speed of the machine affects both; compare the ratios. Parts: the network
+(forward.py), the node (node.py), several cameras (cameras.py), a training (training.py), the age of frames during a training
+(frame_age.py), frames lost by the middleware (image_loss.py). Writes build/bench.json and build/bench.svg (plot.py).
 """
 
 import argparse
@@ -27,18 +27,18 @@ PARTS = ["forward", "node", "cameras", "training", "frame_age", "image_loss"]
 def main() -> None:
     cores = os.cpu_count() or 1
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="how often each is timed [default: 5]")
-    parser.add_argument("--frames", type=int, default=100, help="640x480 frames a round for the network alone [default: 100]")
+    parser.add_argument("--rounds", type=int, default=5, help="number of measurements of each [default: 5]")
+    parser.add_argument("--frames", type=int, default=100, help="640x480 frames per round for the network [default: 100]")
     parser.add_argument(
-        "--threads", type=int, nargs="+", default=sorted({1, cores}), help="for the network alone [default: 1 and all cores]"
+        "--threads", type=int, nargs="+", default=sorted({1, cores}), help="numbers of threads for the network [default: 1 and all cores]"
     )
-    parser.add_argument("--node-seconds", type=float, default=5.0, help="for each node and rate a round [default: 5]")
-    parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="the parts to run [default: all]")
+    parser.add_argument("--node-seconds", type=float, default=5.0, help="duration per node, rate and round [default: 5]")
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="parts to run [default: all]")
     training.add_options(parser)
     arguments = parser.parse_args()
     python = os.environ.get("THUMB_GESTURE_TEST_PYTHON")
     if python is None:
-        sys.exit("the Python to compare with is not installed: run scripts/setup.sh --tests, then . scripts/env.sh")
+        sys.exit("THUMB_GESTURE_TEST_PYTHON is not set; run scripts/setup.sh --tests, then . scripts/env.sh")
 
     parts = {
         "forward": (lambda: forward.measure(python, arguments.rounds, arguments.frames, arguments.threads), forward.report),

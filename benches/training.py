@@ -1,6 +1,6 @@
-"""Times a training with this package and with the loop of JetBot's notebook on the same frames. A part of benches/run.py.
+"""Times a training with this package and with the loop of JetBot's notebook on the same frames: part of `make bench`.
 
-What the notebook does stands in notebook.py, where the frames come from in frames.py.
+notebook.py has the loop of the notebook, frames.py writes the frames.
 """
 
 import argparse
@@ -17,10 +17,10 @@ HERE = Path(__file__).parent
 PHOTOS = HERE.parent.parent / "shared" / "photos"
 EPOCHS = 30
 ADDED_FRAMES = 20
-# What the notebook's loop does, without the store, the export and the report around it.
+# The stages that correspond to the notebook's loop: without store, export and report.
 LOOP_STAGES = {"features", "measurement", "training"}
-# Name, options, and how many times faster than the notebook's loop it is meant to be.
-WAYS = [
+# Name, options, and the goal: how many times faster than the notebook's loop.
+VARIANTS = [
     ("no copies", ["--augmentation", "off"], 100),
     ("five augmented copies", ["--augmentation", "light", "--copies", 5], 20),
 ]
@@ -28,7 +28,7 @@ WAYS = [
 
 @dataclass
 class Frames:
-    """The directories that frames.py wrote; nothing is held out of noise."""
+    """The directories that frames.py wrote; no frames of noise are held out."""
 
     train: Path
     earlier: Path
@@ -47,9 +47,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--training-frames", type=int, default=228, help=f"frames to train on, more than {ADDED_FRAMES} [default: 228]"
     )
-    group.add_argument("--training-rounds", type=int, default=3, help="how often thumb_gesture is timed [default: 3]")
+    group.add_argument("--training-rounds", type=int, default=3, help="number of measurements of thumb_gesture [default: 3]")
     group.add_argument(
-        "--loop-epochs", type=int, default=3, help=f"epochs of the notebook's loop, scaled to {EPOCHS} [default: 3]"
+        "--loop-epochs", type=int, default=3, help=f"measured epochs of the notebook's loop, scaled to {EPOCHS} [default: 3]"
     )
     group.add_argument(
         "--full-loop", action="store_const", dest="loop_epochs", const=EPOCHS, help=f"run all {EPOCHS} epochs of the loop"
@@ -57,26 +57,26 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(python: str, arguments: argparse.Namespace) -> dict:
-    """All figures of the training, as they go into the file."""
+    """All figures of the training for bench.json."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         show_progress("frames to train on")
         photos = [arguments.photos] if arguments.photos else []
         run(python, HERE / "frames.py", directory, arguments.training_frames, ADDED_FRAMES, *photos)
         frames = Frames(directory / "train", directory / "earlier", directory / "held_out" if photos else None)
-        # One before the loop and the others after it, so that a machine whose speed drifts slows both.
+        # One round before the loop and the others after it, so that a drifting speed of the machine affects both.
         rounds = [one_round(frames, directory / "store_1", 1)]
         notebook = run_notebook(python, frames, arguments.loop_epochs)
         rounds += [one_round(frames, directory / f"store_{n}", n) for n in range(2, arguments.training_rounds + 1)]
         show_progress("")
         held_out = len(list(frames.held_out.glob("*/*"))) if frames.held_out else 0
-    ways = {name: summarize([each[name] for each in rounds], notebook["seconds"], goal) for name, _, goal in WAYS}
+    variants = {name: summarize([each[name] for each in rounds], notebook["seconds"], goal) for name, _, goal in VARIANTS}
     return {
         "frames": arguments.training_frames,
         "held_out_frames": held_out,
         "epochs": EPOCHS,
         "notebook": notebook,
-        "thumb_gesture": ways,
+        "thumb_gesture": variants,
         "retrain": {
             "added_frames": ADDED_FRAMES,
             "computed_frames": max(each["retrain"]["computed_frames"] for each in rounds),
@@ -93,14 +93,14 @@ def run_notebook(python: str, frames: Frames, epochs: int) -> dict:
 
 
 def one_round(frames: Frames, stores: Path, number: int) -> dict[str, dict]:
-    """Every way in a new store, which knows no features yet, and a training again after more frames."""
+    """Times every variant in a new store without cached features, and a second training after frames were added."""
     results = {}
-    for name, options, _ in WAYS:
+    for name, options, _ in VARIANTS:
         show_progress(f"thumb_gesture, {name}, round {number}")
         store = stores / name
         results[name] = train(frames.train, store, options) | {"accuracy": accuracy(frames.held_out, store)}
     show_progress(f"thumb_gesture, retrain, round {number}")
-    options = WAYS[0][1]
+    options = VARIANTS[0][1]
     train(frames.earlier, stores / "retrain", options)
     results["retrain"] = train(frames.train, stores / "retrain", options)
     return results
@@ -124,13 +124,13 @@ def accuracy(held_out: Path | None, store: Path) -> float | None:
 
 
 def medians(rounds: list[dict]) -> dict:
-    """In all, and of each stage; seconds."""
+    """Medians in seconds, in total and by stage."""
     stages = {stage: statistics.median(each["stages"][stage] for each in rounds) for stage in rounds[0]["stages"]}
     return {"seconds": statistics.median(each["seconds"] for each in rounds), "stages": stages}
 
 
 def summarize(rounds: list[dict], notebook_seconds: float, goal: int) -> dict:
-    """The medians over the rounds, and how many times faster they are. The seed is fixed: accuracies do not differ."""
+    """The medians over the rounds, and the ratios to the notebook. All rounds have the same seed and thus the same accuracy."""
     times = medians(rounds)
     loop_seconds = sum(seconds for stage, seconds in times["stages"].items() if stage in LOOP_STAGES)
     return times | {
@@ -149,13 +149,13 @@ def report(result: dict) -> str:
     title = f"{result['epochs']} epochs of last_layer on {result['frames']} frames"
     lines = [
         f"{title:<52}{'seconds':>9}{'times faster':>14}{'goal':>6}",
-        f"{'the loop of the notebook in Python' + how_timed(result):<52}{notebook['seconds']:>9.1f}",
+        f"{'loop of the notebook in Python' + how_timed(result):<52}{notebook['seconds']:>9.1f}",
     ]
-    for name, way in result["thumb_gesture"].items():
-        lines.append(f"{f'thumb_gesture, {name}':<52}{way['seconds']:>9.2f}{way['ratio']:>14.1f}{way['goal']:>6}")
-        alone = "  its features, measurement and training alone"
-        lines.append(f"{alone:<52}{way['loop_seconds']:>9.2f}{way['loop_ratio']:>14.1f}")
-    again = f"retrain after {retrain['added_frames']} more frames, {retrain['computed_frames']} computed"
+    for name, variant in result["thumb_gesture"].items():
+        lines.append(f"{f'thumb_gesture, {name}':<52}{variant['seconds']:>9.2f}{variant['ratio']:>14.1f}{variant['goal']:>6}")
+        loop = "  features, measurement and training only"
+        lines.append(f"{loop:<52}{variant['loop_seconds']:>9.2f}{variant['loop_ratio']:>14.1f}")
+    again = f"retrain after {retrain['added_frames']} added frames, {retrain['computed_frames']} computed"
     lines.append(f"{again:<52}{retrain['seconds']:>9.2f}")
     return "\n".join(lines + accuracies(result))
 
@@ -168,12 +168,12 @@ def how_timed(result: dict) -> str:
 def accuracies(result: dict) -> list[str]:
     notebook = result["notebook"]
     if not result["held_out_frames"]:
-        return ["accuracy: not measured, as the frames are noise; --photos DIR trains on photos"]
+        return ["accuracy: not measured with frames of noise; use --photos DIR"]
     lines = [f"accuracy on {result['held_out_frames']} held-out frames"]
-    for name, way in result["thumb_gesture"].items():
-        lines.append(f"  {f'thumb_gesture, {name}':<50}{way['accuracy']:>9.1%}")
+    for name, variant in result["thumb_gesture"].items():
+        lines.append(f"  {f'thumb_gesture, {name}':<50}{variant['accuracy']:>9.1%}")
     epochs = f"{notebook['epochs']} of {result['epochs']} epochs"
-    lines.append(f"  {f'the notebook, best model of {epochs}':<50}{notebook['accuracy']:>9.1%}")
+    lines.append(f"  {f'notebook, best model of {epochs}':<50}{notebook['accuracy']:>9.1%}")
     if notebook["started_at_random"]:
-        lines.append("  Its fully connected layers started at random: with all of ImageNet's weights it would do better.")
+        lines.append("  Its fully connected layers started with random weights; with all ImageNet weights it would be better.")
     return lines

@@ -1,6 +1,6 @@
-"""A robot that drives by gestures: its camera, this package's node, and the node that turns gestures into `cmd_vel`.
+"""A robot that drives by gestures: camera, gesture node, and the node that converts gestures to `cmd_vel`.
 
-`ros2 launch thumb_gesture robot.launch.py`; `--show-args` lists the arguments, those of the node too.
+`ros2 launch thumb_gesture robot.launch.py`; `--show-args` lists the arguments, including those of the node.
 """
 
 import sys
@@ -17,20 +17,20 @@ DRIVER = Path(__file__).parent / "gesture_to_cmd_vel" / "gesture_to_cmd_vel.py"
 
 
 def generate_launch_description() -> LaunchDescription:
-    """The three nodes in one namespace; of the cameras the one that was chosen."""
+    """Starts the selected camera driver, the gesture node and gesture_to_cmd_vel in one namespace."""
     namespace = LaunchConfiguration("namespace")
-    # Down there the drivers' own names are what the node listens to: camera/image_raw, camera/image_raw/compressed.
+    # In <namespace>/camera, the drivers' topics have the names to which the node subscribes.
     in_camera = {"namespace": [namespace, "/camera"], "output": "screen"}
     return LaunchDescription(
         [
             DeclareLaunchArgument(
                 "camera",
                 default_value="v4l2",
-                description="v4l2: a USB camera. jetbot: the JetBot's own. none: something else publishes images.",
+                description="v4l2: a USB camera. jetbot: the camera of a JetBot. none: no driver, images come from elsewhere.",
                 choices=["v4l2", "jetbot", "none"],
             ),
             DeclareLaunchArgument(
-                "video_device", default_value="/dev/video0", description="The device of camera:=v4l2."
+                "video_device", default_value="/dev/video0", description="Device for camera:=v4l2."
             ),
             IncludeLaunchDescription(
                 PathJoinSubstitution([FindPackageShare("thumb_gesture"), "launch", "thumb_gesture.launch.py"])
@@ -43,7 +43,7 @@ def generate_launch_description() -> LaunchDescription:
                 condition=is_camera("v4l2"),
                 **in_camera,
             ),
-            # With the parameters that jetbot_ros gives it.
+            # Parameters as in jetbot_ros.
             Node(
                 package="ros_deep_learning",
                 executable="video_source",
@@ -68,5 +68,5 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def is_camera(name: str) -> IfCondition:
-    """Whether this camera was chosen."""
+    """Condition that this camera is selected."""
     return IfCondition(EqualsSubstitution(LaunchConfiguration("camera"), name))

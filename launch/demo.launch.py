@@ -10,7 +10,7 @@ PACKAGE = "thumb_gesture"
 
 
 def generate_launch_description() -> LaunchDescription:
-    """The camera, and the node by way of its own launch file, whose arguments can be given too."""
+    """Starts the camera, and the node with its own launch file, whose arguments are available as well."""
     node = IncludeLaunchDescription(
         PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", "thumb_gesture.launch.py"])
     )
@@ -19,10 +19,10 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "photos",
                 default_value="",
-                description="Directory with a directory of photos for each label. Empty: hands are drawn.",
+                description="Directory with a directory of photos for each label. Default: drawn hands.",
             ),
             DeclareLaunchArgument("rate", default_value="30.0", description="Frames per second."),
-            # What is learnt from drawn hands must not get between what the owner taught.
+            # Directories of its own, so that drawn hands are not mixed with the user's frames and models.
             DeclareLaunchArgument(
                 "dataset",
                 default_value="~/.ros/thumb_gesture_demo/dataset",
@@ -40,7 +40,7 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def camera(context: LaunchContext) -> list[Node]:
-    """The camera, which shows what was chosen."""
+    """The camera node, with options according to the launch arguments."""
     names = ["photos", "image_transport", "image_topic"]
     value = {name: LaunchConfiguration(name).perform(context) for name in names}
     options = ["--rate", LaunchConfiguration("rate")]

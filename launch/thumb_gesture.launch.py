@@ -1,6 +1,6 @@
 """Starts the node: `ros2 launch thumb_gesture thumb_gesture.launch.py`; `--show-args` lists the arguments.
 
-`thumb_gesture.launch.xml` and `thumb_gesture.launch.yaml` say the same.
+`thumb_gesture.launch.xml` and `thumb_gesture.launch.yaml` are equivalent.
 """
 
 from launch import LaunchDescription
@@ -14,7 +14,7 @@ PACKAGE = "thumb_gesture"
 
 
 def generate_launch_description() -> LaunchDescription:
-    """The arguments, and the node that they are for."""
+    """Declares the arguments and starts the node."""
     return LaunchDescription(
         [
             DeclareLaunchArgument(
@@ -25,48 +25,48 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "image_topic",
                 default_value="camera/image_raw",
-                description="The camera's topic, in the namespace unless it begins with /. "
-                "Without effect on several cameras.",
+                description="Topic of the camera, in the namespace unless it begins with /. "
+                "Has no effect with several cameras.",
             ),
             DeclareLaunchArgument(
                 "params_file",
                 default_value=PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "thumb_gesture.yaml"]),
-                description="YAML file with the node's parameters.",
+                description="YAML file with the parameters of the node.",
             ),
             DeclareLaunchArgument(
                 "image_transport",
                 default_value="",
-                description="compressed subscribes to <image_topic>/compressed. Empty: as params_file has it.",
+                description="compressed: subscribe to <image_topic>/compressed. Default: as in params_file.",
                 choices=["", "raw", "compressed"],
             ),
             DeclareLaunchArgument(
                 "dataset",
                 default_value="",
-                description="Directory of the captured frames. Empty: as params_file has it.",
+                description="Directory of the captured frames. Default: as in params_file.",
             ),
             DeclareLaunchArgument(
                 "store",
                 default_value="",
-                description="Directory of the trained models. Empty: as params_file has it.",
+                description="Directory of the trained models. Default: as in params_file.",
             ),
             DeclareLaunchArgument(
                 "use_sim_time",
                 default_value="",
-                description="true takes the time from /clock, as a replayed bag needs it. "
-                "Empty: as params_file has it.",
+                description="true: take the time from /clock, which a played bag needs. "
+                "Default: as in params_file.",
                 choices=["", "true", "false"],
             ),
             DeclareLaunchArgument(
                 "autostart",
                 default_value="",
-                description="false leaves it to a lifecycle manager to start the node. "
-                "Empty: as params_file has it.",
+                description="false: leave starting the node to a lifecycle manager. "
+                "Default: as in params_file.",
                 choices=["", "true", "false"],
             ),
             DeclareLaunchArgument(
                 "log_level",
                 default_value="info",
-                description="Least severity that is logged.",
+                description="Minimum severity of logged messages.",
                 choices=["debug", "info", "warn", "error", "fatal"],
             ),
             Node(
@@ -81,7 +81,7 @@ def generate_launch_description() -> LaunchDescription:
                         allow_substs=True,
                     ),
                 ],
-                # The node subscribes to one of the two; the other remapping then has nothing to do.
+                # The node subscribes to one of the two, depending on image_transport.
                 remappings=[
                     ("camera/image_raw", LaunchConfiguration("image_topic")),
                     ("camera/image_raw/compressed", [LaunchConfiguration("image_topic"), "/compressed"]),

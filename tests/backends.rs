@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use serde_json::Value;
-use support::{complaint, json, misuse, model_directory, program};
+use support::{failure, json, model_directory, program, usage_error};
 use thumb_gesture::classifier;
 use thumb_gesture::classifier::settings::{Backend, Device, Precision, Settings};
 use thumb_gesture::model_store::ModelStore;
@@ -56,7 +56,6 @@ impl Trained {
     }
 }
 
-#[test]
 fn int8_is_the_default_on_a_cpu_if_the_training_accepted_it() {
     let trained = trained();
     let manifest = std::fs::read(trained.model.join("manifest.json")).expect("reads");
@@ -74,7 +73,6 @@ fn int8_is_the_default_on_a_cpu_if_the_training_accepted_it() {
     );
 }
 
-#[test]
 fn backends_compute_the_same_probabilities() {
     let trained = trained();
     // Options, expected backend, maximum difference of a probability to ONNX Runtime with fp32.
@@ -103,7 +101,6 @@ fn backends_compute_the_same_probabilities() {
     }
 }
 
-#[test]
 fn unsupported_precision_falls_back_to_fp32_with_a_reason() {
     let trained = trained();
     for (options, reason) in [
@@ -121,20 +118,15 @@ fn unsupported_precision_falls_back_to_fp32_with_a_reason() {
         );
         assert_eq!(report["reason"], reason);
     }
-    let contradiction = complaint(&trained.run("bench", "--device cpu --require-gpu"));
+    let contradiction = failure(&trained.run("bench", "--device cpu --require-gpu"));
     assert!(contradiction.contains("device is cpu"), "{contradiction}");
     for option in ["--backend tvm", "--device tpu", "--precision int4"] {
-        let unknown = misuse(&trained.run("bench", option));
+        let unknown = usage_error(&trained.run("bench", option));
         assert!(unknown.contains("possible values: auto, "), "{unknown}");
     }
 }
 
-#[test]
 fn without_a_gpu_cuda_falls_back_with_a_reason_and_require_gpu_fails() {
-    if tch::Cuda::is_available() {
-        eprintln!("skipped: there is a GPU");
-        return;
-    }
     let trained = trained();
     for backend in ["onnx", "torch"] {
         let report = trained.bench(&format!("--backend {backend} --device cuda"));
@@ -145,39 +137,23 @@ fn without_a_gpu_cuda_falls_back_with_a_reason_and_require_gpu_fails() {
                 .as_str()
                 .is_some_and(|name| name.contains("/cpu/"))
         );
-        let refused = complaint(&trained.run("bench", &format!("--backend {backend} --require-gpu")));
+        let refused = failure(&trained.run("bench", &format!("--backend {backend} --require-gpu")));
         assert!(refused.contains("require_gpu is set"), "{refused}");
     }
 }
 
-/// Path of OpenVINO's execution provider library; `None` if it is not installed.
-fn plugin() -> Option<String> {
-    let Some(python) = std::env::var_os("THUMB_GESTURE_TEST_PYTHON") else {
-        eprintln!(
-            "skipped: THUMB_GESTURE_TEST_PYTHON is not set; scripts/setup.sh --tests installs a plugin"
-        );
-        return None;
-    };
-    let run_python = |code: &str| {
-        let output = Command::new(&python).args(["-c", code]).output().expect("starts");
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{complaint}");
-        String::from_utf8(output.stdout).expect("text").trim().to_owned()
-    };
-    if run_python("import sys; print(sys.version_info >= (3, 11))") != "True"
-        || cfg!(not(target_arch = "x86_64"))
-    {
-        eprintln!("skipped: OpenVINO's plugin is there for x86_64 and CPython 3.11 and later alone");
-        return None;
-    }
-    Some(run_python(
-        "import onnxruntime_ep_openvino as plugin; print(plugin.get_library_path())",
-    ))
+/// The library of OpenVINO's plugin.
+fn plugin() -> String {
+    let script = "import onnxruntime_ep_openvino as plugin; print(plugin.get_library_path())";
+    let mut command = Command::new(support::python().expect("the test is listed with `needs OpenVino`"));
+    let output = command.args(["-c", script]).output().expect("starts");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
-#[test]
 fn plugin_computes_the_same_probabilities() {
-    let Some(library) = plugin() else { return };
+    let library = plugin();
     let trained = trained();
     let options = format!("--device cpu --provider-library {library}");
     let report = trained.bench(&options);
@@ -196,11 +172,10 @@ fn plugin_computes_the_same_probabilities() {
             "{found:?}, not {expected:?}"
         );
     }
-    let without_gpu = complaint(&trained.run("bench", &format!("{options} --require-gpu")));
+    let without_gpu = failure(&trained.run("bench", &format!("{options} --require-gpu")));
     assert!(without_gpu.contains("finds no device here"), "{without_gpu}");
 }
 
-#[test]
 fn invalid_plugin_falls_back_with_a_reason() {
     let trained = trained();
     let text = trained.root.path().join("text.so");
@@ -219,7 +194,6 @@ fn invalid_plugin_falls_back_with_a_reason() {
     }
 }
 
-#[test]
 fn batch_gives_the_same_logits_as_single_frames() {
     let trained = trained();
     for (backend, precision) in [
@@ -258,7 +232,6 @@ fn batch_gives_the_same_logits_as_single_frames() {
     }
 }
 
-#[test]
 fn missing_onnx_runtime_is_reported_with_the_required_version() {
     let trained = trained();
     let mut command = program();
@@ -266,7 +239,18 @@ fn missing_onnx_runtime_is_reported_with_the_required_version() {
     command
         .args(["bench", "--store"])
         .arg(trained.root.path().join("store"));
-    let missing = complaint(&command.output().expect("starts"));
+    let missing = failure(&command.output().expect("starts"));
     assert!(missing.contains("/nowhere/libonnxruntime.so"), "{missing}");
     assert!(missing.contains("1.22 or later"), "{missing}");
+}
+
+support::runner::tests! {
+    int8_is_the_default_on_a_cpu_if_the_training_accepted_it,
+    backends_compute_the_same_probabilities,
+    unsupported_precision_falls_back_to_fp32_with_a_reason,
+    without_a_gpu_cuda_falls_back_with_a_reason_and_require_gpu_fails needs NoGpu,
+    plugin_computes_the_same_probabilities needs OpenVino,
+    invalid_plugin_falls_back_with_a_reason,
+    batch_gives_the_same_logits_as_single_frames,
+    missing_onnx_runtime_is_reported_with_the_required_version,
 }

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use support::{complaint, json, misuse, thumb_gesture};
+use support::{failure, json, thumb_gesture, usage_error};
 use thumb_gesture::bag::image::BagImage;
 use thumb_gesture::bag::{Bag, BagError, DataLoss};
 use thumb_gesture::drawn_hand;
@@ -24,11 +24,8 @@ const TOPIC: &str = "/jetbot/camera/image_raw";
 const START_NS: u64 = 1_700_000_000_000_000_000;
 const STEP_NS: u64 = 33_333_333;
 
-#[test]
 fn messages_are_the_same_as_read_by_rosbags() {
-    let Some(directory) = support::reference("bags/reference.py", &[], |_| {}) else {
-        return;
-    };
+    let directory = support::reference("bags/reference.py", &[], |_| {});
     let cases = fs::read(directory.path().join("cases.json")).expect("exists");
     let cases: BTreeMap<String, Vec<MessageDigest>> = serde_json::from_slice(&cases).expect("JSON");
     assert_eq!(
@@ -181,7 +178,6 @@ fn write_bag(messages: &[Vec<u8>], options: &WriteOptions) -> (tempfile::TempDir
     (directory, file)
 }
 
-#[test]
 fn chunks_of_each_compression_are_read() {
     let messages = hands(4);
     for compression in [None, Some(mcap::Compression::Lz4), Some(mcap::Compression::Zstd)] {
@@ -197,7 +193,6 @@ fn chunks_of_each_compression_are_read() {
     }
 }
 
-#[test]
 fn truncated_file_is_read_to_its_end() {
     let messages = hands(8);
     for compression in [None, Some(mcap::Compression::Zstd)] {
@@ -227,7 +222,6 @@ fn truncated_file_is_read_to_its_end() {
     }
 }
 
-#[test]
 fn damaged_chunk_loses_only_its_own_messages_and_they_are_counted() {
     let messages = hands(8);
     let (_directory, file) = write_bag(&messages, &LIKE_ROSBAG2);
@@ -252,13 +246,12 @@ fn damaged_chunk_loses_only_its_own_messages_and_they_are_counted() {
     fs::write(&file, &bytes).expect("writes");
     let output = thumb_gesture(["bag".as_ref(), "info".as_ref(), file.as_os_str()]);
     assert!(
-        misuse(&output).contains("damaged chunk"),
+        usage_error(&output).contains("damaged chunk"),
         "exit status and message"
     );
     assert!(String::from_utf8_lossy(&output.stdout).contains(TOPIC));
 }
 
-#[test]
 fn announced_sizes_are_not_allocated_before_they_are_checked() {
     let messages = hands(2);
     let (_directory, file) = write_bag(&messages, &LIKE_ROSBAG2);
@@ -282,7 +275,6 @@ fn announced_sizes_are_not_allocated_before_they_are_checked() {
     }
 }
 
-#[test]
 fn random_changes_to_a_file_never_panic() {
     let (_directory, file) = write_bag(&hands(2), &LIKE_ROSBAG2);
     let whole = fs::read(&file).expect("reads");
@@ -309,7 +301,6 @@ fn random_changes_to_a_file_never_panic() {
     }
 }
 
-#[test]
 fn split_bag_is_read_in_order_and_missing_files_are_reported() {
     let directory = tempfile::tempdir().expect("a directory");
     let messages = hands(4);
@@ -364,7 +355,6 @@ fn split_bag_is_read_in_order_and_missing_files_are_reported() {
     assert!(!loss_reason(false).contains("lists"), "no topic is selected");
 }
 
-#[test]
 fn damaged_database_is_read_except_for_its_damaged_pages() {
     const MESSAGES: usize = 3000;
     const PAGE_BYTES: usize = 4096;
@@ -430,7 +420,6 @@ fn damaged_database_is_read_except_for_its_damaged_pages() {
     assert!(!digests(&file).1.is_empty());
 }
 
-#[test]
 fn view_in_place_of_a_table_is_rejected() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("bag_0.db3");
@@ -454,7 +443,6 @@ fn view_in_place_of_a_table_is_rejected() {
 }
 
 /// Files that were difficult to read: each is read as far as possible or rejected, and losses are reported.
-#[test]
 fn corpus_of_damaged_files_is_read_with_bounded_memory() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bags/corpus");
     let mut files = 0;
@@ -520,7 +508,6 @@ fn labels_file(text: &str) -> (tempfile::TempDir, String) {
 
 const EXPECTED: &str = "- {from: 0.0, to: 0.25, label: none}\n- {from: 0.26, to: 0.52, label: thumbs_up}\n- {from: 0.53, to: 9, label: thumbs_down}\n";
 
-#[test]
 fn same_bag_gives_identical_predictions() {
     let (_directory, labels) = labels_file(EXPECTED);
     let arguments = ["--json", "--expect", &labels, "--threshold", "0", "--margin", "0"];
@@ -547,7 +534,6 @@ fn same_bag_gives_identical_predictions() {
     assert_eq!(rows, [8, 8, 8]);
 }
 
-#[test]
 fn csv_has_a_row_for_each_frame() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("predictions.csv");
@@ -567,7 +553,6 @@ fn csv_has_a_row_for_each_frame() {
     assert!(lines.all(|line| line.split(',').count() == 9));
 }
 
-#[test]
 fn accuracy_below_the_minimum_fails_with_the_accuracy() {
     let (_directory, labels) = labels_file(EXPECTED);
     assert!(
@@ -577,7 +562,7 @@ fn accuracy_below_the_minimum_fails_with_the_accuracy() {
     );
     // No probability reaches a threshold of 1.
     let output = evaluate(&["--expect", &labels, "--min-accuracy", "0.9", "--threshold", "1"]);
-    let message = complaint(&output);
+    let message = failure(&output);
     assert!(
         message.contains("% of the frames are correct, below the minimum of 90.0 %"),
         "{message}"
@@ -587,17 +572,16 @@ fn accuracy_below_the_minimum_fails_with_the_accuracy() {
         "the interval: {message}"
     );
     let output = evaluate(&["--min-accuracy", "0.9"]);
-    assert!(misuse(&output).contains("--expect"));
+    assert!(usage_error(&output).contains("--expect"));
     let (_directory, wrong) = labels_file("- {from: 0.0, to: 1.0, label: wave}\n");
     assert!(
-        complaint(&evaluate(&["--expect", &wrong]))
+        failure(&evaluate(&["--expect", &wrong]))
             .contains("the model's labels: none, thumbs_down, thumbs_up")
     );
 }
 
-#[test]
 fn unknown_topic_is_rejected_with_the_known_ones() {
-    assert!(complaint(&evaluate(&["--topic", "/camera"])).contains(TOPIC));
+    assert!(failure(&evaluate(&["--topic", "/camera"])).contains(TOPIC));
     let text = WriteOptions {
         message_type: "std_msgs/msg/String",
         ..LIKE_ROSBAG2
@@ -614,22 +598,21 @@ fn unknown_topic_is_rejected_with_the_known_ones() {
         command.output().expect("starts")
     };
     assert!(
-        complaint(&command(&file))
+        failure(&command(&file))
             .contains("no topic with images; it has /jetbot/camera/image_raw (std_msgs/msg/String)")
     );
     let (_directory, empty) = write_bag(&[], &LIKE_ROSBAG2);
-    assert!(complaint(&command(&empty)).contains("it has no messages"));
+    assert!(failure(&command(&empty)).contains("it has no messages"));
     let nothing = tempfile::tempdir().expect("a directory");
-    assert!(complaint(&command(nothing.path())).contains("not a bag; expected"));
+    assert!(failure(&command(nothing.path())).contains("not a bag; expected"));
     assert!(
-        complaint(&command(
+        failure(&command(
             Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md").as_path()
         ))
         .contains("not a bag")
     );
 }
 
-#[test]
 fn truncated_messages_are_counted_and_the_others_classified() {
     let mut messages = hands(2);
     let length = messages[3].len();
@@ -644,7 +627,7 @@ fn truncated_messages_are_counted_and_the_others_classified() {
         .arg("--store")
         .arg(store);
     let output = command.output().expect("starts");
-    assert!(misuse(&output).contains("2 messages are not valid images: the message ends early"));
+    assert!(usage_error(&output).contains("2 messages are not valid images: the message ends early"));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(report["bad_frames"], 2);
     assert_eq!(report["frames"].as_array().map(Vec::len), Some(4));
@@ -655,7 +638,6 @@ fn truncated_messages_are_counted_and_the_others_classified() {
     );
 }
 
-#[test]
 fn import_saves_one_burst_without_near_duplicates_and_rejects_a_repetition() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut messages = hands(4);
@@ -685,15 +667,14 @@ fn import_saves_one_burst_without_near_duplicates_and_rejects_a_repetition() {
         "{files:?}"
     );
     assert!(
-        complaint(&import(&["--to", "0.15"])).contains("exists"),
+        failure(&import(&["--to", "0.15"])).contains("exists"),
         "the same frames a second time"
     );
-    assert!(complaint(&import(&["--from", "2", "--to", "1"])).contains("--to greater than --from"));
+    assert!(failure(&import(&["--from", "2", "--to", "1"])).contains("--to greater than --from"));
     let every = json(&import(&["--from", "0.2", "--every", "2"]));
     assert_eq!(every["saved"], 3);
 }
 
-#[test]
 fn exported_dataset_is_evaluated_with_its_labels() {
     let (root, _) = trained();
     let directory = tempfile::tempdir().expect("a directory");
@@ -704,7 +685,7 @@ fn exported_dataset_is_evaluated_with_its_labels() {
         .arg(root.path().join("unseen"))
         .arg(&bag);
     assert!(export.output().expect("starts").status.success());
-    assert!(complaint(&export.output().expect("starts")).contains("exists"));
+    assert!(failure(&export.output().expect("starts")).contains("exists"));
 
     let page = directory.path().join("page.html");
     let mut evaluate = support::program();
@@ -747,7 +728,6 @@ fn exported_dataset_is_evaluated_with_its_labels() {
     );
 }
 
-#[test]
 fn compare_reports_the_frames_on_which_models_differ() {
     let (root, bag) = trained();
     let directory = tempfile::tempdir().expect("a directory");
@@ -791,10 +771,9 @@ fn compare_reports_the_frames_on_which_models_differ() {
             .expect("exists")
             .contains("data:image/jpeg")
     );
-    assert!(complaint(&compare(&right, &[])).contains("--models has 1 ids, must be two"));
+    assert!(failure(&compare(&right, &[])).contains("--models has 1 ids, must be two"));
 }
 
-#[test]
 fn missing_bag_does_not_prevent_classifying_the_others() {
     let (root, bag) = trained();
     let directory = tempfile::tempdir().expect("a directory");
@@ -817,24 +796,15 @@ fn missing_bag_does_not_prevent_classifying_the_others() {
         .arg("--csv")
         .arg(&table);
     let output = command.args(["--expect", &labels]).output().expect("starts");
-    assert!(complaint(&output).contains("nothing"));
+    assert!(failure(&output).contains("nothing"));
     assert_eq!(fs::read_to_string(table).expect("exists").lines().count(), 49);
     assert!(page.join("1_bag_0.mcap.html").exists() && page.join("3_bag_0.mcap.html").exists());
-    assert!(misuse(&evaluate(&["--threshold", "nan"])).contains("must be 0 to 1"));
+    assert!(usage_error(&evaluate(&["--threshold", "nan"])).contains("must be 0 to 1"));
 }
 
 /// Runs the commands of docs/bags.md.
-#[test]
 fn walkthrough_in_docs_works() {
-    let photos = std::env::var_os("THUMB_GESTURE_PHOTOS").map(PathBuf::from);
-    let photos = photos.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/photos"));
-    if !photos.is_dir() {
-        eprintln!(
-            "skipped: no photos in {}; THUMB_GESTURE_PHOTOS names a directory",
-            photos.display()
-        );
-        return;
-    }
+    let photos = support::runner::photos();
     let page = include_str!("../docs/guides/bags.md");
     let begin = page
         .find("thumb_gesture bag export photo_bag --dataset \"$PHOTOS\"")
@@ -867,4 +837,27 @@ fn walkthrough_in_docs_works() {
     assert!(
         directory.path().join("differences.html").exists() && directory.path().join("first.html").exists()
     );
+}
+
+support::runner::tests! {
+    messages_are_the_same_as_read_by_rosbags needs Torch,
+    chunks_of_each_compression_are_read,
+    truncated_file_is_read_to_its_end,
+    damaged_chunk_loses_only_its_own_messages_and_they_are_counted,
+    announced_sizes_are_not_allocated_before_they_are_checked,
+    random_changes_to_a_file_never_panic,
+    split_bag_is_read_in_order_and_missing_files_are_reported,
+    damaged_database_is_read_except_for_its_damaged_pages,
+    view_in_place_of_a_table_is_rejected,
+    corpus_of_damaged_files_is_read_with_bounded_memory,
+    same_bag_gives_identical_predictions,
+    csv_has_a_row_for_each_frame,
+    accuracy_below_the_minimum_fails_with_the_accuracy,
+    unknown_topic_is_rejected_with_the_known_ones,
+    truncated_messages_are_counted_and_the_others_classified,
+    import_saves_one_burst_without_near_duplicates_and_rejects_a_repetition,
+    exported_dataset_is_evaluated_with_its_labels,
+    compare_reports_the_frames_on_which_models_differ,
+    missing_bag_does_not_prevent_classifying_the_others,
+    walkthrough_in_docs_works needs Photos,
 }

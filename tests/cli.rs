@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::{complaint, draw_dataset, json, models, program, thumb_gesture, train};
+use support::{draw_dataset, failure, json, models, program, thumb_gesture, train};
 
 /// Training frames of each label for the shared model.
 const TRAIN_FRAMES: u64 = 100;
@@ -121,7 +121,7 @@ fn predict_prints_a_line_for_each_image_and_reports_invalid_files() {
     ];
     arguments.extend([images[0].clone(), no_image, images[1].clone()]);
     let output = thumb_gesture(&arguments);
-    let complaint = complaint(&output);
+    let complaint = failure(&output);
     assert!(complaint.contains("no_image.jpg"), "{complaint}");
     let lines: Vec<Value> = output
         .stdout
@@ -188,7 +188,7 @@ fn unusable_dataset_is_rejected_with_a_fix() {
         let dataset = root.path().join(name);
         fs::create_dir_all(&dataset).expect("creates");
         prepare(&dataset);
-        complaint(&train(&dataset, &store, &[]))
+        failure(&train(&dataset, &store, &[]))
     };
     let empty = error_for("empty", &|_| {});
     assert!(empty.contains("two labels or more"), "{empty}");
@@ -209,9 +209,9 @@ fn unusable_dataset_is_rejected_with_a_fix() {
         fs::create_dir(dataset.join("thumbs up")).expect("creates")
     });
     assert!(invalid_label.contains("a-z"), "{invalid_label}");
-    let missing = complaint(&train(&root.path().join("missing"), &store, &[]));
+    let missing = failure(&train(&root.path().join("missing"), &store, &[]));
     assert!(missing.contains("missing"), "{missing}");
-    let missing_weights = complaint(&train(
+    let missing_weights = failure(&train(
         &trained().path("train"),
         &store,
         &["--pretrained", "/nowhere.safetensors"],
@@ -229,7 +229,7 @@ fn missing_damaged_and_unknown_models_are_reported() {
     draw_dataset(&dataset, 5, 3);
     let image = dataset.join("none/0000.png");
     let predict = || {
-        complaint(&thumb_gesture([
+        failure(&thumb_gesture([
             "predict".as_ref(),
             "--store".as_ref(),
             store.as_os_str(),

@@ -23,11 +23,8 @@ struct Case {
     border: u32,
 }
 
-#[test]
 fn encodings_are_converted_as_by_opencv() {
-    let Some(directory) = support::reference("encodings/reference.py", &[], |_| {}) else {
-        return;
-    };
+    let directory = support::reference("encodings/reference.py", &[], |_| {});
     let cases = fs::read(directory.path().join("cases.json")).expect("exists");
     let cases: BTreeMap<String, Case> = serde_json::from_slice(&cases).expect("JSON");
     assert_eq!(cases.len(), 27 + 9, "27 encodings, 9 of them in both byte orders");
@@ -63,4 +60,8 @@ fn compare(directory: &Path, name: &str, case: &Case) {
         }
     }
     frame(without_last_row).expect_err("a row is missing");
+}
+
+support::runner::tests! {
+    encodings_are_converted_as_by_opencv needs Torch,
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde_json::Value;
-use support::{complaint, draw_dataset, json, misuse, model_id, program, random_weights, thumb_gesture};
+use support::{draw_dataset, failure, json, model_id, program, random_weights, thumb_gesture, usage_error};
 use thumb_gesture::classifier::Classifier;
 use thumb_gesture::classifier::onnx::OnnxClassifier;
 use thumb_gesture::frame::Frame;
@@ -60,7 +60,6 @@ fn export(store: &Path, file: &Path, more: &[&str]) -> std::process::Output {
     command.output().expect("starts")
 }
 
-#[test]
 fn exported_files_compute_the_logits_of_the_stored_model() {
     let trained = trained();
     let stored = trained.store().join("models").join(&trained.id).join(ONNX_FILE);
@@ -98,7 +97,6 @@ fn exported_files_compute_the_logits_of_the_stored_model() {
     }
 }
 
-#[test]
 fn file_size_is_proportional_to_the_precision() {
     let trained = trained();
     let bytes = |name: &str, precision: &str| -> f64 {
@@ -110,7 +108,6 @@ fn file_size_is_proportional_to_the_precision() {
     assert!((int8 / fp32 - 0.25).abs() < 0.03, "{int8} of {fp32}");
 }
 
-#[test]
 fn onnx_package_accepts_all_files_and_reads_their_shapes_and_metadata() {
     let trained = trained();
     let write = |directory: &Path| {
@@ -132,9 +129,7 @@ fn onnx_package_accepts_all_files_and_reads_their_shapes_and_metadata() {
             &cpu,
         ));
     };
-    let Some(directory) = support::reference("parity/reference.py", &["onnx"], write) else {
-        return;
-    };
+    let directory = support::reference("parity/reference.py", &["onnx"], write);
     let description = std::fs::read(directory.path().join("onnx.json")).expect("was written");
     let description: Value = serde_json::from_slice(&description).expect("JSON");
     let files = description.as_object().expect("by file");
@@ -153,7 +148,6 @@ fn onnx_package_accepts_all_files_and_reads_their_shapes_and_metadata() {
     }
 }
 
-#[test]
 fn int8_export_of_an_imported_model_needs_a_dataset_for_calibration() {
     let root = tempfile::tempdir().expect("a directory");
     let (store, file) = (root.path().join("store"), root.path().join("int8.onnx"));
@@ -169,7 +163,7 @@ fn int8_export_of_an_imported_model_needs_a_dataset_for_calibration() {
     ];
     assert!(thumb_gesture(import).status.success());
 
-    let uncalibrated = complaint(&export(&store, &file, &["--precision", "int8"]));
+    let uncalibrated = failure(&export(&store, &file, &["--precision", "int8"]));
     assert!(uncalibrated.contains("--dataset DIR"), "{uncalibrated}");
     assert!(!file.exists());
     let dataset = root.path().join("dataset");
@@ -181,19 +175,18 @@ fn int8_export_of_an_imported_model_needs_a_dataset_for_calibration() {
         &["--precision", "int8", "--dataset", dataset],
     ));
     assert!(file.exists());
-    let needless = complaint(&export(&store, &file, &["--dataset", dataset]));
+    let needless = failure(&export(&store, &file, &["--dataset", dataset]));
     assert!(needless.contains("--precision int8"), "{needless}");
 }
 
-#[test]
 fn failed_export_leaves_no_file() {
     let trained = trained();
     let file = trained.root.path().join("nowhere/model.onnx");
-    let no_directory = complaint(&export(&trained.store(), &file, &[]));
+    let no_directory = failure(&export(&trained.store(), &file, &[]));
     assert!(no_directory.contains("nowhere/model.onnx"), "{no_directory}");
-    let unknown = misuse(&export(&trained.store(), &file, &["--precision", "int4"]));
+    let unknown = usage_error(&export(&trained.store(), &file, &["--precision", "int4"]));
     assert!(unknown.contains("fp32, fp16, int8"), "{unknown}");
-    let no_model = complaint(&export(&trained.store(), &file, &["--model", "other"]));
+    let no_model = failure(&export(&trained.store(), &file, &["--model", "other"]));
     assert!(no_model.contains("there is no model \"other\""), "{no_model}");
     assert!(!file.exists());
 }
@@ -202,4 +195,12 @@ fn recognizer(file: &Path) -> Recognizer {
     let classifier = OnnxClassifier::load(file, LABELS, 1).expect("loads");
     let classifier: Box<dyn Classifier> = Box::new(classifier);
     Recognizer::with_labels(classifier, LABELS)
+}
+
+support::runner::tests! {
+    exported_files_compute_the_logits_of_the_stored_model,
+    file_size_is_proportional_to_the_precision,
+    onnx_package_accepts_all_files_and_reads_their_shapes_and_metadata needs Torch,
+    int8_export_of_an_imported_model_needs_a_dataset_for_calibration,
+    failed_export_leaves_no_file,
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use serde_json::{Value, json};
-use support::{complaint, model_id, model_weights, program, random_start, thumb_gesture, train};
+use support::{failure, model_id, model_weights, program, random_start, thumb_gesture, train};
 use thumb_gesture::drawn_hand;
 use thumb_gesture::gesture::Gesture;
 use thumb_gesture::network::Network;
@@ -21,22 +21,16 @@ const PROBABILITY_TOLERANCE: f64 = 1e-3;
 const CHECKPOINT: &str = "checkpoint.pth";
 const IMAGE: &str = "image.png";
 
-#[test]
 fn jetbot_model_computes_the_probabilities_of_torch() {
-    let Some(directory) = checkpoint("alexnet", 2, "legacy") else {
-        return;
-    };
+    let directory = checkpoint("alexnet", 2, "legacy");
     let report = compare_with_torch(directory.path(), &["--activate"]);
     assert_eq!(report["network"], "alexnet");
     assert_eq!(report["labels"], json!(["thumbsdown", "thumbsup"]));
     assert_eq!(report["active"], true);
 }
 
-#[test]
 fn checkpoint_with_labels_computes_the_probabilities_of_torch() {
-    let Some(directory) = checkpoint("resnet18", 3, "nested") else {
-        return;
-    };
+    let directory = checkpoint("resnet18", 3, "nested");
     let labels = ["none", "thumbs_down", "thumbs_up"];
     let report = compare_with_torch(directory.path(), &["--labels", &labels.join(",")]);
     assert_eq!(report["network"], "resnet18");
@@ -44,11 +38,8 @@ fn checkpoint_with_labels_computes_the_probabilities_of_torch() {
     assert_eq!(report["active"], false);
 }
 
-#[test]
 fn imagenet_weights_become_pretrained_weights() {
-    let Some(directory) = checkpoint("squeezenet1_1", 1000, "state_dict") else {
-        return;
-    };
+    let directory = checkpoint("squeezenet1_1", 1000, "state_dict");
     let (store, dataset) = (directory.path().join("store"), directory.path().join("dataset"));
     let file = directory.path().join(CHECKPOINT);
     let report = support::json(&import(&file, &store, &["--json"]));
@@ -76,11 +67,8 @@ fn imagenet_weights_become_pretrained_weights() {
     );
 }
 
-#[test]
 fn code_in_a_pickle_is_rejected_by_name() {
-    let Some(directory) = support::reference("pytorch/reference.py", &["bad"], |_| {}) else {
-        return;
-    };
+    let directory = support::reference("pytorch/reference.py", &["bad"], |_| {});
     for file in ["evil.zip.pth", "evil.legacy.pth"] {
         let rejection = rejection(&directory.path().join(file), &[]);
         assert!(rejection.contains(file), "{rejection}");
@@ -94,7 +82,6 @@ fn code_in_a_pickle_is_rejected_by_name() {
     );
 }
 
-#[test]
 fn files_without_weights_are_rejected_by_name() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = |name: &str| directory.path().join(name);
@@ -125,7 +112,6 @@ fn files_without_weights_are_rejected_by_name() {
     }
 }
 
-#[test]
 fn unknown_network_is_rejected_with_the_differences_to_the_closest() {
     let directory = tempfile::tempdir().expect("a directory");
     let rejection_of = |weights: &Weights| {
@@ -170,7 +156,6 @@ fn unknown_network_is_rejected_with_the_differences_to_the_closest() {
     );
 }
 
-#[test]
 fn invalid_labels_are_rejected_with_a_valid_example() {
     let directory = tempfile::tempdir().expect("a directory");
     let with_outputs = |outputs: usize| squeezenet_with_outputs(directory.path(), outputs);
@@ -199,14 +184,12 @@ fn invalid_labels_are_rejected_with_a_valid_example() {
     assert_eq!(report["labels"], json!(["a", "b", "c"]));
 }
 
-#[test]
 fn duplicate_label_is_rejected() {
     let directory = tempfile::tempdir().expect("a directory");
     let three = squeezenet_with_outputs(directory.path(), 3);
     rejection(&three, &["--labels", "a,b,a"]);
 }
 
-#[test]
 fn pretrained_weights_cannot_be_labeled_or_activated() {
     let directory = tempfile::tempdir().expect("a directory");
     let imagenets = squeezenet_with_outputs(directory.path(), 1000);
@@ -238,7 +221,7 @@ fn pretrained_weights_cannot_be_labeled_or_activated() {
 fn rejection(file: &Path, more: &[&str]) -> String {
     let root = tempfile::tempdir().expect("a directory");
     let store = root.path().join("store");
-    let rejection = complaint(&import(file, &store, more));
+    let rejection = failure(&import(file, &store, more));
     assert!(!rejection.contains("panicked"), "{rejection}");
     for directory in ["models", "pretrained"] {
         let files = files_in(&store.join(directory));
@@ -247,7 +230,7 @@ fn rejection(file: &Path, more: &[&str]) -> String {
     let pretrained = store.join("pretrained/squeezenet1_1.safetensors");
     fs::create_dir_all(store.join("pretrained")).expect("creates");
     fs::write(&pretrained, b"existing").expect("writes");
-    complaint(&import(file, &store, more));
+    failure(&import(file, &store, more));
     assert_eq!(fs::read(&pretrained).expect("reads"), b"existing");
     assert_eq!(files_in(&store.join("pretrained")), [pretrained]);
     assert!(files_in(&store.join("models")).is_empty());
@@ -287,7 +270,7 @@ fn compare_with_torch(directory: &Path, more: &[&str]) -> Value {
 }
 
 /// A directory with an image, a checkpoint with random weights, and torch's probabilities for the image.
-fn checkpoint(network: &str, outputs: usize, format: &str) -> Option<tempfile::TempDir> {
+fn checkpoint(network: &str, outputs: usize, format: &str) -> tempfile::TempDir {
     let draw = |directory: &Path| {
         let image = drawn_hand::draw(Gesture::ThumbsUp, 3, 0, 640, 480);
         image.save(directory.join(IMAGE)).expect("writes");
@@ -325,4 +308,16 @@ fn files_in(directory: &Path) -> Vec<PathBuf> {
         Ok(entries) => entries.map(|entry| entry.expect("lists").path()).collect(),
         Err(_) => Vec::new(),
     }
+}
+
+support::runner::tests! {
+    jetbot_model_computes_the_probabilities_of_torch needs Torch,
+    checkpoint_with_labels_computes_the_probabilities_of_torch needs Torch,
+    imagenet_weights_become_pretrained_weights needs Torch,
+    code_in_a_pickle_is_rejected_by_name needs Torch,
+    files_without_weights_are_rejected_by_name,
+    unknown_network_is_rejected_with_the_differences_to_the_closest,
+    invalid_labels_are_rejected_with_a_valid_example,
+    duplicate_label_is_rejected,
+    pretrained_weights_cannot_be_labeled_or_activated,
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
-use support::{complaint, misuse, models, program};
+use support::{failure, models, program, usage_error};
 use thumb_gesture::model_store::WEIGHTS_FILE;
 
 /// A store with three models. The newest is active, the second newest was active before.
@@ -67,8 +67,8 @@ impl Store {
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
-    fn complaint(&self, more: &[&str]) -> String {
-        complaint(&models(&self.path(), more))
+    fn failure(&self, more: &[&str]) -> String {
+        failure(&models(&self.path(), more))
     }
 
     /// IDs of the active model and of all models, newest first.
@@ -128,10 +128,10 @@ fn show_prints_the_manifest_and_reports_damaged_files() {
     let mut bytes = fs::read(&weights).expect("reads");
     *bytes.last_mut().expect("not empty") ^= 1;
     fs::write(&weights, bytes).expect("writes");
-    let damaged = store.complaint(&["show", first]);
+    let damaged = store.failure(&["show", first]);
     assert!(damaged.contains(&weights.display().to_string()), "{damaged}");
     assert!(damaged.contains("is damaged"), "{damaged}");
-    let refused = store.complaint(&["activate", first]);
+    let refused = store.failure(&["activate", first]);
     assert!(refused.contains("is damaged"), "{refused}");
     assert_eq!(store.listed().0, json!(third));
 
@@ -161,7 +161,7 @@ fn activate_accepts_an_id_and_defaults_to_the_previous_model() {
     assert_eq!(report, json!({"active": first, "deleted": []}));
     assert_eq!(store.listed().0, json!(first));
     assert_eq!(store.text(&["activate"]), format!("{third} is active\n"));
-    let unknown = store.complaint(&["activate", "alexnet-1"]);
+    let unknown = store.failure(&["activate", "alexnet-1"]);
     assert!(
         unknown.contains("no model \"alexnet-1\"") && unknown.contains("lists those there are"),
         "{unknown}"
@@ -173,15 +173,15 @@ fn activate_accepts_an_id_and_defaults_to_the_previous_model() {
 fn delete_removes_all_models_but_the_active_one() {
     let store = Store::new();
     let [first, second, third] = &store.ids;
-    let refused = store.complaint(&["delete", third]);
+    let refused = store.failure(&["delete", third]);
     assert!(
         refused.contains("is the active model; activate another"),
         "{refused}"
     );
-    let missing = misuse(&models(&store.path(), &["delete"]));
+    let missing = usage_error(&models(&store.path(), &["delete"]));
     assert!(missing.contains("<IDS>"), "{missing}");
     for unknown in ["alexnet-1", "..", "../store", ".", ""] {
-        let complaint = store.complaint(&["delete", unknown]);
+        let complaint = store.failure(&["delete", unknown]);
         assert!(complaint.contains("there is no model"), "{complaint}");
     }
     assert_eq!(store.listed().1.len(), 3);
@@ -192,7 +192,7 @@ fn delete_removes_all_models_but_the_active_one() {
         .expect("lists")
         .collect();
     assert_eq!(remains.len(), 1, "{remains:?}");
-    let no_previous = store.complaint(&["activate"]);
+    let no_previous = store.failure(&["activate"]);
     assert!(no_previous.contains("no earlier model"), "{no_previous}");
 }
 
@@ -225,10 +225,10 @@ fn prune_keeps_the_newest_the_active_and_the_previously_active_model() {
 fn missing_and_empty_stores_are_reported() {
     let root = tempfile::tempdir().expect("a directory");
     let without = program().arg("models").output().expect("starts");
-    assert!(complaint(&without).contains("--store DIR is missing"));
+    assert!(failure(&without).contains("--store DIR is missing"));
     let store = root.path().join("store");
     for command in ["list", "show", "activate", "prune"] {
-        let no_store = complaint(&models(&store, &[command]));
+        let no_store = failure(&models(&store, &[command]));
         assert!(no_store.contains("is not a model store"), "{no_store}");
     }
     assert!(!store.exists(), "reading creates no store");
@@ -237,9 +237,9 @@ fn missing_and_empty_stores_are_reported() {
     assert!(String::from_utf8_lossy(&empty.stdout).contains("no models yet"));
     let report = support::json(&models(&store, &["--json"]));
     assert_eq!(report, json!({"active": null, "models": [], "unreadable": []}));
-    let nothing_active = complaint(&models(&store, &["show"]));
+    let nothing_active = failure(&models(&store, &["show"]));
     assert!(nothing_active.contains("train one first"), "{nothing_active}");
-    let unknown_command = misuse(&models(Path::new("anywhere"), &["remove"]));
+    let unknown_command = usage_error(&models(Path::new("anywhere"), &["remove"]));
     assert!(unknown_command.contains("remove"), "{unknown_command}");
 }
 

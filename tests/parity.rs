@@ -23,32 +23,26 @@ const SCRIPT: &str = "parity/reference.py";
 /// Maximum difference of a logit.
 const LOGIT_TOLERANCE: f32 = 1e-4;
 
-#[test]
 fn alexnet_computes_torchvisions_logits() {
     compare_network("alexnet");
 }
 
-#[test]
 fn squeezenet1_1_computes_torchvisions_logits() {
     compare_network("squeezenet1_1");
 }
 
-#[test]
 fn vgg11_computes_torchvisions_logits() {
     compare_network("vgg11");
 }
 
-#[test]
 fn vgg16_computes_torchvisions_logits() {
     compare_network("vgg16");
 }
 
-#[test]
 fn resnet18_computes_torchvisions_logits() {
     compare_network("resnet18");
 }
 
-#[test]
 fn preprocessing_differs_from_torchvision_by_at_most_one_gray_level() {
     let sizes = [
         (640, 480),
@@ -70,9 +64,7 @@ fn preprocessing_differs_from_torchvision_by_at_most_one_gray_level() {
             image.save(directory.join(name)).expect("writes");
         }
     };
-    let Some(directory) = support::reference(SCRIPT, &["inputs"], write) else {
-        return;
-    };
+    let directory = support::reference(SCRIPT, &["inputs"], write);
     let expected = Weights::read(&directory.path().join("expected.safetensors")).expect("reads");
     let mut preprocessor = Preprocessor::new();
     for (name, image) in images {
@@ -105,9 +97,7 @@ fn preprocessing_differs_from_torchvision_by_at_most_one_gray_level() {
 /// With the random weights of a torchvision network, libtorch and ONNX Runtime compute torchvision's logits, and the ONNX file passes the
 /// checker.
 fn compare_network(name: &str) {
-    let Some(directory) = support::reference(SCRIPT, &["network", name], |_| {}) else {
-        return;
-    };
+    let directory = support::reference(SCRIPT, &["network", name], |_| {});
     let path = |file: &str| directory.path().join(file);
     let network = Network::named(name, 1000).expect("known");
     let expected = Weights::read(&path("expected.safetensors")).expect("reads");
@@ -165,4 +155,13 @@ fn assert_close(found: &[f32], expected: &[f32]) {
         .map(|(a, b)| (a - b).abs())
         .fold(0.0, f32::max);
     assert!(greatest < LOGIT_TOLERANCE, "logits differ by {greatest}");
+}
+
+support::runner::tests! {
+    alexnet_computes_torchvisions_logits needs Torch,
+    squeezenet1_1_computes_torchvisions_logits needs Torch,
+    vgg11_computes_torchvisions_logits needs Torch,
+    vgg16_computes_torchvisions_logits needs Torch,
+    resnet18_computes_torchvisions_logits needs Torch,
+    preprocessing_differs_from_torchvision_by_at_most_one_gray_level needs Torch,
 }

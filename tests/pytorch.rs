@@ -10,11 +10,8 @@ use std::path::{Path, PathBuf};
 use thumb_gesture::weights::Weights;
 use thumb_gesture::weights::pytorch;
 
-#[test]
 fn saved_tensors_are_read_back_from_every_format() {
-    let Some(directory) = reference("good") else {
-        return;
-    };
+    let directory = reference("good");
     let mut read = 0;
     for path in pytorch_files(directory.path()) {
         let bytes = std::fs::read(&path).expect("reads");
@@ -27,11 +24,8 @@ fn saved_tensors_are_read_back_from_every_format() {
     assert_eq!(read, 11 * 4, "11 objects in 4 formats each");
 }
 
-#[test]
 fn files_without_plain_weights_are_rejected_by_name() {
-    let Some(directory) = reference("bad") else {
-        return;
-    };
+    let directory = reference("bad");
     let expected = [
         ("evil", ["references posix.system", "model.state_dict()"]),
         (
@@ -61,11 +55,8 @@ fn files_without_plain_weights_are_rejected_by_name() {
     assert!(!directory.path().join("evil_was_executed").exists());
 }
 
-#[test]
 fn truncated_file_is_rejected() {
-    let Some(directory) = reference("good") else {
-        return;
-    };
+    let directory = reference("good");
     for format in ["zip", "legacy"] {
         let bytes = std::fs::read(directory.path().join(format!("state_dict.{format}.pth"))).expect("reads");
         let path = directory.path().join("truncated.pth");
@@ -92,6 +83,12 @@ fn expected_path(path: &Path) -> PathBuf {
 }
 
 /// A directory with the output of the reference script; `None` without Python and torch.
-fn reference(task: &str) -> Option<tempfile::TempDir> {
+fn reference(task: &str) -> tempfile::TempDir {
     support::reference("pytorch/reference.py", &[task], |_| {})
+}
+
+support::runner::tests! {
+    saved_tensors_are_read_back_from_every_format needs Torch,
+    files_without_plain_weights_are_rejected_by_name needs Torch,
+    truncated_file_is_rejected needs Torch,
 }

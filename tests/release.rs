@@ -1,4 +1,4 @@
-//! What lies apart and must say the same: the versions, the README and the policy for SROS 2, package.xml and what the tests import.
+//! Consistency of files: versions, README and SROS 2 policy, package.xml and the imports of the tests.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use roxmltree::Document;
 
-/// What every node, or every lifecycle node, has: the policy lists it, the README need not.
+/// Topics and services of every node or lifecycle node, which the policy lists and the README need not.
 const OF_EVERY_NODE: [(&str, &str); 15] = [
     ("subscribe", "/clock"),
     ("publish", "/parameter_events"),
@@ -26,7 +26,7 @@ const OF_EVERY_NODE: [(&str, &str); 15] = [
     ("reply", "~/set_parameters_atomically"),
 ];
 
-/// What a node does with a topic or service, as the policy calls it, and the name.
+/// The right to use a topic or service, as named in the policy, and its name.
 type Rights = BTreeSet<(String, String)>;
 
 fn repository() -> &'static Path {
@@ -37,7 +37,7 @@ fn read(name: &str) -> String {
     fs::read_to_string(repository().join(name)).expect(name)
 }
 
-/// The cells of the README's table whose first line begins with `header`, row by row.
+/// The cells of the README's table that begins with `header`, row by row.
 fn table<'a>(readme: &'a str, header: &str) -> Vec<Vec<&'a str>> {
     let below = readme
         .lines()
@@ -51,7 +51,7 @@ fn table<'a>(readme: &'a str, header: &str) -> Vec<Vec<&'a str>> {
     rows
 }
 
-/// What stands between backticks.
+/// The texts between backticks.
 fn names(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
@@ -60,7 +60,7 @@ fn right(what: &str, name: &str) -> (String, String) {
     (what.to_owned(), name.to_owned())
 }
 
-/// What the README says that the node does.
+/// The rights that the node needs according to the README.
 fn documented() -> Rights {
     let readme = read("README.md");
     let mut rights = Rights::new();
@@ -69,7 +69,7 @@ fn documented() -> Rights {
         let is_input = direction.starts_with("in");
         assert!(
             is_input || direction.starts_with("out"),
-            "{row:?} is neither in nor out"
+            "{row:?} has neither direction in nor out"
         );
         let what = if is_input { "subscribe" } else { "publish" };
         rights.extend(names(row[0]).into_iter().map(|name| right(what, name)));
@@ -80,7 +80,7 @@ fn documented() -> Rights {
     rights
 }
 
-/// What the policy allows.
+/// The rights that the policy grants.
 fn allowed() -> Rights {
     let text = read("config/sros2_policy.xml");
     let policy = Document::parse(&text).expect("the policy is XML");
@@ -94,7 +94,7 @@ fn allowed() -> Rights {
             assert_eq!(
                 attribute.value(),
                 "ALLOW",
-                "what is not allowed is forbidden anyway"
+                "the policy only needs ALLOW, as everything else is denied"
             );
             for entry in list.children().filter(|node| node.is_element()) {
                 rights.insert(right(attribute.name(), entry.text().unwrap_or_default()));
@@ -120,7 +120,7 @@ fn modules_in(directory: &str) -> Vec<(String, PathBuf)> {
     named.collect()
 }
 
-/// What comes with Python itself.
+/// The modules of Python's standard library.
 fn standard_modules() -> BTreeSet<String> {
     let script = "import sys; print(*sys.stdlib_module_names)";
     let python = Command::new("python3").args(["-I", "-S", "-c", script]).output();
@@ -130,7 +130,7 @@ fn standard_modules() -> BTreeSet<String> {
     modules
 }
 
-/// The modules that a line of Python imports, without what is below them.
+/// The top-level modules that a line of Python imports.
 fn imported(line: &str) -> Vec<&str> {
     let line = line.trim_start();
     if let Some(rest) = line.strip_prefix("from ") {
@@ -146,7 +146,7 @@ fn top_level(module: &str) -> &str {
     module.trim().split(['.', ' ']).next().unwrap_or_default()
 }
 
-/// The texts of all elements of these names in package.xml.
+/// The texts of all elements with these tags in package.xml.
 fn in_package_xml(tags: &[&str]) -> BTreeSet<String> {
     let text = read("package.xml");
     let package = Document::parse(&text).expect("package.xml is XML");
@@ -159,18 +159,18 @@ fn in_package_xml(tags: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_policy_allows_what_the_readme_lists_and_no_more() {
-    let mut wanted = documented();
-    wanted.extend(OF_EVERY_NODE.map(|(what, name)| right(what, name)));
+fn policy_allows_exactly_what_the_readme_lists() {
+    let mut needed = documented();
+    needed.extend(OF_EVERY_NODE.map(|(what, name)| right(what, name)));
     let allowed = allowed();
-    let missing: Vec<_> = wanted.difference(&allowed).collect();
+    let missing: Vec<_> = needed.difference(&allowed).collect();
     assert!(missing.is_empty(), "config/sros2_policy.xml lacks {missing:?}");
-    let beyond: Vec<_> = allowed.difference(&wanted).collect();
-    assert!(beyond.is_empty(), "README.md does not know {beyond:?}");
+    let undocumented: Vec<_> = allowed.difference(&needed).collect();
+    assert!(undocumented.is_empty(), "README.md lacks {undocumented:?}");
 }
 
 #[test]
-fn parameters_that_name_files_are_not_for_callers_to_change() {
+fn parameters_with_paths_are_read_only() {
     let readme = read("README.md");
     let rows = table(&readme, "| Parameter | Default | Values | Live |");
     for parameter in ["dataset", "store", "provider_library"] {
@@ -186,21 +186,21 @@ fn parameters_that_name_files_are_not_for_callers_to_change() {
 }
 
 #[test]
-fn every_place_names_the_same_version() {
+fn all_files_have_the_same_version() {
     let version = env!("CARGO_PKG_VERSION").to_owned();
     assert_eq!(in_package_xml(&["version"]), BTreeSet::from([version.clone()]));
     let changelog = read("CHANGELOG.md");
     let newest = changelog.lines().find_map(|line| line.strip_prefix("## "));
     let newest = newest.and_then(|heading| heading.split_whitespace().next());
-    assert_eq!(newest, Some(version.as_str()), "the top of CHANGELOG.md");
+    assert_eq!(newest, Some(version.as_str()), "first version in CHANGELOG.md");
 }
 
 #[test]
-fn package_xml_names_what_the_ros_tests_import() {
+fn package_xml_declares_the_imports_of_the_ros_tests() {
     let declared = in_package_xml(&["depend", "exec_depend", "test_depend"]);
     let mut known = standard_modules();
     known.insert("thumb_gesture".to_owned());
-    // The tests import each other, and these two directories.
+    // The tests import modules from these directories.
     for directory in ["tests/ros", "scripts", "benches"] {
         known.extend(modules_in(directory).into_iter().map(|(name, _)| name));
     }

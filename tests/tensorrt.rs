@@ -1,6 +1,4 @@
-//! TensorRT's own parser and builder take what `thumb_gesture export` writes, for GPUs that need not be there: `make tensorrt-check`.
-//!
-//! Needs TensorRT for RTX from PyPI, which `scripts/setup.sh --tests` installs; says that it was skipped where that is missing.
+//! TensorRT parses what `thumb_gesture export` writes and builds engines of it, for GPUs that this machine need not have: `make tensorrt-check`.
 
 mod support;
 
@@ -16,40 +14,33 @@ use thumb_gesture::network::onnx::export::{ExportPrecision, export};
 use thumb_gesture::network::onnx::int8::Target;
 use thumb_gesture::preprocess::INPUT_LEN;
 
-#[test]
 fn tensorrt_compiles_every_precision_of_every_network() {
-    let Some(directory) = support::reference("tensorrt/compile.py", &[], write_files) else {
-        return;
-    };
+    let directory = support::reference("tensorrt/compile.py", &[], write_files);
     let result = fs::read(directory.path().join("result.json")).expect("was written");
     let result: Value = serde_json::from_slice(&result).expect("JSON");
-    if let Some(reason) = result["skipped"].as_str() {
-        eprintln!("skipped: {reason}; its wheels are for x86_64 alone");
-        return;
-    }
     let files = result.as_object().expect("by file");
     assert_eq!(files.len(), 4 * 3 + 1);
     println!("{:<28}{:>24}{:>12}", "file", "GPU", "seconds / engine MB");
-    let mut refused = Vec::new();
+    let mut rejected = Vec::new();
     for (file, gpus) in files {
         for (gpu, outcome) in gpus.as_object().expect("by GPU") {
             match (outcome["seconds"].as_f64(), outcome["bytes"].as_f64()) {
                 (Some(seconds), Some(bytes)) => {
                     println!("{file:<28}{gpu:>24}{seconds:>12.1} / {:.1}", bytes / 1e6);
                 }
-                _ => refused.push(format!("{file} for {gpu}: {}", outcome["complaint"])),
+                _ => rejected.push(format!("{file} for {gpu}: {}", outcome["error"])),
             }
         }
     }
-    assert!(refused.is_empty(), "{}", refused.join("\n"));
+    assert!(rejected.is_empty(), "{}", rejected.join("\n"));
 }
 
-/// Every network in every precision, and one file with a dynamic batch.
+/// Exports every network in every precision, and one file with a dynamic batch.
 fn write_files(directory: &Path) {
     let input: Vec<f32> = (0..INPUT_LEN).map(|index| (index as f32).sin()).collect();
     for name in ["alexnet", "squeezenet1_1", "vgg16", "resnet18"] {
         let whole = Network::named(name, 3).expect("known");
-        // As a training makes it of the installed weights.
+        // As `thumb_gesture train` adapts it to the installed weights.
         let network = match name {
             "vgg16" => whole.with_linear_classifier(),
             _ => whole,
@@ -80,4 +71,8 @@ fn write_files(directory: &Path) {
             );
         }
     }
+}
+
+support::runner::tests! {
+    tensorrt_compiles_every_precision_of_every_network needs TensorRt,
 }

@@ -1,19 +1,19 @@
-//! `thumb_gesture train`: which weights each strategy changes, what it computes anew, what it reports, and when its model becomes the active one.
+//! `thumb_gesture train`: which weights each strategy changes, which features are cached, what the report contains, and when the model is promoted.
 
 mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::{Value, json};
 use support::{
-    changed_and_same, complaint, draw_dataset, misuse, model_directory, model_weights, random_start,
+    changed_and_same, draw_dataset, failure, model_directory, model_weights, random_start, usage_error,
 };
 use thumb_gesture::network::{Layer, Network, parameters};
 use thumb_gesture::weights::{ParameterSpec, Weights};
 
-/// A start with weights of ImageNet that the installation brings along: features alone.
+/// Installed start weights, trained on ImageNet: without a classifier.
 const INSTALLED: &str = "alexnet_imagenet.safetensors";
 const LABELS: usize = 3;
 
@@ -37,7 +37,7 @@ impl Directories {
         self.root.path().join("store")
     }
 
-    /// Trains, as quickly as can be where `more` does not say otherwise.
+    /// Trains with further arguments, separated by spaces.
     fn train(&self, more: &str) -> Value {
         let more: Vec<&str> = more.split(' ').collect();
         support::json(&support::train(&self.dataset(), &self.store(), &more))
@@ -47,9 +47,9 @@ impl Directories {
         support::json(&support::models(&self.store(), &["--json"]))["active"].clone()
     }
 
-    /// The weights of the model that such a training makes.
+    /// The weights after one epoch.
     fn weights_of(&self, strategy: &str, network: &str) -> Weights {
-        // With patience, a round that was no better than the start would be taken back.
+        // With patience, an epoch that did not improve on the start would be discarded.
         let recipe = "--epochs 1 --folds 1 --copies 1 --patience 0 --no-activate";
         let summary = self.train(&format!("--network {network} --strategy {strategy} {recipe}"));
         assert_eq!(summary["strategy"], strategy);
@@ -58,8 +58,7 @@ impl Directories {
     }
 }
 
-#[test]
-fn of_resnet18_each_strategy_trains_what_it_says() {
+fn strategies_train_the_documented_layers_of_resnet18() {
     let directories = Directories::new(2);
     let start = random_start(&directories.store(), "resnet18");
     let network = Network::named("resnet18", LABELS).expect("known");
@@ -76,8 +75,7 @@ fn of_resnet18_each_strategy_trains_what_it_says() {
     }
 }
 
-#[test]
-fn of_alexnet_each_strategy_trains_what_it_says() {
+fn strategies_train_the_documented_layers_of_alexnet() {
     let directories = Directories::new(2);
     let installed = std::env::var_os("THUMB_GESTURE_PRETRAINED").expect("scripts/env.sh sets it");
     let start = Weights::read(&Path::new(&installed).join(INSTALLED)).expect("reads");
@@ -102,12 +100,11 @@ fn of_alexnet_each_strategy_trains_what_it_says() {
     let hidden = parameters(network.classifier());
     assert!(
         hidden.iter().all(|layer| classifier.get(layer).is_ok()),
-        "all of it is trained"
+        "all layers of the classifier are trained"
     );
 }
 
-#[test]
-fn the_same_seed_gives_the_same_model_also_of_trained_features() {
+fn same_seed_gives_identical_weights_when_features_are_trained() {
     let directories = Directories::new(2);
     random_start(&directories.store(), "squeezenet1_1");
     let weights = |seed: u64| {
@@ -123,36 +120,30 @@ fn the_same_seed_gives_the_same_model_also_of_trained_features() {
     assert!(first != weights(2), "the seed makes no difference");
 }
 
-#[test]
-fn only_frames_that_were_added_are_computed() {
+fn only_added_frames_are_computed() {
     let directories = Directories::new(3);
     random_start(&directories.store(), "squeezenet1_1");
     let recipe = "--network squeezenet1_1 --strategy last_layer --copies 2";
     let computed = |more: &str| directories.train(&format!("{recipe} {more}"))["computed_frames"].clone();
     assert_eq!(computed("--seed 1 --epochs 1 --folds 1"), 9);
-    assert_eq!(computed("--seed 1 --epochs 1 --folds 1"), 0, "all were kept");
+    assert_eq!(computed("--seed 1 --epochs 1 --folds 1"), 0, "all are cached");
     draw_dataset(&directories.dataset(), 5, 5);
-    assert_eq!(
-        computed("--seed 1 --epochs 1 --folds 1"),
-        6,
-        "those that were added"
-    );
+    assert_eq!(computed("--seed 1 --epochs 1 --folds 1"), 6, "the added ones");
     assert_eq!(computed("--seed 1 --learning-rate 0.01 --folds 2 --epochs 2"), 0);
     assert_eq!(
         computed("--seed 2 --epochs 1 --folds 1"),
         15,
-        "another seed makes other copies"
+        "another seed gives other augmented copies"
     );
     change_start(&directories.store());
     assert_eq!(
         computed("--seed 1 --epochs 1 --folds 1"),
         15,
-        "other weights make other features"
+        "other weights give other features"
     );
 }
 
-#[test]
-fn the_report_lies_beside_the_model_and_needs_nothing_from_elsewhere() {
+fn report_is_stored_with_the_model_and_loads_no_external_resources() {
     let directories = Directories::new(3);
     random_start(&directories.store(), "squeezenet1_1");
     let recipe = "--network squeezenet1_1 --strategy last_layer --epochs 2 --copies 0 --folds 3";
@@ -164,8 +155,8 @@ fn the_report_lies_beside_the_model_and_needs_nothing_from_elsewhere() {
     );
     let html = fs::read_to_string(directory.join("report.html")).expect("reads");
     let id = support::model_id(&summary);
-    assert!(html.contains(&id), "it names the model");
-    // The names of the SVG namespaces are no addresses that anything is loaded from.
+    assert!(html.contains(&id), "the report names the model");
+    // Names of SVG namespaces are not loaded.
     let without_namespaces = html.replace("http://www.w3.org/", "");
     for reference in [
         "http:",
@@ -187,7 +178,7 @@ fn the_report_lies_beside_the_model_and_needs_nothing_from_elsewhere() {
     assert_eq!(report["model_id"], id);
     assert_eq!(report["strategy"], "last_layer");
     let metrics = &report["metrics"];
-    assert_eq!(metrics["frames"], 9, "with folds every frame is held out once");
+    assert_eq!(metrics["frames"], 9, "with folds, every frame is held out once");
     for figure in ["accuracy", "interval", "ece", "temperature", "confusion"] {
         assert!(!metrics[figure].is_null(), "{figure} in {metrics}");
         assert_eq!(metrics[figure], summary[figure], "{figure}");
@@ -207,13 +198,12 @@ fn the_report_lies_beside_the_model_and_needs_nothing_from_elsewhere() {
         assert_eq!(
             curve["points"].as_array().map(Vec::len),
             Some(2),
-            "a point a round"
+            "one point per epoch"
         );
     }
 }
 
-#[test]
-fn a_model_that_is_worse_than_the_active_one_is_stored_but_not_active() {
+fn model_worse_than_the_active_one_is_stored_but_not_promoted() {
     let directories = Directories::new(6);
     random_start(&directories.store(), "squeezenet1_1");
     let good = directories.train("--strategy last_layer --epochs 2 --copies 1 --folds 1");
@@ -221,7 +211,7 @@ fn a_model_that_is_worse_than_the_active_one_is_stored_but_not_active() {
     assert_eq!(good["gate"]["reason"], "no model was active before");
     assert_eq!(directories.active(), good["model_id"]);
 
-    // A last layer of random weights behind random features says the same of every frame.
+    // An untrained last layer on random features gives every frame the same prediction.
     let bad_recipe = "--network squeezenet1_1 --strategy last_layer --epochs 0 --copies 0 --folds 1";
     let bad = directories.train(bad_recipe);
     let gate = &bad["gate"];
@@ -249,7 +239,10 @@ fn a_model_that_is_worse_than_the_active_one_is_stored_but_not_active() {
     command.args(["train", "--dataset"]).arg(directories.dataset());
     command.arg("--store").arg(directories.store());
     let output = command.args(bad_recipe.split(' ')).output().expect("starts");
-    assert!(output.status.success(), "a stored model is no failure");
+    assert!(
+        output.status.success(),
+        "a model that is not promoted is not an error"
+    );
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("is stored but not promoted: worse than"), "{text}");
 
@@ -270,11 +263,10 @@ fn a_model_that_is_worse_than_the_active_one_is_stored_but_not_active() {
     assert_eq!(directories.active(), better["model_id"]);
 }
 
-#[test]
-fn names_and_numbers_that_are_none_are_refused_with_those_that_are() {
+fn invalid_options_are_rejected_with_the_valid_values() {
     let directories = Directories::new(1);
     let train = |more: &[&str]| support::train(&directories.dataset(), &directories.store(), more);
-    let refused = [
+    let names = [
         ("--network", "alexnet, squeezenet1_1, vgg11, vgg16, resnet18"),
         ("--strategy", "last_layer, classifier, late_layers, full"),
         ("--optimizer", "sgd, adamw"),
@@ -283,10 +275,10 @@ fn names_and_numbers_that_are_none_are_refused_with_those_that_are() {
         ("--epochs", "nope"),
         ("--folds", "nope"),
     ];
-    for (option, known) in refused {
-        let misuse = misuse(&train(&[option, "nope"]));
-        assert!(misuse.contains(option), "{misuse}");
-        assert!(misuse.contains(known), "{misuse}");
+    for (option, known) in names {
+        let error = usage_error(&train(&[option, "nope"]));
+        assert!(error.contains(option), "{error}");
+        assert!(error.contains(known), "{error}");
     }
     for (option, value, rule) in [
         ("--folds", "21", "1..=20"),
@@ -300,10 +292,10 @@ fn names_and_numbers_that_are_none_are_refused_with_those_that_are() {
             .into_iter()
             .filter(|text| !text.is_empty())
             .collect();
-        let misuse = misuse(&train(&arguments));
-        assert!(misuse.contains(rule), "{misuse}");
+        let error = usage_error(&train(&arguments));
+        assert!(error.contains(rule), "{error}");
     }
-    misuse(&train(&["--force", "--no-activate"]));
+    usage_error(&train(&["--force", "--no-activate"]));
     let mut command = support::program();
     command.env("THUMB_GESTURE_PRETRAINED", directories.store());
     command.args(["train", "--network", "vgg11", "--dataset"]);
@@ -311,76 +303,59 @@ fn names_and_numbers_that_are_none_are_refused_with_those_that_are() {
         .arg(directories.dataset())
         .arg("--store")
         .arg(directories.store());
-    let without_start = complaint(&command.output().expect("starts"));
-    let mend = "thumb_gesture import-weights vgg11.pth";
-    assert!(without_start.contains(mend), "{without_start}");
+    let without_start = failure(&command.output().expect("starts"));
+    let fix = "thumb_gesture import-weights vgg11.pth";
+    assert!(without_start.contains(fix), "{without_start}");
     assert_eq!(directories.active(), Value::Null);
 }
 
-#[test]
-fn on_an_almost_full_disk_there_is_a_model_and_no_cache() {
+fn almost_full_disk_gives_a_model_without_feature_cache() {
     let directories = Directories::new(2);
-    let Some(output) = train_on_disk_of("64m", &directories) else {
-        return;
-    };
+    let output = train_on_disk_of("64m", &directories);
     let summary = support::json(&output);
     assert_eq!(summary["computed_frames"], 2 * LABELS);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(said.matches("features are not cached").count(), 1, "{said}");
-    assert!(said.contains(&support::model_id(&summary)), "{said}");
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(log.matches("features are not cached").count(), 1, "{log}");
+    assert!(log.contains(&support::model_id(&summary)), "{log}");
 }
 
-#[test]
-fn on_a_full_disk_the_training_fails_and_leaves_nothing() {
+fn full_disk_fails_the_training_and_leaves_no_files() {
     let directories = Directories::new(2);
-    let Some(output) = train_on_disk_of("4m", &directories) else {
-        return;
-    };
-    let said = complaint(&output);
-    assert!(said.contains("No space left on device"), "{said}");
+    let output = train_on_disk_of("4m", &directories);
+    let log = failure(&output);
+    assert!(log.contains("No space left on device"), "{log}");
     let models = directories.store().join("models").display().to_string();
-    let left: Vec<&str> = said.lines().filter(|line| line.starts_with(&models)).collect();
+    let left: Vec<&str> = log.lines().filter(|line| line.starts_with(&models)).collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// Trains in a store that is a disk of its own, of so many bytes, and lists behind the complaints what is in it afterwards; none
-/// where a user may not mount one.
-fn train_on_disk_of(size: &str, directories: &Directories) -> Option<Output> {
-    const MOUNT: &str = "mount -t tmpfs -o size=$0 tmpfs \"$1\"";
-    const RUN: &str =
-        "store=$1; shift; \"$@\"; status=$?; find \"$store\" -path '*/models/*' >&2; exit $status";
+/// Trains in a store that is a file system of its own with this size, and appends a list of its files to stderr.
+fn train_on_disk_of(size: &str, directories: &Directories) -> Output {
+    const SCRIPT: &str = r#"
+        store=$1; shift
+        mount -t tmpfs -o size="$0" tmpfs "$store"
+        "$@"; status=$?
+        find "$store" -path '*/models/*' >&2
+        exit $status
+    "#;
     let store = directories.store();
     fs::create_dir(&store).expect("creates");
-    let in_own_namespace = |script: &str| {
-        let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, size]);
-        command.arg(&store);
-        command
-    };
-    if !in_own_namespace(MOUNT)
-        .output()
-        .is_ok_and(|output| output.status.success())
-    {
-        eprintln!(
-            "skipped: unshare --user --mount is not allowed here, so there is no small disk to train on"
-        );
-        return None;
-    }
-    let mut command = in_own_namespace(&format!("{MOUNT}; {RUN}"));
+    let mut command = support::runner::unshare();
+    command.args(["sh", "-c", SCRIPT, size]).arg(&store);
     command.arg(env!("CARGO_BIN_EXE_thumb_gesture"));
     command.args("train --json --strategy last_layer --epochs 1 --folds 1 --copies 0 --dataset".split(' '));
     command.arg(directories.dataset()).arg("--store").arg(&store);
-    Some(command.output().expect("starts"))
+    command.output().expect("starts")
 }
 
-/// All that can be trained has changed; running statistics have not.
+/// Asserts that all trainable parameters have changed, and running statistics have not.
 fn assert_trained(layers: &[Layer], before: &Weights, after: &Weights) {
     let [changed, same] = changed_and_same(layers, before, after);
-    let trained_too: Vec<_> = changed
+    let changed_statistics: Vec<_> = changed
         .iter()
         .filter(|parameter| !parameter.is_trainable)
         .collect();
-    assert!(trained_too.is_empty(), "{trained_too:?}");
+    assert!(changed_statistics.is_empty(), "{changed_statistics:?}");
     let untrained: Vec<_> = same.iter().filter(|parameter| parameter.is_trainable).collect();
     assert!(untrained.is_empty(), "{untrained:?}");
     assert!(!changed.is_empty());
@@ -401,4 +376,16 @@ fn change_start(store: &Path) {
     weights.insert(first.name, tensor);
     let file = store.join("pretrained/squeezenet1_1.safetensors");
     weights.write(&file).expect("writes");
+}
+
+support::runner::tests! {
+    strategies_train_the_documented_layers_of_resnet18,
+    strategies_train_the_documented_layers_of_alexnet,
+    same_seed_gives_identical_weights_when_features_are_trained,
+    only_added_frames_are_computed,
+    report_is_stored_with_the_model_and_loads_no_external_resources,
+    model_worse_than_the_active_one_is_stored_but_not_promoted,
+    invalid_options_are_rejected_with_the_valid_values,
+    almost_full_disk_gives_a_model_without_feature_cache needs Mount,
+    full_disk_fails_the_training_and_leaves_no_files needs Mount,
 }

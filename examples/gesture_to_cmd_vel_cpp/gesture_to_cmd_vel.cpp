@@ -1,7 +1,7 @@
-// Drives a robot by gestures: thumbs up is forward, thumbs down is backward, and everything else stops it.
+// Drives a robot by gestures: thumbs up forward, thumbs down backward, everything else stops it.
 //
-// cmd_vel is published all the time, and says zero unless a stable gesture has been heard within the last `timeout`:
-// no camera, no model, no node and no network mean no movement.
+// Publishes cmd_vel continuously, with velocity 0 unless a stable gesture was received within the last `timeout`. The robot therefore
+// stops without camera, model, node or network.
 
 #include <chrono>
 #include <cmath>
@@ -24,27 +24,27 @@ namespace
 using namespace std::chrono_literals;
 using geometry_msgs::msg::Twist;
 using thumb_gesture::msg::ThumbGesture;
-// A robot drives on while a simulated clock stands still: hence a steady one, also for the timer.
+// Steady time, also for the timer: a robot keeps driving while a simulated clock stands still.
 using Clock = std::chrono::steady_clock;
 
 constexpr auto PERIOD = 100ms;  // between two messages on cmd_vel
 
-// Hears `thumb_gesture`, says `cmd_vel`.
+// Subscribes to `thumb_gesture`, publishes `cmd_vel`.
 class GestureToCmdVel : public rclcpp::Node
 {
 public:
   GestureToCmdVel() : Node("gesture_to_cmd_vel")
   {
-    check_ = add_on_set_parameters_callback(refuse_infinite);
-    declare("speed", 0.1, 0.0, 1.0, "how fast to drive, m/s");
-    declare("timeout", 0.5, 0.1, 5.0, "without a gesture for so long the robot stops, s");
+    check_ = add_on_set_parameters_callback(reject_non_finite);
+    declare("speed", 0.1, 0.0, 1.0, "speed in m/s");
+    declare("timeout", 0.5, 0.1, 5.0, "time without a gesture after which the robot stops, in seconds");
     publisher_ = create_publisher<Twist>("cmd_vel", 1);
     subscription_ =
-      create_subscription<ThumbGesture>("thumb_gesture", 1, [this](const ThumbGesture & message) {hear(message);});
-    timer_ = create_wall_timer(PERIOD, [this] {say();});
+      create_subscription<ThumbGesture>("thumb_gesture", 1, [this](const ThumbGesture & message) {receive(message);});
+    timer_ = create_wall_timer(PERIOD, [this] {publish();});
   }
 
-  // Whatever ends the node, the robot is told to stop, and has a second to hear it.
+  // Publishes velocity 0 and waits at most 1 s for acknowledgments.
   ~GestureToCmdVel() override
   {
     publisher_->publish(Twist());
@@ -52,31 +52,31 @@ public:
   }
 
 private:
-  // The ranges of rclcpp let inf and nan through.
-  static rcl_interfaces::msg::SetParametersResult refuse_infinite(const std::vector<rclcpp::Parameter> & parameters)
+  // The ranges of rclcpp accept inf and nan.
+  static rcl_interfaces::msg::SetParametersResult reject_non_finite(const std::vector<rclcpp::Parameter> & parameters)
   {
     rcl_interfaces::msg::SetParametersResult result;
     result.successful = true;
     for (const auto & parameter : parameters) {
       if (parameter.get_type() == rclcpp::PARAMETER_DOUBLE && !std::isfinite(parameter.as_double())) {
         result.successful = false;
-        result.reason = parameter.get_name() + " is " + parameter.value_to_string() + ", which no range includes";
+        result.reason = parameter.get_name() + " is " + parameter.value_to_string() + ", must be finite";
       }
     }
     return result;
   }
 
-  void declare(const std::string & name, double value, double least, double most, const std::string & description)
+  void declare(const std::string & name, double value, double min, double max, const std::string & description)
   {
     rcl_interfaces::msg::ParameterDescriptor descriptor;
     descriptor.description = description;
     descriptor.floating_point_range.resize(1);
-    descriptor.floating_point_range[0].from_value = least;
-    descriptor.floating_point_range[0].to_value = most;
+    descriptor.floating_point_range[0].from_value = min;
+    descriptor.floating_point_range[0].to_value = max;
     declare_parameter(name, value, descriptor);
   }
 
-  void hear(const ThumbGesture & message)
+  void receive(const ThumbGesture & message)
   {
     direction_ = 0.0;
     if (message.stable && message.gesture == ThumbGesture::THUMBS_UP) {
@@ -85,20 +85,20 @@ private:
       direction_ = -1.0;
     }
     const std::chrono::duration<double> timeout(get_parameter("timeout").as_double());
-    holds_until_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(timeout);
+    valid_until_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(timeout);
   }
 
-  void say()
+  void publish()
   {
     Twist twist;
-    if (Clock::now() < holds_until_) {
+    if (Clock::now() < valid_until_) {
       twist.linear.x = direction_ * get_parameter("speed").as_double();
     }
     publisher_->publish(twist);
   }
 
   double direction_ = 0.0;
-  Clock::time_point holds_until_ = Clock::time_point::min();
+  Clock::time_point valid_until_ = Clock::time_point::min();
   OnSetParametersCallbackHandle::SharedPtr check_;
   rclcpp::Publisher<Twist>::SharedPtr publisher_;
   rclcpp::Subscription<ThumbGesture>::SharedPtr subscription_;
@@ -111,7 +111,7 @@ volatile std::sig_atomic_t has_signal = 0;
 
 int main(int argc, char ** argv)
 {
-  // rclcpp's own handlers would end the communication before the robot is told to stop.
+  // rclcpp's handlers would shut down communication before the node has published velocity 0.
   rclcpp::init(argc, argv, rclcpp::InitOptions(), rclcpp::SignalHandlerOptions::None);
   for (const int number : {SIGINT, SIGTERM}) {
     std::signal(number, [](int) {has_signal = 1;});

@@ -1,4 +1,4 @@
-"""What torchvision makes of the same images and factors, and what it draws; started by tests/augment_parity.rs."""
+"""Augmented images and distributions of torchvision, for tests/augment_parity.rs."""
 
 import json
 import sys
@@ -11,16 +11,16 @@ from torchvision.transforms.v2 import functional
 
 
 def changes(directory: Path) -> None:
-    """The image after each change; the geometry sees the image's edge go on beyond it."""
+    """Writes the image after each change. Beyond the image, its edge pixels are repeated."""
     image = torch.frombuffer(bytearray((directory / "image.f32").read_bytes()), dtype=torch.float32)
     image = image.reshape(3, 224, 224)
     changed = {}
     for number, change in enumerate(json.loads((directory / "changes.json").read_text())):
-        changed[str(number)] = change_color(change_place(image, change), change)
+        changed[str(number)] = change_color(change_geometry(image, change), change)
     write_tensors(directory / "expected.safetensors", changed)
 
 
-def change_place(image: torch.Tensor, change: dict) -> torch.Tensor:
+def change_geometry(image: torch.Tensor, change: dict) -> torch.Tensor:
     bilinear = transforms.InterpolationMode.BILINEAR
     top, left, height, width = change["crop"]
     image = functional.resized_crop(image, top, left, height, width, [224, 224], bilinear)
@@ -47,7 +47,7 @@ def change_color(image: torch.Tensor, change: dict) -> torch.Tensor:
 
 
 def ranges(directory: Path) -> None:
-    """The deciles of what torchvision's transforms draw from given ranges, the least and the greatest among them."""
+    """Writes the deciles, with minimum and maximum, of what torchvision's transforms draw from the ranges."""
     torch.manual_seed(0)
     limits = json.loads((directory / "ranges.json").read_text())
     jitter = transforms.ColorJitter(*(limits[name] for name in ["brightness", "contrast", "saturation", "hue"]))

@@ -1,6 +1,6 @@
-"""What torchvision and the ONNX package make of the same weights and images; started by tests/parity.rs and tests/import.rs.
+"""Results of torchvision and the ONNX checker, for tests/parity.rs, tests/import.rs and tests/export.rs.
 
-Tensors are handed over as safetensors files, written here by hand so that nothing else need be installed.
+Writes tensors as safetensors files without the package safetensors.
 """
 
 import json
@@ -37,7 +37,7 @@ def preprocess(image: Path) -> torch.Tensor:
 
 
 def random_module(name: str, outputs: int) -> torch.nn.Module:
-    """Random weights, where there is batch normalisation random statistics too."""
+    """A network with random weights, and random statistics of batch normalization."""
     torch.manual_seed(0)
     module = models.get_model(name, weights=None, num_classes=outputs).eval()
     for key, buffer in module.named_buffers():
@@ -49,7 +49,7 @@ def random_module(name: str, outputs: int) -> torch.nn.Module:
 
 
 def network(name: str, directory: Path) -> None:
-    """Random weights, an input and its logits."""
+    """Writes random weights, an input and its logits."""
     module = random_module(name, 1000)
     batch = torch.randn(2, 3, 224, 224)
     with torch.no_grad():
@@ -60,31 +60,31 @@ def network(name: str, directory: Path) -> None:
 
 
 def describe_onnx(directory: Path) -> None:
-    """Checks every ONNX file in the directory, and tells what it says of itself."""
+    """Checks every ONNX file in the directory; writes shapes and metadata to onnx.json."""
     import onnx
 
     def dims(value: "onnx.ValueInfoProto") -> list[int | str]:
         return [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
 
-    told = {}
+    descriptions = {}
     for file in directory.glob("*.onnx"):
         onnx.checker.check_model(str(file), full_check=True)
         model = onnx.load(file)
-        told[file.stem] = {
+        descriptions[file.stem] = {
             "input": dims(model.graph.input[0]),
             "output": dims(model.graph.output[0]),
             "metadata": {entry.key: entry.value for entry in model.metadata_props},
         }
-    (directory / "onnx.json").write_text(json.dumps(told))
+    (directory / "onnx.json").write_text(json.dumps(descriptions))
 
 
 def checkpoint(name: str, outputs: int, file_format: str, directory: Path) -> None:
-    """Random weights as training scripts save them, and the probabilities that they give for the image in the directory."""
+    """Writes random weights as training scripts save them, and the probabilities for the image in the directory."""
     module = random_module(name, outputs)
     batch = preprocess(directory / "image.png").unsqueeze(0)
     with torch.no_grad():
-        # Random weights say nearly the same of every label, with which every wrong answer would pass: the last layer is
-        # scaled until the logits are apart.
+        # Random weights give nearly equal probabilities, with which wrong results would pass: scale the last layer so that the
+        # logits differ.
         factor = 2 / module(batch).std()
         for parameter in list(module.parameters())[-2:]:
             parameter.mul_(factor)
@@ -102,7 +102,7 @@ def checkpoint(name: str, outputs: int, file_format: str, directory: Path) -> No
 
 
 def inputs(directory: Path) -> None:
-    """The network input of every image in a directory."""
+    """Writes the network input of every image in a directory."""
     images = sorted(directory.glob("*.png"))
     write_tensors(directory / "expected.safetensors", {image.name: preprocess(image) for image in images})
 

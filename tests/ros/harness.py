@@ -1,4 +1,4 @@
-"""How the tests start the installed programs, talk to them over ROS, and wait for things without sleeping."""
+"""Starts the installed programs, communicates with them over ROS, and waits for conditions."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ IN_NAMESPACE = ["--ros-args", "-r", f"__ns:={NAMESPACE}"]
 LABELS = ["none", "thumbs_down", "thumbs_up"]
 FRAMES_PER_LABEL = 100
 
-# A queue that loses nothing while a test looks elsewhere.
+# Deep enough to keep every message while a test does something else.
 EVERY_ONE = QoSProfile(depth=1000)
 NEWEST = QoSProfile(depth=1)
 BEST_EFFORT = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
-LATCHED = QoSProfile(depth=1000, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+TRANSIENT_LOCAL = QoSProfile(depth=1000, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 TIMEOUT = 20.0
 TRAINING_TIMEOUT = 120.0
 
 
 class Program:
-    """A process that writes into a file; the one seam through which the tests start anything."""
+    """A process with its output in a file."""
 
     def __init__(self, log: Path, env: dict[str, str], command: list[str]) -> None:
         self.log = log
@@ -70,39 +70,39 @@ class Program:
         return Path(self.command[0]).name
 
     def output(self) -> str:
-        """What it has written so far, to either stream."""
+        """Its output so far, stdout and stderr."""
         return self.log.read_text(errors="replace")
 
     def is_running(self) -> bool:
-        """True until it has ended."""
+        """Whether it has not ended yet."""
         return self.process.poll() is None
 
     def end(self, with_signal: signal.Signals = signal.SIGINT, timeout: float = 5.0) -> int:
-        """Sends a signal and gives the exit status; fails where the program does not end in time."""
+        """Sends a signal and returns the exit status; fails if the program does not end in time."""
         self.process.send_signal(with_signal)
         return self.wait(timeout)
 
     def wait(self, timeout: float) -> int:
-        """Waits for the program to end by itself; gives the exit status."""
+        """Waits until the program ends and returns the exit status."""
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.name} has not ended within {timeout} s") from None
 
     def kill(self) -> None:
-        """Ends the program and whatever it started."""
+        """Kills the program and its children."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def children(self) -> list[int]:
-        """The processes that it has started and that still run."""
+        """Process ids of its running children."""
         files = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         return [int(pid) for file in files for pid in file.read_text().split()]
 
 
 class World:
-    """A ROS domain of its own with a directory of its own: programs of the package, and our peer of them."""
+    """A ROS domain and a directory, in which programs of the package run, and a node `peer` that communicates with them."""
 
     def __init__(self, directory: Path, domain: int) -> None:
         self.directory = directory
@@ -114,7 +114,7 @@ class World:
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
             "ROS_LOG_DIR": str(directory / "log"),
         }
-        # rclpy reads these in this very process.
+        # For rclpy in this process.
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
         os.environ.setdefault("ROS_LOG_DIR", str(directory / "log"))
         self.context = rclpy.Context()
@@ -128,7 +128,7 @@ class World:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends all programs and shows what they wrote, which pytest prints for a test that failed."""
+        """Ends all programs and prints their output, which pytest shows if the test fails."""
         try:
             running = [program for program in reversed(self.programs) if program.is_running()]
             endings = [(program.name, program.end()) for program in running]
@@ -137,7 +137,7 @@ class World:
         assert not any(status for _, status in endings), f"exit statuses {endings}"
 
     def close(self) -> None:
-        """Kills what still runs and leaves the domain."""
+        """Kills running programs, prints all outputs and leaves the domain."""
         for program in self.programs:
             program.kill()
             print(f"--- {' '.join(program.command)}\n{program.output()}")
@@ -153,7 +153,7 @@ class World:
         return program
 
     def start_node(self, *ros_arguments: str, **parameters: object) -> Program:
-        """Starts the node on this world's dataset and store, and waits until its services are there."""
+        """Starts the node on this world's dataset and store, and waits for its services."""
         given = {"dataset": self.dataset, "store": self.store} | parameters
         options = [word for name, value in given.items() for word in ("-p", f"{name}:={value}")]
         node = self.start("thumb_gesture_node", *IN_NAMESPACE, *ros_arguments, *options)
@@ -162,13 +162,13 @@ class World:
         return node
 
     def start_camera(self, *options: str, name: str = "", size: str = "320x240") -> Program:
-        """Starts the camera that the package brings; with a name it is one of several."""
+        """Starts the package's camera; with a name, as one of several."""
         remaps = ["-r", f"camera/image_raw:={name}/image_raw", "-r", f"__node:={name}_camera"] if name else []
         sides = ["--size", size] if size else []
         return self.start("photo_camera", *sides, *options, *IN_NAMESPACE, *remaps)
 
     def run(self, *command: str, timeout: float = TRAINING_TIMEOUT) -> dict[str, Any]:
-        """Runs a command that answers in JSON to its end."""
+        """Runs a command to its end and returns the JSON that it prints."""
         program = self.start(*command)
         status = program.wait(timeout)
         assert status == 0, f"{' '.join(command)}: {program.output()}"
@@ -177,7 +177,7 @@ class World:
     def wait_for(
         self, is_met: Callable[[], Any], what: str, *programs: Program, timeout: float = TIMEOUT
     ) -> None:
-        """Spins until the condition is met; fails after the timeout, or when one of the programs ends."""
+        """Spins until the condition is met; fails after the timeout, or if one of the programs ends."""
         deadline = time.monotonic() + timeout
         while not is_met():
             assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
@@ -186,58 +186,58 @@ class World:
             self.executor.spin_once(timeout_sec=0.02)
 
     def spin_for(self, seconds: float) -> None:
-        """Lets time pass: for what must not happen in it."""
+        """Spins for a time, in which something must not happen."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self.executor.spin_once(timeout_sec=left)
 
     def listen(self, message: type, topic: str, qos: QoSProfile = EVERY_ONE) -> list[Any]:
-        """Subscribes; the list that it gives grows while the world spins."""
+        """Subscribes and returns the list to which messages are appended while the world spins."""
         messages: list[Any] = []
         self.peer.create_subscription(message, topic, messages.append, qos)
         return messages
 
     def gestures(self, camera: str = "") -> list[ThumbGesture]:
-        """Subscribes to the gestures; with a camera's name to its own."""
+        """Subscribes to the gestures, or to those of one of several cameras."""
         return self.listen(ThumbGesture, f"{NAMESPACE}/{camera}/thumb_gesture" if camera else NODE)
 
     def trainings(self) -> list[TrainingStatus]:
-        """Subscribes to what will be said about trainings from now on."""
-        statuses = self.listen(TrainingStatus, f"{NODE}/training", LATCHED)
+        """Subscribes to the training status, from now on."""
+        statuses = self.listen(TrainingStatus, f"{NODE}/training", TRANSIENT_LOCAL)
         self.wait_for(lambda: statuses, "a message on ~/training")
         statuses.clear()
         return statuses
 
     def client(self, name: str, kind: type | None = None) -> Any:
-        """The client of one of the node's services."""
+        """The client of a service of the node."""
         if name not in self.clients:
             self.clients[name] = self.peer.create_client(kind or SERVICES[name], f"{NODE}/{name}")
         return self.clients[name]
 
     def send(self, name: str, kind: type | None = None, **fields: object) -> Any:
-        """Calls a service of the node without waiting for the answer."""
+        """Calls a service of the node and returns the future."""
         client = self.client(name, kind)
         self.wait_for(client.service_is_ready, f"~/{name}")
         return client.call_async((kind or SERVICES[name]).Request(**fields))
 
     def call(self, name: str, kind: type | None = None, timeout: float = TIMEOUT, **fields: object) -> Any:
-        """Calls a service of the node; gives the answer."""
+        """Calls a service of the node and returns the response."""
         answer = self.send(name, kind, **fields)
-        self.wait_for(answer.done, f"an answer of ~/{name}", timeout=timeout)
+        self.wait_for(answer.done, f"a response of ~/{name}", timeout=timeout)
         return answer.result()
 
     def model(self) -> ModelInfo:
-        """What ~/model says now."""
-        models = self.listen(ModelInfo, f"{NODE}/model", LATCHED)
+        """The latest message on ~/model."""
+        models = self.listen(ModelInfo, f"{NODE}/model", TRANSIENT_LOCAL)
         self.wait_for(lambda: models, "a message on ~/model")
         return models[-1]
 
     def diagnostics(self, camera: str = "") -> Diagnostics:
-        """Subscribes to /diagnostics; with a camera's name for its status."""
+        """Subscribes to /diagnostics, for the status of the camera, or of one of several."""
         return Diagnostics(self.listen(DiagnosticArray, "/diagnostics"), camera)
 
     def show(self, what: str, frames: list[Image]) -> None:
-        """Has the camera show something else; `frames` is what was heard of it so far, and is emptied."""
+        """Makes the camera show something else; clears `frames`, a list of received images."""
         shower = self.peer.create_publisher(String, f"{NAMESPACE}/photo_camera/show", 10)
         self.wait_for(lambda: shower.get_subscription_count() > 0, "the camera listens to ~/show")
         shower.publish(String(data=what))
@@ -257,7 +257,7 @@ class World:
         return answer
 
     def train(self, **fields: object) -> TrainingStatus:
-        """Retrains and waits for the end; gives the last word on it."""
+        """Retrains, waits for the end and returns the last status."""
         statuses = self.trainings()
         answer = self.call("retrain", **fields)
         assert answer.success, answer.message
@@ -269,7 +269,7 @@ class World:
         return statuses[-1]
 
     def camera_publisher(self, kind: type = Image, reliable: bool = False) -> Any:
-        """A publisher in the place of a camera, matched with the node."""
+        """A publisher of images to which the node has subscribed."""
         topic = CAMERA if kind is Image else f"{CAMERA}/compressed"
         publisher = self.peer.create_publisher(kind, topic, QoSProfile(depth=5) if reliable else BEST_EFFORT)
         self.wait_for(lambda: publisher.get_subscription_count() > 0, f"the node subscribes to {topic}")
@@ -278,7 +278,7 @@ class World:
     def publish_until(
         self, is_met: Callable[[], Any], what: str, publish: Callable[[], None], period: float, *programs: Program
     ) -> None:
-        """Publishes at once and again after each period, in seconds, until the condition is met."""
+        """Publishes now and after each period, in seconds, until the condition is met."""
         last = 0.0
 
         def is_met_now() -> bool:
@@ -295,11 +295,11 @@ class World:
     def gesture_of(
         self, publisher: Any, image: Image | CompressedImage, gestures: list[ThumbGesture]
     ) -> ThumbGesture:
-        """Publishes an image, again and again, until there is a gesture of it; gives that gesture."""
+        """Publishes an image repeatedly until the node publishes a gesture for it; returns that gesture."""
         sent: set[tuple[int, int, str]] = set()
         found: list[ThumbGesture] = []
 
-        def is_there() -> bool:
+        def has_gesture() -> bool:
             found.extend(gesture for gesture in gestures if key_of(gesture.header) in sent)
             gestures.clear()
             return bool(found)
@@ -309,33 +309,33 @@ class World:
             sent.add(key_of(image.header))
             publisher.publish(image)
 
-        self.publish_until(is_there, f"a gesture of {describe(image)}", publish, 0.1)
+        self.publish_until(has_gesture, f"a gesture for {describe(image)}", publish, 0.1)
         return found[0]
 
 
 class Diagnostics:
-    """A camera's status on /diagnostics, the newest there is."""
+    """The latest status of a camera on /diagnostics."""
 
     def __init__(self, arrays: list[DiagnosticArray], camera: str) -> None:
         self.arrays = arrays
         self.name = f"{NODE.strip('/')}: gesture {camera}".strip()
 
     def status(self) -> Any:
-        """The newest status, none before the first."""
+        """The latest status, or None before the first."""
         statuses = [status for array in self.arrays[-1:] for status in array.status]
         return next((status for status in statuses if status.name == self.name), None)
 
     def value(self, key: str) -> str:
-        """A value of the newest status, empty before the first."""
+        """A value of the latest status, empty before the first."""
         status = self.status()
         return next((pair.value for pair in status.values if pair.key == key), "") if status else ""
 
     def count(self, key: str) -> int:
-        """A count of the newest status, 0 before the first."""
+        """A count in the latest status, 0 before the first."""
         return int(self.value(key) or 0)
 
     def level(self) -> int | None:
-        """The newest level, none before the first."""
+        """The latest level, or None before the first."""
         status = self.status()
         return None if status is None else int.from_bytes(status.level, "little")
 
@@ -350,7 +350,7 @@ SERVICES: dict[str, Any] = {
 
 
 def is_alive(pid: int) -> bool:
-    """True for a process that runs; a zombie whom nobody has asked for its status does not."""
+    """Whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -358,12 +358,12 @@ def is_alive(pid: int) -> bool:
 
 
 def key_of(header: Any) -> tuple[int, int, str]:
-    """What tells frames apart."""
+    """Stamp and frame_id, which identify a frame."""
     return header.stamp.sec, header.stamp.nanosec, header.frame_id
 
 
 def truth_of(message: Any) -> str:
-    """The label that the package's camera says it has shown."""
+    """The label that the package's camera has shown, from the frame_id."""
     return message.header.frame_id.removeprefix("camera_")
 
 

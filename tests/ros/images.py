@@ -1,4 +1,4 @@
-"""Images as a camera sends them."""
+"""Image messages as cameras publish them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 
 def describe(image: Image | CompressedImage) -> str:
-    """An image in words."""
+    """Describes an image for a message."""
     if isinstance(image, CompressedImage):
         return f"an image in format {image.format!r}"
     return f"an image of {image.width}x{image.height} in {image.encoding}, step {image.step}"
@@ -24,7 +24,7 @@ def pixels_of(image: Image) -> numpy.ndarray:
 
 
 def raw(pixels: numpy.ndarray, encoding: str, padding: int = 0, frame_id: str = "camera") -> Image:
-    """Red, green and blue pixels as a message in some encoding, its rows `padding` bytes apart."""
+    """RGB pixels as a message in an encoding, with `padding` bytes after each row."""
     alpha = numpy.full((*pixels.shape[:2], 1), 77, numpy.uint8)
     channels = {
         "rgb8": pixels,
@@ -43,14 +43,14 @@ def raw(pixels: numpy.ndarray, encoding: str, padding: int = 0, frame_id: str = 
 
 
 def compressed(data: bytes, format: str, frame_id: str = "camera") -> CompressedImage:
-    """A file's bytes as a message."""
+    """The bytes of an image file as a message."""
     image = CompressedImage(format=format, data=array.array("B", data))
     image.header.frame_id = frame_id
     return image
 
 
 def png_of(pixels: numpy.ndarray) -> bytes:
-    """Red, green and blue pixels as a PNG file."""
+    """RGB pixels as a PNG file."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

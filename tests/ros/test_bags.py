@@ -1,4 +1,4 @@
-"""A bag played to the node: the same labels as `bag evaluate` gives, at any rate, looped and sought, and no state it is stuck in."""
+"""Playing a bag to the node gives the labels of `bag evaluate`: at any rate, looped, and after seeking."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sensor_msgs.msg import Image
 from harness import CAMERA, LABELS, World, nanoseconds_of
 from images import png_of, raw
 
-# Nothing is lost on the way.
+# Deep enough to keep every frame.
 RELIABLE = QoSProfile(depth=1000)
 RATE_HZ = 30
 PER_LABEL = 15
@@ -24,7 +24,7 @@ SETTINGS = {"threshold": 0.5, "margin": 0.1, "hysteresis": 0.0, "smoothing": 0.0
 
 
 class Player:
-    """Plays frames and /clock by their stamps, as `ros2 bag play --clock` does."""
+    """Publishes frames and /clock by the frames' stamps, as `ros2 bag play --clock` does."""
 
     def __init__(self, world: World, frames: dict[int, Image]) -> None:
         self.world = world
@@ -32,10 +32,10 @@ class Player:
         self.images = world.peer.create_publisher(Image, CAMERA, 10)
         self.clock = world.peer.create_publisher(Clock, "/clock", 10)
         world.wait_for(lambda: self.images.get_subscription_count() > 0, "the node subscribes")
-        world.wait_for(lambda: self.clock.get_subscription_count() > 0, "the node takes the time from /clock")
+        world.wait_for(lambda: self.clock.get_subscription_count() > 0, "the node subscribes to /clock")
 
     def play(self, rate: float, begin: int = 0) -> None:
-        """Plays from a frame's number to the end."""
+        """Plays from the frame with index `begin` to the end."""
         stamps = sorted(self.frames)[begin:]
         start = time.monotonic()
         for stamp in stamps:
@@ -45,18 +45,18 @@ class Player:
 
 
 @pytest.fixture
-def takes(world: World, drawn: dict[str, numpy.ndarray]) -> tuple[Path, dict[int, Image]]:
-    """A bag of images that were not captured, each a little further to the left, and the same as messages by their stamps."""
+def recording(world: World, drawn: dict[str, numpy.ndarray]) -> tuple[Path, dict[int, Image]]:
+    """A bag of images that were not captured, each shifted further to the left, and the same images as messages by their stamps."""
     images: list[numpy.ndarray] = []
     for label in LABELS:
-        directory = world.directory / "takes_dataset" / label
+        directory = world.directory / "recorded_dataset" / label
         directory.mkdir(parents=True)
         for shift in range(PER_LABEL):
             images.append(numpy.roll(drawn[label], -4 * shift, axis=1))
             (directory / f"{shift:02}.png").write_bytes(png_of(images[-1]))
-    bag = world.directory / "takes"
+    bag = world.directory / "recording"
     program = world.start(
-        "thumb_gesture", "bag", "export", str(bag), "--dataset", str(world.directory / "takes_dataset")
+        "thumb_gesture", "bag", "export", str(bag), "--dataset", str(world.directory / "recorded_dataset")
     )
     assert program.wait(20.0) == 0, program.output()
     frames: dict[int, Image] = {}
@@ -69,23 +69,23 @@ def takes(world: World, drawn: dict[str, numpy.ndarray]) -> tuple[Path, dict[int
 
 
 def evaluate(world: World, bag: Path) -> dict[str, Any]:
-    """What `bag evaluate` says."""
+    """The report of `bag evaluate`."""
     settings = [word for name, value in SETTINGS.items() for word in (f"--{name}", str(value))]
     return world.run("thumb_gesture", "bag", "evaluate", str(bag), "--store", str(world.store), "--json", *settings)
 
 
-def test_a_played_bag_gets_the_labels_that_evaluate_gives(
-    taught_world: World, takes: tuple[Path, dict[int, Image]]
+def test_played_bag_gives_the_labels_of_bag_evaluate(
+    taught_world: World, recording: tuple[Path, dict[int, Image]]
 ) -> None:
-    bag, frames = takes
+    bag, frames = recording
     report = evaluate(taught_world, bag)
     labels = report["labels"]
     expected = {
         frame["time_ns"]: (labels[frame["label"]], frame["reason"], frame["probabilities"])
         for frame in report["frames"]
     }
-    assert set(expected) == set(frames), "the player's frames are the bag's"
-    assert len({label for label, _, _ in expected.values()}) > 1, "there is something to tell apart"
+    assert set(expected) == set(frames), "the player has the frames of the bag"
+    assert len({label for label, _, _ in expected.values()}) > 1, "the bag has frames of several predictions"
     node = taught_world.start_node(use_sim_time=True, image_reliability="reliable", **SETTINGS)
     taught_world.wait_for(lambda: taught_world.model().active, "the model is loaded", node)
     gestures = taught_world.gestures()
@@ -108,22 +108,22 @@ def test_a_played_bag_gets_the_labels_that_evaluate_gives(
     for rate in (0.5, 4.0):
         player.play(rate)
         check(f"at rate {rate}", 5)
-    for turn in range(2):
+    for repetition in range(2):
         player.play(2.0)
-        check(f"looped, turn {turn}", 10)
+        check(f"looped, repetition {repetition}", 10)
     player.play(1.0, begin=len(frames) // 2)
-    check("after a seek", len(frames) // 5)
+    check("after seeking back", len(frames) // 5)
     player.play(1.0, begin=len(frames) - 8)
-    check("after a seek ahead", 3)
+    check("after seeking ahead", 3)
 
 
-def test_the_package_camera_plays_a_bag(world: World, takes: tuple[Path, dict[int, Image]]) -> None:
-    bag, frames = takes
+def test_package_camera_plays_a_bag(world: World, recording: tuple[Path, dict[int, Image]]) -> None:
+    bag, frames = recording
     images = world.listen(Image, CAMERA, RELIABLE)
     camera = world.start_camera("--bag", str(bag), "--rate", "100", "--encoding", "rgb8", size="")
-    world.wait_for(lambda: len(images) > len(frames) + 10, "the bag is shown again", camera)
+    world.wait_for(lambda: len(images) > len(frames) + 10, "the camera starts over", camera)
     stamps = [nanoseconds_of(image.header.stamp) for image in images]
-    assert stamps == sorted(stamps) and stamps[0] > max(frames), "with the present stamp"
+    assert stamps == sorted(stamps) and stamps[0] > max(frames), "stamped with the current time"
     assert {image.header.frame_id for image in images} == {f"camera_{label}" for label in LABELS}
     shown = [bytes(image.data) for image in images]
     order = [bytes(frames[stamp].data) for stamp in sorted(frames)]

@@ -1,4 +1,4 @@
-"""Several cameras, one node, one model."""
+"""Several cameras with one node and one model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN = {"front": "thumbs_up", "rear": "thumbs_down"}
 
 @pytest.fixture(scope="module")
 def watching(taught: Taught, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A node with two cameras that show different things in different sizes."""
+    """A node with two cameras that show different labels in different sizes."""
     with free_domain() as domain, World(tmp_path_factory.mktemp("cameras"), domain) as world:
         copy(taught.store, world.store)
         world.start_node(cameras=f"[{', '.join(NAMES)}]", margin=0.0, threshold=0.0)
@@ -28,42 +28,42 @@ def watching(taught: Taught, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield world
 
 
-def test_each_camera_has_its_gestures_in_its_namespace(watching: World) -> None:
+def test_gestures_of_each_camera_are_in_its_namespace(watching: World) -> None:
     gestures = {name: watching.gestures(name) for name in NAMES}
     without_name = watching.gestures()
-    watching.wait_for(lambda: all(len(heard) >= 20 for heard in gestures.values()), "gestures of both")
-    for name, heard in gestures.items():
-        assert {truth_of(gesture) for gesture in heard} == {SHOWN[name]}
-        assert len({key_of(gesture.header) for gesture in heard}) == len(heard), "one for each frame"
-        right = [gesture.label == SHOWN[name] for gesture in heard]
+    watching.wait_for(lambda: all(len(received) >= 20 for received in gestures.values()), "gestures of both cameras")
+    for name, received in gestures.items():
+        assert {truth_of(gesture) for gesture in received} == {SHOWN[name]}
+        assert len({key_of(gesture.header) for gesture in received}) == len(received), "one for each frame"
+        right = [gesture.label == SHOWN[name] for gesture in received]
         assert sum(right) >= 0.8 * len(right)
     assert not without_name
 
 
-def test_what_is_stable_before_one_camera_is_not_what_another_shows(watching: World) -> None:
+def test_each_camera_has_its_own_stable_gesture(watching: World) -> None:
     gestures = {name: watching.gestures(name) for name in NAMES}
 
     def are_stable() -> bool:
-        return all(any(gesture.stable for gesture in heard) for heard in gestures.values())
+        return all(any(gesture.stable for gesture in received) for received in gestures.values())
 
     watching.wait_for(are_stable, "a stable gesture of each camera")
-    for name, heard in gestures.items():
-        stable = [gesture.label for gesture in heard if gesture.stable]
+    for name, received in gestures.items():
+        stable = [gesture.label for gesture in received if gesture.stable]
         assert stable.count(SHOWN[name]) >= 0.8 * len(stable)
 
 
-def test_each_camera_has_a_status_and_an_overlay(watching: World) -> None:
+def test_each_camera_has_diagnostics_and_an_overlay(watching: World) -> None:
     for name in NAMES:
         diagnostics = watching.diagnostics(name)
         overlays = watching.listen(CompressedImage, f"{NODE}/{name}/overlay/compressed", BEST_EFFORT)
-        watching.wait_for(lambda: overlays and diagnostics.count("frames classified") > 0, f"{name} is watched")
+        watching.wait_for(lambda: overlays and diagnostics.count("frames classified") > 0, f"an overlay and classified frames of {name}")
         assert diagnostics.value("camera topic").startswith(f"{NAMESPACE}/{name}/image_raw")
         assert diagnostics.level() == ord(DiagnosticStatus.OK)
         assert truth_of(overlays[0]) == SHOWN[name]
 
 
 @pytest.mark.parametrize(("camera", "sizes"), [("rear", {(160, 120)}), ("", {(160, 120), (320, 240)})])
-def test_a_capture_takes_one_camera_or_all(watching: World, camera: str, sizes: set[tuple[int, int]]) -> None:
+def test_capture_uses_one_camera_or_all(watching: World, camera: str, sizes: set[tuple[int, int]]) -> None:
     label = f"of_{camera or 'all'}"
     answer = watching.call("capture", label=label, frames=20, camera=camera)
     assert answer.success and answer.saved == 20, answer.message
@@ -71,7 +71,7 @@ def test_a_capture_takes_one_camera_or_all(watching: World, camera: str, sizes: 
     assert {size_of(file.read_bytes()) for file in images} == sizes
 
 
-def test_a_capture_of_all_tells_of_a_camera_that_gave_nothing(taught_world: World) -> None:
+def test_capture_of_all_cameras_names_one_without_frames(taught_world: World) -> None:
     taught_world.start_node(cameras="[front, rear]")
     taught_world.start_camera("--rate", "30", name="front")
     answer = taught_world.call("capture", label="wave", frames=10)
@@ -87,56 +87,56 @@ def test_compressed_images_of_several_cameras_are_classified(taught_world: World
     taught_world.wait_for(lambda: len(gestures) >= 5, "gestures of compressed frames")
 
 
-def test_a_new_model_classifies_every_camera(taught_world: World) -> None:
+def test_new_model_classifies_every_camera(taught_world: World) -> None:
     taught_world.start_node(cameras="[front, rear]")
     for name in NAMES:
         taught_world.start_camera(name=name)
     gestures = {name: taught_world.gestures(name) for name in NAMES}
     status = taught_world.train(force=True)
     taught_world.wait_for(
-        lambda: all(heard and heard[-1].model_id == status.model_id for heard in gestures.values()), "the new model"
+        lambda: all(received and received[-1].model_id == status.model_id for received in gestures.values()), "the new model"
     )
 
 
 def size_of(jpeg: bytes) -> tuple[int, int]:
-    """Width and height, as the header of a baseline JPEG has them."""
+    """Width and height from the header of a baseline JPEG."""
     start = jpeg.index(b"\xff\xc0") + 5
     return int.from_bytes(jpeg[start + 2 : start + 4]), int.from_bytes(jpeg[start : start + 2])
 
 
-def test_a_camera_that_is_not_there_is_refused_with_those_that_are(watching: World) -> None:
+def test_unknown_camera_is_rejected_with_the_known_names(watching: World) -> None:
     answer = watching.call("capture", label="wave", frames=1, camera="left")
     assert not answer.success
     assert "known: front, rear" in answer.message
     assert not Path(watching.dataset, "wave").exists()
 
 
-def test_the_only_camera_has_no_name(world: World) -> None:
+def test_single_camera_has_no_name(world: World) -> None:
     world.start_node()
     answer = world.call("capture", label="wave", frames=1, camera="front")
     assert not answer.success
     assert "leave camera empty" in answer.message
 
 
-def test_one_camera_stops_and_the_other_goes_on(taught_world: World) -> None:
+def test_other_cameras_continue_when_one_stops(taught_world: World) -> None:
     taught_world.start_node(cameras="[front, rear]")
     taught_world.start_camera(name="front")
     rear = taught_world.start_camera(name="rear")
     gestures = {name: taught_world.gestures(name) for name in NAMES}
     status = {name: taught_world.diagnostics(name) for name in NAMES}
-    taught_world.wait_for(lambda: all(len(heard) >= 5 for heard in gestures.values()), "gestures of both")
+    taught_world.wait_for(lambda: all(len(received) >= 5 for received in gestures.values()), "gestures of both cameras")
     assert rear.end() == 0
     taught_world.wait_for(lambda: gestures["rear"][-1].reason == "stale", "rear is stale", timeout=3.0)
-    taught_world.wait_for(lambda: status["rear"].level() == ord(DiagnosticStatus.ERROR), "rear has stalled")
+    taught_world.wait_for(lambda: status["rear"].level() == ord(DiagnosticStatus.ERROR), "diagnostics of rear are ERROR")
     assert "rear/image_raw" in status["rear"].status().message
     assert status["front"].level() == ord(DiagnosticStatus.OK)
     gestures["front"].clear()
-    taught_world.wait_for(lambda: len(gestures["front"]) >= 10, "front goes on")
+    taught_world.wait_for(lambda: len(gestures["front"]) >= 10, "gestures of front continue")
     assert all(gesture.reason != "stale" for gesture in gestures["front"])
 
 
-def test_a_slow_camera_does_not_starve_beside_fast_ones(taught_world: World) -> None:
-    """Nearly all of the slow one's frames are classified, while more come of the others than can be."""
+def test_slow_camera_is_not_starved_by_fast_ones(taught_world: World) -> None:
+    """Nearly all frames of the slow camera are classified, while the others publish more than can be classified."""
     taught_world.start_node(cameras="[fast, faster, slow]", image_reliability="reliable", backend="torch", device="cpu", threads=1)
     for name in ["fast", "faster"]:
         taught_world.start_camera("--rate", "200", name=name, size="32x24")
@@ -144,7 +144,7 @@ def test_a_slow_camera_does_not_starve_beside_fast_ones(taught_world: World) -> 
     gestures = taught_world.gestures("slow")
     taught_world.wait_for(lambda: fast.count(DROPPED) > 20, "more frames than can be classified")
     taught_world.start_camera("--rate", "5", name="slow")
-    taught_world.wait_for(lambda: slow.count("frames received") >= 25, "frames of the slow one")
+    taught_world.wait_for(lambda: slow.count("frames received") >= 25, "frames of the slow camera")
     assert slow.count("frames classified") >= 0.9 * slow.count("frames received") - 1
     assert len(gestures) >= slow.count("frames classified") - 1
     assert slow.count(DROPPED) < 0.1 * slow.count("frames received")

@@ -1,4 +1,4 @@
-"""/diagnostics, as a monitor hears it that knows nothing of this package but REP-107."""
+"""/diagnostics, as a generic monitor receives it (REP-107)."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ LEVELS = {
 
 
 class Monitor:
-    """Keeps the newest status of each name, and what each has gone through, as diagnostic_aggregator does."""
+    """Keeps the latest status of each name, as diagnostic_aggregator does, and the sequence of its levels."""
 
     def __init__(self, world: World) -> None:
         self.statuses: dict[str, DiagnosticStatus] = {}
         self.history: dict[str, list[str]] = {}
         self.arrivals: list[float] = []
-        world.peer.create_subscription(DiagnosticArray, "/diagnostics", self._hear, 10)
+        world.peer.create_subscription(DiagnosticArray, "/diagnostics", self._receive, 10)
 
-    def _hear(self, array: DiagnosticArray) -> None:
+    def _receive(self, array: DiagnosticArray) -> None:
         self.arrivals.append(time.monotonic())
         assert array.header.stamp.sec > 0
         names = [status.name for status in array.status]
@@ -41,25 +41,25 @@ class Monitor:
                 history.append(level)
 
     def values(self, name: str) -> dict[str, str]:
-        """The values of a status; every key is there once."""
+        """The values of a status; fails if a key occurs twice."""
         pairs = [(pair.key, pair.value) for pair in self.statuses[name].values]
         assert len(dict(pairs)) == len(pairs)
         return dict(pairs)
 
 
-def test_a_monitor_sees_what_the_node_goes_through(taught_world: World) -> None:
+def test_status_follows_camera_frames_and_training(taught_world: World) -> None:
     name = f"{NODE.strip('/')}: gesture"
     monitor = Monitor(taught_world)
     node = taught_world.start_node()
-    # On its way to active it has nothing to complain of.
+    # No warnings or errors while it is being activated.
     taught_world.wait_for(lambda: monitor.history.get(name, [])[-1:] == ["WARN"], "no frame yet", node)
     monitor.history[name] = ["WARN"]
     camera = taught_world.start_camera("--rate", "30")
-    taught_world.wait_for(lambda: monitor.history[name] == ["WARN", "OK"], "it classifies", camera)
+    taught_world.wait_for(lambda: monitor.history[name] == ["WARN", "OK"], "level OK while it classifies", camera)
     monitor.arrivals.clear()
     taught_world.wait_for(lambda: len(monitor.arrivals) >= 4, "four reports")
     gaps = numpy.diff(monitor.arrivals)
-    assert numpy.median(gaps) == numpy.clip(numpy.median(gaps), 0.8, 1.2), "about one a second"
+    assert numpy.median(gaps) == numpy.clip(numpy.median(gaps), 0.8, 1.2), "about one report per second"
 
     values = monitor.values(name)
     assert values["state"] == "active"
@@ -80,15 +80,15 @@ def test_a_monitor_sees_what_the_node_goes_through(taught_world: World) -> None:
         return int(monitor.values(name)["bad frames"]) > 0
 
     taught_world.wait_for(is_counted, "bad frames are counted")
-    taught_world.wait_for(lambda: "WARN" in monitor.history[name][2:], "and warned of")
+    taught_world.wait_for(lambda: "WARN" in monitor.history[name][2:], "level WARN because of bad frames")
 
     statuses = taught_world.trainings()
     assert taught_world.call("retrain", epochs=1000).success
-    taught_world.wait_for(lambda: statuses, "the training")
-    taught_world.wait_for(lambda: monitor.values(name)["training"] == "running", "it is told")
+    taught_world.wait_for(lambda: statuses, "a training status")
+    taught_world.wait_for(lambda: monitor.values(name)["training"] == "running", "the training in the diagnostics")
     assert taught_world.call("cancel_training").success
 
     assert camera.end() == 0
-    taught_world.wait_for(lambda: monitor.history[name][-1] == "ERROR", "the camera has stalled")
+    taught_world.wait_for(lambda: monitor.history[name][-1] == "ERROR", "level ERROR without frames")
     message = monitor.statuses[name].message
     assert message == f"camera stalled: no new frame on {CAMERA}"

@@ -1,4 +1,4 @@
-"""The examples that drive a robot: a peer says gestures in the node's place, and hears what the robot is told."""
+"""The examples that drive a robot: the peer publishes gestures in place of the node and subscribes to cmd_vel."""
 
 from __future__ import annotations
 
@@ -28,42 +28,42 @@ DOWN = ThumbGesture(gesture=ThumbGesture.THUMBS_DOWN, stable=True)
 
 
 class Robot:
-    """An example, the peer's gestures for it, and what it tells the robot."""
+    """A running example, a publisher of gestures, and the velocities that the example publishes."""
 
     def __init__(self, world: World, example: list[str], timeout: float = 5.0) -> None:
         self.world = world
         self.program = start(world, example, f"speed:={SPEED}", f"timeout:={timeout}")
         self.twists: list[Twist] = world.listen(Twist, f"{NAMESPACE}/cmd_vel")
         self.gestures = world.peer.create_publisher(ThumbGesture, NODE, 1)
-        world.wait_for(lambda: self.gestures.get_subscription_count() == 1, "it listens", self.program)
+        world.wait_for(lambda: self.gestures.get_subscription_count() == 1, "the example subscribes", self.program)
 
     def wait_for_speed(self, speed: float, gesture: ThumbGesture | None = None, timeout: float = 20.0) -> None:
-        """Says the gesture again and again, until the robot was told the speed three times running."""
+        """Publishes the gesture repeatedly until the last three velocities have this speed."""
 
-        def is_there() -> bool:
+        def is_reached() -> bool:
             if gesture:
                 self.gestures.publish(gesture)
             return self.twists[-3:] == [driving(speed)] * 3
 
-        self.world.wait_for(is_there, f"{speed} m/s", self.program, timeout=timeout)
+        self.world.wait_for(is_reached, f"{speed} m/s", self.program, timeout=timeout)
 
     def ask(self, kind: type, name: str, **fields: object) -> list[object]:
-        """Calls a parameter service; gives the list that it answers with."""
+        """Calls a parameter service and returns the list in its response."""
         client = self.world.peer.create_client(kind, f"{NAMESPACE}/gesture_to_cmd_vel/{name}")
         self.world.wait_for(client.service_is_ready, name, self.program)
         answer = client.call_async(kind.Request(**fields))
-        self.world.wait_for(answer.done, f"an answer of {name}", self.program)
+        self.world.wait_for(answer.done, f"a response of {name}", self.program)
         return getattr(answer.result(), "results" if kind is SetParameters else "descriptors")
 
 
 @pytest.fixture(params=["python", pytest.param("cpp", marks=needs_cpp)])
 def example(request: pytest.FixtureRequest) -> list[str]:
-    """The command that starts it."""
+    """The command that starts the example."""
     return {"python": PYTHON, "cpp": CPP}[request.param]
 
 
 @pytest.mark.parametrize(("gesture", "speed"), [(UP, SPEED), (DOWN, -SPEED)], ids=["up", "down"])
-def test_a_stable_thumb_drives(world: World, example: list[str], gesture: ThumbGesture, speed: float) -> None:
+def test_stable_thumb_drives(world: World, example: list[str], gesture: ThumbGesture, speed: float) -> None:
     robot = Robot(world, example)
     robot.wait_for_speed(0.0)
     robot.wait_for_speed(speed, gesture)
@@ -81,39 +81,39 @@ def test_a_stable_thumb_drives(world: World, example: list[str], gesture: ThumbG
     ],
     ids=["unstable", "none", "other", "unknown", "stale"],
 )
-def test_everything_else_stops(world: World, example: list[str], gesture: ThumbGesture) -> None:
+def test_other_gestures_stop(world: World, example: list[str], gesture: ThumbGesture) -> None:
     robot = Robot(world, example)
     robot.wait_for_speed(SPEED, UP)
-    robot.wait_for_speed(0.0, gesture, timeout=4.0)  # sooner than silence would have done it
+    robot.wait_for_speed(0.0, gesture, timeout=4.0)  # before the timeout of 5 s
 
 
-def test_silence_stops(world: World, example: list[str]) -> None:
+def test_missing_gestures_stop_after_the_timeout(world: World, example: list[str]) -> None:
     robot = Robot(world, example, timeout=0.5)
     robot.wait_for_speed(SPEED, UP)
     robot.wait_for_speed(0.0, timeout=2.0)
 
 
-def test_a_hand_before_the_camera_drives(taught_world: World, example: list[str]) -> None:
+def test_hand_in_front_of_the_camera_drives(taught_world: World, example: list[str]) -> None:
     taught_world.start_node(image_reliability="reliable")
     camera = taught_world.start_camera("--rate", "30", "--show", "odd:thumbs_up")
     robot = Robot(taught_world, example)
     robot.wait_for_speed(SPEED)
     assert camera.end() == 0
-    robot.wait_for_speed(0.0, timeout=4.0)  # the node says that the camera has stopped, sooner than silence would
+    robot.wait_for_speed(0.0, timeout=4.0)  # because of the stale gesture, before the timeout of 5 s
 
 
 @pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM])
-def test_the_last_word_is_zero(world: World, example: list[str], with_signal: signal.Signals) -> None:
+def test_last_velocity_is_zero(world: World, example: list[str], with_signal: signal.Signals) -> None:
     robot = Robot(world, example)
     robot.wait_for_speed(SPEED, UP)
     assert robot.program.end(with_signal) == 0
-    world.wait_for(lambda: robot.twists[-1] == driving(0.0), "zero after the end")
+    world.wait_for(lambda: robot.twists[-1] == driving(0.0), "velocity zero after the end")
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("speed", -0.1), ("speed", 1.1), ("speed", math.nan), ("timeout", 0.0), ("timeout", math.inf)]
 )
-def test_a_parameter_out_of_range_is_refused(world: World, example: list[str], name: str, value: float) -> None:
+def test_parameter_out_of_range_is_rejected(world: World, example: list[str], name: str, value: float) -> None:
     of_double = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
     [result] = Robot(world, example).ask(
         SetParameters, "set_parameters", parameters=[Parameter(name=name, value=of_double)]
@@ -126,7 +126,7 @@ def test_a_parameter_out_of_range_is_refused(world: World, example: list[str], n
     assert "Traceback" not in program.output()
 
 
-def test_the_parameters_are_described(world: World, example: list[str]) -> None:
+def test_parameters_are_described(world: World, example: list[str]) -> None:
     robot = Robot(world, example)
     for descriptor in robot.ask(DescribeParameters, "describe_parameters", names=["speed", "timeout"]):
         assert descriptor.description and descriptor.floating_point_range
@@ -138,7 +138,7 @@ def start(world: World, example: list[str], *parameters: str) -> Program:
 
 
 def driving(speed: float) -> Twist:
-    """What the robot is told: straight on."""
+    """The velocity for driving straight ahead."""
     twist = Twist()
     twist.linear.x = speed
     return twist

@@ -1,4 +1,4 @@
-"""Camera images in, gestures out."""
+"""Gestures for images of a camera."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NUMBERS = {
 
 @dataclass
 class Classify:
-    """A node that classifies, and a camera of ours before it."""
+    """A node with a model, and a publisher of images for it."""
 
     world: World
     node: Program
@@ -46,11 +46,11 @@ class Classify:
     diagnostics: Diagnostics
 
     def gesture_of(self, image: Image | CompressedImage) -> ThumbGesture:
-        """The gesture of one image."""
+        """The gesture for an image."""
         return self.world.gesture_of(self.publisher, image, self.gestures)
 
-    def refuses(self, image: Image | CompressedImage) -> None:
-        """Fails unless the node counts the image as bad, lives, and gives it no gesture."""
+    def assert_rejects(self, image: Image | CompressedImage) -> None:
+        """Asserts that the node counts the image as bad, keeps running, and publishes no gesture for it."""
         before = self.diagnostics.count("bad frames")
         self.gestures.clear()
 
@@ -65,7 +65,7 @@ class Classify:
 
 
 def classify_of(world: World, taught: Taught, kind: type, **parameters: object) -> Classify:
-    """A node with the taught model and without smoothing."""
+    """Starts a node with the taught model and without smoothing."""
     copy(taught.store, world.store)
     node = world.start_node(smoothing=0.0, **parameters)
     world.wait_for(lambda: world.model().model_id == taught.model_id, "the model is loaded")
@@ -74,20 +74,20 @@ def classify_of(world: World, taught: Taught, kind: type, **parameters: object) 
 
 @pytest.fixture(scope="module")
 def classify(taught: Taught, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Classify]:
-    """One for all tests of raw images: each leaves it as it was."""
+    """Shared by all tests of raw images; they do not change its state."""
     with free_domain() as domain, World(tmp_path_factory.mktemp("raw"), domain) as world:
         yield classify_of(world, taught, Image)
 
 
 @pytest.fixture(scope="module")
 def compressed_classify(taught: Taught, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Classify]:
-    """One for all tests of compressed images."""
+    """Shared by all tests of compressed images."""
     with free_domain() as domain, World(tmp_path_factory.mktemp("compressed"), domain) as world:
         yield classify_of(world, taught, CompressedImage, image_transport="compressed")
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_an_image_gives_a_gesture_with_its_header(
+def test_gesture_has_the_header_of_the_image(
     classify: Classify, taught: Taught, drawn: dict[str, numpy.ndarray], label: str
 ) -> None:
     image = raw(drawn[label], "rgb8", frame_id=f"left/camera of {label}")
@@ -97,7 +97,7 @@ def test_an_image_gives_a_gesture_with_its_header(
     assert list(gesture.labels) == LABELS
     assert sum(gesture.probabilities) == pytest.approx(1.0, abs=1e-4)
     assert gesture.label == gesture.labels[int(numpy.argmax(gesture.probabilities))]
-    # An image that is not clear is UNKNOWN, and says why.
+    # Below threshold or margin, the gesture is UNKNOWN with the reason.
     assert gesture.gesture == (ThumbGesture.UNKNOWN if gesture.reason else NUMBERS[gesture.label])
     assert gesture.reason in ("", "threshold", "margin")
     assert gesture.backend.startswith("onnx/")
@@ -107,7 +107,7 @@ def test_an_image_gives_a_gesture_with_its_header(
 
 @pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8"])
 @pytest.mark.parametrize("padding", [0, 13])
-def test_every_encoding_shows_the_same(
+def test_encodings_of_the_same_pixels_give_identical_probabilities(
     classify: Classify, drawn: dict[str, numpy.ndarray], encoding: str, padding: int
 ) -> None:
     pixels = drawn["thumbs_up"]
@@ -117,24 +117,24 @@ def test_every_encoding_shows_the_same(
 
 
 @pytest.mark.parametrize("padding", [0, 13])
-def test_grey_is_red_green_and_blue_alike(
+def test_mono8_equals_gray_rgb8(
     classify: Classify, drawn: dict[str, numpy.ndarray], padding: int
 ) -> None:
-    grey = numpy.repeat(drawn["thumbs_up"][:, :, :1], 3, axis=2)
-    expected = classify.gesture_of(raw(grey, "rgb8")).probabilities
-    found = classify.gesture_of(raw(grey, "mono8", padding)).probabilities
+    gray = numpy.repeat(drawn["thumbs_up"][:, :, :1], 3, axis=2)
+    expected = classify.gesture_of(raw(gray, "rgb8")).probabilities
+    found = classify.gesture_of(raw(gray, "mono8", padding)).probabilities
     assert list(found) == list(expected)
 
 
-def test_red_is_not_blue(classify: Classify, drawn: dict[str, numpy.ndarray]) -> None:
-    """What the tests of encodings compare does tell one order of the colours from the other."""
+def test_swapped_red_and_blue_change_the_probabilities(classify: Classify, drawn: dict[str, numpy.ndarray]) -> None:
+    """Otherwise the comparisons of encodings could not detect a wrong order of channels."""
     pixels = drawn["thumbs_up"]
     found = [classify.gesture_of(raw(order, "rgb8")).probabilities for order in (pixels, pixels[:, :, ::-1])]
     assert list(found[0]) != list(found[1])
 
 
 def bad_frames() -> dict[str, Image]:
-    """Messages that are no images."""
+    """Invalid image messages."""
     pixels = numpy.zeros((24, 32, 3), numpy.uint8)
     frames = {name: raw(pixels, "rgb8") for name in ["float", "small step", "short data", "empty", "huge"]}
     frames["float"].encoding = "32FC1"
@@ -147,16 +147,16 @@ def bad_frames() -> dict[str, Image]:
 
 
 @pytest.mark.parametrize("name", bad_frames())
-def test_a_bad_frame_is_counted_and_the_next_one_classified(
+def test_bad_frame_is_counted_and_the_next_one_is_classified(
     classify: Classify, drawn: dict[str, numpy.ndarray], name: str
 ) -> None:
-    classify.refuses(bad_frames()[name])
+    classify.assert_rejects(bad_frames()[name])
     assert classify.gesture_of(raw(drawn["thumbs_up"], "rgb8")).label in LABELS
     assert "bad frame" in classify.node.output()
 
 
 @pytest.mark.parametrize("format", ["png", "bgr8; png compressed bgr8", ""])
-def test_a_png_shows_what_a_raw_image_shows(
+def test_png_gives_the_probabilities_of_the_raw_image(
     classify: Classify, compressed_classify: Classify, drawn: dict[str, numpy.ndarray], format: str
 ) -> None:
     pixels = drawn["thumbs_down"]
@@ -166,8 +166,8 @@ def test_a_png_shows_what_a_raw_image_shows(
 
 
 @pytest.mark.parametrize("format", ["jpeg", "rgb8; jpeg compressed bgr8"])
-def test_a_jpeg_is_classified(compressed_classify: Classify, taught: Taught, format: str) -> None:
-    """On images that the model was taught, which it knows nearly all."""
+def test_jpeg_is_classified(compressed_classify: Classify, taught: Taught, format: str) -> None:
+    """With training images, nearly all of which the model classifies correctly."""
     seen = []
     for label in LABELS:
         for file in sorted((taught.dataset / label).glob("*.jpg"))[:4]:
@@ -177,7 +177,7 @@ def test_a_jpeg_is_classified(compressed_classify: Classify, taught: Taught, for
 
 
 @pytest.mark.parametrize("name", ["noise", "half a file", "depth"])
-def test_a_bad_compressed_frame_is_counted_and_the_next_one_classified(
+def test_bad_compressed_frame_is_counted_and_the_next_one_is_classified(
     compressed_classify: Classify, drawn: dict[str, numpy.ndarray], name: str
 ) -> None:
     png = png_of(drawn["thumbs_up"])
@@ -186,21 +186,21 @@ def test_a_bad_compressed_frame_is_counted_and_the_next_one_classified(
         "half a file": compressed(png[: len(png) // 2], "png"),
         "depth": compressed(png, "32FC1; compressedDepth png"),
     }
-    compressed_classify.refuses(frames[name])
+    compressed_classify.assert_rejects(frames[name])
     assert compressed_classify.gesture_of(compressed(png, "png")).label in LABELS
 
 
-def test_the_package_camera_compresses_too(taught_world: World) -> None:
+def test_package_camera_publishes_compressed_images(taught_world: World) -> None:
     taught_world.start_node(image_transport="compressed")
     taught_world.start_camera("--compressed")
     gestures = taught_world.gestures()
-    taught_world.wait_for(lambda: len(gestures) >= 10, "gestures of compressed frames")
+    taught_world.wait_for(lambda: len(gestures) >= 10, "gestures for compressed frames")
     assert {truth_of(gesture) for gesture in gestures} <= set(LABELS)
 
 
 @pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8", "mono8"])
-def test_the_package_camera_publishes_every_encoding(classify: Classify, encoding: str) -> None:
-    """The camera in its own words: what it announces is what it sends."""
+def test_package_camera_publishes_every_encoding(classify: Classify, encoding: str) -> None:
+    """The message has the requested encoding, and the node classifies it."""
     since = nanoseconds_of(classify.world.peer.get_clock().now().to_msg())
     frames = classify.world.listen(Image, CAMERA, BEST_EFFORT)
     camera = classify.world.start_camera("--encoding", encoding, "--rate", "20")
@@ -209,14 +209,14 @@ def test_the_package_camera_publishes_every_encoding(classify: Classify, encodin
         return [gesture for gesture in classify.gestures if nanoseconds_of(gesture.header.stamp) > since]
 
     classify.world.wait_for(
-        lambda: frames and len(of_this_camera()) >= 5, f"gestures of frames in {encoding}", camera
+        lambda: frames and len(of_this_camera()) >= 5, f"gestures for frames in {encoding}", camera
     )
     assert {frame.encoding for frame in frames} == {encoding}
     assert {truth_of(gesture) for gesture in of_this_camera()} <= set(LABELS)
     assert camera.end() == 0
 
 
-def test_when_the_camera_stops_the_gesture_goes_stale_and_comes_back(taught_world: World) -> None:
+def test_gesture_becomes_stale_when_the_camera_stops_and_recovers(taught_world: World) -> None:
     taught_world.start_node()
     camera = taught_world.start_camera("--show", "thumbs_up")
     gestures, diagnostics = taught_world.gestures(), taught_world.diagnostics()
@@ -227,8 +227,8 @@ def test_when_the_camera_stops_the_gesture_goes_stale_and_comes_back(taught_worl
     taught_world.wait_for(lambda: gestures[-1].reason == "stale", "a stale gesture", timeout=3.0)
     stale = gestures[-1]
     assert stale.gesture == ThumbGesture.UNKNOWN and not stale.stable
-    lively = [gesture for gesture in gestures if gesture.reason != "stale"]
-    assert key_of(stale.header) == key_of(lively[-1].header)
+    classified = [gesture for gesture in gestures if gesture.reason != "stale"]
+    assert key_of(stale.header) == key_of(classified[-1].header)
     taught_world.wait_for(lambda: ord(DiagnosticStatus.ERROR) == diagnostics.level(), "diagnostics ERROR")
     assert "stalled" in diagnostics.status().message
 
@@ -238,23 +238,23 @@ def test_when_the_camera_stops_the_gesture_goes_stale_and_comes_back(taught_worl
     taught_world.wait_for(lambda: ord(DiagnosticStatus.OK) == diagnostics.level(), "diagnostics OK again")
 
 
-def test_a_gesture_that_lasts_becomes_stable(taught_world: World) -> None:
+def test_gesture_becomes_stable_after_hold_time(taught_world: World) -> None:
     taught_world.start_node(hold_time=0.3)
     gestures = taught_world.gestures()
     taught_world.start_camera("--show", "odd:thumbs_up")
     taught_world.wait_for(lambda: any(gesture.stable for gesture in gestures), "a stable gesture")
     first = next(index for index, gesture in enumerate(gestures) if gesture.stable)
-    assert first > 0, "the first gesture has not held yet"
+    assert first > 0, "the first gesture is not stable yet"
     assert gestures[first].gesture != ThumbGesture.UNKNOWN
 
 
-def test_drawn_hands_that_were_not_captured_are_recognised(taught_world: World) -> None:
+def test_unseen_drawn_hands_are_recognized(taught_world: World) -> None:
     taught_world.start_node(smoothing=0.0, image_reliability="reliable")
     gestures = taught_world.gestures()
     taught_world.start_camera("--rate", "30", "--show", "even:all")
     taught_world.wait_for(lambda: len(gestures) >= 300, "300 gestures", timeout=60.0)
     truths = {key_of(gesture.header): truth_of(gesture) for gesture in gestures}
-    assert len(truths) == len(gestures), "one gesture for each frame"
+    assert len(truths) == len(gestures), "one gesture per frame"
     assert set(truths.values()) == set(LABELS)
     right = [gesture.gesture == NUMBERS[truth_of(gesture)] for gesture in gestures]
     accuracy = sum(right) / len(right)
@@ -262,15 +262,15 @@ def test_drawn_hands_that_were_not_captured_are_recognised(taught_world: World) 
     assert accuracy >= 0.95
 
 
-def test_the_overlay_is_a_jpeg_of_the_frame(classify: Classify, drawn: dict[str, numpy.ndarray]) -> None:
+def test_overlay_is_a_jpeg_with_the_header_of_the_frame(classify: Classify, drawn: dict[str, numpy.ndarray]) -> None:
     overlays = classify.world.listen(CompressedImage, f"{NODE}/overlay/compressed", BEST_EFFORT)
     seen: set[tuple[int, int, str]] = set()
 
-    def has_come() -> bool:
+    def has_overlay() -> bool:
         seen.add(key_of(classify.gesture_of(raw(drawn["thumbs_up"], "rgb8")).header))
         return bool(overlays)
 
-    classify.world.wait_for(has_come, "an overlay")
+    classify.world.wait_for(has_overlay, "an overlay")
     assert bytes(overlays[0].data[:3]) == b"\xff\xd8\xff"
     assert overlays[0].format == "jpeg"
     assert key_of(overlays[0].header) in seen

@@ -1,4 +1,4 @@
-"""The launch files: that the three formats say the same, and, where ROS brings `launch`, what they do."""
+"""The launch files: the three formats are equivalent, and the arguments reach the node (needs `launch_ros`)."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from harness import BEST_EFFORT, NAMESPACE, REPOSITORY, World
 
 DIRECTORY = REPOSITORY / "launch"
 FORMATS = ["py", "xml", "yaml"]
-EMPTY = "Empty: as params_file has it."
+EMPTY = "Default: as in params_file."
 LAUNCH = """
 import sys
 from launch import LaunchDescription, LaunchService
 from launch.actions import IncludeLaunchDescription
 file, *arguments = sys.argv[1:]
 arguments = [tuple(argument.split(":=", 1)) for argument in arguments]
-# Passes a signal on to the programs: only a terminal sends it to all of them.
+# Forwards signals to the programs, which a terminal would do otherwise.
 service = LaunchService(noninteractive=True)
 include = IncludeLaunchDescription(file, launch_arguments=arguments)
 service.include_launch_description(LaunchDescription([include]))
@@ -37,22 +37,22 @@ sys.exit(service.run())
 
 needs_launch = pytest.mark.skipif(
     importlib.util.find_spec("launch_ros") is None,
-    reason="launch_ros is not installed; it comes with ROS from apt, not with the wheels on PyPI",
+    reason="launch_ros is not installed; ROS from apt has it, the wheels on PyPI do not",
 )
 
 
 @pytest.mark.parametrize("file", sorted(DIRECTORY.glob("*.*")), ids=lambda file: file.name)
-def test_a_file_is_installed(file: Path) -> None:
+def test_launch_file_is_installed(file: Path) -> None:
     assert installed(file.name).read_text() == file.read_text()
 
 
 @pytest.mark.parametrize("form", ["xml", "yaml"])
-def test_every_format_says_the_same(form: str) -> None:
+def test_formats_are_equivalent(form: str) -> None:
     assert entities(form) == entities("py")
 
 
-def test_what_can_be_empty_is_a_parameter_that_is_given_where_it_is_not() -> None:
-    """The template gives each under its own name: a text in quotation marks, true and false without."""
+def test_template_has_the_arguments_that_default_to_params_file() -> None:
+    """The template sets each parameter unless its argument is empty: a string in quotation marks, a boolean without."""
     arguments = [entity["arg"] for entity in entities("yaml") if "arg" in entity]
     expected = {
         argument["name"]: "" if {"value": "true"} in argument.get("choice", []) else "'"
@@ -62,12 +62,12 @@ def test_what_can_be_empty_is_a_parameter_that_is_given_where_it_is_not() -> Non
     template = (DIRECTORY / "parameters.yaml.in").read_text()
     entry = r"""\$\(if \$\(not-equals '<\$\(var (\w+)\)>' '<>'\) "\1: ('?)\$\(var \1\)\2,"\)"""
     assert dict(re.findall(entry, template)) == expected
-    assert template.count("$(if") == len(expected), "no entry is of another form"
+    assert template.count("$(if") == len(expected), "the template has no other entries"
     known = yaml.safe_load((REPOSITORY / "config" / "thumb_gesture.yaml").read_text())["/**"]["ros__parameters"]
     assert set(expected) <= set(known)
 
 
-def test_what_is_recorded_is_played_with_its_own_quality_of_service() -> None:
+def test_replay_qos_covers_the_recorded_topics() -> None:
     (topics,) = (
         ast.literal_eval(node.value)
         for node in ast.parse((DIRECTORY / "record.launch.py").read_text()).body
@@ -76,28 +76,28 @@ def test_what_is_recorded_is_played_with_its_own_quality_of_service() -> None:
     overrides = yaml.safe_load((REPOSITORY / "config" / "replay_qos.yaml").read_text())
     recorded = {f"{NAMESPACE}/{topic}" for topic in topics}
     assert set(overrides) == recorded | {f"{NAMESPACE}/camera/image_raw", f"{NAMESPACE}/camera/image_raw/compressed"}
-    latched = {topic for topic, qos in overrides.items() if qos["durability"] == "transient_local"}
-    assert latched == {f"{NAMESPACE}/thumb_gesture/model", f"{NAMESPACE}/thumb_gesture/training"}
+    transient_local = {topic for topic, qos in overrides.items() if qos["durability"] == "transient_local"}
+    assert transient_local == {f"{NAMESPACE}/thumb_gesture/model", f"{NAMESPACE}/thumb_gesture/training"}
 
 
 @needs_launch
 @pytest.mark.parametrize("form", FORMATS)
 def test_arguments_reach_the_node(world: World, form: str) -> None:
     given = [f"store:={world.store}", "use_sim_time:=true", "autostart:=false", "log_level:=debug"]
-    # A name that YAML would take for something else.
+    # A path that YAML would parse as a mapping with a comment.
     given += ["dataset:=1: 2 #3"]
     launch(world, installed(f"thumb_gesture.launch.{form}"), *given)
     names = ["dataset", "store", "use_sim_time", "autostart", "image_transport"]
     values = world.call("get_parameters", GetParameters, names=names).values
     assert [values[0].string_value, values[1].string_value] == ["1: 2 #3", str(world.store)]
     assert values[2].bool_value and not values[3].bool_value
-    assert values[4].string_value == "raw", "what is not given is as the installed file has it"
-    world.wait_for(lambda: "[DEBUG]" in world.programs[0].output(), "a message of the level that was asked for")
+    assert values[4].string_value == "raw", "the default comes from the installed parameter file"
+    world.wait_for(lambda: "[DEBUG]" in world.programs[0].output(), "a debug message in the log")
 
 
 @needs_launch
 @pytest.mark.parametrize("form", FORMATS)
-def test_what_is_not_given_is_as_params_file_has_it(world: World, form: str) -> None:
+def test_missing_arguments_default_to_params_file(world: World, form: str) -> None:
     parameters = {"dataset": str(world.dataset), "store": str(world.store), "image_transport": "compressed"}
     file = world.directory / "parameters.yaml"
     file.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}))
@@ -111,7 +111,7 @@ def test_what_is_not_given_is_as_params_file_has_it(world: World, form: str) -> 
 @pytest.mark.parametrize(
     ("transport", "kind", "topic"), [("raw", Image, "eye"), ("compressed", CompressedImage, "eye/compressed")]
 )
-def test_the_image_topic_is_remapped(world: World, form: str, transport: str, kind: type, topic: str) -> None:
+def test_image_topic_is_remapped(world: World, form: str, transport: str, kind: type, topic: str) -> None:
     arguments = [*directories(world), "image_topic:=eye", f"image_transport:={transport}"]
     launch(world, installed(f"thumb_gesture.launch.{form}"), *arguments)
     publisher = world.peer.create_publisher(kind, f"{NAMESPACE}/{topic}", BEST_EFFORT)
@@ -120,13 +120,13 @@ def test_the_image_topic_is_remapped(world: World, form: str, transport: str, ki
 
 @needs_launch
 @pytest.mark.parametrize("transport", ["raw", "compressed"])
-def test_the_demo_has_a_camera(world: World, transport: str) -> None:
+def test_demo_has_a_camera(world: World, transport: str) -> None:
     launch(world, installed("demo.launch.py"), *directories(world), "rate:=20.0", f"image_transport:={transport}")
     assert world.capture("none", 3).saved == 3
 
 
 @needs_launch
-def test_the_robot_is_told_to_stand_still(world: World) -> None:
+def test_robot_stands_still_at_the_start(world: World) -> None:
     twists = world.listen(Twist, f"{NAMESPACE}/cmd_vel")
     launch(world, REPOSITORY / "examples" / "robot.launch.py", *directories(world), "camera:=none")
     world.wait_for(lambda: twists, "a message on cmd_vel")
@@ -134,7 +134,7 @@ def test_the_robot_is_told_to_stand_still(world: World) -> None:
 
 
 def entities(form: str) -> list[dict[str, Any]]:
-    """What a format's file says, as YAML has it."""
+    """The entities of a launch file, in the structure of the YAML format."""
     text = (DIRECTORY / f"thumb_gesture.launch.{form}").read_text()
     return {"py": entities_of_python, "xml": entities_of_xml, "yaml": entities_of_yaml}[form](text)
 
@@ -145,7 +145,7 @@ def entities_of_yaml(text: str) -> list[dict[str, Any]]:
 
 
 def entities_of_xml(text: str) -> list[dict[str, Any]]:
-    """The elements below `launch`; those inside an element are lists in it, one for each tag."""
+    """The elements below `launch`; the children of an element become lists, one for each tag."""
 
     def fields(element: ElementTree.Element) -> dict[str, Any]:
         found: dict[str, Any] = {
@@ -159,7 +159,7 @@ def entities_of_xml(text: str) -> list[dict[str, Any]]:
 
 
 def entities_of_python(text: str) -> list[dict[str, Any]]:
-    """What the function makes where, in place of all that the file imports, there are the functions below."""
+    """Calls generate_launch_description with the imported names replaced by the functions below."""
 
     def argument(name: str, default_value: str, description: str, choices: list[str] | None = None) -> dict[str, Any]:
         fields: dict[str, Any] = {"name": name, "default": default_value, "description": description}
@@ -195,7 +195,7 @@ def entities_of_python(text: str) -> list[dict[str, Any]]:
 
 
 def installed(name: str) -> Path:
-    """A launch file as it was installed."""
+    """Path of an installed launch file."""
     return Path(get_package_share_directory("thumb_gesture")) / "launch" / name
 
 

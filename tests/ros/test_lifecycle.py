@@ -1,4 +1,4 @@
-"""The managed node: every transition, the wrong ones too, beside rclpy's own lifecycle node, and what each does."""
+"""The managed node: all transitions, in comparison with rclpy's lifecycle node, and their effects."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ACTIVATE = (0, "activate")
 DEACTIVATE = (Transition.TRANSITION_DEACTIVATE, "")
 CLEANUP = (0, "cleanup")
 SHUTDOWN = (0, "shutdown")
-WRONG = [
+NEVER_VALID = [
     (99, ""),
     (Transition.TRANSITION_DESTROY, ""),
     (Transition.TRANSITION_ON_CONFIGURE_SUCCESS, ""),
@@ -34,7 +34,7 @@ WRONG = [
 
 
 class Managed:
-    """The lifecycle services of a node, ours or rclpy's."""
+    """A client of the lifecycle services of a node, this package's or rclpy's."""
 
     def __init__(self, world: World, node: str) -> None:
         self.world = world
@@ -42,7 +42,7 @@ class Managed:
         self.events: list[TransitionEvent] = world.listen(TransitionEvent, f"{node}/transition_event", EVERY_ONE)
         world.wait_for(self._client(GetState, "get_state").service_is_ready, f"{node}/get_state")
         topic = f"{node}/transition_event"
-        world.wait_for(lambda: world.peer.count_publishers(topic) > 0, f"somebody publishes {topic}")
+        world.wait_for(lambda: world.peer.count_publishers(topic) > 0, f"a publisher on {topic}")
         self.state()
 
     def _client(self, kind: type, name: str) -> Any:
@@ -51,31 +51,31 @@ class Managed:
             self.world.clients[key] = self.world.peer.create_client(kind, key)
         return self.world.clients[key]
 
-    def _ask(self, kind: type, name: str, **fields: object) -> Any:
+    def _call(self, kind: type, name: str, **fields: object) -> Any:
         client = self._client(kind, name)
         self.world.wait_for(client.service_is_ready, f"{self.node}/{name}")
         answer = client.call_async(kind.Request(**fields))
-        self.world.wait_for(answer.done, f"an answer of {self.node}/{name}")
+        self.world.wait_for(answer.done, f"a response of {self.node}/{name}")
         return answer.result()
 
     def change(self, transition: tuple[int, str]) -> bool:
-        """Asks for a transition; gives whether it was made."""
+        """Requests a transition; returns whether it succeeded."""
         number, label = transition
         wanted = Transition(id=number, label=label)
-        return self._ask(ChangeState, "change_state", transition=wanted).success
+        return self._call(ChangeState, "change_state", transition=wanted).success
 
     def state(self) -> str:
-        """The state's name."""
-        return self._ask(GetState, "get_state").current_state.label
+        """Label of the current state."""
+        return self._call(GetState, "get_state").current_state.label
 
     def states(self) -> list[tuple[int, str]]:
-        """Every state there is."""
-        found = self._ask(GetAvailableStates, "get_available_states").available_states
+        """Id and label of every state."""
+        found = self._call(GetAvailableStates, "get_available_states").available_states
         return [(state.id, state.label) for state in found]
 
     def transitions(self, which: str = "get_available_transitions") -> list[tuple[object, ...]]:
-        """The transitions from here, or all of them."""
-        found = self._ask(GetAvailableTransitions, which).available_transitions
+        """The transitions from the current state, or all of them."""
+        found = self._call(GetAvailableTransitions, which).available_transitions
         return [
             (
                 one.transition.id,
@@ -89,7 +89,7 @@ class Managed:
         ]
 
     def steps(self, count: int) -> list[tuple[str, str]]:
-        """The next so many steps that were published."""
+        """Waits for `count` transition events; returns and clears all that were received."""
         self.world.wait_for(lambda: len(self.events) >= count, f"{count} events of {self.node}")
         steps = [(event.start_state.label, event.goal_state.label) for event in self.events]
         self.events.clear()
@@ -97,20 +97,20 @@ class Managed:
 
 
 class Theirs(LifecycleNode):
-    """rclpy's lifecycle node: each transition ends as the test wants it."""
+    """rclpy's lifecycle node; the test sets the outcome of configuring."""
 
     def __init__(self, world: World) -> None:
         self.outcome = TransitionCallbackReturn.SUCCESS
         super().__init__("theirs", context=world.context, namespace=NAMESPACE, enable_rosout=False)
 
     def on_configure(self, _: Any) -> TransitionCallbackReturn:
-        """As the test wants it."""
+        """Returns the outcome that the test has set."""
         return self.outcome
 
 
 @pytest.fixture
 def theirs(world: World) -> Iterator[Theirs]:
-    """A node of rclpy's in the same world."""
+    """An rclpy lifecycle node in the same world."""
     node = Theirs(world)
     world.executor.add_node(node)
     yield node
@@ -119,18 +119,18 @@ def theirs(world: World) -> Iterator[Theirs]:
 
 
 def start(world: World, **parameters: object) -> tuple[Program, Managed]:
-    """Our node, which waits for somebody to configure it."""
+    """Starts this package's node unconfigured."""
     node = world.start_node(autostart=False, **parameters)
     return node, Managed(world, NODE)
 
 
-def test_every_transition_is_as_rclpy_has_it(world: World, theirs: Theirs) -> None:
+def test_transitions_equal_those_of_rclpy(world: World, theirs: Theirs) -> None:
     _, ours = start(world)
     peer = Managed(world, THEIRS)
     assert ours.states() == peer.states()
     assert ours.transitions("get_transition_graph") == peer.transitions("get_transition_graph")
-    walk = [CONFIGURE, ACTIVATE, DEACTIVATE, CLEANUP, CONFIGURE, CLEANUP, CONFIGURE, ACTIVATE, SHUTDOWN]
-    for transition in walk:
+    sequence = [CONFIGURE, ACTIVATE, DEACTIVATE, CLEANUP, CONFIGURE, CLEANUP, CONFIGURE, ACTIVATE, SHUTDOWN]
+    for transition in sequence:
         assert ours.change(transition) and peer.change(transition), transition
         assert ours.state() == peer.state(), transition
         assert ours.transitions() == peer.transitions(), transition
@@ -138,28 +138,28 @@ def test_every_transition_is_as_rclpy_has_it(world: World, theirs: Theirs) -> No
     assert ours.state() == "finalized"
 
 
-@pytest.mark.parametrize("way", [[], [CONFIGURE], [CONFIGURE, ACTIVATE], [SHUTDOWN]])
-def test_a_wrong_transition_is_refused_and_changes_nothing(world: World, way: list[tuple[int, str]]) -> None:
-    """rclpy's own node dies of a wrong number, so that it cannot be asked."""
+@pytest.mark.parametrize("path", [[], [CONFIGURE], [CONFIGURE, ACTIVATE], [SHUTDOWN]])
+def test_invalid_transition_is_rejected_and_changes_nothing(world: World, path: list[tuple[int, str]]) -> None:
+    """Not compared with rclpy, whose node crashes on an invalid id."""
     node, ours = start(world)
-    assert all(ours.change(transition) for transition in way)
+    assert all(ours.change(transition) for transition in path)
     state, possible = ours.state(), {one[1] for one in ours.transitions()}
-    ours.steps(2 * len(way))
-    asked = [
+    ours.steps(2 * len(path))
+    invalid = [
         one
         for one in [(1, "configure"), (2, "cleanup"), (3, "activate"), (4, "deactivate"), (7, "shutdown")]
         if one[1] not in possible
     ]
-    for number, label in asked:
+    for number, label in invalid:
         assert not ours.change((number, "")) and not ours.change((0, label))
-    for transition in WRONG:
+    for transition in NEVER_VALID:
         assert not ours.change(transition)
     assert ours.state() == state
     assert not ours.events
     assert f"does not exist in state {state}; available:" in node.output()
 
 
-def test_what_cannot_be_had_is_a_failure_as_in_rclpy(world: World, theirs: Theirs) -> None:
+def test_missing_model_fails_the_transition_as_in_rclpy(world: World, theirs: Theirs) -> None:
     node, ours = start(world, model="nothing-of-that-name")
     peer = Managed(world, THEIRS)
     theirs.outcome = TransitionCallbackReturn.FAILURE
@@ -174,7 +174,7 @@ def test_what_cannot_be_had_is_a_failure_as_in_rclpy(world: World, theirs: Their
     assert "nothing-of-that-name" in world.model().message
 
 
-def test_what_breaks_goes_through_error_processing_as_in_rclpy(world: World, theirs: Theirs) -> None:
+def test_error_leads_to_error_processing_as_in_rclpy(world: World, theirs: Theirs) -> None:
     node, ours = start(world)
     peer = Managed(world, THEIRS)
     theirs.outcome = TransitionCallbackReturn.ERROR
@@ -184,19 +184,19 @@ def test_what_breaks_goes_through_error_processing_as_in_rclpy(world: World, the
     assert ours.state() == peer.state() == "unconfigured"
     assert ours.steps(3) == peer.steps(3)
     assert "error while configuring: cannot read the model store" in node.output()
-    assert "cannot read the model store" in world.model().message, "the reason stays"
+    assert "cannot read the model store" in world.model().message, "the reason is kept"
     active.rmdir()
-    assert ours.change(CONFIGURE), "once the cause is mended, it goes on"
+    assert ours.change(CONFIGURE), "configuring succeeds after the cause is removed"
 
 
-def test_an_unconfigured_node_holds_no_model_and_an_inactive_one_hears_no_camera(taught_world: World) -> None:
+def test_unconfigured_node_has_no_model_and_inactive_node_no_subscription(taught_world: World) -> None:
     _, ours = start(taught_world)
     gestures = taught_world.gestures()
     camera = taught_world.start_camera("--rate", "30")
     assert not taught_world.call("activate_model").success
     assert "unconfigured" in taught_world.call("retrain").message
     assert "unconfigured" in taught_world.call("capture", label="none", frames=1).message
-    assert taught_world.call("list_models").models, "the store can be looked at"
+    assert taught_world.call("list_models").models, "models are listed in any state"
 
     assert ours.change(CONFIGURE)
     taught_world.wait_for(lambda: taught_world.model().active, "the model is loaded")
@@ -208,7 +208,7 @@ def test_an_unconfigured_node_holds_no_model_and_an_inactive_one_hears_no_camera
 
     assert ours.change(DEACTIVATE)
     assert_ends_inactive(taught_world, gestures)
-    taught_world.wait_for(lambda: taught_world.peer.count_subscribers(CAMERA) == 0, "the camera is left")
+    taught_world.wait_for(lambda: taught_world.peer.count_subscribers(CAMERA) == 0, "no subscription to the camera")
 
     assert ours.change(CLEANUP)
     assert not taught_world.model().active
@@ -218,17 +218,17 @@ def test_an_unconfigured_node_holds_no_model_and_an_inactive_one_hears_no_camera
 
 
 def assert_ends_inactive(world: World, gestures: list[ThumbGesture]) -> None:
-    """The last gesture says that no more will come, and none does."""
+    """Asserts that the last gesture has the reason `inactive` and that no more follow."""
     world.wait_for(lambda: gestures and gestures[-1].reason == "inactive", "a last gesture")
     last = gestures[-1]
     assert (last.gesture, last.stable) == (ThumbGesture.UNKNOWN, False)
     gestures.clear()
     world.spin_for(1.5)
-    assert not gestures, "not even stale ones"
+    assert not gestures, "no gestures while inactive, not even stale ones"
 
 
-def test_a_clean_up_frees_what_the_model_held(taught_world: World, taught: Taught) -> None:
-    """Of what is freed, glibc gives the system only what does not lie at the end of a thread's heap: so not every turn shows it."""
+def test_cleanup_frees_the_memory_of_the_model(taught_world: World, taught: Taught) -> None:
+    """glibc returns freed memory to the system only in part, so not every repetition shows the difference."""
     node, ours = start(taught_world, precision="fp32")
     weights = taught_world.store / "models" / taught.model_id / "weights.safetensors"
     loaded, freed = [], []
@@ -238,13 +238,13 @@ def test_a_clean_up_frees_what_the_model_held(taught_world: World, taught: Taugh
         loaded.append(memory_of(node))
         assert ours.change(CLEANUP)
         freed.append(memory_of(node))
-    turns = [f"{full / 1e6:.0f} -> {empty / 1e6:.0f} MB" for full, empty in zip(loaded, freed, strict=True)]
-    print(", ".join(turns))
+    memory = [f"{full / 1e6:.0f} -> {empty / 1e6:.0f} MB" for full, empty in zip(loaded, freed, strict=True)]
+    print(", ".join(memory))
     assert max(full - empty for full, empty in zip(loaded, freed, strict=True)) > weights.stat().st_size
-    assert loaded[-1] < loaded[1] + weights.stat().st_size, "nothing is left over of each"
+    assert loaded[-1] < loaded[1] + weights.stat().st_size, "memory does not grow with repetitions"
 
 
-def test_a_clean_up_ends_a_training(taught_world: World) -> None:
+def test_cleanup_cancels_a_training(taught_world: World) -> None:
     _, ours = start(taught_world)
     assert ours.change(CONFIGURE)
     statuses = taught_world.trainings()
@@ -254,39 +254,39 @@ def test_a_clean_up_ends_a_training(taught_world: World) -> None:
     taught_world.wait_for(lambda: statuses[-1].state == TrainingStatus.CANCELLED, "it is cancelled")
 
 
-def test_a_deactivation_ends_a_capture_at_once(world: World) -> None:
+def test_deactivation_ends_a_capture_at_once(world: World) -> None:
     _, ours = start(world, capture_timeout=60.0)
     assert ours.change(CONFIGURE) and ours.change(ACTIVATE)
     world.start_camera("--rate", "10")
     answer = world.send("capture", label="none", frames=1000)
     world.wait_for(lambda: list(world.dataset.rglob("*.jpg")), "a frame is saved")
     assert ours.change(DEACTIVATE)
-    world.wait_for(answer.done, "the answer", timeout=5.0)
+    world.wait_for(answer.done, "the response", timeout=5.0)
     assert "deactivated" in answer.result().message
     assert answer.result().saved == len(list(world.dataset.rglob("*.jpg"))) > 0
 
 
-@pytest.mark.parametrize("way", [[], [CONFIGURE], [CONFIGURE, ACTIVATE], [SHUTDOWN]])
-def test_a_node_ends_in_any_state(taught_world: World, way: list[tuple[int, str]]) -> None:
+@pytest.mark.parametrize("path", [[], [CONFIGURE], [CONFIGURE, ACTIVATE], [SHUTDOWN]])
+def test_node_ends_in_any_state(taught_world: World, path: list[tuple[int, str]]) -> None:
     node, ours = start(taught_world)
-    assert all(ours.change(transition) for transition in way)
+    assert all(ours.change(transition) for transition in path)
     assert node.end(timeout=2.0) == 0
 
 
-def test_by_default_it_starts_by_itself_and_events_tell(world: World) -> None:
+def test_node_activates_itself_by_default_and_publishes_transition_events(world: World) -> None:
     events = world.listen(TransitionEvent, f"{NODE}/transition_event")
     world.start_node()
     ours = Managed(world, NODE)
-    world.wait_for(lambda: ours.state() == "active", "it is active")
+    world.wait_for(lambda: ours.state() == "active", "state active")
     events.clear()
     assert ours.change(DEACTIVATE)
-    world.wait_for(lambda: events and events[-1].goal_state.id == State.PRIMARY_STATE_INACTIVE, "an event")
+    world.wait_for(lambda: events and events[-1].goal_state.id == State.PRIMARY_STATE_INACTIVE, "the event of the deactivation")
     assert events[-1].transition.id == Transition.TRANSITION_ON_DEACTIVATE_SUCCESS
     assert events[-1].timestamp > 0
 
 
 def memory_of(program: Program) -> int:
-    """What a program has in memory, bytes."""
+    """Resident memory of a program in bytes."""
     lines = Path(f"/proc/{program.process.pid}/status").read_text().splitlines()
     (resident,) = (line.split()[1] for line in lines if line.startswith("VmRSS"))
     return int(resident) * 1024

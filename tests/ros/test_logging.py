@@ -1,4 +1,4 @@
-"""The log: console, file, /rosout, levels, and no flood."""
+"""The log: console, file, /rosout, levels, and throttling."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Log, Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 
-from harness import LATCHED, NODE, World
+from harness import NODE, TRANSIENT_LOCAL, World
 from images import raw
 
 LOGGER = NODE.strip("/").replace("/", ".")
@@ -18,7 +18,7 @@ BAD.encoding = "32FC1"
 
 
 def as_number(level: int | bytes) -> int:
-    """A level of `Log.msg`, which rclpy has as one byte or as a number."""
+    """A level of `Log.msg`, which rclpy represents as a byte or an integer."""
     return level if isinstance(level, int) else ord(level)
 
 
@@ -29,12 +29,12 @@ def set_level(world: World, level: str) -> None:
     assert world.call("set_parameters", SetParameters, parameters=parameters).results[0].successful
 
 
-def test_a_message_is_on_the_console_in_the_file_and_on_rosout(world: World) -> None:
+def test_message_is_on_console_and_rosout_and_in_the_log_file(world: World) -> None:
     node = world.start_node()
-    heard = world.listen(Log, "/rosout", LATCHED)
+    messages = world.listen(Log, "/rosout", TRANSIENT_LOCAL)
     advice = "no model yet: capture frames"
-    world.wait_for(lambda: any(advice in log.msg for log in heard), "the advice, also for those who come later")
-    log = next(log for log in heard if advice in log.msg)
+    world.wait_for(lambda: any(advice in log.msg for log in messages), "the advice on /rosout, for a late subscriber")
+    log = next(log for log in messages if advice in log.msg)
     assert (log.name, log.level) == (LOGGER, as_number(Log.WARN))
     assert log.stamp.sec > 1_700_000_000
     assert "[WARN]" in node.output() and advice in node.output()
@@ -44,43 +44,43 @@ def test_a_message_is_on_the_console_in_the_file_and_on_rosout(world: World) -> 
 
 
 @pytest.mark.parametrize("level", ["error", f"{LOGGER}:=error"])
-def test_the_level_is_what_the_command_line_or_the_parameter_says(world: World, level: str) -> None:
+def test_level_is_set_by_command_line_and_parameter(world: World, level: str) -> None:
     node = world.start_node("--log-level", level)
-    heard = world.listen(Log, "/rosout", LATCHED)
+    messages = world.listen(Log, "/rosout", TRANSIENT_LOCAL)
 
-    def warnings_after_a_mistake() -> int:
-        mistake = Transition(label="nonsense")
-        assert not world.call("change_state", ChangeState, transition=mistake).success
-        assert len([log for log in heard if "nonsense" in log.msg]) <= node.output().count("nonsense")
+    def warnings_after_unknown_transition() -> int:
+        transition = Transition(label="nonsense")
+        assert not world.call("change_state", ChangeState, transition=transition).success
+        assert len([log for log in messages if "nonsense" in log.msg]) <= node.output().count("nonsense")
         return node.output().count("transition nonsense does not exist")
 
-    assert warnings_after_a_mistake() == 0
+    assert warnings_after_unknown_transition() == 0
     set_level(world, "warn")
-    assert warnings_after_a_mistake() == 1
-    world.wait_for(lambda: any("nonsense" in log.msg for log in heard), "it is on /rosout too")
+    assert warnings_after_unknown_transition() == 1
+    world.wait_for(lambda: any("nonsense" in log.msg for log in messages), "the warning on /rosout")
     set_level(world, "default")
-    assert warnings_after_a_mistake() == 1, "as --log-level has it"
+    assert warnings_after_unknown_transition() == 1, "the level of the command line"
 
 
-def test_debug_tells_what_the_library_tries(taught_world: World) -> None:
+def test_debug_level_includes_messages_of_the_library(taught_world: World) -> None:
     node = taught_world.start_node(log_level="debug", device="cuda")
-    heard = taught_world.listen(Log, "/rosout", LATCHED)
-    said = "thumb_gesture::classifier: "
-    taught_world.wait_for(lambda: any(said in log.msg for log in heard), "what the library reports", node)
-    assert {log.level for log in heard if said in log.msg} == {as_number(Log.DEBUG)}
+    messages = taught_world.listen(Log, "/rosout", TRANSIENT_LOCAL)
+    logger = "thumb_gesture::classifier: "
+    taught_world.wait_for(lambda: any(logger in log.msg for log in messages), "a message of the library", node)
+    assert {log.level for log in messages if logger in log.msg} == {as_number(Log.DEBUG)}
     set_level(taught_world, "warn")
     before = node.output().count("[DEBUG]")
     for label in ("deactivate", "activate"):
         assert taught_world.call("change_state", ChangeState, transition=Transition(label=label)).success
-    assert node.output().count("[DEBUG]") == before, "each of their steps is told at debug"
+    assert node.output().count("[DEBUG]") == before, "no debug messages at level warn, although transitions log some"
 
 
-def test_without_rosout_there_is_none(world: World) -> None:
+def test_disabled_rosout_has_no_publisher(world: World) -> None:
     world.start_node("--disable-rosout-logs")
     assert world.peer.count_publishers("/rosout") == 0
 
 
-def test_a_flood_of_bad_frames_is_a_line_now_and_then(world: World) -> None:
+def test_messages_on_bad_frames_are_throttled(world: World) -> None:
     node = world.start_node()
     diagnostics = world.diagnostics()
     publisher = world.camera_publisher()

@@ -1,4 +1,4 @@
-"""Switching models, and models that are not fit to be switched to."""
+"""Activating models, and models that cannot be activated."""
 
 from __future__ import annotations
 
@@ -20,41 +20,41 @@ from images import raw
 
 
 def truncated_weights(model: Path) -> str:
-    """Cuts the largest file in half."""
+    """Truncates the largest file to half; returns what the error must name."""
     file = max((file for file in model.iterdir()), key=lambda file: file.stat().st_size)
     whole = file.read_bytes()
-    # The file is shared with the model it was copied from.
+    # A hard link to a file of the original model.
     file.unlink()
     file.write_bytes(whole[: len(whole) // 2])
     return file.name
 
 
 def missing_file(model: Path) -> str:
-    """Removes the network."""
+    """Removes the ONNX file."""
     (model / "model.onnx").unlink()
     return "model.onnx"
 
 
-def another_network(model: Path) -> str:
-    """Gives the model an architecture that there is not."""
+def unknown_network(model: Path) -> str:
+    """Sets an unknown network in the manifest."""
     change_manifest(model, network="resnet9000")
     return "resnet9000"
 
 
-def another_number_of_labels(model: Path) -> str:
-    """Gives the model a label for which its network has no output."""
+def surplus_label(model: Path) -> str:
+    """Adds a label for which the network has no output."""
     change_manifest(model, labels=["none", "thumbs_down", "thumbs_up", "wave"])
     return "4 labels"
 
 
-def a_later_format(model: Path) -> str:
-    """Gives the model a manifest of a version to come."""
+def future_format(model: Path) -> str:
+    """Sets a future version of the manifest's format."""
     change_manifest(model, version=1000)
     return "format 1000"
 
 
-def no_manifest_at_all(model: Path) -> str:
-    """Gives the model a manifest that is none."""
+def invalid_manifest(model: Path) -> str:
+    """Replaces the manifest by invalid JSON."""
     (model / "manifest.json").unlink()
     (model / "manifest.json").write_text("{")
     return "manifest.json"
@@ -63,14 +63,14 @@ def no_manifest_at_all(model: Path) -> str:
 DAMAGES = [
     truncated_weights,
     missing_file,
-    another_network,
-    another_number_of_labels,
-    a_later_format,
-    no_manifest_at_all,
+    unknown_network,
+    surplus_label,
+    future_format,
+    invalid_manifest,
 ]
 
 
-def test_a_model_that_cannot_run_is_refused_and_the_running_one_stays(
+def test_damaged_model_is_rejected_and_the_running_one_stays(
     taught_world: World, taught: Taught, drawn: dict[str, numpy.ndarray]
 ) -> None:
     taught_world.start_node()
@@ -90,7 +90,7 @@ def test_a_model_that_cannot_run_is_refused_and_the_running_one_stays(
     assert active == [taught.model_id]
 
 
-def test_a_model_that_gives_no_numbers_is_unknown_and_counted(
+def test_model_with_non_finite_output_gives_unknown_and_is_counted(
     taught_world: World, taught: Taught, drawn: dict[str, numpy.ndarray]
 ) -> None:
     model = add_model(taught_world.store, taught)
@@ -106,13 +106,13 @@ def test_a_model_that_gives_no_numbers_is_unknown_and_counted(
     taught_world.wait_for(
         lambda: diagnostics.count("frames failed in the runtime") > 0, "the frame is counted as failed"
     )
-    assert taught_world.call("activate_model").success, "and back"
+    assert taught_world.call("activate_model").success, "back to the first model"
     gesture = taught_world.gesture_of(publisher, image, gestures)
     assert gesture.label == "thumbs_up" and gesture.reason != "not_finite"
 
 
 def overflow_last_layer(model: Path) -> None:
-    """Sets the classifier's weights to the greatest float, so that every logit overflows; the hashes are right."""
+    """Sets the classifier's weights to the largest float, so that every logit overflows, and updates the hash."""
     path = model / "weights.safetensors"
     content = bytearray(path.read_bytes())
     header_end = 8 + int.from_bytes(content[:8], "little")
@@ -125,7 +125,7 @@ def overflow_last_layer(model: Path) -> None:
     change_manifest(model, sha256=hashes | {path.name: hashlib.sha256(content).hexdigest()})
 
 
-def test_what_was_asked_for_and_what_was_got_is_told(taught_world: World) -> None:
+def test_backend_in_use_and_reason_are_published(taught_world: World) -> None:
     taught_world.start_node(backend="torch", device="cpu", precision="int8")
     taught_world.wait_for(lambda: taught_world.model().active, "the model is loaded")
     model = taught_world.model()
@@ -133,41 +133,41 @@ def test_what_was_asked_for_and_what_was_got_is_told(taught_world: World) -> Non
     assert "torch/cpu does not support int8" in model.message
 
 
-def test_a_gpu_that_is_required_and_missing_leaves_no_model(taught_world: World) -> None:
+def test_missing_required_gpu_leaves_no_model(taught_world: World) -> None:
     if shutil.which("nvidia-smi"):
-        pytest.skip("there may be a GPU")
+        pytest.skip("nvidia-smi is installed, so there may be a GPU")
     node = taught_world.start_node(require_gpu=True)
-    taught_world.wait_for(lambda: "require_gpu is set" in taught_world.model().message, "it is refused")
+    taught_world.wait_for(lambda: "require_gpu is set" in taught_world.model().message, "the reason on ~/model")
     assert taught_world.model().model_id == ""
     assert node.is_running()
 
 
-def test_a_good_model_is_switched_to_and_back(
+def test_model_is_activated_and_back(
     taught_world: World, taught: Taught, drawn: dict[str, numpy.ndarray]
 ) -> None:
-    """The counterpart of the refusals: nothing but the damage is why those fail."""
+    """Shows that only the damage makes the damaged models fail."""
     add_model(taught_world.store, taught)
     node = taught_world.start_node()
     publisher, gestures = taught_world.camera_publisher(), taught_world.gestures()
-    for asked, expected in [(OTHER, OTHER), ("", taught.model_id), ("", OTHER)]:
-        answer = taught_world.call("activate_model", model_id=asked)
+    for model_id, expected in [(OTHER, OTHER), ("", taught.model_id), ("", OTHER)]:
+        answer = taught_world.call("activate_model", model_id=model_id)
         assert answer.success, answer.message
         gesture = taught_world.gesture_of(publisher, raw(drawn["none"], "rgb8"), gestures)
         assert gesture.model_id == expected == taught_world.model().model_id
     assert node.end() == 0
     taught_world.start_node()
-    taught_world.wait_for(lambda: taught_world.model().model_id == OTHER, "the choice outlives the node")
+    taught_world.wait_for(lambda: taught_world.model().model_id == OTHER, "the active model after a restart")
 
 
 @pytest.mark.parametrize("model_id", ["no-such-model", "../models", ".", "/", "a\nb"])
-def test_an_id_of_no_model_is_refused(taught_world: World, model_id: str) -> None:
+def test_unknown_model_id_is_rejected(taught_world: World, model_id: str) -> None:
     taught_world.start_node()
     answer = taught_world.call("activate_model", model_id=model_id)
     assert not answer.success
     assert "there is no model" in answer.message
 
 
-def test_without_an_earlier_model_there_is_no_way_back(taught_world: World, taught: Taught) -> None:
+def test_activating_the_previous_model_fails_without_one(taught_world: World, taught: Taught) -> None:
     taught_world.start_node()
     answer = taught_world.call("activate_model", model_id="")
     assert not answer.success
@@ -175,8 +175,8 @@ def test_without_an_earlier_model_there_is_no_way_back(taught_world: World, taug
     assert taught_world.model().model_id == taught.model_id
 
 
-@pytest.mark.parametrize("damage", [truncated_weights, another_network])
-def test_a_broken_active_model_is_reported_and_the_node_lives(
+@pytest.mark.parametrize("damage", [truncated_weights, unknown_network])
+def test_damaged_active_model_is_reported_and_the_node_runs(
     taught_world: World, taught: Taught, damage: Callable[[Path], str]
 ) -> None:
     name = damage(taught_world.store / "models" / taught.model_id)
@@ -185,11 +185,11 @@ def test_a_broken_active_model_is_reported_and_the_node_lives(
     model = taught_world.model()
     assert model.model_id == ""
     assert name in model.message
-    taught_world.wait_for(lambda: diagnostics.level() == ord(DiagnosticStatus.WARN), "diagnostics warn", node)
+    taught_world.wait_for(lambda: diagnostics.level() == ord(DiagnosticStatus.WARN), "diagnostics WARN", node)
 
 
-def test_the_list_tells_what_it_cannot_read(taught_world: World, taught: Taught) -> None:
-    no_manifest_at_all(add_model(taught_world.store, taught))
+def test_list_names_models_that_cannot_be_read(taught_world: World, taught: Taught) -> None:
+    invalid_manifest(add_model(taught_world.store, taught))
     taught_world.start_node()
     answer = taught_world.call("list_models")
     assert [model.model_id for model in answer.models] == [taught.model_id]

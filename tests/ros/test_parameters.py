@@ -1,4 +1,4 @@
-"""Parameters at the start, and while the node runs."""
+"""Parameters at the start and at run time."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ from images import raw
         ("treshold:=0.5", "unknown parameter treshold; known: dataset, store"),
     ],
 )
-def test_a_bad_value_at_the_start_ends_the_node_with_the_rule(world: World, given: str, rule: str) -> None:
+def test_invalid_parameter_at_the_start_ends_the_node_with_the_rule(world: World, given: str, rule: str) -> None:
     node = world.start("thumb_gesture_node", *IN_NAMESPACE, "-p", f"store:={world.store}", "-p", given)
     assert node.wait(10.0) not in (0, -6), node.output()
     assert rule in node.output()
     assert "panicked" not in node.output()
 
 
-def test_the_network_runs_on_the_cpus_it_is_given(taught_world: World) -> None:
+def test_network_runs_on_the_cpus_of_affinity(taught_world: World) -> None:
     cpu = min(os.sched_getaffinity(0))
     node = taught_world.start_node(affinity=f"[{cpu}]", threads=2)
     publisher = taught_world.camera_publisher()
@@ -62,36 +62,36 @@ def test_the_network_runs_on_the_cpus_it_is_given(taught_world: World) -> None:
     (classifier,) = (int(task.name) for task in tasks if (task / "comm").read_text().strip() == "classifier")
     assert cpus[classifier] == {cpu}
     pinned = [task for task, allowed in cpus.items() if allowed == {cpu}]
-    assert len(pinned) >= 2, "the classifier and one that helps it"
+    assert len(pinned) >= 2, "the classifier and at least one thread of the runtime"
 
 
 def text(value: str) -> ParameterValue:
-    """A text."""
+    """A string value."""
     return ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
 
 
 def number(value: float) -> ParameterValue:
-    """A number."""
+    """A double value."""
     return ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
 
 
 def set_parameter(world: World, name: str, value: ParameterValue) -> Any:
-    """Sets a parameter as `ros2 param set` does; gives the result."""
+    """Sets a parameter as `ros2 param set` does; returns the result."""
     parameter = Parameter(name=name, value=value)
     return world.call("set_parameters", SetParameters, parameters=[parameter]).results[0]
 
 
 def get_parameter(world: World, name: str) -> ParameterValue:
-    """A parameter as `ros2 param get` has it."""
+    """Gets a parameter as `ros2 param get` does."""
     return world.call("get_parameters", GetParameters, names=[name]).values[0]
 
 
-def test_a_live_parameter_takes_effect_on_the_next_frame(
+def test_changed_parameter_takes_effect_on_the_next_frame(
     taught_world: World, drawn: dict[str, numpy.ndarray]
 ) -> None:
     taught_world.start_node(smoothing=0.0, margin=0.0, hysteresis=0.0)
     publisher, gestures = taught_world.camera_publisher(), taught_world.gestures()
-    # Noise is nothing that the model can be certain of.
+    # The model is not certain about noise.
     noise = numpy.random.default_rng(1).integers(0, 256, drawn["none"].shape, numpy.uint8)
     image = raw(noise, "rgb8")
     for threshold, reason in [(0.0, ""), (1.0, "threshold"), (0.0, "")]:
@@ -104,7 +104,7 @@ def test_a_live_parameter_takes_effect_on_the_next_frame(
         assert (gesture.gesture == ThumbGesture.UNKNOWN) == bool(reason)
 
 
-def test_model_and_backend_change_live_and_what_cannot_be_had_is_refused(
+def test_model_and_backend_change_at_run_time_and_unavailable_ones_are_rejected(
     taught_world: World, taught: Taught, drawn: dict[str, numpy.ndarray]
 ) -> None:
     taught_world.start_node()
@@ -128,31 +128,31 @@ def test_model_and_backend_change_live_and_what_cannot_be_had_is_refused(
         assert result.successful, result.reason
         assert running() == (taught.model_id, backend)
 
-    refused = set_parameter(taught_world, "model", text("no-such-model"))
-    assert not refused.successful and 'there is no model "no-such-model"' in refused.reason
+    rejected = set_parameter(taught_world, "model", text("no-such-model"))
+    assert not rejected.successful and 'there is no model "no-such-model"' in rejected.reason
     assert get_parameter(taught_world, "model").string_value == ""
     if not shutil.which("nvidia-smi"):
         gpu = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=True)
-        refused = set_parameter(taught_world, "require_gpu", gpu)
-        assert not refused.successful and "require_gpu is set" in refused.reason
+        rejected = set_parameter(taught_world, "require_gpu", gpu)
+        assert not rejected.successful and "require_gpu is set" in rejected.reason
         assert not get_parameter(taught_world, "require_gpu").bool_value
-    assert running() == (taught.model_id, "onnx/cpu/int8"), "all is as it was"
+    assert running() == (taught.model_id, "onnx/cpu/int8"), "rejected changes have no effect"
 
 
-def test_the_parameter_model_makes_one_active_and_follows_what_is(taught_world: World, taught: Taught) -> None:
+def test_parameter_model_activates_a_model_and_follows_activate_model(taught_world: World, taught: Taught) -> None:
     add_model(taught_world.store, taught)
     taught_world.start_node()
     taught_world.wait_for(lambda: taught_world.model().active, "the model is loaded")
     assert set_parameter(taught_world, "model", text(OTHER)).successful
-    taught_world.wait_for(lambda: taught_world.model().model_id == OTHER, "it classifies")
+    taught_world.wait_for(lambda: taught_world.model().model_id == OTHER, "the other model is active")
     active = [model.model_id for model in taught_world.call("list_models").models if model.active]
     assert active == [OTHER]
     assert taught_world.call("activate_model", model_id="").success
     assert get_parameter(taught_world, "model").string_value == taught.model_id
-    taught_world.wait_for(lambda: taught_world.model().model_id == taught.model_id, "the one before")
+    taught_world.wait_for(lambda: taught_world.model().model_id == taught.model_id, "the previous model is active")
 
 
-def test_without_the_parameter_overlay_nothing_is_drawn(
+def test_overlay_is_published_only_if_its_parameter_is_set(
     taught_world: World, drawn: dict[str, numpy.ndarray]
 ) -> None:
     taught_world.start_node(overlay=False)
@@ -160,7 +160,7 @@ def test_without_the_parameter_overlay_nothing_is_drawn(
     overlays = taught_world.listen(CompressedImage, f"{NODE}/overlay/compressed", BEST_EFFORT)
     image = raw(drawn["none"], "rgb8")
     taught_world.wait_for(
-        lambda: taught_world.peer.count_publishers(f"{NODE}/overlay/compressed") > 0, "the topic is there"
+        lambda: taught_world.peer.count_publishers(f"{NODE}/overlay/compressed") > 0, "the topic of the overlay"
     )
     for _ in range(5):
         taught_world.gesture_of(publisher, image, gestures)
@@ -168,16 +168,16 @@ def test_without_the_parameter_overlay_nothing_is_drawn(
     shown = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=True)
     assert set_parameter(taught_world, "overlay", shown).successful
 
-    def is_drawn() -> bool:
+    def has_overlay() -> bool:
         taught_world.gesture_of(publisher, image, gestures)
         return bool(overlays)
 
-    taught_world.wait_for(is_drawn, "an overlay")
+    taught_world.wait_for(has_overlay, "an overlay")
 
 
-def test_the_services_refuse_what_the_declaration_forbids(world: World) -> None:
+def test_invalid_and_read_only_parameters_are_rejected(world: World) -> None:
     world.start_node(threshold=0.6)
-    refusals = [
+    invalid = [
         ("threshold", number(1.5), "0 to 1"),
         ("threshold", number(float("nan")), "0 to 1"),
         ("threshold", text("high"), "double"),
@@ -185,7 +185,7 @@ def test_the_services_refuse_what_the_declaration_forbids(world: World) -> None:
         ("use_sim_time", ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=True), "read-only"),
         ("treshold", number(0.5), "no parameter treshold"),
     ]
-    for name, value, rule in refusals:
+    for name, value, rule in invalid:
         result = set_parameter(world, name, value)
         assert not result.successful, (name, value)
         assert rule in result.reason
@@ -193,7 +193,7 @@ def test_the_services_refuse_what_the_declaration_forbids(world: World) -> None:
     assert get_parameter(world, "store").string_value == str(world.store)
 
 
-def test_atomically_all_are_set_or_none(world: World) -> None:
+def test_set_parameters_atomically_sets_all_or_none(world: World) -> None:
     world.start_node(threshold=0.6)
 
     def set_both(margin: float) -> Any:
@@ -203,9 +203,9 @@ def test_atomically_all_are_set_or_none(world: World) -> None:
         ]
         return world.call("set_parameters_atomically", SetParametersAtomically, parameters=parameters).result
 
-    refused = set_both(7.0)
-    assert not refused.successful
-    assert "0 to 1" in refused.reason
+    rejected = set_both(7.0)
+    assert not rejected.successful
+    assert "0 to 1" in rejected.reason
     assert get_parameter(world, "threshold").double_value == 0.6
     accepted = set_both(0.1)
     assert accepted.successful, accepted.reason
@@ -230,8 +230,8 @@ def test_every_parameter_is_listed_and_described(world: World) -> None:
     }
 
 
-def test_a_description_has_range_rule_and_whether_it_can_be_set(world: World) -> None:
-    """What `ros2 param describe` and rqt show."""
+def test_descriptor_has_range_constraints_and_read_only(world: World) -> None:
+    """Shown by `ros2 param describe` and rqt."""
     world.start_node()
     names = ["threshold", "threads", "device", "nothing"]
     found = world.call("describe_parameters", DescribeParameters, names=names).descriptors
@@ -240,7 +240,7 @@ def test_a_description_has_range_rule_and_whether_it_can_be_set(world: World) ->
     assert not threshold.read_only
     assert [(r.from_value, r.to_value, r.step) for r in threads.integer_range] == [(1, 64, 1)]
     assert not threads.read_only
-    assert nothing_live(world), "what only the start can decide is read-only"
+    assert are_start_parameters_read_only(world), "parameters that take effect only at the start are read-only"
     assert device.additional_constraints == "auto or cpu or cuda"
     assert not device.integer_range and not device.floating_point_range
     assert (nothing.name, nothing.type) == ("nothing", ParameterType.PARAMETER_NOT_SET)
@@ -248,24 +248,24 @@ def test_a_description_has_range_rule_and_whether_it_can_be_set(world: World) ->
     assert list(types) == [descriptor.type for descriptor in found]
 
 
-def nothing_live(world: World) -> bool:
-    """True where all are read-only that take effect at the start alone."""
+def are_start_parameters_read_only(world: World) -> bool:
+    """Whether all parameters that take effect only at the start are read-only."""
     names = ["dataset", "store", "cameras", "image_depth", "affinity", "autostart", "use_sim_time"]
     found = world.call("describe_parameters", DescribeParameters, names=names).descriptors
     return all(descriptor.read_only for descriptor in found)
 
 
-def test_events_tell_what_changes(world: World) -> None:
+def test_parameter_events_contain_the_changes(world: World) -> None:
     events = world.listen(ParameterEvent, "/parameter_events")
     world.start_node()
     values = iter(range(1, 60))
 
-    def is_heard() -> bool:
+    def has_event() -> bool:
         assert set_parameter(world, "hold_time", number(next(values))).successful
         world.spin_for(0.1)
         return bool(events)
 
-    world.wait_for(is_heard, "an event")
+    world.wait_for(has_event, "an event")
     events.clear()
     for value in [0.7, 0.7, 2.0, 0.8]:
         assert set_parameter(world, "threshold", number(value)).successful == (value <= 1.0)
@@ -276,8 +276,8 @@ def test_events_tell_what_changes(world: World) -> None:
 
 
 @pytest.mark.parametrize("node_name", ["/**", "/jetbot/thumb_gesture"])
-def test_a_parameter_file_is_read(world: World, node_name: str) -> None:
-    """As a person writes it, and as `ros2 launch` does."""
+def test_parameter_file_is_read(world: World, node_name: str) -> None:
+    """With the node name as users write it, and as `ros2 launch` does."""
     own = world.directory / "own.yaml"
     own.write_text(f"{node_name}:\n  ros__parameters:\n    threshold: 0.75\n    store: {world.store}\n")
     installed = f"{get_package_share_directory('thumb_gesture')}/config/thumb_gesture.yaml"

@@ -1,4 +1,4 @@
-"""The way of an owner, on photos of a real hand."""
+"""Capture, training and gestures with photos of a real hand."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ sys.path.insert(0, str(REPOSITORY / "benches"))
 from photos import SPLITS, measure, split  # noqa: E402
 
 
-def test_photos_that_were_not_captured_are_recognised(world: World, photos: Path) -> None:
-    # Photos are 0.9 MB each, of which Fast DDS loses many where they are sent best effort.
+def test_unseen_photos_are_recognized(world: World, photos: Path) -> None:
+    # Photos have 0.9 MB; Fast DDS loses many images of this size with best effort.
     node = world.start_node(smoothing=0.0, image_reliability="reliable")
     world.start("photo_camera", "--photos", str(photos), "--rate", "15", "--show", "odd:all", *IN_NAMESPACE)
     frames = world.listen(Image, CAMERA, NEWEST)
@@ -39,11 +39,11 @@ def test_photos_that_were_not_captured_are_recognised(world: World, photos: Path
     assert accuracy >= 0.95
 
 
-@pytest.mark.parametrize(("name", "least"), [("blocks", 0.98), ("last quarter", 0.9)])
-def test_photos_of_takes_that_were_seen_in_part_are_recognised(
-    tmp_path: Path, photos: Path, name: str, least: float
+@pytest.mark.parametrize(("name", "min_accuracy"), [("blocks", 0.98), ("last quarter", 0.9)])
+def test_unseen_photos_of_known_bursts_are_recognized(
+    tmp_path: Path, photos: Path, name: str, min_accuracy: float
 ) -> None:
     train, test = split(photos, tmp_path, SPLITS[name])
     trained, classified = measure(train, test, tmp_path / "store")
     print(f"{name}: {classified['correct']} of {classified['frames']}; held out {trained['accuracy']:.3f}")
-    assert classified["accuracy"] >= least
+    assert classified["accuracy"] >= min_accuracy

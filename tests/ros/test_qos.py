@@ -1,4 +1,4 @@
-"""Quality of service: whoever publishes is heard, or named with what to do about it."""
+"""Quality of service: the node receives images of every publisher, or names an incompatible one with a fix."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from harness import BEST_EFFORT, CAMERA, NAMESPACE, World
 from images import raw
 
 RELIABLE = QoSProfile(depth=5)
-LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+TRANSIENT_LOCAL = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 IMAGE = numpy.full((24, 32, 3), 128, numpy.uint8)
 
 
-@pytest.mark.parametrize("offered", [RELIABLE, BEST_EFFORT, LATCHED])
-def test_by_default_every_camera_is_heard(taught_world: World, offered: QoSProfile) -> None:
+@pytest.mark.parametrize("offered", [RELIABLE, BEST_EFFORT, TRANSIENT_LOCAL])
+def test_default_qos_is_compatible_with_every_camera(taught_world: World, offered: QoSProfile) -> None:
     taught_world.start_node()
     gestures = taught_world.gestures()
     publisher = taught_world.peer.create_publisher(Image, CAMERA, offered)
@@ -33,7 +33,7 @@ def test_by_default_every_camera_is_heard(taught_world: World, offered: QoSProfi
         ({}, CompressedImage, RELIABLE, "set image_transport, or remap"),
     ],
 )
-def test_a_camera_that_cannot_be_heard_is_named(
+def test_incompatible_camera_is_named_with_a_fix(
     world: World, parameters: dict[str, str], kind: type, offered: QoSProfile, advice: str
 ) -> None:
     node = world.start_node(**parameters)
@@ -49,32 +49,32 @@ def test_a_camera_that_cannot_be_heard_is_named(
     assert f"{NAMESPACE}/peer publishes" in diagnostics.status().message
     assert diagnostics.value("publishers on it") == "1"
     world.spin_for(2.5)
-    assert node.output().count(f"incompatible publisher on {CAMERA}: {NAMESPACE}/peer") == 1, "said once"
+    assert node.output().count(f"incompatible publisher on {CAMERA}: {NAMESPACE}/peer") == 1, "logged once"
 
 
-def test_the_last_frame_before_is_asked_for_where_the_camera_keeps_it(taught_world: World) -> None:
-    publisher = taught_world.peer.create_publisher(Image, CAMERA, LATCHED)
-    image = raw(IMAGE, "rgb8", frame_id="from before")
+def test_transient_local_camera_delivers_its_last_frame(taught_world: World) -> None:
+    publisher = taught_world.peer.create_publisher(Image, CAMERA, TRANSIENT_LOCAL)
+    image = raw(IMAGE, "rgb8", frame_id="published before")
     publisher.publish(image)
     gestures = taught_world.gestures()
-    # Frames that come before the model is loaded are not classified: so it is activated once it is there.
+    # The node subscribes after loading the model, so that it can classify the first frame.
     taught_world.start_node(image_reliability="reliable", image_durability="transient_local")
-    taught_world.wait_for(lambda: gestures, "a gesture of the frame from before")
-    assert gestures[0].header.frame_id == "from before"
+    taught_world.wait_for(lambda: gestures, "a gesture for the frame that was published before")
+    assert gestures[0].header.frame_id == "published before"
 
 
-def test_messages_name_the_topic_that_it_was_remapped_to(world: World) -> None:
+def test_messages_name_the_remapped_topic(world: World) -> None:
     node = world.start_node("-r", "camera/image_raw:=/eye/image")
     diagnostics = world.diagnostics()
     world.wait_for(lambda: diagnostics.value("camera topic") == "/eye/image", "the topic's name", node)
     publisher = world.peer.create_publisher(Image, "/eye/image", BEST_EFFORT)
     world.wait_for(lambda: publisher.get_subscription_count() > 0, "the node subscribes")
-    world.wait_for(lambda: diagnostics.value("publishers on it") == "1", "the camera is seen")
+    world.wait_for(lambda: diagnostics.value("publishers on it") == "1", "the publisher in the diagnostics")
     bad = raw(IMAGE, "rgb8")
     bad.encoding = "32FC1"
     world.publish_until(
         lambda: "bad frame on /eye/image" in node.output(),
-        "the bad frame is said to come from there",
+        "the log names the topic of the bad frame",
         lambda: publisher.publish(bad),
         0.1,
     )

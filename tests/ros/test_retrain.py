@@ -1,4 +1,4 @@
-"""From the first frames to a model that classifies, and to the next one, while the node runs."""
+"""The service ~/retrain: from the first frames to a first and a second model, while the node runs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from sensor_msgs.msg import Image
 from thumb_gesture.msg import ModelInfo, ThumbGesture, TrainingStatus
 
 from conftest import Taught, copy_frames
-from harness import BEST_EFFORT, CAMERA, LABELS, LATCHED, NODE, TRAINING_TIMEOUT, World, is_alive, nanoseconds_of
+from harness import BEST_EFFORT, CAMERA, LABELS, NODE, TRAINING_TIMEOUT, TRANSIENT_LOCAL, World, is_alive, nanoseconds_of
 
-FEW = 12
+FRAMES = 12
 
 
-def test_from_nothing_to_a_second_model_and_back_without_a_restart(world: World) -> None:
+def test_first_and_second_training_and_back_without_a_restart(world: World) -> None:
     node = world.start_node()
-    models = world.listen(ModelInfo, f"{NODE}/model", LATCHED)
+    models = world.listen(ModelInfo, f"{NODE}/model", TRANSIENT_LOCAL)
     gestures, diagnostics = world.gestures(), world.diagnostics()
-    world.wait_for(lambda: models, "~/model speaks though there is no model")
+    world.wait_for(lambda: models, "a message on ~/model without a model")
     assert models[-1].model_id == ""
     assert "capture" in models[-1].message and "retrain" in models[-1].message
 
@@ -32,12 +32,12 @@ def test_from_nothing_to_a_second_model_and_back_without_a_restart(world: World)
         lambda: (
             diagnostics.level() == ord(DiagnosticStatus.WARN) and "no model" in diagnostics.status().message
         ),
-        "diagnostics warn that there is no model",
+        "diagnostics WARN without a model",
     )
     for label in ("thumbs_down", "thumbs_up"):
         world.show(f"odd:{label}", frames)
-        world.capture(label, FEW)
-    assert gestures == [], "nothing is said without a model"
+        world.capture(label, FRAMES)
+    assert gestures == [], "no gestures without a model"
 
     first = world.train(epochs=5)
     assert (first.state, first.progress) == (TrainingStatus.SUCCEEDED, 1.0), first.message
@@ -50,21 +50,21 @@ def test_from_nothing_to_a_second_model_and_back_without_a_restart(world: World)
     second = world.train(epochs=5, seed=2)
     assert second.state == TrainingStatus.SUCCEEDED, second.message
     world.wait_for(lambda: gestures[-1].model_id == second.model_id, "gestures of the second model")
-    check_hand_over(gestures, first.model_id, second.model_id)
+    assert_seamless_change(gestures, first.model_id, second.model_id)
 
     gestures.clear()
     world.wait_for(lambda: gestures, "a gesture of the second model")
     answer = world.call("activate_model", model_id="")
     assert answer.success, answer.message
     world.wait_for(lambda: gestures and gestures[-1].model_id == first.model_id, "the first model is back")
-    check_hand_over(gestures, second.model_id, first.model_id)
+    assert_seamless_change(gestures, second.model_id, first.model_id)
     listed = {model.model_id: model.active for model in world.call("list_models").models}
     assert listed == {first.model_id: True, second.model_id: False}
     assert node.is_running()
 
 
-def check_hand_over(gestures: list[ThumbGesture], before: str, after: str) -> None:
-    """Fails unless the gestures go from one model to the other once and without a gap."""
+def assert_seamless_change(gestures: list[ThumbGesture], before: str, after: str) -> None:
+    """Asserts that the gestures change from one model to the other once and without a gap."""
     ids = [gesture.model_id for gesture in gestures]
     change = ids.index(after)
     assert set(ids[:change]) == {before} and set(ids[change:]) == {after}
@@ -75,7 +75,7 @@ def check_hand_over(gestures: list[ThumbGesture], before: str, after: str) -> No
     assert max(gaps) < 1.0
 
 
-def test_a_training_reports_on_its_way(taught_world: World) -> None:
+def test_training_reports_progress(taught_world: World) -> None:
     taught_world.start_node()
     statuses = taught_world.trainings()
     assert taught_world.train(epochs=3).state == TrainingStatus.SUCCEEDED
@@ -89,7 +89,7 @@ def test_a_training_reports_on_its_way(taught_world: World) -> None:
 
 
 @pytest.mark.parametrize("labels", [None, [], ["thumbs_up"]])
-def test_too_few_labels_are_refused(world: World, taught: Taught, labels: list[str] | None) -> None:
+def test_too_few_labels_are_rejected(world: World, taught: Taught, labels: list[str] | None) -> None:
     if labels is not None:
         world.dataset.mkdir()
         copy_frames(taught, world.dataset, labels)
@@ -100,7 +100,7 @@ def test_too_few_labels_are_refused(world: World, taught: Taught, labels: list[s
     assert "at least two" in answer.message and "~/capture" in answer.message
 
 
-def test_a_label_without_a_readable_frame_fails_and_is_named(world: World, taught: Taught) -> None:
+def test_label_without_readable_frames_fails_and_is_named(world: World, taught: Taught) -> None:
     copy_frames(taught, world.dataset, ["thumbs_up"])
     (world.dataset / "broken").mkdir()
     for index in range(5):
@@ -112,18 +112,18 @@ def test_a_label_without_a_readable_frame_fails_and_is_named(world: World, taugh
     assert world.model().model_id == ""
 
 
-def test_a_corrupt_file_among_good_ones_is_left_out_and_named(world: World, taught: Taught) -> None:
+def test_corrupt_file_is_skipped_and_named(world: World, taught: Taught) -> None:
     copy_frames(taught, world.dataset, ["none", "thumbs_up"])
     corrupt = world.dataset / "none" / "0_corrupt.jpg"
     corrupt.write_bytes(b"\xff\xd8\xff" + b"\x17" * 1000)
     node = world.start_node()
     status = world.train(epochs=1)
     assert status.state == TrainingStatus.SUCCEEDED, status.message
-    world.wait_for(lambda: str(corrupt) in node.output(), "the log names the file that was left out")
+    world.wait_for(lambda: str(corrupt) in node.output(), "the log names the skipped file")
     assert world.model().model_id == status.model_id
 
 
-def test_one_training_at_a_time_and_it_can_be_cancelled(taught_world: World, taught: Taught) -> None:
+def test_only_one_training_runs_and_it_can_be_cancelled(taught_world: World, taught: Taught) -> None:
     node = taught_world.start_node()
     statuses = taught_world.trainings()
     answer = taught_world.call("retrain", epochs=1000)
@@ -138,16 +138,16 @@ def test_one_training_at_a_time_and_it_can_be_cancelled(taught_world: World, tau
 
     assert taught_world.call("cancel_training").success
     taught_world.wait_for(
-        lambda: statuses and statuses[-1].state == TrainingStatus.CANCELLED, "it is cancelled", timeout=3.0
+        lambda: statuses and statuses[-1].state == TrainingStatus.CANCELLED, "status CANCELLED", timeout=3.0
     )
-    assert not Path(f"/proc/{trainers[0]}").exists(), "the trainer is gone"
+    assert not Path(f"/proc/{trainers[0]}").exists(), "the trainer has ended"
     assert not taught_world.call("cancel_training").success
     assert taught_world.model().model_id == taught.model_id
     assert [model.model_id for model in taught_world.call("list_models").models] == [taught.model_id]
-    assert taught_world.train(epochs=1).state == TrainingStatus.SUCCEEDED, "and the next one is free to run"
+    assert taught_world.train(epochs=1).state == TrainingStatus.SUCCEEDED, "the next training runs"
 
 
-def test_a_trainer_that_is_killed_is_a_training_that_failed(taught_world: World, taught: Taught) -> None:
+def test_training_fails_when_the_trainer_is_killed(taught_world: World, taught: Taught) -> None:
     node = taught_world.start_node()
     statuses = taught_world.trainings()
     assert taught_world.call("retrain", epochs=1000).success
@@ -155,14 +155,14 @@ def test_a_trainer_that_is_killed_is_a_training_that_failed(taught_world: World,
     os.kill(node.children()[0], signal.SIGKILL)
     taught_world.wait_for(
         lambda: statuses and statuses[-1].state == TrainingStatus.FAILED,
-        "it failed",
+        "status FAILED",
         timeout=TRAINING_TIMEOUT,
     )
     assert "killed" in statuses[-1].message
     assert taught_world.model().model_id == taught.model_id
 
 
-def test_a_node_that_is_killed_leaves_no_trainer_and_a_whole_store(taught_world: World, taught: Taught) -> None:
+def test_killed_node_leaves_no_trainer_and_an_intact_store(taught_world: World, taught: Taught) -> None:
     node = taught_world.start_node()
     statuses = taught_world.trainings()
     assert taught_world.call("retrain", epochs=1000).success
@@ -173,18 +173,18 @@ def test_a_node_that_is_killed_leaves_no_trainer_and_a_whole_store(taught_world:
     half_written = taught_world.dataset / LABELS[0] / ".writing-4194305-left"
     half_written.write_bytes(b"half a fra")
     node.kill()
-    taught_world.wait_for(lambda: not is_alive(trainer), "the trainer is gone too", timeout=2.0)
+    taught_world.wait_for(lambda: not is_alive(trainer), "the trainer has ended", timeout=2.0)
 
     taught_world.start_node()
     assert taught_world.model().model_id == taught.model_id
     assert [model.model_id for model in taught_world.call("list_models").models] == [taught.model_id]
-    assert not left.exists() and not half_written.exists(), "what was left half-written is gone"
+    assert not left.exists() and not half_written.exists(), "partially written files are removed"
     assert taught_world.train(epochs=1).state == TrainingStatus.SUCCEEDED
 
 
-def test_a_worse_model_is_stored_and_classifies_only_by_force(taught_world: World, taught: Taught) -> None:
+def test_worse_model_is_stored_and_promoted_only_with_force(taught_world: World, taught: Taught) -> None:
     taught_world.start_node()
-    # One round is too few for three fully connected layers with a random start.
+    # One epoch is too few for three fully connected layers with random weights.
     bad = {"strategy": "classifier", "augmentation": "off", "epochs": 1}
     status = taught_world.train(**bad)
     assert status.state == TrainingStatus.SUCCEEDED and not status.activated, status.message
@@ -196,7 +196,7 @@ def test_a_worse_model_is_stored_and_classifies_only_by_force(taught_world: Worl
     forced = taught_world.train(**bad, force=True)
     assert forced.activated and "forced, though worse" in forced.message, forced.message
     assert taught_world.model().model_id == forced.model_id
-    assert taught_world.call("activate_model").success, "and back"
+    assert taught_world.call("activate_model").success, "back to the first model"
     assert taught_world.model().model_id == taught.model_id
 
 
@@ -208,18 +208,18 @@ def test_only_the_newest_models_are_kept(taught_world: World, taught: Taught) ->
 
 
 @pytest.mark.parametrize(
-    ("wrong", "right"), [({"strategy": "deep"}, "last_layer"), ({"augmentation": "wild"}, "light")]
+    ("arguments", "known"), [({"strategy": "deep"}, "last_layer"), ({"augmentation": "wild"}, "light")]
 )
-def test_unknown_names_are_refused_with_the_known_ones(
-    taught_world: World, wrong: dict[str, str], right: str
+def test_unknown_names_are_rejected_with_the_known_ones(
+    taught_world: World, arguments: dict[str, str], known: str
 ) -> None:
     taught_world.start_node()
-    answer = taught_world.call("retrain", **wrong)
+    answer = taught_world.call("retrain", **arguments)
     assert not answer.success
-    assert next(iter(wrong.values())) in answer.message and right in answer.message
+    assert next(iter(arguments.values())) in answer.message and known in answer.message
 
 
-def test_too_many_epochs_are_refused(taught_world: World) -> None:
+def test_too_many_epochs_are_rejected(taught_world: World) -> None:
     taught_world.start_node()
     answer = taught_world.call("retrain", epochs=1001)
     assert not answer.success

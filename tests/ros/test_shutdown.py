@@ -1,4 +1,4 @@
-"""The node ends when it is told to, in good order and in no time."""
+"""The node ends on SIGINT and SIGTERM, in any activity, within a time limit."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from thumb_gesture.msg import ThumbGesture
 from harness import IN_NAMESPACE, Program, World, is_alive
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
-IN_TIME = 2.0
+SHUTDOWN_TIMEOUT = 2.0
 
 
 @pytest.mark.parametrize("with_signal", SIGNALS)
-def test_a_node_without_a_model_ends(world: World, with_signal: signal.Signals) -> None:
+def test_node_without_model_ends(world: World, with_signal: signal.Signals) -> None:
     node = world.start_node()
-    assert node.end(with_signal, IN_TIME) == 0
+    assert node.end(with_signal, SHUTDOWN_TIMEOUT) == 0
 
 
 @pytest.mark.parametrize("with_signal", SIGNALS)
-def test_a_node_that_classifies_ends(taught_world: World, with_signal: signal.Signals) -> None:
+def test_classifying_node_ends(taught_world: World, with_signal: signal.Signals) -> None:
     node = taught_world.start_node()
     taught_world.start_camera("--rate", "60")
     gestures = taught_world.gestures()
     taught_world.wait_for(lambda: len(gestures) > 10, "gestures")
-    assert node.end(with_signal, IN_TIME) == 0
+    assert node.end(with_signal, SHUTDOWN_TIMEOUT) == 0
     assert "panicked" not in node.output()
-    taught_world.wait_for(lambda: gestures[-1].reason == "inactive", "a last gesture takes the others back")
+    taught_world.wait_for(lambda: gestures[-1].reason == "inactive", "a last gesture with the reason inactive")
     assert (gestures[-1].gesture, gestures[-1].stable) == (ThumbGesture.UNKNOWN, False)
 
 
 @pytest.mark.parametrize("with_signal", SIGNALS)
-def test_a_node_that_captures_ends(world: World, with_signal: signal.Signals) -> None:
+def test_capturing_node_ends(world: World, with_signal: signal.Signals) -> None:
     node = world.start_node()
     world.start_camera("--rate", "10")
     world.send("capture", label="none", frames=1000)
     world.wait_for(lambda: list(world.dataset.rglob("*.jpg")), "a frame is saved")
-    assert node.end(with_signal, IN_TIME) == 0
-    assert not list(world.dataset.rglob(".*")), "no half-written file is left"
+    assert node.end(with_signal, SHUTDOWN_TIMEOUT) == 0
+    assert not list(world.dataset.rglob(".*")), "no partially written file is left"
 
 
 @pytest.mark.parametrize("with_signal", [*SIGNALS, signal.SIGKILL])
-def test_a_node_that_trains_takes_the_trainer_along(taught_world: World, with_signal: signal.Signals) -> None:
+def test_trainer_ends_with_the_node(taught_world: World, with_signal: signal.Signals) -> None:
     node = taught_world.start_node()
     statuses = taught_world.trainings()
     assert taught_world.call("retrain", epochs=1000).success
@@ -53,24 +53,24 @@ def test_a_node_that_trains_takes_the_trainer_along(taught_world: World, with_si
     trainers = node.children()
     assert len(trainers) == 1
     expected = -signal.SIGKILL if with_signal == signal.SIGKILL else 0
-    assert node.end(with_signal, IN_TIME) == expected
-    taught_world.wait_for(lambda: not is_alive(trainers[0]), "the trainer is gone", timeout=IN_TIME)
+    assert node.end(with_signal, SHUTDOWN_TIMEOUT) == expected
+    taught_world.wait_for(lambda: not is_alive(trainers[0]), "the trainer has ended", timeout=SHUTDOWN_TIMEOUT)
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.05, 0.1, 0.2, 0.4, 0.8])
 @pytest.mark.parametrize("with_signal", SIGNALS)
-def test_a_node_that_starts_ends(taught_world: World, with_signal: signal.Signals, delay: float) -> None:
-    """At whatever it is from the moment on at which it listens to signals: before that, the signal itself ends it."""
+def test_starting_node_ends(taught_world: World, with_signal: signal.Signals, delay: float) -> None:
+    """At any time after it has installed its signal handlers; before that, the default action of the signal ends it."""
     directories = ["-p", f"store:={taught_world.store}", "-p", f"dataset:={taught_world.dataset}"]
     node = taught_world.start("thumb_gesture_node", *IN_NAMESPACE, *directories)
-    taught_world.wait_for(lambda: catches(node, with_signal), "the node listens to signals", node)
+    taught_world.wait_for(lambda: catches(node, with_signal), "the signal handler of the node", node)
     taught_world.spin_for(delay)
-    assert node.end(with_signal, IN_TIME) == 0
+    assert node.end(with_signal, SHUTDOWN_TIMEOUT) == 0
     assert "panicked" not in node.output()
 
 
 @pytest.mark.parametrize("with_signal", SIGNALS)
-def test_a_second_signal_changes_nothing(taught_world: World, with_signal: signal.Signals) -> None:
+def test_repeated_signals_have_no_further_effect(taught_world: World, with_signal: signal.Signals) -> None:
     node = taught_world.start_node()
     taught_world.start_camera("--rate", "60")
     statuses = taught_world.trainings()
@@ -79,20 +79,20 @@ def test_a_second_signal_changes_nothing(taught_world: World, with_signal: signa
     (trainer,) = node.children()
     for _ in range(3):
         node.process.send_signal(with_signal)
-    assert node.wait(IN_TIME) == 0
+    assert node.wait(SHUTDOWN_TIMEOUT) == 0
     assert not is_alive(trainer)
     assert "panicked" not in node.output()
-    assert not list(taught_world.store.rglob("*.tmp*")), "nothing half-written is left"
+    assert not list(taught_world.store.rglob("*.tmp*")), "no partially written file is left"
 
 
 def catches(program: Program, with_signal: signal.Signals) -> bool:
-    """True once a program has a handler for a signal."""
+    """Whether a program has a handler for a signal."""
     lines = Path(f"/proc/{program.process.pid}/status").read_text().splitlines()
     caught = next((int(line.split()[1], 16) for line in lines if line.startswith("SigCgt")), 0)
     return bool(caught >> (with_signal - 1) & 1)
 
 
-def test_the_camera_ends_after_its_last_frame(world: World) -> None:
+def test_camera_ends_after_its_last_frame(world: World) -> None:
     camera = world.start_camera("--rate", "50", "--count", "10")
     start = time.monotonic()
     assert camera.wait(5.0) == 0

@@ -1,7 +1,7 @@
-"""A day's work in a minute, or in as many seconds as THUMB_GESTURE_SOAK_SECONDS says: 1200 is what a release goes through.
+"""Soak test: memory and threads stay constant, and every change of model takes effect.
 
-A camera at 30 Hz whose time is a looped bag's, captures, trainings, switches of model and pauses of the camera: the memory stays flat,
-no thread is left over, no switch is missed.
+A camera at 30 Hz with the stamps of a looped bag, captures, trainings, changes of model and pauses of the camera. Runs for
+THUMB_GESTURE_SOAK_SECONDS, default 60; 1200 before a release.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from images import raw
 
 SECONDS = float(os.environ.get("THUMB_GESTURE_SOAK_SECONDS", "60"))
 RATE_HZ = 30
-# The bag begins anew after so long, its stamps with it.
+# Length of the looped bag.
 LOOP_SECS = 7.0
-# Until the memory is what it will be: a minute, or a third of a shorter run.
+# Time until the memory is compared: a minute, or a third of a shorter run.
 WARM_UP_SECS = min(60.0, SECONDS / 3)
-MOST_GROWTH = 0.02
+MAX_GROWTH = 0.02
 
 
 @dataclass
 class Camera:
-    """Frames of all labels in turn, stamped with the time of a looped bag, and the bag's clock."""
+    """Publishes frames of all labels in turn and /clock, both with the time of a looped bag."""
 
     world: World
     images: list[Image]
@@ -50,7 +50,7 @@ class Camera:
         self.timer = self.world.peer.create_timer(1 / RATE_HZ, self.tick)
 
     def tick(self) -> None:
-        """A frame and the clock."""
+        """Publishes a frame and the clock."""
         seconds = (time.monotonic() - self.start) % LOOP_SECS
         now = Time(sec=int(seconds), nanosec=int(seconds % 1 * 1e9))
         self.clock.publish(Clock(clock=now))
@@ -62,7 +62,7 @@ class Camera:
 
 
 class Vitals:
-    """What the node's process holds, once a second."""
+    """Samples memory and threads of the node's process once a second."""
 
     def __init__(self, world: World, node: Program) -> None:
         self.status = Path(f"/proc/{node.process.pid}/status")
@@ -71,18 +71,18 @@ class Vitals:
         world.peer.create_timer(1.0, self.sample)
 
     def sample(self) -> None:
-        """Memory in kB and threads, now."""
+        """Appends time in seconds, memory in kB and number of threads."""
         lines = dict(line.split(":", 1) for line in self.status.read_text().splitlines())
         memory, threads = int(lines["VmRSS"].split()[0]), int(lines["Threads"])
         self.samples.append((time.monotonic() - self.start, memory, threads))
 
     def between(self, begin: float, end: float) -> tuple[float, int]:
-        """The typical memory and the fewest threads of a span."""
+        """Median memory in kB and minimum number of threads in a time span."""
         span = [(memory, threads) for at, memory, threads in self.samples if begin <= at < end]
         return statistics.median(memory for memory, _ in span), min(threads for _, threads in span)
 
 
-def test_memory_threads_and_switches_after_hours(
+def test_memory_and_threads_stay_constant_over_changes_of_model(
     taught_world: World, taught: Taught, drawn: dict[str, numpy.ndarray]
 ) -> None:
     world = taught_world
@@ -90,18 +90,18 @@ def test_memory_threads_and_switches_after_hours(
     seen: Counter[str] = Counter()
     last: list[ThumbGesture] = []
 
-    def hear(gesture: ThumbGesture) -> None:
+    def receive(gesture: ThumbGesture) -> None:
         seen[gesture.reason] += 1
         last[:] = [gesture]
 
-    world.peer.create_subscription(ThumbGesture, NODE, hear, 100)
+    world.peer.create_subscription(ThumbGesture, NODE, receive, 100)
     statuses = world.trainings()
     camera = Camera(world, [raw(drawn[label], "rgb8") for label in LABELS])
     world.wait_for(lambda: last, "gestures", node)
     vitals = Vitals(world, node)
 
     def until(seconds: float) -> None:
-        world.wait_for(lambda: time.monotonic() - vitals.start > seconds, "time passes", node, timeout=SECONDS)
+        world.wait_for(lambda: time.monotonic() - vitals.start > seconds, "the time to pass", node, timeout=SECONDS)
 
     def is_classified_by(model: str) -> Callable[[], bool]:
         return lambda: last[0].model_id == model and last[0].reason != "stale"
@@ -117,39 +117,39 @@ def test_memory_threads_and_switches_after_hours(
         world.wait_for(is_classified_by(statuses[-1].model_id), "the new model classifies", node)
         return statuses[-1].model_id
 
-    # The first training before the memory is compared: the second one must not add to it.
+    # The first training runs before the memory is compared: the second one must not increase it.
     models = [taught.model_id, train(1)]
     switches = trainings = captured = pauses = 0
-    rounds = max(3, math.ceil(SECONDS / 20))
-    for number in range(rounds):
-        until(WARM_UP_SECS * (number > 0) + (SECONDS - WARM_UP_SECS) * number / rounds * 0.9)
+    cycles = max(3, math.ceil(SECONDS / 20))
+    for number in range(cycles):
+        until(WARM_UP_SECS * (number > 0) + (SECONDS - WARM_UP_SECS) * number / cycles * 0.9)
         answer = world.call("capture", label=LABELS[number % len(LABELS)], frames=5)
         assert answer.success, answer.message
         captured += answer.saved
-        if number == rounds // 2:
+        if number == cycles // 2:
             models = [models[1], train(2)]
             trainings += 1
         assert world.call("activate_model", model_id="").success
         models.reverse()
-        world.wait_for(is_classified_by(models[1]), f"switch {number} is made", node)
+        world.wait_for(is_classified_by(models[1]), f"change {number} of the model", node)
         switches += 1
         camera.is_on = False
-        world.wait_for(lambda: last[0].reason == "stale", "the camera's pause is told", node)
+        world.wait_for(lambda: last[0].reason == "stale", "a stale gesture in the pause of the camera", node)
         camera.is_on = True
-        world.wait_for(lambda: last[0].reason != "stale", "it is back", node)
+        world.wait_for(lambda: last[0].reason != "stale", "gestures after the pause", node)
         pauses += 1
     until(SECONDS)
 
     begin, before = vitals.between(WARM_UP_SECS, WARM_UP_SECS + (SECONDS - WARM_UP_SECS) / 4)
     end, _ = vitals.between(SECONDS - (SECONDS - WARM_UP_SECS) / 4, SECONDS)
-    # A thread that has answered a call stays for ten seconds, in case there is another.
-    world.wait_for(lambda: vitals.samples[-1][2] <= before, "no thread is left over", node)
+    # An idle thread of the blocking pool ends after ten seconds.
+    world.wait_for(lambda: vitals.samples[-1][2] <= before, "no additional thread", node)
     classified = sum(count for reason, count in seen.items() if reason != "stale")
     print(
         f"{SECONDS:.0f} s: {camera.frames} frames, {classified} classified, {captured} captured, {trainings + 1} trainings, "
-        f"{switches} switches, {pauses} pauses; memory {begin / 1024:.1f} -> {end / 1024:.1f} MB, "
+        f"{switches} changes, {pauses} pauses; memory {begin / 1024:.1f} -> {end / 1024:.1f} MB, "
         f"threads {before} -> {vitals.samples[-1][2]}"
     )
-    assert end <= begin * (1 + MOST_GROWTH), "the memory grows"
+    assert end <= begin * (1 + MAX_GROWTH), "the memory grows"
     assert classified >= 0.95 * camera.frames - RATE_HZ * switches, "frames are lost"
     assert "panicked" not in node.output() and "[ERROR]" not in node.output()

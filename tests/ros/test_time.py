@@ -1,4 +1,4 @@
-"""The clock: ages by ROS time, `use_sim_time` from the first message, time zero, jumps back."""
+"""ROS time: ages, `use_sim_time` before and after the first message on /clock, time zero, jumps back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IMAGE = numpy.full((24, 32, 3), 128, numpy.uint8)
 
 
 class Replay:
-    """A bag's clock and frames, at whatever time the test wants."""
+    """A publisher of /clock and frames with times that the test sets."""
 
     def __init__(self, world: World, **parameters: object) -> None:
         self.world = world
@@ -26,19 +26,19 @@ class Replay:
         self.clock = world.peer.create_publisher(Clock, "/clock", 10)
         self.camera = world.camera_publisher(reliable=True)
         self.gestures = world.gestures()
-        world.wait_for(lambda: self.clock.get_subscription_count() > 0, "the node takes the time from /clock")
+        world.wait_for(lambda: self.clock.get_subscription_count() > 0, "the node subscribes to /clock")
 
     def tick(self, seconds: float) -> None:
-        """The clock's next time."""
+        """Publishes a time on /clock."""
         self.clock.publish(Clock(clock=stamp_of(seconds)))
 
     def gesture_at(self, seconds: float) -> ThumbGesture:
-        """The gesture of a frame with that stamp, which is sent until there is one."""
+        """Publishes a frame with this stamp until there is a gesture for it; returns the gesture."""
         image = raw(IMAGE, "rgb8")
         image.header.stamp = stamp_of(seconds)
         found: list[ThumbGesture] = []
 
-        def is_there() -> bool:
+        def has_gesture() -> bool:
             found.extend(
                 gesture
                 for gesture in self.gestures
@@ -47,37 +47,37 @@ class Replay:
             self.gestures.clear()
             return bool(found)
 
-        what = f"a gesture of the frame at {seconds} s"
-        self.world.publish_until(is_there, what, lambda: self.camera.publish(image), 0.3, self.node)
+        what = f"a gesture for the frame at {seconds} s"
+        self.world.publish_until(has_gesture, what, lambda: self.camera.publish(image), 0.3, self.node)
         return found[0]
 
 
 def stamp_of(seconds: float) -> Time:
-    """A stamp."""
+    """Seconds as a stamp."""
     nanoseconds = round(seconds * 1e9)
     return Time(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
 
 
 def age_of(gesture: ThumbGesture) -> float:
-    """A gesture's age, s."""
+    """Age of a gesture in seconds."""
     return gesture.age.sec + gesture.age.nanosec * 1e-9
 
 
-def test_ages_are_by_the_clock_and_before_the_first_tick_there_is_none(taught_world: World) -> None:
+def test_age_follows_clock_and_is_zero_before_its_first_message(taught_world: World) -> None:
     replay = Replay(taught_world)
-    assert age_of(replay.gesture_at(1000.0)) == 0.0, "the clock is at zero, and the frame is classified all the same"
+    assert age_of(replay.gesture_at(1000.0)) == 0.0, "at time zero, the frame is classified with age 0"
 
     def age_after(stamp: float, now: float) -> float:
         replay.tick(now)
         return age_of(replay.gesture_at(stamp))
 
-    taught_world.wait_for(lambda: age_after(1000.0, 1000.25) == pytest.approx(0.25), "an age by /clock")
-    taught_world.wait_for(lambda: age_after(1001.0, 1001.5) == pytest.approx(0.5), "the next one")
-    assert age_of(replay.gesture_at(2000.0)) == 0.0, "a frame from the future is not of negative age"
-    taught_world.wait_for(lambda: age_after(3.0, 3.25) == pytest.approx(0.25), "after a jump back, at once")
+    taught_world.wait_for(lambda: age_after(1000.0, 1000.25) == pytest.approx(0.25), "the age by /clock")
+    taught_world.wait_for(lambda: age_after(1001.0, 1001.5) == pytest.approx(0.5), "the next age")
+    assert age_of(replay.gesture_at(2000.0)) == 0.0, "the age of a frame from the future is 0"
+    taught_world.wait_for(lambda: age_after(3.0, 3.25) == pytest.approx(0.25), "the age after a jump back")
 
 
-def test_stable_is_by_the_stamps_and_a_jump_back_begins_anew(taught_world: World) -> None:
+def test_stable_follows_the_stamps_and_restarts_after_a_jump_back(taught_world: World) -> None:
     replay = Replay(taught_world, hold_time=1.0, stale_timeout=60.0)
 
     def stable_at(*seconds: float) -> list[bool]:
@@ -85,19 +85,19 @@ def test_stable_is_by_the_stamps_and_a_jump_back_begins_anew(taught_world: World
 
     assert stable_at(100.0, 100.5, 101.0) == [False, False, True]
     assert stable_at(5.0, 5.5, 6.0) == [False, False, True], "a looped bag"
-    assert stable_at(50.0) == [True], "a seek ahead is a long hold of what is seen"
+    assert stable_at(50.0) == [True], "seeking ahead counts as holding the gesture"
 
 
-def test_a_frame_without_a_stamp_is_classified(taught_world: World) -> None:
+def test_frame_without_stamp_is_classified(taught_world: World) -> None:
     replay = Replay(taught_world, hold_time=1.0)
     gesture = replay.gesture_at(0.0)
     assert age_of(gesture) == 0.0
     assert gesture.labels
 
 
-def test_without_a_clock_the_camera_still_goes_stale(taught_world: World) -> None:
-    """A clock that stands still must not let the last gesture stand for ever."""
+def test_gesture_becomes_stale_while_clock_stands_still(taught_world: World) -> None:
+    """The timeout uses a steady clock."""
     replay = Replay(taught_world, stale_timeout=0.3)
     replay.gesture_at(10.0)
     gestures: list[Any] = replay.gestures
-    taught_world.wait_for(lambda: gestures and gestures[-1].reason == "stale", "it goes stale")
+    taught_world.wait_for(lambda: gestures and gestures[-1].reason == "stale", "a stale gesture")

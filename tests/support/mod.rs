@@ -1,11 +1,15 @@
-//! What the tests share: drawn datasets, random weights, one way to run the program, and one to run Python's side of a comparison.
+//! Shared by the tests: drawn datasets, random weights, running the command line, and running Python scripts for comparisons.
 
 #![allow(
     dead_code,
-    reason = "each file of tests is a crate of its own and uses a part"
+    unused_imports,
+    unused_macros,
+    reason = "each test file is a crate of its own and uses a part"
 )]
 
-use std::ffi::OsStr;
+pub mod runner;
+
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -18,7 +22,7 @@ use thumb_gesture::network::torch::TorchModule;
 use thumb_gesture::network::{Layer, Network, parameters};
 use thumb_gesture::weights::{ParameterSpec, Tensor, Weights};
 
-/// Draws scenes of every gesture into an image directory.
+/// Writes `per_label` drawn images of every gesture, in a directory for each label.
 pub fn draw_dataset(directory: &Path, seed: u64, per_label: u64) {
     for gesture in Gesture::ALL {
         let label = directory.join(gesture.label());
@@ -30,7 +34,7 @@ pub fn draw_dataset(directory: &Path, seed: u64, per_label: u64) {
     }
 }
 
-/// A directory with a `store`, whose model was trained quickly on the drawn `dataset`, with frames of `unseen` hands, and the training's summary.
+/// Trains quickly on drawn hands. Returns a directory with `dataset`, `store` and images of `unseen` hands, and the summary of the training.
 pub fn trained_on_drawn_hands() -> (tempfile::TempDir, Value) {
     let root = tempfile::tempdir().expect("a directory");
     let directory = |name: &str| root.path().join(name);
@@ -44,9 +48,9 @@ pub fn trained_on_drawn_hands() -> (tempfile::TempDir, Value) {
     (root, summary)
 }
 
-/// Puts random weights where a training of this network in this store looks for imported ones; gives them back.
+/// Writes random weights as start weights of a network into a store, as `import-weights` does, and returns them.
 ///
-/// They make useless features, but of a network that takes a fraction of AlexNet's time and disk.
+/// Their features are useless, but small networks need a fraction of AlexNet's time and disk.
 pub fn random_start(store: &Path, network: &str) -> Weights {
     let network = Network::named(network, 1000).expect("known");
     let weights = random_weights(&network);
@@ -57,7 +61,7 @@ pub fn random_start(store: &Path, network: &str) -> Weights {
     weights
 }
 
-/// Random weights of a network, the same each time.
+/// Random weights of a network, identical in every call.
 pub fn random_weights(network: &Network) -> Weights {
     tch::manual_seed(1);
     let module =
@@ -65,7 +69,7 @@ pub fn random_weights(network: &Network) -> Weights {
     module.weights().expect("copies")
 }
 
-/// `thumb_gesture`, still without arguments.
+/// The command `thumb_gesture`, without arguments.
 pub fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_thumb_gesture"))
 }
@@ -90,7 +94,7 @@ pub fn models(store: &Path, more: &[&str]) -> Output {
     command.output().expect("starts")
 }
 
-/// The one JSON object that a run printed.
+/// The JSON object that a successful run printed.
 pub fn json(output: &Output) -> Value {
     assert!(
         output.status.success(),
@@ -100,40 +104,40 @@ pub fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).expect("one JSON object")
 }
 
-/// What a failed run complained of.
-pub fn complaint(output: &Output) -> String {
-    complaint_with_code(output, 1)
+/// Asserts that a run failed, and returns its stderr.
+pub fn failure(output: &Output) -> String {
+    stderr_with_code(output, 1)
 }
 
-/// What a run complained of that was called with arguments that cannot be.
-pub fn misuse(output: &Output) -> String {
-    complaint_with_code(output, 2)
+/// Asserts that a run was called with invalid arguments, and returns its stderr.
+pub fn usage_error(output: &Output) -> String {
+    stderr_with_code(output, 2)
 }
 
-fn complaint_with_code(output: &Output, code: i32) -> String {
-    let printed = String::from_utf8_lossy(&output.stdout);
-    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{printed}{complaint}");
-    complaint
+fn stderr_with_code(output: &Output, code: i32) -> String {
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{stdout}{stderr}");
+    stderr
 }
 
-/// The id of the model that a run made.
+/// The model id in the summary of a training.
 pub fn model_id(summary: &Value) -> String {
     summary["model_id"].as_str().expect("an id").to_owned()
 }
 
-/// The directory of the model that a run made.
+/// The directory of the model that a training has stored.
 pub fn model_directory(store: &Path, summary: &Value) -> PathBuf {
     store.join("models").join(model_id(summary))
 }
 
-/// The weights of the model that a run made.
+/// The weights of the model that a training has stored.
 pub fn model_weights(store: &Path, summary: &Value) -> Weights {
     let file = model_directory(store, summary).join(WEIGHTS_FILE);
     Weights::read(&file).expect("reads")
 }
 
-/// Which of some layers' parameters differ between two sets of weights, and which are the same to the last bit.
+/// The parameters of the layers that differ between two sets of weights, and those that are identical to the bit.
 pub fn changed_and_same(layers: &[Layer], before: &Weights, after: &Weights) -> [Vec<ParameterSpec>; 2] {
     let bits = |tensor: &Tensor| -> Vec<u32> { tensor.values.iter().map(|value| value.to_bits()).collect() };
     let tensor =
@@ -144,23 +148,23 @@ pub fn changed_and_same(layers: &[Layer], before: &Weights, after: &Weights) -> 
     [changed, same]
 }
 
-/// A directory in which `prepare` and then a task of a script among the tests have written; none where there is no Python with torch.
-pub fn reference(script: &str, task: &[&str], prepare: impl FnOnce(&Path)) -> Option<tempfile::TempDir> {
-    if std::env::var_os("THUMB_GESTURE_TEST_PYTHON").is_none() {
-        eprintln!("skipped: THUMB_GESTURE_TEST_PYTHON is not set; scripts/setup.sh --tests installs torch");
-        return None;
-    }
+/// The Python with torch, torchvision and onnx that `scripts/setup.sh --tests` installs and `scripts/env.sh` names.
+pub fn python() -> Option<OsString> {
+    std::env::var_os("THUMB_GESTURE_TEST_PYTHON")
+}
+
+/// A new directory that `prepare` and then a task of a Python script in `tests/` have written to; needs [`runner::Requirement::Torch`].
+pub fn reference(script: &str, task: &[&str], prepare: impl FnOnce(&Path)) -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     prepare(directory.path());
     run_reference(script, task, directory.path());
-    Some(directory)
+    directory
 }
 
-/// Runs a task of a script among the tests on a directory, where it is known that there is a Python with torch.
+/// Runs a task of a Python script in `tests/` on a directory; needs [`runner::Requirement::Torch`].
 pub fn run_reference(script: &str, task: &[&str], directory: &Path) {
-    let python = std::env::var_os("THUMB_GESTURE_TEST_PYTHON").expect("was there a moment ago");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
-    let mut command = Command::new(python);
+    let mut command = Command::new(python().expect("the test is listed with `needs Torch`"));
     let output = command.arg(script).args(task).arg(directory).output();
     let output = output.expect("starts");
     assert!(

@@ -1,9 +1,9 @@
-"""Has TensorRT's own parser and builder compile ONNX files, for GPUs that need not be there. Started by tests/tensorrt.rs.
+"""Compiles ONNX files with TensorRT, for GPUs that this machine need not have. Started by tests/tensorrt.rs.
 
     compile.py DIRECTORY
 
-DIRECTORY/*.onnx are compiled for each GPU below, as they are typed. DIRECTORY/result.json gets, by file and GPU, the seconds it took and the
-bytes of the engine, or the parser's or builder's complaint; or why all of it was skipped.
+Compiles DIRECTORY/*.onnx for each compute capability in GPUS, strongly typed. Writes DIRECTORY/result.json: by file and GPU, `seconds` of the
+build and `bytes` of the engine, or the `error` of parser or builder.
 """
 
 import json
@@ -11,26 +11,22 @@ import sys
 import time
 from pathlib import Path
 
-try:
-    import tensorrt_rtx_libs  # noqa: F401  Loads the libraries that the bindings are linked with.
-    import tensorrt_rtx_bindings as trt
-except ImportError as error:
-    Path(sys.argv[1], "result.json").write_text(json.dumps({"skipped": str(error)}))
-    sys.exit()
+import tensorrt_rtx_libs  # noqa: F401  Loads the libraries that the bindings are linked with.
+import tensorrt_rtx_bindings as trt
 
 GPUS = ["SM80", "SM86", "SM89", "SM120"]
 
 
 class Log(trt.ILogger):
-    """Keeps what TensorRT complains of."""
+    """Collects the errors that TensorRT logs."""
 
     def __init__(self) -> None:
         trt.ILogger.__init__(self)
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
 
     def log(self, severity: trt.ILogger.Severity, message: str) -> None:
         if severity <= trt.ILogger.Severity.ERROR:
-            self.complaints.append(message)
+            self.errors.append(message)
 
 
 def compile_for(gpu: str, file: Path) -> dict:
@@ -39,7 +35,7 @@ def compile_for(gpu: str, file: Path) -> dict:
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, log)
     if not parser.parse(file.read_bytes()):
-        return {"complaint": str(parser.get_error(0))}
+        return {"error": str(parser.get_error(0))}
     config = builder.create_builder_config()
     config.num_compute_capabilities = 1
     config.set_compute_capability(getattr(trt.ComputeCapability, gpu), 0)
@@ -51,7 +47,7 @@ def compile_for(gpu: str, file: Path) -> dict:
     start = time.monotonic()
     engine = builder.build_serialized_network(network, config)
     if engine is None:
-        return {"complaint": "; ".join(log.complaints)}
+        return {"error": "; ".join(log.errors)}
     return {"seconds": time.monotonic() - start, "bytes": engine.nbytes}
 
 
