@@ -1,7 +1,7 @@
 //! From the probabilities of single frames to a decision that a robot can act on: smoothing, threshold, margin, hysteresis, hold time.
 //! Pure.
 //!
-//! `docs/decision.md` has a diagram of the states.
+//! `docs/concepts/decision.md` has a diagram of the states.
 //!
 //! Times are seconds on one clock that the caller chooses (the stamps of the frames). If that clock jumps back, as it does when a bag is
 //! played in a loop, the filter is reset.

@@ -26,7 +26,7 @@ const LINE_CHARS: u32 = 20;
 
 /// The text and bars of an overlay.
 #[derive(Clone, Debug, Default)]
-pub struct Caption<'a> {
+pub(crate) struct Caption<'a> {
     /// First line: the gesture.
     pub title: String,
     /// Whether the gesture is stable; the title's background is blue then.
@@ -38,7 +38,7 @@ pub struct Caption<'a> {
 }
 
 /// Draws the caption on an image and encodes it as JPEG.
-pub fn jpeg(image: RgbImage, caption: &Caption) -> Vec<u8> {
+pub(crate) fn jpeg(image: RgbImage, caption: &Caption) -> Vec<u8> {
     let mut canvas = Canvas::new(image);
     let title_background = if caption.is_stable {
         STABLE_BACKGROUND

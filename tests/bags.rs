@@ -802,7 +802,7 @@ fn missing_bag_does_not_prevent_classifying_the_others() {
     assert!(usage_error(&evaluate(&["--threshold", "nan"])).contains("must be 0 to 1"));
 }
 
-/// Runs the commands of docs/bags.md.
+/// Runs the commands of docs/guides/bags.md.
 fn walkthrough_in_docs_works() {
     let photos = support::runner::photos();
     let page = include_str!("../docs/guides/bags.md");

@@ -1,4 +1,4 @@
-//! Consistency of files: versions, README and SROS 2 policy, package.xml and the imports of the tests.
+//! Consistency of files: versions, docs/reference.md and SROS 2 policy, links in documents, package.xml and the imports of the tests.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,7 +7,10 @@ use std::process::Command;
 
 use roxmltree::Document;
 
-/// Topics and services of every node or lifecycle node, which the policy lists and the README need not.
+/// The tables of topics, services and parameters.
+const REFERENCE: &str = "docs/reference.md";
+
+/// Topics and services of every node or lifecycle node, which the policy lists and docs/reference.md need not.
 const OF_EVERY_NODE: [(&str, &str); 15] = [
     ("subscribe", "/clock"),
     ("publish", "/parameter_events"),
@@ -37,9 +40,9 @@ fn read(name: &str) -> String {
     fs::read_to_string(repository().join(name)).expect(name)
 }
 
-/// The cells of the README's table that begins with `header`, row by row.
-fn table<'a>(readme: &'a str, header: &str) -> Vec<Vec<&'a str>> {
-    let below = readme
+/// The cells of the table in docs/reference.md that begins with `header`, row by row.
+fn table<'a>(reference: &'a str, header: &str) -> Vec<Vec<&'a str>> {
+    let below = reference
         .lines()
         .skip_while(|line| !line.starts_with(header))
         .skip(2);
@@ -47,7 +50,7 @@ fn table<'a>(readme: &'a str, header: &str) -> Vec<Vec<&'a str>> {
         .take_while(|line| line.starts_with('|'))
         .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
         .collect();
-    assert!(!rows.is_empty(), "README.md has no table {header}");
+    assert!(!rows.is_empty(), "docs/reference.md has no table {header}");
     rows
 }
 
@@ -60,11 +63,11 @@ fn right(what: &str, name: &str) -> (String, String) {
     (what.to_owned(), name.to_owned())
 }
 
-/// The rights that the node needs according to the README.
+/// The rights that the node needs according to docs/reference.md.
 fn documented() -> Rights {
-    let readme = read("README.md");
+    let reference = read(REFERENCE);
     let mut rights = Rights::new();
-    for row in table(&readme, "| Topic | Type |") {
+    for row in table(&reference, "| Topic | Type |") {
         let direction = row.last().copied().unwrap_or_default();
         let is_input = direction.starts_with("in");
         assert!(
@@ -74,7 +77,7 @@ fn documented() -> Rights {
         let what = if is_input { "subscribe" } else { "publish" };
         rights.extend(names(row[0]).into_iter().map(|name| right(what, name)));
     }
-    for row in table(&readme, "| Service | Type |") {
+    for row in table(&reference, "| Service | Type |") {
         rights.extend(names(row[0]).into_iter().map(|name| right("reply", name)));
     }
     rights
@@ -166,13 +169,16 @@ fn policy_allows_exactly_what_the_readme_lists() {
     let missing: Vec<_> = needed.difference(&allowed).collect();
     assert!(missing.is_empty(), "config/sros2_policy.xml lacks {missing:?}");
     let undocumented: Vec<_> = allowed.difference(&needed).collect();
-    assert!(undocumented.is_empty(), "README.md lacks {undocumented:?}");
+    assert!(
+        undocumented.is_empty(),
+        "docs/reference.md lacks {undocumented:?}"
+    );
 }
 
 #[test]
 fn parameters_with_paths_are_read_only() {
-    let readme = read("README.md");
-    let rows = table(&readme, "| Parameter | Default | Values | Live |");
+    let reference = read(REFERENCE);
+    let rows = table(&reference, "| Parameter | Default | Values | Live |");
     for parameter in ["dataset", "store", "provider_library"] {
         let row = rows
             .iter()
@@ -180,7 +186,7 @@ fn parameters_with_paths_are_read_only() {
             .expect(parameter);
         assert_eq!(
             row[3], "no",
-            "docs/security.md says that {parameter} cannot be changed"
+            "docs/guides/security.md says that {parameter} cannot be changed"
         );
     }
 }
@@ -215,6 +221,59 @@ fn package_xml_declares_the_imports_of_the_ros_tests() {
             assert!(
                 packages.iter().any(|package| declared.contains(package)),
                 "tests/ros/{name}.py imports {module}: package.xml has no test_depend on one of {packages:?}"
+            );
+        }
+    }
+}
+
+/// The tracked Markdown files, relative to the repository.
+fn markdown_files() -> Vec<PathBuf> {
+    let directories = ["", "docs", "docs/guides", "docs/concepts", "docker", "examples"];
+    let files = directories.iter().flat_map(|directory| {
+        let entries = fs::read_dir(repository().join(directory)).expect("a directory");
+        entries.map(move |entry| Path::new(directory).join(entry.expect("an entry").file_name()))
+    });
+    files
+        .filter(|file| file.extension().is_some_and(|extension| extension == "md"))
+        .collect()
+}
+
+/// The anchors that GitHub gives to the headings of a document.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let anchor = |heading: &str| {
+        let kept = heading
+            .trim_start_matches('#')
+            .trim()
+            .chars()
+            .filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+        kept.collect::<String>().to_lowercase().replace(' ', "-")
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn relative_links_in_documents_lead_to_files_and_headings() {
+    for file in markdown_files() {
+        let text = read(&file.display().to_string());
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match path {
+                "" => file.clone(),
+                path => file.parent().unwrap_or(Path::new("")).join(path),
+            };
+            assert!(
+                repository().join(&target).exists(),
+                "{} links to {link}, which does not exist",
+                file.display()
+            );
+            assert!(
+                anchor.is_empty() || anchors(&read(&target.display().to_string())).contains(anchor),
+                "{} links to {link}, which has no such heading",
+                file.display()
             );
         }
     }

@@ -1,7 +1,7 @@
 //! Initial weights of the last layer by ridge regression from the features to one-hot labels.
 //!
 //! Least squares weighs all examples alike, whereas gradient descent on the cross entropy is dominated by the few hardest ones;
-//! with few frames it misclassifies less: docs/training.md has the figures. Training continues from these weights, so that
+//! with few frames it misclassifies less: docs/concepts/training.md has the figures. Training continues from these weights, so that
 //! trained features are not distorted by a random last layer (Kumar et al., "Fine-tuning can distort pretrained features and
 //! underperform out-of-distribution", arXiv:2202.10054).
 

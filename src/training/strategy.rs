@@ -1,6 +1,6 @@
 //! Strategies: which layers of a pretrained network are trained, and the default recipe for each.
 //!
-//! docs/training.md has the measurements behind the defaults.
+//! docs/concepts/training.md has the measurements behind the defaults.
 
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumIter, EnumString, VariantNames};

@@ -7,7 +7,7 @@
     reason = "each test file is a crate of its own and uses a part"
 )]
 
-pub mod runner;
+pub(crate) mod runner;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use thumb_gesture::network::{Layer, Network, parameters};
 use thumb_gesture::weights::{ParameterSpec, Tensor, Weights};
 
 /// Writes `per_label` drawn images of every gesture, in a directory for each label.
-pub fn draw_dataset(directory: &Path, seed: u64, per_label: u64) {
+pub(crate) fn draw_dataset(directory: &Path, seed: u64, per_label: u64) {
     for gesture in Gesture::ALL {
         let label = directory.join(gesture.label());
         std::fs::create_dir_all(&label).expect("creates");
@@ -35,7 +35,7 @@ pub fn draw_dataset(directory: &Path, seed: u64, per_label: u64) {
 }
 
 /// Trains quickly on drawn hands. Returns a directory with `dataset`, `store` and images of `unseen` hands, and the summary of the training.
-pub fn trained_on_drawn_hands() -> (tempfile::TempDir, Value) {
+pub(crate) fn trained_on_drawn_hands() -> (tempfile::TempDir, Value) {
     let root = tempfile::tempdir().expect("a directory");
     let directory = |name: &str| root.path().join(name);
     draw_dataset(&directory("dataset"), 5, 20);
@@ -51,7 +51,7 @@ pub fn trained_on_drawn_hands() -> (tempfile::TempDir, Value) {
 /// Writes random weights as start weights of a network into a store, as `import-weights` does, and returns them.
 ///
 /// Their features are useless, but small networks need a fraction of AlexNet's time and disk.
-pub fn random_start(store: &Path, network: &str) -> Weights {
+pub(crate) fn random_start(store: &Path, network: &str) -> Weights {
     let network = Network::named(network, 1000).expect("known");
     let weights = random_weights(&network);
     let directory = store.join("pretrained");
@@ -62,7 +62,7 @@ pub fn random_start(store: &Path, network: &str) -> Weights {
 }
 
 /// Random weights of a network, identical in every call.
-pub fn random_weights(network: &Network) -> Weights {
+pub(crate) fn random_weights(network: &Network) -> Weights {
     tch::manual_seed(1);
     let module =
         TorchModule::with_pretrained(&network.layers, &Weights::default(), Device::Cpu).expect("fits");
@@ -70,17 +70,17 @@ pub fn random_weights(network: &Network) -> Weights {
 }
 
 /// The command `thumb_gesture`, without arguments.
-pub fn program() -> Command {
+pub(crate) fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_thumb_gesture"))
 }
 
 /// Runs `thumb_gesture`.
-pub fn thumb_gesture<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Output {
+pub(crate) fn thumb_gesture<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Output {
     program().args(arguments).output().expect("starts")
 }
 
 /// Runs `thumb_gesture train --json`.
-pub fn train(dataset: &Path, store: &Path, more: &[&str]) -> Output {
+pub(crate) fn train(dataset: &Path, store: &Path, more: &[&str]) -> Output {
     let mut command = program();
     command.args(["train", "--json", "--dataset"]).arg(dataset);
     command.arg("--store").arg(store).args(more);
@@ -88,14 +88,14 @@ pub fn train(dataset: &Path, store: &Path, more: &[&str]) -> Output {
 }
 
 /// Runs `thumb_gesture models` with further arguments.
-pub fn models(store: &Path, more: &[&str]) -> Output {
+pub(crate) fn models(store: &Path, more: &[&str]) -> Output {
     let mut command = program();
     command.args(["models", "--store"]).arg(store).args(more);
     command.output().expect("starts")
 }
 
 /// The JSON object that a successful run printed.
-pub fn json(output: &Output) -> Value {
+pub(crate) fn json(output: &Output) -> Value {
     assert!(
         output.status.success(),
         "{}",
@@ -105,12 +105,12 @@ pub fn json(output: &Output) -> Value {
 }
 
 /// Asserts that a run failed, and returns its stderr.
-pub fn failure(output: &Output) -> String {
+pub(crate) fn failure(output: &Output) -> String {
     stderr_with_code(output, 1)
 }
 
 /// Asserts that a run was called with invalid arguments, and returns its stderr.
-pub fn usage_error(output: &Output) -> String {
+pub(crate) fn usage_error(output: &Output) -> String {
     stderr_with_code(output, 2)
 }
 
@@ -122,23 +122,27 @@ fn stderr_with_code(output: &Output, code: i32) -> String {
 }
 
 /// The model id in the summary of a training.
-pub fn model_id(summary: &Value) -> String {
+pub(crate) fn model_id(summary: &Value) -> String {
     summary["model_id"].as_str().expect("an id").to_owned()
 }
 
 /// The directory of the model that a training has stored.
-pub fn model_directory(store: &Path, summary: &Value) -> PathBuf {
+pub(crate) fn model_directory(store: &Path, summary: &Value) -> PathBuf {
     store.join("models").join(model_id(summary))
 }
 
 /// The weights of the model that a training has stored.
-pub fn model_weights(store: &Path, summary: &Value) -> Weights {
+pub(crate) fn model_weights(store: &Path, summary: &Value) -> Weights {
     let file = model_directory(store, summary).join(WEIGHTS_FILE);
     Weights::read(&file).expect("reads")
 }
 
 /// The parameters of the layers that differ between two sets of weights, and those that are identical to the bit.
-pub fn changed_and_same(layers: &[Layer], before: &Weights, after: &Weights) -> [Vec<ParameterSpec>; 2] {
+pub(crate) fn changed_and_same(
+    layers: &[Layer],
+    before: &Weights,
+    after: &Weights,
+) -> [Vec<ParameterSpec>; 2] {
     let bits = |tensor: &Tensor| -> Vec<u32> { tensor.values.iter().map(|value| value.to_bits()).collect() };
     let tensor =
         |weights: &Weights, parameter: &ParameterSpec| bits(weights.get(parameter).expect("is there"));
@@ -149,12 +153,12 @@ pub fn changed_and_same(layers: &[Layer], before: &Weights, after: &Weights) -> 
 }
 
 /// The Python with torch, torchvision and onnx that `scripts/setup.sh --tests` installs and `scripts/env.sh` names.
-pub fn python() -> Option<OsString> {
+pub(crate) fn python() -> Option<OsString> {
     std::env::var_os("THUMB_GESTURE_TEST_PYTHON")
 }
 
 /// A new directory that `prepare` and then a task of a Python script in `tests/` have written to; needs [`runner::Requirement::Torch`].
-pub fn reference(script: &str, task: &[&str], prepare: impl FnOnce(&Path)) -> tempfile::TempDir {
+pub(crate) fn reference(script: &str, task: &[&str], prepare: impl FnOnce(&Path)) -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     prepare(directory.path());
     run_reference(script, task, directory.path());
@@ -162,7 +166,7 @@ pub fn reference(script: &str, task: &[&str], prepare: impl FnOnce(&Path)) -> te
 }
 
 /// Runs a task of a Python script in `tests/` on a directory; needs [`runner::Requirement::Torch`].
-pub fn run_reference(script: &str, task: &[&str], directory: &Path) {
+pub(crate) fn run_reference(script: &str, task: &[&str], directory: &Path) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
     let mut command = Command::new(python().expect("the test is listed with `needs Torch`"));
     let output = command.arg(script).args(task).arg(directory).output();

@@ -14,7 +14,7 @@ const REQUIRE: &str = "THUMB_GESTURE_REQUIRE";
 
 /// What a test needs and a machine may lack.
 #[derive(Clone, Copy)]
-pub enum Requirement {
+pub(crate) enum Requirement {
     /// A Python with torch, torchvision and onnx, see [`super::python`].
     Torch,
     /// The plugin execution provider of OpenVINO, in the same Python.
@@ -142,7 +142,7 @@ fn check_x86_64(package: &str) -> Result<(), Unmet> {
 }
 
 /// The photos: `THUMB_GESTURE_PHOTOS`, or `../shared/photos` beside the repository. A directory for each label.
-pub fn photos() -> PathBuf {
+pub(crate) fn photos() -> PathBuf {
     let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/photos");
     std::env::var_os("THUMB_GESTURE_PHOTOS").map_or_else(default, PathBuf::from)
 }
@@ -159,7 +159,7 @@ fn check_photos() -> Result<(), Unmet> {
 }
 
 /// `unshare`, still without a command to run in the namespace.
-pub fn unshare() -> Command {
+pub(crate) fn unshare() -> Command {
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount"]);
     command
@@ -176,7 +176,7 @@ fn check_mount() -> Result<(), Unmet> {
 }
 
 /// A test function and what it needs.
-pub fn trial(name: &str, requirement: Option<Requirement>, test: fn()) -> Trial {
+pub(crate) fn trial(name: &str, requirement: Option<Requirement>, test: fn()) -> Trial {
     Trial::ignorable_test(name, move || {
         let reason = requirement.map_or(Ok(None), Requirement::reason_to_ignore)?;
         if let Some(reason) = reason {
@@ -188,7 +188,7 @@ pub fn trial(name: &str, requirement: Option<Requirement>, test: fn()) -> Trial 
 }
 
 /// Runs what the arguments of `cargo test` select.
-pub fn run(tests: Vec<Trial>) -> ExitCode {
+pub(crate) fn run(tests: Vec<Trial>) -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }
 

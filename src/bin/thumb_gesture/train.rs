@@ -26,7 +26,7 @@ use crate::training_table::TrainingTable;
 /// frame is held out once. The final model is trained on all frames. The results are written to report.html in the model's
 /// directory.
 #[derive(Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Directory with one directory of JPEG or PNG images per label
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
@@ -113,7 +113,7 @@ enum ProgressFormat {
     Json,
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if arguments.background {
         run_in_background()?;
     }

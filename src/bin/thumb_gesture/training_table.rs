@@ -7,7 +7,7 @@ use crate::output;
 
 /// A table with a row per epoch, or with several folds a row per fold, and a progress bar for the current stage.
 #[derive(Default)]
-pub struct TrainingTable {
+pub(crate) struct TrainingTable {
     stage: String,
     bar: Option<ProgressBar>,
     has_header: bool,
@@ -16,7 +16,7 @@ pub struct TrainingTable {
 }
 
 impl TrainingTable {
-    pub fn show(&mut self, progress: &Progress) {
+    pub(crate) fn show(&mut self, progress: &Progress) {
         match progress {
             Progress::Features { done, total } => {
                 self.bar("features", *total).set_position(*done as u64);
@@ -36,7 +36,7 @@ impl TrainingTable {
     }
 
     /// Leaves the last bar on the screen.
-    pub fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.abandon();
         }
