@@ -24,12 +24,12 @@ pub struct Dataset {
     /// The directory that holds one directory per label.
     pub root: PathBuf,
     /// Sorted by label; labels without frames are omitted.
-    pub labels: Vec<LabelledFrames>,
+    pub labels: Vec<LabeledFrames>,
 }
 
 /// The files of one label.
 #[derive(Clone, Debug)]
-pub struct LabelledFrames {
+pub struct LabeledFrames {
     /// The label, which is also the name of the directory.
     pub label: Label,
     /// Paths of the images, sorted by name.
@@ -74,7 +74,7 @@ impl Dataset {
                 .filter(|file| is_image(file))
                 .collect();
             if !files.is_empty() {
-                labels.push(LabelledFrames { label, files });
+                labels.push(LabeledFrames { label, files });
             }
         }
         Ok(Dataset {

@@ -32,6 +32,7 @@ mod overlay;
 pub mod preprocess;
 pub mod probability;
 pub mod recognizer;
+pub mod sync;
 mod thumbnail;
 pub mod training;
 pub mod weights;

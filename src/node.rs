@@ -16,8 +16,8 @@ mod retrain;
 mod ros;
 pub mod signals;
 mod state;
-mod sync;
 mod threads;
+mod throttle;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -51,10 +51,13 @@ use ros::topic::Topic;
 use ros::tracing_layer;
 use signals::Signals;
 use state::NodeState;
-use sync::lock;
 use threads::Threads;
 
 use crate::model_store::{ModelStore, StoreError};
+use crate::sync::lock;
+
+pub use ros::executor::spin;
+pub use ros::qos::ImageTransport;
 
 /// Name of the node, unless `__node` is remapped.
 const NODE_NAME: &str = "thumb_gesture";

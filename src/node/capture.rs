@@ -12,14 +12,14 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
 use crate::dataset::capture::Burst;
-use crate::dataset::{self, Dataset, DatasetError, Label, LabelledFrames};
+use crate::dataset::{self, Dataset, DatasetError, Label, LabeledFrames};
 use crate::node::params::Params;
 use crate::node::pipeline::camera::{Camera, CapturedFrame};
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::service::respond;
 use crate::node::ros::topic::Topic;
 use crate::node::state::{NodeState, State};
-use crate::node::sync::lock;
+use crate::sync::lock;
 
 /// Maximum number of frames per call.
 const MAX_FRAMES: u32 = 1000;
@@ -178,7 +178,7 @@ impl Capture {
         })
     }
 
-    fn frames_by_label(&self) -> Vec<LabelledFrames> {
+    fn frames_by_label(&self) -> Vec<LabeledFrames> {
         match Dataset::read(&self.dataset) {
             Ok(dataset) => dataset.labels,
             // Nothing has been captured yet.
@@ -190,7 +190,7 @@ impl Capture {
         }
     }
 
-    fn publish_summary(&self, labels: &[LabelledFrames]) {
+    fn publish_summary(&self, labels: &[LabeledFrames]) {
         self.summary.publish(&DatasetSummary {
             stamp: self.context.stamp(),
             path: self.dataset.display().to_string(),
@@ -200,7 +200,7 @@ impl Capture {
     }
 }
 
-fn count(frames: &LabelledFrames) -> u32 {
+fn count(frames: &LabeledFrames) -> u32 {
     u32::try_from(frames.files.len()).unwrap_or(u32::MAX)
 }
 

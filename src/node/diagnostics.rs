@@ -15,7 +15,7 @@ use crate::node::ros::executor::ExecutorHandle;
 use crate::node::ros::qos::{RemotePublisher, publishers};
 use crate::node::ros::topic::Topic;
 use crate::node::state::{NodeState, State};
-use crate::node::sync::lock;
+use crate::sync::lock;
 
 // The levels of `DiagnosticStatus.msg`.
 const OK: u8 = 0;

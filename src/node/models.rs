@@ -14,7 +14,7 @@ use crate::node::pipeline::inbox::{Inbox, LoadedModel};
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::messages::info_of;
 use crate::node::ros::topic::Topic;
-use crate::node::sync::lock;
+use crate::sync::lock;
 
 /// Loads models and hands them to the classifier's thread.
 pub(crate) struct Models {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::OwnedMutexGuard;
 
-use crate::node::sync::lock;
+use crate::sync::lock;
 
 /// A state of a managed node; the discriminants are the ids in `lifecycle_msgs/State`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display, strum::IntoStaticStr, strum::VariantArray)]

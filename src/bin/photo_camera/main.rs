@@ -7,7 +7,7 @@ mod publisher;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -15,14 +15,13 @@ use clap::Parser;
 use futures::{Stream, StreamExt};
 use r2r::{Context, Node, QosProfile};
 use thumb_gesture::node::signals::Signals;
+use thumb_gesture::node::{ImageTransport, spin};
+use thumb_gesture::sync::lock;
 use tokio::time::MissedTickBehavior;
 
 use bag::BagPlayer;
 use images::{LabeledImages, Selection};
 use publisher::{Encoding, ImagePublisher};
-
-/// How long one spin of the node waits for work, which is also the delay of the shutdown.
-const SPIN_PERIOD: Duration = Duration::from_millis(20);
 
 /// Publish photos, the images of a bag, or drawn hands on camera/image_raw.
 ///
@@ -97,7 +96,12 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut node = Node::create(Context::create()?, "photo_camera", "")?;
     let logger = node.logger().to_owned();
     let clock = node.get_ros_clock();
-    let publisher = ImagePublisher::new(&mut node, arguments.encoding, arguments.compressed)?;
+    let transport = if arguments.compressed {
+        ImageTransport::Compressed
+    } else {
+        ImageTransport::Raw
+    };
+    let publisher = ImagePublisher::new(&mut node, arguments.encoding, transport)?;
     let requests = node.subscribe::<r2r::std_msgs::msg::String>("~/show", QosProfile::default())?;
     tokio::spawn(update_selection(
         requests,
@@ -109,9 +113,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let spinner = tokio::task::spawn_blocking({
         let is_ending = is_ending.clone();
         move || {
-            while !is_ending.load(Ordering::Relaxed) {
-                node.spin_once(SPIN_PERIOD);
-            }
+            spin(node, &is_ending, |_| {});
         }
     });
 
@@ -137,7 +139,7 @@ async fn publish_images(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     for _ in 0..arguments.count.unwrap_or(u64::MAX) {
         ticks.tick().await;
-        let selection = selection.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let selection = lock(selection).clone();
         let (image, frame_id) = match &mut bag {
             Some(bag) => bag.next()?,
             None => {
@@ -145,7 +147,7 @@ async fn publish_images(
                 (image, format!("camera_{label}"))
             }
         };
-        let now = clock.lock().unwrap_or_else(PoisonError::into_inner).get_now()?;
+        let now = lock(clock).get_now()?;
         publisher.publish(&image, r2r::Clock::to_builtin_time(&now), frame_id)?;
     }
     Ok(())
@@ -164,7 +166,7 @@ async fn update_selection(
             .parse()
             .and_then(|requested| images.validate(requested))
         {
-            Ok(valid) => *selection.lock().unwrap_or_else(PoisonError::into_inner) = valid,
+            Ok(valid) => *lock(&selection) = valid,
             Err(error) => r2r::log_warn!(&logger, "~/show: {error}"),
         }
     }

@@ -7,6 +7,7 @@ use r2r::builtin_interfaces::msg::Time;
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 use r2r::std_msgs::msg::Header;
 use r2r::{Node, Publisher, QosProfile};
+use thumb_gesture::node::ImageTransport;
 
 /// JPEG quality, 1 to 100.
 const JPEG_QUALITY: u8 = 90;
@@ -29,12 +30,16 @@ pub(crate) enum ImagePublisher {
 
 impl ImagePublisher {
     /// Creates the publisher, with reliable QoS so that it is compatible with reliable and best-effort subscriptions.
-    pub(crate) fn new(node: &mut Node, encoding: Encoding, compressed: bool) -> r2r::Result<ImagePublisher> {
+    pub(crate) fn new(
+        node: &mut Node,
+        encoding: Encoding,
+        transport: ImageTransport,
+    ) -> r2r::Result<ImagePublisher> {
         let qos = QosProfile::default().keep_last(5);
-        Ok(if compressed {
-            ImagePublisher::Compressed(node.create_publisher("camera/image_raw/compressed", qos)?)
-        } else {
-            ImagePublisher::Raw(node.create_publisher("camera/image_raw", qos)?, encoding)
+        let topic = transport.topic("camera/image_raw");
+        Ok(match transport {
+            ImageTransport::Raw => ImagePublisher::Raw(node.create_publisher(&topic, qos)?, encoding),
+            ImageTransport::Compressed => ImagePublisher::Compressed(node.create_publisher(&topic, qos)?),
         })
     }
 

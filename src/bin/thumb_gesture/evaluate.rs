@@ -12,7 +12,7 @@ use thumb_gesture::evaluation::{self, Evaluation};
 use crate::output;
 use crate::runtime::ModelOptions;
 
-/// Measure the accuracy of a model on labelled images, and print its confusion matrix.
+/// Measure the accuracy of a model on labeled images, and print its confusion matrix.
 ///
 /// Use images that the model was not trained on, captured at other times than the training images: consecutive frames look alike.
 #[derive(Args)]
@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let dataset = Dataset::read(&arguments.dataset).context("dataset")?;
     let model = arguments.model.stored()?;
     let labels = &model.manifest.labels;
-    let files = labelled_files(&dataset, labels)?;
+    let files = labeled_files(&dataset, labels)?;
     if files.is_empty() {
         bail!(
             "{} has no images; it must have one subdirectory of images for each label",
@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// All files of a dataset, each with the index of its label in `labels`.
-fn labelled_files(dataset: &Dataset, labels: &[Label]) -> anyhow::Result<Vec<(PathBuf, usize)>> {
+fn labeled_files(dataset: &Dataset, labels: &[Label]) -> anyhow::Result<Vec<(PathBuf, usize)>> {
     let mut files = Vec::new();
     for frames in &dataset.labels {
         let Some(index) = labels.iter().position(|label| *label == frames.label) else {

@@ -26,7 +26,7 @@ use clap::{Parser, Subcommand};
 #[command(
     version,
     after_help = "\
-Example, from labelled images to predictions:
+Example, from labeled images to predictions:
   thumb_gesture train --dataset ./dataset --store ./store
   thumb_gesture predict --store ./store photo.jpg
   thumb_gesture evaluate --dataset ./other_photos --store ./store"

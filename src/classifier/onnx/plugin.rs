@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use ort::device::Device;
 use ort::environment::Environment;
@@ -11,6 +11,7 @@ use ort::memory::DeviceType;
 use super::session::environment;
 use crate::classifier::ClassifierError;
 use crate::classifier::settings::{Device as DeviceSetting, Settings};
+use crate::sync::lock;
 
 /// The best device that the library in [`Settings::provider_library`] supports and the settings allow: a GPU before an NPU before a CPU.
 ///
@@ -44,7 +45,7 @@ fn provider_names(environment: &'static Environment, path: &Path) -> Result<Vec<
     static REGISTERED: Mutex<Option<HashMap<PathBuf, Vec<String>>>> = Mutex::new(None);
     // ONNX Runtime resolves a relative path against the directory of its own library.
     let path = path.canonicalize().map_err(|error| error.to_string())?;
-    let mut registered = REGISTERED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut registered = lock(&REGISTERED);
     let registered = registered.get_or_insert_default();
     if let Some(names) = registered.get(&path) {
         return Ok(names.clone());

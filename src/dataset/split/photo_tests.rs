@@ -26,9 +26,9 @@ fn photos() -> Option<Vec<FrameFile>> {
 
 fn frames_of(root: &Path) -> Vec<FrameFile> {
     let dataset = Dataset::read(root).expect("read dataset");
-    let labelled = dataset.labels.iter().flat_map(|labelled| {
-        let files = labelled.files.iter();
-        files.map(|file| (file, &labelled.label))
+    let labeled = dataset.labels.iter().flat_map(|labeled| {
+        let files = labeled.files.iter();
+        files.map(|file| (file, &labeled.label))
     });
     let frame_of = |(file, label): (&PathBuf, &Label)| {
         let content = std::fs::read(file).expect("read file");
@@ -42,7 +42,7 @@ fn frames_of(root: &Path) -> Vec<FrameFile> {
         };
         FrameFile::new(file, label.clone(), fingerprint)
     };
-    labelled.map(frame_of).collect()
+    labeled.map(frame_of).collect()
 }
 
 /// The burst that a photo belongs to: the prefix of its name.

@@ -20,8 +20,8 @@ use crate::node::ros::context::NodeContext;
 use crate::node::ros::executor::ExecutorHandle;
 use crate::node::ros::ffi;
 use crate::node::ros::qos::ImageTransport;
-use crate::node::sync::lock;
 use crate::node::threads::Threads;
+use crate::sync::lock;
 
 /// How long to wait for the process of a cancelled training to end.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);

@@ -22,7 +22,7 @@ use crate::node::ros::context::NodeContext;
 use crate::node::ros::log::set_log_level;
 use crate::node::ros::service::{answer, answer_from_disk};
 use crate::node::ros::topic::Topic;
-use crate::node::sync::lock;
+use crate::sync::lock;
 
 // The constants of `ParameterType.msg`.
 const BOOL: u8 = ParameterType::PARAMETER_BOOL as u8;

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::frame::Frame;
 use crate::node::ros::qos::ImageTransport;
-use crate::node::sync::lock;
+use crate::sync::lock;
 
 /// A decoded frame with the header of its message.
 pub(crate) struct CameraFrame {
@@ -71,10 +71,7 @@ impl Camera {
     /// The topic of a camera's images, relative to the node's namespace. A camera without a name is called `camera`.
     pub(crate) fn image_topic(name: &str, transport: ImageTransport) -> String {
         let namespace = if name.is_empty() { "camera" } else { name };
-        match transport {
-            ImageTransport::Compressed => format!("{namespace}/image_raw/compressed"),
-            ImageTransport::Raw => format!("{namespace}/image_raw"),
-        }
+        transport.topic(&format!("{namespace}/image_raw"))
     }
 
     pub(crate) fn gesture_topic(&self) -> String {

@@ -13,7 +13,7 @@ use crate::node::pipeline::camera::{Camera, CameraFrame};
 use crate::node::pipeline::inbox::Inbox;
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::ffi::ImageInPlace;
-use crate::node::sync::Throttle;
+use crate::node::throttle::Throttle;
 
 /// A message with an image.
 pub(crate) trait ImageMessage: Send + 'static {

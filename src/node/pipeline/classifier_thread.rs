@@ -17,8 +17,9 @@ use crate::node::ros::context::NodeContext;
 use crate::node::ros::ffi::trim_heap;
 use crate::node::ros::messages::info_of;
 use crate::node::ros::topic::Topic;
-use crate::node::sync::{Throttle, lock};
+use crate::node::throttle::Throttle;
 use crate::recognizer::Predictions;
+use crate::sync::lock;
 
 /// The state of the thread.
 pub(crate) struct ClassifierThread {

@@ -10,8 +10,8 @@ use crate::classifier::Loaded;
 use crate::dataset::Label;
 use crate::model_store::{Manifest, StoredModel};
 use crate::node::pipeline::camera::CameraFrame;
-use crate::node::sync::lock;
 use crate::recognizer::Recognizer;
+use crate::sync::lock;
 
 /// A model that is ready for its first frame.
 pub(crate) struct LoadedModel {

@@ -27,7 +27,7 @@ use crate::node::ros::messages::{duration_message, or_nan};
 use crate::node::ros::service::respond;
 use crate::node::ros::topic::Topic;
 use crate::node::state::{NodeState, State};
-use crate::node::sync::lock;
+use crate::sync::lock;
 use crate::training::Progress;
 
 /// Starts, follows and cancels trainings.

@@ -10,7 +10,7 @@ use r2r::rcl_interfaces::msg::Log;
 use super::ffi;
 use super::log::{LogLevel, log_if_enabled};
 use super::topic::Topic;
-use crate::node::sync::lock;
+use crate::sync::lock;
 
 /// QoS history depth and lifespan of `/rosout` in rcl.
 const ROSOUT_DEPTH: usize = 1000;

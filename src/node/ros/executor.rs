@@ -26,13 +26,20 @@ impl NodeExecutor {
     }
 
     /// Spins until `is_stopped`, then drops the node.
-    pub(crate) fn spin(self, mut node: Node, is_stopped: &AtomicBool) {
-        while !is_stopped.load(Ordering::Relaxed) {
-            node.spin_once(SPIN_PERIOD);
+    pub(crate) fn spin(self, node: Node, is_stopped: &AtomicBool) {
+        spin(node, is_stopped, |node| {
             while let Ok(work) = self.0.try_recv() {
-                work(&mut node);
+                work(node);
             }
-        }
+        });
+    }
+}
+
+/// Spins a node until `is_stopped`, then drops it. `after_each` is called after each event, and every 20 ms without one.
+pub fn spin(mut node: Node, is_stopped: &AtomicBool, mut after_each: impl FnMut(&mut Node)) {
+    while !is_stopped.load(Ordering::Relaxed) {
+        node.spin_once(SPIN_PERIOD);
+        after_each(&mut node);
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use strum::{EnumString, VariantNames};
 
 use super::ffi;
-use crate::node::sync::lock;
+use crate::sync::lock;
 
 /// Severity of a message, and minimum severity of a logger; the numbers are those of rcutils.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, VariantNames)]

@@ -7,11 +7,21 @@ use strum::{Display, EnumString, VariantNames};
 /// How images are published, as in `image_transport`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, VariantNames)]
 #[strum(serialize_all = "snake_case")]
-pub(crate) enum ImageTransport {
+pub enum ImageTransport {
     /// `sensor_msgs/Image`.
     Raw,
     /// `sensor_msgs/CompressedImage`.
     Compressed,
+}
+
+impl ImageTransport {
+    /// The topic of this transport for a base topic such as `camera/image_raw`.
+    pub fn topic(self, base: &str) -> String {
+        match self {
+            ImageTransport::Raw => base.to_owned(),
+            ImageTransport::Compressed => format!("{base}/compressed"),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, VariantNames)]

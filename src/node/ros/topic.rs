@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use r2r::{Publisher, QosProfile, WrappedTypesupport};
 
-use crate::node::sync::lock;
+use crate::sync::lock;
 
 /// A publisher, for any thread.
 pub(crate) struct Topic<T: WrappedTypesupport> {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 use thumb_gesture::bag::write::BagWriter;
-use thumb_gesture::dataset::{Dataset, LabelledFrames};
+use thumb_gesture::dataset::{Dataset, LabeledFrames};
 use thumb_gesture::frame::Frame;
 
 use crate::output;
@@ -95,7 +95,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn select_labels<'a>(dataset: &'a Dataset, labels: &[String]) -> anyhow::Result<Vec<&'a LabelledFrames>> {
+fn select_labels<'a>(dataset: &'a Dataset, labels: &[String]) -> anyhow::Result<Vec<&'a LabeledFrames>> {
     if labels.is_empty() {
         return Ok(dataset.labels.iter().collect());
     }

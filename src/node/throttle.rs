@@ -1,12 +1,6 @@
-//! State that threads share.
+//! Rate limit for log messages.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-/// Locks shared state, also after a panic of a thread that held the lock: each holder makes a single change, so none is left half-done.
-pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Limits the rate of a log message, so that an error in every frame does not flood the log.
 #[derive(Default)]
