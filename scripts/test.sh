@@ -12,7 +12,7 @@ export THUMB_GESTURE_REQUIRE=torch,openvino,tensorrt,${THUMB_GESTURE_REQUIRE:-}
 run_tests() {
     # The command line must also build without ROS.
     cargo build --release --locked --no-default-features
-    cargo test --release --locked
+    cargo test --release --locked --no-fail-fast
     python3 -m pytest -rs tests/ros
 }
 

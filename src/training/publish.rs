@@ -111,7 +111,7 @@ fn manifest(store: &ModelStore, results: &Results, dataset: &DatasetReport) -> M
         created: OffsetDateTime::now_utc(),
         preprocessing: Preprocessing::current(),
         temperature: metrics.temperature,
-        strategy: selected.trainer.recipe.strategy.to_string().to_owned(),
+        strategy: selected.trainer.recipe.strategy.to_string(),
         frames: FrameCounts {
             train: prepared.len(),
             validation: metrics.frames,

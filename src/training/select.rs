@@ -78,9 +78,9 @@ fn better<'a>(first: Candidate<'a>, second: Candidate<'a>) -> Candidate<'a> {
         "{}; accuracy {:.1} % with {}, {:.1} % with {}",
         second.reason,
         first_accuracy * 100.0,
-        first.trainer.recipe.strategy.to_string(),
+        first.trainer.recipe.strategy,
         second_accuracy * 100.0,
-        second.trainer.recipe.strategy.to_string(),
+        second.trainer.recipe.strategy,
     );
     let frames = first.validation.held_out.len();
     let better = if is_clearly_better(second_accuracy, first_accuracy, frames) {
