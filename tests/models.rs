@@ -163,7 +163,7 @@ fn activate_accepts_an_id_and_defaults_to_the_previous_model() {
     assert_eq!(store.text(&["activate"]), format!("{third} is active\n"));
     let unknown = store.failure(&["activate", "alexnet-1"]);
     assert!(
-        unknown.contains("no model \"alexnet-1\"") && unknown.contains("lists those there are"),
+        unknown.contains("no model \"alexnet-1\"") && unknown.contains("lists the models"),
         "{unknown}"
     );
     assert_eq!(store.listed().0, json!(third));
