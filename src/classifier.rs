@@ -1,4 +1,4 @@
-//! Runs a network: network inputs -> logits, with ONNX Runtime or libtorch, on a CPU or GPU.
+//! From network inputs to logits: runs a network with ONNX Runtime or libtorch, on a CPU or GPU.
 
 pub mod candidates;
 mod engines;
@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use crate::model_store::manifest::Preprocessing;
 use crate::model_store::{INT8_FILE, ONNX_FILE, StoreError, StoredModel};
 use crate::names::UnknownName;
+use crate::network::Network;
 use crate::network::torch::TorchError;
 use crate::preprocess::INPUT_SIDE_PX;
 use crate::weights::WeightsError;
@@ -39,7 +40,7 @@ pub enum ClassifierError {
     #[error(
         "cannot load ONNX Runtime from {path}: {reason}; set ORT_DYLIB_PATH to a libonnxruntime.so of version 1.22 or later"
     )]
-    Runtime {
+    Library {
         /// Path or name of the library.
         path: String,
         /// Why it was not loaded.
@@ -93,11 +94,11 @@ pub enum ClassifierError {
     Preprocessing(String),
 }
 
-/// A model that is ready for its first frame.
-pub struct Loaded {
+/// A network that is loaded and ready for its first frame.
+pub struct LoadedClassifier {
     /// The network in its runtime.
     pub classifier: Box<dyn Classifier>,
-    /// Why this backend was chosen; may be empty.
+    /// Why this backend was selected, including the failures of better ones; may be empty.
     pub reason: String,
 }
 
@@ -105,7 +106,7 @@ pub struct Loaded {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineState {
     /// No engine has to be built.
-    Settled,
+    UpToDate,
     /// [`load`] would build an engine, which can take minutes.
     ToBuild,
 }
@@ -115,7 +116,7 @@ pub enum EngineState {
 /// # Errors
 /// The model does not match this version or its own manifest, no runtime can run it, or [`Settings::require_gpu`] is set and no GPU can be
 /// used.
-pub fn load(model: &StoredModel, settings: &Settings) -> Result<Loaded, ClassifierError> {
+pub fn load(model: &StoredModel, settings: &Settings) -> Result<LoadedClassifier, ClassifierError> {
     Ok(load_first(model, settings, |_| false)?.0)
 }
 
@@ -127,7 +128,7 @@ pub fn load(model: &StoredModel, settings: &Settings) -> Result<Loaded, Classifi
 pub fn load_at_once(
     model: &StoredModel,
     settings: &Settings,
-) -> Result<(Loaded, EngineState), ClassifierError> {
+) -> Result<(LoadedClassifier, EngineState), ClassifierError> {
     let is_slow = |candidate: &Candidate| {
         candidate.runtime == Runtime::OnnxTensorRt
             && is_available(candidate.runtime)
@@ -144,7 +145,7 @@ fn load_first(
     model: &StoredModel,
     settings: &Settings,
     is_slow: impl Fn(&Candidate) -> bool,
-) -> Result<(Loaded, EngineState), ClassifierError> {
+) -> Result<(LoadedClassifier, EngineState), ClassifierError> {
     let manifest = &model.manifest;
     if manifest.preprocessing != Preprocessing::current() {
         return Err(ClassifierError::Preprocessing(format!(
@@ -152,7 +153,7 @@ fn load_first(
             manifest.preprocessing
         )));
     }
-    crate::network::Network::named(&manifest.network, manifest.labels.len())?;
+    Network::named(&manifest.network, manifest.labels.len())?;
     let candidates = candidates(settings, manifest.int8.as_ref(), is_available);
     load_first_of(candidates, settings.require_gpu, is_slow, |candidate| {
         load_candidate(model, candidate, settings)
@@ -165,7 +166,7 @@ fn load_first_of(
     require_gpu: bool,
     is_slow: impl Fn(&Candidate) -> bool,
     mut load: impl FnMut(&Candidate) -> Result<Box<dyn Classifier>, ClassifierError>,
-) -> Result<(Loaded, EngineState), ClassifierError> {
+) -> Result<(LoadedClassifier, EngineState), ClassifierError> {
     let mut failures = Vec::new();
     let mut last_error = None;
     let ranked = candidates.into_iter().enumerate();
@@ -177,14 +178,14 @@ fn load_first_of(
                 tracing::debug!("{} runs the model", classifier.backend());
                 let engine = match first_slow {
                     Some(slow) if slow < rank => EngineState::ToBuild,
-                    _ => EngineState::Settled,
+                    _ => EngineState::UpToDate,
                 };
                 failures.extend(candidate.reason);
                 let reason = failures.join("; ");
-                return Ok((Loaded { classifier, reason }, engine));
+                return Ok((LoadedClassifier { classifier, reason }, engine));
             }
             Err(error) => {
-                tracing::debug!("{} cannot run the model: {error}", candidate.name());
+                tracing::debug!("{} cannot run the model: {error}", candidate.backend());
                 failures.push(format!("{}: {error}", candidate.runtime));
                 last_error = Some(error);
             }
@@ -231,7 +232,7 @@ fn load_candidate(
     Ok(classifier)
 }
 
-/// The batch sizes to run before a model counts as loaded: on a GPU each size may use other kernels.
+/// The batch sizes to run when a model is loaded: on a GPU each size may use different kernels.
 fn warm_up_sizes(batch: usize) -> impl Iterator<Item = usize> {
     std::iter::once(1).chain((batch > 1).then_some(batch))
 }
@@ -275,15 +276,15 @@ mod tests {
     /// An engine is to be built only if it would replace what was loaded.
     #[test]
     fn next_best_runtime_is_loaded_while_an_engine_is_to_be_built() {
-        use EngineState::{Settled, ToBuild};
+        use EngineState::{ToBuild, UpToDate};
         use Runtime::{OnnxCpu, OnnxCuda, OnnxPlugin, OnnxTensorRt};
         let on_gpu = [OnnxTensorRt, OnnxCuda, OnnxCpu];
         assert_eq!(loaded(&on_gpu, &[]), Some((OnnxCuda, ToBuild)));
         assert_eq!(loaded(&on_gpu, &[OnnxCuda]), Some((OnnxCpu, ToBuild)));
         let nothing_else = loaded(&on_gpu, &[OnnxCuda, OnnxCpu]);
-        assert_eq!(nothing_else, Some((OnnxTensorRt, Settled)));
+        assert_eq!(nothing_else, Some((OnnxTensorRt, UpToDate)));
         let with_plugin = [OnnxPlugin, OnnxTensorRt, OnnxCpu];
-        assert_eq!(loaded(&with_plugin, &[]), Some((OnnxPlugin, Settled)));
+        assert_eq!(loaded(&with_plugin, &[]), Some((OnnxPlugin, UpToDate)));
         assert_eq!(loaded(&with_plugin, &[OnnxPlugin]), Some((OnnxCpu, ToBuild)));
         assert_eq!(loaded(&[OnnxCpu], &[OnnxCpu]), None);
     }

@@ -1,10 +1,12 @@
 //! From the probabilities of single frames to a decision that a robot can act on: smoothing, threshold, margin, hysteresis, hold time.
-//! Pure.
+//! The result depends on the arguments and earlier frames only: there is no I/O and no clock.
 //!
 //! `docs/concepts/decision.md` has a diagram of the states.
 //!
 //! Times are seconds on one clock that the caller chooses (the stamps of the frames). If that clock jumps back, as it does when a bag is
 //! played in a loop, the filter is reset.
+
+use strum::IntoStaticStr;
 
 use crate::probability::argmax;
 
@@ -37,11 +39,12 @@ impl Default for DecisionSettings {
 }
 
 /// Why there is no gesture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum UnknownReason {
     /// The highest probability is below the threshold.
     Threshold,
-    /// The second highest probability is too close to the highest.
+    /// The highest probability exceeds the second highest by less than the margin.
     Margin,
     /// A probability is NaN or infinite.
     NotFinite,
@@ -57,7 +60,7 @@ pub struct Decision {
     /// Why `label` is not a gesture; `None` if it is one.
     pub unknown_reason: Option<UnknownReason>,
     /// True once the gesture has lasted for [`DecisionSettings::hold_secs`] without interruption.
-    pub stable: bool,
+    pub is_stable: bool,
 }
 
 /// Turns the probabilities of successive frames into decisions; it remembers the smoothed probabilities and the current gesture.
@@ -78,11 +81,7 @@ struct CurrentGesture {
 impl UnknownReason {
     /// The value of `reason` in `ThumbGesture.msg`.
     pub fn reason(self) -> &'static str {
-        match self {
-            UnknownReason::Threshold => "threshold",
-            UnknownReason::Margin => "margin",
-            UnknownReason::NotFinite => "not_finite",
-        }
+        self.into()
     }
 }
 
@@ -102,7 +101,7 @@ impl GestureFilter {
                 label: 0,
                 confidence: 0.0,
                 unknown_reason: Some(UnknownReason::NotFinite),
-                stable: false,
+                is_stable: false,
             };
         }
         let has_other_labels = self.smoothed.len() != probabilities.len();
@@ -139,7 +138,7 @@ impl GestureFilter {
             label,
             confidence,
             unknown_reason,
-            stable: self
+            is_stable: self
                 .current
                 .is_some_and(|gesture| now_secs - gesture.since_secs >= settings.hold_secs),
         }
@@ -163,7 +162,7 @@ impl GestureFilter {
     }
 }
 
-/// The probability of a label, and its difference to the highest probability of the other labels (to 0 without others).
+/// The probability of a label, and its difference to the highest probability of the other labels, or to 0 if there are none.
 fn confidence_and_margin(probabilities: &[f32], label: usize) -> (f32, f32) {
     let others = probabilities
         .iter()
@@ -209,7 +208,7 @@ mod tests {
         };
         let invalid = filter.update(&smoothing, &[f32::NAN, 0.8, 0.2], 0.0);
         assert_eq!(
-            (invalid.unknown_reason, invalid.stable),
+            (invalid.unknown_reason, invalid.is_stable),
             (Some(UnknownReason::NotFinite), false)
         );
         let next = filter.update(&smoothing, &[0.0, 1.0, 0.0], 0.1);
@@ -239,11 +238,11 @@ mod tests {
         let mut filter = GestureFilter::default();
         let stable: Vec<bool> = [0.0, 0.25, 0.5, 0.75]
             .into_iter()
-            .map(|now_secs| filter.update(&SETTINGS, &[0.9, 0.1], now_secs).stable)
+            .map(|now_secs| filter.update(&SETTINGS, &[0.9, 0.1], now_secs).is_stable)
             .collect();
         assert_eq!(stable, [false, false, true, true]);
         assert!(
-            !filter.update(&SETTINGS, &[0.1, 0.9], 1.0).stable,
+            !filter.update(&SETTINGS, &[0.1, 0.9], 1.0).is_stable,
             "another gesture restarts the hold time"
         );
     }
@@ -253,7 +252,7 @@ mod tests {
         let mut filter = GestureFilter::default();
         filter.update(&SETTINGS, &[0.9, 0.1], 0.0);
         filter.update(&SETTINGS, &[0.5, 0.5], 0.3);
-        assert!(!filter.update(&SETTINGS, &[0.9, 0.1], 0.6).stable);
+        assert!(!filter.update(&SETTINGS, &[0.9, 0.1], 0.6).is_stable);
     }
 
     #[test]
@@ -278,7 +277,7 @@ mod tests {
         let mut filter = GestureFilter::default();
         filter.update(&settings, &[1.0, 0.0], 100.0);
         let decision = filter.update(&settings, &[0.0, 1.0], 3.0);
-        assert_eq!((decision.label, decision.stable), (1, false));
+        assert_eq!((decision.label, decision.is_stable), (1, false));
     }
 
     #[test]
@@ -307,7 +306,7 @@ mod tests {
         filter.update(&WITH_HYSTERESIS, &[0.8, 0.1, 0.1], 0.1);
         let decision = filter.update(&WITH_HYSTERESIS, &dip, 0.9);
         assert_eq!(
-            (decision.label, decision.unknown_reason, decision.stable),
+            (decision.label, decision.unknown_reason, decision.is_stable),
             (0, None, true)
         );
         let dropped = filter.update(&WITH_HYSTERESIS, &[0.44, 0.3, 0.26], 1.0);
@@ -341,7 +340,7 @@ mod tests {
         );
         let decision = filter.update(&close, &[0.4, 0.6], 0.2);
         assert_eq!(
-            (decision.label, decision.unknown_reason, decision.stable),
+            (decision.label, decision.unknown_reason, decision.is_stable),
             (1, None, false)
         );
     }
@@ -391,7 +390,7 @@ mod tests {
         fn stable_gesture_has_lasted_for_the_hold_time((settings, frames) in any_run()) {
             let run = decisions(&settings, &frames, 0.0);
             for (index, (now_secs, decision)) in run.iter().enumerate() {
-                if decision.stable {
+                if decision.is_stable {
                     let begin = run[..=index].iter().rposition(|(_, earlier)| {
                         earlier.label != decision.label || earlier.unknown_reason.is_some()
                     });

@@ -15,7 +15,7 @@ use crate::weights::{Weights, WeightsError};
 /// File in a model's directory with the activation ranges of the network, calibrated on training frames.
 pub const RANGES_FILE: &str = "ranges.json";
 
-/// Why a model was not exported.
+/// Why a model cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// The network cannot be written as an ONNX file.
@@ -32,15 +32,15 @@ pub enum ExportError {
     Classifier(#[from] ClassifierError),
     /// int8 was requested for a model without activation ranges.
     #[error(
-        "{0} has no activation ranges, because it was imported; pass frames to calibrate on with --dataset DIR"
+        "{0} has no activation ranges, which imported models lack; pass frames to calibrate on with --dataset DIR"
     )]
     NoRanges(String),
-    /// The calibration cannot write its files.
-    #[error("calibration: {0}")]
+    /// A temporary file or the activation ranges cannot be written.
+    #[error("cannot write a file of the calibration: {0}")]
     Io(#[from] std::io::Error),
 }
 
-/// Writes a stored model as an ONNX file. The file is complete or absent, also after a failure.
+/// Writes a stored model as an ONNX file, atomically: on failure there is no file, or the previous one.
 ///
 /// # Errors
 /// The weights cannot be read, or the file cannot be written.
@@ -60,7 +60,7 @@ pub fn export(
 /// The activation ranges that the training stored with a model.
 ///
 /// # Errors
-/// [`ExportError::NoRanges`] for an imported model.
+/// [`ExportError::NoRanges`] if the model has no valid [`RANGES_FILE`], for example because it was imported.
 pub fn stored_ranges(model: &StoredModel) -> Result<ActivationRanges, ExportError> {
     let bytes = std::fs::read(model.path(RANGES_FILE)).unwrap_or_default();
     serde_json::from_slice(&bytes).map_err(|_| ExportError::NoRanges(model.manifest.id.clone()))
@@ -69,7 +69,7 @@ pub fn stored_ranges(model: &StoredModel) -> Result<ActivationRanges, ExportErro
 /// Stores the activation ranges with a model.
 ///
 /// # Errors
-/// The file system failed.
+/// The file cannot be written.
 pub(crate) fn write_ranges(draft: &Draft, ranges: &ActivationRanges) -> Result<(), ExportError> {
     let write = disk::write_atomic(&draft.path(RANGES_FILE), Existing::Replace, |writer| {
         Ok(serde_json::to_writer(writer, ranges)?)

@@ -2,8 +2,9 @@
 //!
 //! The tensors of the file determine the network, and the last layer determines the number of outputs.
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use strum::IntoEnumIterator;
@@ -12,7 +13,7 @@ use time::OffsetDateTime;
 use crate::classifier::ClassifierError;
 use crate::classifier::onnx::OnnxClassifier;
 use crate::dataset::Label;
-use crate::disk;
+use crate::disk::{self, Existing};
 use crate::model_store::manifest::{FrameCounts, IMPORTED, Preprocessing};
 use crate::model_store::{MANIFEST_VERSION, Manifest, ModelStore, ONNX_FILE, StoreError, StoredModel};
 use crate::network::{Architecture, Layer, Network, parameters};
@@ -23,7 +24,7 @@ use crate::weights::{Weights, WeightsError};
 const IMAGENET_CLASSES: usize = 1000;
 /// Labels of a model from JetBot's notebooks, in the order of its outputs.
 const JETBOT_LABELS: [&str; 2] = ["thumbsdown", "thumbsup"];
-/// No calibration: the data for it is not known.
+/// An imported model is not calibrated, because there are no frames to calibrate it with.
 const TEMPERATURE: f64 = 1.0;
 /// Number of bytes from which the file format is detected.
 const FIRST_BYTES: u64 = 32;
@@ -41,7 +42,7 @@ pub enum Imported {
     Model(Box<StoredModel>),
 }
 
-/// Error from importing a file.
+/// Why a file cannot be imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// A file cannot be read or written.
@@ -108,7 +109,7 @@ pub enum ImportError {
 /// the model the active one.
 ///
 /// # Errors
-/// [`ImportError`]; the store is then unchanged.
+/// [`ImportError`]; the store is then unchanged, except that a model remains if only its activation failed.
 pub fn import(
     file: &Path,
     store: &ModelStore,
@@ -260,10 +261,7 @@ fn write_pretrained(
     };
     std::fs::create_dir_all(directory).map_err(io_error)?;
     let bytes = weights.to_bytes(&path)?;
-    disk::write_atomic(&path, disk::Existing::Replace, |writer| {
-        std::io::Write::write_all(writer, &bytes)
-    })
-    .map_err(io_error)?;
+    disk::write_atomic(&path, Existing::Replace, |writer| writer.write_all(&bytes)).map_err(io_error)?;
     Ok(path)
 }
 
@@ -298,7 +296,7 @@ fn publish(
         dataset: file.display().to_string(),
         dataset_digest: String::new(),
         parent: None,
-        sha256: Default::default(),
+        sha256: BTreeMap::new(),
     };
     Ok(store.publish(draft, manifest)?)
 }

@@ -1,4 +1,4 @@
-//! Recognition of thumbs up, thumbs down and none by a robot's camera, taught on the robot.
+//! Classifies camera images of a robot as thumbs up, thumbs down or none, with models that are trained on the robot.
 //!
 //! Data flow of a frame: [`frame`] -> [`preprocess`] -> [`classifier`] -> [`decision`].
 //! Data flow of a model: [`dataset`] -> [`training`] -> [`model_store`] -> [`classifier`].

@@ -73,7 +73,7 @@ pub struct Listing {
     pub unreadable: Vec<StoreError>,
 }
 
-/// Error from an operation on a store.
+/// Why an operation on a store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A file or directory cannot be read or written.
@@ -146,8 +146,9 @@ pub enum StoreError {
     },
 }
 
+/// Content of `active.json`.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Active {
+struct ActiveIds {
     active: Option<String>,
     previous: Option<String>,
 }
@@ -325,7 +326,7 @@ impl ModelStore {
         if before.active.as_ref() == Some(id) {
             return Ok(());
         }
-        let after = Active {
+        let after = ActiveIds {
             active: Some(id.clone()),
             previous: before.active,
         };
@@ -343,20 +344,20 @@ impl ModelStore {
         if active.active.as_deref() == Some(id) {
             return Err(StoreError::DeleteActive(id.to_owned()));
         }
-        // Before the deletion, so that a killed process never leaves a roll back to a deleted model.
+        // First, so that `previous` never names a deleted model, even if this process is killed.
         if active.previous.as_deref() == Some(id) {
-            let after = Active {
+            let after = ActiveIds {
                 previous: None,
                 ..active
             };
             write_json(&self.root.join(ACTIVE_FILE), &after)?;
         }
-        // Rename first, so that the model disappears atomically. With the name of a draft, the rest is swept if this process is killed.
+        // The rename makes the model disappear atomically. If this process is killed, [`ModelStore::open`] removes the rest like a draft.
         let models = self.root.join(MODELS_DIRECTORY);
-        let doomed = models.join(disk::own_prefix(DRAFT_PREFIX) + id);
-        fs::rename(&directory, &doomed).map_err(|cause| io_error(&directory, cause))?;
+        let renamed = models.join(disk::own_prefix(DRAFT_PREFIX) + id);
+        fs::rename(&directory, &renamed).map_err(|cause| io_error(&directory, cause))?;
         sync_directory(&models)?;
-        fs::remove_dir_all(&doomed).map_err(|cause| io_error(&doomed, cause))?;
+        fs::remove_dir_all(&renamed).map_err(|cause| io_error(&renamed, cause))?;
         self.delete_engines(id)
     }
 
@@ -381,11 +382,11 @@ impl ModelStore {
         let is_needed =
             |id: &String| active.active.as_ref() == Some(id) || active.previous.as_ref() == Some(id);
         let models = self.list()?.models.into_iter().map(|manifest| manifest.id);
-        let doomed: Vec<String> = models.skip(keep).filter(|id| !is_needed(id)).collect();
-        for id in &doomed {
+        let deleted: Vec<String> = models.skip(keep).filter(|id| !is_needed(id)).collect();
+        for id in &deleted {
             self.delete(id)?;
         }
-        Ok(doomed)
+        Ok(deleted)
     }
 
     /// Path of the imported pretrained weights of a network, which may not exist.
@@ -413,11 +414,11 @@ impl ModelStore {
         self.root.join(MODELS_DIRECTORY).join(id)
     }
 
-    fn read_active(&self) -> Result<Active, StoreError> {
+    fn read_active(&self) -> Result<ActiveIds, StoreError> {
         let path = self.root.join(ACTIVE_FILE);
         match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|cause| StoreError::Json { path, cause }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Active::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ActiveIds::default()),
             Err(cause) => Err(io_error(&path, cause)),
         }
     }

@@ -15,8 +15,8 @@ mod vgg;
 
 use strum::{EnumIter, EnumString, IntoStaticStr, VariantNames};
 
+use self::layer::{BATCH_NORM_EPSILON, conv, linear, max_pool};
 pub use self::layer::{Join, Layer, Shape, output_shape, parameters};
-use self::layer::{conv, linear, max_pool};
 use crate::names::{UnknownName, parse_name};
 use crate::preprocess::INPUT_SIDE_PX;
 
@@ -50,7 +50,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Shape of the input.
+    /// Shape of the input: red, green and blue.
     pub const INPUT: Shape = Shape::Image {
         channels: 3,
         side: INPUT_SIDE_PX,
@@ -112,6 +112,11 @@ impl Network {
         let has_parameters = |layer: &Layer| !layer.parameters().is_empty();
         self.layers.iter().rposition(has_parameters).unwrap_or(0)
     }
+}
+
+/// The lengths of a shape as signed integers, as libtorch and ONNX represent them.
+fn signed_dims(shape: &[usize]) -> Vec<i64> {
+    shape.iter().map(|&length| length as i64).collect()
 }
 
 #[cfg(test)]

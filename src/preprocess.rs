@@ -1,7 +1,7 @@
-//! Frame -> normalized network input. Capture, training and inference all use this one implementation.
+//! From frames to normalized network inputs. Capture, training and inference all use this one implementation.
 //!
 //! Equivalent to torchvision's `Resize((224, 224))`, `ToTensor()`, `Normalize(MEAN, STD)` on a PIL image, with a difference of at most one
-//! gray level before normalization: bilinear with antialiasing, in Pillow's order, first horizontally, then vertically, with 8 bit per
+//! gray level before normalization: bilinear with antialiasing, in Pillow's order, first horizontally, then vertically, with 8 bits per
 //! channel in between.
 
 use fast_image_resize::images::{Image, ImageRef};
@@ -52,7 +52,7 @@ impl Preprocessor {
     /// Writes the network input for a frame: `input[channel][row][column]`, red first, normalized by [`MEAN`] and [`STD`].
     ///
     /// # Panics
-    /// If `input` does not hold [`INPUT_LEN`] values.
+    /// `input` does not hold [`INPUT_LEN`] values.
     pub fn tensor_from_frame(&mut self, frame: &Frame, input: &mut [f32]) {
         assert_eq!(input.len(), INPUT_LEN, "an input has 3x224x224 values");
         self.resize(frame);
@@ -178,9 +178,8 @@ mod tests {
         }
     }
 
-    /// Padded rows and the value of alpha do not matter either.
     #[test]
-    fn input_does_not_depend_on_the_encoding() {
+    fn input_does_not_depend_on_encoding_row_padding_or_alpha() {
         let (width, height) = (50u32, 40u32);
         let rgb: Vec<[u8; 3]> = (0..width * height)
             .map(|i| [i as u8, (i / 7) as u8, (i / 3) as u8])

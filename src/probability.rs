@@ -14,10 +14,10 @@ pub fn softmax<F: Float>(values: &mut [F], temperature: F) {
     values.iter_mut().for_each(|value| *value = *value / sum);
 }
 
-/// -ln(softmax(logits / temperature)\[label\]) in nats, finite also where the probability itself underflows to 0.
+/// -ln(softmax(logits / temperature)\[label\]) in nats, finite even if the probability itself underflows to 0.
 ///
 /// # Panics
-/// If `label` is not an index into `logits`.
+/// `label` is not an index into `logits`.
 pub fn negative_log_likelihood<F: Float>(logits: &[F], label: usize, temperature: F) -> F {
     let max = max(logits);
     let scaled = |logit: F| (logit - max) / temperature;
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_higher_temperature_lowers_the_confidence_and_keeps_the_prediction() {
+    fn higher_temperature_lowers_the_confidence_and_keeps_the_prediction() {
         let (mut plain, mut hot) = ([2.0, 0.0], [2.0, 0.0]);
         softmax(&mut plain, 1.0);
         softmax(&mut hot, 2.0);
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn likelihood_is_that_of_the_softmax_and_finite_where_it_underflows() {
+    fn likelihood_is_that_of_the_softmax_and_finite_even_if_it_underflows() {
         let logits = [1.0, 3.0, 2.0];
         let mut probabilities = logits;
         softmax(&mut probabilities, 2.0);

@@ -43,7 +43,7 @@ pub struct FrameProbabilities<'a> {
     pub preprocess_time: Duration,
 }
 
-/// Why a file could not be classified.
+/// Why a file cannot be classified.
 #[derive(Debug, thiserror::Error)]
 pub enum ClassifyFileError {
     /// The file is not a valid image.

@@ -61,7 +61,7 @@ pub(crate) struct TensorLocation {
     pub(crate) length: u64,
 }
 
-/// Error from reading, writing or using weights.
+/// Why weights cannot be read, written or used.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
     /// A file cannot be read or written.
@@ -107,7 +107,7 @@ impl Weights {
     /// Reads a safetensors file and converts all values to float32. Integer tensors are skipped.
     ///
     /// # Errors
-    /// The file does not exist, is not a complete safetensors file, or holds values that are neither floats nor integers.
+    /// The file does not exist, is not a complete safetensors file, or holds a tensor of an unsupported data type, such as float8.
     pub fn read(path: &Path) -> Result<Weights, WeightsError> {
         let bytes = std::fs::read(path).map_err(|cause| io_error(path, cause))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|cause| format_error(path, cause))?;
@@ -226,9 +226,9 @@ fn tensor_from_view(name: &str, view: &TensorView) -> Result<Option<Tensor>, Wei
     let bytes = view.data();
     let values = match view.dtype() {
         Dtype::F32 => bytemuck::pod_collect_to_vec(bytes),
-        Dtype::F64 => converted(bytes, |value| f64::from_le_bytes(value) as f32),
-        Dtype::F16 => converted(bytes, |value| half::f16::from_le_bytes(value).to_f32()),
-        Dtype::BF16 => converted(bytes, |value| half::bf16::from_le_bytes(value).to_f32()),
+        Dtype::F64 => convert_each(bytes, |value| f64::from_le_bytes(value) as f32),
+        Dtype::F16 => convert_each(bytes, |value| half::f16::from_le_bytes(value).to_f32()),
+        Dtype::BF16 => convert_each(bytes, |value| half::bf16::from_le_bytes(value).to_f32()),
         Dtype::BOOL | Dtype::U8 | Dtype::I8 | Dtype::I16 | Dtype::I32 | Dtype::I64 => return Ok(None),
         dtype => {
             return Err(WeightsError::Dtype {
@@ -243,7 +243,7 @@ fn tensor_from_view(name: &str, view: &TensorView) -> Result<Option<Tensor>, Wei
     }))
 }
 
-fn converted<const N: usize>(bytes: &[u8], convert: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+fn convert_each<const N: usize>(bytes: &[u8], convert: impl Fn([u8; N]) -> f32) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|&value| convert(value)).collect()
 }
 

@@ -187,7 +187,11 @@ fn invalid_labels_are_rejected_with_a_valid_example() {
 fn duplicate_label_is_rejected() {
     let directory = tempfile::tempdir().expect("a directory");
     let three = squeezenet_with_outputs(directory.path(), 3);
-    rejection(&three, &["--labels", "a,b,a"]);
+    let rejection = rejection(&three, &["--labels", "a,b,a"]);
+    assert!(
+        rejection.contains("label a is given for two outputs"),
+        "{rejection}"
+    );
 }
 
 fn pretrained_weights_cannot_be_labeled_or_activated() {

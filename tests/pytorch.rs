@@ -82,7 +82,7 @@ fn expected_path(path: &Path) -> PathBuf {
     path.with_extension("").with_extension("safetensors")
 }
 
-/// A directory with the output of the reference script; `None` without Python and torch.
+/// A directory with the output of the reference script.
 fn reference(task: &str) -> tempfile::TempDir {
     support::reference("pytorch/reference.py", &[task], |_| {})
 }

@@ -1,4 +1,4 @@
-//! TensorRT parses what `thumb_gesture export` writes and builds engines of it, for GPUs that this machine need not have: `make tensorrt-check`.
+//! TensorRT parses the files that `thumb_gesture export` writes and builds engines from them, without a GPU: `make tensorrt-check`.
 
 mod support;
 
@@ -14,13 +14,13 @@ use thumb_gesture::network::onnx::export::{ExportPrecision, export};
 use thumb_gesture::network::onnx::int8::Target;
 use thumb_gesture::preprocess::INPUT_LEN;
 
-fn tensorrt_compiles_every_precision_of_every_network() {
+fn tensorrt_compiles_exported_files_in_each_precision() {
     let directory = support::reference("tensorrt/compile.py", &[], write_files);
     let result = fs::read(directory.path().join("result.json")).expect("was written");
     let result: Value = serde_json::from_slice(&result).expect("JSON");
     let files = result.as_object().expect("by file");
     assert_eq!(files.len(), 4 * 3 + 1);
-    println!("{:<28}{:>24}{:>12}", "file", "GPU", "seconds / engine MB");
+    println!("{:<28}{:>24}{:>12}", "file", "GPU", "seconds / MB");
     let mut rejected = Vec::new();
     for (file, gpus) in files {
         for (gpu, outcome) in gpus.as_object().expect("by GPU") {
@@ -35,12 +35,12 @@ fn tensorrt_compiles_every_precision_of_every_network() {
     assert!(rejected.is_empty(), "{}", rejected.join("\n"));
 }
 
-/// Exports every network in every precision, and one file with a dynamic batch.
+/// Exports four networks in each precision, and one file with a dynamic batch size. VGG-11 has the same kinds of layers as VGG-16.
 fn write_files(directory: &Path) {
     let input: Vec<f32> = (0..INPUT_LEN).map(|index| (index as f32).sin()).collect();
     for name in ["alexnet", "squeezenet1_1", "vgg16", "resnet18"] {
         let whole = Network::named(name, 3).expect("known");
-        // As `thumb_gesture train` adapts it to the installed weights.
+        // The installed weights of VGG-16 have no classifier, so `thumb_gesture train` uses a linear one.
         let network = match name {
             "vgg16" => whole.with_linear_classifier(),
             _ => whole,
@@ -57,11 +57,11 @@ fn write_files(directory: &Path) {
             ("fp16", ExportPrecision::Fp16),
             ("int8", int8),
         ];
-        let write = |file: String, numbers, batch| {
-            export(&directory.join(file), &network, &weights, numbers, batch, &[]).expect("exports");
+        let write = |file: String, precision, batch| {
+            export(&directory.join(file), &network, &weights, precision, batch, &[]).expect("exports");
         };
-        for (kind, numbers) in kinds {
-            write(format!("{name}_{kind}.onnx"), numbers, Batch::One);
+        for (kind, precision) in kinds {
+            write(format!("{name}_{kind}.onnx"), precision, Batch::One);
         }
         if name == "alexnet" {
             write(
@@ -74,5 +74,5 @@ fn write_files(directory: &Path) {
 }
 
 support::runner::tests! {
-    tensorrt_compiles_every_precision_of_every_network needs TensorRt,
+    tensorrt_compiles_exported_files_in_each_precision needs TensorRt,
 }

@@ -109,7 +109,7 @@ pub fn classify_bag(
                 label: decision.label,
                 confidence: decision.confidence,
                 reason: decision.unknown_reason.map_or("", UnknownReason::reason),
-                stable: decision.stable,
+                stable: decision.is_stable,
                 probabilities: probabilities.to_vec(),
             };
             on_frame(&prediction, &image);

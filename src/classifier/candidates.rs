@@ -38,8 +38,8 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// The name of the backend, such as `onnx/cpu/int8`.
-    pub fn name(&self) -> String {
+    /// The backend, such as `onnx/cpu/int8`.
+    pub fn backend(&self) -> String {
         format!("{}/{}", self.runtime, self.precision)
     }
 }
@@ -82,7 +82,7 @@ pub(super) fn candidates(
     candidates
 }
 
-/// A runtime with the requested precision, or with its default if it does not support that one.
+/// A runtime with the requested precision, or with its default precision if it does not support the requested one.
 fn candidate(runtime: Runtime, requested: Precision, int8: Option<&Int8Agreement>) -> Candidate {
     let default = match runtime {
         Runtime::OnnxTensorRt | Runtime::TorchCuda => Precision::Fp16,
@@ -112,7 +112,7 @@ fn candidate(runtime: Runtime, requested: Precision, int8: Option<&Int8Agreement
     }
 }
 
-/// int8 if the training accepted it, with the result of its comparison with fp32.
+/// int8 if the training accepted it, otherwise fp32; with the result of the comparison of both.
 fn int8_or_fp32(int8: Option<&Int8Agreement>) -> (Precision, Option<String>) {
     let (precision, reason) = match int8 {
         None => (Precision::Fp32, "the model has no int8 file".to_owned()),
@@ -148,20 +148,20 @@ mod tests {
         }
     }
 
-    fn names(settings: &Settings, int8: Option<Int8Agreement>, has_gpu: bool) -> Vec<String> {
+    fn backends(settings: &Settings, int8: Option<Int8Agreement>, has_gpu: bool) -> Vec<String> {
         let candidates = candidates(settings, int8.as_ref(), |_| has_gpu);
-        candidates.iter().map(Candidate::name).collect()
+        candidates.iter().map(Candidate::backend).collect()
     }
 
     #[test]
     fn fastest_accepted_candidate_is_the_default() {
         let (settings, accepted) = (Settings::default(), Some(agreement(0, true)));
         assert_eq!(
-            names(&settings, accepted, false),
+            backends(&settings, accepted, false),
             ["onnx/cpu/int8", "onnx/cpu/fp32"]
         );
         assert_eq!(
-            names(&settings, accepted, true),
+            backends(&settings, accepted, true),
             [
                 "onnx/tensorrt/fp16",
                 "onnx/cuda/fp32",
@@ -170,10 +170,10 @@ mod tests {
             ]
         );
         assert_eq!(
-            names(&settings, Some(agreement(3, false)), false),
+            backends(&settings, Some(agreement(3, false)), false),
             ["onnx/cpu/fp32"]
         );
-        assert_eq!(names(&settings, None, false), ["onnx/cpu/fp32"]);
+        assert_eq!(backends(&settings, None, false), ["onnx/cpu/fp32"]);
     }
 
     #[test]
@@ -183,12 +183,12 @@ mod tests {
             ..Settings::default()
         };
         assert_eq!(
-            names(&settings, None, false),
+            backends(&settings, None, false),
             ["onnx/tensorrt/fp16", "onnx/cuda/fp32", "onnx/cpu/fp32"]
         );
         settings.require_gpu = true;
         settings.backend = Backend::Torch;
-        assert_eq!(names(&settings, None, false), ["torch/cuda/fp16"]);
+        assert_eq!(backends(&settings, None, false), ["torch/cuda/fp16"]);
     }
 
     #[test]
@@ -199,13 +199,13 @@ mod tests {
         };
         let accepted = Some(agreement(0, true));
         assert_eq!(
-            names(&settings, accepted, false),
+            backends(&settings, accepted, false),
             ["onnx/plugin/fp32", "onnx/cpu/int8", "onnx/cpu/fp32"]
         );
         settings.precision = Precision::Int8;
-        assert_eq!(names(&settings, accepted, false)[0], "onnx/plugin/int8");
+        assert_eq!(backends(&settings, accepted, false)[0], "onnx/plugin/int8");
         settings.backend = Backend::Torch;
-        assert_eq!(names(&settings, None, false), ["torch/cpu/fp32"]);
+        assert_eq!(backends(&settings, None, false), ["torch/cpu/fp32"]);
     }
 
     #[test]

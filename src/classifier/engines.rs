@@ -1,4 +1,4 @@
-//! Cache of TensorRT engines in the model store: building an engine takes a minute on a Jetson.
+//! Cache of TensorRT engines in the model store: building an engine can take minutes.
 //!
 //! ```text
 //! <store>/engines/<model id>-<key>/    the engine and the timing cache, as ONNX Runtime's TensorRT provider writes them
@@ -21,13 +21,13 @@ use crate::model_store::{ENGINES_DIRECTORY, StoredModel};
 
 const DRAFT_PREFIX: &str = ".draft-";
 /// Model of a Jetson, and version of its software.
-const JETSON_TEXTS: [&str; 2] = ["/proc/device-tree/model", "/etc/nv_tegra_release"];
+const JETSON_FILES: [&str; 2] = ["/proc/device-tree/model", "/etc/nv_tegra_release"];
 /// Version of the driver on a PC.
-const DRIVER_TEXT: &str = "/proc/driver/nvidia/version";
+const DRIVER_FILE: &str = "/proc/driver/nvidia/version";
 /// One directory for each GPU of a PC.
-const CARDS_DIRECTORY: &str = "/proc/driver/nvidia/gpus";
+const GPUS_DIRECTORY: &str = "/proc/driver/nvidia/gpus";
 
-/// The place of a model's engine in the cache; the engine may not be built yet.
+/// The cache entry of a model's engine, which may not be built yet.
 pub(super) struct Engine {
     engines: PathBuf,
     name: String,
@@ -35,7 +35,7 @@ pub(super) struct Engine {
 
 impl Engine {
     /// The engine for a model, a precision, a maximum batch size, the GPU of this machine and a library of ONNX Runtime.
-    pub(super) fn of(model: &StoredModel, precision: &str, batch: usize, library: &Path) -> Engine {
+    pub(super) fn new(model: &StoredModel, precision: &str, batch: usize, library: &Path) -> Engine {
         let store = model.directory.ancestors().nth(2).unwrap_or(&model.directory);
         Engine {
             engines: store.join(ENGINES_DIRECTORY),
@@ -56,7 +56,7 @@ impl Engine {
     /// A temporary directory in which to build the engine.
     ///
     /// # Errors
-    /// The file system failed.
+    /// The directory cannot be created.
     pub(super) fn draft(&self) -> io::Result<TempDir> {
         fs::create_dir_all(&self.engines)?;
         disk::remove_leftovers(&self.engines, DRAFT_PREFIX)?;
@@ -65,13 +65,13 @@ impl Engine {
             .tempdir_in(&self.engines)
     }
 
-    /// Moves an engine that was built to its place in the cache.
+    /// Moves an engine that was built into the cache.
     ///
     /// # Errors
-    /// The file system failed.
+    /// The directory cannot be renamed, for example because the engine exists.
     pub(super) fn publish(&self, draft: TempDir) -> io::Result<()> {
         fs::rename(draft.path(), self.directory())?;
-        // The temporary path no longer exists, so its guard must not delete it.
+        // The directory was renamed: disarm its guard, which would delete the old path.
         drop(draft.keep());
         Ok(())
     }
@@ -79,7 +79,7 @@ impl Engine {
     /// Deletes the engine, if there is one.
     ///
     /// # Errors
-    /// The file system failed.
+    /// The directory cannot be deleted.
     pub(super) fn discard(&self) -> io::Result<()> {
         match fs::remove_dir_all(self.directory()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -92,7 +92,7 @@ impl Engine {
     }
 }
 
-/// Differs for other weights, another graph, precision, batch size, GPU or library.
+/// A digest that differs for other weights, another graph, precision, batch size, GPU or library.
 fn key(model: &StoredModel, precision: &str, batch: usize, gpu: &str, library: &str) -> String {
     let hashes = model.manifest.sha256.iter();
     let files = hashes.flat_map(|(name, hash)| [name.as_str(), hash.as_str()]);
@@ -101,22 +101,22 @@ fn key(model: &StoredModel, precision: &str, batch: usize, gpu: &str, library: &
     disk::hash_key(&parts.collect::<Vec<_>>())
 }
 
-/// What the driver says about the GPU and itself; empty without a GPU.
+/// Models of the GPUs or of the Jetson, and version of the driver; empty without a GPU.
 fn gpu_identity() -> String {
     let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
-    let cards = fs::read_dir(CARDS_DIRECTORY).into_iter().flatten().flatten();
-    let mut models: Vec<String> = cards
-        .flat_map(|card| {
-            let text = read(&card.path().join("information"));
+    let gpus = fs::read_dir(GPUS_DIRECTORY).into_iter().flatten().flatten();
+    let mut identity: Vec<String> = gpus
+        .flat_map(|gpu| {
+            let text = read(&gpu.path().join("information"));
             // Other lines, such as the interrupt number, change with each boot.
             let model = text.lines().find(|line| line.starts_with("Model"));
             model.map(str::to_owned)
         })
         .collect();
-    models.sort();
-    let texts = JETSON_TEXTS.into_iter().chain([DRIVER_TEXT]);
-    models.extend(texts.map(|path| read(Path::new(path))));
-    models.concat()
+    identity.sort();
+    let files = JETSON_FILES.into_iter().chain([DRIVER_FILE]);
+    identity.extend(files.map(|path| read(Path::new(path))));
+    identity.concat()
 }
 
 /// Canonical path, size and modification time.
@@ -162,9 +162,9 @@ mod tests {
         let root = tempfile::tempdir().expect("a directory");
         let store = ModelStore::open(root.path()).expect("opens");
         let model = published_with(&store, 1, b"weights");
-        let engine = Engine::of(&model, "fp16", 1, Path::new("/usr/lib/libonnxruntime.so"));
+        let engine = Engine::new(&model, "fp16", 1, Path::new("/usr/lib/libonnxruntime.so"));
         let draft = engine.draft().expect("a directory");
-        fs::write(draft.path().join("half"), b"an engine").expect("writes");
+        fs::write(draft.path().join("part"), b"engine").expect("writes");
         assert_eq!(engine.built_directory(), None);
         drop(draft);
         assert_eq!(engine.built_directory(), None, "a failed build leaves nothing");

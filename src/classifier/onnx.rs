@@ -23,20 +23,20 @@ use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX};
 
 /// Shape of one network input.
 const FRAME_SHAPE: [i64; 3] = [3, INPUT_SIDE_PX as i64, INPUT_SIDE_PX as i64];
-/// Stands for any batch size in the shapes of an ONNX file.
-const ANY: i64 = -1;
+/// Any batch size, in the shapes of an ONNX file.
+const ANY_SIZE: i64 = -1;
 
 /// A network in a session of ONNX Runtime.
 pub struct OnnxClassifier {
     session: Session,
-    name: String,
+    backend: String,
     labels: usize,
     /// Maximum batch size.
     batch: usize,
 }
 
 impl OnnxClassifier {
-    /// Loads an ONNX file on the CPU and runs it once. Its external data must lie in the same directory.
+    /// Loads an ONNX file on the CPU and runs it once. Its external data must be in the same directory.
     ///
     /// # Errors
     /// ONNX Runtime is missing, or the file is damaged or has other inputs or outputs than this package's networks.
@@ -53,7 +53,7 @@ impl OnnxClassifier {
         OnnxClassifier::load_on(path, labels, &candidate, &settings)
     }
 
-    /// Loads a model's fp32 file with TensorRT, from the cached engine if there is one, else after building it.
+    /// Loads a model's fp32 file with TensorRT, with the cached engine if there is one; otherwise it builds and caches the engine first.
     ///
     /// # Errors
     /// As [`OnnxClassifier::load`], or the GPU cannot be used.
@@ -117,7 +117,7 @@ impl OnnxClassifier {
         settings: &Settings,
     ) -> Result<OnnxClassifier, ClassifierError> {
         let device = plugin::device(settings)?;
-        let name = format!("onnx/{}/{}", device.ep()?, candidate.precision);
+        let backend = format!("onnx/{}/{}", device.ep()?, candidate.precision);
         // Not every provider supports a dynamic batch size.
         let settings = Settings {
             batch: 1,
@@ -125,7 +125,10 @@ impl OnnxClassifier {
         };
         let provider = Provider::Plugin(device);
         let classifier = OnnxClassifier::load_with(path, labels, candidate, &settings, provider)?;
-        Ok(OnnxClassifier { name, ..classifier })
+        Ok(OnnxClassifier {
+            backend,
+            ..classifier
+        })
     }
 
     fn load_with(
@@ -139,7 +142,7 @@ impl OnnxClassifier {
         let mut classifier = OnnxClassifier {
             batch: max_batch(&session, labels)?.min(settings.batch),
             session,
-            name: candidate.name(),
+            backend: candidate.backend(),
             labels,
         };
         for frames in warm_up_sizes(classifier.batch) {
@@ -162,10 +165,10 @@ fn max_batch(session: &Session, labels: usize) -> Result<usize, ClassifierError>
     let inputs = shape(session.inputs(), INPUT_NAME);
     let outputs = shape(session.outputs(), OUTPUT_NAME);
     match (inputs.as_slice(), outputs.as_slice()) {
-        ([batch @ (1 | ANY), frame @ ..], [output_batch, output_labels])
+        ([batch @ (1 | ANY_SIZE), frame @ ..], [output_batch, output_labels])
             if frame == FRAME_SHAPE && output_batch == batch && *output_labels == labels as i64 =>
         {
-            Ok(if *batch == ANY { usize::MAX } else { 1 })
+            Ok(if *batch == ANY_SIZE { usize::MAX } else { 1 })
         }
         _ => Err(ClassifierError::Shape {
             inputs,
@@ -187,7 +190,7 @@ impl Classifier for OnnxClassifier {
     }
 
     fn backend(&self) -> &str {
-        &self.name
+        &self.backend
     }
 }
 
@@ -248,7 +251,7 @@ pub(super) fn has_engine(model: &StoredModel, candidate: &Candidate, settings: &
 }
 
 fn engine(model: &StoredModel, candidate: &Candidate, settings: &Settings) -> Engine {
-    Engine::of(
+    Engine::new(
         model,
         &candidate.precision.to_string(),
         settings.batch,
@@ -277,7 +280,7 @@ mod tests {
         let settings = Settings::default();
         let engine = engine(&model, &candidate, &settings);
         let draft = engine.draft().expect("a directory");
-        fs::write(draft.path().join("model.engine"), b"half an eng").expect("writes");
+        fs::write(draft.path().join("model.engine"), b"truncated").expect("writes");
         engine.publish(draft).expect("publishes");
         assert!(has_engine(&model, &candidate, &settings));
         assert!(OnnxClassifier::load_tensorrt(&model, &candidate, &settings).is_err());

@@ -23,7 +23,7 @@ pub enum Backend {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 pub enum Device {
-    /// A GPU if the runtime can use one, else the CPU.
+    /// A GPU if the runtime can use one, otherwise the CPU.
     #[default]
     Auto,
     /// The CPU.
@@ -37,16 +37,16 @@ pub enum Device {
 #[strum(serialize_all = "lowercase")]
 pub enum Precision {
     /// The fastest one that gives the same predictions: int8 with ONNX Runtime on a CPU if the model's training accepted it, fp16 with
-    /// TensorRT and with libtorch on a GPU, else fp32.
+    /// TensorRT and with libtorch on a GPU, otherwise fp32.
     #[default]
     Auto,
-    /// 32 bit, as in training.
+    /// 32 bits, as in training.
     Fp32,
-    /// 16 bit, half precision.
+    /// 16 bits, half precision.
     Fp16,
-    /// 16 bit, with the range of fp32.
+    /// 16 bits, with the range of fp32.
     Bf16,
-    /// 8 bit integers, quantized.
+    /// 8-bit integers, quantized.
     Int8,
 }
 
@@ -67,7 +67,7 @@ pub struct Settings {
     pub affinity: Vec<usize>,
     /// Maximum batch size; a TensorRT engine is built for it.
     pub batch: usize,
-    /// Fail instead of falling back to the CPU.
+    /// Whether to fail instead of falling back to the CPU.
     pub require_gpu: bool,
 }
 
@@ -89,29 +89,26 @@ impl Default for Settings {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use strum::VariantNames;
+
+    use super::{Backend, Device, Precision};
     use crate::names::parse_name;
 
+    fn assert_names_are_parsed_back<T: FromStr + Display + VariantNames>() {
+        for name in T::VARIANTS {
+            let parsed = name.parse().map(|variant: T| variant.to_string());
+            assert_eq!(parsed.ok().as_deref(), Some(*name));
+        }
+    }
+
     #[test]
-    fn names_are_parsed_back() {
-        for name in Precision::VARIANTS {
-            assert_eq!(
-                name.parse().map(|one: Precision| one.to_string()),
-                Ok((*name).to_owned())
-            );
-        }
-        for name in Backend::VARIANTS {
-            assert_eq!(
-                name.parse().map(|one: Backend| one.to_string()),
-                Ok((*name).to_owned())
-            );
-        }
-        for name in Device::VARIANTS {
-            assert_eq!(
-                name.parse().map(|one: Device| one.to_string()),
-                Ok((*name).to_owned())
-            );
-        }
+    fn names_are_parsed_back_and_unknown_ones_rejected() {
+        assert_names_are_parsed_back::<Backend>();
+        assert_names_are_parsed_back::<Device>();
+        assert_names_are_parsed_back::<Precision>();
         let unknown = parse_name::<Precision>("precision", "int4").map_err(|error| error.to_string());
         assert!(unknown.is_err_and(|error| error.contains("fp32, fp16, bf16, int8")));
     }

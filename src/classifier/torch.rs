@@ -18,7 +18,7 @@ pub(super) struct TorchClassifier {
     module: TorchModule,
     device: Device,
     kind: Kind,
-    name: String,
+    backend: String,
 }
 
 impl TorchClassifier {
@@ -54,7 +54,7 @@ impl TorchClassifier {
             module,
             device,
             kind,
-            name: candidate.name(),
+            backend: candidate.backend(),
         };
         let labels = model.manifest.labels.len();
         for frames in warm_up_sizes(settings.batch) {
@@ -81,6 +81,6 @@ impl Classifier for TorchClassifier {
     }
 
     fn backend(&self) -> &str {
-        &self.name
+        &self.backend
     }
 }

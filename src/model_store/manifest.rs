@@ -25,7 +25,7 @@ pub struct Manifest {
     pub network: String,
     /// Labels in the order of the network's outputs.
     pub labels: Vec<Label>,
-    /// Time at which the training or the import ended.
+    /// Time at which the training ended, or the model was imported.
     #[serde(with = "time::serde::rfc3339")]
     pub created: OffsetDateTime,
     /// Preprocessing of an image before the network.
@@ -63,7 +63,7 @@ impl Manifest {
     }
 }
 
-/// Preprocessing of an image before the network.
+/// Description of the preprocessing, by which a model of an incompatible version is recognized.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Preprocessing {
     /// Width and height, pixels.
@@ -79,7 +79,7 @@ pub struct Preprocessing {
 pub struct FrameCounts {
     /// Frames that the model was trained on.
     pub train: usize,
-    /// Those of them that were held out at least once, in the trainings for the metrics.
+    /// Frames among them that were held out at least once, in the trainings that measured the metrics.
     pub validation: usize,
 }
 
@@ -107,7 +107,7 @@ impl Preprocessing {
     }
 }
 
-/// The format version, which each format has.
+/// The field that manifests of every format version have.
 #[derive(Deserialize)]
 pub(super) struct Version {
     pub(super) version: u32,

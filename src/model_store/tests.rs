@@ -138,7 +138,7 @@ fn renamed_directory_is_rejected_with_the_correct_name() {
 }
 
 #[test]
-fn drafts_of_killed_processes_are_swept_and_current_ones_are_kept() {
+fn drafts_of_killed_processes_are_removed_and_current_ones_are_kept() {
     let (_root, store) = new_store();
     let models = store.root().join("models");
     // 4194304 is the maximum process id on Linux.
@@ -199,7 +199,7 @@ fn models_are_deleted_except_the_active_one() {
 }
 
 #[test]
-fn pruning_keeps_newest_active_and_previous_model() {
+fn prune_keeps_the_newest_the_active_and_the_previous_model() {
     let root = tempfile::tempdir().expect("a directory");
     let store = ModelStore::open(root.path()).expect("opens");
     let models = [1, 2, 3, 4, 5].map(|second| published(&store, second));

@@ -4,11 +4,8 @@
 //! (Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
 //! arXiv:1712.05877, section 3.2).
 
-use super::Layer;
+use super::{BATCH_NORM_EPSILON, Layer};
 use crate::weights::{Tensor, Weights, WeightsError};
-
-/// Default `eps` of PyTorch's `BatchNorm2d`.
-const EPSILON: f32 = 1e-5;
 
 /// Returns equivalent layers without batch normalization, and their weights.
 ///
@@ -63,7 +60,7 @@ fn scale_conv(
         .values
         .iter()
         .zip(&variance.values)
-        .map(|(gamma, variance)| gamma / (variance + EPSILON).sqrt())
+        .map(|(gamma, variance)| gamma / (variance + BATCH_NORM_EPSILON as f32).sqrt())
         .collect();
 
     let before = conv.parameters();
@@ -107,7 +104,7 @@ mod tests {
         let module =
             TorchModule::with_pretrained(&network.layers, &Weights::default(), Device::Cpu).expect("fits");
         let mut weights = module.weights().expect("copies");
-        // A new network has the neutral statistics and scales 0 and 1; a trained one has others.
+        // In a new network a batch normalization changes nothing: its parameters and statistics are 0 and 1.
         for parameter in parameters(&network.layers) {
             let mut tensor = weights.get(&parameter).expect("exists").clone();
             if tensor.shape.len() == 1 {

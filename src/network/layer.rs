@@ -2,6 +2,9 @@
 
 use crate::weights::{Initialization, ParameterSpec};
 
+/// Default `eps` of PyTorch's `BatchNorm2d`, and default `epsilon` of ONNX's `BatchNormalization`.
+pub(super) const BATCH_NORM_EPSILON: f64 = 1e-5;
+
 /// One layer of a network. Convolution and pooling windows are square.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Layer {
@@ -19,7 +22,7 @@ pub enum Layer {
         stride: usize,
         /// Zeros added on each side, pixels.
         padding: usize,
-        /// Whether a bias is added. A convolution followed by batch normalization needs none.
+        /// Whether a bias is added. A convolution before a batch normalization needs no bias.
         has_bias: bool,
     },
     /// Batch normalization with the running statistics, also during training: ImageNet's statistics are better than those
@@ -90,7 +93,7 @@ pub enum Shape {
         /// Width and height, pixels.
         side: usize,
     },
-    /// A vector of so many features.
+    /// A vector with this number of features.
     Row(usize),
 }
 
@@ -164,7 +167,7 @@ impl Layer {
                 Shape::Image { side, .. },
             ) => Shape::Image {
                 channels: out_channels,
-                side: (side + 2 * padding - kernel) / stride + 1,
+                side: window_count(side, kernel, stride, padding),
             },
             (
                 &Layer::MaxPool2d {
@@ -175,7 +178,7 @@ impl Layer {
                 Shape::Image { channels, side },
             ) => Shape::Image {
                 channels,
-                side: (side + 2 * padding - kernel) / stride + 1,
+                side: window_count(side, kernel, stride, padding),
             },
             (&Layer::AdaptiveAvgPool2d { side }, Shape::Image { channels, .. }) => {
                 Shape::Image { channels, side }
@@ -237,6 +240,11 @@ pub fn output_shape(layers: &[Layer], input: Shape) -> Shape {
     layers
         .iter()
         .fold(input, |shape, layer| layer.output_shape(shape))
+}
+
+/// Number of windows along one side of `side` pixels.
+fn window_count(side: usize, kernel: usize, stride: usize, padding: usize) -> usize {
+    (side + 2 * padding - kernel) / stride + 1
 }
 
 fn trainable(name: &str, part: &str, shape: Vec<usize>, initialization: Initialization) -> ParameterSpec {

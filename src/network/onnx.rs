@@ -18,7 +18,7 @@ use prost::Message;
 
 use self::lowering::nodes;
 use self::proto::{Dimension, Graph, Model, Node, OperatorSet, StringStringEntry, Tensor, ValueInfo};
-use super::{Network, Shape};
+use super::{Network, Shape, signed_dims};
 use crate::weights::{ParameterSpec, TensorLocation, WeightsError, tensor_locations};
 
 pub(crate) const INPUT_NAME: &str = "input";
@@ -38,7 +38,7 @@ pub enum Batch {
     Dynamic,
 }
 
-/// Error from exporting a network.
+/// Why a network cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// A weight is missing or has the wrong shape.
@@ -134,7 +134,7 @@ fn external_tensor(
         });
     }
     Ok(Tensor {
-        dims: proto::dims(&parameter.shape),
+        dims: signed_dims(&parameter.shape),
         data_type: proto::FLOAT,
         name: parameter.name.clone(),
         raw_data: Vec::new(),

@@ -3,7 +3,7 @@
 use tch::nn::{Path, VarStore};
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::{Join, Layer};
+use super::{BATCH_NORM_EPSILON, Join, Layer, signed_dims};
 use crate::weights::{self, Initialization, ParameterSpec, Weights, WeightsError};
 
 /// Layers and their weights on one device.
@@ -12,7 +12,7 @@ pub struct TorchModule {
     variables: VarStore,
 }
 
-/// Error from creating or running a [`TorchModule`].
+/// Why a [`TorchModule`] cannot be created or run.
 #[derive(Debug, thiserror::Error)]
 pub enum TorchError {
     /// The weights do not match the layers.
@@ -50,7 +50,7 @@ impl TorchModule {
         TorchModule::new(layers, device, |parameter| to_torch(weights.get(parameter)?))
     }
 
-    /// Layers before a training: parameters that `weights` holds with the right shape get these values, the others are initialized
+    /// Layers before a training: parameters that `weights` holds with the required shape get these values, the others are initialized
     /// as PyTorch initializes `Conv2d` and `Linear`, uniformly within ±1/√fan_in.
     ///
     /// The random numbers come from libtorch's generator; [`tch::manual_seed`] makes them reproducible.
@@ -129,11 +129,11 @@ impl TorchModule {
 }
 
 fn to_torch(tensor: &weights::Tensor) -> Result<Tensor, TorchError> {
-    Ok(Tensor::f_from_slice(&tensor.values)?.f_reshape(dims(&tensor.shape))?)
+    Ok(Tensor::f_from_slice(&tensor.values)?.f_reshape(signed_dims(&tensor.shape))?)
 }
 
 fn initialized(parameter: &ParameterSpec) -> Result<Tensor, TorchError> {
-    let mut empty = Tensor::f_empty(dims(&parameter.shape), (Kind::Float, Device::Cpu))?;
+    let mut empty = Tensor::f_empty(signed_dims(&parameter.shape), (Kind::Float, Device::Cpu))?;
     Ok(match parameter.initialization {
         Initialization::Uniform { fan_in } => {
             let bound = 1.0 / (fan_in as f64).sqrt();
@@ -141,10 +141,6 @@ fn initialized(parameter: &ParameterSpec) -> Result<Tensor, TorchError> {
         }
         Initialization::Constant(value) => empty.f_fill_(value)?,
     })
-}
-
-fn dims(shape: &[usize]) -> Vec<i64> {
-    shape.iter().map(|&length| length as i64).collect()
 }
 
 fn lower(
@@ -206,12 +202,20 @@ impl TorchLayer {
                 input.f_conv2d(weight, bias.first(), [stride; 2], [padding; 2], [1; 2], 1)
             }
             (Layer::BatchNorm2d { .. }, [weight, bias, mean, variance]) => {
-                // PyTorch's defaults. The momentum has no effect, since the running statistics are not updated.
+                // PyTorch's default. It has no effect, since the running statistics are not updated.
                 const MOMENTUM: f64 = 0.1;
-                const EPSILON: f64 = 1e-5;
                 let (weight, bias) = (Some(weight), Some(bias));
                 let (mean, variance) = (Some(mean), Some(variance));
-                input.f_batch_norm(weight, bias, mean, variance, false, MOMENTUM, EPSILON, false)
+                input.f_batch_norm(
+                    weight,
+                    bias,
+                    mean,
+                    variance,
+                    false,
+                    MOMENTUM,
+                    BATCH_NORM_EPSILON,
+                    false,
+                )
             }
             (Layer::Linear { .. }, [weight, bias]) => input.f_linear(weight, Some(bias)),
             (

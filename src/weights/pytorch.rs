@@ -35,7 +35,7 @@ const MAX_NAME_LEN: usize = 1024;
 /// legitimately expand to more values than it has bytes.
 const MIN_VALUE_LIMIT: u64 = 1 << 20;
 
-/// Error from reading a PyTorch file.
+/// Why a PyTorch file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum PytorchError {
     /// The file cannot be opened or read.
@@ -147,7 +147,7 @@ fn named_tensors<'p, 'a>(pickle: &'p Pickle<'a>) -> Result<Vec<(&'a str, &'p Val
         if let (Value::Text(name), value @ Value::Tensor { .. }) = (pickle.value(*key), pickle.value(*value))
         {
             if name.len() > MAX_NAME_LEN {
-                return Err(ContentError::TooLarge("characters in a name"));
+                return Err(ContentError::TooLarge("bytes in a name"));
             }
             named.push((*name, value));
         }

@@ -18,7 +18,7 @@ from reference import write_tensors  # noqa: E402
 
 
 def save(directory: Path, name: str, saved: object, expected: dict[str, torch.Tensor] | None) -> None:
-    """Save an object in both formats with both pickle protocols, and the expected tensors unless reading must fail."""
+    """Saves an object in both formats with both pickle protocols, and the expected tensors unless reading must fail."""
     torch.save(saved, directory / f"{name}.zip.pth")
     torch.save(saved, directory / f"{name}.zip4.pth", pickle_protocol=4)
     torch.save(saved, directory / f"{name}.legacy.pth", _use_new_zipfile_serialization=False)
@@ -48,7 +48,7 @@ def views() -> dict[str, torch.Tensor]:
 
 
 def checkpoint(state_dict: dict[str, torch.Tensor], key: str) -> dict[str, object]:
-    """Build a checkpoint like that of PyTorch's ImageNet example."""
+    """Builds a checkpoint like that of PyTorch's ImageNet example."""
     trained = network()
     optimizer = torch.optim.Adam(trained.parameters(), amsgrad=True)
     trained(torch.randn(2, 3, 4, 4)).sum().backward()

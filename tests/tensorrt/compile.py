@@ -1,4 +1,4 @@
-"""Compiles ONNX files with TensorRT, for GPUs that this machine need not have. Started by tests/tensorrt.rs.
+"""Compiles ONNX files with TensorRT, without a GPU. Started by tests/tensorrt.rs.
 
     compile.py DIRECTORY
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use thumb_gesture::all_cores;
 use thumb_gesture::classifier::settings::{Backend, Device, Precision, Settings};
-use thumb_gesture::classifier::{self, ClassifierError, Loaded};
+use thumb_gesture::classifier::{self, ClassifierError, LoadedClassifier};
 use thumb_gesture::model_store::{ModelStore, StoreError, StoredModel};
 use thumb_gesture::recognizer::Recognizer;
 
@@ -55,7 +55,7 @@ pub(crate) struct LoadedModel {
 }
 
 impl LoadedModel {
-    fn new(model: &StoredModel, loaded: Loaded) -> LoadedModel {
+    fn new(model: &StoredModel, loaded: LoadedClassifier) -> LoadedModel {
         LoadedModel {
             recognizer: Recognizer::new(loaded.classifier, &model.manifest),
             reason: loaded.reason,

@@ -29,18 +29,18 @@ pub(super) fn device(settings: &Settings) -> Result<Device<'static>, ClassifierE
     let own = devices.filter(|device| names.iter().any(|name| device.ep().is_ok_and(|own| own == name)));
     let allowed = own.filter(|device| is_allowed(device.hardware_device().ty(), settings));
     let best = allowed.min_by_key(|device| {
-        // The shortest name first: one with a suffix is the same provider in a special mode.
+        // Names in alphabetical order: a name with a suffix is the same provider in a special mode.
         (
             rank(device.hardware_device().ty()),
             device.ep().unwrap_or_default(),
         )
     });
     best.ok_or_else(|| {
-        plugin_error("it finds no device here that the settings device and require_gpu allow".to_owned())
+        plugin_error("it supports no device of this machine that device and require_gpu allow".to_owned())
     })
 }
 
-/// The names of the library's execution providers. The library is loaded once in a process.
+/// The names of the library's execution providers. The library is loaded once per process.
 fn provider_names(environment: &'static Environment, path: &Path) -> Result<Vec<String>, String> {
     static REGISTERED: Mutex<Option<HashMap<PathBuf, Vec<String>>>> = Mutex::new(None);
     // ONNX Runtime resolves a relative path against the directory of its own library.

@@ -32,8 +32,8 @@ pub(super) enum Provider<'a> {
 
 /// Loads an ONNX file into a session.
 ///
-/// Its threads do not spin: at camera rate, threads that sleep between frames need a seventh of the CPU time of spinning ones. fp32 weights are not
-/// prepacked: that takes memory and time and makes a single frame no faster.
+/// Its threads do not spin: at camera rate, threads that sleep between frames need a seventh of the CPU time of spinning ones. fp32
+/// weights are not prepacked: that takes memory and time without making a single frame faster.
 ///
 /// # Errors
 /// ONNX Runtime or the execution provider is missing, or the file is damaged.
@@ -79,7 +79,8 @@ fn is_cpu(device: &Device) -> bool {
     device.ep().is_ok_and(|name| name == CPU::NAME)
 }
 
-/// The affinity of each worker thread: the first of the threads is the caller's own. ONNX Runtime numbers CPUs from 1.
+/// The affinity of each worker thread; there is one fewer than `threads`, because the calling thread computes too. ONNX Runtime numbers
+/// CPUs from 1.
 fn worker_affinity(settings: &Settings) -> Option<String> {
     let cpus: Vec<String> = settings
         .affinity
@@ -130,7 +131,7 @@ fn tensorrt(precision: Precision, batch: usize, directory: &Path) -> ExecutionPr
         .error_on_failure()
 }
 
-/// ONNX Runtime's environment; its library is loaded once in a process.
+/// ONNX Runtime's environment; its library is loaded once per process.
 ///
 /// # Errors
 /// The library is missing, invalid or too old.
@@ -140,16 +141,16 @@ pub(super) fn environment() -> Result<&'static Environment, ClassifierError> {
         return Ok(environment);
     }
     let path = library_path();
-    let runtime_error = |reason: String| ClassifierError::Runtime {
+    let library_error = |reason: String| ClassifierError::Library {
         path: path.display().to_string(),
         reason,
     };
-    let builder = ort::init_from(&path).map_err(|error| runtime_error(error.to_string()))?;
+    let builder = ort::init_from(&path).map_err(|error| library_error(error.to_string()))?;
     let environment = builder
         .with_name(env!("CARGO_PKG_NAME"))
         .with_telemetry(false)
         .build()
-        .map_err(|error| runtime_error(error.to_string()))?;
+        .map_err(|error| library_error(error.to_string()))?;
     Ok(ENVIRONMENT.get_or_init(|| environment))
 }
 

@@ -19,7 +19,7 @@ use crate::weights::{self, Weights};
 #[serde(transparent)]
 pub struct ActivationRanges(BTreeMap<String, [f32; 2]>);
 
-/// The runtime of an int8 file. Each runtime needs another quantization scheme.
+/// The runtime that an int8 file is for. Each runtime needs its own quantization scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// ONNX Runtime on a CPU: activations are asymmetric uint8, biases int32. Weights use only 7 bits, because without VNNI the sum
@@ -130,7 +130,7 @@ impl Plan {
                 continue;
             }
             let range_source = match node.op_type.as_str() {
-                // Their output values are values of the input.
+                // Each output value is one of the input values.
                 "MaxPool" | "Flatten" => range_sources.get(&node.inputs[0]).unwrap_or(output).clone(),
                 _ => output.clone(),
             };
@@ -193,7 +193,7 @@ impl QuantizedGraph<'_> {
             Target::Cpu => (max - min) / 255.0,
             Target::TensorRt => max.max(-min) / 127.0,
         };
-        // The range of an activation that is always 0 is empty; any scale will do.
+        // The range of an activation that is always 0 is empty; its scale has no effect.
         let scale = if scale > 0.0 { scale } else { 1.0 };
         Ok((scale, (-min / scale).round() as u8))
     }

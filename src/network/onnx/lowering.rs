@@ -4,7 +4,7 @@ use super::proto::{Attribute, Node};
 use super::{INPUT_NAME, OUTPUT_NAME};
 use crate::network::{Join, Layer, Network, Shape};
 
-/// The nodes of these layers, in order. Each node is named after its operator.
+/// The nodes of these layers, in order. Nodes are named after their operator and index, such as `conv_0`.
 pub(super) fn nodes(layers: &[Layer]) -> Vec<Node> {
     let mut lowering = Lowering::default();
     lowering.layers(layers, (INPUT_NAME.to_owned(), Network::INPUT));
@@ -80,7 +80,6 @@ fn node(layer: &Layer, input: Shape) -> Option<Node> {
             padding,
             ..
         } => ("Conv", window(kernel, stride, padding)),
-        // ONNX and PyTorch have the same default epsilon, 1e-5.
         Layer::BatchNorm2d { .. } => ("BatchNormalization", vec![]),
         Layer::Relu => ("Relu", vec![]),
         Layer::MaxPool2d {

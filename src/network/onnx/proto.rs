@@ -1,6 +1,8 @@
-//! The messages and fields of `onnx.proto3` that this package writes, with the numbers of the ONNX project.
+//! The messages and fields of `onnx.proto3` that this package writes, with their field numbers.
 
 use prost::Message;
+
+use crate::network::signed_dims;
 
 /// `TensorProto.DataType.FLOAT`.
 pub(super) const FLOAT: i32 = 1;
@@ -205,7 +207,7 @@ impl Tensor {
         values: &[T],
     ) -> Tensor {
         Tensor {
-            dims: dims(shape),
+            dims: signed_dims(shape),
             data_type,
             name,
             raw_data: bytemuck::cast_slice(values).to_vec(),
@@ -239,8 +241,4 @@ impl ValueInfo {
             }),
         }
     }
-}
-
-pub(super) fn dims(shape: &[usize]) -> Vec<i64> {
-    shape.iter().map(|&length| length as i64).collect()
 }

@@ -91,7 +91,7 @@ impl GestureOutput {
         reason.clone_into(&mut gesture.reason);
         gesture.labels.clone_from(&model.labels);
         classified.probabilities.clone_into(&mut gesture.probabilities);
-        gesture.stable = decision.stable;
+        gesture.stable = decision.is_stable;
         gesture.model_id.clone_from(&model.manifest.id);
         gesture.backend.clone_from(&model.backend);
         gesture.preprocess_time = duration_message(classified.preprocess_time);

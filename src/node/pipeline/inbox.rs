@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use crate::classifier::Loaded;
+use crate::classifier::LoadedClassifier;
 use crate::dataset::Label;
 use crate::model_store::{Manifest, StoredModel};
 use crate::node::pipeline::camera::CameraFrame;
@@ -69,7 +69,7 @@ pub(super) enum Work {
 pub(super) type Batch = Vec<(usize, Arc<CameraFrame>)>;
 
 impl LoadedModel {
-    pub(crate) fn new(stored: &StoredModel, loaded: Loaded) -> LoadedModel {
+    pub(crate) fn new(stored: &StoredModel, loaded: LoadedClassifier) -> LoadedModel {
         let manifest = stored.manifest.clone();
         LoadedModel {
             description: ModelDescription {

@@ -1,12 +1,12 @@
 //! Errors in the content of a PyTorch file.
 
-/// Length to which text from a file is shortened in error messages, in characters.
+/// Maximum length of text from a file in an error message.
 const MAX_PRINTED_CHARS: usize = 120;
 
 /// What is wrong with the content of a PyTorch file.
 #[derive(Debug, thiserror::Error)]
 pub enum ContentError {
-    /// Neither of the two formats.
+    /// The file is in neither of PyTorch's two formats.
     #[error("it is neither a zip archive of torch.save nor in the format of torch before 1.6")]
     Format,
     /// The archive is damaged or uses a feature that `torch.save` does not.

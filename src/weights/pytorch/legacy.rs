@@ -1,7 +1,7 @@
 //! The format of `torch.save` before torch 1.6, and with `_use_new_zipfile_serialization=False`.
 //!
 //! A file consists of five pickles (magic number, version, description of the machine, saved object, keys of its storages).
-//! For each key an eight-byte number of values and the values follow. The torch of JetBot's SD card images writes this format.
+//! They are followed by an eight-byte number of values and the values for each key. The torch of JetBot's SD card images writes this format.
 
 use std::collections::HashMap;
 

@@ -15,8 +15,8 @@ mod opcode;
 pub(crate) mod reader;
 mod value;
 
-/// The optimizer state of the largest network in torchvision needs some hundred thousand instructions. Values take 32 bytes,
-/// so that this limits the memory to 128 MiB.
+/// The optimizer state of the largest network in torchvision needs a few hundred thousand instructions. An instruction creates
+/// at most one value of 32 bytes, so this limits the memory to 128 MiB.
 const MAX_INSTRUCTIONS: usize = 1 << 22;
 
 /// The values of a pickle.

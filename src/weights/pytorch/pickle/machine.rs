@@ -13,10 +13,10 @@ use crate::weights::pytorch::error::ContentError;
 const STACK_UNDERFLOW: ContentError =
     ContentError::Pickle("an instruction needs more values than the stack holds");
 
-/// State of the machine between two instructions.
+/// Input and state of the machine.
 pub(crate) struct Machine<'a> {
     input: Reader<'a>,
-    input_length: usize,
+    input_len: usize,
     /// All values created so far.
     pub(crate) values: Vec<Value<'a>>,
     pub(crate) stack: Vec<Id>,
@@ -28,7 +28,7 @@ pub(crate) struct Machine<'a> {
 impl<'a> Machine<'a> {
     pub(crate) fn new(input: &'a [u8]) -> Machine<'a> {
         Machine {
-            input_length: input.len(),
+            input_len: input.len(),
             input: Reader::new(input),
             values: Vec::new(),
             stack: Vec::new(),
@@ -39,7 +39,7 @@ impl<'a> Machine<'a> {
 
     /// Offset of the next instruction from the beginning of the input, in bytes.
     pub(crate) fn offset(&self) -> usize {
-        self.input_length - self.input.rest().len()
+        self.input_len - self.input.rest().len()
     }
 
     /// Reads the next instruction without executing it.

@@ -8,7 +8,7 @@ pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
 
-/// All methods that read fail if the input is truncated.
+/// Each method that reads fails if the input is truncated.
 impl<'a> Reader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Reader<'a> {
         Reader { rest: bytes }
@@ -49,19 +49,19 @@ impl<'a> Reader<'a> {
         usize::try_from(u64::from_le_bytes(self.array()?)).map_err(|_| ContentError::Truncated)
     }
 
-    /// Reads a length of one byte, and as many bytes.
+    /// Reads a length of one byte, and that many bytes.
     pub(crate) fn bytes_u8(&mut self) -> Result<&'a [u8], ContentError> {
         let length = self.length_u8()?;
         self.take(length)
     }
 
-    /// Reads a length of four bytes, and as many bytes.
+    /// Reads a length of four bytes, and that many bytes.
     pub(crate) fn bytes_u32(&mut self) -> Result<&'a [u8], ContentError> {
         let length = self.length_u32()?;
         self.take(length)
     }
 
-    /// Reads a length of eight bytes, and as many bytes.
+    /// Reads a length of eight bytes, and that many bytes.
     pub(crate) fn bytes_u64(&mut self) -> Result<&'a [u8], ContentError> {
         let length = self.length_u64()?;
         self.take(length)
