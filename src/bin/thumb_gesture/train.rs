@@ -232,7 +232,7 @@ fn print_summary(summary: &Summary) -> anyhow::Result<()> {
     output::print_line(&format!(
         "{} {state}\n{}: {}\n{} frames in {:.1} s, features of {} computed; {}\naccuracy on {} held-out frames: {}{interval}\n{}\nreport: {}",
         summary.model_id,
-        summary.strategy.to_string(),
+        summary.strategy,
         summary.strategy_reason,
         summary.frames.train,
         summary.train_seconds,
