@@ -5,7 +5,7 @@
 #   scripts/setup.sh            dependencies of build and node
 #   scripts/setup.sh --tests    also those of tests and benchmarks (Python's torch and torchvision, 2 GB more)
 #
-# Needs gcc, make, Python 3.10 to 3.13 and cargo; neither root nor apt. If a ROS 2 is sourced, it is used, and only what it
+# Needs gcc, g++, make, Python 3.10 to 3.13 and cargo; neither root nor apt. If a ROS 2 is sourced, it is used, and only what it
 # lacks is installed. Safe to run again at any time: finished stages are skipped, interrupted downloads are resumed.
 # THUMB_GESTURE_ENVIRONMENT: the directory, default .environment. THUMB_GESTURE_PYTHON: the Python, default python3.
 set -euo pipefail

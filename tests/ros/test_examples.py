@@ -93,10 +93,10 @@ def test_missing_gestures_stop_after_the_timeout(world: World, example: list[str
     robot.wait_for_speed(0.0, timeout=2.0)
 
 
-def test_hand_in_front_of_the_camera_drives(taught_world: World, example: list[str]) -> None:
-    taught_world.start_node(image_reliability="reliable")
-    camera = taught_world.start_camera("--rate", "30", "--show", "odd:thumbs_up")
-    robot = Robot(taught_world, example)
+def test_hand_in_front_of_the_camera_drives(trained_world: World, example: list[str]) -> None:
+    trained_world.start_node(image_reliability="reliable")
+    camera = trained_world.start_camera("--rate", "30", "--show", "odd:thumbs_up")
+    robot = Robot(trained_world, example)
     robot.wait_for_speed(SPEED)
     assert camera.end() == 0
     robot.wait_for_speed(0.0, timeout=4.0)  # because of the stale gesture, before the timeout of 5 s
