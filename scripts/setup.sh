@@ -32,7 +32,7 @@ hash_of() { # texts and files; prints one hash of all
 }
 
 # Runs install_<name> unless it has succeeded before with the same inputs. The stamp is written last, so that an interrupted
-# stage runs again; each stage copes with its own partial results.
+# stage runs again; each stage replaces its own partial results.
 stage() { # name, description, inputs: texts and files
     local name=$1 text=$2 stamp=$environment/stamps/$1 key
     key=$(hash_of "$(declare -f "install_$name")" "${@:3}")

@@ -66,15 +66,15 @@ class Program:
 
     @property
     def name(self) -> str:
-        """The program's name."""
+        """Name of the executable, without its directory."""
         return Path(self.command[0]).name
 
     def output(self) -> str:
-        """Its output so far, stdout and stderr."""
+        """The output so far, standard output and standard error."""
         return self.log.read_text(errors="replace")
 
     def is_running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether the program still runs."""
         return self.process.poll() is None
 
     def end(self, with_signal: signal.Signals = signal.SIGINT, timeout: float = 5.0) -> int:
@@ -96,7 +96,7 @@ class Program:
         self.process.wait()
 
     def children(self) -> list[int]:
-        """Process ids of its running children."""
+        """Process ids of the running child processes."""
         files = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         return [int(pid) for file in files for pid in file.read_text().split()]
 

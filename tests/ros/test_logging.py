@@ -32,7 +32,7 @@ def set_level(world: World, level: str) -> None:
 def test_message_is_on_console_and_rosout_and_in_the_log_file(world: World) -> None:
     node = world.start_node()
     messages = world.listen(Log, "/rosout", TRANSIENT_LOCAL)
-    advice = "no model yet: capture frames"
+    advice = "no model yet; capture frames"
     world.wait_for(lambda: any(advice in log.msg for log in messages), "the advice on /rosout, for a late subscriber")
     log = next(log for log in messages if advice in log.msg)
     assert (log.name, log.level) == (LOGGER, as_number(Log.WARN))
