@@ -50,7 +50,7 @@ def surplus_label(model: Path) -> str:
 def future_format(model: Path) -> str:
     """Sets a future version of the manifest's format."""
     change_manifest(model, version=1000)
-    return "format 1000"
+    return "format version 1000"
 
 
 def invalid_manifest(model: Path) -> str:
