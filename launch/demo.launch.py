@@ -19,7 +19,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "photos",
                 default_value="",
-                description="Directory with a directory of photos for each label. Default: drawn hands.",
+                description="Directory of photos, with one subdirectory per label. Default: drawn hands.",
             ),
             DeclareLaunchArgument("rate", default_value="30.0", description="Frames per second."),
             # Directories of its own, so that drawn hands are not mixed with the user's frames and models.

@@ -15,7 +15,7 @@ TOPICS = ["thumb_gesture", "thumb_gesture/training", "thumb_gesture/model"]
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Runs `ros2 bag record` on the topics of camera and node; it adapts to the quality of service of the publishers."""
+    """Runs `ros2 bag record` on the topics of camera and node, which adapts to the QoS of the publishers."""
     namespace, image_topic = LaunchConfiguration("namespace"), LaunchConfiguration("image_topic")
     # An absolute image_topic replaces the namespace, as with os.path.join.
     topics = [PathJoinSubstitution(["/", namespace, topic]) for topic in [image_topic, *TOPICS]]

@@ -59,14 +59,14 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "autostart",
                 default_value="",
-                description="false: leave starting the node to a lifecycle manager. "
+                description="false: leave the transitions to a lifecycle manager. "
                 "Default: as in params_file.",
                 choices=["", "true", "false"],
             ),
             DeclareLaunchArgument(
                 "log_level",
                 default_value="info",
-                description="Minimum severity of logged messages.",
+                description="Minimum severity of log messages.",
                 choices=["debug", "info", "warn", "error", "fatal"],
             ),
             Node(

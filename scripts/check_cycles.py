@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Check that the modules of the Rust library do not import each other in a cycle.
+"""Checks that the modules of the Rust library do not import each other in a cycle.
 
-At each level of the module tree, the siblings must not form a cycle. A sibling stands for itself and everything below it:
-`bag` and `dataset`, or `node::ros` and `node::pipeline`. Imports between a module and its submodules are allowed in both
+At each level of the module tree, siblings such as `bag` and `dataset`, or `node::ros` and `node::pipeline`, must not form a
+cycle. The imports of a module's submodules count as its own. Imports between a module and its submodules are allowed in both
 directions, since `bag.rs` is the public interface of `bag/`.
 
 The imports are read from `use` declarations and from paths in expressions that begin with `crate::`, `super::` or `self::`.

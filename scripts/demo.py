@@ -42,7 +42,7 @@ Takes about a minute. All files are in a temporary directory, which is removed a
 EXAMPLES = """\
 examples:
   make demo                                 drawn hands
-  PHOTOS=path/to/photos make demo           photos: a directory with a directory for each label
+  PHOTOS=path/to/photos make demo           photos: a directory with one subdirectory per label
   python3 scripts/demo.py --keep my_demo    keep the frames, the model and the logs
 
 Photos are divided into blocks of six consecutive ones of a burst. The blocks 1, 3, 5, ... are
@@ -120,14 +120,14 @@ def watch_seconds(text: str) -> float:
 def photo_counts(directory: Path) -> dict[str, int]:
     """Number of photos to capture per label."""
     if not directory.is_dir():
-        raise DemoError(f"{directory} is not a directory; photos need a directory with a directory for each label")
+        raise DemoError(f"{directory} is not a directory; photos must be in a directory with one subdirectory per label")
     counts = {}
     for label in sorted(path for path in directory.iterdir() if path.is_dir() and path.name[0] != "."):
         photos = [path.stem for path in label.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
         if photos:
             counts[label.name] = min(count_in_odd_blocks(photos), MAX_FRAMES)
     if len(counts) < 2:
-        raise DemoError(f"{directory} has photos of {len(counts)} label(s), must be at least 2")
+        raise DemoError(f"{directory} has photos of {len(counts)} label(s), must have at least 2")
     return counts
 
 
@@ -222,7 +222,7 @@ def train(robot: Robot, screen: Screen) -> TrainingStatus:
 
 @dataclass
 class Score:
-    """Counts correct gestures."""
+    """Counts of correct and unknown gestures, and ages."""
 
     correct: int = 0
     unknown: int = 0

@@ -149,7 +149,7 @@ class Robot:
             program.check()
 
     def show(self, what: str, is_shown: Callable[[], object]) -> None:
-        """Makes the camera show something else."""
+        """Makes the camera show `what`, and waits until `is_shown`."""
         self.wait_until(lambda: self.show_publisher.get_subscription_count() > 0, "the camera did not subscribe to its topic show")
         self.frame_id = ""
         self.show_publisher.publish(String(data=what))
@@ -188,14 +188,14 @@ class Robot:
         return self.training
 
     def show_others(self) -> int:
-        """Makes the camera show images that were not captured; returns the time since then in nanoseconds."""
+        """Makes the camera show images that were not captured; returns the time from which it does, in nanoseconds."""
         last_captured = self.frame_id
         self.show("even:all", lambda: self.frame_id not in ("", last_captured))
         self.node.destroy_subscription(self.camera)
         return self.node.get_clock().now().nanoseconds
 
     def gestures_since(self, since: int) -> list[ThumbGesture]:
-        """The received gestures for frames with later stamps, without stale ones."""
+        """Received gestures for frames with stamps after `since`, in nanoseconds, without stale ones."""
         self.spin_once()
         new = [gesture for gesture in self.gestures if nanoseconds_of(gesture.header.stamp) > since]
         self.gestures.clear()

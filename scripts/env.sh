@@ -73,7 +73,7 @@ _thumb_gesture_use_package() { # repository, site-packages
     _thumb_gesture_prepend PYTHONPATH "$_thumb_gesture_directory/lib/$(basename "$(dirname "$2")")/site-packages"
     _thumb_gesture_prepend PATH "$_thumb_gesture_directory/lib/thumb_gesture"
     export CARGO_TARGET_DIR="$1/build/thumb_gesture/cargo"
-    # Larger socket buffers, without which best-effort images are lost.
+    # Larger shared memory, without which most best-effort images over 0.5 MB are lost.
     export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$1/config/fastdds.xml}"
     # Redundant with AMENT_PREFIX_PATH, and r2r is rebuilt whenever it differs.
     unset CMAKE_PREFIX_PATH

@@ -5,7 +5,7 @@
 #   scripts/setup.sh            dependencies of build and node
 #   scripts/setup.sh --tests    also those of tests and benchmarks (Python's torch and torchvision, 2 GB more)
 #
-# Needs gcc, make, Python 3.10 to 3.13 and cargo; neither root nor apt. If a ROS 2 is sourced, it is used, and only what it
+# Needs gcc, g++, make, Python 3.10 to 3.13 and cargo; neither root nor apt. If a ROS 2 is sourced, it is used, and only what it
 # lacks is installed. Safe to run again at any time: finished stages are skipped, interrupted downloads are resumed.
 # THUMB_GESTURE_ENVIRONMENT: the directory, default .environment. THUMB_GESTURE_PYTHON: the Python, default python3.
 set -euo pipefail
@@ -32,7 +32,7 @@ hash_of() { # texts and files; prints one hash of all
 }
 
 # Runs install_<name> unless it has succeeded before with the same inputs. The stamp is written last, so that an interrupted
-# stage runs again; each stage copes with its own partial results.
+# stage runs again; each stage replaces its own partial results.
 stage() { # name, description, inputs: texts and files
     local name=$1 text=$2 stamp=$environment/stamps/$1 key
     key=$(hash_of "$(declare -f "install_$name")" "${@:3}")

@@ -1,7 +1,8 @@
 //! The ROS node: connects cameras, classifier, capture and training to ROS.
 //!
-//! The path of a frame: camera thread -> inbox -> classifier thread -> gesture topic (`pipeline`). The lifecycle decides which model is
-//! loaded and whether frames come (`lifecycle`, `models`); `capture` and `retrain` teach the node.
+//! The path of a frame: camera thread -> inbox -> classifier thread -> gesture topic (`pipeline`). The lifecycle determines whether a
+//! model is loaded and whether the cameras are subscribed to (`lifecycle`, `models`). `capture` saves training frames, and `retrain`
+//! trains models on them.
 //!
 //! Threads: one spins r2r and owns the node, each camera has one that reads its topic, one owns the classifier, and one draws overlays.
 //! tokio's threads answer services. A training runs in a process of its own.
@@ -39,7 +40,7 @@ use pipeline::camera::Camera;
 use pipeline::classifier_thread::ClassifierThread;
 use pipeline::gesture_output::{GestureOutput, GestureTopics};
 use pipeline::inbox::{Inbox, RunningModel};
-use pipeline::overlay_thread::overlay_thread;
+use pipeline::overlay_thread::create_overlay_thread;
 use retrain::Retraining;
 use ros::context::NodeContext;
 use ros::executor::{ExecutorHandle, NodeExecutor};
@@ -61,7 +62,7 @@ pub use ros::qos::ImageTransport;
 
 /// Name of the node, unless `__node` is remapped.
 const NODE_NAME: &str = "thumb_gesture";
-/// After a signal, maximum time that each step of the shutdown waits for its tasks.
+/// Maximum time that each step of the shutdown waits for its tasks.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Why the node could not start, or ended without a signal.
@@ -113,7 +114,7 @@ struct RunningNode {
     lifecycle: Arc<Lifecycle>,
     pipeline_threads: [JoinHandle<()>; 2],
     executor_thread: JoinHandle<()>,
-    stop_executor: Arc<AtomicBool>,
+    is_executor_stopped: Arc<AtomicBool>,
 }
 
 /// Runs the node until SIGINT or SIGTERM.
@@ -126,7 +127,7 @@ pub fn run() -> Result<(), NodeError> {
         .enable_all()
         .build()?;
     let runtime_guard = runtime.enter();
-    // Before anything else: a signal during the start must also end the node in an orderly way.
+    // Before anything else: a signal during the start must also shut the node down properly.
     let mut signals = Signals::new()?;
 
     let node = RunningNode::start()?;
@@ -159,8 +160,8 @@ impl RunningNode {
         if lock(&components.params).autostart {
             lifecycle.autostart();
         }
-        let stop_executor = Arc::new(AtomicBool::new(false));
-        let is_stopped = stop_executor.clone();
+        let is_executor_stopped = Arc::new(AtomicBool::new(false));
+        let is_stopped = is_executor_stopped.clone();
         let executor_thread = components
             .threads
             .spawn("ros", move || executor.spin(node, &is_stopped))?;
@@ -169,7 +170,7 @@ impl RunningNode {
             lifecycle,
             pipeline_threads,
             executor_thread,
-            stop_executor,
+            is_executor_stopped,
         })
     }
 
@@ -188,7 +189,7 @@ impl RunningNode {
             thread.join().ok();
         }
         // The executor drops the node, which also ends the streams of subscriptions that were not stopped in time.
-        self.stop_executor.store(true, Ordering::Relaxed);
+        self.is_executor_stopped.store(true, Ordering::Relaxed);
         self.executor_thread.join().ok();
     }
 }
@@ -204,7 +205,7 @@ impl Components {
             node.get_time_source().enable_sim_time(node)?;
         }
         let store = ModelStore::open(&initial.store)?;
-        let cameras = cameras(node, &initial)?;
+        let cameras = create_cameras(node, &initial)?;
         let inbox = Arc::new(Inbox::new(cameras.len()));
         let params = Arc::new(Mutex::new(initial));
         let parameter_server = Arc::new(ParameterServer::new(node, &context, params.clone())?);
@@ -238,7 +239,7 @@ impl Components {
         })
     }
 
-    /// Starts the classifier's thread, and the one that draws overlays.
+    /// Starts the classifier thread and the overlay thread.
     fn start_pipeline(&self, node: &mut Node) -> Result<[JoinHandle<()>; 2], NodeError> {
         let mut outputs = Vec::new();
         for camera in &self.cameras {
@@ -250,7 +251,7 @@ impl Components {
             };
             outputs.push(GestureOutput::new(self.context.clone(), camera.clone(), topics));
         }
-        let (overlay, draw_overlays) = overlay_thread(outputs.len());
+        let (overlay, draw_overlays) = create_overlay_thread(outputs.len());
         let classifier = ClassifierThread::new(
             self.context.clone(),
             self.params.clone(),
@@ -264,7 +265,7 @@ impl Components {
         let classifier_thread = self.threads.spawn("classifier", move || {
             if let Err(error) = threads::pin_current_thread(&affinity) {
                 context.error(&format!(
-                    "cannot pin the classifier's thread to the CPUs {affinity:?}: {error}"
+                    "cannot pin the classifier thread to the CPUs {affinity:?}: {error}"
                 ));
             }
             classifier.run();
@@ -345,8 +346,8 @@ fn check_affinity(params: &Params) -> Result<(), NodeError> {
     }
 }
 
-/// The cameras that the parameter `cameras` names, or a single one without a name.
-fn cameras(node: &Node, params: &Params) -> r2r::Result<Vec<Arc<Camera>>> {
+/// Creates the cameras that the parameter `cameras` names, or a single one without a name.
+fn create_cameras(node: &Node, params: &Params) -> r2r::Result<Vec<Arc<Camera>>> {
     let (node_name, namespace) = (node.name()?, node.namespace()?);
     let remapped_topic = |camera: &str| {
         let relative = Camera::image_topic(camera, params.image_transport);

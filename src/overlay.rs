@@ -18,11 +18,11 @@ const TEXT: Rgb888 = Rgb888::new(255, 255, 255);
 const BAR: Rgb888 = Rgb888::new(64, 160, 96);
 const STABLE_BACKGROUND: Rgb888 = Rgb888::new(32, 96, 192);
 /// Minimum image height for the larger font, pixels.
-const TALL_PX: u32 = 400;
+const MIN_TALL_PX: u32 = 400;
 /// Image height per step of the text scale, pixels.
 const PX_PER_SCALE: u32 = 360;
-/// Line length that fits into every image, characters.
-const LINE_CHARS: u32 = 20;
+/// Minimum width of a line, characters.
+const MIN_LINE_CHARS: u32 = 20;
 
 /// The text and bars of an overlay.
 #[derive(Clone, Debug, Default)]
@@ -38,21 +38,21 @@ pub(crate) struct Caption<'a> {
 }
 
 /// Draws the caption on an image and encodes it as JPEG.
-pub(crate) fn jpeg(image: RgbImage, caption: &Caption) -> Vec<u8> {
+pub(crate) fn draw_jpeg(image: RgbImage, caption: &Caption) -> Vec<u8> {
     let mut canvas = Canvas::new(image);
     let title_background = if caption.is_stable {
         STABLE_BACKGROUND
     } else {
         BACKGROUND
     };
-    canvas.line(0, &caption.title, 1.0, title_background);
+    canvas.draw_line(0, &caption.title, 1.0, title_background);
     for (index, (label, probability)) in (1..).zip(&caption.bars) {
         let text = format!("{label} {:.0} %", probability * 100.0);
-        canvas.line(index, &text, 1.0, BACKGROUND);
-        canvas.line(index, &text, probability.clamp(0.0, 1.0), BAR);
+        canvas.draw_line(index, &text, 1.0, BACKGROUND);
+        canvas.draw_line(index, &text, probability.clamp(0.0, 1.0), BAR);
     }
     let last = caption.bars.len() as u32 + 1;
-    canvas.line(
+    canvas.draw_line(
         last,
         &format!("{} ms old", caption.age.as_millis()),
         1.0,
@@ -73,7 +73,7 @@ struct Canvas {
 
 impl Canvas {
     fn new(image: RgbImage) -> Canvas {
-        let is_tall = image.height() >= TALL_PX;
+        let is_tall = image.height() >= MIN_TALL_PX;
         Canvas {
             font: if is_tall { FONT_10X20 } else { FONT_6X13_BOLD },
             scale: (image.height() / PX_PER_SCALE).max(1),
@@ -82,9 +82,9 @@ impl Canvas {
     }
 
     /// Draws a line of text on a background whose length is this fraction of the line's width, 0 to 1.
-    fn line(&mut self, index: u32, text: &str, fraction: f32, background: Rgb888) {
+    fn draw_line(&mut self, index: u32, text: &str, fraction: f32, background: Rgb888) {
         let (letter, font) = (self.font.character_size, self.font);
-        let width = (self.size().width / 2).max(LINE_CHARS * letter.width);
+        let width = (self.size().width / 2).max(MIN_LINE_CHARS * letter.width);
         let size = Size::new((width as f32 * fraction) as u32, letter.height);
         let corner = Point::new(0, (letter.height * index) as i32);
         let Ok(()) = Rectangle::new(corner, size)
@@ -133,7 +133,7 @@ mod tests {
             bars: vec![("thumbs_up", probability)],
             age: Duration::from_millis(12),
         };
-        let bytes = jpeg(gray, &caption);
+        let bytes = draw_jpeg(gray, &caption);
         image::load_from_memory(&bytes).expect("an image").into_rgb8()
     }
 
@@ -160,15 +160,16 @@ mod tests {
         assert!(title(false)[2] < title(false)[0] + 20, "{:?}", title(false));
     }
 
-    /// The height of a line is at least 1/25 of the image's height, and five lines cover less than half of the image.
+    /// The height of a line is at least 1/25 of the image's height, five lines cover less than half of the image, and a line of minimum
+    /// width fits.
     #[test]
     fn text_scales_with_the_image() {
         for (width, height) in [(320, 240), (640, 480), (1280, 720), (1920, 1080), (3840, 2160)] {
             let canvas = Canvas::new(RgbImage::new(width, height));
             let line = canvas.font.character_size.height * canvas.scale;
             assert!(line * 25 >= height && line * 5 < height / 2, "{line} on {height}");
-            let longest = LINE_CHARS * canvas.font.character_size.width * canvas.scale;
-            assert!(longest <= width, "{longest} on {width}");
+            let narrowest = MIN_LINE_CHARS * canvas.font.character_size.width * canvas.scale;
+            assert!(narrowest <= width, "{narrowest} on {width}");
         }
     }
 }

@@ -66,14 +66,14 @@ enum CaptureError {
     ShuttingDown,
 }
 
-/// Receives the frames of cameras, until it is dropped.
+/// Receives frames of cameras until it is dropped.
 struct FrameReceiver<'a> {
     cameras: &'a [Arc<Camera>],
     frames: mpsc::Receiver<CapturedFrame>,
 }
 
 impl Capture {
-    /// Answers calls until the node ends.
+    /// Deletes temporary files in the dataset, publishes its summary, and answers calls until the node ends.
     pub(crate) async fn serve(
         self,
         mut requests: impl Stream<Item = ServiceRequest<CaptureFrames::Service>> + Unpin,
@@ -81,9 +81,8 @@ impl Capture {
         if self.dataset.exists()
             && let Err(error) = dataset::sweep(&self.dataset)
         {
-            self.context.warn(&format!(
-                "cannot delete the temporary files of an earlier node: {error}"
-            ));
+            self.context
+                .warn(&format!("cannot delete temporary files in the dataset: {error}"));
         }
         self.publish_summary(&self.frames_by_label());
         while let Some(request) = requests.next().await {

@@ -49,16 +49,16 @@ struct Counts {
     failed: u64,
 }
 
-/// A camera, and what was seen of it until the last report.
+/// A camera, and its state at the last report.
 struct CameraMonitor {
     camera: Arc<Camera>,
     previous: Counts,
     last_frame: Instant,
-    /// Publishers with incompatible QoS or type that were logged already.
+    /// Publishers with an incompatible QoS or type that were already logged.
     incompatible: HashSet<RemotePublisher>,
 }
 
-/// What the level and the message of a status are derived from.
+/// The input of [`summarize`].
 struct Observation<'a> {
     previous: Counts,
     current: Counts,
@@ -105,7 +105,7 @@ impl Diagnostics {
     }
 
     /// The first mismatch between the subscription and a publisher on the camera's topic; logs each new one.
-    fn mismatch(&self, monitor: &mut CameraMonitor, publishers: &[RemotePublisher]) -> Option<String> {
+    fn find_mismatch(&self, monitor: &mut CameraMonitor, publishers: &[RemotePublisher]) -> Option<String> {
         let subscription = lock(&self.params).image_subscription();
         monitor
             .incompatible
@@ -136,7 +136,7 @@ impl Diagnostics {
         publishers: &[RemotePublisher],
         elapsed: Duration,
     ) -> DiagnosticStatus {
-        let mismatch = self.mismatch(monitor, publishers);
+        let mismatch = self.find_mismatch(monitor, publishers);
         let state = self.state.get();
         let (previous, current) = monitor.update(state);
         let camera = &monitor.camera;
@@ -224,7 +224,7 @@ impl CameraMonitor {
     }
 }
 
-/// The level and the message of a status: the most severe problem, or what the node does.
+/// The level and the message of a status: the first problem in order of severity, or that there is none.
 fn summarize(observation: &Observation) -> (u8, String) {
     let Observation {
         previous,

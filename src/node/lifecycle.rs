@@ -1,4 +1,4 @@
-//! The managed node: the transition table of `rcl_lifecycle`, what the node does in each transition, and the services.
+//! The managed node: the transition table of `rcl_lifecycle`, the work of each transition, and the services.
 
 mod driver;
 mod machine;

@@ -1,4 +1,5 @@
-//! Which model the node uses: the one of `configure`, of `~/activate_model`, or of a training. Also answers `~/list_models`.
+//! Loads and activates models: when the node is configured, for `~/activate_model`, after a training, and for changed parameters. Also
+//! answers `~/list_models`.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -12,11 +13,11 @@ use crate::node::params::Params;
 use crate::node::params::services::{ApplyParams, Change, ParameterServer};
 use crate::node::pipeline::inbox::{Inbox, LoadedModel};
 use crate::node::ros::context::NodeContext;
-use crate::node::ros::messages::info_of;
+use crate::node::ros::messages::model_info;
 use crate::node::ros::topic::Topic;
 use crate::sync::lock;
 
-/// Loads models and hands them to the classifier's thread.
+/// Loads models, marks them as active in the store, and hands them to the classifier thread.
 pub(crate) struct Models {
     context: NodeContext,
     store: ModelStore,
@@ -62,7 +63,7 @@ pub(crate) enum ConfigureError {
 }
 
 impl Models {
-    /// Without a model yet.
+    /// Starts unconfigured, without a model.
     pub(crate) fn new(
         context: NodeContext,
         store: ModelStore,
@@ -105,7 +106,7 @@ impl Models {
             .inspect_err(|error| self.publish_no_model(&error.to_string()))?;
         let is_requested = id.is_some() && (params.model.is_some() || params.require_gpu);
         let reason = match id {
-            None => "no model yet: capture frames of at least two labels with ~/capture, then call ~/retrain"
+            None => "no model yet; capture frames of at least two labels with ~/capture, then call ~/retrain"
                 .to_owned(),
             Some(id) => match self.load(&id, &params.classifier()) {
                 Ok(ready) => {
@@ -125,7 +126,7 @@ impl Models {
         Ok(())
     }
 
-    /// Refuses models until the next [`Models::configure`]. The caller unloads the model from the classifier's thread.
+    /// Rejects activations until the next [`Models::configure`]. The caller unloads the model from the classifier thread.
     pub(crate) fn unload(&self) {
         *self.lock_changes() = false;
     }
@@ -144,34 +145,34 @@ impl Models {
         });
     }
 
-    /// Holds off other changes of the model and the parameters. The value is whether the node is configured.
+    /// Prevents other changes of the model and the parameters. The value is whether the node is configured.
     fn lock_changes(&self) -> MutexGuard<'_, bool> {
         lock(&self.is_configured)
     }
 
-    /// Calls `commit`, which stores changed parameters. If they require another model or another backend, that is loaded and run once
-    /// before, and used from the next frame on. The caller holds [`Models::lock_changes`].
+    /// Calls `commit`, which stores changed parameters. If they require another model or another backend, it is first loaded and
+    /// run once, and then used from the next frame on. The caller holds [`Models::lock_changes`].
     ///
     /// # Errors
     /// The model or the backend is not available. `commit` was not called, and the running model stays in use.
     fn apply_parameters(
         &self,
         is_configured: bool,
-        wanted: &Params,
+        new_params: &Params,
         commit: impl FnOnce(),
     ) -> Result<(), ActivateError> {
         let current = self.parameters.current();
-        let is_same = wanted.classifier() == current.classifier() && wanted.model == current.model;
+        let is_same = new_params.classifier() == current.classifier() && new_params.model == current.model;
         let id = if is_same || !is_configured {
             None
         } else {
-            self.requested_id(wanted)?
+            self.requested_id(new_params)?
         };
         let Some(id) = id else {
             commit();
             return Ok(());
         };
-        let ready = self.load(&id, &wanted.classifier())?;
+        let ready = self.load(&id, &new_params.classifier())?;
         self.make_active(ready, commit)
     }
 
@@ -183,7 +184,7 @@ impl Models {
         self.change_model(|| Ok(id.to_owned())).map(drop)
     }
 
-    /// Deletes all models but the `kept` newest, the active one and the one before it. Logs a failure.
+    /// Deletes all models except the `kept` newest, the active and the previously active one; logs an error.
     pub(crate) fn prune(&self, kept: usize) {
         let _no_change = self.lock_changes();
         if let Err(error) = self.store.prune(kept) {
@@ -224,7 +225,7 @@ impl Models {
         Ok(id)
     }
 
-    /// The model that the parameter `model` names, or the active one of the store; `None` if that has none.
+    /// The model that the parameter `model` names, or the active one of the store; `None` if the store has none.
     fn requested_id(&self, params: &Params) -> Result<Option<String>, StoreError> {
         match &params.model {
             None => self.store.active_id(),
@@ -246,7 +247,7 @@ impl Models {
         };
         let info = |manifest: &Manifest| ModelInfo {
             active: active.as_ref() == Some(&manifest.id),
-            ..info_of(manifest)
+            ..model_info(manifest)
         };
         let unreadable: Vec<String> = listing.unreadable.iter().map(ToString::to_string).collect();
         ListModels::Response {
@@ -265,7 +266,7 @@ impl Models {
         })
     }
 
-    /// Marks the model as active in the store, calls `commit`, and hands the model to the classifier's thread. The caller holds
+    /// Marks the model as active in the store, calls `commit`, and hands the model to the classifier thread. The caller holds
     /// [`Models::lock_changes`].
     fn make_active(&self, ready: ReadyModel, commit: impl FnOnce()) -> Result<(), ActivateError> {
         self.store.activate(&ready.stored)?;

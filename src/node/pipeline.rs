@@ -1,8 +1,8 @@
-//! The way of a frame from the camera topic to the published gesture.
+//! The path of a frame from the camera topic to the published gesture.
 //!
 //! A thread per camera ([`camera_thread`]) decodes messages and puts frames into the [`inbox`]. One thread ([`classifier_thread`])
-//! takes them in batches, classifies them, and publishes through each camera's [`gesture_output`]. Overlays are drawn by a thread of
-//! their own ([`overlay_thread`]).
+//! takes them in batches, classifies them, and publishes through each camera's [`gesture_output`]. A further thread
+//! ([`overlay_thread`]) draws overlays.
 
 pub(crate) mod camera;
 pub(crate) mod camera_thread;

@@ -1,4 +1,5 @@
-//! The interface to ROS 2: clock and log, topics, services, QoS, messages and the executor. Knows nothing of the node's other modules.
+//! The interface to ROS 2: clock and log, topics, services, QoS, messages and the executor. Does not
+//! depend on the node's other modules.
 
 pub(crate) mod context;
 pub(crate) mod executor;

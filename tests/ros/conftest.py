@@ -1,4 +1,4 @@
-"""Fixtures: a world for each test, and one model trained as a user trains it."""
+"""Fixtures: a world for each test, and a model that all tests share, trained on captured frames."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from sensor_msgs.msg import Image
 from harness import BEST_EFFORT, CAMERA, FRAMES_PER_LABEL, LABELS, REPOSITORY, World, free_domain, truth_of
 from images import pixels_of
 
-# Id of the second model that add_model makes.
+# Id of the model that add_model adds.
 OTHER = "alexnet-20200101T000000.000Z"
 
 
 @dataclass
-class Taught:
-    """Frames that the node captured of drawn hands, and a store with the model trained on them."""
+class TrainedModel:
+    """A model in its store, and the dataset of drawn hands that it was trained on."""
 
     dataset: Path
     store: Path
@@ -37,17 +37,17 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def taught_world(world: World, taught: Taught) -> World:
-    """A world with copies of the taught model and some of its frames, which the test may change."""
-    copy_frames(taught, world.dataset, LABELS)
-    copy(taught.store, world.store)
+def trained_world(world: World, trained: TrainedModel) -> World:
+    """A world with copies of the trained model and of some of its frames, which the test may change."""
+    copy_frames(trained, world.dataset, LABELS)
+    copy(trained.store, world.store)
     return world
 
 
 @pytest.fixture(scope="session")
-def taught(tmp_path_factory: pytest.TempPathFactory) -> Taught:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     """Captures drawn hands with the node and trains with the command line."""
-    with free_domain() as domain, World(tmp_path_factory.mktemp("taught"), domain) as world:
+    with free_domain() as domain, World(tmp_path_factory.mktemp("trained"), domain) as world:
         # A new camera for each label, started after the call: nearly the same frames are captured every time.
         world.start_node(image_reliability="reliable")
         for label in LABELS:
@@ -59,7 +59,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Taught:
         summary = world.run(
             "thumb_gesture", "train", "--dataset", str(world.dataset), "--store", str(world.store), "--json"
         )
-        return Taught(world.dataset, world.store, summary["model_id"])
+        return TrainedModel(world.dataset, world.store, summary["model_id"])
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +83,7 @@ def photos() -> Path:
     """A directory of real photos; skips the test if there is none."""
     directory = Path(os.environ.get("THUMB_GESTURE_PHOTOS", REPOSITORY.parent / "shared" / "photos"))
     if not directory.is_dir():
-        reason = f"no photos in {directory}; set THUMB_GESTURE_PHOTOS to a directory with a directory for each label"
+        reason = f"no photos in {directory}; set THUMB_GESTURE_PHOTOS to a directory with one subdirectory per label"
         # See tests/support/runner.rs.
         if "photos" in os.environ.get("THUMB_GESTURE_REQUIRE", "").split(","):
             pytest.fail(reason)
@@ -91,11 +91,11 @@ def photos() -> Path:
     return directory
 
 
-def copy_frames(taught: Taught, dataset: Path, labels: list[str], count: int = 8) -> None:
-    """Makes a dataset of some of the taught frames: training on few frames is fast."""
+def copy_frames(trained: TrainedModel, dataset: Path, labels: list[str], count: int = 8) -> None:
+    """Makes a dataset of the first `count` training frames of each label: training on few frames is fast."""
     for label in labels:
         (dataset / label).mkdir(parents=True)
-        for file in sorted((taught.dataset / label).iterdir())[:count]:
+        for file in sorted((trained.dataset / label).iterdir())[:count]:
             os.link(file, dataset / label / file.name)
 
 
@@ -112,9 +112,9 @@ def change_manifest(model: Path, **fields: object) -> None:
     path.write_text(json.dumps(manifest))
 
 
-def add_model(store: Path, taught: Taught) -> Path:
-    """Adds a copy of the taught model under the id OTHER."""
+def add_model(store: Path, trained: TrainedModel) -> Path:
+    """Adds a copy of the trained model under the id OTHER."""
     model = store / "models" / OTHER
-    copy(store / "models" / taught.model_id, model)
+    copy(store / "models" / trained.model_id, model)
     change_manifest(model, id=OTHER, created="2020-01-01T00:00:00Z")
     return model

@@ -39,7 +39,7 @@ LABELS = ["none", "thumbs_down", "thumbs_up"]
 FRAMES_PER_LABEL = 100
 
 # Deep enough to keep every message while a test does something else.
-EVERY_ONE = QoSProfile(depth=1000)
+EVERY_MESSAGE = QoSProfile(depth=1000)
 NEWEST = QoSProfile(depth=1)
 BEST_EFFORT = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 TRANSIENT_LOCAL = QoSProfile(depth=1000, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
@@ -66,15 +66,15 @@ class Program:
 
     @property
     def name(self) -> str:
-        """The program's name."""
+        """Name of the executable, without its directory."""
         return Path(self.command[0]).name
 
     def output(self) -> str:
-        """Its output so far, stdout and stderr."""
+        """The output so far, standard output and standard error."""
         return self.log.read_text(errors="replace")
 
     def is_running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether the program still runs."""
         return self.process.poll() is None
 
     def end(self, with_signal: signal.Signals = signal.SIGINT, timeout: float = 5.0) -> int:
@@ -96,7 +96,7 @@ class Program:
         self.process.wait()
 
     def children(self) -> list[int]:
-        """Process ids of its running children."""
+        """Process ids of the running child processes."""
         files = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         return [int(pid) for file in files for pid in file.read_text().split()]
 
@@ -191,18 +191,18 @@ class World:
         while (left := end - time.monotonic()) > 0:
             self.executor.spin_once(timeout_sec=left)
 
-    def listen(self, message: type, topic: str, qos: QoSProfile = EVERY_ONE) -> list[Any]:
+    def listen(self, message: type, topic: str, qos: QoSProfile = EVERY_MESSAGE) -> list[Any]:
         """Subscribes and returns the list to which messages are appended while the world spins."""
         messages: list[Any] = []
         self.peer.create_subscription(message, topic, messages.append, qos)
         return messages
 
     def gestures(self, camera: str = "") -> list[ThumbGesture]:
-        """Subscribes to the gestures, or to those of one of several cameras."""
+        """Subscribes to the gestures of the only camera, or of one of several."""
         return self.listen(ThumbGesture, f"{NAMESPACE}/{camera}/thumb_gesture" if camera else NODE)
 
     def trainings(self) -> list[TrainingStatus]:
-        """Subscribes to the training status, from now on."""
+        """Subscribes to ~/training; returns the list of statuses from now on."""
         statuses = self.listen(TrainingStatus, f"{NODE}/training", TRANSIENT_LOCAL)
         self.wait_for(lambda: statuses, "a message on ~/training")
         statuses.clear()
@@ -233,14 +233,14 @@ class World:
         return models[-1]
 
     def diagnostics(self, camera: str = "") -> Diagnostics:
-        """Subscribes to /diagnostics, for the status of the camera, or of one of several."""
+        """Subscribes to /diagnostics, for the status of the only camera, or of one of several."""
         return Diagnostics(self.listen(DiagnosticArray, "/diagnostics"), camera)
 
     def show(self, what: str, frames: list[Image]) -> None:
-        """Makes the camera show something else; clears `frames`, a list of received images."""
-        shower = self.peer.create_publisher(String, f"{NAMESPACE}/photo_camera/show", 10)
-        self.wait_for(lambda: shower.get_subscription_count() > 0, "the camera listens to ~/show")
-        shower.publish(String(data=what))
+        """Makes the camera show `what` and waits until it is shown; clears `frames`, to which received images are appended."""
+        publisher = self.peer.create_publisher(String, f"{NAMESPACE}/photo_camera/show", 10)
+        self.wait_for(lambda: publisher.get_subscription_count() > 0, "the camera subscribes to ~/show")
+        publisher.publish(String(data=what))
         label = what.rpartition(":")[2]
         frames.clear()
         if label == "all":
@@ -251,13 +251,13 @@ class World:
             )
 
     def capture(self, label: str, frames: int) -> CaptureFrames.Response:
-        """Captures frames; fails where that fails."""
+        """Captures frames and asserts that it succeeds."""
         answer = self.call("capture", label=label, frames=frames)
         assert answer.success, answer.message
         return answer
 
     def train(self, **fields: object) -> TrainingStatus:
-        """Retrains, waits for the end and returns the last status."""
+        """Retrains, waits for the end of the training and returns the last status."""
         statuses = self.trainings()
         answer = self.call("retrain", **fields)
         assert answer.success, answer.message

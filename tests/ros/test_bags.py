@@ -31,7 +31,7 @@ class Player:
         self.frames = frames
         self.images = world.peer.create_publisher(Image, CAMERA, 10)
         self.clock = world.peer.create_publisher(Clock, "/clock", 10)
-        world.wait_for(lambda: self.images.get_subscription_count() > 0, "the node subscribes")
+        world.wait_for(lambda: self.images.get_subscription_count() > 0, "the node subscribes to the images")
         world.wait_for(lambda: self.clock.get_subscription_count() > 0, "the node subscribes to /clock")
 
     def play(self, rate: float, begin: int = 0) -> None:
@@ -75,10 +75,10 @@ def evaluate(world: World, bag: Path) -> dict[str, Any]:
 
 
 def test_played_bag_gives_the_labels_of_bag_evaluate(
-    taught_world: World, recording: tuple[Path, dict[int, Image]]
+    trained_world: World, recording: tuple[Path, dict[int, Image]]
 ) -> None:
     bag, frames = recording
-    report = evaluate(taught_world, bag)
+    report = evaluate(trained_world, bag)
     labels = report["labels"]
     expected = {
         frame["time_ns"]: (labels[frame["label"]], frame["reason"], frame["probabilities"])
@@ -86,13 +86,13 @@ def test_played_bag_gives_the_labels_of_bag_evaluate(
     }
     assert set(expected) == set(frames), "the player has the frames of the bag"
     assert len({label for label, _, _ in expected.values()}) > 1, "the bag has frames of several predictions"
-    node = taught_world.start_node(use_sim_time=True, image_reliability="reliable", **SETTINGS)
-    taught_world.wait_for(lambda: taught_world.model().active, "the model is loaded", node)
-    gestures = taught_world.gestures()
-    player = Player(taught_world, frames)
+    node = trained_world.start_node(use_sim_time=True, image_reliability="reliable", **SETTINGS)
+    trained_world.wait_for(lambda: trained_world.model().active, "the model is loaded", node)
+    gestures = trained_world.gestures()
+    player = Player(trained_world, frames)
 
     def check(what: str, at_least: int) -> None:
-        taught_world.spin_for(0.3)
+        trained_world.spin_for(0.3)
         seen = [gesture for gesture in gestures if gesture.reason != "stale"]
         gestures.clear()
         assert len(seen) >= at_least, f"{what}: {len(seen)} gestures"

@@ -15,8 +15,8 @@ from images import raw
 
 
 @pytest.fixture(scope="module")
-def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A node with a camera. Tests that share it write nothing, or use a label of their own."""
+def camera_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world with a node and a camera. Tests that share it write nothing, or use a label of their own."""
     with free_domain() as domain, World(tmp_path_factory.mktemp("capture"), domain) as world:
         world.start_node()
         world.start_camera("--rate", "30")
@@ -28,12 +28,12 @@ def files(directory: Path) -> list[Path]:
     return sorted(directory.rglob("*"))
 
 
-def test_captured_frames_are_saved_and_counted_in_the_summary(watching: World) -> None:
-    summaries = watching.listen(DatasetSummary, f"{NODE}/dataset", TRANSIENT_LOCAL)
-    first = watching.capture("wave-2", 3)
-    second = watching.capture("wave-2", 2)
+def test_captured_frames_are_saved_and_counted_in_the_summary(camera_world: World) -> None:
+    summaries = camera_world.listen(DatasetSummary, f"{NODE}/dataset", TRANSIENT_LOCAL)
+    first = camera_world.capture("wave-2", 3)
+    second = camera_world.capture("wave-2", 2)
     assert [(answer.saved, answer.total) for answer in (first, second)] == [(3, 3), (2, 5)]
-    images = list((watching.dataset / "wave-2").iterdir())
+    images = list((camera_world.dataset / "wave-2").iterdir())
     assert len(images) == 5, "no partially written file is left"
     assert all(file.read_bytes()[:3] == b"\xff\xd8\xff" for file in images)
 
@@ -41,39 +41,39 @@ def test_captured_frames_are_saved_and_counted_in_the_summary(watching: World) -
         summary = summaries[-1] if summaries else DatasetSummary()
         return dict(zip(summary.labels, summary.frames, strict=True)).get("wave-2") == 5
 
-    watching.wait_for(is_counted, "~/dataset counts the frames")
-    assert summaries[-1].path == str(watching.dataset)
+    camera_world.wait_for(is_counted, "~/dataset counts the frames")
+    assert summaries[-1].path == str(camera_world.dataset)
 
 
 @pytest.mark.parametrize(
     "label", ["", "..", "/", "a/b", "../up", ".hidden", "-rf", "thumbs up", "dämon", "a" * 300]
 )
-def test_invalid_label_is_rejected_with_the_rule(watching: World, label: str) -> None:
-    before = files(watching.directory)
-    answer = watching.call("capture", label=label, frames=1)
+def test_invalid_label_is_rejected_with_the_rule(camera_world: World, label: str) -> None:
+    before = files(camera_world.directory)
+    answer = camera_world.call("capture", label=label, frames=1)
     assert not answer.success
     assert answer.saved == 0
     assert "a-z, A-Z, 0-9" in answer.message
     # Log files may grow, but no new file or directory may appear.
-    assert files(watching.directory) == before
+    assert files(camera_world.directory) == before
 
 
-def test_nul_in_a_label_does_not_reach_the_file_system(watching: World) -> None:
+def test_nul_in_a_label_does_not_reach_the_file_system(camera_world: World) -> None:
     """rclpy ends strings at a NUL, so the node receives the part before it."""
-    answer = watching.call("capture", label="../x\0", frames=1)
+    answer = camera_world.call("capture", label="../x\0", frames=1)
     assert not answer.success
-    answer = watching.call("capture", label="cut\0/../../x", frames=1)
+    answer = camera_world.call("capture", label="cut\0/../../x", frames=1)
     assert answer.success
-    assert (watching.dataset / "cut").is_dir()
-    assert not (watching.directory.parent / "x").exists()
+    assert (camera_world.dataset / "cut").is_dir()
+    assert not (camera_world.directory.parent / "x").exists()
 
 
 @pytest.mark.parametrize("frames", [0, 1001, 100_000])
-def test_number_of_frames_out_of_range_is_rejected(watching: World, frames: int) -> None:
-    answer = watching.call("capture", label="counted", frames=frames)
+def test_number_of_frames_out_of_range_is_rejected(camera_world: World, frames: int) -> None:
+    answer = camera_world.call("capture", label="counted", frames=frames)
     assert not answer.success
     assert "1 to 1000" in answer.message
-    assert not (watching.dataset / "counted").exists()
+    assert not (camera_world.dataset / "counted").exists()
 
 
 def test_capture_without_camera_fails_within_the_timeout(world: World) -> None:

@@ -47,17 +47,17 @@ class Monitor:
         return dict(pairs)
 
 
-def test_status_follows_camera_frames_and_training(taught_world: World) -> None:
+def test_status_follows_camera_frames_and_training(trained_world: World) -> None:
     name = f"{NODE.strip('/')}: gesture"
-    monitor = Monitor(taught_world)
-    node = taught_world.start_node()
+    monitor = Monitor(trained_world)
+    node = trained_world.start_node()
     # No warnings or errors while it is being activated.
-    taught_world.wait_for(lambda: monitor.history.get(name, [])[-1:] == ["WARN"], "no frame yet", node)
+    trained_world.wait_for(lambda: monitor.history.get(name, [])[-1:] == ["WARN"], "no frame yet", node)
     monitor.history[name] = ["WARN"]
-    camera = taught_world.start_camera("--rate", "30")
-    taught_world.wait_for(lambda: monitor.history[name] == ["WARN", "OK"], "level OK while it classifies", camera)
+    camera = trained_world.start_camera("--rate", "30")
+    trained_world.wait_for(lambda: monitor.history[name] == ["WARN", "OK"], "level OK while it classifies", camera)
     monitor.arrivals.clear()
-    taught_world.wait_for(lambda: len(monitor.arrivals) >= 4, "four reports")
+    trained_world.wait_for(lambda: len(monitor.arrivals) >= 4, "four reports")
     gaps = numpy.diff(monitor.arrivals)
     assert numpy.median(gaps) == numpy.clip(numpy.median(gaps), 0.8, 1.2), "about one report per second"
 
@@ -67,11 +67,11 @@ def test_status_follows_camera_frames_and_training(taught_world: World) -> None:
     assert 20.0 < float(values["frames per second"]) < 40.0
     assert 20.0 < float(values["gestures per second"]) < 40.0
     assert 0.0 < float(values["age of the last gesture, s"]) < 1.0
-    assert values["model"] == taught_world.model().model_id
-    assert values["backend"] == taught_world.model().backend
+    assert values["model"] == trained_world.model().model_id
+    assert values["backend"] == trained_world.model().backend
     assert values["training"] == "none"
 
-    publisher = taught_world.peer.create_publisher(Image, CAMERA, 5)
+    publisher = trained_world.peer.create_publisher(Image, CAMERA, 5)
     bad = raw(numpy.zeros((24, 32, 3), numpy.uint8), "rgb8")
     bad.step = 1
 
@@ -79,16 +79,16 @@ def test_status_follows_camera_frames_and_training(taught_world: World) -> None:
         publisher.publish(bad)
         return int(monitor.values(name)["bad frames"]) > 0
 
-    taught_world.wait_for(is_counted, "bad frames are counted")
-    taught_world.wait_for(lambda: "WARN" in monitor.history[name][2:], "level WARN because of bad frames")
+    trained_world.wait_for(is_counted, "bad frames are counted")
+    trained_world.wait_for(lambda: "WARN" in monitor.history[name][2:], "level WARN because of bad frames")
 
-    statuses = taught_world.trainings()
-    assert taught_world.call("retrain", epochs=1000).success
-    taught_world.wait_for(lambda: statuses, "a training status")
-    taught_world.wait_for(lambda: monitor.values(name)["training"] == "running", "the training in the diagnostics")
-    assert taught_world.call("cancel_training").success
+    statuses = trained_world.trainings()
+    assert trained_world.call("retrain", epochs=1000).success
+    trained_world.wait_for(lambda: statuses, "a training status")
+    trained_world.wait_for(lambda: monitor.values(name)["training"] == "running", "the training in the diagnostics")
+    assert trained_world.call("cancel_training").success
 
     assert camera.end() == 0
-    taught_world.wait_for(lambda: monitor.history[name][-1] == "ERROR", "level ERROR without frames")
+    trained_world.wait_for(lambda: monitor.history[name][-1] == "ERROR", "level ERROR without frames")
     message = monitor.statuses[name].message
     assert message == f"camera stalled: no new frame on {CAMERA}"

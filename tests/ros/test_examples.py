@@ -43,11 +43,11 @@ class Robot:
         def is_reached() -> bool:
             if gesture:
                 self.gestures.publish(gesture)
-            return self.twists[-3:] == [driving(speed)] * 3
+            return self.twists[-3:] == [twist_of(speed)] * 3
 
         self.world.wait_for(is_reached, f"{speed} m/s", self.program, timeout=timeout)
 
-    def ask(self, kind: type, name: str, **fields: object) -> list[object]:
+    def call(self, kind: type, name: str, **fields: object) -> list[object]:
         """Calls a parameter service and returns the list in its response."""
         client = self.world.peer.create_client(kind, f"{NAMESPACE}/gesture_to_cmd_vel/{name}")
         self.world.wait_for(client.service_is_ready, name, self.program)
@@ -93,10 +93,10 @@ def test_missing_gestures_stop_after_the_timeout(world: World, example: list[str
     robot.wait_for_speed(0.0, timeout=2.0)
 
 
-def test_hand_in_front_of_the_camera_drives(taught_world: World, example: list[str]) -> None:
-    taught_world.start_node(image_reliability="reliable")
-    camera = taught_world.start_camera("--rate", "30", "--show", "odd:thumbs_up")
-    robot = Robot(taught_world, example)
+def test_hand_in_front_of_the_camera_drives(trained_world: World, example: list[str]) -> None:
+    trained_world.start_node(image_reliability="reliable")
+    camera = trained_world.start_camera("--rate", "30", "--show", "odd:thumbs_up")
+    robot = Robot(trained_world, example)
     robot.wait_for_speed(SPEED)
     assert camera.end() == 0
     robot.wait_for_speed(0.0, timeout=4.0)  # because of the stale gesture, before the timeout of 5 s
@@ -107,7 +107,7 @@ def test_last_velocity_is_zero(world: World, example: list[str], with_signal: si
     robot = Robot(world, example)
     robot.wait_for_speed(SPEED, UP)
     assert robot.program.end(with_signal) == 0
-    world.wait_for(lambda: robot.twists[-1] == driving(0.0), "velocity zero after the end")
+    world.wait_for(lambda: robot.twists[-1] == twist_of(0.0), "velocity zero after the end")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_last_velocity_is_zero(world: World, example: list[str], with_signal: si
 )
 def test_parameter_out_of_range_is_rejected(world: World, example: list[str], name: str, value: float) -> None:
     of_double = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
-    [result] = Robot(world, example).ask(
+    [result] = Robot(world, example).call(
         SetParameters, "set_parameters", parameters=[Parameter(name=name, value=of_double)]
     )
     assert not result.successful and name in result.reason
@@ -128,7 +128,7 @@ def test_parameter_out_of_range_is_rejected(world: World, example: list[str], na
 
 def test_parameters_are_described(world: World, example: list[str]) -> None:
     robot = Robot(world, example)
-    for descriptor in robot.ask(DescribeParameters, "describe_parameters", names=["speed", "timeout"]):
+    for descriptor in robot.call(DescribeParameters, "describe_parameters", names=["speed", "timeout"]):
         assert descriptor.description and descriptor.floating_point_range
 
 
@@ -137,7 +137,7 @@ def start(world: World, example: list[str], *parameters: str) -> Program:
     return world.start(*example, *IN_NAMESPACE, *(word for parameter in parameters for word in ("-p", parameter)))
 
 
-def driving(speed: float) -> Twist:
+def twist_of(speed: float) -> Twist:
     """The velocity for driving straight ahead."""
     twist = Twist()
     twist.linear.x = speed

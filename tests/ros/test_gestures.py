@@ -1,4 +1,4 @@
-"""Gestures for images of a camera."""
+"""Gestures for the images of a camera: encodings, invalid images, stale and stable gestures, accuracy, overlay."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CompressedImage, Image
 from thumb_gesture.msg import ThumbGesture
 
-from conftest import Taught, copy
+from conftest import TrainedModel, copy
 from harness import (
     BEST_EFFORT,
     CAMERA,
@@ -36,8 +36,8 @@ NUMBERS = {
 
 
 @dataclass
-class Classify:
-    """A node with a model, and a publisher of images for it."""
+class ClassifierNode:
+    """A node with the trained model, a publisher of images for it, and its gestures and diagnostics."""
 
     world: World
     node: Program
@@ -64,36 +64,36 @@ class Classify:
         assert all(gesture.reason == "stale" for gesture in self.gestures)
 
 
-def classify_of(world: World, taught: Taught, kind: type, **parameters: object) -> Classify:
-    """Starts a node with the taught model and without smoothing."""
-    copy(taught.store, world.store)
+def start_classifier(world: World, trained: TrainedModel, kind: type, **parameters: object) -> ClassifierNode:
+    """Starts a node without smoothing and waits until it has loaded the trained model."""
+    copy(trained.store, world.store)
     node = world.start_node(smoothing=0.0, **parameters)
-    world.wait_for(lambda: world.model().model_id == taught.model_id, "the model is loaded")
-    return Classify(world, node, world.camera_publisher(kind), world.gestures(), world.diagnostics())
+    world.wait_for(lambda: world.model().model_id == trained.model_id, "the model is loaded")
+    return ClassifierNode(world, node, world.camera_publisher(kind), world.gestures(), world.diagnostics())
 
 
 @pytest.fixture(scope="module")
-def classify(taught: Taught, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Classify]:
+def classifier(trained: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClassifierNode]:
     """Shared by all tests of raw images; they do not change its state."""
     with free_domain() as domain, World(tmp_path_factory.mktemp("raw"), domain) as world:
-        yield classify_of(world, taught, Image)
+        yield start_classifier(world, trained, Image)
 
 
 @pytest.fixture(scope="module")
-def compressed_classify(taught: Taught, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Classify]:
+def compressed_classifier(trained: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClassifierNode]:
     """Shared by all tests of compressed images."""
     with free_domain() as domain, World(tmp_path_factory.mktemp("compressed"), domain) as world:
-        yield classify_of(world, taught, CompressedImage, image_transport="compressed")
+        yield start_classifier(world, trained, CompressedImage, image_transport="compressed")
 
 
 @pytest.mark.parametrize("label", LABELS)
 def test_gesture_has_the_header_of_the_image(
-    classify: Classify, taught: Taught, drawn: dict[str, numpy.ndarray], label: str
+    classifier: ClassifierNode, trained: TrainedModel, drawn: dict[str, numpy.ndarray], label: str
 ) -> None:
     image = raw(drawn[label], "rgb8", frame_id=f"left/camera of {label}")
-    gesture = classify.gesture_of(image)
+    gesture = classifier.gesture_of(image)
     assert gesture.header.frame_id == f"left/camera of {label}"
-    assert gesture.model_id == taught.model_id
+    assert gesture.model_id == trained.model_id
     assert list(gesture.labels) == LABELS
     assert sum(gesture.probabilities) == pytest.approx(1.0, abs=1e-4)
     assert gesture.label == gesture.labels[int(numpy.argmax(gesture.probabilities))]
@@ -108,28 +108,28 @@ def test_gesture_has_the_header_of_the_image(
 @pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8"])
 @pytest.mark.parametrize("padding", [0, 13])
 def test_encodings_of_the_same_pixels_give_identical_probabilities(
-    classify: Classify, drawn: dict[str, numpy.ndarray], encoding: str, padding: int
+    classifier: ClassifierNode, drawn: dict[str, numpy.ndarray], encoding: str, padding: int
 ) -> None:
     pixels = drawn["thumbs_up"]
-    expected = classify.gesture_of(raw(pixels, "rgb8")).probabilities
-    found = classify.gesture_of(raw(pixels, encoding, padding)).probabilities
+    expected = classifier.gesture_of(raw(pixels, "rgb8")).probabilities
+    found = classifier.gesture_of(raw(pixels, encoding, padding)).probabilities
     assert list(found) == list(expected)
 
 
 @pytest.mark.parametrize("padding", [0, 13])
 def test_mono8_equals_gray_rgb8(
-    classify: Classify, drawn: dict[str, numpy.ndarray], padding: int
+    classifier: ClassifierNode, drawn: dict[str, numpy.ndarray], padding: int
 ) -> None:
     gray = numpy.repeat(drawn["thumbs_up"][:, :, :1], 3, axis=2)
-    expected = classify.gesture_of(raw(gray, "rgb8")).probabilities
-    found = classify.gesture_of(raw(gray, "mono8", padding)).probabilities
+    expected = classifier.gesture_of(raw(gray, "rgb8")).probabilities
+    found = classifier.gesture_of(raw(gray, "mono8", padding)).probabilities
     assert list(found) == list(expected)
 
 
-def test_swapped_red_and_blue_change_the_probabilities(classify: Classify, drawn: dict[str, numpy.ndarray]) -> None:
+def test_swapped_red_and_blue_change_the_probabilities(classifier: ClassifierNode, drawn: dict[str, numpy.ndarray]) -> None:
     """Otherwise the comparisons of encodings could not detect a wrong order of channels."""
     pixels = drawn["thumbs_up"]
-    found = [classify.gesture_of(raw(order, "rgb8")).probabilities for order in (pixels, pixels[:, :, ::-1])]
+    found = [classifier.gesture_of(raw(order, "rgb8")).probabilities for order in (pixels, pixels[:, :, ::-1])]
     assert list(found[0]) != list(found[1])
 
 
@@ -148,37 +148,37 @@ def bad_frames() -> dict[str, Image]:
 
 @pytest.mark.parametrize("name", bad_frames())
 def test_bad_frame_is_counted_and_the_next_one_is_classified(
-    classify: Classify, drawn: dict[str, numpy.ndarray], name: str
+    classifier: ClassifierNode, drawn: dict[str, numpy.ndarray], name: str
 ) -> None:
-    classify.assert_rejects(bad_frames()[name])
-    assert classify.gesture_of(raw(drawn["thumbs_up"], "rgb8")).label in LABELS
-    assert "bad frame" in classify.node.output()
+    classifier.assert_rejects(bad_frames()[name])
+    assert classifier.gesture_of(raw(drawn["thumbs_up"], "rgb8")).label in LABELS
+    assert "bad frame" in classifier.node.output()
 
 
 @pytest.mark.parametrize("format", ["png", "bgr8; png compressed bgr8", ""])
 def test_png_gives_the_probabilities_of_the_raw_image(
-    classify: Classify, compressed_classify: Classify, drawn: dict[str, numpy.ndarray], format: str
+    classifier: ClassifierNode, compressed_classifier: ClassifierNode, drawn: dict[str, numpy.ndarray], format: str
 ) -> None:
     pixels = drawn["thumbs_down"]
-    expected = classify.gesture_of(raw(pixels, "rgb8")).probabilities
-    found = compressed_classify.gesture_of(compressed(png_of(pixels), format)).probabilities
+    expected = classifier.gesture_of(raw(pixels, "rgb8")).probabilities
+    found = compressed_classifier.gesture_of(compressed(png_of(pixels), format)).probabilities
     assert list(found) == list(expected)
 
 
 @pytest.mark.parametrize("format", ["jpeg", "rgb8; jpeg compressed bgr8"])
-def test_jpeg_is_classified(compressed_classify: Classify, taught: Taught, format: str) -> None:
+def test_jpeg_is_classified(compressed_classifier: ClassifierNode, trained: TrainedModel, format: str) -> None:
     """With training images, nearly all of which the model classifies correctly."""
     seen = []
     for label in LABELS:
-        for file in sorted((taught.dataset / label).glob("*.jpg"))[:4]:
-            gesture = compressed_classify.gesture_of(compressed(file.read_bytes(), format, f"camera_{label}"))
+        for file in sorted((trained.dataset / label).glob("*.jpg"))[:4]:
+            gesture = compressed_classifier.gesture_of(compressed(file.read_bytes(), format, f"camera_{label}"))
             seen.append(gesture.label == label == truth_of(gesture))
     assert sum(seen) >= len(seen) - 1
 
 
 @pytest.mark.parametrize("name", ["noise", "half a file", "depth"])
 def test_bad_compressed_frame_is_counted_and_the_next_one_is_classified(
-    compressed_classify: Classify, drawn: dict[str, numpy.ndarray], name: str
+    compressed_classifier: ClassifierNode, drawn: dict[str, numpy.ndarray], name: str
 ) -> None:
     png = png_of(drawn["thumbs_up"])
     frames = {
@@ -186,29 +186,29 @@ def test_bad_compressed_frame_is_counted_and_the_next_one_is_classified(
         "half a file": compressed(png[: len(png) // 2], "png"),
         "depth": compressed(png, "32FC1; compressedDepth png"),
     }
-    compressed_classify.assert_rejects(frames[name])
-    assert compressed_classify.gesture_of(compressed(png, "png")).label in LABELS
+    compressed_classifier.assert_rejects(frames[name])
+    assert compressed_classifier.gesture_of(compressed(png, "png")).label in LABELS
 
 
-def test_package_camera_publishes_compressed_images(taught_world: World) -> None:
-    taught_world.start_node(image_transport="compressed")
-    taught_world.start_camera("--compressed")
-    gestures = taught_world.gestures()
-    taught_world.wait_for(lambda: len(gestures) >= 10, "gestures for compressed frames")
+def test_package_camera_publishes_compressed_images(trained_world: World) -> None:
+    trained_world.start_node(image_transport="compressed")
+    trained_world.start_camera("--compressed")
+    gestures = trained_world.gestures()
+    trained_world.wait_for(lambda: len(gestures) >= 10, "gestures for compressed frames")
     assert {truth_of(gesture) for gesture in gestures} <= set(LABELS)
 
 
 @pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8", "mono8"])
-def test_package_camera_publishes_every_encoding(classify: Classify, encoding: str) -> None:
+def test_package_camera_publishes_every_encoding(classifier: ClassifierNode, encoding: str) -> None:
     """The message has the requested encoding, and the node classifies it."""
-    since = nanoseconds_of(classify.world.peer.get_clock().now().to_msg())
-    frames = classify.world.listen(Image, CAMERA, BEST_EFFORT)
-    camera = classify.world.start_camera("--encoding", encoding, "--rate", "20")
+    since = nanoseconds_of(classifier.world.peer.get_clock().now().to_msg())
+    frames = classifier.world.listen(Image, CAMERA, BEST_EFFORT)
+    camera = classifier.world.start_camera("--encoding", encoding, "--rate", "20")
 
     def of_this_camera() -> list[ThumbGesture]:
-        return [gesture for gesture in classify.gestures if nanoseconds_of(gesture.header.stamp) > since]
+        return [gesture for gesture in classifier.gestures if nanoseconds_of(gesture.header.stamp) > since]
 
-    classify.world.wait_for(
+    classifier.world.wait_for(
         lambda: frames and len(of_this_camera()) >= 5, f"gestures for frames in {encoding}", camera
     )
     assert {frame.encoding for frame in frames} == {encoding}
@@ -216,61 +216,61 @@ def test_package_camera_publishes_every_encoding(classify: Classify, encoding: s
     assert camera.end() == 0
 
 
-def test_gesture_becomes_stale_when_the_camera_stops_and_recovers(taught_world: World) -> None:
-    taught_world.start_node()
-    camera = taught_world.start_camera("--show", "thumbs_up")
-    gestures, diagnostics = taught_world.gestures(), taught_world.diagnostics()
-    taught_world.wait_for(lambda: len(gestures) >= 10, "gestures")
-    taught_world.wait_for(lambda: ord(DiagnosticStatus.OK) == diagnostics.level(), "diagnostics OK")
+def test_gesture_becomes_stale_when_the_camera_stops_and_recovers(trained_world: World) -> None:
+    trained_world.start_node()
+    camera = trained_world.start_camera("--show", "thumbs_up")
+    gestures, diagnostics = trained_world.gestures(), trained_world.diagnostics()
+    trained_world.wait_for(lambda: len(gestures) >= 10, "gestures")
+    trained_world.wait_for(lambda: ord(DiagnosticStatus.OK) == diagnostics.level(), "diagnostics OK")
 
     assert camera.end() == 0
-    taught_world.wait_for(lambda: gestures[-1].reason == "stale", "a stale gesture", timeout=3.0)
+    trained_world.wait_for(lambda: gestures[-1].reason == "stale", "a stale gesture", timeout=3.0)
     stale = gestures[-1]
     assert stale.gesture == ThumbGesture.UNKNOWN and not stale.stable
     classified = [gesture for gesture in gestures if gesture.reason != "stale"]
     assert key_of(stale.header) == key_of(classified[-1].header)
-    taught_world.wait_for(lambda: ord(DiagnosticStatus.ERROR) == diagnostics.level(), "diagnostics ERROR")
+    trained_world.wait_for(lambda: ord(DiagnosticStatus.ERROR) == diagnostics.level(), "diagnostics ERROR")
     assert "stalled" in diagnostics.status().message
 
     gestures.clear()
-    taught_world.start_camera("--show", "thumbs_up")
-    taught_world.wait_for(lambda: gestures and gestures[-1].reason != "stale", "gestures again")
-    taught_world.wait_for(lambda: ord(DiagnosticStatus.OK) == diagnostics.level(), "diagnostics OK again")
+    trained_world.start_camera("--show", "thumbs_up")
+    trained_world.wait_for(lambda: gestures and gestures[-1].reason != "stale", "gestures again")
+    trained_world.wait_for(lambda: ord(DiagnosticStatus.OK) == diagnostics.level(), "diagnostics OK again")
 
 
-def test_gesture_becomes_stable_after_hold_time(taught_world: World) -> None:
-    taught_world.start_node(hold_time=0.3)
-    gestures = taught_world.gestures()
-    taught_world.start_camera("--show", "odd:thumbs_up")
-    taught_world.wait_for(lambda: any(gesture.stable for gesture in gestures), "a stable gesture")
+def test_gesture_becomes_stable_after_hold_time(trained_world: World) -> None:
+    trained_world.start_node(hold_time=0.3)
+    gestures = trained_world.gestures()
+    trained_world.start_camera("--show", "odd:thumbs_up")
+    trained_world.wait_for(lambda: any(gesture.stable for gesture in gestures), "a stable gesture")
     first = next(index for index, gesture in enumerate(gestures) if gesture.stable)
     assert first > 0, "the first gesture is not stable yet"
     assert gestures[first].gesture != ThumbGesture.UNKNOWN
 
 
-def test_unseen_drawn_hands_are_recognized(taught_world: World) -> None:
-    taught_world.start_node(smoothing=0.0, image_reliability="reliable")
-    gestures = taught_world.gestures()
-    taught_world.start_camera("--rate", "30", "--show", "even:all")
-    taught_world.wait_for(lambda: len(gestures) >= 300, "300 gestures", timeout=60.0)
+def test_unseen_drawn_hands_are_recognized(trained_world: World) -> None:
+    trained_world.start_node(smoothing=0.0, image_reliability="reliable")
+    gestures = trained_world.gestures()
+    trained_world.start_camera("--rate", "30", "--show", "even:all")
+    trained_world.wait_for(lambda: len(gestures) >= 300, "300 gestures", timeout=60.0)
     truths = {key_of(gesture.header): truth_of(gesture) for gesture in gestures}
     assert len(truths) == len(gestures), "one gesture per frame"
     assert set(truths.values()) == set(LABELS)
-    right = [gesture.gesture == NUMBERS[truth_of(gesture)] for gesture in gestures]
-    accuracy = sum(right) / len(right)
-    print(f"{accuracy:.3f} of {len(right)} gestures are right")
+    correct = [gesture.gesture == NUMBERS[truth_of(gesture)] for gesture in gestures]
+    accuracy = sum(correct) / len(correct)
+    print(f"{accuracy:.3f} of {len(correct)} gestures are correct")
     assert accuracy >= 0.95
 
 
-def test_overlay_is_a_jpeg_with_the_header_of_the_frame(classify: Classify, drawn: dict[str, numpy.ndarray]) -> None:
-    overlays = classify.world.listen(CompressedImage, f"{NODE}/overlay/compressed", BEST_EFFORT)
+def test_overlay_is_a_jpeg_with_the_header_of_the_frame(classifier: ClassifierNode, drawn: dict[str, numpy.ndarray]) -> None:
+    overlays = classifier.world.listen(CompressedImage, f"{NODE}/overlay/compressed", BEST_EFFORT)
     seen: set[tuple[int, int, str]] = set()
 
     def has_overlay() -> bool:
-        seen.add(key_of(classify.gesture_of(raw(drawn["thumbs_up"], "rgb8")).header))
+        seen.add(key_of(classifier.gesture_of(raw(drawn["thumbs_up"], "rgb8")).header))
         return bool(overlays)
 
-    classify.world.wait_for(has_overlay, "an overlay")
+    classifier.world.wait_for(has_overlay, "an overlay")
     assert bytes(overlays[0].data[:3]) == b"\xff\xd8\xff"
     assert overlays[0].format == "jpeg"
     assert key_of(overlays[0].header) in seen

@@ -21,7 +21,7 @@ from harness import BEST_EFFORT, NAMESPACE, REPOSITORY, World
 
 DIRECTORY = REPOSITORY / "launch"
 FORMATS = ["py", "xml", "yaml"]
-EMPTY = "Default: as in params_file."
+DEFAULT_NOTE = "Default: as in params_file."
 LAUNCH = """
 import sys
 from launch import LaunchDescription, LaunchService
@@ -57,7 +57,7 @@ def test_template_has_the_arguments_that_default_to_params_file() -> None:
     expected = {
         argument["name"]: "" if {"value": "true"} in argument.get("choice", []) else "'"
         for argument in arguments
-        if argument["description"].endswith(EMPTY)
+        if argument["description"].endswith(DEFAULT_NOTE)
     }
     template = (DIRECTORY / "parameters.yaml.in").read_text()
     entry = r"""\$\(if \$\(not-equals '<\$\(var (\w+)\)>' '<>'\) "\1: ('?)\$\(var \1\)\2,"\)"""

@@ -1,4 +1,4 @@
-"""The managed node: all transitions, in comparison with rclpy's lifecycle node, and their effects."""
+"""The managed node: all transitions, in comparison with a managed node of rclpy, and their effects."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rclpy.lifecycle import Node as LifecycleNode
 from rclpy.lifecycle import TransitionCallbackReturn
 from thumb_gesture.msg import ThumbGesture, TrainingStatus
 
-from conftest import Taught
-from harness import CAMERA, EVERY_ONE, NAMESPACE, NODE, Program, World
+from conftest import TrainedModel
+from harness import CAMERA, EVERY_MESSAGE, NAMESPACE, NODE, Program, World
 
-THEIRS = f"{NAMESPACE}/theirs"
+RCLPY_NODE = f"{NAMESPACE}/rclpy_node"
 # Id and label, as `ros2 lifecycle set` or a lifecycle manager sends them.
 CONFIGURE = (Transition.TRANSITION_CONFIGURE, "")
 ACTIVATE = (0, "activate")
@@ -33,13 +33,13 @@ NEVER_VALID = [
 ]
 
 
-class Managed:
+class LifecycleClient:
     """A client of the lifecycle services of a node, this package's or rclpy's."""
 
     def __init__(self, world: World, node: str) -> None:
         self.world = world
         self.node = node
-        self.events: list[TransitionEvent] = world.listen(TransitionEvent, f"{node}/transition_event", EVERY_ONE)
+        self.events: list[TransitionEvent] = world.listen(TransitionEvent, f"{node}/transition_event", EVERY_MESSAGE)
         world.wait_for(self._client(GetState, "get_state").service_is_ready, f"{node}/get_state")
         topic = f"{node}/transition_event"
         world.wait_for(lambda: world.peer.count_publishers(topic) > 0, f"a publisher on {topic}")
@@ -96,12 +96,12 @@ class Managed:
         return steps
 
 
-class Theirs(LifecycleNode):
-    """rclpy's lifecycle node; the test sets the outcome of configuring."""
+class RclpyNode(LifecycleNode):
+    """A managed node of rclpy; the test sets the outcome of configuring."""
 
     def __init__(self, world: World) -> None:
         self.outcome = TransitionCallbackReturn.SUCCESS
-        super().__init__("theirs", context=world.context, namespace=NAMESPACE, enable_rosout=False)
+        super().__init__("rclpy_node", context=world.context, namespace=NAMESPACE, enable_rosout=False)
 
     def on_configure(self, _: Any) -> TransitionCallbackReturn:
         """Returns the outcome that the test has set."""
@@ -109,32 +109,32 @@ class Theirs(LifecycleNode):
 
 
 @pytest.fixture
-def theirs(world: World) -> Iterator[Theirs]:
-    """An rclpy lifecycle node in the same world."""
-    node = Theirs(world)
+def rclpy_node(world: World) -> Iterator[RclpyNode]:
+    """A managed node of rclpy in the same world."""
+    node = RclpyNode(world)
     world.executor.add_node(node)
     yield node
     world.executor.remove_node(node)
     node.destroy_node()
 
 
-def start(world: World, **parameters: object) -> tuple[Program, Managed]:
+def start(world: World, **parameters: object) -> tuple[Program, LifecycleClient]:
     """Starts this package's node unconfigured."""
     node = world.start_node(autostart=False, **parameters)
-    return node, Managed(world, NODE)
+    return node, LifecycleClient(world, NODE)
 
 
-def test_transitions_equal_those_of_rclpy(world: World, theirs: Theirs) -> None:
+def test_transitions_equal_those_of_rclpy(world: World, rclpy_node: RclpyNode) -> None:
     _, ours = start(world)
-    peer = Managed(world, THEIRS)
-    assert ours.states() == peer.states()
-    assert ours.transitions("get_transition_graph") == peer.transitions("get_transition_graph")
+    theirs = LifecycleClient(world, RCLPY_NODE)
+    assert ours.states() == theirs.states()
+    assert ours.transitions("get_transition_graph") == theirs.transitions("get_transition_graph")
     sequence = [CONFIGURE, ACTIVATE, DEACTIVATE, CLEANUP, CONFIGURE, CLEANUP, CONFIGURE, ACTIVATE, SHUTDOWN]
     for transition in sequence:
-        assert ours.change(transition) and peer.change(transition), transition
-        assert ours.state() == peer.state(), transition
-        assert ours.transitions() == peer.transitions(), transition
-        assert ours.steps(2) == peer.steps(2), transition
+        assert ours.change(transition) and theirs.change(transition), transition
+        assert ours.state() == theirs.state(), transition
+        assert ours.transitions() == theirs.transitions(), transition
+        assert ours.steps(2) == theirs.steps(2), transition
     assert ours.state() == "finalized"
 
 
@@ -159,13 +159,13 @@ def test_invalid_transition_is_rejected_and_changes_nothing(world: World, path: 
     assert f"does not exist in state {state}; available:" in node.output()
 
 
-def test_missing_model_fails_the_transition_as_in_rclpy(world: World, theirs: Theirs) -> None:
+def test_missing_model_fails_the_transition_as_in_rclpy(world: World, rclpy_node: RclpyNode) -> None:
     node, ours = start(world, model="nothing-of-that-name")
-    peer = Managed(world, THEIRS)
-    theirs.outcome = TransitionCallbackReturn.FAILURE
-    assert ours.change(CONFIGURE) == peer.change(CONFIGURE)
-    assert ours.state() == peer.state() == "unconfigured"
-    assert ours.steps(2) == peer.steps(2)
+    theirs = LifecycleClient(world, RCLPY_NODE)
+    rclpy_node.outcome = TransitionCallbackReturn.FAILURE
+    assert ours.change(CONFIGURE) == theirs.change(CONFIGURE)
+    assert ours.state() == theirs.state() == "unconfigured"
+    assert ours.steps(2) == theirs.steps(2)
     diagnostics = world.diagnostics()
     world.wait_for(diagnostics.status, "diagnostics")
     assert diagnostics.level() == ord(DiagnosticStatus.ERROR)
@@ -174,47 +174,47 @@ def test_missing_model_fails_the_transition_as_in_rclpy(world: World, theirs: Th
     assert "nothing-of-that-name" in world.model().message
 
 
-def test_error_leads_to_error_processing_as_in_rclpy(world: World, theirs: Theirs) -> None:
+def test_error_leads_to_error_processing_as_in_rclpy(world: World, rclpy_node: RclpyNode) -> None:
     node, ours = start(world)
-    peer = Managed(world, THEIRS)
-    theirs.outcome = TransitionCallbackReturn.ERROR
+    theirs = LifecycleClient(world, RCLPY_NODE)
+    rclpy_node.outcome = TransitionCallbackReturn.ERROR
     active = world.store / "active.json"
     active.mkdir()
-    assert ours.change(CONFIGURE) == peer.change(CONFIGURE)
-    assert ours.state() == peer.state() == "unconfigured"
-    assert ours.steps(3) == peer.steps(3)
+    assert ours.change(CONFIGURE) == theirs.change(CONFIGURE)
+    assert ours.state() == theirs.state() == "unconfigured"
+    assert ours.steps(3) == theirs.steps(3)
     assert "error while configuring: cannot read the model store" in node.output()
     assert "cannot read the model store" in world.model().message, "the reason is kept"
     active.rmdir()
     assert ours.change(CONFIGURE), "configuring succeeds after the cause is removed"
 
 
-def test_unconfigured_node_has_no_model_and_inactive_node_no_subscription(taught_world: World) -> None:
-    _, ours = start(taught_world)
-    gestures = taught_world.gestures()
-    camera = taught_world.start_camera("--rate", "30")
-    assert not taught_world.call("activate_model").success
-    assert "unconfigured" in taught_world.call("retrain").message
-    assert "unconfigured" in taught_world.call("capture", label="none", frames=1).message
-    assert taught_world.call("list_models").models, "models are listed in any state"
+def test_unconfigured_node_has_no_model_and_inactive_node_no_subscription(trained_world: World) -> None:
+    _, ours = start(trained_world)
+    gestures = trained_world.gestures()
+    camera = trained_world.start_camera("--rate", "30")
+    assert not trained_world.call("activate_model").success
+    assert "unconfigured" in trained_world.call("retrain").message
+    assert "unconfigured" in trained_world.call("capture", label="none", frames=1).message
+    assert trained_world.call("list_models").models, "models are listed in any state"
 
     assert ours.change(CONFIGURE)
-    taught_world.wait_for(lambda: taught_world.model().active, "the model is loaded")
-    assert "inactive" in taught_world.call("capture", label="none", frames=1).message
-    assert taught_world.peer.count_subscribers(CAMERA) == 0
+    trained_world.wait_for(lambda: trained_world.model().active, "the model is loaded")
+    assert "inactive" in trained_world.call("capture", label="none", frames=1).message
+    assert trained_world.peer.count_subscribers(CAMERA) == 0
 
     assert ours.change(ACTIVATE)
-    taught_world.wait_for(lambda: len(gestures) > 5, "gestures", camera)
+    trained_world.wait_for(lambda: len(gestures) > 5, "gestures", camera)
 
     assert ours.change(DEACTIVATE)
-    assert_ends_inactive(taught_world, gestures)
-    taught_world.wait_for(lambda: taught_world.peer.count_subscribers(CAMERA) == 0, "no subscription to the camera")
+    assert_ends_inactive(trained_world, gestures)
+    trained_world.wait_for(lambda: trained_world.peer.count_subscribers(CAMERA) == 0, "no subscription to the camera")
 
     assert ours.change(CLEANUP)
-    assert not taught_world.model().active
+    assert not trained_world.model().active
     gestures.clear()
     assert ours.change(CONFIGURE) and ours.change(ACTIVATE)
-    taught_world.wait_for(lambda: gestures, "gestures again", camera)
+    trained_world.wait_for(lambda: gestures, "gestures again", camera)
 
 
 def assert_ends_inactive(world: World, gestures: list[ThumbGesture]) -> None:
@@ -227,14 +227,14 @@ def assert_ends_inactive(world: World, gestures: list[ThumbGesture]) -> None:
     assert not gestures, "no gestures while inactive, not even stale ones"
 
 
-def test_cleanup_frees_the_memory_of_the_model(taught_world: World, taught: Taught) -> None:
+def test_cleanup_frees_the_memory_of_the_model(trained_world: World, trained: TrainedModel) -> None:
     """glibc returns freed memory to the system only in part, so not every repetition shows the difference."""
-    node, ours = start(taught_world, precision="fp32")
-    weights = taught_world.store / "models" / taught.model_id / "weights.safetensors"
+    node, ours = start(trained_world, precision="fp32")
+    weights = trained_world.store / "models" / trained.model_id / "weights.safetensors"
     loaded, freed = [], []
     for _ in range(6):
         assert ours.change(CONFIGURE)
-        taught_world.wait_for(lambda: taught_world.model().active, "the model is loaded")
+        trained_world.wait_for(lambda: trained_world.model().active, "the model is loaded")
         loaded.append(memory_of(node))
         assert ours.change(CLEANUP)
         freed.append(memory_of(node))
@@ -244,14 +244,14 @@ def test_cleanup_frees_the_memory_of_the_model(taught_world: World, taught: Taug
     assert loaded[-1] < loaded[1] + weights.stat().st_size, "memory does not grow with repetitions"
 
 
-def test_cleanup_cancels_a_training(taught_world: World) -> None:
-    _, ours = start(taught_world)
+def test_cleanup_cancels_a_training(trained_world: World) -> None:
+    _, ours = start(trained_world)
     assert ours.change(CONFIGURE)
-    statuses = taught_world.trainings()
-    assert taught_world.call("retrain", epochs=1000).success
-    taught_world.wait_for(lambda: statuses and statuses[-1].progress > 0.0, "the training is under way")
+    statuses = trained_world.trainings()
+    assert trained_world.call("retrain", epochs=1000).success
+    trained_world.wait_for(lambda: statuses and statuses[-1].progress > 0.0, "the training is under way")
     assert ours.change(CLEANUP)
-    taught_world.wait_for(lambda: statuses[-1].state == TrainingStatus.CANCELLED, "it is cancelled")
+    trained_world.wait_for(lambda: statuses[-1].state == TrainingStatus.CANCELLED, "it is cancelled")
 
 
 def test_deactivation_ends_a_capture_at_once(world: World) -> None:
@@ -267,8 +267,8 @@ def test_deactivation_ends_a_capture_at_once(world: World) -> None:
 
 
 @pytest.mark.parametrize("path", [[], [CONFIGURE], [CONFIGURE, ACTIVATE], [SHUTDOWN]])
-def test_node_ends_in_any_state(taught_world: World, path: list[tuple[int, str]]) -> None:
-    node, ours = start(taught_world)
+def test_node_ends_in_any_state(trained_world: World, path: list[tuple[int, str]]) -> None:
+    node, ours = start(trained_world)
     assert all(ours.change(transition) for transition in path)
     assert node.end(timeout=2.0) == 0
 
@@ -276,7 +276,7 @@ def test_node_ends_in_any_state(taught_world: World, path: list[tuple[int, str]]
 def test_node_activates_itself_by_default_and_publishes_transition_events(world: World) -> None:
     events = world.listen(TransitionEvent, f"{NODE}/transition_event")
     world.start_node()
-    ours = Managed(world, NODE)
+    ours = LifecycleClient(world, NODE)
     world.wait_for(lambda: ours.state() == "active", "state active")
     events.clear()
     assert ours.change(DEACTIVATE)

@@ -32,7 +32,7 @@ def set_level(world: World, level: str) -> None:
 def test_message_is_on_console_and_rosout_and_in_the_log_file(world: World) -> None:
     node = world.start_node()
     messages = world.listen(Log, "/rosout", TRANSIENT_LOCAL)
-    advice = "no model yet: capture frames"
+    advice = "no model yet; capture frames"
     world.wait_for(lambda: any(advice in log.msg for log in messages), "the advice on /rosout, for a late subscriber")
     log = next(log for log in messages if advice in log.msg)
     assert (log.name, log.level) == (LOGGER, as_number(Log.WARN))
@@ -62,16 +62,16 @@ def test_level_is_set_by_command_line_and_parameter(world: World, level: str) ->
     assert warnings_after_unknown_transition() == 1, "the level of the command line"
 
 
-def test_debug_level_includes_messages_of_the_library(taught_world: World) -> None:
-    node = taught_world.start_node(log_level="debug", device="cuda")
-    messages = taught_world.listen(Log, "/rosout", TRANSIENT_LOCAL)
+def test_debug_level_includes_messages_of_the_library(trained_world: World) -> None:
+    node = trained_world.start_node(log_level="debug", device="cuda")
+    messages = trained_world.listen(Log, "/rosout", TRANSIENT_LOCAL)
     logger = "thumb_gesture::classifier: "
-    taught_world.wait_for(lambda: any(logger in log.msg for log in messages), "a message of the library", node)
+    trained_world.wait_for(lambda: any(logger in log.msg for log in messages), "a message of the library", node)
     assert {log.level for log in messages if logger in log.msg} == {as_number(Log.DEBUG)}
-    set_level(taught_world, "warn")
+    set_level(trained_world, "warn")
     before = node.output().count("[DEBUG]")
     for label in ("deactivate", "activate"):
-        assert taught_world.call("change_state", ChangeState, transition=Transition(label=label)).success
+        assert trained_world.call("change_state", ChangeState, transition=Transition(label=label)).success
     assert node.output().count("[DEBUG]") == before, "no debug messages at level warn, although transitions log some"
 
 

@@ -14,7 +14,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from thumb_gesture.msg import ThumbGesture
 
-from conftest import OTHER, Taught, add_model, change_manifest, copy
+from conftest import OTHER, TrainedModel, add_model, change_manifest, copy
 from harness import FRAMES_PER_LABEL, LABELS, World
 from images import raw
 
@@ -50,7 +50,7 @@ def surplus_label(model: Path) -> str:
 def future_format(model: Path) -> str:
     """Sets a future version of the manifest's format."""
     change_manifest(model, version=1000)
-    return "format 1000"
+    return "format version 1000"
 
 
 def invalid_manifest(model: Path) -> str:
@@ -71,43 +71,43 @@ DAMAGES = [
 
 
 def test_damaged_model_is_rejected_and_the_running_one_stays(
-    taught_world: World, taught: Taught, drawn: dict[str, numpy.ndarray]
+    trained_world: World, trained: TrainedModel, drawn: dict[str, numpy.ndarray]
 ) -> None:
-    taught_world.start_node()
-    publisher, gestures = taught_world.camera_publisher(), taught_world.gestures()
+    trained_world.start_node()
+    publisher, gestures = trained_world.camera_publisher(), trained_world.gestures()
     image = raw(drawn["thumbs_up"], "rgb8")
     for damage in DAMAGES:
-        model = add_model(taught_world.store, taught)
+        model = add_model(trained_world.store, trained)
         name = damage(model)
-        answer = taught_world.call("activate_model", model_id=OTHER)
+        answer = trained_world.call("activate_model", model_id=OTHER)
         assert not answer.success, damage.__name__
         assert name in answer.message
         assert "the running model stays" in answer.message
-        gesture = taught_world.gesture_of(publisher, image, gestures)
-        assert gesture.model_id == taught.model_id
+        gesture = trained_world.gesture_of(publisher, image, gestures)
+        assert gesture.model_id == trained.model_id
         remove(model)
-    active = [model.model_id for model in taught_world.call("list_models").models if model.active]
-    assert active == [taught.model_id]
+    active = [model.model_id for model in trained_world.call("list_models").models if model.active]
+    assert active == [trained.model_id]
 
 
 def test_model_with_non_finite_output_gives_unknown_and_is_counted(
-    taught_world: World, taught: Taught, drawn: dict[str, numpy.ndarray]
+    trained_world: World, trained: TrainedModel, drawn: dict[str, numpy.ndarray]
 ) -> None:
-    model = add_model(taught_world.store, taught)
+    model = add_model(trained_world.store, trained)
     overflow_last_layer(model)
-    taught_world.start_node(precision="fp32")
-    publisher, gestures = taught_world.camera_publisher(), taught_world.gestures()
-    diagnostics = taught_world.diagnostics()
+    trained_world.start_node(precision="fp32")
+    publisher, gestures = trained_world.camera_publisher(), trained_world.gestures()
+    diagnostics = trained_world.diagnostics()
     image = raw(drawn["thumbs_up"], "rgb8")
-    assert taught_world.call("activate_model", model_id=OTHER).success
-    gesture = taught_world.gesture_of(publisher, image, gestures)
+    assert trained_world.call("activate_model", model_id=OTHER).success
+    gesture = trained_world.gesture_of(publisher, image, gestures)
     assert (gesture.gesture, gesture.reason) == (ThumbGesture.UNKNOWN, "not_finite")
     assert not gesture.stable
-    taught_world.wait_for(
+    trained_world.wait_for(
         lambda: diagnostics.count("frames failed in the runtime") > 0, "the frame is counted as failed"
     )
-    assert taught_world.call("activate_model").success, "back to the first model"
-    gesture = taught_world.gesture_of(publisher, image, gestures)
+    assert trained_world.call("activate_model").success, "back to the first model"
+    gesture = trained_world.gesture_of(publisher, image, gestures)
     assert gesture.label == "thumbs_up" and gesture.reason != "not_finite"
 
 
@@ -125,74 +125,74 @@ def overflow_last_layer(model: Path) -> None:
     change_manifest(model, sha256=hashes | {path.name: hashlib.sha256(content).hexdigest()})
 
 
-def test_backend_in_use_and_reason_are_published(taught_world: World) -> None:
-    taught_world.start_node(backend="torch", device="cpu", precision="int8")
-    taught_world.wait_for(lambda: taught_world.model().active, "the model is loaded")
-    model = taught_world.model()
+def test_backend_in_use_and_reason_are_published(trained_world: World) -> None:
+    trained_world.start_node(backend="torch", device="cpu", precision="int8")
+    trained_world.wait_for(lambda: trained_world.model().active, "the model is loaded")
+    model = trained_world.model()
     assert model.backend == "torch/cpu/fp32"
     assert "torch/cpu does not support int8" in model.message
 
 
-def test_missing_required_gpu_leaves_no_model(taught_world: World) -> None:
+def test_missing_required_gpu_leaves_no_model(trained_world: World) -> None:
     if shutil.which("nvidia-smi"):
         pytest.skip("nvidia-smi is installed, so there may be a GPU")
-    node = taught_world.start_node(require_gpu=True)
-    taught_world.wait_for(lambda: "require_gpu is set" in taught_world.model().message, "the reason on ~/model")
-    assert taught_world.model().model_id == ""
+    node = trained_world.start_node(require_gpu=True)
+    trained_world.wait_for(lambda: "require_gpu is set" in trained_world.model().message, "the reason on ~/model")
+    assert trained_world.model().model_id == ""
     assert node.is_running()
 
 
 def test_model_is_activated_and_back(
-    taught_world: World, taught: Taught, drawn: dict[str, numpy.ndarray]
+    trained_world: World, trained: TrainedModel, drawn: dict[str, numpy.ndarray]
 ) -> None:
     """Shows that only the damage makes the damaged models fail."""
-    add_model(taught_world.store, taught)
-    node = taught_world.start_node()
-    publisher, gestures = taught_world.camera_publisher(), taught_world.gestures()
-    for model_id, expected in [(OTHER, OTHER), ("", taught.model_id), ("", OTHER)]:
-        answer = taught_world.call("activate_model", model_id=model_id)
+    add_model(trained_world.store, trained)
+    node = trained_world.start_node()
+    publisher, gestures = trained_world.camera_publisher(), trained_world.gestures()
+    for model_id, expected in [(OTHER, OTHER), ("", trained.model_id), ("", OTHER)]:
+        answer = trained_world.call("activate_model", model_id=model_id)
         assert answer.success, answer.message
-        gesture = taught_world.gesture_of(publisher, raw(drawn["none"], "rgb8"), gestures)
-        assert gesture.model_id == expected == taught_world.model().model_id
+        gesture = trained_world.gesture_of(publisher, raw(drawn["none"], "rgb8"), gestures)
+        assert gesture.model_id == expected == trained_world.model().model_id
     assert node.end() == 0
-    taught_world.start_node()
-    taught_world.wait_for(lambda: taught_world.model().model_id == OTHER, "the active model after a restart")
+    trained_world.start_node()
+    trained_world.wait_for(lambda: trained_world.model().model_id == OTHER, "the active model after a restart")
 
 
 @pytest.mark.parametrize("model_id", ["no-such-model", "../models", ".", "/", "a\nb"])
-def test_unknown_model_id_is_rejected(taught_world: World, model_id: str) -> None:
-    taught_world.start_node()
-    answer = taught_world.call("activate_model", model_id=model_id)
+def test_unknown_model_id_is_rejected(trained_world: World, model_id: str) -> None:
+    trained_world.start_node()
+    answer = trained_world.call("activate_model", model_id=model_id)
     assert not answer.success
     assert "there is no model" in answer.message
 
 
-def test_activating_the_previous_model_fails_without_one(taught_world: World, taught: Taught) -> None:
-    taught_world.start_node()
-    answer = taught_world.call("activate_model", model_id="")
+def test_activating_the_previous_model_fails_without_one(trained_world: World, trained: TrainedModel) -> None:
+    trained_world.start_node()
+    answer = trained_world.call("activate_model", model_id="")
     assert not answer.success
     assert "no earlier model" in answer.message
-    assert taught_world.model().model_id == taught.model_id
+    assert trained_world.model().model_id == trained.model_id
 
 
 @pytest.mark.parametrize("damage", [truncated_weights, unknown_network])
 def test_damaged_active_model_is_reported_and_the_node_runs(
-    taught_world: World, taught: Taught, damage: Callable[[Path], str]
+    trained_world: World, trained: TrainedModel, damage: Callable[[Path], str]
 ) -> None:
-    name = damage(taught_world.store / "models" / taught.model_id)
-    node = taught_world.start_node()
-    diagnostics = taught_world.diagnostics()
-    model = taught_world.model()
+    name = damage(trained_world.store / "models" / trained.model_id)
+    node = trained_world.start_node()
+    diagnostics = trained_world.diagnostics()
+    model = trained_world.model()
     assert model.model_id == ""
     assert name in model.message
-    taught_world.wait_for(lambda: diagnostics.level() == ord(DiagnosticStatus.WARN), "diagnostics WARN", node)
+    trained_world.wait_for(lambda: diagnostics.level() == ord(DiagnosticStatus.WARN), "diagnostics WARN", node)
 
 
-def test_list_names_models_that_cannot_be_read(taught_world: World, taught: Taught) -> None:
-    invalid_manifest(add_model(taught_world.store, taught))
-    taught_world.start_node()
-    answer = taught_world.call("list_models")
-    assert [model.model_id for model in answer.models] == [taught.model_id]
+def test_list_names_models_that_cannot_be_read(trained_world: World, trained: TrainedModel) -> None:
+    invalid_manifest(add_model(trained_world.store, trained))
+    trained_world.start_node()
+    answer = trained_world.call("list_models")
+    assert [model.model_id for model in answer.models] == [trained.model_id]
     assert OTHER in answer.message
     model = answer.models[0]
     assert model.active and model.network == "alexnet"

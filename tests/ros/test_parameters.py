@@ -22,7 +22,7 @@ from rcl_interfaces.srv import (
 from sensor_msgs.msg import CompressedImage
 from thumb_gesture.msg import ThumbGesture
 
-from conftest import OTHER, Taught, add_model
+from conftest import OTHER, TrainedModel, add_model
 from harness import BEST_EFFORT, IN_NAMESPACE, NODE, World
 from images import raw
 
@@ -51,12 +51,12 @@ def test_invalid_parameter_at_the_start_ends_the_node_with_the_rule(world: World
     assert "panicked" not in node.output()
 
 
-def test_network_runs_on_the_cpus_of_affinity(taught_world: World) -> None:
+def test_network_runs_on_the_cpus_of_affinity(trained_world: World) -> None:
     cpu = min(os.sched_getaffinity(0))
-    node = taught_world.start_node(affinity=f"[{cpu}]", threads=2)
-    publisher = taught_world.camera_publisher()
+    node = trained_world.start_node(affinity=f"[{cpu}]", threads=2)
+    publisher = trained_world.camera_publisher()
     image = raw(numpy.zeros((24, 32, 3), numpy.uint8), "rgb8")
-    taught_world.gesture_of(publisher, image, taught_world.gestures())
+    trained_world.gesture_of(publisher, image, trained_world.gestures())
     tasks = list(Path(f"/proc/{node.process.pid}/task").iterdir())
     cpus = {int(task.name): os.sched_getaffinity(int(task.name)) for task in tasks}
     (classifier,) = (int(task.name) for task in tasks if (task / "comm").read_text().strip() == "classifier")
@@ -87,36 +87,36 @@ def get_parameter(world: World, name: str) -> ParameterValue:
 
 
 def test_changed_parameter_takes_effect_on_the_next_frame(
-    taught_world: World, drawn: dict[str, numpy.ndarray]
+    trained_world: World, drawn: dict[str, numpy.ndarray]
 ) -> None:
-    taught_world.start_node(smoothing=0.0, margin=0.0, hysteresis=0.0)
-    publisher, gestures = taught_world.camera_publisher(), taught_world.gestures()
+    trained_world.start_node(smoothing=0.0, margin=0.0, hysteresis=0.0)
+    publisher, gestures = trained_world.camera_publisher(), trained_world.gestures()
     # The model is not certain about noise.
     noise = numpy.random.default_rng(1).integers(0, 256, drawn["none"].shape, numpy.uint8)
     image = raw(noise, "rgb8")
     for threshold, reason in [(0.0, ""), (1.0, "threshold"), (0.0, "")]:
-        result = set_parameter(taught_world, "threshold", number(threshold))
+        result = set_parameter(trained_world, "threshold", number(threshold))
         assert result.successful, result.reason
-        assert get_parameter(taught_world, "threshold").double_value == threshold
-        gesture = taught_world.gesture_of(publisher, image, gestures)
+        assert get_parameter(trained_world, "threshold").double_value == threshold
+        gesture = trained_world.gesture_of(publisher, image, gestures)
         assert gesture.confidence < 1.0
         assert gesture.reason == reason
         assert (gesture.gesture == ThumbGesture.UNKNOWN) == bool(reason)
 
 
 def test_model_and_backend_change_at_run_time_and_unavailable_ones_are_rejected(
-    taught_world: World, taught: Taught, drawn: dict[str, numpy.ndarray]
+    trained_world: World, trained: TrainedModel, drawn: dict[str, numpy.ndarray]
 ) -> None:
-    taught_world.start_node()
-    publisher, gestures = taught_world.camera_publisher(), taught_world.gestures()
+    trained_world.start_node()
+    publisher, gestures = trained_world.camera_publisher(), trained_world.gestures()
     image = raw(drawn["none"], "rgb8")
 
     def running() -> tuple[str, str]:
-        gesture = taught_world.gesture_of(publisher, image, gestures)
-        assert gesture.backend == taught_world.model().backend
+        gesture = trained_world.gesture_of(publisher, image, gestures)
+        assert gesture.backend == trained_world.model().backend
         return gesture.model_id, gesture.backend
 
-    assert running() == (taught.model_id, "onnx/cpu/int8")
+    assert running() == (trained.model_id, "onnx/cpu/int8")
     for name, value, backend in [
         ("precision", "fp32", "onnx/cpu/fp32"),
         ("backend", "torch", "torch/cpu/fp32"),
@@ -124,55 +124,55 @@ def test_model_and_backend_change_at_run_time_and_unavailable_ones_are_rejected(
         ("backend", "onnx", "onnx/cpu/fp32"),
         ("precision", "auto", "onnx/cpu/int8"),
     ]:
-        result = set_parameter(taught_world, name, text(value))
+        result = set_parameter(trained_world, name, text(value))
         assert result.successful, result.reason
-        assert running() == (taught.model_id, backend)
+        assert running() == (trained.model_id, backend)
 
-    rejected = set_parameter(taught_world, "model", text("no-such-model"))
+    rejected = set_parameter(trained_world, "model", text("no-such-model"))
     assert not rejected.successful and 'there is no model "no-such-model"' in rejected.reason
-    assert get_parameter(taught_world, "model").string_value == ""
+    assert get_parameter(trained_world, "model").string_value == ""
     if not shutil.which("nvidia-smi"):
         gpu = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=True)
-        rejected = set_parameter(taught_world, "require_gpu", gpu)
+        rejected = set_parameter(trained_world, "require_gpu", gpu)
         assert not rejected.successful and "require_gpu is set" in rejected.reason
-        assert not get_parameter(taught_world, "require_gpu").bool_value
-    assert running() == (taught.model_id, "onnx/cpu/int8"), "rejected changes have no effect"
+        assert not get_parameter(trained_world, "require_gpu").bool_value
+    assert running() == (trained.model_id, "onnx/cpu/int8"), "rejected changes have no effect"
 
 
-def test_parameter_model_activates_a_model_and_follows_activate_model(taught_world: World, taught: Taught) -> None:
-    add_model(taught_world.store, taught)
-    taught_world.start_node()
-    taught_world.wait_for(lambda: taught_world.model().active, "the model is loaded")
-    assert set_parameter(taught_world, "model", text(OTHER)).successful
-    taught_world.wait_for(lambda: taught_world.model().model_id == OTHER, "the other model is active")
-    active = [model.model_id for model in taught_world.call("list_models").models if model.active]
+def test_parameter_model_activates_a_model_and_follows_activate_model(trained_world: World, trained: TrainedModel) -> None:
+    add_model(trained_world.store, trained)
+    trained_world.start_node()
+    trained_world.wait_for(lambda: trained_world.model().active, "the model is loaded")
+    assert set_parameter(trained_world, "model", text(OTHER)).successful
+    trained_world.wait_for(lambda: trained_world.model().model_id == OTHER, "the other model is active")
+    active = [model.model_id for model in trained_world.call("list_models").models if model.active]
     assert active == [OTHER]
-    assert taught_world.call("activate_model", model_id="").success
-    assert get_parameter(taught_world, "model").string_value == taught.model_id
-    taught_world.wait_for(lambda: taught_world.model().model_id == taught.model_id, "the previous model is active")
+    assert trained_world.call("activate_model", model_id="").success
+    assert get_parameter(trained_world, "model").string_value == trained.model_id
+    trained_world.wait_for(lambda: trained_world.model().model_id == trained.model_id, "the previous model is active")
 
 
 def test_overlay_is_published_only_if_its_parameter_is_set(
-    taught_world: World, drawn: dict[str, numpy.ndarray]
+    trained_world: World, drawn: dict[str, numpy.ndarray]
 ) -> None:
-    taught_world.start_node(overlay=False)
-    publisher, gestures = taught_world.camera_publisher(), taught_world.gestures()
-    overlays = taught_world.listen(CompressedImage, f"{NODE}/overlay/compressed", BEST_EFFORT)
+    trained_world.start_node(overlay=False)
+    publisher, gestures = trained_world.camera_publisher(), trained_world.gestures()
+    overlays = trained_world.listen(CompressedImage, f"{NODE}/overlay/compressed", BEST_EFFORT)
     image = raw(drawn["none"], "rgb8")
-    taught_world.wait_for(
-        lambda: taught_world.peer.count_publishers(f"{NODE}/overlay/compressed") > 0, "the topic of the overlay"
+    trained_world.wait_for(
+        lambda: trained_world.peer.count_publishers(f"{NODE}/overlay/compressed") > 0, "the topic of the overlay"
     )
     for _ in range(5):
-        taught_world.gesture_of(publisher, image, gestures)
+        trained_world.gesture_of(publisher, image, gestures)
     assert not overlays
     shown = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=True)
-    assert set_parameter(taught_world, "overlay", shown).successful
+    assert set_parameter(trained_world, "overlay", shown).successful
 
     def has_overlay() -> bool:
-        taught_world.gesture_of(publisher, image, gestures)
+        trained_world.gesture_of(publisher, image, gestures)
         return bool(overlays)
 
-    taught_world.wait_for(has_overlay, "an overlay")
+    trained_world.wait_for(has_overlay, "an overlay")
 
 
 def test_invalid_and_read_only_parameters_are_rejected(world: World) -> None:
@@ -183,7 +183,7 @@ def test_invalid_and_read_only_parameters_are_rejected(world: World) -> None:
         ("threshold", text("high"), "double"),
         ("store", text("/elsewhere"), "read-only"),
         ("use_sim_time", ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=True), "read-only"),
-        ("treshold", number(0.5), "no parameter treshold"),
+        ("treshold", number(0.5), "unknown parameter treshold; known: dataset, store"),
     ]
     for name, value, rule in invalid:
         result = set_parameter(world, name, value)

@@ -31,11 +31,11 @@ def test_unseen_photos_are_recognized(world: World, photos: Path) -> None:
     gestures = world.gestures()
     world.wait_for(lambda: len(gestures) >= 150, "150 gestures", node, timeout=60.0)
     assert len({key_of(gesture.header) for gesture in gestures}) == len(gestures)
-    right = [
+    correct = [
         gesture.label == truth_of(gesture) and gesture.gesture != ThumbGesture.UNKNOWN for gesture in gestures
     ]
-    accuracy = sum(right) / len(right)
-    print(f"{accuracy:.3f} of {len(right)} gestures are right")
+    accuracy = sum(correct) / len(correct)
+    print(f"{accuracy:.3f} of {len(correct)} gestures are correct")
     assert accuracy >= 0.95
 
 

@@ -17,12 +17,12 @@ IMAGE = numpy.full((24, 32, 3), 128, numpy.uint8)
 
 
 @pytest.mark.parametrize("offered", [RELIABLE, BEST_EFFORT, TRANSIENT_LOCAL])
-def test_default_qos_is_compatible_with_every_camera(taught_world: World, offered: QoSProfile) -> None:
-    taught_world.start_node()
-    gestures = taught_world.gestures()
-    publisher = taught_world.peer.create_publisher(Image, CAMERA, offered)
-    taught_world.wait_for(lambda: publisher.get_subscription_count() > 0, "the node subscribes")
-    taught_world.gesture_of(publisher, raw(IMAGE, "rgb8"), gestures)
+def test_default_qos_is_compatible_with_every_camera(trained_world: World, offered: QoSProfile) -> None:
+    trained_world.start_node()
+    gestures = trained_world.gestures()
+    publisher = trained_world.peer.create_publisher(Image, CAMERA, offered)
+    trained_world.wait_for(lambda: publisher.get_subscription_count() > 0, "the node subscribes")
+    trained_world.gesture_of(publisher, raw(IMAGE, "rgb8"), gestures)
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,14 @@ def test_incompatible_camera_is_named_with_a_fix(
     assert node.output().count(f"incompatible publisher on {CAMERA}: {NAMESPACE}/peer") == 1, "logged once"
 
 
-def test_transient_local_camera_delivers_its_last_frame(taught_world: World) -> None:
-    publisher = taught_world.peer.create_publisher(Image, CAMERA, TRANSIENT_LOCAL)
+def test_transient_local_camera_delivers_its_last_frame(trained_world: World) -> None:
+    publisher = trained_world.peer.create_publisher(Image, CAMERA, TRANSIENT_LOCAL)
     image = raw(IMAGE, "rgb8", frame_id="published before")
     publisher.publish(image)
-    gestures = taught_world.gestures()
+    gestures = trained_world.gestures()
     # The node subscribes after loading the model, so that it can classify the first frame.
-    taught_world.start_node(image_reliability="reliable", image_durability="transient_local")
-    taught_world.wait_for(lambda: gestures, "a gesture for the frame that was published before")
+    trained_world.start_node(image_reliability="reliable", image_durability="transient_local")
+    trained_world.wait_for(lambda: gestures, "a gesture for the frame that was published before")
     assert gestures[0].header.frame_id == "published before"
 
 

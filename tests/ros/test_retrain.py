@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import Image
 from thumb_gesture.msg import ModelInfo, ThumbGesture, TrainingStatus
 
-from conftest import Taught, copy_frames
+from conftest import TrainedModel, copy_frames
 from harness import BEST_EFFORT, CAMERA, LABELS, NODE, TRAINING_TIMEOUT, TRANSIENT_LOCAL, World, is_alive, nanoseconds_of
 
 FRAMES = 12
@@ -75,10 +75,10 @@ def assert_seamless_change(gestures: list[ThumbGesture], before: str, after: str
     assert max(gaps) < 1.0
 
 
-def test_training_reports_progress(taught_world: World) -> None:
-    taught_world.start_node()
-    statuses = taught_world.trainings()
-    assert taught_world.train(epochs=3).state == TrainingStatus.SUCCEEDED
+def test_training_reports_progress(trained_world: World) -> None:
+    trained_world.start_node()
+    statuses = trained_world.trainings()
+    assert trained_world.train(epochs=3).state == TrainingStatus.SUCCEEDED
     running = [status for status in statuses if status.state == TrainingStatus.RUNNING]
     progress = [status.progress for status in running]
     assert progress == sorted(progress)
@@ -89,10 +89,10 @@ def test_training_reports_progress(taught_world: World) -> None:
 
 
 @pytest.mark.parametrize("labels", [None, [], ["thumbs_up"]])
-def test_too_few_labels_are_rejected(world: World, taught: Taught, labels: list[str] | None) -> None:
+def test_too_few_labels_are_rejected(world: World, trained: TrainedModel, labels: list[str] | None) -> None:
     if labels is not None:
         world.dataset.mkdir()
-        copy_frames(taught, world.dataset, labels)
+        copy_frames(trained, world.dataset, labels)
     world.start_node()
     answer = world.call("retrain")
     assert not answer.success
@@ -100,8 +100,8 @@ def test_too_few_labels_are_rejected(world: World, taught: Taught, labels: list[
     assert "at least two" in answer.message and "~/capture" in answer.message
 
 
-def test_label_without_readable_frames_fails_and_is_named(world: World, taught: Taught) -> None:
-    copy_frames(taught, world.dataset, ["thumbs_up"])
+def test_label_without_readable_frames_fails_and_is_named(world: World, trained: TrainedModel) -> None:
+    copy_frames(trained, world.dataset, ["thumbs_up"])
     (world.dataset / "broken").mkdir()
     for index in range(5):
         (world.dataset / "broken" / f"{index}.jpg").write_bytes(b"no image")
@@ -112,8 +112,8 @@ def test_label_without_readable_frames_fails_and_is_named(world: World, taught: 
     assert world.model().model_id == ""
 
 
-def test_corrupt_file_is_skipped_and_named(world: World, taught: Taught) -> None:
-    copy_frames(taught, world.dataset, ["none", "thumbs_up"])
+def test_corrupt_file_is_skipped_and_named(world: World, trained: TrainedModel) -> None:
+    copy_frames(trained, world.dataset, ["none", "thumbs_up"])
     corrupt = world.dataset / "none" / "0_corrupt.jpg"
     corrupt.write_bytes(b"\xff\xd8\xff" + b"\x17" * 1000)
     node = world.start_node()
@@ -123,87 +123,87 @@ def test_corrupt_file_is_skipped_and_named(world: World, taught: Taught) -> None
     assert world.model().model_id == status.model_id
 
 
-def test_only_one_training_runs_and_it_can_be_cancelled(taught_world: World, taught: Taught) -> None:
-    node = taught_world.start_node()
-    statuses = taught_world.trainings()
-    answer = taught_world.call("retrain", epochs=1000)
+def test_only_one_training_runs_and_it_can_be_cancelled(trained_world: World, trained: TrainedModel) -> None:
+    node = trained_world.start_node()
+    statuses = trained_world.trainings()
+    answer = trained_world.call("retrain", epochs=1000)
     assert answer.success, answer.message
-    taught_world.wait_for(lambda: statuses and statuses[-1].progress > 0.0, "the training is under way")
-    trainers = node.children()
-    assert len(trainers) == 1
+    trained_world.wait_for(lambda: statuses and statuses[-1].progress > 0.0, "the training is under way")
+    training_processes = node.children()
+    assert len(training_processes) == 1
 
-    second = taught_world.call("retrain")
+    second = trained_world.call("retrain")
     assert not second.success
     assert "running" in second.message and "cancel_training" in second.message
 
-    assert taught_world.call("cancel_training").success
-    taught_world.wait_for(
+    assert trained_world.call("cancel_training").success
+    trained_world.wait_for(
         lambda: statuses and statuses[-1].state == TrainingStatus.CANCELLED, "status CANCELLED", timeout=3.0
     )
-    assert not Path(f"/proc/{trainers[0]}").exists(), "the trainer has ended"
-    assert not taught_world.call("cancel_training").success
-    assert taught_world.model().model_id == taught.model_id
-    assert [model.model_id for model in taught_world.call("list_models").models] == [taught.model_id]
-    assert taught_world.train(epochs=1).state == TrainingStatus.SUCCEEDED, "the next training runs"
+    assert not Path(f"/proc/{training_processes[0]}").exists(), "the training process has ended"
+    assert not trained_world.call("cancel_training").success
+    assert trained_world.model().model_id == trained.model_id
+    assert [model.model_id for model in trained_world.call("list_models").models] == [trained.model_id]
+    assert trained_world.train(epochs=1).state == TrainingStatus.SUCCEEDED, "the next training runs"
 
 
-def test_training_fails_when_the_trainer_is_killed(taught_world: World, taught: Taught) -> None:
-    node = taught_world.start_node()
-    statuses = taught_world.trainings()
-    assert taught_world.call("retrain", epochs=1000).success
-    taught_world.wait_for(node.children, "the trainer runs")
+def test_training_fails_when_the_training_process_is_killed(trained_world: World, trained: TrainedModel) -> None:
+    node = trained_world.start_node()
+    statuses = trained_world.trainings()
+    assert trained_world.call("retrain", epochs=1000).success
+    trained_world.wait_for(node.children, "the training process runs")
     os.kill(node.children()[0], signal.SIGKILL)
-    taught_world.wait_for(
+    trained_world.wait_for(
         lambda: statuses and statuses[-1].state == TrainingStatus.FAILED,
         "status FAILED",
         timeout=TRAINING_TIMEOUT,
     )
     assert "killed" in statuses[-1].message
-    assert taught_world.model().model_id == taught.model_id
+    assert trained_world.model().model_id == trained.model_id
 
 
-def test_killed_node_leaves_no_trainer_and_an_intact_store(taught_world: World, taught: Taught) -> None:
-    node = taught_world.start_node()
-    statuses = taught_world.trainings()
-    assert taught_world.call("retrain", epochs=1000).success
-    taught_world.wait_for(lambda: statuses and statuses[-1].stage == "fit", "the training is under way")
-    trainer = node.children()[0]
-    left = taught_world.store / "models" / ".draft-4194305-left"
+def test_killed_node_leaves_no_training_process_and_an_intact_store(trained_world: World, trained: TrainedModel) -> None:
+    node = trained_world.start_node()
+    statuses = trained_world.trainings()
+    assert trained_world.call("retrain", epochs=1000).success
+    trained_world.wait_for(lambda: statuses and statuses[-1].stage == "fit", "the training is under way")
+    training_process = node.children()[0]
+    left = trained_world.store / "models" / ".draft-4194305-left"
     left.mkdir()
-    half_written = taught_world.dataset / LABELS[0] / ".writing-4194305-left"
+    half_written = trained_world.dataset / LABELS[0] / ".writing-4194305-left"
     half_written.write_bytes(b"half a fra")
     node.kill()
-    taught_world.wait_for(lambda: not is_alive(trainer), "the trainer has ended", timeout=2.0)
+    trained_world.wait_for(lambda: not is_alive(training_process), "the training process has ended", timeout=2.0)
 
-    taught_world.start_node()
-    assert taught_world.model().model_id == taught.model_id
-    assert [model.model_id for model in taught_world.call("list_models").models] == [taught.model_id]
+    trained_world.start_node()
+    assert trained_world.model().model_id == trained.model_id
+    assert [model.model_id for model in trained_world.call("list_models").models] == [trained.model_id]
     assert not left.exists() and not half_written.exists(), "partially written files are removed"
-    assert taught_world.train(epochs=1).state == TrainingStatus.SUCCEEDED
+    assert trained_world.train(epochs=1).state == TrainingStatus.SUCCEEDED
 
 
-def test_worse_model_is_stored_and_promoted_only_with_force(taught_world: World, taught: Taught) -> None:
-    taught_world.start_node()
+def test_worse_model_is_stored_and_promoted_only_with_force(trained_world: World, trained: TrainedModel) -> None:
+    trained_world.start_node()
     # One epoch is too few for three fully connected layers with random weights.
     bad = {"strategy": "classifier", "augmentation": "off", "epochs": 1}
-    status = taught_world.train(**bad)
+    status = trained_world.train(**bad)
     assert status.state == TrainingStatus.SUCCEEDED and not status.activated, status.message
-    assert f"worse than the active model {taught.model_id}" in status.message and "force" in status.message
-    assert taught_world.model().model_id == taught.model_id
-    listed = {model.model_id: model.active for model in taught_world.call("list_models").models}
-    assert listed == {status.model_id: False, taught.model_id: True}
+    assert f"worse than the active model {trained.model_id}" in status.message and "force" in status.message
+    assert trained_world.model().model_id == trained.model_id
+    listed = {model.model_id: model.active for model in trained_world.call("list_models").models}
+    assert listed == {status.model_id: False, trained.model_id: True}
 
-    forced = taught_world.train(**bad, force=True)
+    forced = trained_world.train(**bad, force=True)
     assert forced.activated and "forced, though worse" in forced.message, forced.message
-    assert taught_world.model().model_id == forced.model_id
-    assert taught_world.call("activate_model").success, "back to the first model"
-    assert taught_world.model().model_id == taught.model_id
+    assert trained_world.model().model_id == forced.model_id
+    assert trained_world.call("activate_model").success, "back to the first model"
+    assert trained_world.model().model_id == trained.model_id
 
 
-def test_only_the_newest_models_are_kept(taught_world: World, taught: Taught) -> None:
-    taught_world.start_node(keep_models=2)
-    ids = [taught_world.train(epochs=1, seed=seed).model_id for seed in (1, 2, 3)]
-    listed = [model.model_id for model in taught_world.call("list_models").models]
+def test_only_the_newest_models_are_kept(trained_world: World, trained: TrainedModel) -> None:
+    trained_world.start_node(keep_models=2)
+    ids = [trained_world.train(epochs=1, seed=seed).model_id for seed in (1, 2, 3)]
+    listed = [model.model_id for model in trained_world.call("list_models").models]
     assert listed == [ids[2], ids[1]]
 
 
@@ -211,16 +211,16 @@ def test_only_the_newest_models_are_kept(taught_world: World, taught: Taught) ->
     ("arguments", "known"), [({"strategy": "deep"}, "last_layer"), ({"augmentation": "wild"}, "light")]
 )
 def test_unknown_names_are_rejected_with_the_known_ones(
-    taught_world: World, arguments: dict[str, str], known: str
+    trained_world: World, arguments: dict[str, str], known: str
 ) -> None:
-    taught_world.start_node()
-    answer = taught_world.call("retrain", **arguments)
+    trained_world.start_node()
+    answer = trained_world.call("retrain", **arguments)
     assert not answer.success
     assert next(iter(arguments.values())) in answer.message and known in answer.message
 
 
-def test_too_many_epochs_are_rejected(taught_world: World) -> None:
-    taught_world.start_node()
-    answer = taught_world.call("retrain", epochs=1001)
+def test_too_many_epochs_are_rejected(trained_world: World) -> None:
+    trained_world.start_node()
+    answer = trained_world.call("retrain", epochs=1001)
     assert not answer.success
     assert "1000" in answer.message

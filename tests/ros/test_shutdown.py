@@ -23,14 +23,14 @@ def test_node_without_model_ends(world: World, with_signal: signal.Signals) -> N
 
 
 @pytest.mark.parametrize("with_signal", SIGNALS)
-def test_classifying_node_ends(taught_world: World, with_signal: signal.Signals) -> None:
-    node = taught_world.start_node()
-    taught_world.start_camera("--rate", "60")
-    gestures = taught_world.gestures()
-    taught_world.wait_for(lambda: len(gestures) > 10, "gestures")
+def test_classifying_node_ends(trained_world: World, with_signal: signal.Signals) -> None:
+    node = trained_world.start_node()
+    trained_world.start_camera("--rate", "60")
+    gestures = trained_world.gestures()
+    trained_world.wait_for(lambda: len(gestures) > 10, "gestures")
     assert node.end(with_signal, SHUTDOWN_TIMEOUT) == 0
     assert "panicked" not in node.output()
-    taught_world.wait_for(lambda: gestures[-1].reason == "inactive", "a last gesture with the reason inactive")
+    trained_world.wait_for(lambda: gestures[-1].reason == "inactive", "a last gesture with the reason inactive")
     assert (gestures[-1].gesture, gestures[-1].stable) == (ThumbGesture.UNKNOWN, False)
 
 
@@ -45,44 +45,44 @@ def test_capturing_node_ends(world: World, with_signal: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("with_signal", [*SIGNALS, signal.SIGKILL])
-def test_trainer_ends_with_the_node(taught_world: World, with_signal: signal.Signals) -> None:
-    node = taught_world.start_node()
-    statuses = taught_world.trainings()
-    assert taught_world.call("retrain", epochs=1000).success
-    taught_world.wait_for(lambda: statuses and statuses[-1].progress > 0.0, "the training is under way")
-    trainers = node.children()
-    assert len(trainers) == 1
+def test_training_process_ends_with_the_node(trained_world: World, with_signal: signal.Signals) -> None:
+    node = trained_world.start_node()
+    statuses = trained_world.trainings()
+    assert trained_world.call("retrain", epochs=1000).success
+    trained_world.wait_for(lambda: statuses and statuses[-1].progress > 0.0, "the training is under way")
+    training_processes = node.children()
+    assert len(training_processes) == 1
     expected = -signal.SIGKILL if with_signal == signal.SIGKILL else 0
     assert node.end(with_signal, SHUTDOWN_TIMEOUT) == expected
-    taught_world.wait_for(lambda: not is_alive(trainers[0]), "the trainer has ended", timeout=SHUTDOWN_TIMEOUT)
+    trained_world.wait_for(lambda: not is_alive(training_processes[0]), "the training process has ended", timeout=SHUTDOWN_TIMEOUT)
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.05, 0.1, 0.2, 0.4, 0.8])
 @pytest.mark.parametrize("with_signal", SIGNALS)
-def test_starting_node_ends(taught_world: World, with_signal: signal.Signals, delay: float) -> None:
+def test_starting_node_ends(trained_world: World, with_signal: signal.Signals, delay: float) -> None:
     """At any time after it has installed its signal handlers; before that, the default action of the signal ends it."""
-    directories = ["-p", f"store:={taught_world.store}", "-p", f"dataset:={taught_world.dataset}"]
-    node = taught_world.start("thumb_gesture_node", *IN_NAMESPACE, *directories)
-    taught_world.wait_for(lambda: catches(node, with_signal), "the signal handler of the node", node)
-    taught_world.spin_for(delay)
+    directories = ["-p", f"store:={trained_world.store}", "-p", f"dataset:={trained_world.dataset}"]
+    node = trained_world.start("thumb_gesture_node", *IN_NAMESPACE, *directories)
+    trained_world.wait_for(lambda: catches(node, with_signal), "the signal handler of the node", node)
+    trained_world.spin_for(delay)
     assert node.end(with_signal, SHUTDOWN_TIMEOUT) == 0
     assert "panicked" not in node.output()
 
 
 @pytest.mark.parametrize("with_signal", SIGNALS)
-def test_repeated_signals_have_no_further_effect(taught_world: World, with_signal: signal.Signals) -> None:
-    node = taught_world.start_node()
-    taught_world.start_camera("--rate", "60")
-    statuses = taught_world.trainings()
-    assert taught_world.call("retrain", epochs=1000).success
-    taught_world.wait_for(lambda: statuses and statuses[-1].progress > 0.0, "the training is under way")
-    (trainer,) = node.children()
+def test_repeated_signals_have_no_further_effect(trained_world: World, with_signal: signal.Signals) -> None:
+    node = trained_world.start_node()
+    trained_world.start_camera("--rate", "60")
+    statuses = trained_world.trainings()
+    assert trained_world.call("retrain", epochs=1000).success
+    trained_world.wait_for(lambda: statuses and statuses[-1].progress > 0.0, "the training is under way")
+    (training_process,) = node.children()
     for _ in range(3):
         node.process.send_signal(with_signal)
     assert node.wait(SHUTDOWN_TIMEOUT) == 0
-    assert not is_alive(trainer)
+    assert not is_alive(training_process)
     assert "panicked" not in node.output()
-    assert not list(taught_world.store.rglob("*.tmp*")), "no partially written file is left"
+    assert not list(trained_world.store.rglob(".draft-*")), "no partially written model is left"
 
 
 def catches(program: Program, with_signal: signal.Signals) -> bool:

@@ -21,7 +21,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from thumb_gesture.msg import ThumbGesture, TrainingStatus
 
-from conftest import Taught
+from conftest import TrainedModel
 from harness import CAMERA, LABELS, NODE, TRAINING_TIMEOUT, Program, World
 from images import raw
 
@@ -61,7 +61,7 @@ class Camera:
             self.images.publish(image)
 
 
-class Vitals:
+class ProcessMonitor:
     """Samples memory and threads of the node's process once a second."""
 
     def __init__(self, world: World, node: Program) -> None:
@@ -83,9 +83,9 @@ class Vitals:
 
 
 def test_memory_and_threads_stay_constant_over_changes_of_model(
-    taught_world: World, taught: Taught, drawn: dict[str, numpy.ndarray]
+    trained_world: World, trained: TrainedModel, drawn: dict[str, numpy.ndarray]
 ) -> None:
-    world = taught_world
+    world = trained_world
     node = world.start_node(use_sim_time=True, image_reliability="reliable", keep_models=2, stale_timeout=1.0)
     seen: Counter[str] = Counter()
     last: list[ThumbGesture] = []
@@ -98,10 +98,10 @@ def test_memory_and_threads_stay_constant_over_changes_of_model(
     statuses = world.trainings()
     camera = Camera(world, [raw(drawn[label], "rgb8") for label in LABELS])
     world.wait_for(lambda: last, "gestures", node)
-    vitals = Vitals(world, node)
+    monitor = ProcessMonitor(world, node)
 
     def until(seconds: float) -> None:
-        world.wait_for(lambda: time.monotonic() - vitals.start > seconds, "the time to pass", node, timeout=SECONDS)
+        world.wait_for(lambda: time.monotonic() - monitor.start > seconds, "the time to pass", node, timeout=SECONDS)
 
     def is_classified_by(model: str) -> Callable[[], bool]:
         return lambda: last[0].model_id == model and last[0].reason != "stale"
@@ -118,7 +118,7 @@ def test_memory_and_threads_stay_constant_over_changes_of_model(
         return statuses[-1].model_id
 
     # The first training runs before the memory is compared: the second one must not increase it.
-    models = [taught.model_id, train(1)]
+    models = [trained.model_id, train(1)]
     switches = trainings = captured = pauses = 0
     cycles = max(3, math.ceil(SECONDS / 20))
     for number in range(cycles):
@@ -140,15 +140,15 @@ def test_memory_and_threads_stay_constant_over_changes_of_model(
         pauses += 1
     until(SECONDS)
 
-    begin, before = vitals.between(WARM_UP_SECS, WARM_UP_SECS + (SECONDS - WARM_UP_SECS) / 4)
-    end, _ = vitals.between(SECONDS - (SECONDS - WARM_UP_SECS) / 4, SECONDS)
+    begin, before = monitor.between(WARM_UP_SECS, WARM_UP_SECS + (SECONDS - WARM_UP_SECS) / 4)
+    end, _ = monitor.between(SECONDS - (SECONDS - WARM_UP_SECS) / 4, SECONDS)
     # An idle thread of the blocking pool ends after ten seconds.
-    world.wait_for(lambda: vitals.samples[-1][2] <= before, "no additional thread", node)
+    world.wait_for(lambda: monitor.samples[-1][2] <= before, "no additional thread", node)
     classified = sum(count for reason, count in seen.items() if reason != "stale")
     print(
         f"{SECONDS:.0f} s: {camera.frames} frames, {classified} classified, {captured} captured, {trainings + 1} trainings, "
         f"{switches} changes, {pauses} pauses; memory {begin / 1024:.1f} -> {end / 1024:.1f} MB, "
-        f"threads {before} -> {vitals.samples[-1][2]}"
+        f"threads {before} -> {monitor.samples[-1][2]}"
     )
     assert end <= begin * (1 + MAX_GROWTH), "the memory grows"
     assert classified >= 0.95 * camera.frames - RATE_HZ * switches, "frames are lost"

@@ -63,22 +63,22 @@ def age_of(gesture: ThumbGesture) -> float:
     return gesture.age.sec + gesture.age.nanosec * 1e-9
 
 
-def test_age_follows_clock_and_is_zero_before_its_first_message(taught_world: World) -> None:
-    replay = Replay(taught_world)
+def test_age_follows_clock_and_is_zero_before_its_first_message(trained_world: World) -> None:
+    replay = Replay(trained_world)
     assert age_of(replay.gesture_at(1000.0)) == 0.0, "at time zero, the frame is classified with age 0"
 
     def age_after(stamp: float, now: float) -> float:
         replay.tick(now)
         return age_of(replay.gesture_at(stamp))
 
-    taught_world.wait_for(lambda: age_after(1000.0, 1000.25) == pytest.approx(0.25), "the age by /clock")
-    taught_world.wait_for(lambda: age_after(1001.0, 1001.5) == pytest.approx(0.5), "the next age")
+    trained_world.wait_for(lambda: age_after(1000.0, 1000.25) == pytest.approx(0.25), "the age by /clock")
+    trained_world.wait_for(lambda: age_after(1001.0, 1001.5) == pytest.approx(0.5), "the next age")
     assert age_of(replay.gesture_at(2000.0)) == 0.0, "the age of a frame from the future is 0"
-    taught_world.wait_for(lambda: age_after(3.0, 3.25) == pytest.approx(0.25), "the age after a jump back")
+    trained_world.wait_for(lambda: age_after(3.0, 3.25) == pytest.approx(0.25), "the age after a jump back")
 
 
-def test_stable_follows_the_stamps_and_restarts_after_a_jump_back(taught_world: World) -> None:
-    replay = Replay(taught_world, hold_time=1.0, stale_timeout=60.0)
+def test_stable_follows_the_stamps_and_restarts_after_a_jump_back(trained_world: World) -> None:
+    replay = Replay(trained_world, hold_time=1.0, stale_timeout=60.0)
 
     def stable_at(*seconds: float) -> list[bool]:
         return [replay.gesture_at(at).stable for at in seconds]
@@ -88,16 +88,16 @@ def test_stable_follows_the_stamps_and_restarts_after_a_jump_back(taught_world: 
     assert stable_at(50.0) == [True], "seeking ahead counts as holding the gesture"
 
 
-def test_frame_without_stamp_is_classified(taught_world: World) -> None:
-    replay = Replay(taught_world, hold_time=1.0)
+def test_frame_without_stamp_is_classified(trained_world: World) -> None:
+    replay = Replay(trained_world, hold_time=1.0)
     gesture = replay.gesture_at(0.0)
     assert age_of(gesture) == 0.0
     assert gesture.labels
 
 
-def test_gesture_becomes_stale_while_clock_stands_still(taught_world: World) -> None:
+def test_gesture_becomes_stale_while_clock_stands_still(trained_world: World) -> None:
     """The timeout uses a steady clock."""
-    replay = Replay(taught_world, stale_timeout=0.3)
+    replay = Replay(trained_world, stale_timeout=0.3)
     replay.gesture_at(10.0)
     gestures: list[Any] = replay.gestures
-    taught_world.wait_for(lambda: gestures and gestures[-1].reason == "stale", "a stale gesture")
+    trained_world.wait_for(lambda: gestures and gestures[-1].reason == "stale", "a stale gesture")

@@ -1,4 +1,4 @@
-//! Performs transitions one at a time: does the work of each, then enters the state that its outcome leads to.
+//! Performs transitions one at a time: runs the work of each, then enters the state that follows from its outcome.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::node::ros::context::NodeContext;
 use crate::node::ros::topic::Topic;
 use crate::node::state::{NodeState, State};
 
-/// The lifecycle of the node.
+/// The state of the managed node, and the work of its transitions.
 pub(crate) struct Lifecycle {
     state: NodeState,
     transitions: Transitions,
@@ -47,22 +47,22 @@ impl Lifecycle {
 
     /// Configures and activates the node in the background. Requests that depend on the state wait for both transitions.
     pub(crate) fn autostart(self: &Arc<Self>) {
-        let (own, guard) = (self.clone(), self.state.try_lock_transitions());
+        let (lifecycle, guard) = (self.clone(), self.state.try_lock_transitions());
         let Some(configure) = find_transition(self.state.get(), 0, "configure") else {
             return;
         };
         self.enter(configure);
         tokio::spawn(async move {
             let _both_transitions = guard;
-            if own.finish(configure).await == Outcome::Success
-                && let Some(activate) = find_transition(own.state.get(), 0, "activate")
+            if lifecycle.finish(configure).await == Outcome::Success
+                && let Some(activate) = find_transition(lifecycle.state.get(), 0, "activate")
             {
-                own.perform(activate).await;
+                lifecycle.perform(activate).await;
             }
         });
     }
 
-    /// Performs the requested transition; false if it does not exist in the current state, or did not succeed.
+    /// Performs the requested transition; returns `false` if it does not exist in the current state, or did not succeed.
     pub(super) async fn change_state(&self, id: u8, label: &str) -> bool {
         let _guard = self.state.lock_transitions().await;
         let state = self.state.get();
@@ -90,7 +90,7 @@ impl Lifecycle {
         self.finish(transition).await
     }
 
-    /// Does the work of a transition that was entered, and leaves the transition state; after an error, releases everything.
+    /// Runs the work of a transition that was entered, and leaves the transition state; after an error, releases everything.
     async fn finish(&self, transition: &Transition) -> Outcome {
         let outcome = self.attempt(transition).await;
         self.leave(outcome);
@@ -156,7 +156,7 @@ impl Lifecycle {
         outcome
     }
 
-    /// Leaves a transition state.
+    /// Leaves a transition state; does nothing in other states.
     fn leave(&self, outcome: Outcome) {
         if let Some(transition) = transition_after(self.state.get(), outcome) {
             self.enter(transition);

@@ -1,4 +1,4 @@
-//! What the node does in each transition. Each method may be called again after it failed, and in any state.
+//! The work of the transitions. Each method may be called in any state, and again after it has failed.
 
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -23,7 +23,7 @@ use crate::node::ros::qos::ImageTransport;
 use crate::node::threads::Threads;
 use crate::sync::lock;
 
-/// How long to wait for the process of a cancelled training to end.
+/// Maximum time to wait for the process of a cancelled training to end.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 const CANCEL_POLL_PERIOD: Duration = Duration::from_millis(20);
 
@@ -144,7 +144,7 @@ impl Transitions {
         Ok(())
     }
 
-    /// Cancels a running training and waits for its process to end, at most for `timeout`.
+    /// Cancels a running training and waits at most `timeout` for its process to end.
     pub(crate) async fn cancel_training(&self, timeout: Duration) {
         if self.retraining.cancel() {
             let ended = async {
@@ -152,7 +152,7 @@ impl Transitions {
                     tokio::time::sleep(CANCEL_POLL_PERIOD).await;
                 }
             };
-            // After the timeout the transition goes on; the training's task still kills the process.
+            // After the timeout the transition goes on; the task of the training still kills the process.
             tokio::time::timeout(timeout, ended).await.ok();
         }
     }
@@ -193,7 +193,7 @@ fn start<M: ImageMessage>(
         .spawn("camera", move || {
             futures::executor::block_on(camera_thread.run(messages))
         })
-        .map_err(|error| format!("cannot start the thread of a camera: {error}"))?;
+        .map_err(|error| format!("cannot start a camera thread: {error}"))?;
     Ok(Subscription { stop, thread })
 }
 

@@ -1,4 +1,4 @@
-//! Conversion of a parameter's value, as ROS has it, into the type that the node uses.
+//! Conversion of a parameter's value from the type of ROS into the type that the node uses.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -32,7 +32,7 @@ macro_rules! parameters {
         }
 
         impl Values {
-            /// Converts validated values, which are in the order of [`DECLARATIONS`]; the name of the parameter where that fails.
+            /// Converts validated values, which are in the order of [`DECLARATIONS`]. The error is the name of the parameter.
             pub(super) fn convert(values: &[ParameterValue]) -> Result<Values, &'static str> {
                 let mut values = values.iter();
                 Ok(Values {

@@ -60,7 +60,7 @@ pub(crate) struct ValidatedChange<'a> {
     changed: Vec<&'static str>,
 }
 
-/// The part of the node that changed parameters take effect on.
+/// The part of the node that applies changed parameters.
 pub(crate) trait ApplyParams: Send + Sync + 'static {
     /// Prevents concurrent changes, validates this one, prepares what it needs, such as another model, and commits it.
     ///

@@ -1,4 +1,4 @@
-//! What is declared of a parameter, and the validation of a value against it.
+//! The declaration of a parameter, and the validation of values against it.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -74,7 +74,7 @@ pub enum ParameterError {
         name: &'static str,
         /// Value that was given.
         value: String,
-        /// See [`Declaration::constraint`].
+        /// Valid values, human-readable.
         constraint: String,
     },
     /// The value is valid, but has no representation in the type that the node uses.

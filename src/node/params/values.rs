@@ -1,4 +1,4 @@
-//! The values of the parameters, validated when they enter.
+//! The validated values of the parameters.
 
 use std::ops::Deref;
 
@@ -53,7 +53,7 @@ impl Params {
         Ok(Params { raw, values })
     }
 
-    /// The value of a parameter as it was set; `None` if none of this name is declared.
+    /// The value of a parameter as it was set; `None` if it is not declared.
     pub(super) fn get(&self, name: &str) -> Option<&ParameterValue> {
         Some(&self.raw[index_of(name)?])
     }

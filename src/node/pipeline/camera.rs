@@ -17,7 +17,7 @@ pub(crate) struct CameraFrame {
     pub(crate) frame: Frame,
 }
 
-/// One camera, shared by all parts of the node.
+/// Names, counters and capture of one camera, shared by all parts of the node.
 pub(crate) struct Camera {
     /// As in the parameter `cameras`; empty for the only camera of a node without that parameter.
     pub(crate) name: String,
@@ -112,7 +112,7 @@ impl Counter {
 }
 
 impl CaptureSink {
-    /// Sends frames to a capture from now on, in place of the former one.
+    /// Sends frames to this capture from now on, instead of an earlier one.
     pub(crate) fn open(&self, camera_index: usize, sender: mpsc::Sender<CapturedFrame>) {
         *lock(&self.0) = Some(CaptureChannel { camera_index, sender });
     }

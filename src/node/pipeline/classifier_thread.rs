@@ -15,13 +15,13 @@ use crate::node::pipeline::inbox::{
 use crate::node::pipeline::overlay_thread::OverlaySender;
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::ffi::trim_heap;
-use crate::node::ros::messages::info_of;
+use crate::node::ros::messages::model_info;
 use crate::node::ros::topic::Topic;
 use crate::node::throttle::Throttle;
 use crate::recognizer::Predictions;
 use crate::sync::lock;
 
-/// The state of the thread.
+/// The model and the outputs that the thread owns, and what it shares.
 pub(crate) struct ClassifierThread {
     context: NodeContext,
     params: Arc<Mutex<Params>>,
@@ -109,7 +109,7 @@ impl ClassifierThread {
         };
         self.context
             .info(&format!("model {id} is now in use on {backend}{reason}"));
-        let mut info = info_of(manifest);
+        let mut info = model_info(manifest);
         info.backend.clone_from(backend);
         info.active = true;
         info.message = format!("in use{reason}");

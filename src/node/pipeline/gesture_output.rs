@@ -62,7 +62,7 @@ impl GestureOutput {
         &self.camera
     }
 
-    /// Discards the predictions so far, those of another model.
+    /// Discards the state of the filter, which depends on another model.
     pub(super) fn reset(&mut self) {
         self.filter.reset();
     }
@@ -84,7 +84,7 @@ impl GestureOutput {
         let gesture = &mut self.gesture;
         gesture.header.stamp.clone_from(&frame.header.stamp);
         gesture.header.frame_id.clone_from(&frame.header.frame_id);
-        gesture.gesture = gesture_number(label, &decision);
+        gesture.gesture = gesture_constant(label, &decision);
         gesture.label.clone_from(label);
         gesture.confidence = decision.confidence;
         let reason = decision.unknown_reason.map_or("", UnknownReason::reason);
@@ -105,13 +105,13 @@ impl GestureOutput {
         self.published.map(|published| published + timeout)
     }
 
-    /// Withdraws the last gesture because no frame came for `stale_timeout`. Called again after each further timeout, for subscribers
-    /// that joined since.
+    /// Publishes `UNKNOWN` with the reason `stale`, because no frame arrived for `stale_timeout`. Called again after each further
+    /// timeout, for new subscribers.
     pub(super) fn publish_stale(&mut self) {
         self.publish_unknown("stale");
     }
 
-    /// Withdraws the last gesture because the node no longer classifies. Publishes once, and nothing more until the next frame.
+    /// Publishes `UNKNOWN` with the reason `inactive`, because the node no longer classifies; then nothing until the next frame.
     pub(super) fn publish_inactive(&mut self) {
         if self.published.is_some() {
             self.publish_unknown("inactive");
@@ -137,7 +137,7 @@ impl GestureOutput {
         self.published = Some(Instant::now());
     }
 
-    /// Has the frame drawn with the last gesture, if the overlay has subscribers.
+    /// Sends the frame with the last gesture to the overlay thread, if the overlay has subscribers.
     pub(super) fn send_overlay(&self, frame: &Arc<CameraFrame>, overlay: &OverlaySender) {
         if self.topics.overlay.has_subscribers() {
             overlay.send(OverlayJob {
@@ -149,7 +149,7 @@ impl GestureOutput {
     }
 }
 
-fn gesture_number(label: &str, decision: &Decision) -> u8 {
+fn gesture_constant(label: &str, decision: &Decision) -> u8 {
     match decision.unknown_reason {
         Some(_) => UNKNOWN,
         None => Gesture::from_label(label) as u8,

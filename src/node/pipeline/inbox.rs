@@ -1,4 +1,4 @@
-//! What waits for the classifier's thread: the newest frame of each camera, and commands.
+//! The queue of the classifier thread: the newest frame of each camera, and commands.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -21,7 +21,7 @@ pub(crate) struct LoadedModel {
     pub(crate) reason: String,
 }
 
-/// What messages contain of a loaded model.
+/// The properties of a loaded model that messages contain.
 pub(crate) struct ModelDescription {
     pub(crate) manifest: Manifest,
     /// In the order of the model's outputs.
@@ -33,7 +33,7 @@ pub(crate) struct ModelDescription {
 /// Id and backend of the model in use; `None` without a model.
 pub(crate) type RunningModel = Arc<Mutex<Option<(String, String)>>>;
 
-/// Hands frames and commands to the classifier's thread.
+/// Hands frames and commands to the classifier thread.
 pub(crate) struct Inbox {
     content: Mutex<Content>,
     changed: Condvar,
@@ -46,16 +46,16 @@ struct Content {
     is_stopped: bool,
 }
 
-/// What the classifier's thread executes between two batches. The senders report that a command is done.
+/// A command that the classifier thread executes between two batches. The senders report that it is done.
 pub(super) enum Command {
     UseModel(Box<LoadedModel>),
-    /// Publish that the node is inactive. Frames that waited are discarded.
+    /// Publish that the node is inactive. Waiting frames are discarded.
     Deactivate(oneshot::Sender<()>),
     /// Free the memory of the model.
     Unload(oneshot::Sender<()>),
 }
 
-/// What the classifier's thread does next.
+/// The next work of the classifier thread.
 pub(super) enum Work {
     /// Classify the batch.
     Frames,
@@ -111,7 +111,7 @@ impl Inbox {
         self.send(Command::UseModel(Box::new(model)));
     }
 
-    /// Discards waiting frames, and returns when `inactive` was published for each camera.
+    /// Discards waiting frames, and returns once `inactive` was published for each camera.
     pub(crate) async fn deactivate(&self) {
         let (done, is_done) = oneshot::channel();
         self.send(Command::Deactivate(done));
@@ -119,7 +119,7 @@ impl Inbox {
         is_done.await.ok();
     }
 
-    /// Unloads the model, and returns when its memory is free.
+    /// Unloads the model, and returns once its memory is freed.
     pub(crate) async fn unload(&self) {
         let (done, is_done) = oneshot::channel();
         self.send(Command::Unload(done));
@@ -136,7 +136,7 @@ impl Inbox {
         self.changed.notify_one();
     }
 
-    /// Stops the classifier's thread after its current batch.
+    /// Stops the classifier thread after its current batch.
     pub(crate) fn stop(&self) {
         let mut content = lock(&self.content);
         content.is_stopped = true;

@@ -13,7 +13,7 @@ use crate::node::pipeline::camera::CameraFrame;
 use crate::node::ros::topic::Topic;
 use crate::overlay::{self, Caption};
 
-/// Sends frames to the thread, which ends when this is dropped.
+/// Sends frames to the overlay thread, which ends when this is dropped.
 pub(crate) struct OverlaySender(SyncSender<OverlayJob>);
 
 pub(super) struct OverlayJob {
@@ -22,14 +22,14 @@ pub(super) struct OverlayJob {
     pub(super) topic: Arc<Topic<CompressedImage>>,
 }
 
-/// The sender, and the function that the thread runs. One frame per camera may wait.
-pub(crate) fn overlay_thread(cameras: usize) -> (OverlaySender, impl FnOnce() + Send + 'static) {
+/// Creates the sender, and the function that the thread runs. One frame per camera may wait.
+pub(crate) fn create_overlay_thread(cameras: usize) -> (OverlaySender, impl FnOnce() + Send + 'static) {
     let (sender, jobs) = sync_channel(cameras);
     (OverlaySender(sender), move || run(&jobs))
 }
 
 impl OverlaySender {
-    /// Has a frame drawn and published; discards it if too many wait already.
+    /// Queues a frame to be drawn and published; discards it if the queue is full.
     pub(super) fn send(&self, job: OverlayJob) {
         self.0.try_send(job).ok();
     }
@@ -55,7 +55,7 @@ fn run(jobs: &Receiver<OverlayJob>) {
         topic.publish(&CompressedImage {
             header: gesture.header.clone(),
             format: "jpeg".to_owned(),
-            data: overlay::jpeg(frame.frame.to_rgb_image(), &caption),
+            data: overlay::draw_jpeg(frame.frame.to_rgb_image(), &caption),
         });
     }
 }

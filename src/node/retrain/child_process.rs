@@ -11,9 +11,9 @@ use tokio::task::JoinHandle;
 use crate::node::ros::context::NodeContext;
 use crate::training::Progress;
 
-/// How much of the standard error is kept for the error message, in bytes, rounded up to whole lines.
+/// Maximum length of the standard error that is kept for the error message, in bytes, rounded up to whole lines.
 const MAX_STDERR_LEN: usize = 4096;
-/// Begins a warning in the log of the process.
+/// Prefix of a warning on the standard error of the process.
 const WARNING_PREFIX: &str = " WARN ";
 
 /// A running training process. Dropping it kills the process.
@@ -40,7 +40,7 @@ impl TrainingProcess {
         })
     }
 
-    /// The next report; `None` when the output has ended. Other lines are logged.
+    /// Waits for the next report; `None` when the output has ended. Logs other lines.
     pub(super) async fn next_progress(&mut self) -> Option<Progress> {
         loop {
             let line = self.stdout.next_line().await.ok()??;

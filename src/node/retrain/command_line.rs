@@ -12,7 +12,7 @@ use crate::network::Architecture;
 use crate::training::strategy::Strategy;
 use crate::training::{PARENT_VARIABLE, TrainingOptions};
 
-/// The arguments for a request, which is validated here.
+/// Validates a request, and returns the arguments for it.
 ///
 /// # Errors
 /// An option is unknown or out of range.
@@ -56,7 +56,7 @@ pub(super) fn command(dataset: &Path, store: &Path, network: Architecture, argum
     command.arg("--store").arg(absolute(store));
     command.args(["--network", network.into()]);
     command.args(arguments);
-    // By default libtorch's threads spin while they wait, which makes a training next to a camera and a classifier take three times
+    // By default libtorch's threads spin while they wait, which makes a training beside a camera and a classifier take three times
     // as long.
     command.env("OMP_WAIT_POLICY", "passive");
     command.env(PARENT_VARIABLE, std::process::id().to_string());

@@ -1,4 +1,4 @@
-//! The services, and a training from its start to the activation of its model.
+//! The services `~/retrain` and `~/cancel_training`, and a training from its start to the activation of its model.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ pub(crate) struct Retraining {
 }
 
 impl Retraining {
-    /// Publishes that no training runs.
+    /// Starts without a training, and publishes that.
     pub(crate) fn new(
         context: NodeContext,
         models: Arc<Models>,
@@ -106,7 +106,7 @@ impl Retraining {
         }
     }
 
-    /// Cancels the running training. Returns false if none is running, or if it is too late.
+    /// Cancels the running training. Returns `false` if none is running, or if its process has ended.
     pub(crate) fn cancel(&self) -> bool {
         lock(&self.running)
             .as_ref()
@@ -205,7 +205,7 @@ impl Retraining {
             if model.is_promoted {
                 models
                     .activate(&model.id)
-                    .map_err(|error| format!("the new model cannot be activated: {error}"))?;
+                    .map_err(|error| format!("cannot activate the new model: {error}"))?;
             }
             models.prune(kept);
             Ok(model)
@@ -248,7 +248,7 @@ impl Retraining {
     }
 }
 
-/// The number of frames in the dataset, which must have at least two labels.
+/// Counts the frames in the dataset, which must have at least two labels.
 fn count_frames(directory: &Path) -> Result<usize, String> {
     let labels = match Dataset::read(directory) {
         Ok(dataset) if dataset.labels.len() >= 2 => return Ok(dataset.frame_count()),

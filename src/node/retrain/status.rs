@@ -28,7 +28,7 @@ pub(super) struct NewModel {
     pub(super) reason: String,
 }
 
-/// Why a training has no model, or one that cannot be used.
+/// Why a training gave no model that can be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TrainingError {
     #[error("cancelled")]

@@ -29,7 +29,7 @@ static INITIAL_LEVEL: Mutex<Option<c_int>> = Mutex::new(None);
 /// Calls `emit` if the logger's level permits it; returns whether it did.
 pub(super) fn log_if_enabled(logger: &str, level: LogLevel, emit: impl FnOnce()) -> bool {
     let _guard = lock(&INITIAL_LEVEL);
-    // The name of a logger has no NUL, for it comes from rcl.
+    // The name of a logger has no NUL, because it comes from rcl.
     let is_enabled =
         CString::new(logger).map_or(true, |logger| ffi::is_logger_enabled_for(&logger, level as c_int));
     if is_enabled {

@@ -26,7 +26,7 @@ pub(crate) fn duration_message(duration: Duration) -> DurationMessage {
 }
 
 /// Describes a stored model; backend, message and whether it is active are left empty.
-pub(crate) fn info_of(manifest: &Manifest) -> ModelInfo {
+pub(crate) fn model_info(manifest: &Manifest) -> ModelInfo {
     let frames = |count| u32::try_from(count).unwrap_or(u32::MAX);
     let metrics = manifest.metrics.as_ref();
     let interval = metrics.and_then(|metrics| metrics.interval);

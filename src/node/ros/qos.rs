@@ -22,6 +22,13 @@ impl ImageTransport {
             ImageTransport::Compressed => format!("{base}/compressed"),
         }
     }
+
+    fn message_type(self) -> &'static str {
+        match self {
+            ImageTransport::Raw => "sensor_msgs/msg/Image",
+            ImageTransport::Compressed => "sensor_msgs/msg/CompressedImage",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, VariantNames)]
@@ -38,7 +45,7 @@ pub(crate) enum Durability {
     TransientLocal,
 }
 
-/// What the image subscriptions request.
+/// The QoS and message type that the image subscriptions request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ImageSubscription {
     pub(crate) transport: ImageTransport,
@@ -58,7 +65,7 @@ pub(crate) struct RemotePublisher {
     is_transient_local: bool,
 }
 
-/// QoS of topics whose last message is also for late subscribers.
+/// QoS of topics that send their last message to late subscribers.
 pub(crate) fn transient_local() -> QosProfile {
     QosProfile::default().keep_last(1).reliable().transient_local()
 }
@@ -75,15 +82,6 @@ pub(crate) fn publishers(node: &Node, topic: &str) -> Vec<RemotePublisher> {
         is_transient_local: info.qos_profile.durability == DurabilityPolicy::TransientLocal,
     });
     publisher.collect()
-}
-
-impl ImageTransport {
-    fn message_type(self) -> &'static str {
-        match self {
-            ImageTransport::Raw => "sensor_msgs/msg/Image",
-            ImageTransport::Compressed => "sensor_msgs/msg/CompressedImage",
-        }
-    }
 }
 
 impl ImageSubscription {

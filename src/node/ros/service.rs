@@ -1,4 +1,4 @@
-//! Services.
+//! Creation of services, and their responses.
 
 use std::sync::Arc;
 

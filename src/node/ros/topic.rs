@@ -6,7 +6,7 @@ use r2r::{Publisher, QosProfile, WrappedTypesupport};
 
 use crate::sync::lock;
 
-/// A publisher, for any thread.
+/// A publisher that any thread may use.
 pub(crate) struct Topic<T: WrappedTypesupport> {
     logger: String,
     name: String,
