@@ -34,13 +34,15 @@ pub struct Predictions<'a> {
     pub inference_time: Duration,
 }
 
-/// The probabilities of one frame.
+/// The probabilities of one frame, and what they cost.
 #[derive(Clone, Copy)]
-pub struct FrameProbabilities<'a> {
+pub struct Prediction<'a> {
     /// One for each label, in the model's order; they sum to 1.
     pub probabilities: &'a [f32],
     /// Time to compute the network input.
     pub preprocess_time: Duration,
+    /// Time of network and softmax for the whole batch.
+    pub inference_time: Duration,
 }
 
 /// Why a file cannot be classified.
@@ -150,11 +152,13 @@ impl Recognizer {
 
 impl<'a> Predictions<'a> {
     /// The probabilities of each frame, in the order of the frames.
-    pub fn iter(&self) -> impl Iterator<Item = FrameProbabilities<'a>> + use<'a> {
+    pub fn iter(&self) -> impl Iterator<Item = Prediction<'a>> + use<'a> {
         let rows = self.outputs.chunks_exact(self.labels).zip(self.preprocess_times);
-        rows.map(|(probabilities, preprocess_time)| FrameProbabilities {
+        let inference_time = self.inference_time;
+        rows.map(move |(probabilities, preprocess_time)| Prediction {
             probabilities,
             preprocess_time: *preprocess_time,
+            inference_time,
         })
     }
 }

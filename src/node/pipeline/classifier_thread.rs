@@ -8,7 +8,7 @@ use r2r::thumb_gesture::msg::ModelInfo;
 
 use crate::decision::UnknownReason;
 use crate::node::params::Params;
-use crate::node::pipeline::gesture_output::{Classified, GestureOutput};
+use crate::node::pipeline::gesture_output::GestureOutput;
 use crate::node::pipeline::inbox::{
     Batch, Command, Inbox, LoadedModel, ModelDescription, RunningModel, Work,
 };
@@ -145,13 +145,8 @@ impl ClassifierThread {
         let settings = lock(&self.params).decision();
         let mut has_non_finite = false;
         for ((camera_index, frame), prediction) in batch.iter().zip(predictions.iter()) {
-            let classified = Classified {
-                probabilities: prediction.probabilities,
-                preprocess_time: prediction.preprocess_time,
-                inference_time: predictions.inference_time,
-            };
             let output = &mut self.outputs[*camera_index];
-            let decision = output.publish_gesture(frame, model, &classified, &settings);
+            let decision = output.publish_gesture(frame, model, &prediction, &settings);
             match decision.unknown_reason {
                 Some(UnknownReason::NotFinite) => {
                     output.camera().counters.failed.add_one();

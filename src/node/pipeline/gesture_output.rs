@@ -15,6 +15,7 @@ use crate::node::pipeline::overlay_thread::{OverlayJob, OverlaySender};
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::messages::{duration_message, secs_of};
 use crate::node::ros::topic::Topic;
+use crate::recognizer::Prediction;
 
 /// The topics that a camera's results are published on.
 pub(crate) struct GestureTopics {
@@ -22,16 +23,6 @@ pub(crate) struct GestureTopics {
     pub(crate) gesture: Topic<ThumbGesture>,
     /// `~/overlay/compressed`.
     pub(crate) overlay: Arc<Topic<CompressedImage>>,
-}
-
-/// The prediction for one frame.
-pub(super) struct Classified<'a> {
-    /// One per label of the model.
-    pub(super) probabilities: &'a [f32],
-    /// From the frame to the network input.
-    pub(super) preprocess_time: Duration,
-    /// From the network input to the probabilities, for the whole batch.
-    pub(super) inference_time: Duration,
 }
 
 /// Publishes one camera's gestures.
@@ -72,14 +63,14 @@ impl GestureOutput {
         &mut self,
         frame: &CameraFrame,
         model: &ModelDescription,
-        classified: &Classified,
+        prediction: &Prediction,
         settings: &DecisionSettings,
     ) -> Decision {
         let stamp_secs = match secs_of(&frame.header.stamp) {
             0.0 => self.context.now().as_secs_f64(),
             stamp_secs => stamp_secs,
         };
-        let decision = self.filter.update(settings, classified.probabilities, stamp_secs);
+        let decision = self.filter.update(settings, prediction.probabilities, stamp_secs);
         let label = &model.labels[decision.label];
         let gesture = &mut self.gesture;
         gesture.header.stamp.clone_from(&frame.header.stamp);
@@ -90,12 +81,12 @@ impl GestureOutput {
         let reason = decision.unknown_reason.map_or("", UnknownReason::reason);
         reason.clone_into(&mut gesture.reason);
         gesture.labels.clone_from(&model.labels);
-        classified.probabilities.clone_into(&mut gesture.probabilities);
+        prediction.probabilities.clone_into(&mut gesture.probabilities);
         gesture.stable = decision.is_stable;
         gesture.model_id.clone_from(&model.manifest.id);
         gesture.backend.clone_from(&model.backend);
-        gesture.preprocess_time = duration_message(classified.preprocess_time);
-        gesture.inference_time = duration_message(classified.inference_time);
+        gesture.preprocess_time = duration_message(prediction.preprocess_time);
+        gesture.inference_time = duration_message(prediction.inference_time);
         self.publish();
         decision
     }
