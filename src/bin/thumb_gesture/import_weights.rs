@@ -13,9 +13,10 @@ use crate::output;
 
 /// Import weights from PyTorch: pretrained weights of torchvision, or a model such as JetBot's best_model.pth.
 ///
-/// Reads safetensors, and .pth files written by torch.save(model.state_dict()), including those of PyTorch before 1.6 and checkpoints that
-/// contain a state_dict. Nothing in the file is executed. The network is recognized by its tensors: alexnet, squeezenet1_1, vgg11, vgg16 or
-/// resnet18. Weights with 1000 outputs become the pretrained weights for trainings in this store, weights with any other number of outputs become a model.
+/// Reads safetensors, and .pth files written by torch.save(model.state_dict()), including those of PyTorch before 1.6 and checkpoints
+/// that contain a state_dict. Nothing in the file is executed. The network is recognized by its tensors: alexnet, squeezenet1_1, vgg11,
+/// vgg16 or resnet18. Weights with 1000 outputs become the pretrained weights for trainings in this store, weights with any other number
+/// of outputs become a model.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:

@@ -21,9 +21,9 @@ use crate::training_table::TrainingTable;
 /// Train a model on a dataset, and make it the active one if it is no worse than the active model.
 ///
 /// Training starts from weights pretrained on ImageNet. The strategy determines which layers are trained: last_layer, classifier,
-/// late_layers (all but the early layers), full, or auto, which starts with the last layer and tries more layers if its accuracy
-/// is too low and there are enough frames. To measure the accuracy, whole bursts with about a fifth of each label's frames are held out; with folds, every
-/// frame is held out once. The final model is trained on all frames. The results are written to report.html in the model's
+/// late_layers (all but the early layers), full, or auto, which starts with the last layer and tries more layers if its accuracy is too
+/// low and there are enough frames. To measure the accuracy, whole bursts with about a fifth of each label's frames are held out; with
+/// folds, every frame is held out once. The final model is trained on all frames. The results are written to report.html in the model's
 /// directory.
 #[derive(Args)]
 pub(crate) struct Arguments {
