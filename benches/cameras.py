@@ -42,9 +42,9 @@ def measure(python: str, rounds: int, seconds: float) -> dict[str, dict[str, flo
 
 
 def report(results: dict[str, dict[str, float]]) -> str:
-    """The figures as a table; `share` is relative to the CPU time per frame with one camera."""
-    lines = [f"{f'cameras at {RATE_HZ} Hz':<20}" + "".join(f"{title:>19}" for title in COLUMNS.values()) + f"{'share':>8}"]
+    """The figures as a table; `ratio` is relative to the CPU time per frame with one camera."""
+    lines = [f"{f'cameras at {RATE_HZ} Hz':<20}" + "".join(f"{title:>19}" for title in COLUMNS.values()) + f"{'ratio':>8}"]
     for number, figures in results.items():
-        share = figures["cpu_ms_a_frame"] / results["1"]["cpu_ms_a_frame"]
-        lines.append(f"{number:<20}" + "".join(f"{figures[key]:>19.2f}" for key in COLUMNS) + f"{share:>8.2f}")
+        ratio = figures["cpu_ms_a_frame"] / results["1"]["cpu_ms_a_frame"]
+        lines.append(f"{number:<20}" + "".join(f"{figures[key]:>19.2f}" for key in COLUMNS) + f"{ratio:>8.2f}")
     return "\n".join(lines)

@@ -50,14 +50,14 @@ def measure(python: str, rounds: int, frames: int, threads: list[int]) -> dict[s
 
 
 def report(results: dict[str, dict[str, float]]) -> str:
-    """The figures as tables; `share` is relative to the first Python variant."""
+    """The figures as tables; `ratio` is relative to the first Python variant."""
     last = list(results)[-1]
     preprocessing = [OURS, "PIL and torchvision", "OpenCV and numpy"]
-    lines = [f"{'preprocessing 640x480 bgr8, median':<40}{'ms':>10}{'share':>10}"]
+    lines = [f"{'preprocessing 640x480 bgr8, median':<40}{'ms':>10}{'ratio':>10}"]
     for name in preprocessing:
         time = results[last][name]
         lines.append(f"{name:<40}{time:>10.3f}{time / results[last][preprocessing[1]]:>10.2f}")
-    headers = "".join(f"{f'{threads} threads, ms':>16}{'share':>8}" for threads in results)
+    headers = "".join(f"{f'{threads} threads, ms':>16}{'ratio':>8}" for threads in results)
     lines += ["", f"{'network, median':<40}{headers}"]
     for name in [PYTHON_TORCH, PYTHON_ONNX, *VARIANTS]:
         columns = "".join(f"{times[name]:>16.2f}{times[name] / times[PYTHON_TORCH]:>8.2f}" for times in results.values())

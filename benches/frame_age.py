@@ -30,7 +30,7 @@ def ages(gestures: list, seconds: float) -> dict[str, float]:
     return percentile | {"max": values[-1], "frames_classified": len(values) / (seconds * RATE_HZ)}
 
 
-def teach(world: World, keep_camera: bool = False) -> None:
+def capture_and_train(world: World, keep_camera: bool = False) -> None:
     """Captures frames of every label and trains on them."""
     camera = None
     for label in LABELS:
@@ -55,7 +55,7 @@ def measure(idle_secs: float = 20.0) -> dict[str, dict[str, float]]:
         World(Path(directory), domain) as world,
     ):
         world.start_node(image_reliability="reliable")
-        teach(world, keep_camera=True)
+        capture_and_train(world, keep_camera=True)
         gestures = world.gestures()
         world.wait_for(lambda: gestures, "gestures")
         gestures.clear()

@@ -1,11 +1,11 @@
-"""Writes the frames of the training benchmark as 640x480 JPEG files in image directories. Started by benches/training.py.
+"""Writes the frames of the training benchmark, 640x480 JPEG files, as datasets. Started by benches/training.py.
 
     frames.py DIRECTORY COUNT ADDED [PHOTOS]
 
-Writes COUNT frames to DIRECTORY/train, and all except the last ADDED to DIRECTORY/earlier. PHOTOS is an image directory. Of each burst
-(files of one label whose names differ only in the number at the end), the first three quarters are used for training, repeated as
-smaller and smaller crops until there are COUNT frames, and the last quarter is written to DIRECTORY/held_out. Without PHOTOS, the frames
-are noise and none are held out.
+Writes COUNT frames to DIRECTORY/train, and all except the last ADDED to DIRECTORY/earlier. PHOTOS is a directory with one directory
+of photos per label. Of each burst (files of one label whose names differ only in the number at the end), the first three quarters are
+used for training, repeated as smaller and smaller crops until there are COUNT frames, and the last quarter is written to
+DIRECTORY/held_out. Without PHOTOS, the frames are noise and none are held out.
 """
 
 import re

@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "ros"))
 
-from frame_age import milliseconds, teach  # noqa: E402
+from frame_age import capture_and_train, milliseconds  # noqa: E402
 from harness import IN_NAMESPACE, Program, World, free_domain, nanoseconds_of  # noqa: E402
 from programs import show_progress  # noqa: E402
 from thumb_gesture.msg import ThumbGesture  # noqa: E402
@@ -111,7 +111,7 @@ def measure(python: str, rounds: int, seconds: float, threads: int) -> dict:
     with tempfile.TemporaryDirectory() as directory:
         with world_in(Path(directory)) as world:
             world.start_node(image_reliability="reliable")
-            teach(world)
+            capture_and_train(world)
             bag = Path(directory) / "hands"
             export = world.start("thumb_gesture", "bag", "export", str(bag), "--dataset", str(world.dataset))
             assert export.wait(60.0) == 0, export.output()
@@ -151,8 +151,8 @@ def report(rates: dict) -> str:
         ratios = [nodes[OURS][column] / nodes[PYTHON][column] for column in columns]
         lines.append(f"{'  ratio to Python':<28}" + "".join(f"{ratio:>17.3f}" for ratio in ratios))
         overhead = nodes[OURS]["p50_ms"] - nodes[OURS]["network_ms"]
-        share = overhead / nodes[EMPTY]["p50_ms"]
-        lines.append(f"  without preprocessing and network {overhead:.2f} ms, {share:.2f} of the empty node")
+        ratio = overhead / nodes[EMPTY]["p50_ms"]
+        lines.append(f"  without preprocessing and network {overhead:.2f} ms, {ratio:.2f} of the empty node")
     return "\n".join(lines)
 
 

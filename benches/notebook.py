@@ -56,7 +56,7 @@ def count_correct(model: models.AlexNet, loader: DataLoader) -> int:
 
 
 def run_epoch(model: models.AlexNet, optimizer: torch.optim.Optimizer, train: DataLoader, test: DataLoader) -> int:
-    """One epoch of the notebook. As the notebook, it calls neither eval() nor no_grad(), so dropout is active in the test."""
+    """One epoch of the notebook. Like the notebook, it calls neither eval() nor no_grad(), so dropout is active in the test."""
     for images, labels in train:
         optimizer.zero_grad()
         F.cross_entropy(model(images), labels).backward()

@@ -1,6 +1,6 @@
-"""Accuracy on photos of bursts that are partly in the training set: two splits, several seeds, in comparison with the folds' estimate.
+"""Accuracy on photos of bursts that are partly in the training set: two splits and several seeds, compared with the cross-validation.
 
-    python3 benches/photos.py PHOTOS    a directory with a directory of photos for each label, numbered within each burst
+    python3 benches/photos.py PHOTOS    a directory with one directory of photos per label, numbered within each burst
 
 `blocks`: blocks of six neighboring photos of each burst are alternately used for training and test. `last quarter`: the first three
 quarters of each burst are used for training, the last one for the test, in which the hand has moved on. Needs `. scripts/env.sh`.

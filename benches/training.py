@@ -42,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=PHOTOS if PHOTOS.is_dir() else None,
         metavar="DIR",
-        help="directory with a directory of photos for each label [default: ../shared/photos if there is one, else noise]",
+        help="directory with one directory of photos per label [default: ../shared/photos if there is one, else noise]",
     )
     group.add_argument(
         "--training-frames", type=int, default=228, help=f"frames to train on, more than {ADDED_FRAMES} [default: 228]"

@@ -1,8 +1,8 @@
 //! The dataset on disk: one directory per label with one JPEG or PNG file per frame, the layout of JetBot and of torchvision's
 //! `ImageFolder`.
 //!
-//! `capture` saves frames. `bursts` groups frames that look alike, with the help of `fingerprint`. `split` divides the
-//! groups into training and validation frames. [`augment`] makes augmented copies of a frame.
+//! `capture` saves frames. `bursts` groups frames that were captured together or look alike, as `fingerprint` measures it. `split`
+//! divides the groups into training and validation frames. [`augment`] makes augmented copies of a frame.
 
 pub mod augment;
 pub(crate) mod bursts;
@@ -10,6 +10,7 @@ pub(crate) mod capture;
 pub(crate) mod fingerprint;
 mod label;
 pub mod sample;
+mod skipped_file;
 pub(crate) mod split;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use crate::disk::{self, WRITING_PREFIX};
 
 pub use label::{Label, LabelError};
+pub use skipped_file::SkippedFile;
 
 /// The files of a dataset, listed by label.
 #[derive(Clone, Debug)]
@@ -99,7 +101,7 @@ impl Dataset {
 ///
 /// # Errors
 /// A directory does not exist or cannot be read, or a file cannot be removed.
-pub fn sweep(root: &Path) -> Result<(), DatasetError> {
+pub fn remove_leftovers(root: &Path) -> Result<(), DatasetError> {
     for directory in entries(root)?.into_iter().filter(|path| path.is_dir()) {
         disk::remove_leftovers(&directory, WRITING_PREFIX).map_err(|cause| DatasetError::Io {
             path: directory.clone(),
@@ -144,11 +146,11 @@ mod tests {
     use super::*;
 
     fn directory_with(files: &[&str]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().expect("temporary directory");
+        let root = tempfile::tempdir().expect("a directory");
         for file in files {
             let path = root.path().join(file);
-            std::fs::create_dir_all(path.parent().expect("parent")).expect("create directory");
-            std::fs::write(path, b"").expect("write file");
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("creates");
+            std::fs::write(path, b"").expect("writes");
         }
         root
     }
@@ -164,7 +166,7 @@ mod tests {
             ".ipynb_checkpoints/d.jpg",
             "readme.jpg",
         ]);
-        let dataset = Dataset::read(root.path()).expect("read dataset");
+        let dataset = Dataset::read(root.path()).expect("reads");
         let labels: Vec<&str> = dataset
             .labels
             .iter()
@@ -183,13 +185,8 @@ mod tests {
     #[test]
     fn directory_without_images_is_not_listed() {
         let root = directory_with(&[]);
-        std::fs::create_dir(root.path().join("none")).expect("create directory");
-        assert!(
-            Dataset::read(root.path())
-                .expect("read dataset")
-                .labels
-                .is_empty()
-        );
+        std::fs::create_dir(root.path().join("none")).expect("creates");
+        assert!(Dataset::read(root.path()).expect("reads").labels.is_empty());
     }
 
     #[test]

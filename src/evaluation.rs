@@ -1,49 +1,30 @@
 //! Measures a model on image files whose true label is known.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::classifier::ClassifierError;
-use crate::dataset::Label;
-use crate::metrics::Confusion;
+use crate::dataset::{Label, SkippedFile};
+use crate::metrics::ConfusionMatrix;
 use crate::probability::argmax;
 use crate::recognizer::{ClassifyFileError, Recognizer};
-
-/// A file that was left out because it cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Skipped {
-    /// The path of the file.
-    pub file: String,
-    /// Why it cannot be read.
-    pub reason: String,
-}
 
 /// The result of [`evaluate`].
 #[derive(Clone, Debug, Serialize)]
 pub struct Evaluation {
-    /// The labels, in the model's order.
+    /// In the order of the model's outputs.
     pub labels: Vec<Label>,
-    /// Frames classified.
+    /// Number of frames classified.
     pub frames: usize,
-    /// Frames whose predicted label is the true one.
+    /// Number of frames whose predicted label is the true one.
     pub correct: usize,
     /// `correct` / `frames`; `None` without frames.
     pub accuracy: Option<f64>,
     /// Counts of true and predicted label.
-    pub confusion: Confusion,
-    /// Files that were left out.
-    pub skipped: Vec<Skipped>,
-}
-
-impl Skipped {
-    /// A file, and why it was left out.
-    pub fn new(file: &Path, reason: &impl ToString) -> Skipped {
-        Skipped {
-            file: file.display().to_string(),
-            reason: reason.to_string(),
-        }
-    }
+    pub confusion: ConfusionMatrix,
+    /// Files that are not valid images.
+    pub skipped: Vec<SkippedFile>,
 }
 
 /// Classifies files, each with the index of its true label in `labels`, and counts the predictions.
@@ -58,12 +39,12 @@ pub fn evaluate(
     files: &[(PathBuf, usize)],
     mut progress: impl FnMut(usize),
 ) -> Result<Evaluation, ClassifierError> {
-    let mut confusion = Confusion::new(labels.len());
+    let mut confusion = ConfusionMatrix::new(labels.len());
     let mut skipped = Vec::new();
     for (index, (file, truth)) in files.iter().enumerate() {
         match recognizer.probabilities_of_file(file) {
             Ok(probabilities) => confusion.count(*truth, argmax(probabilities)),
-            Err(ClassifyFileError::Frame(error)) => skipped.push(Skipped::new(file, &error)),
+            Err(ClassifyFileError::Frame(error)) => skipped.push(SkippedFile::new(file, &error)),
             Err(ClassifyFileError::Classifier(error)) => return Err(error),
         }
         progress(index + 1);

@@ -1,41 +1,40 @@
-//! The measures of a model's quality, computed from logits and true labels: accuracy with its confidence interval, precision, recall
+//! The metrics of a model, computed from logits and true labels: accuracy with its confidence interval, precision, recall
 //! and F1 of each label, confusion matrix and calibration.
 //!
 //! Pure: the logits come from [`crate::evaluation`] or a training.
 
-pub mod calibration;
+pub(crate) mod calibration;
 mod confusion;
 
 use serde::{Deserialize, Serialize};
 
-pub use confusion::Confusion;
+pub use calibration::Bin;
+pub use confusion::ConfusionMatrix;
 
 use crate::dataset::Label;
 use crate::probability::argmax;
-use calibration::{
-    Bin, expected_calibration_error, mean_negative_log_likelihood, probabilities, reliability,
-};
+use calibration::{expected_calibration_error, mean_negative_log_likelihood, probabilities, reliability};
 
-/// The quality of a model on frames that it was not trained on.
+/// The metrics of a model on frames that it was not trained on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
-    /// Frames classified.
+    /// Number of frames.
     pub frames: usize,
-    /// Frames whose predicted label is the true one.
+    /// Number of frames whose predicted label is the true one.
     pub correct: usize,
     /// `correct` / `frames`; `None` without frames.
     pub accuracy: Option<f64>,
-    /// See [`wilson_interval`].
+    /// 95 % confidence interval of the accuracy, see [`wilson_interval`]; `None` without frames.
     pub interval: Option<[f64; 2]>,
     /// One for each label, in the model's order.
     pub labels: Vec<LabelMetrics>,
     /// Counts of true and predicted label.
-    pub confusion: Confusion,
+    pub confusion: ConfusionMatrix,
     /// Expected calibration error at `temperature`, 0 to 1; `None` without frames.
     pub ece: Option<f64>,
     /// Expected calibration error at a temperature of 1.
     pub ece_uncalibrated: Option<f64>,
-    /// Mean negative log likelihood at `temperature`, in nats; `None` without frames.
+    /// Mean negative log-likelihood at `temperature`, in nats; `None` without frames.
     pub nll: Option<f64>,
     /// The logits are divided by it before the softmax.
     pub temperature: f64,
@@ -43,7 +42,7 @@ pub struct Metrics {
     pub reliability: Vec<Bin>,
 }
 
-/// The quality of the predictions of one label; each ratio is 0 to 1, and `None` where it would be 0/0.
+/// The metrics of one label; each ratio is 0 to 1, and `None` where it would be 0/0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LabelMetrics {
     /// The label.
@@ -54,14 +53,14 @@ pub struct LabelMetrics {
     pub recall: Option<f64>,
     /// The harmonic mean of precision and recall.
     pub f1: Option<f64>,
-    /// Frames that have this label.
+    /// Number of frames that have this label.
     pub support: usize,
 }
 
 /// Why [`Metrics::new`] rejected its arguments.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum MetricsError {
-    /// There is not one true label for each frame.
+    /// The numbers of frames and of true labels differ.
     #[error("there are logits of {frames} frames but {truths} true labels; each frame needs one")]
     Frames {
         /// Frames with logits.
@@ -91,7 +90,7 @@ pub enum MetricsError {
     },
     /// The network computed NaN or infinity.
     #[error("a logit of frame {frame} is not finite; the weights are corrupt or the training diverged")]
-    Finite {
+    NotFinite {
         /// The frame's index.
         frame: usize,
     },
@@ -101,7 +100,7 @@ pub enum MetricsError {
 }
 
 impl Metrics {
-    /// Computes all measures. `logits` has one row for each frame with one value for each label; `truths` has the index of each frame's
+    /// Computes all metrics. `logits` has one row for each frame with one value for each label; `truths` has the index of each frame's
     /// true label.
     ///
     /// If the temperature was fitted on the same frames, the calibration error at that temperature is slightly underestimated.
@@ -115,7 +114,7 @@ impl Metrics {
         temperature: f64,
     ) -> Result<Metrics, MetricsError> {
         validate(labels.len(), logits, truths, temperature)?;
-        let mut confusion = Confusion::new(labels.len());
+        let mut confusion = ConfusionMatrix::new(labels.len());
         for (logits, truth) in logits.iter().zip(truths) {
             confusion.count(*truth, argmax(logits));
         }
@@ -146,7 +145,7 @@ impl Metrics {
 /// Wilson's 95 % score interval of an accuracy, 0 to 1 (Wilson 1927); unlike the normal approximation it is valid for few frames
 /// and for an accuracy of 1. `None` without frames, or if `correct` exceeds `frames`.
 ///
-/// The interval assumes independent frames. Frames of one burst are not, so the true accuracy may well lie outside.
+/// The interval assumes independent frames. Frames of one burst are not, so the true accuracy may well be outside.
 pub fn wilson_interval(correct: usize, frames: usize) -> Option<[f64; 2]> {
     /// The normal distribution's 97.5th percentile.
     const Z: f64 = 1.959_963_984_540_054;
@@ -164,8 +163,8 @@ pub fn wilson_interval(correct: usize, frames: usize) -> Option<[f64; 2]> {
     Some([low, high])
 }
 
-/// `labels` are in the order of the confusion matrix.
-fn label_metrics(labels: &[Label], confusion: &Confusion) -> Vec<LabelMetrics> {
+/// The metrics of each label; `labels` are in the order of the confusion matrix.
+fn label_metrics(labels: &[Label], confusion: &ConfusionMatrix) -> Vec<LabelMetrics> {
     let rows = confusion.rows();
     let of_label = |(index, (label, row)): (usize, (&Label, &Vec<usize>))| {
         let hits = row[index];
@@ -211,7 +210,7 @@ fn validate(
             return Err(MetricsError::Truth { frame, truth, labels });
         }
         if !logits.iter().all(|logit| logit.is_finite()) {
-            return Err(MetricsError::Finite { frame });
+            return Err(MetricsError::NotFinite { frame });
         }
     }
     Ok(())
@@ -300,7 +299,7 @@ mod tests {
         ));
         assert!(matches!(
             rejected(&[vec![f32::NAN, 0.0, 0.0]], &[0], 1.0),
-            MetricsError::Finite { .. }
+            MetricsError::NotFinite { .. }
         ));
         for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert!(matches!(

@@ -10,11 +10,11 @@ use image::imageops;
 use crate::frame::{Frame, FrameError};
 
 /// Maximum width and height of a thumbnail, in pixels.
-const LONG_SIDE_PX: u32 = 160;
+const MAX_SIDE_PX: u32 = 160;
 /// JPEG quality, 1 to 100; a thumbnail has about 6 kB.
 const JPEG_QUALITY: u8 = 80;
 
-/// [`uri_of`] the image in a file.
+/// The thumbnail of the image in a file, as a `data:` URI; see [`uri_of`].
 ///
 /// # Errors
 /// The file cannot be read or is not a valid image.
@@ -22,7 +22,7 @@ pub(crate) fn uri(file: &Path) -> Result<String, FrameError> {
     uri_of(&Frame::from_file(file)?)
 }
 
-/// The thumbnail of a frame as a `data:` URI of a JPEG, scaled down to at most 160 pixels.
+/// The thumbnail of a frame as a `data:` URI of a JPEG, at most 160 pixels wide and high.
 ///
 /// # Errors
 /// The JPEG encoder failed.
@@ -38,10 +38,10 @@ pub(crate) fn uri_of(frame: &Frame) -> Result<String, FrameError> {
 /// Width and height of a thumbnail, each at least 1.
 fn thumbnail_size(width: u32, height: u32) -> (u32, u32) {
     let long_side = width.max(height);
-    if long_side <= LONG_SIDE_PX {
+    if long_side <= MAX_SIDE_PX {
         return (width, height);
     }
-    let scaled = |side: u32| (side * LONG_SIDE_PX / long_side).max(1);
+    let scaled = |side: u32| (side * MAX_SIDE_PX / long_side).max(1);
     (scaled(width), scaled(height))
 }
 

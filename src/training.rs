@@ -1,4 +1,4 @@
-//! Training: from a dataset to a model in the store, in stages. Each stage takes the results of the ones before and returns its own.
+//! Training: from a dataset to a model in the store, in stages. Each stage takes the results of the previous ones and returns its own.
 //!
 //! [`strategy`] has the recipes; docs/concepts/training.md describes the method and the measurements behind it. Training does not activate
 //! the model: it decides whether the model is promoted, and the caller activates it.

@@ -1,4 +1,4 @@
-//! Augmentation compared with torchvision's transforms: the result of each change, and the distribution it is drawn from.
+//! Augmentation compared with torchvision's transforms: the augmented images, and the distributions of the sampled parameters.
 
 mod support;
 
@@ -15,30 +15,30 @@ use thumb_gesture::preprocess::{INPUT_LEN, INPUT_SIDE_PX};
 
 const SCRIPT: &str = "parity/augment.py";
 const PLANE: usize = INPUT_SIDE_PX * INPUT_SIDE_PX;
-/// Maximum difference of values in 0..=1 if only the color is changed.
+/// Maximum difference of values in 0..=1 if only colors are adjusted.
 const COLOR_TOLERANCE: f32 = 1e-5;
 /// Maximum difference of values in 0..=1 if pixels are resampled: 1/40 of a gray level.
 const TOLERANCE: f32 = 1e-4;
 
-fn each_color_change_equals_torchvisions() {
+fn each_color_adjustment_matches_torchvision() {
     let with = |part: fn(&mut ColorJitter) -> &mut f32, factor: f32| {
         let mut color = ColorJitter::IDENTITY;
         *part(&mut color) = factor;
         with_color(color)
     };
-    let mut changes = Vec::new();
+    let mut augmentations = Vec::new();
     for factor in [0.0, 0.6, 0.95, 1.3, 1.8] {
-        changes.push(with(|color| &mut color.brightness, factor));
-        changes.push(with(|color| &mut color.contrast, factor));
-        changes.push(with(|color| &mut color.saturation, factor));
+        augmentations.push(with(|color| &mut color.brightness, factor));
+        augmentations.push(with(|color| &mut color.contrast, factor));
+        augmentations.push(with(|color| &mut color.saturation, factor));
     }
     for shift in [-0.5, -0.3, -0.1, -0.001, 0.05, 0.1, 0.25, 0.5] {
-        changes.push(with(|color| &mut color.hue, shift));
+        augmentations.push(with(|color| &mut color.hue, shift));
     }
-    assert_equals_torchvisions(&drawn_image(), &changes, 0, COLOR_TOLERANCE);
+    assert_matches_torchvision(&drawn_image(), &augmentations, 0, COLOR_TOLERANCE);
 }
 
-fn color_changes_in_any_order_equal_torchvisions() {
+fn color_adjustments_in_any_order_match_torchvision() {
     let [brightness, contrast, saturation, hue] = Adjustment::ALL;
     let orders = [
         [brightness, contrast, saturation, hue],
@@ -53,10 +53,10 @@ fn color_changes_in_any_order_equal_torchvisions() {
         saturation: 1.4,
         hue: -0.08,
     });
-    assert_equals_torchvisions(&drawn_image(), &colors.map(with_color), 0, COLOR_TOLERANCE);
+    assert_matches_torchvision(&drawn_image(), &colors.map(with_color), 0, COLOR_TOLERANCE);
 }
 
-fn each_geometric_change_equals_torchvisions() {
+fn each_geometric_transform_matches_torchvision() {
     let unchanged = Geometry::IDENTITY;
     let mut geometries = vec![
         unchanged,
@@ -72,12 +72,12 @@ fn each_geometric_change_equals_torchvisions() {
         translate_px,
         ..unchanged
     }));
-    assert_equals_torchvisions(&drawn_image(), &with_geometry(geometries), 0, TOLERANCE);
+    assert_matches_torchvision(&drawn_image(), &with_geometry(geometries), 0, TOLERANCE);
 }
 
-/// Without the outermost pixels: half a pixel beyond the crop, torchvision repeats the crop's edge, and this crate samples the image
-/// around the crop.
-fn crop_equals_torchvisions() {
+/// The outermost pixels are not compared: at the edge of the crop, torchvision repeats the crop's edge pixels, and this crate interpolates
+/// with the pixels around the crop.
+fn crop_matches_torchvision() {
     let crops = [
         [0, 0, 160, 200],
         [64, 10, 150, 170],
@@ -93,26 +93,31 @@ fn crop_equals_torchvisions() {
         },
         ..Geometry::IDENTITY
     });
-    assert_equals_torchvisions(&drawn_image(), &with_geometry(geometries), 1, TOLERANCE);
+    assert_matches_torchvision(&drawn_image(), &with_geometry(geometries), 1, TOLERANCE);
 }
 
-fn light_augmentation_equals_torchvisions() {
+fn light_augmentation_matches_torchvision() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let drawn: Vec<_> = (0..20)
+    let sampled: Vec<_> = (0..20)
         .map(|_| Augmentation::random(Level::Light, &mut rng))
         .collect();
-    assert_equals_torchvisions(&drawn_image(), &drawn, 0, TOLERANCE);
+    assert_matches_torchvision(&drawn_image(), &sampled, 0, TOLERANCE);
 }
 
-/// On an image of linear ramps, where sampling twice (crop, then rotation) equals sampling once, and only in the middle, which the
-/// edges of the crop do not reach.
-fn strong_geometric_change_equals_torchvisions() {
+/// Uses an image of linear ramps, for which resampling twice (crop, then rotation) equals resampling once, and compares only the middle,
+/// which the edges of the crop do not affect.
+fn strong_geometry_matches_torchvision() {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
-    let drawn = (0..20).map(|_| Augmentation::random(Level::Strong, &mut rng).geometry);
-    assert_equals_torchvisions(&ramps(), &with_geometry(drawn), INPUT_SIDE_PX * 3 / 8, TOLERANCE);
+    let geometries = (0..20).map(|_| Augmentation::random(Level::Strong, &mut rng).geometry);
+    assert_matches_torchvision(
+        &ramps(),
+        &with_geometry(geometries),
+        INPUT_SIDE_PX * 3 / 8,
+        TOLERANCE,
+    );
 }
 
-fn distributions_equal_torchvisions() {
+fn distributions_match_torchvision() {
     for level in [Level::Light, Level::Strong] {
         let ranges = level.ranges().expect("this level has ranges");
         let ranges = json!({
@@ -120,13 +125,13 @@ fn distributions_equal_torchvisions() {
             "hue": ranges.hue, "degrees": ranges.degrees, "translate": ranges.translate, "scale": ranges.scale,
             "crop_scale": ranges.crop_scale, "crop_ratio": ranges.crop_ratio,
         });
-        let directory = support::reference(SCRIPT, &["ranges"], |directory| {
+        let directory = support::reference(SCRIPT, &["sample"], |directory| {
             write_json(directory, "ranges.json", &ranges);
         });
         let mut rng = ChaCha8Rng::seed_from_u64(3);
-        let drawn: Vec<_> = (0..5000).map(|_| Augmentation::random(level, &mut rng)).collect();
+        let sampled: Vec<_> = (0..5000).map(|_| Augmentation::random(level, &mut rng)).collect();
         for (name, value) in PARAMETERS {
-            let mut found: Vec<f32> = drawn.iter().map(value).collect();
+            let mut found: Vec<f32> = sampled.iter().map(value).collect();
             found.sort_by(f32::total_cmp);
             let expected = read_tensor(directory.path(), name);
             let span = expected[expected.len() - 1] - expected[0];
@@ -135,7 +140,7 @@ fn distributions_equal_torchvisions() {
                 let found = found[step * (found.len() - 1) / last];
                 assert!(
                     (found - expected).abs() <= 0.05 * span + 1e-4,
-                    "{level}: {name} at quantile {step}/{last} is {found}, torchvision draws {expected}"
+                    "{level}: {name} at quantile {step}/{last} is {found}, torchvision's is {expected}"
                 );
             }
         }
@@ -144,20 +149,20 @@ fn distributions_equal_torchvisions() {
 
 type Parameter = (&'static str, fn(&Augmentation) -> f32);
 
-/// The drawn parameters, by their names in `parity/augment.py`.
+/// The sampled parameters, by their names in `parity/augment.py`.
 const PARAMETERS: [Parameter; 12] = [
-    ("brightness", |drawn| drawn.color.brightness),
-    ("contrast", |drawn| drawn.color.contrast),
-    ("saturation", |drawn| drawn.color.saturation),
-    ("hue", |drawn| drawn.color.hue),
-    ("degrees", |drawn| drawn.geometry.degrees),
-    ("translate_x", |drawn| drawn.geometry.translate_px[0]),
-    ("translate_y", |drawn| drawn.geometry.translate_px[1]),
-    ("scale", |drawn| drawn.geometry.scale),
-    ("crop_top", |drawn| drawn.geometry.crop.top_px as f32),
-    ("crop_left", |drawn| drawn.geometry.crop.left_px as f32),
-    ("crop_height", |drawn| drawn.geometry.crop.height_px as f32),
-    ("crop_width", |drawn| drawn.geometry.crop.width_px as f32),
+    ("brightness", |sampled| sampled.color.brightness),
+    ("contrast", |sampled| sampled.color.contrast),
+    ("saturation", |sampled| sampled.color.saturation),
+    ("hue", |sampled| sampled.color.hue),
+    ("degrees", |sampled| sampled.geometry.degrees),
+    ("translate_x", |sampled| sampled.geometry.translate_px[0]),
+    ("translate_y", |sampled| sampled.geometry.translate_px[1]),
+    ("scale", |sampled| sampled.geometry.scale),
+    ("crop_top", |sampled| sampled.geometry.crop.top_px as f32),
+    ("crop_left", |sampled| sampled.geometry.crop.left_px as f32),
+    ("crop_height", |sampled| sampled.geometry.crop.height_px as f32),
+    ("crop_width", |sampled| sampled.geometry.crop.width_px as f32),
 ];
 
 fn with_color(color: ColorJitter) -> Augmentation {
@@ -200,35 +205,35 @@ fn ramps() -> Vec<f32> {
     (0..INPUT_LEN).map(value).collect()
 }
 
-/// Applies each change here and in torchvision, and compares all pixels that are at least `margin` pixels away from the edges.
-fn assert_equals_torchvisions(image: &[f32], changes: &[Augmentation], margin: usize, tolerance: f32) {
+/// Applies each augmentation here and in torchvision, and compares all pixels that are at least `margin` pixels away from the edges.
+fn assert_matches_torchvision(image: &[f32], augmentations: &[Augmentation], margin: usize, tolerance: f32) {
     let prepare = |directory: &Path| {
         let bytes: Vec<u8> = image.iter().flat_map(|value| value.to_le_bytes()).collect();
         std::fs::write(directory.join("image.f32"), bytes).expect("writes");
-        let cases: Vec<Value> = changes.iter().map(factors).collect();
-        write_json(directory, "changes.json", &Value::Array(cases));
+        let cases: Vec<Value> = augmentations.iter().map(parameters).collect();
+        write_json(directory, "augmentations.json", &Value::Array(cases));
     };
-    let directory = support::reference(SCRIPT, &["changes"], prepare);
+    let directory = support::reference(SCRIPT, &["apply"], prepare);
     let inner = margin..INPUT_SIDE_PX - margin;
     let is_compared = |index: usize| {
         inner.contains(&(index % INPUT_SIDE_PX)) && inner.contains(&(index % PLANE / INPUT_SIDE_PX))
     };
     let mut found = vec![f32::NAN; INPUT_LEN];
-    for (number, change) in changes.iter().enumerate() {
+    for (number, augmentation) in augmentations.iter().enumerate() {
         let expected = read_tensor(directory.path(), &number.to_string());
         assert_eq!(expected.len(), INPUT_LEN);
-        change.apply(image, &mut found);
+        augmentation.apply(image, &mut found);
         let differences = (0..INPUT_LEN).filter(|&index| is_compared(index));
         let largest = differences
             .map(|index| (found[index] - expected[index]).abs())
             .max_by(f32::total_cmp)
             .expect("some pixels are compared");
-        assert!(largest <= tolerance, "{change:?} differs by {largest}");
+        assert!(largest <= tolerance, "{augmentation:?} differs by {largest}");
     }
 }
 
-fn factors(change: &Augmentation) -> Value {
-    let (geometry, color) = (&change.geometry, &change.color);
+fn parameters(augmentation: &Augmentation) -> Value {
+    let (geometry, color) = (&augmentation.geometry, &augmentation.color);
     let crop = geometry.crop;
     let order = color
         .order
@@ -260,11 +265,11 @@ fn read_tensor(directory: &Path, name: &str) -> Vec<f32> {
 }
 
 support::runner::tests! {
-    each_color_change_equals_torchvisions needs Torch,
-    color_changes_in_any_order_equal_torchvisions needs Torch,
-    each_geometric_change_equals_torchvisions needs Torch,
-    crop_equals_torchvisions needs Torch,
-    light_augmentation_equals_torchvisions needs Torch,
-    strong_geometric_change_equals_torchvisions needs Torch,
-    distributions_equal_torchvisions needs Torch,
+    each_color_adjustment_matches_torchvision needs Torch,
+    color_adjustments_in_any_order_match_torchvision needs Torch,
+    each_geometric_transform_matches_torchvision needs Torch,
+    crop_matches_torchvision needs Torch,
+    light_augmentation_matches_torchvision needs Torch,
+    strong_geometry_matches_torchvision needs Torch,
+    distributions_match_torchvision needs Torch,
 }

@@ -121,8 +121,8 @@ fn predict_prints_a_line_for_each_image_and_reports_invalid_files() {
     ];
     arguments.extend([images[0].clone(), no_image, images[1].clone()]);
     let output = thumb_gesture(&arguments);
-    let complaint = failure(&output);
-    assert!(complaint.contains("no_image.jpg"), "{complaint}");
+    let error = failure(&output);
+    assert!(error.contains("no_image.jpg"), "{error}");
     let lines: Vec<Value> = output
         .stdout
         .split(|byte| *byte == b'\n')

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use serde_json::{Value, json};
-use support::{failure, model_id, model_weights, program, random_start, thumb_gesture, train};
+use support::{failure, model_id, model_weights, program, thumb_gesture, train, write_random_pretrained};
 use thumb_gesture::drawn_hand;
 use thumb_gesture::gesture::Gesture;
 use thumb_gesture::network::Network;
@@ -120,7 +120,7 @@ fn unknown_network_is_rejected_with_the_differences_to_the_closest() {
         rejection(&file, &[])
     };
     let mut incomplete = Weights::default();
-    let whole = random_start(directory.path(), "squeezenet1_1");
+    let whole = write_random_pretrained(directory.path(), "squeezenet1_1");
     let network = Network::named("squeezenet1_1", 1000).expect("known");
     for parameter in thumb_gesture::network::parameters(&network.layers) {
         if parameter.name != "features.3.squeeze.bias" {
@@ -291,7 +291,7 @@ fn import(file: &Path, store: &Path, more: &[&str]) -> Output {
 }
 
 fn squeezenet_with_outputs(directory: &Path, outputs: usize) -> PathBuf {
-    let mut weights = random_start(directory, "squeezenet1_1");
+    let mut weights = write_random_pretrained(directory, "squeezenet1_1");
     weights.insert("classifier.1.weight".to_owned(), zeros(&[outputs, 512, 1, 1]));
     weights.insert("classifier.1.bias".to_owned(), zeros(&[outputs]));
     let file = directory.join(format!("{outputs}.safetensors"));

@@ -34,7 +34,7 @@ impl Store {
         let root = tempfile::tempdir().expect("a directory");
         let (dataset, store) = (root.path().join("dataset"), root.path().join("store"));
         support::draw_dataset(&dataset, 5, 2);
-        support::random_start(&store, "squeezenet1_1");
+        support::write_random_pretrained(&store, "squeezenet1_1");
         let recipe =
             "--network squeezenet1_1 --strategy last_layer --epochs 1 --copies 0 --folds 1 --force --seed";
         let ids = ["1", "2", "3"].map(|seed| {

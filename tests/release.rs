@@ -1,4 +1,4 @@
-//! Consistency of files: versions, docs/reference.md and SROS 2 policy, links in documents, package.xml and the imports of the tests.
+//! Consistency of files: versions, docs/reference.md and SROS 2 policy, links in documents, package.xml and the imports of tests/ros.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,10 +7,10 @@ use std::process::Command;
 
 use roxmltree::Document;
 
-/// The tables of topics, services and parameters.
+/// The document with the tables of topics, services and parameters.
 const REFERENCE: &str = "docs/reference.md";
 
-/// Topics and services of every node or lifecycle node, which the policy lists and docs/reference.md need not.
+/// Topics and services that every managed node has, which the policy must list but docs/reference.md does not.
 const OF_EVERY_NODE: [(&str, &str); 15] = [
     ("subscribe", "/clock"),
     ("publish", "/parameter_events"),
@@ -29,7 +29,7 @@ const OF_EVERY_NODE: [(&str, &str); 15] = [
     ("reply", "~/set_parameters_atomically"),
 ];
 
-/// The right to use a topic or service, as named in the policy, and its name.
+/// Pairs of a right as the policy names it (`publish`, `subscribe`, `reply`) and the name of the topic or service.
 type Rights = BTreeSet<(String, String)>;
 
 fn repository() -> &'static Path {
@@ -107,7 +107,7 @@ fn allowed() -> Rights {
     rights
 }
 
-/// The names of the Python files in a directory, without their endings.
+/// The Python files in a directory, each with its module name.
 fn modules_in(directory: &str) -> Vec<(String, PathBuf)> {
     let entries = fs::read_dir(repository().join(directory)).expect(directory);
     let paths = entries.map(|entry| entry.expect("an entry").path());
@@ -162,7 +162,7 @@ fn in_package_xml(tags: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn policy_allows_exactly_what_the_readme_lists() {
+fn policy_allows_exactly_what_the_reference_lists() {
     let mut needed = documented();
     needed.extend(OF_EVERY_NODE.map(|(what, name)| right(what, name)));
     let allowed = allowed();
@@ -226,7 +226,7 @@ fn package_xml_declares_the_imports_of_the_ros_tests() {
     }
 }
 
-/// The tracked Markdown files, relative to the repository.
+/// The Markdown files of the repository, as relative paths.
 fn markdown_files() -> Vec<PathBuf> {
     let directories = ["", "docs", "docs/guides", "docs/concepts", "docker", "examples"];
     let files = directories.iter().flat_map(|directory| {

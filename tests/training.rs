@@ -1,4 +1,5 @@
-//! `thumb_gesture train`: which weights each strategy changes, which features are cached, what the report contains, and when the model is promoted.
+//! `thumb_gesture train`: which weights each strategy changes, which features are cached, what the report contains, and when the model
+//! is promoted.
 
 mod support;
 
@@ -8,12 +9,13 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 use support::{
-    changed_and_same, draw_dataset, failure, model_directory, model_weights, random_start, usage_error,
+    changed_and_same, draw_dataset, failure, model_directory, model_weights, usage_error,
+    write_random_pretrained,
 };
 use thumb_gesture::network::{Layer, Network, parameters};
 use thumb_gesture::weights::{ParameterSpec, Weights};
 
-/// Installed start weights, trained on ImageNet: without a classifier.
+/// The installed pretrained weights, without a classifier.
 const INSTALLED: &str = "alexnet_imagenet.safetensors";
 const LABELS: usize = 3;
 
@@ -49,7 +51,7 @@ impl Directories {
 
     /// The weights after one epoch.
     fn weights_of(&self, strategy: &str, network: &str) -> Weights {
-        // With patience, an epoch that did not improve on the start would be discarded.
+        // With patience, an epoch that did not lower the loss would be discarded.
         let recipe = "--epochs 1 --folds 1 --copies 1 --patience 0 --no-activate";
         let summary = self.train(&format!("--network {network} --strategy {strategy} {recipe}"));
         assert_eq!(summary["strategy"], strategy);
@@ -60,43 +62,46 @@ impl Directories {
 
 fn strategies_train_the_documented_layers_of_resnet18() {
     let directories = Directories::new(2);
-    let start = random_start(&directories.store(), "resnet18");
+    let pretrained = write_random_pretrained(&directories.store(), "resnet18");
     let network = Network::named("resnet18", LABELS).expect("known");
     let (early, late) = network.features().split_at(network.early_layers);
 
     let full = directories.weights_of("full", "resnet18");
-    assert_trained(network.features(), &start, &full);
+    assert_trained(network.features(), &pretrained, &full);
     let late_layers = directories.weights_of("late_layers", "resnet18");
-    assert_frozen(early, &start, &late_layers);
-    assert_trained(late, &start, &late_layers);
+    assert_frozen(early, &pretrained, &late_layers);
+    assert_trained(late, &pretrained, &late_layers);
     for strategy in ["last_layer", "classifier"] {
         let weights = directories.weights_of(strategy, "resnet18");
-        assert_frozen(network.features(), &start, &weights);
+        assert_frozen(network.features(), &pretrained, &weights);
     }
 }
 
 fn strategies_train_the_documented_layers_of_alexnet() {
     let directories = Directories::new(2);
     let installed = std::env::var_os("THUMB_GESTURE_PRETRAINED").expect("scripts/env.sh sets it");
-    let start = Weights::read(&Path::new(&installed).join(INSTALLED)).expect("reads");
+    let pretrained = Weights::read(&Path::new(&installed).join(INSTALLED)).expect("reads");
     let network = Network::named("alexnet", LABELS).expect("known");
     let (early, late) = network.features().split_at(network.early_layers);
 
     let full = directories.weights_of("full", "alexnet");
-    assert_trained(network.features(), &start, &full);
+    assert_trained(network.features(), &pretrained, &full);
     let late_layers = directories.weights_of("late_layers", "alexnet");
-    assert_frozen(early, &start, &late_layers);
-    assert_trained(late, &start, &late_layers);
+    assert_frozen(early, &pretrained, &late_layers);
+    assert_trained(late, &pretrained, &late_layers);
     let last_layer = directories.weights_of("last_layer", "alexnet");
-    assert_frozen(network.features(), &start, &last_layer);
+    assert_frozen(network.features(), &pretrained, &last_layer);
     let linear = parameters(network.with_linear_classifier().classifier());
     let names = |layers: &[ParameterSpec]| layers.iter().map(|layer| layer.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&linear), ["classifier.weight", "classifier.bias"]);
     assert!(linear.iter().all(|layer| last_layer.get(layer).is_ok()));
-    assert_eq!(last_layer.names().count(), start.names().count() + linear.len());
+    assert_eq!(
+        last_layer.names().count(),
+        pretrained.names().count() + linear.len()
+    );
 
     let classifier = directories.weights_of("classifier", "alexnet");
-    assert_frozen(network.features(), &start, &classifier);
+    assert_frozen(network.features(), &pretrained, &classifier);
     let hidden = parameters(network.classifier());
     assert!(
         hidden.iter().all(|layer| classifier.get(layer).is_ok()),
@@ -106,7 +111,7 @@ fn strategies_train_the_documented_layers_of_alexnet() {
 
 fn same_seed_gives_identical_weights_when_features_are_trained() {
     let directories = Directories::new(2);
-    random_start(&directories.store(), "squeezenet1_1");
+    write_random_pretrained(&directories.store(), "squeezenet1_1");
     let weights = |seed: u64| {
         let recipe =
             "--network squeezenet1_1 --strategy full --epochs 2 --folds 1 --copies 1 --patience 0 --seed";
@@ -117,12 +122,12 @@ fn same_seed_gives_identical_weights_when_features_are_trained() {
     };
     let first = weights(1);
     assert!(first == weights(1), "the weights differ");
-    assert!(first != weights(2), "the seed makes no difference");
+    assert!(first != weights(2), "another seed gives the same weights");
 }
 
 fn only_added_frames_are_computed() {
     let directories = Directories::new(3);
-    random_start(&directories.store(), "squeezenet1_1");
+    write_random_pretrained(&directories.store(), "squeezenet1_1");
     let recipe = "--network squeezenet1_1 --strategy last_layer --copies 2";
     let computed = |more: &str| directories.train(&format!("{recipe} {more}"))["computed_frames"].clone();
     assert_eq!(computed("--seed 1 --epochs 1 --folds 1"), 9);
@@ -135,7 +140,7 @@ fn only_added_frames_are_computed() {
         15,
         "another seed gives other augmented copies"
     );
-    change_start(&directories.store());
+    change_pretrained(&directories.store());
     assert_eq!(
         computed("--seed 1 --epochs 1 --folds 1"),
         15,
@@ -145,7 +150,7 @@ fn only_added_frames_are_computed() {
 
 fn report_is_stored_with_the_model_and_loads_no_external_resources() {
     let directories = Directories::new(3);
-    random_start(&directories.store(), "squeezenet1_1");
+    write_random_pretrained(&directories.store(), "squeezenet1_1");
     let recipe = "--network squeezenet1_1 --strategy last_layer --epochs 2 --copies 0 --folds 3";
     let summary = directories.train(recipe);
     let directory = model_directory(&directories.store(), &summary);
@@ -205,7 +210,7 @@ fn report_is_stored_with_the_model_and_loads_no_external_resources() {
 
 fn model_worse_than_the_active_one_is_stored_but_not_promoted() {
     let directories = Directories::new(6);
-    random_start(&directories.store(), "squeezenet1_1");
+    write_random_pretrained(&directories.store(), "squeezenet1_1");
     let good = directories.train("--strategy last_layer --epochs 2 --copies 1 --folds 1");
     assert_eq!(good["gate"]["activated"], true);
     assert_eq!(good["gate"]["reason"], "no model was active before");
@@ -246,8 +251,8 @@ fn model_worse_than_the_active_one_is_stored_but_not_promoted() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("is stored but not promoted: worse than"), "{text}");
 
-    let closed = directories.train(&format!("{bad_recipe} --no-activate"));
-    assert_eq!(closed["gate"], Value::Null);
+    let not_compared = directories.train(&format!("{bad_recipe} --no-activate"));
+    assert_eq!(not_compared["gate"], Value::Null);
     assert_eq!(directories.active(), good["model_id"]);
 
     let forced = directories.train(&format!("{bad_recipe} --force"));
@@ -266,7 +271,7 @@ fn model_worse_than_the_active_one_is_stored_but_not_promoted() {
 fn invalid_options_are_rejected_with_the_valid_values() {
     let directories = Directories::new(1);
     let train = |more: &[&str]| support::train(&directories.dataset(), &directories.store(), more);
-    let names = [
+    let options = [
         ("--network", "alexnet, squeezenet1_1, vgg11, vgg16, resnet18"),
         ("--strategy", "last_layer, classifier, late_layers, full"),
         ("--optimizer", "sgd, adamw"),
@@ -275,7 +280,7 @@ fn invalid_options_are_rejected_with_the_valid_values() {
         ("--epochs", "nope"),
         ("--folds", "nope"),
     ];
-    for (option, known) in names {
+    for (option, known) in options {
         let error = usage_error(&train(&[option, "nope"]));
         assert!(error.contains(option), "{error}");
         assert!(error.contains(known), "{error}");
@@ -303,9 +308,9 @@ fn invalid_options_are_rejected_with_the_valid_values() {
         .arg(directories.dataset())
         .arg("--store")
         .arg(directories.store());
-    let without_start = failure(&command.output().expect("starts"));
+    let without_weights = failure(&command.output().expect("starts"));
     let fix = "thumb_gesture import-weights vgg11.pth";
-    assert!(without_start.contains(fix), "{without_start}");
+    assert!(without_weights.contains(fix), "{without_weights}");
     assert_eq!(directories.active(), Value::Null);
 }
 
@@ -325,11 +330,11 @@ fn full_disk_fails_the_training_and_leaves_no_files() {
     let log = failure(&output);
     assert!(log.contains("No space left on device"), "{log}");
     let models = directories.store().join("models").display().to_string();
-    let left: Vec<&str> = log.lines().filter(|line| line.starts_with(&models)).collect();
-    assert!(left.is_empty(), "{left:?}");
+    let leftovers: Vec<&str> = log.lines().filter(|line| line.starts_with(&models)).collect();
+    assert!(leftovers.is_empty(), "{leftovers:?}");
 }
 
-/// Trains in a store that is a file system of its own with this size, and appends a list of its files to stderr.
+/// Trains in a store that is a separate file system of this size, and appends a list of its files to stderr.
 fn train_on_disk_of(size: &str, directories: &Directories) -> Output {
     const SCRIPT: &str = r#"
         store=$1; shift
@@ -367,8 +372,8 @@ fn assert_frozen(layers: &[Layer], before: &Weights, after: &Weights) {
     assert!(!same.is_empty());
 }
 
-fn change_start(store: &Path) {
-    let mut weights = random_start(store, "squeezenet1_1");
+fn change_pretrained(store: &Path) {
+    let mut weights = write_random_pretrained(store, "squeezenet1_1");
     let network = Network::named("squeezenet1_1", LABELS).expect("known");
     let first = parameters(network.features()).remove(0);
     let mut tensor = weights.get(&first).expect("is there").clone();

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::expected::Interval;
 use super::predictions::BagPredictions;
 use crate::dataset::Label;
-use crate::metrics::Confusion;
+use crate::metrics::ConfusionMatrix;
 
 /// How the gestures of a bag's frames compare with the expected labels.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -17,7 +17,7 @@ pub struct Agreement {
     /// `correct` / `frames`; `None` without frames.
     pub accuracy: Option<f64>,
     /// The confusion matrix: a row for each expected label, a column for each label and a last one for unknown.
-    pub confusion: Confusion,
+    pub confusion: ConfusionMatrix,
     /// The same for each interval.
     pub intervals: Vec<IntervalAgreement>,
 }
@@ -44,7 +44,7 @@ impl Agreement {
     pub fn new(predictions: &BagPredictions, expected: &[Interval], labels: &[Label]) -> Agreement {
         let first = predictions.frames.first();
         let start_secs = first.map_or(0.0, |first| first.time_ns as f64 * 1e-9);
-        let mut confusion = Confusion::with_unknown(labels.len());
+        let mut confusion = ConfusionMatrix::with_unknown(labels.len());
         let compare_interval = |interval: &Interval| {
             let interval = interval.relative_to(start_secs);
             let expected = labels.iter().position(|label| label.as_str() == interval.label);

@@ -160,7 +160,7 @@ mod tests {
         for level in Level::iter() {
             assert_eq!(level.to_string().parse(), Ok(level));
             assert_eq!(
-                serde_json::to_string(&level).expect("serialize level"),
+                serde_json::to_string(&level).expect("JSON"),
                 format!("\"{level}\"")
             );
         }

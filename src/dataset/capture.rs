@@ -71,25 +71,25 @@ mod tests {
     use crate::dataset::Dataset;
 
     fn frame() -> Frame {
-        Frame::from_raw("bgr8", 32, 24, 96, [10, 20, 200].repeat(32 * 24)).expect("valid frame")
+        Frame::from_raw("bgr8", 32, 24, 96, [10, 20, 200].repeat(32 * 24)).expect("a valid frame")
     }
 
     #[test]
     fn saved_frames_are_listed_in_the_dataset() {
-        let root = tempfile::tempdir().expect("temporary directory");
-        let label = Label::new("thumbs_up").expect("valid label");
+        let root = tempfile::tempdir().expect("a directory");
+        let label = Label::new("thumbs_up").expect("a label");
         let now = datetime!(2026-03-04 05:06:07.089 UTC);
-        let mut burst = Burst::open(root.path(), &label, now).expect("start burst");
-        let first = burst.save(&frame()).expect("save frame");
-        burst.save(&frame()).expect("save frame");
+        let mut burst = Burst::open(root.path(), &label, now).expect("opens");
+        let first = burst.save(&frame()).expect("saves");
+        burst.save(&frame()).expect("saves");
         assert!(
             first.ends_with("thumbs_up/20260304T050607.089Z_0000.jpg"),
             "{first:?}"
         );
 
-        let dataset = Dataset::read(root.path()).expect("read dataset");
+        let dataset = Dataset::read(root.path()).expect("reads");
         assert_eq!(dataset.frame_count_of(&label), 2);
-        let saved = Frame::from_file(&first).expect("decode image").to_rgb_image();
+        let saved = Frame::from_file(&first).expect("decodes").to_rgb_image();
         assert!(
             saved.get_pixel(16, 12).0[0].abs_diff(200) < 8,
             "red and blue are swapped"
@@ -98,17 +98,17 @@ mod tests {
 
     #[test]
     fn existing_files_are_not_overwritten() {
-        let root = tempfile::tempdir().expect("temporary directory");
-        let label = Label::new("none").expect("valid label");
+        let root = tempfile::tempdir().expect("a directory");
+        let label = Label::new("none").expect("a label");
         let now = OffsetDateTime::UNIX_EPOCH;
         Burst::open(root.path(), &label, now)
-            .expect("start burst")
+            .expect("opens")
             .save(&frame())
-            .expect("save frame");
-        let mut second = Burst::open(root.path(), &label, now).expect("start burst");
+            .expect("saves");
+        let mut second = Burst::open(root.path(), &label, now).expect("opens");
         second.save(&frame()).expect_err("the file exists");
         assert_eq!(
-            Dataset::read(root.path()).expect("read dataset").frame_count(),
+            Dataset::read(root.path()).expect("reads").frame_count(),
             1,
             "no partially written file is left"
         );

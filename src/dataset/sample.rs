@@ -1,6 +1,6 @@
-//! Samples of frames, for steps that would take too long on all of them.
+//! Evenly spaced samples, for steps that would take too long on all frames of a dataset.
 
-/// At most `max` of the items, at even distances over all of them, in their order.
+/// At most `max` of the items, at equal distances from the first one on, in their order; `max` must be at least 1.
 pub fn evenly_spaced<T>(items: &[T], max: usize) -> Vec<&T> {
     let step = items.len().div_ceil(max).max(1);
     items.iter().step_by(step).collect()

@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::probability::{argmax, negative_log_likelihood, softmax};
 
-/// Bins of the reliability diagram and of the calibration error, as in the paper. The number is the same for few frames, so that
+/// Number of bins of the reliability diagram and of the calibration error, as in the paper. It does not depend on the number of frames, so that
 /// the errors of two models can be compared; with few frames the error is overestimated.
-pub const BINS: usize = 15;
-/// With fewer held-out frames the temperature stays 1: a single wrong frame would determine it.
-pub const MIN_FRAMES: usize = 10;
-/// The highest temperature; beyond it the probabilities of usual logits are nearly equal.
-pub const MAX_TEMPERATURE: f64 = 10.0;
+pub(crate) const BINS: usize = 15;
+/// Minimum number of held-out frames for fitting the temperature: with fewer, a single wrong frame would determine it.
+pub(crate) const MIN_FRAMES: usize = 10;
+/// Maximum temperature; above it the probabilities of usual logits are nearly equal.
+pub(crate) const MAX_TEMPERATURE: f64 = 10.0;
 
-/// The frames whose highest probability lies between two bounds.
+/// A bin of the reliability diagram: the frames whose highest probability is between two bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bin {
     /// Exclusive lower bound of the highest probability, 0 to 1.
@@ -29,15 +29,15 @@ pub struct Bin {
     pub accuracy: Option<f64>,
 }
 
-/// The temperature T that minimizes the mean negative log likelihood of softmax(logits / T) on held-out frames.
+/// The temperature T that minimizes the mean negative log-likelihood of softmax(logits / T) on held-out frames.
 ///
 /// 1 to [`MAX_TEMPERATURE`]; exactly 1 with fewer than [`MIN_FRAMES`] frames. Frames with a logit that is not finite, or whose truth
 /// is not an index into their logits, are ignored.
 ///
 /// A temperature below 1 would raise the probabilities. If all held-out frames are classified correctly, the likelihood is highest for
-/// T = 0, that is for certainty, on the evidence of a few frames captured in the same room as the training frames. For a robot, too low
+/// T = 0, that is for probabilities of 0 and 1, although the few frames are from the same room as the training frames. For a robot, too low
 /// a confidence is the safer error.
-pub fn fit_temperature(logits: &[Vec<f32>], truths: &[usize]) -> f64 {
+pub(crate) fn fit_temperature(logits: &[Vec<f32>], truths: &[usize]) -> f64 {
     const BISECTIONS: usize = 50;
     let usable = |(logits, truth): &(&Vec<f32>, &usize)| {
         **truth < logits.len() && logits.iter().all(|logit| logit.is_finite())
@@ -46,7 +46,7 @@ pub fn fit_temperature(logits: &[Vec<f32>], truths: &[usize]) -> f64 {
     if frames.len() < MIN_FRAMES {
         return 1.0;
     }
-    // The negative log likelihood is convex in 1/T, so its slope is negative below the minimum and positive above it.
+    // The negative log-likelihood is convex in 1/T, so its slope is negative below the minimum and positive above it.
     let slope = |inverse: f64| -> f64 {
         let slopes = frames
             .iter()
@@ -72,7 +72,7 @@ pub fn fit_temperature(logits: &[Vec<f32>], truths: &[usize]) -> f64 {
 }
 
 /// softmax(logits / temperature), computed with f64.
-pub fn probabilities(logits: &[f32], temperature: f64) -> Vec<f64> {
+pub(crate) fn probabilities(logits: &[f32], temperature: f64) -> Vec<f64> {
     let mut values = to_f64(logits);
     softmax(&mut values, temperature);
     values
@@ -81,8 +81,12 @@ pub fn probabilities(logits: &[f32], temperature: f64) -> Vec<f64> {
 /// The mean over all frames of -ln(probability of the true label), in nats; `None` without frames.
 ///
 /// # Panics
-/// If a truth is not an index into its frame's logits.
-pub fn mean_negative_log_likelihood(logits: &[Vec<f32>], truths: &[usize], temperature: f64) -> Option<f64> {
+/// A truth is not an index into its frame's logits.
+pub(crate) fn mean_negative_log_likelihood(
+    logits: &[Vec<f32>],
+    truths: &[usize],
+    temperature: f64,
+) -> Option<f64> {
     let frames = logits.len().min(truths.len());
     let of_frame =
         |(logits, truth): (&Vec<f32>, &usize)| negative_log_likelihood(&to_f64(logits), *truth, temperature);
@@ -91,7 +95,7 @@ pub fn mean_negative_log_likelihood(logits: &[Vec<f32>], truths: &[usize], tempe
 }
 
 /// Sorts frames by their highest probability into [`BINS`] bins of equal width.
-pub fn reliability(probabilities: &[Vec<f64>], truths: &[usize]) -> Vec<Bin> {
+pub(crate) fn reliability(probabilities: &[Vec<f64>], truths: &[usize]) -> Vec<Bin> {
     let mut sums = [(0_usize, 0.0, 0_usize); BINS];
     for (probabilities, truth) in probabilities.iter().zip(truths) {
         let prediction = argmax(probabilities);
@@ -115,14 +119,14 @@ pub fn reliability(probabilities: &[Vec<f64>], truths: &[usize]) -> Vec<Bin> {
 
 /// The mean of |accuracy - confidence| over the bins, each weighted by its number of frames (equation 3 of the paper), 0 to 1;
 /// `None` without frames.
-pub fn expected_calibration_error(bins: &[Bin]) -> Option<f64> {
+pub(crate) fn expected_calibration_error(bins: &[Bin]) -> Option<f64> {
     let frames: usize = bins.iter().map(|bin| bin.frames).sum();
     let gap = |bin: &Bin| Some((bin.accuracy? - bin.confidence?).abs() * bin.frames as f64);
     let sum: f64 = bins.iter().filter_map(gap).sum();
     (frames > 0).then(|| sum / frames as f64)
 }
 
-/// The derivative of a frame's negative log likelihood with respect to 1/T: the mean logit under the probabilities, minus the logit of
+/// The derivative of a frame's negative log-likelihood with respect to 1/T: the mean logit under the probabilities, minus the logit of
 /// the true label.
 fn likelihood_slope(logits: &[f32], truth: usize, inverse_temperature: f64) -> f64 {
     let probabilities = probabilities(logits, 1.0 / inverse_temperature);
@@ -232,7 +236,7 @@ mod tests {
         let truths = [0, 0, 0, 0, 0, 0, 1, 1, 1, 1];
         let bins = reliability(&sure, &truths);
         assert_eq!(bins.len(), BINS);
-        assert_eq!(bins[13].frames, 10, "0.9 lies between 13/15 and 14/15");
+        assert_eq!(bins[13].frames, 10, "0.9 is between 13/15 and 14/15");
         let error = expected_calibration_error(&bins).expect("frames");
         assert!((error - 0.3).abs() < 1e-9, "{error}");
     }

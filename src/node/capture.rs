@@ -79,7 +79,7 @@ impl Capture {
         mut requests: impl Stream<Item = ServiceRequest<CaptureFrames::Service>> + Unpin,
     ) {
         if self.dataset.exists()
-            && let Err(error) = dataset::sweep(&self.dataset)
+            && let Err(error) = dataset::remove_leftovers(&self.dataset)
         {
             self.context
                 .warn(&format!("cannot delete temporary files in the dataset: {error}"));

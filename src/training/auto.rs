@@ -1,23 +1,25 @@
-//! Strategy `auto`: which strategy to try after the last layer, and whether it was worth it.
+//! Strategy `auto`: which strategy to try after `last_layer`, and whether it is better.
 //!
 //! The decision depends on how well the last layer alone separates the labels, and on the number of frames.
 
 use super::strategy::Strategy;
 
-/// Accuracy of `last_layer` from which no other strategy is tried.
+/// With at least this accuracy of `last_layer`, no other strategy is tried.
 const SUFFICIENT_ACCURACY: f64 = 0.9;
-/// Frames of the smallest label from which the late layers can be trained.
+/// Minimum number of frames of the smallest label for training the late layers.
 const MIN_FRAMES_FOR_LATE_LAYERS: usize = 100;
-/// Frames of the smallest label from which all layers can be trained.
+/// Minimum number of frames of the smallest label for training all layers.
 const MIN_FRAMES_FOR_FULL: usize = 1000;
 
-/// What follows the validation of `last_layer`, with the reason.
+/// What to do after the validation of `last_layer`, and why.
 pub(super) enum NextStep {
+    /// Keep `last_layer`.
     Keep(String),
+    /// Compare `last_layer` with another strategy.
     Try(Strategy, String),
 }
 
-/// What follows, given the accuracy of `last_layer` on the held-out frames and the number of frames of the smallest label.
+/// Decides by the accuracy of `last_layer` on the held-out frames, and by the number of frames of the smallest label.
 pub(super) fn after_last_layer(accuracy: Option<f64>, smallest_label: usize) -> NextStep {
     let Some(accuracy) = accuracy else {
         return NextStep::Keep("auto: too few frames to hold some out and compare strategies".to_owned());
@@ -51,7 +53,7 @@ pub(super) fn is_clearly_better(accuracy: f64, cheaper_accuracy: f64, frames: us
     accuracy > cheaper_accuracy + standard_error(cheaper_accuracy, frames)
 }
 
-/// Of a binomial proportion measured on `frames` frames.
+/// The standard error of a binomial proportion that was measured on `frames` frames.
 fn standard_error(proportion: f64, frames: usize) -> f64 {
     (proportion * (1.0 - proportion) / frames.max(1) as f64).sqrt()
 }

@@ -1,4 +1,4 @@
-//! Cross-validation: a training per fold, which then classifies the frames that the fold holds out.
+//! Cross-validation: one training per fold, whose result classifies the frames that the fold holds out.
 
 use super::error::TrainingError;
 use super::progress::FoldEpoch;
@@ -7,13 +7,14 @@ use super::trainer::Trainer;
 use crate::dataset::split::Fold;
 use crate::probability::argmax;
 
+/// The results of all folds.
 #[derive(Debug, Default)]
 pub(super) struct CrossValidation {
-    /// Fold by fold.
+    /// In the order of the folds.
     pub(super) held_out: Vec<HeldOutFrame>,
     pub(super) curves: Vec<Curve>,
     pub(super) folds: Vec<FoldResult>,
-    /// Epochs for the final training: the mean over the folds of the best epoch.
+    /// Number of epochs for the final training: the mean over the folds of the best epoch, rounded.
     pub(super) epochs: u32,
 }
 
@@ -26,7 +27,7 @@ pub(super) struct HeldOutFrame {
 }
 
 impl CrossValidation {
-    /// The fraction of the held-out frames that were classified correctly, 0 to 1; `None` without held-out frames.
+    /// The share of the held-out frames that were classified correctly, 0 to 1; `None` without held-out frames.
     pub(super) fn accuracy(&self) -> Option<f64> {
         let frames: usize = self.folds.iter().map(|fold| fold.frames).sum();
         let correct: usize = self.folds.iter().map(|fold| fold.correct).sum();
@@ -34,7 +35,7 @@ impl CrossValidation {
     }
 }
 
-/// Trains once per fold and classifies what the fold holds out.
+/// Trains once per fold and classifies the frames that the fold holds out.
 ///
 /// # Errors
 /// As [`Trainer::train`].

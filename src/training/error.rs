@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use crate::classifier::ClassifierError;
-use crate::dataset::Label;
-use crate::evaluation::Skipped;
+use crate::dataset::{Label, SkippedFile};
 use crate::export::ExportError;
 use crate::frame::FrameError;
 use crate::metrics::MetricsError;
@@ -21,7 +20,7 @@ pub enum TrainingError {
     TooFewLabels {
         /// The dataset.
         root: PathBuf,
-        /// What it has, such as `no frames`.
+        /// The frames that it has, such as `no frames`.
         found: String,
     },
     /// The dataset has frames of too many labels.
@@ -29,9 +28,9 @@ pub enum TrainingError {
     TooManyLabels {
         /// The dataset.
         root: PathBuf,
-        /// Labels that have frames.
+        /// Number of labels that have frames.
         labels: usize,
-        /// The largest number supported.
+        /// Maximum number of labels.
         max: usize,
     },
     /// No file of a label can be decoded.
@@ -41,15 +40,15 @@ pub enum TrainingError {
     NoReadableFrames {
         /// The label.
         label: Label,
-        /// Its files.
+        /// Number of its files.
         files: usize,
         /// The decoding error of the first file.
         example: String,
     },
-    /// A frame that was readable at the start of the training is not readable anymore.
+    /// A frame that was readable at the start of the training could not be read again.
     #[error("{file} changed during the training: {reason}; train again", file = .0.file, reason = .0.reason)]
-    FrameChanged(Skipped),
-    /// A frame became unreadable while it was read again for an epoch or for the export.
+    FrameChanged(SkippedFile),
+    /// A frame could not be read again for an epoch or for the export.
     #[error("a frame changed during the training: {0}; train again")]
     Frame(#[from] FrameError),
     /// No pretrained weights are installed or imported for the network.
@@ -59,7 +58,7 @@ pub enum TrainingError {
     NoPretrained {
         /// The network.
         network: &'static str,
-        /// The store that imported weights would be in.
+        /// The store to import weights into.
         store: PathBuf,
     },
     /// The pretrained weights cannot be read or do not fit the network.

@@ -28,19 +28,19 @@ use crate::network::onnx::int8::Target;
 use crate::preprocess::INPUT_LEN;
 use crate::probability::argmax;
 
-/// More frames to compare are reduced to this number, evenly spaced.
+/// Maximum number of frames to compare; of more, an evenly spaced sample is compared.
 const MAX_COMPARED_FRAMES: usize = 200;
-/// More frames for the int8 calibration are reduced to this number, evenly spaced.
+/// Maximum number of frames for the int8 calibration; of more, an evenly spaced sample is used.
 const MAX_CALIBRATION_FRAMES: usize = 16;
-/// Frames that are decoded and classified together.
+/// Number of frames that are decoded and classified together.
 const BATCH: usize = 16;
-/// Largest difference of a logit between the fp32 file and the trained network, as a fraction of the largest logit: libtorch and
-/// ONNX Runtime add thousands of products in different orders.
-const TOLERANCE: f32 = 1e-2;
-/// Largest fraction of frames for which fp32 and int8 may predict different labels ...
-const MAX_FLIPS: f64 = 0.005;
-/// ... none of them with a probability this high in either.
-const CONFIDENT: f64 = 0.6;
+/// Maximum difference of a logit between the fp32 file and the trained network, as a fraction of the largest logit. The logits are not
+/// equal, because libtorch and ONNX Runtime add thousands of products in different orders.
+const MAX_DIFFERENCE: f32 = 1e-2;
+/// Maximum share of frames for which fp32 and int8 may predict different labels.
+const MAX_FLIP_SHARE: f64 = 0.005;
+/// A different prediction with at least this probability in fp32 or int8 rejects the int8 file.
+const CONFIDENT_PROBABILITY: f64 = 0.6;
 /// The frames themselves, without augmented copies.
 const NO_COPIES: Copies = Copies {
     count: 0,
@@ -48,13 +48,13 @@ const NO_COPIES: Copies = Copies {
     seed: 0,
 };
 
-/// A model in the making, with its network files.
+/// A model that is not published yet, with its network files.
 pub(super) struct ExportedDraft {
     pub(super) draft: Draft,
     pub(super) report: ExportReport,
 }
 
-/// The exported network.
+/// Writes and compares the network files of a draft.
 struct Exporter<'a> {
     draft: &'a Draft,
     trained: &'a TrainedModel,
@@ -104,7 +104,7 @@ pub(super) fn export(
     Ok(ExportedDraft { draft, report })
 }
 
-/// Some training frames of the first fold, which its held-out frames are independent of.
+/// A sample of the training frames of the first fold, whose held-out frames are compared afterwards.
 fn calibration_frames(prepared: &PreparedDataset) -> Vec<usize> {
     let all_frames = prepared.all_frames();
     let fold = prepared.split.folds.first();
@@ -115,7 +115,7 @@ fn calibration_frames(prepared: &PreparedDataset) -> Vec<usize> {
         .collect()
 }
 
-/// The held-out frames, or all if there are none, without those of the calibration unless no other ones remain.
+/// The held-out frames, or all frames if none are held out; without the calibration frames, unless no other frames remain.
 fn frames_to_compare(
     prepared: &PreparedDataset,
     selected: &Candidate,
@@ -137,7 +137,7 @@ fn frames_to_compare(
 }
 
 impl Exporter<'_> {
-    /// An int8 file that does not agree with the fp32 file is removed.
+    /// Removes the int8 file if its predictions do not agree with those of the fp32 file.
     fn write_and_compare(
         &self,
         calibration: &[&LabeledFile],
@@ -170,13 +170,13 @@ impl Exporter<'_> {
         }
         let ranges = ranges.ranges();
         export::write_ranges(self.draft, ranges)?;
-        let numbers = ExportPrecision::Int8 {
+        let precision = ExportPrecision::Int8 {
             ranges,
             target: Target::Cpu,
         };
         let metadata = model_store::metadata(&self.draft.id, self.labels, self.temperature);
         let path = self.draft.path(INT8_FILE);
-        crate::network::onnx::export::export(&path, network, weights, numbers, Batch::Dynamic, &metadata)
+        crate::network::onnx::export::export(&path, network, weights, precision, Batch::Dynamic, &metadata)
             .map_err(|error| TrainingError::Int8(error.into()))
     }
 
@@ -201,7 +201,7 @@ impl Exporter<'_> {
                 total,
             });
             let inputs = inputs(batch.iter().map(|frame| frame.file))?;
-            // One runtime after the other: alternating between them would evict each other's weights from the CPU caches.
+            // One runtime after the other: if they alternated, each would evict the other's weights from the CPU caches.
             let run = |classifier: &mut OnnxClassifier| -> Result<Vec<f32>, TrainingError> {
                 let mut logits = vec![0.0; batch.len() * self.labels.len()];
                 classifier.logits(&inputs, &mut logits)?;
@@ -235,15 +235,15 @@ impl Exporter<'_> {
     }
 }
 
-/// The difference between the logits of the fp32 file and of the trained network, as [`difference`].
+/// Returns the [`difference`] between the logits of the fp32 file and those of the trained network.
 ///
 /// # Errors
-/// [`TrainingError::ExportMismatch`] if it is too large.
+/// The difference is too large, or it changes the prediction: [`TrainingError::ExportMismatch`].
 fn check_logits(exported: &[f32], trained: &[f32]) -> Result<f32, TrainingError> {
     let difference = difference(exported, trained);
     // If two labels are almost equally probable, a small difference may change the prediction.
-    let agrees = argmax(exported) == argmax(trained) || difference <= TOLERANCE / 10.0;
-    if difference <= TOLERANCE && agrees {
+    let agrees = argmax(exported) == argmax(trained) || difference <= MAX_DIFFERENCE / 10.0;
+    if difference <= MAX_DIFFERENCE && agrees {
         Ok(difference)
     } else {
         Err(TrainingError::ExportMismatch { difference })
@@ -266,13 +266,13 @@ fn difference(exported: &[f32], trained: &[f32]) -> f32 {
 fn int8_agreement(frames: usize, flips: &[f64]) -> Int8Agreement {
     let confident_flips = flips
         .iter()
-        .filter(|probability| **probability >= CONFIDENT)
+        .filter(|probability| **probability >= CONFIDENT_PROBABILITY)
         .count();
     Int8Agreement {
         frames,
         flips: flips.len(),
         confident_flips,
-        accepted: flips.len() as f64 <= MAX_FLIPS * frames as f64 && confident_flips == 0,
+        accepted: flips.len() as f64 <= MAX_FLIP_SHARE * frames as f64 && confident_flips == 0,
     }
 }
 
@@ -289,8 +289,8 @@ mod tests {
     fn tolerance_is_relative_to_the_largest_logit() {
         assert_eq!(difference(&[1000.5, -3.0], &[1000.0, -3.0]), 0.5 / 1000.0);
         assert_eq!(difference(&[0.1, 0.4], &[0.1, 0.3]), 0.4 - 0.3);
-        assert!(difference(&[f32::NAN, 0.3], &[0.1, 0.3]) > TOLERANCE);
-        assert!(difference(&[-1000.0, 3.0], &[1000.0, 3.0]) > TOLERANCE);
+        assert!(difference(&[f32::NAN, 0.3], &[0.1, 0.3]) > MAX_DIFFERENCE);
+        assert!(difference(&[-1000.0, 3.0], &[1000.0, 3.0]) > MAX_DIFFERENCE);
     }
 
     #[test]

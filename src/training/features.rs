@@ -16,24 +16,23 @@ use crate::all_cores;
 use crate::dataset::augment::{Augmentation, Level};
 use crate::dataset::bursts::FrameFile;
 use crate::dataset::fingerprint::{Fingerprint, Thumbnail};
-use crate::dataset::{Dataset, Label};
+use crate::dataset::{Dataset, Label, SkippedFile};
 use crate::disk;
-use crate::evaluation::Skipped;
 use crate::frame::{Frame, FrameError};
 use crate::network::torch::{TorchError, TorchModule};
 use crate::network::{self, Layer, Network};
 use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX, Preprocessor, image_from_square, normalize};
 use crate::weights::Weights;
 
-/// Frames per forward pass; with eight copies each, their inputs take 43 MB.
+/// Number of frames per forward pass; with eight copies each, their inputs take 43 MB.
 const BATCH: usize = 8;
-/// Part of the cache key; to be changed when the same inputs give other features.
+/// Part of the cache key; change it when the code computes other features for the same inputs.
 const VERSION: &[u8] = b"1";
 
-/// Which augmented copies are made of each frame.
+/// The augmented copies of each frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Copies {
-    /// Per frame, not counting the frame itself.
+    /// Number per frame, not counting the frame itself.
     pub(super) count: usize,
     pub(super) level: Level,
     /// The same seed gives the same copies.
@@ -53,19 +52,19 @@ pub(super) struct LabeledFile {
 pub(super) struct Features {
     /// For each frame one row, followed by one for each of its copies.
     rows: Tensor,
-    /// Augmented copies of each frame.
+    /// Number of augmented copies of each frame.
     copies: usize,
 }
 
 /// The readable files among some files, and their features.
 pub(super) struct Extraction {
     pub(super) files: Vec<LabeledFile>,
-    /// What grouping and splitting need to know of each file, in the order of `files`.
+    /// The names, times and fingerprints for grouping and splitting, in the order of `files`.
     pub(super) frames: Vec<FrameFile>,
     pub(super) features: Features,
     /// The unreadable files.
-    pub(super) skipped: Vec<Skipped>,
-    /// How many frames were computed; the others were in the cache.
+    pub(super) skipped: Vec<SkippedFile>,
+    /// Number of frames whose features were computed; those of the others were in the cache.
     pub(super) computed: usize,
 }
 
@@ -94,7 +93,7 @@ struct Pending {
     inputs: Vec<f32>,
 }
 
-/// Every file of a dataset; a label's index is its position in the dataset.
+/// All files of a dataset; the index of a label is its position in the dataset.
 pub(super) fn labeled_files(dataset: &Dataset) -> Vec<LabeledFile> {
     let mut files = Vec::with_capacity(dataset.frame_count());
     for (label_index, frames) in dataset.labels.iter().enumerate() {
@@ -108,8 +107,7 @@ pub(super) fn labeled_files(dataset: &Dataset) -> Vec<LabeledFile> {
 }
 
 impl Extractor {
-    /// An extractor with some first layers of a network and their pretrained weights; `store` is the directory of the store
-    /// that has the cache.
+    /// An extractor with the frozen layers and their pretrained weights; the cache is in `store`, the directory of the model store.
     ///
     /// # Errors
     /// A weight is missing or has the wrong shape.
@@ -172,7 +170,7 @@ impl Extractor {
                         rows.push(Tensor::f_from_slice::<f32>(&[])?);
                         extraction.push(file, fingerprint);
                     }
-                    Err(error) => extraction.skipped.push(Skipped::new(&file.path, &error)),
+                    Err(error) => extraction.skipped.push(SkippedFile::new(&file.path, &error)),
                 }
             }
             extraction.computed += pending.len();
@@ -244,7 +242,7 @@ impl Features {
         }
     }
 
-    /// Values per row.
+    /// Number of values per row.
     pub(super) fn row_values(&self) -> i64 {
         self.rows.size().iter().skip(1).product()
     }
@@ -274,7 +272,7 @@ impl Features {
     }
 }
 
-/// Reads files on all cores: their features from the cache, or else their network inputs.
+/// Reads files on all cores: the features of cached files, the network inputs of others.
 fn load(files: &[LabeledFile], cache: &FeatureCache, copies: Copies) -> Vec<Result<Loaded, FrameError>> {
     on_all_cores(files, |preprocessor, file| {
         let bytes = fs::read(&file.path)?;
@@ -352,7 +350,7 @@ fn input_of_copy(image: &[f32], sha256: &[u8; 32], copies: Copies, copy: usize) 
     input
 }
 
-/// A hash of everything but the file that its features depend on.
+/// A hash of everything that features depend on except the file: layers, weights, augmentation and seed.
 fn cache_key(frozen: &[Layer], pretrained: &Weights, copies: Copies) -> Result<String, TorchError> {
     let layers = format!("{frozen:?}");
     let mut hasher = Sha256::new();

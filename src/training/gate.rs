@@ -1,8 +1,8 @@
 //! Sixth stage: whether the new model is promoted, that is becomes the active one.
 //!
-//! It is promoted if it classifies at least as many held-out frames correctly as the active model. The comparison is fair: if the
-//! active model was trained on a frame, the new model's prediction counts, which was trained on it too; if the frame is new to the
-//! active model, the prediction of the training that held it out counts.
+//! It is promoted if it classifies at least as many held-out frames correctly as the active model. For a fair comparison, either both
+//! predictions are from models that were trained on the frame, or neither: if the active model was trained on it, the new model, which
+//! was trained on all frames, classifies it; otherwise the prediction of the training that held it out counts.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ use crate::model_store::{ModelStore, StoredModel};
 use crate::probability::argmax;
 use crate::recognizer::Recognizer;
 
-/// More frames are reduced to this number, evenly spaced.
+/// Maximum number of frames to compare; of more, an evenly spaced sample is compared.
 const MAX_FRAMES: usize = 256;
 
 /// How the new model compares with the active one.
@@ -29,11 +29,11 @@ struct Comparison {
     reason: String,
     /// The active model; `None` if there is none.
     active_model: Option<String>,
-    /// Frames that both classified.
+    /// Number of frames that both classified.
     frames: usize,
-    /// Frames that the new model classified correctly.
+    /// Number of frames that the new model classified correctly.
     new_correct: usize,
-    /// Frames that the active model classified correctly.
+    /// Number of frames that the active model classified correctly.
     active_correct: usize,
 }
 
@@ -44,7 +44,7 @@ struct Outcome {
     active: bool,
 }
 
-/// A held-out frame with the label indices that are compared.
+/// A held-out frame with its true label and the predictions of the new model, as label indices.
 struct ComparedFrame<'a> {
     path: &'a Path,
     /// SHA-256 of the file, in hexadecimal.
@@ -57,7 +57,7 @@ struct ComparedFrame<'a> {
     learned_prediction: usize,
 }
 
-/// Compares the new model with the active one on the held-out frames; `None` if it is never to be promoted.
+/// Compares the new model with the active one on the held-out frames; `None` with [`Promotion::Never`].
 pub(super) fn gate(
     store: &ModelStore,
     promotion: Promotion,
@@ -102,7 +102,7 @@ pub(super) fn gate(
     })
 }
 
-/// An active model that cannot be compared does not prevent the promotion.
+/// Compares the models; an active model that cannot classify the frames does not prevent the promotion.
 fn compare(store: &ModelStore, frames: &[ComparedFrame]) -> Comparison {
     let active = match store.active_id() {
         Ok(Some(id)) => id,
@@ -113,7 +113,7 @@ fn compare(store: &ModelStore, frames: &[ComparedFrame]) -> Comparison {
         }
     };
     let outcomes = match store.model(&active) {
-        Ok(model) => classify(&model, frames),
+        Ok(model) => compare_predictions(&model, frames),
         Err(error) => Err(error.to_string()),
     };
     match outcomes {
@@ -129,7 +129,7 @@ fn compare(store: &ModelStore, frames: &[ComparedFrame]) -> Comparison {
     }
 }
 
-fn classify(active: &StoredModel, frames: &[ComparedFrame]) -> Result<Vec<Outcome>, String> {
+fn compare_predictions(active: &StoredModel, frames: &[ComparedFrame]) -> Result<Vec<Outcome>, String> {
     let learned = learned_frames::read(&active.directory);
     let mut recognizer = None;
     let mut outcomes = Vec::new();
@@ -142,7 +142,7 @@ fn classify(active: &StoredModel, frames: &[ComparedFrame]) -> Result<Vec<Outcom
             None => {
                 let recognizer = match &mut recognizer {
                     Some(recognizer) => recognizer,
-                    none => none.insert(load(active)?),
+                    empty => empty.insert(load(active)?),
                 };
                 let probabilities = recognizer.probabilities_of_file(frame.path);
                 let probabilities = probabilities.map_err(|error| error.to_string())?;

@@ -1,6 +1,6 @@
 //! Initial weights of the last layer by ridge regression from the features to one-hot labels.
 //!
-//! Least squares weighs all examples alike, whereas gradient descent on the cross entropy is dominated by the few hardest ones;
+//! Least squares weights all examples equally, whereas gradient descent on the cross entropy is dominated by the few hardest ones;
 //! with few frames it misclassifies less: docs/concepts/training.md has the figures. Training continues from these weights, so that
 //! trained features are not distorted by a random last layer (Kumar et al., "Fine-tuning can distort pretrained features and
 //! underperform out-of-distribution", arXiv:2202.10054).
@@ -9,7 +9,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 /// The ridge, as a fraction of the mean squared norm of the examples.
 const REGULARIZATION: f64 = 0.1;
-/// Factor that turns the regression targets 0 and 1 into logits of a clear prediction.
+/// Factor that turns the regression targets 0 and 1 into logits of a confident prediction.
 const SCALE: f64 = 8.0;
 
 /// The weight (labels x features) and bias (labels) of the weighted ridge regression from features to one-hot labels.

@@ -14,7 +14,7 @@ pub struct TrainingOptions {
     pub strategy: Option<Strategy>,
     /// Deviations from the strategy's default recipe.
     pub overrides: Overrides,
-    /// Folds of the cross-validation; 0 and 1 hold out a fifth of the frames once.
+    /// Number of folds of the cross-validation, at most [`TrainingOptions::MAX_FOLDS`]; 0 and 1 hold out a fifth of the frames once.
     pub folds: Option<usize>,
     /// The same seed, frames and machine give the same model.
     pub seed: u64,
@@ -48,24 +48,24 @@ pub struct Overrides {
     pub schedule: Option<Schedule>,
     /// The maximum number of epochs, 0 to [`TrainingOptions::MAX_EPOCHS`].
     pub epochs: Option<u32>,
-    /// Examples per step, at least 1.
+    /// Number of examples per optimizer step, at least 1.
     pub batch_size: Option<usize>,
-    /// Epochs without improvement before the training stops; 0 disables early stopping.
+    /// Number of epochs without a lower validation loss after which the training stops; 0 disables early stopping.
     pub patience: Option<u32>,
     /// How strongly augmented copies differ from their frame.
     pub augmentation: Option<Level>,
-    /// Augmented copies of each frame, at most [`TrainingOptions::MAX_COPIES`].
+    /// Number of augmented copies of each frame, at most [`TrainingOptions::MAX_COPIES`].
     pub copies: Option<usize>,
-    /// Whether all labels weigh the same in the loss, whatever their numbers of frames.
+    /// Whether all labels have the same weight in the loss, whatever their numbers of frames.
     pub has_class_weights: Option<bool>,
 }
 
 impl TrainingOptions {
-    /// The largest number of epochs that is accepted.
+    /// Maximum of [`Overrides::epochs`].
     pub const MAX_EPOCHS: u32 = 1000;
-    /// The largest number of augmented copies per frame that is accepted.
+    /// Maximum of [`Overrides::copies`].
     pub const MAX_COPIES: usize = 64;
-    /// The largest number of folds that is accepted.
+    /// Maximum of [`TrainingOptions::folds`].
     pub const MAX_FOLDS: usize = 20;
 
     /// The recipe of a strategy for a dataset of `frames` frames, with the overrides applied.

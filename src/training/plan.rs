@@ -1,17 +1,18 @@
 //! Which layers of a network stay frozen and which are trained.
 //!
 //! If the pretrained weights lack the hidden layers of the classifier, as the installed ones of AlexNet do, one linear layer
-//! replaces the classifier: a few dozen frames cannot train 54 million randomly initialized weights to more than 27 thousand
-//! can represent, and inference takes half the time.
+//! replaces the classifier: with a few dozen frames, 54 million randomly initialized weights classify no better than the 27 thousand
+//! of the linear layer, and inference takes twice the time.
 
 use super::strategy::Strategy;
 use crate::network::{Layer, Network, parameters};
 use crate::weights::{Weights, WeightsError};
 
+/// A network, divided into frozen and trained layers.
 pub(super) struct Plan {
     /// The network of the new model: the requested one, or the same with a linear classifier.
     pub(super) network: Network,
-    /// How many of its layers are frozen; the ones after them are trained.
+    /// Number of frozen layers; the ones after them are trained.
     frozen: usize,
 }
 
@@ -71,7 +72,6 @@ fn lacks_hidden_layers(network: &Network, pretrained: &Weights) -> bool {
 #[cfg(test)]
 mod tests {
     use strum::IntoEnumIterator;
-
     use tch::{Device, Kind};
 
     use super::*;
@@ -81,7 +81,7 @@ mod tests {
         Network::named(name, 3).expect("known")
     }
 
-    fn random(layers: &[Layer]) -> Weights {
+    fn random_weights(layers: &[Layer]) -> Weights {
         tch::manual_seed(3);
         let module = TorchModule::with_pretrained(layers, &Weights::default(), Device::Cpu).expect("fits");
         module.weights().expect("copies")
@@ -91,10 +91,10 @@ mod tests {
     fn network_equals_frozen_layers_followed_by_trained_layers() {
         for name in ["alexnet", "squeezenet1_1", "resnet18"] {
             let network = network(name);
-            let pretrained = random(network.features());
+            let pretrained = random_weights(network.features());
             for strategy in Strategy::iter() {
                 let plan = Plan::new(&network, strategy, &pretrained);
-                let trained = random(plan.trained());
+                let trained = random_weights(plan.trained());
                 let weights = plan.weights(&pretrained, &trained).expect("fits");
                 let batch = tch::Tensor::randn([2, 3, 224, 224], (Kind::Float, Device::Cpu));
                 let run = |layers: &[Layer], weights: &Weights, batch: &tch::Tensor| {
@@ -113,12 +113,12 @@ mod tests {
     fn classifier_without_pretrained_hidden_layers_becomes_linear() {
         let network = network("alexnet");
         let last = network.last_layer();
-        let all_but_last = random(&network.layers[..last]);
+        let all_but_last = random_weights(&network.layers[..last]);
         let plan = Plan::new(&network, Strategy::LastLayer, &all_but_last);
         assert_eq!(plan.network, network);
         assert_eq!(plan.trained(), &network.layers[last..]);
 
-        let features_only = random(network.features());
+        let features_only = random_weights(network.features());
         for strategy in [Strategy::LastLayer, Strategy::LateLayers, Strategy::Full] {
             let plan = Plan::new(&network, strategy, &features_only);
             assert_eq!(plan.network, network.with_linear_classifier(), "{strategy:?}");

@@ -15,15 +15,14 @@ use super::report::{DatasetReport, LabelCount};
 use super::strategy::{Recipe, Strategy};
 use crate::dataset::bursts::{FrameFile, LabelGroups, conflicts, group_frames};
 use crate::dataset::split::{Fold, Split, hold_out, k_folds};
-use crate::dataset::{Dataset, Label};
+use crate::dataset::{Dataset, Label, SkippedFile};
 use crate::disk;
-use crate::evaluation::Skipped;
 
-/// As many as ImageNet has.
+/// Maximum number of labels, as many as ImageNet has.
 const MAX_LABELS: usize = 1000;
-/// By default, smaller datasets are cross-validated, because a fifth of their frames would give a meaningless accuracy.
+/// By default, datasets with fewer frames are cross-validated, because the accuracy on a fifth of their frames would say little.
 const MIN_FRAMES_FOR_HOLD_OUT: usize = 150;
-/// Folds of the cross-validation by default.
+/// Default number of folds of the cross-validation.
 const DEFAULT_FOLDS: usize = 5;
 
 /// The frames of a dataset, ready for training. A frame is an index into `files`.
@@ -42,8 +41,8 @@ pub(super) struct PreparedDataset {
     pub(super) feature_copies: Copies,
     pub(super) split: Split,
     /// Unreadable files.
-    pub(super) skipped: Vec<Skipped>,
-    /// Frames whose features were not in the cache.
+    pub(super) skipped: Vec<SkippedFile>,
+    /// Number of frames whose features were not in the cache.
     pub(super) computed_frames: usize,
     frames: Vec<FrameFile>,
     groups: Vec<LabelGroups>,
@@ -73,7 +72,8 @@ pub(super) fn labels_of(dataset: &Dataset) -> Result<Vec<Label>, TrainingError> 
     })
 }
 
-/// Reads the frames, computes the features for the last layer, and splits the frames. `store` has the feature cache.
+/// Reads the frames, computes the features for the last layer, and splits the frames. `store` is the directory of the model store, which
+/// has the feature cache.
 ///
 /// # Errors
 /// A label has no readable frame, or libtorch reported an error.
@@ -101,22 +101,9 @@ pub(super) fn prepare(
     check_every_label(dataset, &labels, &extraction.files, &extraction.skipped)?;
 
     let frames = extraction.frames;
-    for conflict in conflicts(&frames) {
-        let [a, b] = conflict
-            .frames
-            .map(|frame| extraction.files[frame].path.display());
-        tracing::warn!("{a} and {b} are the same image with different labels; delete the wrong one");
-    }
+    warn_of_conflicts(&frames, &extraction.files);
     let groups = group_frames(&frames);
-    let default_folds = if frames.len() < MIN_FRAMES_FOR_HOLD_OUT {
-        DEFAULT_FOLDS
-    } else {
-        1
-    };
-    let split = match options.folds.unwrap_or(default_folds) {
-        0 | 1 => hold_out(&frames, &groups, options.seed),
-        folds => k_folds(&frames, &groups, folds, options.seed),
-    };
+    let split = split(&frames, &groups, options);
     Ok(PreparedDataset {
         root: dataset.root.clone(),
         labels,
@@ -142,11 +129,30 @@ pub(super) fn copies_of(recipe: &Recipe, seed: u64) -> Copies {
     }
 }
 
+fn warn_of_conflicts(frames: &[FrameFile], files: &[LabeledFile]) {
+    for conflict in conflicts(frames) {
+        let [a, b] = conflict.frames.map(|frame| files[frame].path.display());
+        tracing::warn!("{a} and {b} are the same image with different labels; delete the wrong one");
+    }
+}
+
+fn split(frames: &[FrameFile], groups: &[LabelGroups], options: &TrainingOptions) -> Split {
+    let default_folds = if frames.len() < MIN_FRAMES_FOR_HOLD_OUT {
+        DEFAULT_FOLDS
+    } else {
+        1
+    };
+    match options.folds.unwrap_or(default_folds) {
+        0 | 1 => hold_out(frames, groups, options.seed),
+        folds => k_folds(frames, groups, folds, options.seed),
+    }
+}
+
 fn check_every_label(
     dataset: &Dataset,
     labels: &[Label],
     files: &[LabeledFile],
-    skipped: &[Skipped],
+    skipped: &[SkippedFile],
 ) -> Result<(), TrainingError> {
     for (index, label) in labels.iter().enumerate() {
         if files.iter().any(|file| file.label_index == index) {
@@ -190,7 +196,7 @@ impl PreparedDataset {
         counts.min().unwrap_or(0)
     }
 
-    /// What the report says about the dataset.
+    /// The part of the report about the dataset.
     pub(super) fn report(&self) -> DatasetReport {
         let summaries: Vec<String> = self.split.summaries.iter().map(ToString::to_string).collect();
         DatasetReport {
@@ -232,7 +238,7 @@ impl PreparedDataset {
         self.label_indices.iter().filter(|&&index| index == label).count()
     }
 
-    /// Frames of a label in this part of at least one fold.
+    /// Number of frames of a label that are in this part of at least one fold.
     fn frames_in_folds(&self, label: usize, part: fn(&Fold) -> &Vec<usize>) -> usize {
         let frames = self.split.folds.iter().flat_map(part);
         let frames = frames.filter(|&&frame| self.label_indices[frame] == label);

@@ -1,4 +1,4 @@
-//! The pretrained weights that a training starts from.
+//! The pretrained weights with which a training starts.
 
 use std::path::{Path, PathBuf};
 
@@ -15,12 +15,12 @@ pub(super) struct PretrainedNetwork {
     /// The weights of the feature layers, and those of the classifier's hidden layers that the file has in the right shape.
     pub(super) weights: Weights,
     pub(super) path: PathBuf,
-    /// Where the training runs.
+    /// The device that the training runs on: a GPU if libtorch finds one, otherwise the CPU.
     pub(super) device: Device,
 }
 
 impl PretrainedNetwork {
-    /// Loads the weights of `file`, or else the ones imported into the store, or else the installed ones.
+    /// Loads the weights in `file`; without a file, those imported into the store, and if there are none, the installed ones.
     ///
     /// # Errors
     /// There are no weights for the network, or they lack a parameter of a feature layer.

@@ -6,10 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::report::{FoldResult, GateReport, Point, Timing};
 use super::strategy::Strategy;
-use crate::dataset::Label;
-use crate::evaluation::Skipped;
-use crate::metrics::Confusion;
-use crate::metrics::Metrics;
+use crate::dataset::{Label, SkippedFile};
+use crate::metrics::{ConfusionMatrix, Metrics};
 use crate::model_store::manifest::FrameCounts;
 
 /// An event of a training; `thumb_gesture train --progress json` prints one per line.
@@ -65,7 +63,7 @@ pub struct FoldEpoch {
 }
 
 impl FoldEpoch {
-    /// Epochs done in all folds; a fold that stopped early counts in full.
+    /// Number of epochs done in all folds; a fold that stopped early counts in full.
     pub fn epochs_done(&self) -> usize {
         self.fold * self.epochs as usize + self.point.epoch as usize
     }
@@ -85,7 +83,7 @@ pub struct Summary {
     pub network: String,
     /// The strategy that the model was trained with.
     pub strategy: Strategy,
-    /// Why this strategy.
+    /// Why this strategy was chosen.
     pub strategy_reason: String,
     /// The labels in the order of the network's outputs.
     pub labels: Vec<Label>,
@@ -102,33 +100,33 @@ pub struct Summary {
     pub epochs: u32,
     /// The seed.
     pub seed: u64,
-    /// Frames whose features were computed; those of the others were in the cache.
+    /// Number of frames whose features were computed; those of the others were in the cache.
     pub computed_frames: usize,
     /// Wall-clock time from reading the first frame until the model was in the store.
     pub train_seconds: f64,
     /// Wall-clock time of each stage.
     pub timings: Vec<Timing>,
-    /// The comparison with the active model; `None` if it was not requested.
+    /// The comparison with the active model; `None` with [`Promotion::Never`](super::Promotion::Never).
     pub gate: Option<GateReport>,
     /// The file `report.html`.
     pub report: PathBuf,
     /// Files that could not be used.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedFile>,
 }
 
-/// The [`Metrics`] in the summary, without those that it has elsewhere.
+/// The part of the [`Metrics`] that the summary contains.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SummaryMetrics {
-    /// Fraction of the held-out frames that were classified correctly, 0 to 1; `None` without held-out frames.
+    /// Share of the held-out frames that were classified correctly, 0 to 1; `None` without held-out frames.
     pub accuracy: Option<f64>,
-    /// 95 % confidence interval of the accuracy.
+    /// 95 % confidence interval of the accuracy, lower and upper bound; `None` without held-out frames.
     pub interval: Option<[f64; 2]>,
-    /// Expected calibration error with the temperature, 0 to 1.
+    /// Expected calibration error with the temperature, 0 to 1; `None` without held-out frames.
     pub ece: Option<f64>,
     /// Divisor of the logits before the softmax.
     pub temperature: f64,
     /// Confusion matrix of the held-out frames.
-    pub confusion: Confusion,
+    pub confusion: ConfusionMatrix,
 }
 
 impl From<&Metrics> for SummaryMetrics {

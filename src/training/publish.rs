@@ -1,4 +1,4 @@
-//! Last stage: manifest, report and frame list are written, and the model appears in the store.
+//! Last stage: writes manifest, report and list of frames, and publishes the model in the store.
 
 use std::io::{self, Write};
 
@@ -20,7 +20,7 @@ use crate::model_store::manifest::{FrameCounts, Preprocessing};
 use crate::model_store::{Draft, MANIFEST_VERSION, Manifest, ModelStore, StoredModel};
 use crate::probability::argmax;
 
-/// The results of the stages before.
+/// The results of the previous stages.
 pub(super) struct Results<'a> {
     pub(super) pretrained: &'a PretrainedNetwork,
     pub(super) prepared: &'a PreparedDataset,
@@ -43,6 +43,28 @@ pub(super) fn publish(
     let learned_frames = learned_frames(results.prepared, &results.trained);
     let dataset = results.prepared.report();
     let manifest = manifest(store, &results, &dataset);
+    let (prepared, selected) = (results.prepared, results.selected);
+    let (draft, report) = training_report(results, &manifest, dataset, stopwatch);
+    write_file(&draft, FRAMES_FILE, &|writer| {
+        Ok(serde_json::to_writer(writer, &learned_frames)?)
+    })?;
+    write_file(&draft, JSON_FILE, &|writer| {
+        Ok(serde_json::to_writer_pretty(writer, &report)?)
+    })?;
+    write_file(&draft, HTML_FILE, &|mut writer| {
+        report::write_html(&report, &mut writer)
+    })?;
+    let model = store.publish(draft, manifest)?;
+    let summary = summary(&model, prepared, selected, report, stopwatch);
+    Ok((model, summary))
+}
+
+fn training_report(
+    results: Results,
+    manifest: &Manifest,
+    dataset: DatasetReport,
+    stopwatch: &Stopwatch,
+) -> (Draft, Report) {
     let Results {
         pretrained,
         prepared,
@@ -76,18 +98,7 @@ pub(super) fn publish(
         gate,
         timings: stopwatch.laps().to_vec(),
     };
-    write_file(&draft, FRAMES_FILE, &|writer| {
-        Ok(serde_json::to_writer(writer, &learned_frames)?)
-    })?;
-    write_file(&draft, JSON_FILE, &|writer| {
-        Ok(serde_json::to_writer_pretty(writer, &report)?)
-    })?;
-    write_file(&draft, HTML_FILE, &|mut writer| {
-        report::write_html(&report, &mut writer)
-    })?;
-    let model = store.publish(draft, manifest)?;
-    let summary = summary(&model, prepared, selected, report, stopwatch);
-    Ok((model, summary))
+    (draft, report)
 }
 
 fn learned_frames(prepared: &PreparedDataset, trained: &TrainedModel) -> LearnedFrames {

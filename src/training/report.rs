@@ -1,6 +1,6 @@
 //! The report of a training, as `report.json` and as an HTML page.
 //!
-//! This file defines the data, [`html`] renders the page.
+//! This module defines the data, [`html`] renders the page.
 
 mod chart;
 mod curves;
@@ -12,8 +12,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::dataset::Label;
-use crate::evaluation::Skipped;
+use crate::dataset::{Label, SkippedFile};
 use crate::metrics::Metrics;
 use crate::model_store::manifest::Int8Agreement;
 
@@ -33,7 +32,7 @@ pub(super) struct Report {
     /// The architecture.
     pub(super) network: String,
     pub(super) strategy: String,
-    /// Why this strategy.
+    /// Why this strategy was chosen.
     pub(super) strategy_reason: String,
     /// The hyperparameters, default ones included.
     pub(super) settings: Vec<Setting>,
@@ -47,7 +46,7 @@ pub(super) struct Report {
     /// The misclassified held-out frames.
     pub(super) mistakes: Vec<Mistake>,
     pub(super) export: ExportReport,
-    /// The comparison with the active model; `None` if it was not requested.
+    /// The comparison with the active model; `None` with [`Promotion::Never`](super::Promotion::Never).
     pub(super) gate: Option<GateReport>,
     /// Wall-clock time of each stage, in the order of the stages.
     pub(super) timings: Vec<Timing>,
@@ -73,14 +72,14 @@ pub(super) struct Setting {
 /// The frames of the training.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct DatasetReport {
-    /// The image directory.
+    /// The directory of the dataset.
     pub(super) root: String,
     /// Hash of the frames and their labels.
     pub(super) digest: String,
     /// In the order of the model's labels.
     pub(super) labels: Vec<LabelCount>,
     /// Files that could not be used.
-    pub(super) skipped: Vec<Skipped>,
+    pub(super) skipped: Vec<SkippedFile>,
     /// How the held-out frames were chosen.
     pub(super) split: String,
 }
@@ -89,15 +88,15 @@ pub(super) struct DatasetReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LabelCount {
     pub(super) label: Label,
-    /// All readable frames.
+    /// Number of readable frames.
     pub(super) frames: usize,
-    /// Frames trained on in at least one fold.
+    /// Number of frames trained on in at least one fold.
     pub(super) train: usize,
-    /// Frames held out in at least one fold.
+    /// Number of frames held out in at least one fold.
     pub(super) validation: usize,
-    /// Frames that were in neither part of at least one fold, because they resemble held-out frames.
+    /// Number of frames that are left out of at least one fold, because they resemble held-out frames.
     pub(super) left_out: usize,
-    /// Bursts.
+    /// Number of groups that are held out as a whole; most are bursts.
     pub(super) groups: usize,
 }
 
@@ -128,9 +127,9 @@ pub struct Point {
 pub struct FoldResult {
     /// Index of the fold, from 0.
     pub fold: usize,
-    /// Held-out frames.
+    /// Number of held-out frames.
     pub frames: usize,
-    /// Frames that were classified correctly.
+    /// Number of frames that were classified correctly.
     pub correct: usize,
     /// `correct` / `frames`; `None` without frames.
     pub accuracy: Option<f64>,
@@ -154,15 +153,15 @@ pub(super) struct Mistake {
 pub struct GateReport {
     /// Whether the new model is promoted, that is becomes the active one.
     pub activated: bool,
-    /// Why.
+    /// Why it is promoted or not.
     pub reason: String,
     /// The model that was active before; `None` if there was none.
     pub active_model: Option<String>,
-    /// Frames that both models classified.
+    /// Number of frames that both models classified.
     pub frames: usize,
-    /// Frames that the new model classified correctly.
+    /// Number of frames that the new model classified correctly.
     pub new_correct: usize,
-    /// Frames that the active model classified correctly.
+    /// Number of frames that the active model classified correctly.
     pub active_correct: usize,
 }
 
@@ -171,7 +170,7 @@ pub struct GateReport {
 pub struct Timing {
     /// The stage, such as `features`.
     pub stage: String,
-    /// Wall-clock time.
+    /// Wall-clock time, in seconds.
     pub seconds: f64,
 }
 

@@ -18,20 +18,20 @@ use super::trainer::Trainer;
 use crate::network::torch::TorchModule;
 use crate::network::{self, Network};
 
-/// Larger features are not kept in memory but computed again in each epoch.
+/// Maximum size of the features in memory; larger ones are computed again in each epoch.
 const MAX_FEATURE_BYTES: usize = 1 << 30;
 
 /// A strategy with its cross-validation.
 pub(super) struct Candidate<'a> {
     pub(super) trainer: Trainer<'a>,
     pub(super) validation: CrossValidation,
-    /// Why this strategy.
+    /// Why this strategy was chosen.
     pub(super) reason: String,
 }
 
-/// Cross-validates the requested strategy, or with `auto` the last layer and perhaps another strategy.
+/// Cross-validates the requested strategy; with `auto`, the last layer, and another strategy if the last layer is not good enough.
 ///
-/// `store` is the directory of the store, which has the feature cache.
+/// `store` is the directory of the model store, which has the feature cache.
 ///
 /// # Errors
 /// libtorch reported an error, a frame cannot be read anymore, or the training diverged.
@@ -120,7 +120,7 @@ fn trainer<'a>(
     })
 }
 
-/// The inputs of the plan's trained layers: features in memory unless they are too large for it.
+/// The inputs of the plan's trained layers: features in memory, unless there are more than [`MAX_FEATURE_BYTES`].
 fn source<'a>(
     pretrained: &'a PretrainedNetwork,
     prepared: &'a PreparedDataset,

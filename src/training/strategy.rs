@@ -15,13 +15,13 @@ use crate::network::Network;
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Strategy {
-    /// The last layer: for few images that resemble ImageNet.
+    /// The last layer: for few frames that resemble ImageNet.
     LastLayer,
-    /// The classifier, that is all layers after the feature layers: for few images that do not resemble ImageNet.
+    /// The classifier, that is all layers after the feature layers: for few frames that do not resemble ImageNet.
     Classifier,
-    /// The late feature layers and the classifier: for many images that resemble ImageNet.
+    /// The late feature layers and the classifier: for many frames that resemble ImageNet.
     LateLayers,
-    /// All layers: for many images that do not resemble ImageNet.
+    /// All layers: for many frames that do not resemble ImageNet.
     Full,
 }
 
@@ -59,20 +59,20 @@ pub(super) struct Recipe {
     pub(super) schedule: Schedule,
     /// The maximum number of epochs.
     pub(super) epochs: u32,
-    /// Examples per step.
+    /// Number of examples per optimizer step.
     pub(super) batch_size: usize,
-    /// Epochs without a lower validation loss after which the training stops; `None` for no early stopping.
+    /// Number of epochs without a lower validation loss after which the training stops; `None` for no early stopping.
     pub(super) patience: Option<u32>,
     /// How strongly augmented copies differ from their frame.
     pub(super) augmentation: Level,
-    /// Augmented copies of each frame, not counting the frame itself.
+    /// Number of augmented copies of each frame, not counting the frame itself.
     pub(super) copies: usize,
-    /// Whether all labels weigh the same in the loss, whatever their numbers of frames.
+    /// Whether all labels have the same weight in the loss, whatever their numbers of frames.
     pub(super) has_class_weights: bool,
 }
 
 impl Strategy {
-    /// The number of frozen layers; the ones after them are trained.
+    /// Number of frozen layers; the ones after them are trained.
     pub(super) fn frozen_layers(self, network: &Network) -> usize {
         match self {
             Strategy::LastLayer => network.last_layer(),
@@ -131,7 +131,7 @@ impl Recipe {
     }
 }
 
-/// Copies per frame, 1 to 8, such that there are about 1600 examples in total.
+/// Number of copies per frame, 1 to 8, so that there are about 1600 examples in total.
 fn copies_for(frames: usize) -> usize {
     const EXAMPLES: usize = 1600;
     (EXAMPLES / frames.max(1)).saturating_sub(1).clamp(1, 8)

@@ -18,9 +18,9 @@ use crate::probability::argmax;
 use crate::weights::Weights;
 
 const MOMENTUM: f64 = 0.9;
-/// Largest number of examples for the ridge regression, whose system of equations grows with its square.
+/// Maximum number of examples for the ridge regression, whose system of equations grows with the square of this number.
 const MAX_RIDGE_EXAMPLES: usize = 6000;
-/// Frames whose logits are computed together.
+/// Number of frames whose logits are computed together.
 const INFERENCE_BATCH: usize = 32;
 
 /// Trains the layers of one plan by one recipe, on any subset of the frames.
@@ -44,7 +44,7 @@ pub(super) struct Trainer<'a> {
 /// The trained layers with their weights.
 pub(super) struct TrainedLayers {
     pub(super) module: TorchModule,
-    /// The number of epochs after which they had these weights.
+    /// The epoch that the weights are from; 0 before training.
     pub(super) epoch: u32,
 }
 
@@ -152,7 +152,7 @@ impl Trainer<'_> {
         Ok(module)
     }
 
-    /// Whether the features are the inputs of the last layer; they are not if hidden layers lie between.
+    /// Whether the features are the inputs of the last layer; they are not if there are hidden layers in between.
     fn are_inputs_of(&self, last: &Layer) -> bool {
         last.parameters()[0].shape[1] as i64 == self.features.row_values()
     }
@@ -229,7 +229,7 @@ impl Trainer<'_> {
         Ok(weights.f_to_kind(Kind::Float)?.f_to_device(self.device)?)
     }
 
-    /// The weight of a frame of each label: 1, or with class weights such that all labels have the same sum.
+    /// For each label the weight of a frame: 1, or with class weights such that the frames of each label have the same total weight.
     fn label_weights(&self, frames: &[usize]) -> Vec<f64> {
         if !self.recipe.has_class_weights {
             return vec![1.0; self.label_count];

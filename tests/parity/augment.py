@@ -1,4 +1,4 @@
-"""Augmented images and distributions of torchvision, for tests/augment_parity.rs."""
+"""Augmented images and sampled parameters of torchvision, for tests/augment_parity.rs."""
 
 import json
 import sys
@@ -10,44 +10,44 @@ from torchvision import transforms
 from torchvision.transforms.v2 import functional
 
 
-def changes(directory: Path) -> None:
-    """Writes the image after each change. Beyond the image, its edge pixels are repeated."""
+def apply(directory: Path) -> None:
+    """Writes the image after each augmentation. Pixels outside the image repeat its edge."""
     image = torch.frombuffer(bytearray((directory / "image.f32").read_bytes()), dtype=torch.float32)
     image = image.reshape(3, 224, 224)
-    changed = {}
-    for number, change in enumerate(json.loads((directory / "changes.json").read_text())):
-        changed[str(number)] = change_color(change_geometry(image, change), change)
-    write_tensors(directory / "expected.safetensors", changed)
+    augmented = {}
+    for number, parameters in enumerate(json.loads((directory / "augmentations.json").read_text())):
+        augmented[str(number)] = adjust_color(transform_geometry(image, parameters), parameters)
+    write_tensors(directory / "expected.safetensors", augmented)
 
 
-def change_geometry(image: torch.Tensor, change: dict) -> torch.Tensor:
+def transform_geometry(image: torch.Tensor, parameters: dict) -> torch.Tensor:
     bilinear = transforms.InterpolationMode.BILINEAR
-    top, left, height, width = change["crop"]
+    top, left, height, width = parameters["crop"]
     image = functional.resized_crop(image, top, left, height, width, [224, 224], bilinear)
-    if change["is_flipped"]:
+    if parameters["is_flipped"]:
         image = functional.horizontal_flip(image)
     padded = functional.pad(image, [192], padding_mode="edge")
-    if change["translate"] == [0, 0] and change["scale"] == 1:
-        padded = functional.rotate(padded, -change["degrees"], bilinear)
+    if parameters["translate"] == [0, 0] and parameters["scale"] == 1:
+        padded = functional.rotate(padded, -parameters["degrees"], bilinear)
     else:
-        padded = functional.affine(padded, change["degrees"], change["translate"], change["scale"], [0, 0], bilinear)
+        padded = functional.affine(padded, parameters["degrees"], parameters["translate"], parameters["scale"], [0, 0], bilinear)
     return functional.center_crop(padded, [224, 224])
 
 
-def change_color(image: torch.Tensor, change: dict) -> torch.Tensor:
+def adjust_color(image: torch.Tensor, parameters: dict) -> torch.Tensor:
     adjustments = [
         functional.adjust_brightness,
         functional.adjust_contrast,
         functional.adjust_saturation,
         functional.adjust_hue,
     ]
-    for index in change["order"]:
-        image = adjustments[index](image, change["factors"][index])
+    for index in parameters["order"]:
+        image = adjustments[index](image, parameters["factors"][index])
     return image
 
 
-def ranges(directory: Path) -> None:
-    """Writes the deciles, with minimum and maximum, of what torchvision's transforms draw from the ranges."""
+def sample(directory: Path) -> None:
+    """Writes the deciles, with minimum and maximum, of the parameters that torchvision's transforms sample from the ranges."""
     torch.manual_seed(0)
     limits = json.loads((directory / "ranges.json").read_text())
     jitter = transforms.ColorJitter(*(limits[name] for name in ["brightness", "contrast", "saturation", "hue"]))
@@ -70,4 +70,4 @@ def ranges(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    {"changes": changes, "ranges": ranges}[sys.argv[1]](Path(sys.argv[2]))
+    {"apply": apply, "sample": sample}[sys.argv[1]](Path(sys.argv[2]))

@@ -22,7 +22,7 @@ use thumb_gesture::network::torch::TorchModule;
 use thumb_gesture::network::{Layer, Network, parameters};
 use thumb_gesture::weights::{ParameterSpec, Tensor, Weights};
 
-/// Writes `per_label` drawn images of every gesture, in a directory for each label.
+/// Writes `per_label` drawn images of every gesture, in one directory per label.
 pub(crate) fn draw_dataset(directory: &Path, seed: u64, per_label: u64) {
     for gesture in Gesture::ALL {
         let label = directory.join(gesture.label());
@@ -48,10 +48,10 @@ pub(crate) fn trained_on_drawn_hands() -> (tempfile::TempDir, Value) {
     (root, summary)
 }
 
-/// Writes random weights as start weights of a network into a store, as `import-weights` does, and returns them.
+/// Writes random weights into a store as the pretrained weights of a network, as `import-weights` does, and returns them.
 ///
-/// Their features are useless, but small networks need a fraction of AlexNet's time and disk.
-pub(crate) fn random_start(store: &Path, network: &str) -> Weights {
+/// Their features are useless, but small networks take a fraction of AlexNet's time and disk space.
+pub(crate) fn write_random_pretrained(store: &Path, network: &str) -> Weights {
     let network = Network::named(network, 1000).expect("known");
     let weights = random_weights(&network);
     let directory = store.join("pretrained");
@@ -137,7 +137,7 @@ pub(crate) fn model_weights(store: &Path, summary: &Value) -> Weights {
     Weights::read(&file).expect("reads")
 }
 
-/// The parameters of the layers that differ between two sets of weights, and those that are identical to the bit.
+/// Returns the parameters of the layers that differ between two sets of weights, and those that are identical to the bit.
 pub(crate) fn changed_and_same(
     layers: &[Layer],
     before: &Weights,
@@ -157,7 +157,7 @@ pub(crate) fn python() -> Option<OsString> {
     std::env::var_os("THUMB_GESTURE_TEST_PYTHON")
 }
 
-/// A new directory that `prepare` and then a task of a Python script in `tests/` have written to; needs [`runner::Requirement::Torch`].
+/// Makes a directory in which first `prepare` and then a task of a Python script in `tests/` write; needs [`runner::Requirement::Torch`].
 pub(crate) fn reference(script: &str, task: &[&str], prepare: impl FnOnce(&Path)) -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     prepare(directory.path());

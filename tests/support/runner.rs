@@ -1,4 +1,4 @@
-//! The test runner of files whose tests need what a machine may lack, such as Python's torch.
+//! The test runner for files with tests that need something which a machine may lack, such as Python's torch.
 //!
 //! Such a test is reported as ignored, with the reason. libtest decides that at compile time only, hence libtest-mimic, which takes the
 //! same arguments. A file that uses this runner has `harness = false` in Cargo.toml, and lists its tests with [`tests!`].
@@ -9,10 +9,11 @@ use std::process::{Command, ExitCode, Output};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-/// Names of requirements, separated by commas: a test that lacks one of these fails instead of being ignored. `scripts/test.sh` sets it.
+/// Environment variable with the names of requirements, separated by commas: a test whose requirement is missing fails if it is among
+/// them, and is ignored otherwise. `scripts/test.sh` sets it.
 const REQUIRE: &str = "THUMB_GESTURE_REQUIRE";
 
-/// What a test needs and a machine may lack.
+/// Something that a test needs and a machine may lack.
 #[derive(Clone, Copy)]
 pub(crate) enum Requirement {
     /// A Python with torch, torchvision and onnx, see [`super::python`].
@@ -21,11 +22,11 @@ pub(crate) enum Requirement {
     OpenVino,
     /// TensorRT for RTX, in the same Python.
     TensorRt,
-    /// A directory with photos of thumbs, see [`photos`].
+    /// A directory with photos, see [`photos`].
     Photos,
     /// A machine on which CUDA is not available.
     NoGpu,
-    /// The right to mount a file system in a namespace of the user's own.
+    /// Permission to mount a file system in a user namespace.
     Mount,
 }
 
@@ -41,7 +42,7 @@ impl Requirement {
         }
     }
 
-    /// Checks that this machine has it.
+    /// Checks whether this machine has it.
     fn check(self) -> Result<(), Unmet> {
         match self {
             Requirement::Torch => python().map(drop),
@@ -62,7 +63,6 @@ impl Requirement {
     /// Why a test that needs it is to be ignored, or `None` if the test can run.
     ///
     /// # Errors
-    ///
     /// It is missing although `THUMB_GESTURE_REQUIRE` names it.
     fn reason_to_ignore(self) -> Result<Option<String>, Failed> {
         match self.check() {
@@ -141,7 +141,7 @@ fn check_x86_64(package: &str) -> Result<(), Unmet> {
     )))
 }
 
-/// The photos: `THUMB_GESTURE_PHOTOS`, or `../shared/photos` beside the repository. A directory for each label.
+/// The photos: `THUMB_GESTURE_PHOTOS`, or `../shared/photos` next to the repository. It has one directory per label.
 pub(crate) fn photos() -> PathBuf {
     let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/photos");
     std::env::var_os("THUMB_GESTURE_PHOTOS").map_or_else(default, PathBuf::from)
@@ -153,12 +153,12 @@ fn check_photos() -> Result<(), Unmet> {
         return Ok(());
     }
     Err(Unmet::Missing(format!(
-        "no photos in {}; set THUMB_GESTURE_PHOTOS to a directory with a directory for each label",
+        "no photos in {}; set THUMB_GESTURE_PHOTOS to a directory with one directory of photos per label",
         directory.display()
     )))
 }
 
-/// `unshare`, still without a command to run in the namespace.
+/// `unshare`, without the command to run in the namespace.
 pub(crate) fn unshare() -> Command {
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount"]);
@@ -187,7 +187,7 @@ pub(crate) fn trial(name: &str, requirement: Option<Requirement>, test: fn()) ->
     })
 }
 
-/// Runs what the arguments of `cargo test` select.
+/// Runs the tests that the arguments of `cargo test` select.
 pub(crate) fn run(tests: Vec<Trial>) -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }

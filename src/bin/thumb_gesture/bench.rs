@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
 struct Report {
     model_id: String,
     backend: String,
-    /// Why this backend was chosen.
+    /// Why this backend was chosen; may be empty.
     reason: String,
     precision: String,
     threads: usize,
@@ -90,7 +90,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Noise, so that no step of the computation is faster than on a camera's frame.
+/// A frame of noise: uniform pixels could make a step of the computation faster than it is for a camera's frame.
 fn noise_frame() -> anyhow::Result<Frame> {
     let (width, height) = (640, 480);
     let noise = |index: u32| (index.wrapping_mul(2_654_435_761) >> 24) as u8;

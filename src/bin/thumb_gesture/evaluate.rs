@@ -14,10 +14,10 @@ use crate::runtime::ModelOptions;
 
 /// Measure the accuracy of a model on labeled images, and print its confusion matrix.
 ///
-/// Use images that the model was not trained on, captured at other times than the training images: consecutive frames look alike.
+/// Use images that the model was not trained on, captured at other times than the training images, because consecutive frames look alike.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Directory with one subdirectory of JPEG or PNG images for each label
+    /// Directory with one directory of JPEG or PNG images per label
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
     #[command(flatten)]
@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let files = labeled_files(&dataset, labels)?;
     if files.is_empty() {
         bail!(
-            "{} has no images; it must have one subdirectory of images for each label",
+            "{} has no images; it must have one directory of images per label",
             arguments.dataset.display()
         );
     }

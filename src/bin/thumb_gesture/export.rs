@@ -19,8 +19,8 @@ use thumb_gesture::weights::Weights;
 
 use crate::output;
 
-/// Maximum number of frames for calibration, at even distances over all of them.
-const MAX_FRAMES: usize = 200;
+/// Maximum number of frames for the calibration; of more, an evenly spaced sample is used.
+const MAX_CALIBRATION_FRAMES: usize = 200;
 
 /// Write a model as one ONNX file, for TensorRT or another runtime.
 ///
@@ -35,7 +35,7 @@ Examples:
   thumb_gesture export --store ./store --precision int8 --target tensorrt --output gesture_int8.onnx
   trtexec --onnx=gesture.onnx --fp16 --saveEngine=gesture.engine    # on the robot")]
 pub(crate) struct Arguments {
-    /// Directory of trained models
+    /// Directory of the model store
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
     /// ID of the model [default: the active model]
@@ -50,10 +50,10 @@ pub(crate) struct Arguments {
     /// Accept any batch size instead of single frames
     #[arg(long)]
     dynamic_batch: bool,
-    /// Directory of frames for the calibration of int8; not the ones that the model will be evaluated on
+    /// Directory with one directory of images per label, for the calibration of int8; not the ones that the model will be evaluated on
     #[arg(long, value_name = "DIR")]
     dataset: Option<PathBuf>,
-    /// The file to write
+    /// ONNX file to write
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
     /// Print the result as one JSON object
@@ -98,7 +98,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Runtime::Tensorrt => Target::TensorRt,
     };
     let ranges;
-    let numbers = match arguments.precision {
+    let precision = match arguments.precision {
         Precision::Fp32 => ExportPrecision::Fp32,
         Precision::Fp16 => ExportPrecision::Fp16,
         Precision::Int8 => {
@@ -114,8 +114,8 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     } else {
         Batch::One
     };
-    export(&model, &arguments.output, numbers, batch)?;
-    print(&arguments, &model)?;
+    export(&model, &arguments.output, precision, batch)?;
+    print_report(&arguments, &model)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -136,17 +136,17 @@ fn activation_ranges(
         .collect();
     anyhow::ensure!(
         !files.is_empty(),
-        "{} has no images for the calibration; it must have one subdirectory of images for each label",
+        "{} has no images for the calibration; it must have one directory of images per label",
         directory.display()
     );
-    let files = evenly_spaced(&files, MAX_FRAMES);
+    let files = evenly_spaced(&files, MAX_CALIBRATION_FRAMES);
     let weights = Weights::read(&model.path(WEIGHTS_FILE))?;
     let mut calibration = Calibration::new(&model.network()?, &weights, store.root())?;
     let mut preprocessor = Preprocessor::new();
     let mut input = vec![0.0; INPUT_LEN];
     let bar = output::bar("calibrate", files.len());
     for file in bar.wrap_iter(files.into_iter()) {
-        let frame = Frame::from_file(file).with_context(|| format!("{}", file.display()))?;
+        let frame = Frame::from_file(file).with_context(|| file.display().to_string())?;
         preprocessor.tensor_from_frame(&frame, &mut input);
         calibration.observe(&input)?;
     }
@@ -154,7 +154,7 @@ fn activation_ranges(
     Ok(calibration.ranges().clone())
 }
 
-fn print(arguments: &Arguments, model: &StoredModel) -> anyhow::Result<()> {
+fn print_report(arguments: &Arguments, model: &StoredModel) -> anyhow::Result<()> {
     let bytes = std::fs::metadata(&arguments.output)?.len();
     let report = Report {
         model_id: &model.manifest.id,

@@ -13,9 +13,10 @@ use crate::output;
 
 /// Import weights from PyTorch: pretrained weights of torchvision, or a model such as JetBot's best_model.pth.
 ///
-/// Reads safetensors, and .pth files written by torch.save(model.state_dict()), including those of PyTorch before 1.6 and checkpoints that
-/// contain a state_dict. Nothing in the file is executed. The network is recognized by its tensors: alexnet, squeezenet1_1, vgg11, vgg16 or
-/// resnet18. Weights with 1000 outputs become the pretrained weights for trainings in this store, others become a model.
+/// Reads safetensors, and .pth files written by torch.save(model.state_dict()), including those of PyTorch before 1.6 and checkpoints
+/// that contain a state_dict. Nothing in the file is executed. The network is recognized by its tensors: alexnet, squeezenet1_1, vgg11,
+/// vgg16 or resnet18. Weights with 1000 outputs become the pretrained weights for trainings in this store, weights with any other number
+/// of outputs become a model.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -25,7 +26,7 @@ Examples:
 pub(crate) struct Arguments {
     /// File with the extension .pth, .pt or .safetensors
     file: PathBuf,
-    /// Directory of trained models; created if it does not exist
+    /// Directory of the model store; created if it does not exist
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
     /// Labels of the model, in the order of its outputs [default for two outputs, as in JetBot: thumbsdown,thumbsup]
@@ -67,7 +68,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 "trainings of {network} in this store start from the weights in {}",
                 path.display()
             );
-            print(&arguments, &Report::Pretrained { network, path }, &line)?;
+            print_report(&arguments, &Report::Pretrained { network, path }, &line)?;
         }
         Imported::Model(model) => {
             let manifest = &model.manifest;
@@ -89,13 +90,13 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 manifest.network,
                 labels.join(", ")
             );
-            print(&arguments, &report, &line)?;
+            print_report(&arguments, &report, &line)?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(arguments: &Arguments, report: &Report, line: &str) -> anyhow::Result<()> {
+fn print_report(arguments: &Arguments, report: &Report, line: &str) -> anyhow::Result<()> {
     if arguments.json {
         output::print_json(report)
     } else {

@@ -20,8 +20,8 @@ use clap::{Parser, Subcommand};
 
 /// Train models that recognize thumbs up and thumbs down in camera images, and classify images with them.
 ///
-/// A dataset is a directory with one subdirectory of images for each label, such as dataset/thumbs_up/1.jpg.
-/// A store is a directory of trained models; one of them is the active model.
+/// A dataset is a directory with one directory of images per label, such as dataset/thumbs_up/1.jpg.
+/// A model store is a directory of trained models, one of which is the active model.
 #[derive(Parser)]
 #[command(
     version,

@@ -19,7 +19,7 @@ use crate::output;
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Directory of trained models
+    /// Directory of the model store
     #[arg(long, value_name = "DIR", global = true)]
     store: Option<PathBuf>,
     /// Print the result as one JSON object
@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// List all models, newest first; `*` marks the active model [default]
+    /// List all models, newest first, with `*` before the active one [default]
     List,
     /// Show the manifest of a model, and check its files for damage
     Show {
@@ -63,7 +63,7 @@ struct Report<'a> {
 }
 
 #[derive(Serialize)]
-struct Changed {
+struct Change {
     active: Option<String>,
     deleted: Vec<String>,
 }
@@ -71,7 +71,7 @@ struct Changed {
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let root = arguments
         .store
-        .context("--store DIR is missing; set it to the directory of trained models")?;
+        .context("--store DIR is missing; set it to the directory of the model store")?;
     let store = ModelStore::open_existing(&root)?;
     let as_json = arguments.json;
     match arguments.command.unwrap_or(Command::List) {
@@ -83,13 +83,13 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 None => store.previous_id()?,
             };
             store.activate(&store.model(&id)?)?;
-            changed(&store, Vec::new(), as_json)?;
+            print_change(&store, Vec::new(), as_json)?;
         }
         Command::Delete { ids } => {
             ids.iter().try_for_each(|id| store.delete(id))?;
-            changed(&store, ids, as_json)?;
+            print_change(&store, ids, as_json)?;
         }
-        Command::Prune { keep } => changed(&store, store.prune(keep)?, as_json)?,
+        Command::Prune { keep } => print_change(&store, store.prune(keep)?, as_json)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -130,10 +130,10 @@ fn show(store: &ModelStore, id: Option<&str>, as_json: bool) -> anyhow::Result<(
     ))
 }
 
-fn changed(store: &ModelStore, deleted: Vec<String>, as_json: bool) -> anyhow::Result<()> {
+fn print_change(store: &ModelStore, deleted: Vec<String>, as_json: bool) -> anyhow::Result<()> {
     let active = store.active_id()?;
     if as_json {
-        return output::print_json(&Changed { active, deleted });
+        return output::print_json(&Change { active, deleted });
     }
     for id in deleted {
         output::print_line(&format!("deleted {id}"))?;

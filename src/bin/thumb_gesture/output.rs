@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use thumb_gesture::dataset::Label;
-use thumb_gesture::metrics::Confusion;
+use thumb_gesture::metrics::ConfusionMatrix;
 
 /// Prints a value as JSON on one line of standard output.
 pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
@@ -47,7 +47,7 @@ pub(crate) fn bar(title: &str, total: usize) -> ProgressBar {
         .with_prefix(title.to_owned())
 }
 
-/// Prints a line on standard error. If that is closed, the line is lost, where `eprintln!` would panic.
+/// Prints a line on standard error; the line is lost if standard error is closed, where `eprintln!` would panic.
 pub(crate) fn print_error_line(line: &str) {
     writeln!(std::io::stderr(), "{line}").ok();
 }
@@ -78,7 +78,7 @@ pub(crate) fn percent(share: Option<f64>) -> String {
 }
 
 /// A confusion matrix as a table: one row for each true label, one column for each predicted label.
-pub(crate) fn confusion_table(labels: &[Label], confusion: &Confusion) -> String {
+pub(crate) fn confusion_table(labels: &[Label], confusion: &ConfusionMatrix) -> String {
     let width = labels
         .iter()
         .map(|label| label.as_str().len())

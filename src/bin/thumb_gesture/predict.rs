@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for file in &arguments.files {
         match recognizer.probabilities_of_file(file) {
-            Ok(probabilities) => print(file, labels, probabilities, arguments.json)?,
+            Ok(probabilities) => print_prediction(file, labels, probabilities, arguments.json)?,
             Err(ClassifyFileError::Frame(error)) => {
                 output::print_error_line(&format!("Error: {}: {error}", file.display()));
                 code = ExitCode::FAILURE;
@@ -54,7 +54,12 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-fn print(file: &Path, labels: &[Label], probabilities: &[f32], as_json: bool) -> anyhow::Result<()> {
+fn print_prediction(
+    file: &Path,
+    labels: &[Label],
+    probabilities: &[f32],
+    as_json: bool,
+) -> anyhow::Result<()> {
     let best = argmax(probabilities);
     let prediction = Prediction {
         file,

@@ -1,4 +1,4 @@
-//! The options for a model and its runtime, which all commands that classify images share, and the loading of that model.
+//! The options for a model and its runtime that all commands that classify images share, and how they load the model.
 
 use std::path::PathBuf;
 
@@ -14,10 +14,10 @@ use crate::names::names;
 /// How to run a model.
 #[derive(Args)]
 pub(crate) struct RuntimeOptions {
-    /// Runtime
+    /// Runtime of the network
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = names::<Backend>())]
     backend: Backend,
-    /// Device
+    /// Device that runs the network
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = names::<Device>())]
     device: Device,
     /// Number format of the computation
@@ -37,7 +37,7 @@ pub(crate) struct RuntimeOptions {
 /// A model of a store, and how to run it.
 #[derive(Args)]
 pub(crate) struct ModelOptions {
-    /// Directory of trained models
+    /// Directory of the model store
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
     /// ID of the model [default: the active model]
@@ -68,12 +68,12 @@ impl ModelOptions {
         ModelStore::open_existing(&self.store)?.model_or_active(self.model.as_deref())
     }
 
-    /// [`RuntimeOptions::load`].
+    /// See [`RuntimeOptions::load`].
     pub(crate) fn load(&self, model: &StoredModel) -> Result<LoadedModel, ClassifierError> {
         self.runtime.load(model)
     }
 
-    /// Loads a model to measure its speed: for batches of that size, and with TensorRT if possible, even if it has to build an engine.
+    /// Loads a model to measure its speed: for batches of `batch` frames, and with TensorRT if possible, even if it has to build an engine.
     pub(crate) fn load_for_benchmark(
         &self,
         model: &StoredModel,
@@ -92,7 +92,7 @@ impl ModelOptions {
 }
 
 impl RuntimeOptions {
-    /// Loads a model without waiting for TensorRT to build an engine: few images are classified sooner without it.
+    /// Loads a model without waiting for TensorRT to build an engine, which takes longer than it saves for a few images.
     pub(crate) fn load(&self, model: &StoredModel) -> Result<LoadedModel, ClassifierError> {
         let (loaded, _) = classifier::load_at_once(model, &self.settings())?;
         Ok(LoadedModel::new(model, loaded))

@@ -21,9 +21,9 @@ use crate::training_table::TrainingTable;
 /// Train a model on a dataset, and make it the active one if it is no worse than the active model.
 ///
 /// Training starts from weights pretrained on ImageNet. The strategy determines which layers are trained: last_layer, classifier,
-/// late_layers (all but the early layers), full, or auto, which starts with the last layer and tries more layers if its accuracy
-/// is too low. To measure the accuracy, whole bursts with about a fifth of each label's frames are held out; with folds, every
-/// frame is held out once. The final model is trained on all frames. The results are written to report.html in the model's
+/// late_layers (all but the early layers), full, or auto, which starts with the last layer and tries more layers if its accuracy is too
+/// low and there are enough frames. To measure the accuracy, whole bursts with about a fifth of each label's frames are held out; with
+/// folds, every frame is held out once. The final model is trained on all frames. The results are written to report.html in the model's
 /// directory.
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     /// Directory of the model store; created if it does not exist
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
-    /// The network
+    /// Network architecture
     #[arg(long, value_name = "NAME", default_value = Architecture::VARIANTS[0], value_parser = PossibleValuesParser::new(Architecture::VARIANTS))]
     network: String,
     /// Which layers are trained
@@ -95,7 +95,7 @@ struct RecipeArguments {
     /// Examples per optimizer step
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     batch_size: Option<u16>,
-    /// Whether all labels weigh the same in the loss, whatever their numbers of frames
+    /// Whether all labels have the same weight in the loss, whatever their numbers of frames
     #[arg(long, value_name = "BOOL")]
     class_weights: Option<bool>,
     /// Safetensors file with pretrained weights [default: the imported ones, or else the installed ones]
@@ -103,7 +103,7 @@ struct RecipeArguments {
     pretrained: Option<PathBuf>,
 }
 
-/// `None` is auto.
+/// The value of `--strategy`; `None` for `auto`.
 #[derive(Clone, Copy)]
 struct StrategyChoice(Option<Strategy>);
 
@@ -192,7 +192,7 @@ fn options(arguments: &Arguments) -> TrainingOptions {
 
 fn strategy() -> impl TypedValueParser<Value = StrategyChoice> {
     let names = ["auto"].iter().chain(Strategy::VARIANTS).copied();
-    // Only `auto` is not the name of a strategy.
+    // `auto` is the only possible value that does not parse.
     PossibleValuesParser::new(names).map(|name| StrategyChoice(name.parse().ok()))
 }
 
@@ -210,7 +210,7 @@ fn weight_decay(text: &str) -> anyhow::Result<f64> {
 
 fn print_summary(summary: &Summary) -> anyhow::Result<()> {
     for skipped in &summary.skipped {
-        eprintln!("skipped {}: {}", skipped.file, skipped.reason);
+        output::print_error_line(&format!("skipped {}: {}", skipped.file, skipped.reason));
     }
     let metrics = &summary.metrics;
     let interval = match metrics.interval {
@@ -248,8 +248,9 @@ fn print_summary(summary: &Summary) -> anyhow::Result<()> {
 /// Lowers the priority of this process, and makes it end with its parent.
 fn run_in_background() -> anyhow::Result<()> {
     use rustix::process::{Signal, getppid, nice, set_parent_process_death_signal};
-    nice(10).context("lower the priority")?;
-    set_parent_process_death_signal(Some(Signal::KILL)).context("follow the parent process")?;
+    nice(10).context("cannot lower the priority of the training")?;
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .context("cannot make the training end with its parent")?;
     // If the parent ended before the call above, this process has another parent now.
     let parent = getppid().map(|parent| parent.as_raw_nonzero().to_string());
     let expected = std::env::var(training::PARENT_VARIABLE).ok();
@@ -257,6 +258,6 @@ fn run_in_background() -> anyhow::Result<()> {
         expected.is_none() || expected == parent,
         "the node that started this training has ended"
     );
-    // If memory runs out, the kernel is to kill this process rather than the node.
-    std::fs::write("/proc/self/oom_score_adj", "500").context("raise the out-of-memory score")
+    // If memory runs out, the kernel kills this process instead of the node.
+    std::fs::write("/proc/self/oom_score_adj", "500").context("cannot write /proc/self/oom_score_adj")
 }

@@ -1,4 +1,4 @@
-//! Progress of a training in a terminal: a table of results with a progress bar below.
+//! Progress of a training in a terminal: a table of the epochs with a progress bar below.
 
 use indicatif::ProgressBar;
 use thumb_gesture::training::{FoldEpoch, Progress};

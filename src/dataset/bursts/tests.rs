@@ -13,7 +13,7 @@ fn frame(label: &str, name: &str, seed: u64) -> FrameFile {
     let mut sha256 = [0; 32];
     sha256[..8].copy_from_slice(&seed.to_be_bytes());
     FrameFile {
-        label: Label::new(label).expect("valid label"),
+        label: Label::new(label).expect("a label"),
         name: name.to_owned(),
         modified: None,
         fingerprint: Fingerprint {
@@ -114,7 +114,7 @@ fn near_duplicates_merge_groups_of_the_same_label_only() {
     assert_eq!(grouped(&frames), [vec![0, 1, 4, 5], vec![2, 3]]);
     assert_eq!(group_frames(&frames)[0].groups[0].merged_count, 2);
 
-    frames[5].label = Label::new("thumbs_up").expect("valid label");
+    frames[5].label = Label::new("thumbs_up").expect("a label");
     let labels = group_frames(&frames);
     assert_eq!(
         labels.iter().map(|label| label.frame_count()).collect::<Vec<_>>(),

@@ -45,7 +45,7 @@ pub(super) fn exclude(frames: &[FrameFile], group: &[usize], validation: &HashSe
         .filter(|(_, distance)| *distance > 0)
         .map(|(&frame, distance)| Candidate {
             frame,
-            is_near_duplicate: is_near_any(frames, frame, &validation_here),
+            is_near_duplicate: is_near_duplicate_of_any(frames, frame, &validation_here),
             distance,
         })
         .collect();
@@ -62,7 +62,7 @@ pub(super) fn exclude(frames: &[FrameFile], group: &[usize], validation: &HashSe
     }
 }
 
-fn is_near_any(frames: &[FrameFile], frame: usize, others: &[usize]) -> bool {
+fn is_near_duplicate_of_any(frames: &[FrameFile], frame: usize, others: &[usize]) -> bool {
     let thumbnail = |index: usize| &frames[index].fingerprint.thumbnail;
     others
         .iter()

@@ -25,15 +25,15 @@ fn photos() -> Option<Vec<FrameFile>> {
 }
 
 fn frames_of(root: &Path) -> Vec<FrameFile> {
-    let dataset = Dataset::read(root).expect("read dataset");
+    let dataset = Dataset::read(root).expect("reads");
     let labeled = dataset.labels.iter().flat_map(|labeled| {
         let files = labeled.files.iter();
         files.map(|file| (file, &labeled.label))
     });
     let frame_of = |(file, label): (&PathBuf, &Label)| {
-        let content = std::fs::read(file).expect("read file");
+        let content = std::fs::read(file).expect("reads");
         let image = Frame::from_compressed("jpeg", &content)
-            .expect("decode image")
+            .expect("decodes")
             .to_rgb_image();
         let square = thumbnail(&image, 224, 224);
         let fingerprint = Fingerprint {
@@ -47,7 +47,7 @@ fn frames_of(root: &Path) -> Vec<FrameFile> {
 
 /// The burst that a photo belongs to: the prefix of its name.
 fn burst(frame: &FrameFile) -> &str {
-    frame.name.split('_').next().expect("prefix")
+    frame.name.split('_').next().expect("a prefix")
 }
 
 fn thumbnail_of(frame: &FrameFile) -> &Thumbnail {

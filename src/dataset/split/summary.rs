@@ -104,14 +104,7 @@ impl fmt::Display for SplitSummary {
                 grouped_by,
                 has_leakage,
             } => {
-                let noun = singular(*grouped_by);
-                let (group, advice) = match merged_count {
-                    1 => (format!("one {noun}"), "capture another burst"),
-                    count => (
-                        format!("{count} {noun}s that look alike"),
-                        "capture another burst with the hand and the camera in other positions",
-                    ),
-                };
+                let (group, advice) = describe_cut_group(*merged_count, singular(*grouped_by));
                 let leakage = if *has_leakage {
                     " with near-duplicates on both sides"
                 } else {
@@ -129,6 +122,17 @@ impl fmt::Display for SplitSummary {
                  so the measured accuracy does not cover this label: capture more frames"
             ),
         }
+    }
+}
+
+/// Describes a group by the number of groups that were merged into it, and says what to capture for a better split.
+fn describe_cut_group(merged_count: usize, noun: &str) -> (String, &'static str) {
+    match merged_count {
+        1 => (format!("one {noun}"), "capture another burst"),
+        count => (
+            format!("{count} {noun}s that look alike"),
+            "capture another burst with the hand and the camera in other positions",
+        ),
     }
 }
 

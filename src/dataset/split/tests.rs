@@ -12,7 +12,7 @@ use crate::dataset::fingerprint::{Fingerprint, Thumbnail};
 /// A frame with a uniform thumbnail: frames whose levels differ by at most two are near-duplicates.
 pub(super) fn frame(label: &str, name: &str, level: u8) -> FrameFile {
     FrameFile {
-        label: Label::new(label).expect("valid label"),
+        label: Label::new(label).expect("a label"),
         name: name.to_owned(),
         modified: None,
         fingerprint: Fingerprint {
@@ -185,18 +185,18 @@ fn seed_determines_the_split() {
 fn split_does_not_depend_on_the_location_of_the_dataset() {
     let split_under = |root: &std::path::Path| {
         let directory = root.join("none");
-        std::fs::create_dir_all(&directory).expect("create directory");
+        std::fs::create_dir_all(&directory).expect("creates");
         let frames: Vec<FrameFile> = bursts("none", &[4; 12])
             .into_iter()
             .map(|frame| {
                 let path = directory.join(&frame.name);
-                std::fs::write(&path, &frame.name).expect("write file");
+                std::fs::write(&path, &frame.name).expect("writes");
                 FrameFile::new(&path, frame.label, frame.fingerprint)
             })
             .collect();
         held_out(&frames, 4)
     };
-    let root = tempfile::tempdir().expect("temporary directory");
+    let root = tempfile::tempdir().expect("a directory");
     assert_eq!(
         split_under(&root.path().join("here")),
         split_under(&root.path().join("elsewhere/deeper"))

@@ -12,8 +12,7 @@ use r2r::thumb_gesture::msg::TrainingStatus;
 use r2r::thumb_gesture::srv::Retrain;
 use tokio::sync::watch;
 
-use crate::dataset::{Dataset, DatasetError};
-use crate::evaluation::Skipped;
+use crate::dataset::{Dataset, DatasetError, SkippedFile};
 use crate::node::models::Models;
 use crate::node::params::Params;
 use crate::node::retrain::child_process::TrainingProcess;
@@ -226,7 +225,7 @@ impl Retraining {
         self.publish(status);
     }
 
-    fn warn_of_skipped(&self, skipped: &[Skipped]) {
+    fn warn_of_skipped(&self, skipped: &[SkippedFile]) {
         for file in skipped {
             self.context.warn(&format!(
                 "file skipped by the training: {}: {}",

@@ -13,7 +13,7 @@ use time::macros::format_description;
 use super::curves::Curves;
 use super::reliability::reliability_diagram;
 use super::{LabelCount, Mistake, Report};
-use crate::evaluation::Skipped;
+use crate::dataset::SkippedFile;
 use crate::metrics::LabelMetrics;
 use crate::thumbnail;
 
@@ -44,7 +44,7 @@ struct Page<'a> {
     confusions: Vec<ConfusedPair<'a>>,
     reliability: Option<String>,
     images: Vec<Image<'a>>,
-    skipped: &'a [Skipped],
+    skipped: &'a [SkippedFile],
     max_frames: usize,
     total_seconds: f64,
 }
@@ -58,7 +58,7 @@ struct MatrixRow<'a> {
 
 struct Cell {
     frames: usize,
-    /// Fraction of the row's frames, 0 to 1.
+    /// Share of the row's frames, 0 to 1.
     fraction: f64,
     class: &'static str,
     is_dark: bool,

@@ -1,4 +1,4 @@
-//! The page shows all results, and hostile names cannot inject anything into it.
+//! Tests of the report: the page shows all results, and hostile names cannot inject anything into it.
 
 use std::path::Path;
 
@@ -205,7 +205,7 @@ fn hostile_names_are_escaped() {
     report.dataset.root = HOSTILE.to_owned();
     report.dataset.digest = HOSTILE.to_owned();
     report.dataset.split = HOSTILE.to_owned();
-    report.dataset.skipped = vec![Skipped::new(Path::new(HOSTILE), &HOSTILE)];
+    report.dataset.skipped = vec![SkippedFile::new(Path::new(HOSTILE), &HOSTILE)];
     report.mistakes = vec![mistake(HOSTILE, 0.9)];
     report.settings[0].name = HOSTILE.to_owned();
     report.settings[0].value = HOSTILE.to_owned();
@@ -300,7 +300,7 @@ fn long_lists_are_truncated_with_a_note() {
     report.mistakes = (0..30)
         .map(|i| mistake(&format!("/gone/{i}.jpg"), f64::from(i) / 30.0))
         .collect();
-    report.dataset.skipped = vec![Skipped::new(Path::new("/a.jpg"), &"no image"); 250];
+    report.dataset.skipped = vec![SkippedFile::new(Path::new("/a.jpg"), &"no image"); 250];
     let page = html(&report);
     let text = text_of(&parsed(&page));
     assert!(text.contains("24 of 30"), "{text}");
