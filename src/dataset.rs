@@ -5,13 +5,13 @@
 //! divides the groups into training and validation frames. [`augment`] makes augmented copies of a frame.
 
 pub mod augment;
-pub(crate) mod bursts;
+pub mod bursts;
 pub(crate) mod capture;
-pub(crate) mod fingerprint;
+pub mod fingerprint;
 mod label;
 pub mod sample;
 mod skipped_file;
-pub(crate) mod split;
+pub mod split;
 
 use std::path::{Path, PathBuf};
 

@@ -22,18 +22,20 @@ const MAX_PAUSE_MS: i64 = 10_000;
 
 /// What is known about the file of a frame.
 #[derive(Clone, Debug)]
-pub(crate) struct FrameFile {
-    pub(crate) label: Label,
+pub struct FrameFile {
+    /// The label of the directory that the file is in.
+    pub label: Label,
     /// File name without the directory.
-    pub(crate) name: String,
+    pub name: String,
     /// Time of the last modification; `None` if the file system does not provide it.
-    pub(crate) modified: Option<SystemTime>,
-    pub(crate) fingerprint: Fingerprint,
+    pub modified: Option<SystemTime>,
+    /// Of the file's content and of its image.
+    pub fingerprint: Fingerprint,
 }
 
 /// The reason why frames are in one group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum GroupedBy {
+pub enum GroupedBy {
     /// Their capture times, from their names or their modification times, are close.
     CaptureTime,
     /// Their names have the same prefix before a number.
@@ -44,34 +46,36 @@ pub(crate) enum GroupedBy {
 
 /// Frames of one label that belong on the same side of a split.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Group {
+pub struct Group {
     /// Indices of the frames, in the order of their capture as far as it is known.
-    pub(crate) frames: Vec<usize>,
+    pub frames: Vec<usize>,
     /// Of the first of the merged groups.
-    pub(crate) grouped_by: GroupedBy,
+    pub grouped_by: GroupedBy,
     /// Number of groups that were merged into this one because they contain near-duplicates; 1 without a merge.
-    pub(crate) merged_count: usize,
+    pub merged_count: usize,
     /// Smallest SHA-256 of the files: identifies the group independently of paths and file names.
-    pub(crate) content_id: [u8; 32],
+    pub content_id: [u8; 32],
 }
 
 /// All frames of one label, in groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LabelGroups {
-    pub(crate) label: Label,
-    pub(crate) groups: Vec<Group>,
+pub struct LabelGroups {
+    /// The label of all frames in the groups.
+    pub label: Label,
+    /// In the order of their first frames.
+    pub groups: Vec<Group>,
 }
 
 /// Two files with the same content and different labels, one of which must be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Conflict {
+pub struct Conflict {
     /// Indices of the two frames.
-    pub(crate) frames: [usize; 2],
+    pub frames: [usize; 2],
 }
 
 impl FrameFile {
     /// Also reads the file's modification time.
-    pub(crate) fn new(path: &Path, label: Label, fingerprint: Fingerprint) -> FrameFile {
+    pub fn new(path: &Path, label: Label, fingerprint: Fingerprint) -> FrameFile {
         let name = path.file_name().unwrap_or_default();
         FrameFile {
             label,
@@ -88,7 +92,8 @@ impl FrameFile {
 }
 
 impl LabelGroups {
-    pub(crate) fn frame_count(&self) -> usize {
+    /// Number of frames in all groups.
+    pub fn frame_count(&self) -> usize {
         self.groups.iter().map(|group| group.frames.len()).sum()
     }
 }
@@ -103,7 +108,7 @@ impl LabelGroups {
 ///
 /// The second step merges groups that contain near-duplicates of each other. It compares frames of similar brightness pair by pair:
 /// in the worst case, 10,000 frames of one label take about three seconds.
-pub(crate) fn group_frames(frames: &[FrameFile]) -> Vec<LabelGroups> {
+pub fn group_frames(frames: &[FrameFile]) -> Vec<LabelGroups> {
     let mut by_label: BTreeMap<&Label, Vec<usize>> = BTreeMap::new();
     for (index, frame) in frames.iter().enumerate() {
         by_label.entry(&frame.label).or_default().push(index);
@@ -120,7 +125,7 @@ pub(crate) fn group_frames(frames: &[FrameFile]) -> Vec<LabelGroups> {
 }
 
 /// Finds files with the content of an earlier file that has another label.
-pub(crate) fn conflicts(frames: &[FrameFile]) -> Vec<Conflict> {
+pub fn conflicts(frames: &[FrameFile]) -> Vec<Conflict> {
     let mut first_of: HashMap<[u8; 32], usize> = HashMap::new();
     let mut conflicts = Vec::new();
     for (index, frame) in frames.iter().enumerate() {

@@ -30,21 +30,22 @@ const PIXELS: usize = SIDE_PX * SIDE_PX;
 /// consecutive frames below the minimum distance between bursts is a third for 8x8 bits and 88 % for 16x16 bits, against 91 % for
 /// this measure. It is 97 % for 32x32 bits, but those bits are noise where an image is flat. Subtracting the mean brightness lowers
 /// the share to 86 %, because the exposure also distinguishes bursts.
-pub(crate) const MAX_NEAR_DUPLICATE_DISTANCE: f32 = 2.5;
+pub const MAX_NEAR_DUPLICATE_DISTANCE: f32 = 2.5;
 
 /// Identifies the content of a file and the appearance of its image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fingerprint {
+pub struct Fingerprint {
     /// SHA-256 of the file.
-    pub(crate) sha256: [u8; 32],
-    pub(crate) thumbnail: Thumbnail,
+    pub sha256: [u8; 32],
+    /// The image, reduced to compare appearances.
+    pub thumbnail: Thumbnail,
 }
 
 /// A grayscale image of 16x16 pixels.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Thumbnail {
+pub struct Thumbnail {
     /// 16 rows of 16 gray levels (ITU-R BT.601 luma), top row first.
-    pub(crate) levels: [u8; PIXELS],
+    pub levels: [u8; PIXELS],
 }
 
 impl Thumbnail {
@@ -52,7 +53,7 @@ impl Thumbnail {
     ///
     /// # Panics
     /// `square` does not have 224x224x3 bytes.
-    pub(crate) fn from_square(square: &[u8]) -> Thumbnail {
+    pub fn from_square(square: &[u8]) -> Thumbnail {
         const ROW_BYTES: usize = 3 * SQUARE_SIDE_PX;
         const LUMA: [u32; 3] = [299, 587, 114];
         const WEIGHT: u32 = 1000 * (BLOCK_PX * BLOCK_PX) as u32;
@@ -76,19 +77,19 @@ impl Thumbnail {
     }
 
     /// Mean absolute difference, 0 to 255 gray levels.
-    pub(crate) fn distance(&self, other: &Thumbnail) -> f32 {
+    pub fn distance(&self, other: &Thumbnail) -> f32 {
         let pairs = self.levels.iter().zip(&other.levels);
         let sum: u32 = pairs.map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
         sum as f32 / PIXELS as f32
     }
 
     /// Whether the distance is at most [`MAX_NEAR_DUPLICATE_DISTANCE`].
-    pub(crate) fn is_near_duplicate(&self, other: &Thumbnail) -> bool {
+    pub fn is_near_duplicate(&self, other: &Thumbnail) -> bool {
         self.distance(other) <= MAX_NEAR_DUPLICATE_DISTANCE
     }
 
     /// Mean gray level, 0 to 255. The means of two thumbnails differ by at most their [`Thumbnail::distance`].
-    pub(crate) fn mean(&self) -> f32 {
+    pub fn mean(&self) -> f32 {
         self.levels.iter().map(|&level| u32::from(level)).sum::<u32>() as f32 / PIXELS as f32
     }
 }

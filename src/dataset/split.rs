@@ -10,7 +10,7 @@ mod units;
 
 use super::bursts::{FrameFile, LabelGroups};
 use leakage::Exclusion;
-pub(crate) use summary::SplitSummary;
+pub use summary::SplitSummary;
 use units::{Plan, Unit};
 
 /// Number of segments that a group is cut into for a split with a single fold.
@@ -18,22 +18,24 @@ const SEGMENTS: usize = 5;
 
 /// Frame indices of one fold, sorted; every frame is in exactly one of the lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Fold {
-    pub(crate) train: Vec<usize>,
-    pub(crate) validation: Vec<usize>,
+pub struct Fold {
+    /// Indices of the frames to train on.
+    pub train: Vec<usize>,
+    /// Indices of the held-out frames.
+    pub validation: Vec<usize>,
     /// Frames that are neither trained nor validated on, because they are too similar to validation frames.
     ///
     /// The final model, which is not the one that is measured, may be trained on them.
-    pub(crate) left_out: Vec<usize>,
+    pub left_out: Vec<usize>,
 }
 
 /// The folds of a training, and how they were made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Split {
+pub struct Split {
     /// One fold, or several that validate each frame once.
-    pub(crate) folds: Vec<Fold>,
+    pub folds: Vec<Fold>,
     /// One per label, sorted by label.
-    pub(crate) summaries: Vec<SplitSummary>,
+    pub summaries: Vec<SplitSummary>,
 }
 
 /// Holds out about a fifth of each label's frames, and at most a third if there are small enough groups.
@@ -46,7 +48,7 @@ pub(crate) struct Split {
 ///
 /// # Panics
 /// `groups` do not belong to `frames`.
-pub(crate) fn hold_out(frames: &[FrameFile], groups: &[LabelGroups], seed: u64) -> Split {
+pub fn hold_out(frames: &[FrameFile], groups: &[LabelGroups], seed: u64) -> Split {
     split(frames, groups, 1, |label| units::hold_out(label, SEGMENTS, seed))
 }
 
@@ -62,7 +64,7 @@ pub(crate) fn hold_out(frames: &[FrameFile], groups: &[LabelGroups], seed: u64) 
 ///
 /// # Panics
 /// `groups` do not belong to `frames`.
-pub(crate) fn k_folds(frames: &[FrameFile], groups: &[LabelGroups], k: usize, seed: u64) -> Split {
+pub fn k_folds(frames: &[FrameFile], groups: &[LabelGroups], k: usize, seed: u64) -> Split {
     let k = k.clamp(2, frames.len().max(2));
     let max_units = groups.iter().map(|label| units::count(label, k)).max();
     let folds = max_units.unwrap_or_default().min(k).max(1);
@@ -120,7 +122,5 @@ fn add_label(fold: &mut Fold, number: usize, frames: &[FrameFile], plan: &Plan) 
     exclusion.remaining > 0
 }
 
-#[cfg(test)]
-mod photo_tests;
 #[cfg(test)]
 mod tests;

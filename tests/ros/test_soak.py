@@ -45,7 +45,7 @@ class Camera:
     start: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self.images = self.world.peer.create_publisher(Image, CAMERA, 5)
+        self.publisher = self.world.peer.create_publisher(Image, CAMERA, 5)
         self.clock = self.world.peer.create_publisher(Clock, "/clock", 5)
         self.timer = self.world.peer.create_timer(1 / RATE_HZ, self.tick)
 
@@ -58,7 +58,7 @@ class Camera:
             self.frames += 1
             image = self.images[self.frames // RATE_HZ % len(self.images)]
             image.header.stamp = now
-            self.images.publish(image)
+            self.publisher.publish(image)
 
 
 class ProcessMonitor:

@@ -4,7 +4,7 @@
 //! same arguments. A file that uses this runner has `harness = false` in Cargo.toml, and lists its tests with [`tests!`].
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -24,6 +24,8 @@ pub(crate) enum Requirement {
     TensorRt,
     /// A directory with photos, see [`photos`].
     Photos,
+    /// The photos whose bursts are known, see [`reference_photos`].
+    ReferencePhotos,
     /// A machine on which CUDA is not available.
     NoGpu,
     /// Permission to mount a file system in a user namespace.
@@ -36,7 +38,7 @@ impl Requirement {
             Requirement::Torch => "torch",
             Requirement::OpenVino => "openvino",
             Requirement::TensorRt => "tensorrt",
-            Requirement::Photos => "photos",
+            Requirement::Photos | Requirement::ReferencePhotos => "photos",
             Requirement::NoGpu => "no_gpu",
             Requirement::Mount => "mount",
         }
@@ -51,7 +53,8 @@ impl Requirement {
                 check_x86_64("TensorRT for RTX")?;
                 check_import("tensorrt_rtx_libs, tensorrt_rtx_bindings")
             }
-            Requirement::Photos => check_photos(),
+            Requirement::Photos => check_photos(&photos()),
+            Requirement::ReferencePhotos => check_photos(&reference_photos()),
             Requirement::NoGpu if tch::Cuda::is_available() => {
                 Err(Unmet::Unsupported("this machine has a GPU".to_owned()))
             }
@@ -141,14 +144,17 @@ fn check_x86_64(package: &str) -> Result<(), Unmet> {
     )))
 }
 
-/// The photos: `THUMB_GESTURE_PHOTOS`, or `../shared/photos` next to the repository. It has one directory per label.
+/// The photos: `THUMB_GESTURE_PHOTOS`, or [`reference_photos`]. The directory has one directory per label.
 pub(crate) fn photos() -> PathBuf {
-    let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/photos");
-    std::env::var_os("THUMB_GESTURE_PHOTOS").map_or_else(default, PathBuf::from)
+    std::env::var_os("THUMB_GESTURE_PHOTOS").map_or_else(reference_photos, PathBuf::from)
 }
 
-fn check_photos() -> Result<(), Unmet> {
-    let directory = photos();
+/// `../shared/photos` next to the repository, whose bursts are known.
+pub(crate) fn reference_photos() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/photos")
+}
+
+fn check_photos(directory: &Path) -> Result<(), Unmet> {
     if directory.is_dir() {
         return Ok(());
     }

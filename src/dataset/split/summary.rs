@@ -8,12 +8,12 @@ use crate::dataset::bursts::{Group, GroupedBy, LabelGroups};
 
 /// How one label was split; displays as one sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SplitSummary {
+pub struct SplitSummary {
     pub(super) label: Label,
     /// Number of frames of the label.
     pub(super) frames: usize,
     /// Number of these frames that are validated on in any fold.
-    pub(super) validated: usize,
+    pub validated: usize,
     pub(super) method: SplitMethod,
 }
 

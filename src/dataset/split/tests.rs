@@ -35,7 +35,7 @@ fn bursts(label: &str, counts: &[usize]) -> Vec<FrameFile> {
     frames
 }
 
-pub(super) fn is_cut(summary: &SplitSummary) -> bool {
+fn is_cut(summary: &SplitSummary) -> bool {
     matches!(summary.method, SplitMethod::CutGroup { .. })
 }
 

@@ -1,27 +1,24 @@
 //! Groups and splits real photos: a fixed camera, one person, and bursts that are short videos.
 
+mod support;
+
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use image::imageops::thumbnail;
 use sha2::{Digest, Sha256};
+use thumb_gesture::dataset::bursts::{FrameFile, GroupedBy, conflicts, group_frames};
+use thumb_gesture::dataset::fingerprint::{Fingerprint, Thumbnail};
+use thumb_gesture::dataset::split::{SplitSummary, hold_out};
+use thumb_gesture::dataset::{Dataset, Label};
+use thumb_gesture::frame::Frame;
 
-use super::*;
-use crate::dataset::bursts::{GroupedBy, conflicts, group_frames};
-use crate::dataset::fingerprint::{Fingerprint, Thumbnail};
-use crate::dataset::{Dataset, Label};
-use crate::frame::Frame;
-
-/// Returns the photos next to the repository; `None` with a message if they do not exist.
-fn photos() -> Option<Vec<FrameFile>> {
-    /// Shared by the tests, because decoding takes most of their time.
+/// The frames of the photos. Shared by the tests, because decoding takes most of their time.
+fn photos() -> Vec<FrameFile> {
     static DECODED: OnceLock<Vec<FrameFile>> = OnceLock::new();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/photos");
-    if !root.is_dir() {
-        eprintln!("SKIPPED: no photos in {}", root.display());
-        return None;
-    }
-    Some(DECODED.get_or_init(|| frames_of(&root)).clone())
+    DECODED
+        .get_or_init(|| frames_of(&support::runner::reference_photos()))
+        .clone()
 }
 
 fn frames_of(root: &Path) -> Vec<FrameFile> {
@@ -54,9 +51,8 @@ fn thumbnail_of(frame: &FrameFile) -> &Thumbnail {
     &frame.fingerprint.thumbnail
 }
 
-#[test]
 fn groups_are_the_bursts_and_no_bursts_are_merged() {
-    let Some(frames) = photos() else { return };
+    let frames = photos();
     let labels = group_frames(&frames);
     let mut groups = Vec::new();
     for label in &labels {
@@ -77,9 +73,8 @@ fn groups_are_the_bursts_and_no_bursts_are_merged() {
     assert!(conflicts(&frames).is_empty());
 }
 
-#[test]
 fn most_consecutive_frames_are_near_duplicates_but_no_frames_of_different_bursts() {
-    let Some(frames) = photos() else { return };
+    let frames = photos();
     let (mut near_duplicates, mut pairs) = (0, 0);
     for pair in frames
         .windows(2)
@@ -105,9 +100,8 @@ fn most_consecutive_frames_are_near_duplicates_but_no_frames_of_different_bursts
 }
 
 /// Without known names, the appearance never merges frames of different bursts and keeps most of a burst together.
-#[test]
 fn bursts_are_separated_by_appearance_alone() {
-    let Some(mut frames) = photos() else { return };
+    let mut frames = photos();
     let bursts: Vec<String> = frames.iter().map(|frame| burst(frame).to_owned()).collect();
     for (number, frame) in frames.iter_mut().enumerate() {
         frame.name = format!("{number}-hand.jpg");
@@ -128,15 +122,14 @@ fn bursts_are_separated_by_appearance_alone() {
     assert!(groups.len() <= 30, "{} groups of 100 frames", groups.len());
 }
 
-#[test]
 fn labels_with_two_bursts_are_split_by_burst_and_those_with_one_are_cut() {
-    let Some(frames) = photos() else { return };
+    let frames = photos();
     let split = hold_out(&frames, &group_frames(&frames), 7);
     let fold = &split.folds[0];
     let validated: Vec<usize> = split.summaries.iter().map(|label| label.validated).collect();
     assert_eq!(validated, [25, 5, 5]);
-    let is_cut: Vec<bool> = split.summaries.iter().map(tests::is_cut).collect();
-    assert_eq!(is_cut, [false, true, true]);
+    let cut: Vec<bool> = split.summaries.iter().map(is_cut).collect();
+    assert_eq!(cut, [false, true, true]);
     for &validation in &fold.validation {
         let same_burst = fold
             .train
@@ -146,4 +139,15 @@ fn labels_with_two_bursts_are_split_by_burst_and_those_with_one_are_cut() {
             assert!(!thumbnail_of(&frames[train]).is_near_duplicate(thumbnail_of(&frames[validation])));
         }
     }
+}
+
+fn is_cut(summary: &SplitSummary) -> bool {
+    summary.to_string().contains("cut into")
+}
+
+support::runner::tests! {
+    groups_are_the_bursts_and_no_bursts_are_merged needs ReferencePhotos,
+    most_consecutive_frames_are_near_duplicates_but_no_frames_of_different_bursts needs ReferencePhotos,
+    bursts_are_separated_by_appearance_alone needs ReferencePhotos,
+    labels_with_two_bursts_are_split_by_burst_and_those_with_one_are_cut needs ReferencePhotos,
 }
