@@ -100,7 +100,7 @@ pub struct TopicContents {
     pub messages: u64,
 }
 
-/// Called with each message; an error stops reading and becomes [`BagError::Stopped`].
+/// A callback for each message. An error that it returns stops reading and becomes [`BagError::Stopped`].
 pub type OnMessage<'a> = dyn FnMut(Message) -> Result<(), String> + 'a;
 
 impl Bag {
@@ -158,7 +158,7 @@ impl Bag {
     /// The topics that have messages. Without `metadata.yaml` this reads the whole bag.
     ///
     /// # Errors
-    /// As [`Bag::read`].
+    /// Like [`Bag::read`].
     pub fn topics(&self) -> Result<Vec<Topic>, BagError> {
         let topics = if self.topics.is_empty() {
             self.contents()?.topics
@@ -171,14 +171,16 @@ impl Bag {
     /// Reads the whole bag and counts its messages.
     ///
     /// # Errors
-    /// As [`Bag::read`].
+    /// Like [`Bag::read`].
     pub fn contents(&self) -> Result<Contents, BagError> {
         let mut counts: BTreeMap<Topic, u64> = BTreeMap::new();
         let mut span: Option<(i64, i64)> = None;
         let losses = self.read(&|_| true, &mut |message| {
             match counts.get_mut(message.topic) {
                 Some(count) => *count += 1,
-                None => drop(counts.insert(message.topic.clone(), 1)),
+                None => {
+                    counts.insert(message.topic.clone(), 1);
+                }
             }
             let (first, last) = span.unwrap_or((message.time_ns, message.time_ns));
             span = Some((first.min(message.time_ns), last.max(message.time_ns)));

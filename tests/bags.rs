@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -76,17 +75,17 @@ fn digests(bag: &Path) -> (Vec<MessageDigest>, Vec<DataLoss>) {
 
 /// Counts the messages on the camera's topic, which must all be valid images.
 fn count_frames(bag: &Path) -> usize {
-    let frames = RefCell::new(0);
+    let mut frames = 0;
     let bag = Bag::open(bag).expect("a bag");
     let read = bag.read(&|topic| topic.name == TOPIC, &mut |message| {
         let image = BagImage::read(message.topic, message.data);
         let image = image.map_err(|error| error.to_string())?;
         assert!(image.frame_id.starts_with("camera"));
-        *frames.borrow_mut() += 1;
+        frames += 1;
         Ok(())
     });
     read.expect("a readable bag");
-    frames.into_inner()
+    frames
 }
 
 /// Serializes a `sensor_msgs/Image` with encoding rgb8.
@@ -226,7 +225,7 @@ fn damaged_chunk_loses_only_its_own_messages_and_they_are_counted() {
     let messages = hands(8);
     let (_directory, file) = write_bag(&messages, &LIKE_ROSBAG2);
     let mut bytes = fs::read(&file).expect("reads");
-    // Both offsets lie inside the data of a chunk.
+    // Both offsets are inside the data of a chunk.
     for place in [bytes.len() / 3, 2000] {
         let mut bytes = bytes.clone();
         bytes[place..place + 64].fill(0x55);
@@ -442,7 +441,7 @@ fn view_in_place_of_a_table_is_rejected() {
     );
 }
 
-/// Files that were difficult to read: each is read as far as possible or rejected, and losses are reported.
+/// Each file of the corpus is read as far as possible or rejected, and losses are reported.
 fn corpus_of_damaged_files_is_read_with_bounded_memory() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bags/corpus");
     let mut files = 0;

@@ -2,15 +2,15 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use thumb_gesture::frame::Frame;
 
-/// Largest difference in gray levels. OpenCV rounds 16-bit Bayer images at another step.
-const TOLERANCE: u8 = 1;
+/// Maximum difference, gray levels. OpenCV rounds 16-bit Bayer images at another step.
+const MAX_DIFFERENCE: u8 = 1;
 
 #[derive(Deserialize)]
 struct Case {
@@ -53,7 +53,7 @@ fn compare(directory: &Path, name: &str, case: &Case) {
                 .map(|(a, b)| a.abs_diff(*b))
                 .max();
             assert!(
-                difference <= Some(TOLERANCE),
+                difference <= Some(MAX_DIFFERENCE),
                 "{name} at {column}, {row}: {pixel:?}, expected {:?}",
                 &expected[start..start + 3]
             );

@@ -47,32 +47,7 @@ impl Agreement {
         let mut confusion = ConfusionMatrix::with_unknown(labels.len());
         let compare_interval = |interval: &Interval| {
             let interval = interval.relative_to(start_secs);
-            let expected = labels.iter().position(|label| label.as_str() == interval.label);
-            let expected = expected.unwrap_or_default();
-            let mut agreement = IntervalAgreement {
-                from: interval.from,
-                to: interval.to,
-                label: interval.label.clone(),
-                frames: 0,
-                correct: 0,
-                stable_after: None,
-            };
-            for frame in &predictions.frames {
-                let secs = predictions.secs(frame);
-                if !interval.contains(secs) {
-                    continue;
-                }
-                let gesture = frame.gesture().unwrap_or(labels.len());
-                confusion.count(expected, gesture);
-                agreement.frames += 1;
-                if gesture == expected {
-                    agreement.correct += 1;
-                    if frame.stable {
-                        agreement.stable_after.get_or_insert(secs - interval.from);
-                    }
-                }
-            }
-            agreement
+            IntervalAgreement::new(predictions, interval, labels, &mut confusion)
         };
         let intervals: Vec<IntervalAgreement> = expected.iter().map(compare_interval).collect();
         let frames = intervals.iter().map(|interval| interval.frames).sum();
@@ -83,6 +58,43 @@ impl Agreement {
             accuracy: (frames > 0).then(|| correct as f64 / frames as f64),
             confusion,
             intervals,
+        }
+    }
+}
+
+impl IntervalAgreement {
+    /// Compares the frames of an interval, relative to the first frame, with its label, and counts them in `confusion`.
+    fn new(
+        predictions: &BagPredictions,
+        interval: Interval,
+        labels: &[Label],
+        confusion: &mut Confusion,
+    ) -> IntervalAgreement {
+        let expected = labels.iter().position(|label| label.as_str() == interval.label);
+        let expected = expected.unwrap_or_default();
+        let (mut frames, mut correct, mut stable_after) = (0, 0, None);
+        for frame in &predictions.frames {
+            let secs = predictions.secs(frame);
+            if !interval.contains(secs) {
+                continue;
+            }
+            let gesture = frame.gesture().unwrap_or(labels.len());
+            confusion.count(expected, gesture);
+            frames += 1;
+            if gesture == expected {
+                correct += 1;
+                if frame.stable {
+                    stable_after.get_or_insert(secs - interval.from);
+                }
+            }
+        }
+        IntervalAgreement {
+            from: interval.from,
+            to: interval.to,
+            label: interval.label,
+            frames,
+            correct,
+            stable_after,
         }
     }
 }

@@ -1,3 +1,5 @@
+//! The errors of reading a bag.
+
 use std::path::PathBuf;
 
 /// Why a bag could not be read at all.
@@ -44,7 +46,7 @@ pub enum BagError {
     #[error("the bag has no topic with images; it has {0}")]
     NoImageTopic(String),
     /// Several topics have images and none was requested.
-    #[error("the bag has several topics with images, choose one of them: {0}")]
+    #[error("the bag has several topics with images; choose one of them: {0}")]
     AmbiguousImageTopic(String),
     /// The callback returned an error, which stopped reading.
     #[error("{0}")]

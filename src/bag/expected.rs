@@ -131,7 +131,7 @@ impl Interval {
         }
     }
 
-    /// Whether a time lies in the interval.
+    /// Whether the interval contains a time on the same clock.
     pub fn contains(&self, secs: f64) -> bool {
         (self.from..self.to).contains(&secs)
     }

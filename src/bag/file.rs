@@ -7,11 +7,11 @@ use std::path::Path;
 use super::sink::MessageSink;
 use super::{BagError, mcap, sqlite, zstd};
 
-/// The limit for the size of a decompressed file, as a multiple of its compressed size. A higher ratio indicates a decompression bomb.
+/// Maximum size of a decompressed file, as a multiple of its compressed size. A higher ratio indicates a decompression bomb.
 const MAX_FILE_EXPANSION: u64 = 1000;
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 const MCAP_MAGIC: &[u8] = b"\x89MCAP0\r\n";
-/// The length of the longest magic number, bytes.
+/// Length of the longest magic number, bytes.
 const MAX_MAGIC_LEN: u64 = SQLITE_MAGIC.len() as u64;
 
 enum FileFormat {
@@ -50,8 +50,7 @@ fn read_uncompressed(sink: &mut MessageSink, format: &FileFormat, file: &Path) -
     }
 }
 
-/// Decompresses the sink's file into a temporary one, as far as possible. Only errors of the file system are returned; damage is recorded
-/// as a loss.
+/// Decompresses the sink's file into a temporary file, as far as possible. Damage is recorded as a loss and is not an error.
 fn decompress(sink: &mut MessageSink) -> std::io::Result<tempfile::NamedTempFile> {
     let mut decompressed = tempfile::NamedTempFile::new()?;
     let file = File::open(sink.file)?;

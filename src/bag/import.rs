@@ -9,6 +9,7 @@ use super::{Bag, BagError, DataLoss, Topic, secs_between};
 use crate::dataset::capture::Burst;
 use crate::dataset::fingerprint::Thumbnail;
 use crate::dataset::{DatasetError, Label};
+use crate::frame::Frame;
 use crate::preprocess::Preprocessor;
 
 /// Which frames of a bag are imported.
@@ -51,54 +52,90 @@ pub fn import_frames(
     label: &Label,
     mut on_frame: impl FnMut(),
 ) -> Result<ImportSummary, BagError> {
-    let mut summary = ImportSummary::default();
-    let mut preprocessor = Preprocessor::new();
-    let (mut start_ns, mut in_range) = (None, 0);
-    let mut last_saved: Option<Thumbnail> = None;
-    let mut burst: Option<Burst> = None;
+    let mut importer = Importer {
+        selection,
+        dataset,
+        label,
+        preprocessor: Preprocessor::new(),
+        start_ns: None,
+        frames_in_range: 0,
+        burst: None,
+        last_saved: None,
+        summary: ImportSummary::default(),
+    };
     let losses = bag.read(&|found| found == topic, &mut |message| {
         on_frame();
-        let image = match BagImage::read(message.topic, message.data) {
-            Ok(image) => image,
+        match BagImage::read(message.topic, message.data) {
+            Ok(image) => {
+                let time_ns = image.time_ns(message.time_ns);
+                if importer.is_selected(time_ns) {
+                    importer
+                        .save(&image.frame, time_ns)
+                        .map_err(|error| error.to_string())?;
+                }
+            }
             Err(error) => {
+                let summary = &mut importer.summary;
                 summary.bad_frames += 1;
                 summary.bad_reason.get_or_insert_with(|| error.to_string());
-                return Ok(());
             }
-        };
-        let time_ns = image.time_ns(message.time_ns);
-        let secs = secs_between(*start_ns.get_or_insert(time_ns), time_ns);
-        if !(selection.from_secs..selection.to_secs).contains(&secs) {
-            return Ok(());
         }
-        in_range += 1;
-        if (in_range - 1) % selection.every.max(1) != 0 {
-            return Ok(());
-        }
-        let thumbnail = Thumbnail::from_square(&preprocessor.square_from_frame(&image.frame));
-        if last_saved
-            .as_ref()
-            .is_some_and(|last| last.is_near_duplicate(&thumbnail))
-        {
-            summary.near_duplicates += 1;
-            return Ok(());
-        }
-        let open_burst = || {
-            let time = OffsetDateTime::from_unix_timestamp_nanos(time_ns.into());
-            Burst::open(dataset, label, time.unwrap_or(OffsetDateTime::UNIX_EPOCH))
-        };
-        let mut save = || -> Result<(), DatasetError> {
-            let burst = match &mut burst {
-                Some(burst) => burst,
-                none => none.insert(open_burst()?),
-            };
-            burst.save(&image.frame).map(drop)
-        };
-        save().map_err(|error| error.to_string())?;
-        summary.saved += 1;
-        last_saved = Some(thumbnail);
         Ok(())
     })?;
-    summary.losses = losses;
-    Ok(summary)
+    Ok(ImportSummary {
+        losses,
+        ..importer.summary
+    })
+}
+
+/// The state of an import.
+struct Importer<'a> {
+    selection: Selection,
+    dataset: &'a Path,
+    label: &'a Label,
+    preprocessor: Preprocessor,
+    /// Time of the bag's first frame, nanoseconds since the epoch.
+    start_ns: Option<i64>,
+    /// The number of frames so far in the time range of the selection.
+    frames_in_range: usize,
+    /// Opened with the first frame.
+    burst: Option<Burst>,
+    last_saved: Option<Thumbnail>,
+    summary: ImportSummary,
+}
+
+impl Importer<'_> {
+    /// Whether the selection contains the bag's next frame.
+    fn is_selected(&mut self, time_ns: i64) -> bool {
+        let start_ns = *self.start_ns.get_or_insert(time_ns);
+        let range = self.selection.from_secs..self.selection.to_secs;
+        if !range.contains(&secs_between(start_ns, time_ns)) {
+            return false;
+        }
+        let index = self.frames_in_range;
+        self.frames_in_range += 1;
+        index.is_multiple_of(self.selection.every.max(1))
+    }
+
+    /// Saves a frame, unless it looks like the one saved before.
+    fn save(&mut self, frame: &Frame, time_ns: i64) -> Result<(), DatasetError> {
+        let thumbnail = Thumbnail::from_square(&self.preprocessor.square_from_frame(frame));
+        let last_saved = self.last_saved.as_ref();
+        if last_saved.is_some_and(|last| last.is_near_duplicate(&thumbnail)) {
+            self.summary.near_duplicates += 1;
+            return Ok(());
+        }
+        let burst = match &mut self.burst {
+            Some(burst) => burst,
+            burst => {
+                let time = OffsetDateTime::from_unix_timestamp_nanos(time_ns.into());
+                let time = time.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+                burst.insert(Burst::open(self.dataset, self.label, time)?)
+            }
+        };
+        burst.save(frame)?;
+        self.summary.saved += 1;
+        self.last_saved = Some(thumbnail);
+        Ok(())
+    }
 }

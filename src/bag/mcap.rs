@@ -16,7 +16,7 @@ use mcap::sans_io::linear_reader::{LinearReadEvent, LinearReader, LinearReaderOp
 use super::sink::{MAX_MESSAGE_BYTES, MessageSink};
 use super::{BagError, Topic};
 
-/// The limit for the size of an unpacked chunk, as a multiple of its packed size. A higher ratio indicates a decompression bomb.
+/// Maximum size of an unpacked chunk, as a multiple of its packed size. A higher ratio indicates a decompression bomb.
 const MAX_CHUNK_EXPANSION: u64 = 1000;
 /// Chunks up to this unpacked size in bytes are exempt from [`MAX_CHUNK_EXPANSION`]: a single-color 4K image compresses even better.
 const SMALL_CHUNK_BYTES: u64 = 60 << 20;
@@ -65,23 +65,7 @@ pub(super) fn read(sink: &mut MessageSink, file: &Path) -> Result<(), BagError> 
             damaged.record_loss(sink);
         }
         match opcode {
-            op::CHUNK => {
-                let (mut messages, mut read) = (Vec::new(), 0);
-                let unpacked = unpack_chunk(data, &mut channels, sink, &mut messages, &mut read);
-                if let Err(error) = unpacked {
-                    damaged_chunk = Some(DamagedChunk {
-                        reason: format!("damaged chunk: {error}"),
-                        read,
-                        indexed: 0,
-                    });
-                    // The chunk may have announced channels; a finished file repeats them in its summary.
-                    channels.complete_from(file)?;
-                }
-                messages.sort_by_key(|message| message.time_ns);
-                for message in messages {
-                    channels.deliver(sink, &message)?;
-                }
-            }
+            op::CHUNK => damaged_chunk = read_chunk(data, &mut channels, sink, file)?,
             op::SCHEMA | op::CHANNEL | op::MESSAGE => match mcap::parse_record(opcode, data) {
                 Ok(record) => {
                     if let Some(message) = channels.process(record) {
@@ -112,10 +96,11 @@ pub(super) fn read(sink: &mut MessageSink, file: &Path) -> Result<(), BagError> 
     Ok(())
 }
 
-/// Calls `on_record` with each record of a file, chunks still packed, until it breaks.
+/// Calls `on_record` with each record of a file, without unpacking chunks, until it returns `Break`.
 ///
 /// # Errors
-/// Outer: the file cannot be read, or `on_record` failed. Inner: the file is not valid MCAP from some record on.
+/// Outer result: the file cannot be read, or `on_record` failed. Inner result: a record is not valid MCAP, and the file cannot be read
+/// beyond it.
 fn for_each_record(
     file: &Path,
     mut on_record: impl FnMut(u8, &[u8]) -> Result<ControlFlow<()>, BagError>,
@@ -153,6 +138,31 @@ fn for_each_record(
         }
     }
     Ok(Ok(()))
+}
+
+/// Delivers the messages of a chunk, as far as it can be read, sorted by time. Returns its damage, if any.
+fn read_chunk(
+    chunk: &[u8],
+    channels: &mut Channels,
+    sink: &mut MessageSink,
+    file: &Path,
+) -> Result<Option<DamagedChunk>, BagError> {
+    let (mut messages, mut read) = (Vec::new(), 0);
+    let unpacked = unpack_chunk(chunk, channels, sink, &mut messages, &mut read);
+    if unpacked.is_err() {
+        // The chunk may have announced channels; a finished file repeats them in its summary.
+        channels.complete_from(file)?;
+    }
+    messages.sort_by_key(|message| message.time_ns);
+    for message in messages {
+        channels.deliver(sink, &message)?;
+    }
+    let damage = |error: McapError| DamagedChunk {
+        reason: format!("damaged chunk: {error}"),
+        read,
+        indexed: 0,
+    };
+    Ok(unpacked.err().map(damage))
 }
 
 /// Appends the selected messages of a chunk to `messages` and adds the number of all its messages to `read`. If it fails, both hold what
@@ -212,7 +222,9 @@ impl Channels {
     /// Stores a schema or channel; returns the message of a message record.
     fn process(&mut self, record: Record) -> Option<PendingMessage> {
         match record {
-            Record::Schema { header, .. } => drop(self.schemas.insert(header.id, header.name)),
+            Record::Schema { header, .. } => {
+                self.schemas.insert(header.id, header.name);
+            }
             Record::Channel(channel) => {
                 let message_type = self.schemas.get(&channel.schema_id).cloned();
                 let topic = Topic {

@@ -12,9 +12,9 @@ use crate::classifier::ClassifierError;
 use crate::decision::{DecisionSettings, GestureFilter, UnknownReason};
 use crate::recognizer::Recognizer;
 
-/// The limit for the number of reasons kept for messages that are not valid images.
+/// Maximum number of reasons kept for messages that are not valid images.
 const MAX_BAD_REASONS: usize = 10;
-/// How many frames are read in advance of the classifier.
+/// Number of frames that are read in advance of the classifier.
 const FRAMES_AHEAD: usize = 8;
 
 /// The prediction and gesture of one frame.

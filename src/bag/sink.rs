@@ -5,11 +5,11 @@ use std::path::Path;
 use super::{BagError, DataLoss, Message, OnMessage, Topic, zstd};
 use crate::frame::MAX_SIDE_PX;
 
-/// The limit for the length of a record or message in bytes: a 16-bit RGBA image with the maximum sides, and its header.
+/// Maximum length of a record or message, bytes: a 16-bit RGBA image with the maximum sides, and its header.
 pub(super) const MAX_MESSAGE_BYTES: u64 = 8 * (MAX_SIDE_PX as u64) * (MAX_SIDE_PX as u64) + (1 << 20);
-/// The limit for the number of different losses recorded.
+/// Maximum number of different losses recorded.
 const MAX_LOSSES: usize = 1000;
-/// How many of the latest losses a new one is compared with, to merge equal ones.
+/// Number of latest losses that a new one is compared with, to merge equal ones.
 const MERGED_LOSSES: usize = 8;
 
 /// Forwards the selected messages of a file to the callback and records what could not be read.

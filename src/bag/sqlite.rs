@@ -35,7 +35,7 @@ pub(super) fn read(sink: &mut MessageSink, file: &Path) -> Result<(), BagError> 
         true
     });
     match result {
-        Ok(delivered) => delivered,
+        Ok(outcome) => outcome,
         Err(error) => {
             let reason = format!("the database is damaged; its readable messages were recovered: {error}");
             sink.record_loss(None, reason);
@@ -69,7 +69,7 @@ fn recover_rows(
             Some(key) > last
         });
         match result {
-            Ok(delivered) => return delivered,
+            Ok(outcome) => return outcome,
             Err(_) if reached >= from => (from, gap) = (reached.saturating_add(1), 0),
             Err(_) => (from, gap) = (from + 1, gap + 1),
         }
@@ -80,7 +80,7 @@ fn recover_rows(
 /// Delivers the messages of a query for which `is_accepted`.
 ///
 /// # Errors
-/// Outer: the database cannot be read further. Inner: the callback for messages failed.
+/// Outer result: the database cannot be read further. Inner result: the callback for messages failed.
 fn deliver_rows(
     sink: &mut MessageSink,
     connection: &Connection,

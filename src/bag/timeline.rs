@@ -13,9 +13,9 @@ use crate::dataset::Label;
 use crate::frame::FrameError;
 use crate::thumbnail;
 
-/// The limit for the number of images; each adds about 8 kB to the page.
+/// Maximum number of images; each adds about 8 kB to the page.
 const MAX_IMAGES: usize = 150;
-/// The number of colors in the style sheet; with more labels, colors repeat.
+/// Number of colors in the style sheet; with more labels, colors repeat.
 const COLORS: usize = 8;
 /// Width of a timeline in SVG user units, as in the template's `viewBox`.
 const TIMELINE_WIDTH: f64 = 1000.0;
@@ -71,6 +71,17 @@ struct Page<'a> {
     frames: usize,
     omitted_images: usize,
     duration_secs: f64,
+}
+
+/// Converts the spans of a timeline to the elements of the page.
+struct Scale<'a> {
+    /// Time of the first frame, nanoseconds since the epoch.
+    start_ns: i64,
+    /// Time of the last frame, nanoseconds since the epoch.
+    end_ns: i64,
+    /// At least a millisecond, because widths are divided by it.
+    duration_secs: f64,
+    labels: &'a [Label],
 }
 
 /// A rectangle of a timeline.
@@ -145,68 +156,81 @@ impl Timeline {
     }
 
     fn page<'a>(&'a self, info: PageInfo<'a>, agreement: Option<&'a Agreement>) -> Page<'a> {
-        let start_ns = self.spans.first().map_or(0, |span| span.from_ns);
-        let end_ns = self.spans.iter().map(|span| span.to_ns).max().unwrap_or(start_ns);
-        let secs = |time_ns: i64| secs_between(start_ns, time_ns);
-        let duration_secs = secs(end_ns).max(1e-3);
-        let name = |label: Option<usize>| {
-            label
-                .and_then(|label| info.labels.get(label))
-                .map_or("unknown", Label::as_str)
-        };
-        let block = |from: f64, to: f64, label: Option<usize>| Block {
-            x: (from / duration_secs).clamp(0.0, 1.0) * TIMELINE_WIDTH,
-            width: ((to.min(duration_secs) - from) / duration_secs).clamp(0.0, 1.0) * TIMELINE_WIDTH,
-            css_class: css_class(label),
-            title: name(label),
-        };
+        let scale = Scale::new(&self.spans, info.labels);
         // A block extends to the start of the next span.
-        let ends: Vec<f64> = self
-            .spans
-            .iter()
-            .skip(1)
-            .map(|next| secs(next.from_ns))
-            .chain([secs(end_ns)])
-            .collect();
+        let starts = self.spans.iter().map(|span| scale.secs(span.from_ns));
+        let ends: Vec<f64> = starts.skip(1).chain([scale.secs(scale.end_ns)]).collect();
         let timeline = |model: usize| {
             let spans = self.spans.iter().zip(&ends);
             spans
-                .map(|(span, end)| block(secs(span.from_ns), *end, span.gestures[model]))
+                .map(|(span, end)| scale.block(scale.secs(span.from_ns), *end, span.gestures[model]))
                 .collect()
         };
         let intervals = agreement.map_or(&[][..], |agreement| &agreement.intervals);
         let expected = |interval: &IntervalAgreement| {
-            let label = info
-                .labels
-                .iter()
-                .position(|label| label.as_str() == interval.label);
-            block(interval.from, interval.to, label)
+            let mut labels = info.labels.iter();
+            let label = labels.position(|label| label.as_str() == interval.label);
+            scale.block(interval.from, interval.to, label)
         };
-        let figure = |span: &'a Span| {
-            Some(Figure {
-                from: secs(span.from_ns),
-                to: secs(span.to_ns),
-                frames: span.frames,
-                stable: span.stable,
-                gestures: span
-                    .gestures
-                    .iter()
-                    .map(|label| (name(*label), css_class(*label)))
-                    .collect(),
-                image: span.image.as_ref()?,
-            })
-        };
-        let figures: Vec<Figure> = self.spans.iter().filter_map(figure).collect();
         Page {
             info,
             agreement,
             timelines: (0..info.models.len()).map(timeline).collect(),
             expected: intervals.iter().map(expected).collect(),
+            figures: self.spans.iter().filter_map(|span| scale.figure(span)).collect(),
             frames: self.spans.iter().map(|span| span.frames).sum(),
             omitted_images: self.omitted_images,
-            figures,
-            duration_secs,
+            duration_secs: scale.duration_secs,
         }
+    }
+}
+
+impl<'a> Scale<'a> {
+    fn new(spans: &[Span], labels: &'a [Label]) -> Scale<'a> {
+        let start_ns = spans.first().map_or(0, |span| span.from_ns);
+        let end_ns = spans.iter().map(|span| span.to_ns).max().unwrap_or(start_ns);
+        Scale {
+            start_ns,
+            end_ns,
+            duration_secs: secs_between(start_ns, end_ns).max(1e-3),
+            labels,
+        }
+    }
+
+    fn secs(&self, time_ns: i64) -> f64 {
+        secs_between(self.start_ns, time_ns)
+    }
+
+    fn name(&self, label: Option<usize>) -> &'a str {
+        label
+            .and_then(|label| self.labels.get(label))
+            .map_or("unknown", Label::as_str)
+    }
+
+    /// The block from `from` to `to`, seconds from the first frame.
+    fn block(&self, from: f64, to: f64, label: Option<usize>) -> Block<'a> {
+        let duration = self.duration_secs;
+        Block {
+            x: (from / duration).clamp(0.0, 1.0) * TIMELINE_WIDTH,
+            width: ((to.min(duration) - from) / duration).clamp(0.0, 1.0) * TIMELINE_WIDTH,
+            css_class: css_class(label),
+            title: self.name(label),
+        }
+    }
+
+    /// The figure of a span; `None` if its image is not shown.
+    fn figure(&self, span: &'a Span) -> Option<Figure<'a>> {
+        let gestures = span.gestures.iter();
+        Some(Figure {
+            from: self.secs(span.from_ns),
+            to: self.secs(span.to_ns),
+            frames: span.frames,
+            stable: span.stable,
+            gestures: gestures
+                .map(|label| (self.name(*label), css_class(*label)))
+                .collect(),
+            image: span.image.as_ref()?,
+        })
     }
 }
 

@@ -7,6 +7,9 @@ use tiny_skia::{Path, PathBuilder, Pixmap, Rect};
 use super::palette::{self, Rgb};
 use super::shapes::Canvas;
 
+/// Fractional bits of light and tint: the product of an 8-bit color, light and tint fits into an i32.
+const FIXED_BITS: u32 = 10;
+
 /// Paints a random background over the whole canvas, whose width is `aspect`, in colors that contrast with `skin`.
 pub(super) fn paint(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, aspect: f32, skin: Rgb) {
     let wall = palette::background(rng, skin);
@@ -73,7 +76,7 @@ fn door(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, [x, width]: [f32; 2], sk
 
 fn shelves(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, [x, width]: [f32; 2], skin: Rgb) {
     let wood = palette::background(rng, skin);
-    let books = [0; 4].map(|_| palette::background(rng, skin));
+    let books: [Rgb; 4] = std::array::from_fn(|_| palette::background(rng, skin));
     let gap = rng.random_range(0.16..0.24);
     for row in 1..=rng.random_range(2..=4) {
         let y = gap * row as f32;
@@ -95,7 +98,7 @@ fn wall_picture(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, [x, width]: [f32
     let (y, height) = (rng.random_range(0.1..0.3), width * rng.random_range(0.7..1.2));
     let frame = palette::background(rng, skin).times(0.7);
     framed(canvas, [x, y, width, height], 0.018, frame);
-    let [sky, hill] = [0; 2].map(|_| palette::background(rng, skin));
+    let [sky, hill]: [Rgb; 2] = std::array::from_fn(|_| palette::background(rng, skin));
     canvas.fill(rectangle(x, y, width, height), sky, 1.0);
     let ground = height * rng.random_range(0.3..0.6);
     canvas.fill(rectangle(x, y + height - ground, width, ground), hill, 1.0);
@@ -126,7 +129,7 @@ fn soft_shapes(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, aspect: f32, skin
 }
 
 fn stripes(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, aspect: f32, skin: Rgb) {
-    let colors = [0; 2].map(|_| palette::background(rng, skin));
+    let colors: [Rgb; 2] = std::array::from_fn(|_| palette::background(rng, skin));
     let width = rng.random_range(0.06..0.18);
     let lean = rng.random_range(-1.0..1.0_f32);
     let is_vertical = rng.random_bool(0.6);
@@ -181,9 +184,6 @@ fn light_along(count: usize, middle: f32, slope: f32, falloff: f32) -> Vec<i32> 
         .map(|x| to_fixed(middle + slope * x - 0.5 * falloff * x * x))
         .collect()
 }
-
-/// Fractional bits: the product of an 8-bit color, light and tint fits into an i32.
-const FIXED_BITS: u32 = 10;
 
 fn to_fixed(value: f32) -> i32 {
     (value * (1 << FIXED_BITS) as f32) as i32

@@ -31,15 +31,15 @@ pub(super) struct Limb {
 
 impl Limb {
     /// A limb through `joints` (x, y, radius), with round ends.
-    pub(super) fn new(joints: &[[f32; 3]]) -> Self {
-        Self {
+    pub(super) fn new(joints: &[[f32; 3]]) -> Limb {
+        Limb {
             spine: smooth_spine(joints),
             cut_start: false,
         }
     }
 
     /// The same limb with a straight first end, as for a sleeve.
-    pub(super) fn cut_at_start(mut self) -> Self {
+    pub(super) fn cut_at_start(mut self) -> Limb {
         self.cut_start = true;
         self
     }

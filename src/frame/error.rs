@@ -1,3 +1,5 @@
+//! The errors of invalid images.
+
 use super::{MAX_SIDE_PX, encoding};
 
 /// Why data is not a valid image.
@@ -56,12 +58,12 @@ pub enum FrameError {
         /// The minimum length, bytes.
         needed: usize,
     },
-    /// The `format` of a compressed image is for something else than images.
+    /// The field `format` of a compressed image names something other than an image.
     #[error(
         "unsupported compressed format {0:?}; supported: JPEG and PNG in the formats of compressed_image_transport"
     )]
     UnsupportedFormat(String),
-    /// The data of a compressed image is neither JPEG nor PNG. Contains its `format`.
+    /// The data of a compressed image is neither JPEG nor PNG. Contains the field `format`.
     #[error("the data, with format {0:?}, is neither JPEG nor PNG")]
     UnknownContent(String),
     /// A JPEG has no end marker. The decoder would fill the missing part with gray.

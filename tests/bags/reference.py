@@ -69,8 +69,7 @@ def read(directory: Path) -> list[list[object]]:
         ]
 
 
-def main() -> None:
-    root = Path(sys.argv[1])
+def main(root: Path) -> None:
     for name, (plugin, mode) in CASES.items():
         write(root / name, plugin, mode, True)
     write(root / "mcap_big_endian", StoragePlugin.MCAP, CompressionMode.NONE, False)
@@ -78,4 +77,7 @@ def main() -> None:
     (root / "cases.json").write_text(json.dumps(cases))
 
 
-main()
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]))

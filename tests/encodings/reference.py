@@ -18,7 +18,7 @@ PADDING = 10
 
 
 def cases() -> dict[str, dict]:
-    """By encoding: the rows of the message, without padding, and the image in rgb8."""
+    """The rows of a message, without padding, and the image in rgb8, for each encoding."""
     noise = numpy.random.default_rng(1)
     rgba = noise.integers(0, 256, (HEIGHT, WIDTH, 4), numpy.uint8)
     wide = noise.integers(0, 65536, (HEIGHT, WIDTH, 4), numpy.uint16)

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use image::RgbImage;
 use thumb_gesture::bag::image::{BagImage, image_topic};
 use thumb_gesture::bag::{Bag, BagError, Topic};
 
-/// How many images are read in advance.
+/// Number of images that are read in advance.
 const IMAGES_AHEAD: usize = 8;
 
 /// An image and its `frame_id`.
@@ -31,7 +31,7 @@ impl BagPlayer {
             loop {
                 let played = play_once(&bag, &topic, &mut |image| sender.send(Ok(image)).is_ok());
                 let error = match played {
-                    Ok(0) => anyhow::anyhow!("{} has no valid images", bag.path().display()),
+                    Ok(0) => anyhow!("{} has no valid images", bag.path().display()),
                     Ok(_) => continue,
                     Err(error) => error.into(),
                 };

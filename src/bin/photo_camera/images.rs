@@ -13,7 +13,7 @@ use thumb_gesture::drawn_hand;
 use thumb_gesture::frame::Frame;
 use thumb_gesture::gesture::Gesture;
 
-/// The number of photos in a block. Bursts are split into blocks, so that odd and even blocks do not share near-duplicates.
+/// Number of photos in a block. Bursts are split into blocks, so that odd and even blocks do not share near-duplicates.
 const BLOCK_LENGTH: usize = 6;
 
 /// The available images, and the position in them.
@@ -156,7 +156,7 @@ impl FromStr for Selection {
             "all" => Subset::All,
             "odd" => Subset::Odd,
             "even" => Subset::Even,
-            _ => bail!("unknown prefix {subset:?} in {text:?}; known: odd, even"),
+            _ => bail!("unknown prefix {subset:?} in {text:?}; known: all, odd, even"),
         };
         let label = (label != "all").then(|| label.to_owned());
         Ok(Selection { subset, label })

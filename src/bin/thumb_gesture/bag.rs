@@ -90,7 +90,7 @@ impl DecisionOptions {
     }
 }
 
-/// The HTML file of a bag: `html` itself for a single bag, else `<number>_<bag>.html` in the directory `html`, which is created.
+/// The HTML file of a bag: `html` itself for a single bag, otherwise `<number>_<bag>.html` in the directory `html`, which is created.
 fn page_path(html: &Path, bag: &Path, index: usize, bags: usize) -> anyhow::Result<PathBuf> {
     if bags == 1 {
         return Ok(html.to_owned());
@@ -131,7 +131,7 @@ fn parse_in_range<T: FromStr + PartialOrd + From<u8>>(text: &str, min: u8, max: 
     }
 }
 
-/// Collects errors and losses over several bags, for the exit status.
+/// The errors and losses of all bags, for the exit status.
 #[derive(Default)]
 struct Outcome {
     has_failed: bool,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use thumb_gesture::bag::image::image_topic;
 use thumb_gesture::bag::predictions::{BagPredictions, classify_bag};
 use thumb_gesture::bag::timeline::{PageInfo, Timeline};
-use thumb_gesture::bag::{Bag, secs_between};
+use thumb_gesture::bag::{Bag, Topic, secs_between};
 use thumb_gesture::dataset::Label;
 use thumb_gesture::model_store::{ModelStore, StoredModel};
 
@@ -22,16 +22,16 @@ use crate::runtime::RuntimeOptions;
 /// With --html the page shows an image of the first frame of each difference.
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Bag, a directory or a file
+    /// The bag, a directory or a file
     #[arg(value_name = "BAG")]
     bag: PathBuf,
     /// Topic with the images [default: the only one with images]
     #[arg(long, value_name = "NAME")]
     topic: Option<String>,
-    /// Directory of the trained models
+    /// Directory of trained models
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
-    /// Ids of the two models [default: the previously active model and the active one]
+    /// IDs of the two models [default: the previously active model and the active one]
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     models: Vec<String>,
     /// Write an HTML page with a timeline and images to this file
@@ -83,64 +83,19 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let labels = common_labels(&models)?;
     let bag = Bag::open(&arguments.bag)?;
     let topic = image_topic(&bag, arguments.topic.as_deref())?;
-    let settings = arguments.decision.settings();
-    let bar = output::counter("compare");
-    let mut classified: Vec<BagPredictions> = Vec::new();
-    let mut timeline = Timeline::default();
-    for model in &models {
-        let mut recognizer = arguments.runtime.load(model)?.recognizer;
-        let common_index = |label: usize| {
-            labels
-                .iter()
-                .position(|known| *known == model.manifest.labels[label])
-        };
-        // The common labels are in the order of the first model's labels.
-        let first_model = classified.first();
-        let mut index = 0;
-        let predictions = classify_bag(&bag, &topic, &mut recognizer, &settings, |prediction, image| {
-            if let Some(first) = first_model.and_then(|predictions| predictions.frames.get(index)) {
-                let gestures = vec![first.gesture(), prediction.gesture().and_then(common_index)];
-                let differ = gestures[0] != gestures[1];
-                timeline.add(first, gestures, image, differ);
-            }
-            index += 1;
-            bar.inc(1);
-        })?;
-        classified.push(predictions);
-    }
-    bar.abandon();
-    if classified[0].frames.len() != classified[1].frames.len() {
-        bail!(
-            "{} changed while it was being classified",
-            arguments.bag.display()
-        );
-    }
+    let (predictions, timeline) = classify(arguments, &bag, &topic, &models, &labels)?;
     let mut outcome = Outcome::default();
     outcome.report_losses(
-        &classified[0].losses,
-        classified[0].bad_frames,
-        &classified[0].bad_reasons,
+        &predictions.losses,
+        predictions.bad_frames,
+        &predictions.bad_reasons,
     );
-    let start_ns = timeline.spans().first().map_or(0, |span| span.from_ns);
-    let secs = |time_ns: i64| secs_between(start_ns, time_ns);
-    let name = |label: &Option<usize>| label.map_or("unknown", |label| labels[label].as_str());
-    let differing = timeline
-        .spans()
-        .iter()
-        .filter(|span| span.gestures[0] != span.gestures[1]);
-    let spans: Vec<Difference> = differing
-        .map(|span| Difference {
-            from: secs(span.from_ns),
-            to: secs(span.to_ns),
-            frames: span.frames,
-            seen: span.gestures.iter().map(name).collect(),
-        })
-        .collect();
+    let spans = differences(&timeline, &labels);
     let report = Report {
         bag: arguments.bag.clone(),
         topic: &topic.name,
         models: &ids,
-        frames: classified[0].frames.len(),
+        frames: predictions.frames.len(),
         differ: spans.iter().map(|span| span.frames).sum(),
         spans,
     };
@@ -159,6 +114,59 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         print_report(&report)?;
     }
     Ok(outcome.exit_code())
+}
+
+/// Classifies the bag with one model after the other. Returns the predictions of the first model, and the timeline of both.
+fn classify(
+    arguments: &Arguments,
+    bag: &Bag,
+    topic: &Topic,
+    [first, second]: &[StoredModel; 2],
+    labels: &[Label],
+) -> anyhow::Result<(BagPredictions, Timeline)> {
+    let settings = arguments.decision.settings();
+    let bar = output::counter("compare");
+    let mut recognizer = arguments.runtime.load(first)?.recognizer;
+    let first_predictions = classify_bag(bag, topic, &mut recognizer, &settings, |_, _| bar.inc(1))?;
+    drop(recognizer);
+
+    let mut recognizer = arguments.runtime.load(second)?.recognizer;
+    // The common labels are in the order of the first model's labels.
+    let common_index = |label: usize| {
+        let label = &second.manifest.labels[label];
+        labels.iter().position(|known| known == label)
+    };
+    let mut timeline = Timeline::default();
+    let mut first_frames = first_predictions.frames.iter();
+    let second_predictions = classify_bag(bag, topic, &mut recognizer, &settings, |prediction, image| {
+        if let Some(first) = first_frames.next() {
+            let gestures = vec![first.gesture(), prediction.gesture().and_then(common_index)];
+            let differ = gestures[0] != gestures[1];
+            timeline.add(first, gestures, image, differ);
+        }
+        bar.inc(1);
+    })?;
+    bar.abandon();
+    if first_predictions.frames.len() != second_predictions.frames.len() {
+        bail!("{} changed while it was being classified", bag.path().display());
+    }
+    Ok((first_predictions, timeline))
+}
+
+/// The spans in which the gestures of the models differ.
+fn differences<'a>(timeline: &Timeline, labels: &'a [Label]) -> Vec<Difference<'a>> {
+    let spans = timeline.spans();
+    let start_ns = spans.first().map_or(0, |span| span.from_ns);
+    let name = |label: &Option<usize>| label.map_or("unknown", |label| labels[label].as_str());
+    let differing = spans.iter().filter(|span| span.gestures[0] != span.gestures[1]);
+    differing
+        .map(|span| Difference {
+            from: secs_between(start_ns, span.from_ns),
+            to: secs_between(start_ns, span.to_ns),
+            frames: span.frames,
+            seen: span.gestures.iter().map(name).collect(),
+        })
+        .collect()
 }
 
 /// The labels of both models, in the order of the first. They must have the same labels.

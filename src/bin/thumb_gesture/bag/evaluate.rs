@@ -8,13 +8,15 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
-use thumb_gesture::bag::Bag;
 use thumb_gesture::bag::agreement::{Agreement, IntervalAgreement};
-use thumb_gesture::bag::expected;
+use thumb_gesture::bag::expected::{self, Interval};
 use thumb_gesture::bag::image::image_topic;
 use thumb_gesture::bag::predictions::{BagPredictions, classify_bag};
 use thumb_gesture::bag::timeline::{PageInfo, Timeline};
+use thumb_gesture::bag::{Bag, Topic};
 use thumb_gesture::dataset::Label;
+use thumb_gesture::model_store::StoredModel;
+use thumb_gesture::recognizer::Recognizer;
 
 use super::{BagOptions, DecisionOptions, Outcome, page_path, parse_share, write_page};
 use crate::output;
@@ -65,34 +67,45 @@ struct Report<'a> {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let model = arguments.model.stored()?;
     let labels = &model.manifest.labels;
-    let expected = arguments
-        .expect
-        .as_deref()
-        .map(|file| expected::read(file, labels));
-    let expected = expected.transpose()?;
-    let mut recognizer = arguments.model.load(&model)?.recognizer;
-    let settings = arguments.decision.settings();
-    let mut csv = "bag,seconds,gesture,confidence,reason,stable".to_owned();
-    labels.iter().for_each(|label| csv += &format!(",{label}"));
-    csv.push('\n');
-    let bags = &arguments.bag.bags;
-    let code = Outcome::for_each_bag(bags, |index, path, outcome| {
+    let expected = arguments.expect.as_deref();
+    let expected = expected.map(|file| expected::read(file, labels)).transpose()?;
+    let mut evaluation = Evaluation {
+        arguments,
+        model: &model,
+        expected,
+        recognizer: arguments.model.load(&model)?.recognizer,
+        csv: csv_header(labels),
+    };
+    let code = Outcome::for_each_bag(&arguments.bag.bags, |index, path, outcome| {
+        evaluation.evaluate(index, path, outcome)
+    });
+    if let Some(file) = &arguments.csv {
+        std::fs::write(file, evaluation.csv).with_context(|| file.display().to_string())?;
+    }
+    Ok(code)
+}
+
+/// What the bags of a run share.
+struct Evaluation<'a> {
+    arguments: &'a Arguments,
+    model: &'a StoredModel,
+    expected: Option<Vec<Interval>>,
+    recognizer: Recognizer,
+    /// The text of the CSV file so far.
+    csv: String,
+}
+
+impl Evaluation<'_> {
+    /// Classifies a bag, compares it with the expected labels, and writes the requested output.
+    fn evaluate(&mut self, index: usize, path: &Path, outcome: &mut Outcome) -> anyhow::Result<()> {
+        let (arguments, labels) = (self.arguments, &self.model.manifest.labels);
         let bag = Bag::open(path)?;
         let topic = image_topic(&bag, arguments.bag.topic.as_deref())?;
-        let bar = output::counter("evaluate");
         let start = Instant::now();
-        let mut timeline = Timeline::default();
-        let predictions = classify_bag(&bag, &topic, &mut recognizer, &settings, |prediction, image| {
-            if arguments.html.is_some() {
-                timeline.add(prediction, vec![prediction.gesture()], image, true);
-            }
-            bar.inc(1);
-        })?;
-        bar.abandon();
+        let (predictions, timeline) = self.classify(&bag, &topic)?;
         let frames_per_sec = predictions.frames.len() as f64 / start.elapsed().as_secs_f64();
-        let agreement = expected
-            .as_ref()
-            .map(|expected| Agreement::new(&predictions, expected, labels));
+        let expected = self.expected.as_ref();
+        let agreement = expected.map(|expected| Agreement::new(&predictions, expected, labels));
         outcome.report_losses(
             &predictions.losses,
             predictions.bad_frames,
@@ -104,22 +117,23 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             outcome.report_failure(&shortfall(path, agreement, min_accuracy));
         }
         if arguments.csv.is_some() {
-            write_rows(&mut csv, path, &predictions, labels)?;
+            write_rows(&mut self.csv, path, &predictions, labels)?;
         }
+        let (model_id, backend) = (&self.model.manifest.id, self.recognizer.backend());
         if let Some(html) = &arguments.html {
             let info = PageInfo {
                 bag: &path.display().to_string(),
                 topic: &topic.name,
-                models: &[format!("{} on {}", model.manifest.id, recognizer.backend())],
+                models: &[format!("{model_id} on {backend}")],
                 labels,
             };
-            let page = page_path(html, path, index, bags.len())?;
+            let page = page_path(html, path, index, arguments.bag.bags.len())?;
             write_page(&page, &timeline, info, agreement.as_ref())?;
         }
         let report = Report {
             bag: path,
-            model_id: &model.manifest.id,
-            backend: recognizer.backend(),
+            model_id,
+            backend,
             labels,
             agreement: agreement.as_ref(),
             predictions: &predictions,
@@ -129,11 +143,37 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         } else {
             print_report(&report, frames_per_sec)
         }
-    });
-    if let Some(file) = &arguments.csv {
-        std::fs::write(file, csv).with_context(|| file.display().to_string())?;
     }
-    Ok(code)
+
+    /// Classifies a bag. The timeline is empty without `--html`.
+    fn classify(&mut self, bag: &Bag, topic: &Topic) -> anyhow::Result<(BagPredictions, Timeline)> {
+        let settings = self.arguments.decision.settings();
+        let bar = output::counter("evaluate");
+        let mut timeline = Timeline::default();
+        let predictions = classify_bag(
+            bag,
+            topic,
+            &mut self.recognizer,
+            &settings,
+            |prediction, image| {
+                if self.arguments.html.is_some() {
+                    timeline.add(prediction, vec![prediction.gesture()], image, true);
+                }
+                bar.inc(1);
+            },
+        )?;
+        bar.abandon();
+        Ok((predictions, timeline))
+    }
+}
+
+fn csv_header(labels: &[Label]) -> String {
+    let mut header = "bag,seconds,gesture,confidence,reason,stable".to_owned();
+    for label in labels {
+        header += &format!(",{label}");
+    }
+    header.push('\n');
+    header
 }
 
 /// The error message for a bag below the minimum accuracy, with the intervals that have wrong frames.

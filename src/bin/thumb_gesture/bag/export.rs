@@ -1,12 +1,12 @@
 //! `thumb_gesture bag export`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use thumb_gesture::bag::write::BagWriter;
-use thumb_gesture::dataset::{Dataset, LabeledFrames};
+use thumb_gesture::dataset::{Dataset, Label, LabeledFrames};
 use thumb_gesture::frame::Frame;
 
 use crate::output;
@@ -28,10 +28,10 @@ pub(super) struct Arguments {
     /// Topic of the images
     #[arg(long, value_name = "NAME", default_value = "/jetbot/camera/image_raw", value_parser = parse_topic)]
     topic: String,
-    /// Frames per second
+    /// Frames per second, 1 to 1000
     #[arg(long, value_name = "HZ", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rate: u32,
-    /// How many times each image is repeated
+    /// Number of times that each image is written, 1 to 1000
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
     /// Directory of the new bag; must not exist
@@ -42,17 +42,33 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let dataset = Dataset::read(&arguments.dataset).context("dataset")?;
     let selected = select_labels(&dataset, &arguments.labels)?;
-    let total: usize = selected.iter().map(|frames| frames.files.len()).sum();
     // Removes a trailing slash.
     let output: PathBuf = arguments.output.components().collect();
     let labels = PathBuf::from(format!("{}.labels.yaml", output.display()));
     if labels.exists() {
         bail!("{} exists; choose another output or remove it", labels.display());
     }
-    let bar = output::bar("export", total);
-    let mut writer = BagWriter::create(&output, &arguments.topic)?;
-    let time_ns = |frame: u64| START_NS + frame * 1_000_000_000 / u64::from(arguments.rate);
-    let secs = |frame: u64| frame as f64 / f64::from(arguments.rate);
+    let (written, intervals) = write_bag(arguments, &output, &selected)?;
+    std::fs::write(&labels, intervals).with_context(|| labels.display().to_string())?;
+    output::print_line(&format!(
+        "{}: {written} frames in {:.1} s on {}; expected labels: {}",
+        output.display(),
+        arguments.secs(written),
+        arguments.topic,
+        labels.display()
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the bag. Returns the number of its frames, and the expected labels as YAML.
+fn write_bag(
+    arguments: &Arguments,
+    bag: &Path,
+    selected: &[&LabeledFrames],
+) -> anyhow::Result<(u64, String)> {
+    let files = selected.iter().map(|frames| frames.files.len()).sum();
+    let bar = output::bar("export", files);
+    let mut writer = BagWriter::create(bag, &arguments.topic)?;
     let mut intervals = String::new();
     let mut written = 0;
     for frames in selected {
@@ -67,16 +83,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                 }
             };
             for _ in 0..arguments.repeat {
-                writer.write(time_ns(written), &format!("camera_{}", frames.label), &image)?;
+                let frame_id = format!("camera_{}", frames.label);
+                writer.write(arguments.time_ns(written), &frame_id, &image)?;
                 written += 1;
             }
         }
         if written > first {
-            // Half a frame earlier, so that rounding cannot move a frame to the neighboring interval.
-            let [from, to] = [first, written].map(|frame| secs(frame) - 0.5 / f64::from(arguments.rate));
-            // A label such as `null` needs quotes in YAML; a JSON string is a valid YAML string.
-            let label = serde_json::to_string(&frames.label)?;
-            intervals += &format!("- {{from: {from:.4}, to: {to:.4}, label: {label}}}\n");
+            intervals += &arguments.interval(first, written, &frames.label)?;
         }
     }
     bar.abandon();
@@ -84,15 +97,28 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         bail!("{} has no valid images", arguments.dataset.display());
     }
     writer.finish()?;
-    std::fs::write(&labels, intervals).with_context(|| labels.display().to_string())?;
-    output::print_line(&format!(
-        "{}: {written} frames in {:.1} s on {}; expected labels: {}",
-        output.display(),
-        secs(written),
-        arguments.topic,
-        labels.display()
-    ))?;
-    Ok(ExitCode::SUCCESS)
+    Ok((written, intervals))
+}
+
+impl Arguments {
+    /// The time of a frame, nanoseconds since the epoch.
+    fn time_ns(&self, frame: u64) -> u64 {
+        START_NS + frame * 1_000_000_000 / u64::from(self.rate)
+    }
+
+    /// The time of a frame, seconds from the first frame.
+    fn secs(&self, frame: u64) -> f64 {
+        frame as f64 / f64::from(self.rate)
+    }
+
+    /// The YAML line with the label of the frames from `first` to before `end`.
+    fn interval(&self, first: u64, end: u64, label: &Label) -> serde_json::Result<String> {
+        // Half a frame earlier, so that rounding cannot move a frame to the neighboring interval.
+        let [from, to] = [first, end].map(|frame| self.secs(frame) - 0.5 / f64::from(self.rate));
+        // A label such as `null` needs quotes in YAML; a JSON string is a valid YAML string.
+        let label = serde_json::to_string(label)?;
+        Ok(format!("- {{from: {from:.4}, to: {to:.4}, label: {label}}}\n"))
+    }
 }
 
 fn select_labels<'a>(dataset: &'a Dataset, labels: &[String]) -> anyhow::Result<Vec<&'a LabeledFrames>> {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
 use thumb_gesture::bag::Bag;
@@ -27,13 +28,13 @@ pub(super) struct Arguments {
     /// Directory of the dataset; created if it does not exist
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
-    /// Start in seconds from the bag's first frame
+    /// Start in seconds from the bag's first frame, at least 0
     #[arg(long, value_name = "SECS", default_value_t = 0.0)]
     from: f64,
     /// End in seconds from the bag's first frame, exclusive [default: the end of the bag]
     #[arg(long, value_name = "SECS")]
     to: Option<f64>,
-    /// Take every N-th frame
+    /// Import every N-th frame
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     every: u32,
     /// Print one JSON object for each bag
@@ -58,7 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         every: arguments.every as usize,
     };
     if !(selection.from_secs >= 0.0 && selection.from_secs < selection.to_secs) {
-        anyhow::bail!(
+        bail!(
             "--from is {} and --to is {}; --from must be at least 0 and --to greater than --from, in seconds from the bag's first frame",
             selection.from_secs,
             selection.to_secs
