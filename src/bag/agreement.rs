@@ -68,7 +68,7 @@ impl IntervalAgreement {
         predictions: &BagPredictions,
         interval: Interval,
         labels: &[Label],
-        confusion: &mut Confusion,
+        confusion: &mut ConfusionMatrix,
     ) -> IntervalAgreement {
         let expected = labels.iter().position(|label| label.as_str() == interval.label);
         let expected = expected.unwrap_or_default();
