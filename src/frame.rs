@@ -2,13 +2,15 @@
 //!
 //! A [`Frame`] is known to be consistent, so that later stages need no further checks. [`crate::preprocess`] scales and normalizes it.
 
+mod compressed;
 mod encoding;
 mod error;
+mod jpeg;
 
 use std::path::Path;
 
 use bytes::Bytes;
-use image::{DynamicImage, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, RgbImage};
 
 use encoding::{Encoding, RawImage};
 pub use error::FrameError;
@@ -95,7 +97,23 @@ impl Frame {
         data: impl Into<Bytes>,
         is_bigendian: bool,
     ) -> Result<Frame, FrameError> {
-        let Encoding { name, layout } = Encoding::named(encoding)?;
+        Frame::from_layout(
+            Encoding::named(encoding)?,
+            sides,
+            step as usize,
+            data,
+            is_bigendian,
+        )
+    }
+
+    fn from_layout(
+        encoding: Encoding,
+        sides: [u32; 2],
+        step: usize,
+        data: impl Into<Bytes>,
+        is_bigendian: bool,
+    ) -> Result<Frame, FrameError> {
+        let Encoding { name, layout } = encoding;
         let [width, height] = sides;
         check_size(width, height)?;
         let is_odd = |(side, needs_even): (u32, bool)| needs_even && side % 2 == 1;
@@ -106,7 +124,6 @@ impl Frame {
                 encoding: name,
             });
         }
-        let step = step as usize;
         let row_bytes = layout.row_bytes(width as usize);
         if step < row_bytes {
             return Err(FrameError::Step {
@@ -138,29 +155,20 @@ impl Frame {
         Ok(raw.into_frame(layout))
     }
 
-    /// A frame from the fields of a `sensor_msgs/CompressedImage`.
+    /// An upright frame from the fields of a `sensor_msgs/CompressedImage`.
     ///
-    /// The format is detected from the data. `format` may be empty; it is only used to reject `compressedDepth`, which is not an image.
+    /// JPEG and PNG are distinguished by the data. The orientation in its EXIF data is applied; invalid EXIF data is ignored.
+    /// `format` may be empty; its part before the semicolon says whether gray values are a Bayer mosaic, which is demosaiced, or
+    /// measurements.
     ///
     /// # Errors
-    /// The format is `compressedDepth`, the data is neither JPEG nor PNG, is truncated or cannot be decoded, or a side is above
-    /// [`MAX_SIDE_PX`].
+    /// The format is for depth or other measurements or an unknown kind of mosaic, the data is neither JPEG nor PNG, is truncated or
+    /// cannot be decoded, a side is above [`MAX_SIDE_PX`], or a side of a mosaic is odd.
     pub fn from_compressed(format: &str, data: &[u8]) -> Result<Frame, FrameError> {
-        if format.contains("compressedDepth") {
-            return Err(FrameError::UnsupportedFormat(truncate(format)));
-        }
-        let mut reader = ImageReader::new(std::io::Cursor::new(data)).with_guessed_format()?;
-        if reader.format().is_none() {
-            return Err(FrameError::UnknownContent(truncate(format)));
-        }
-        if reader.format() == Some(ImageFormat::Jpeg) && !has_end_marker(data) {
-            return Err(FrameError::Truncated);
-        }
-        reader.limits(decode_limits());
-        Frame::from_image(reader.decode()?)
+        compressed::decode(format, data)
     }
 
-    /// A frame from a JPEG or PNG file.
+    /// An upright frame from a JPEG or PNG file: the orientation in its EXIF data is applied.
     ///
     /// # Errors
     /// As [`Frame::from_compressed`], or the file cannot be read.
@@ -247,21 +255,6 @@ fn check_size(width: u32, height: u32) -> Result<(), FrameError> {
     } else {
         Err(FrameError::Size { width, height })
     }
-}
-
-/// Whether a JPEG has an end marker after its last scan. An end marker before that may belong to an embedded thumbnail.
-fn has_end_marker(jpeg: &[u8]) -> bool {
-    const START_OF_SCAN: [u8; 2] = [0xFF, 0xDA];
-    const END_OF_IMAGE: [u8; 2] = [0xFF, 0xD9];
-    let last_scan = jpeg.windows(2).rposition(|pair| pair == START_OF_SCAN);
-    last_scan.is_some_and(|start| jpeg[start..].windows(2).any(|pair| pair == END_OF_IMAGE))
-}
-
-fn decode_limits() -> Limits {
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE_PX);
-    limits.max_image_height = Some(MAX_SIDE_PX);
-    limits
 }
 
 /// Limits the length of untrusted text in a log message.

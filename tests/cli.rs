@@ -8,6 +8,8 @@ use std::process::Stdio;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use image::ImageEncoder;
+use image::codecs::png::PngEncoder;
 use serde_json::Value;
 use support::{draw_dataset, failure, json, models, program, thumb_gesture, train};
 
@@ -138,6 +140,31 @@ fn predict_prints_a_line_for_each_image_and_reports_invalid_files() {
         let label = line["label"].as_str().expect("a label");
         assert_eq!(line["confidence"], probabilities[label]);
     }
+}
+
+/// A phone stores the pixels as its sensor has them, with the orientation in EXIF data.
+#[test]
+fn photo_is_classified_upright() {
+    let trained = trained();
+    let upright = &files_in(&trained.path("test").join("thumbs_up"))[0];
+    let rotated = trained.path("rotated.png");
+    let pixels = image::open(upright).expect("decodes").rotate270();
+    let mut encoder = PngEncoder::new(fs::File::create(&rotated).expect("creates"));
+    let exif = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    encoder.set_exif_metadata(exif.to_vec()).expect("is supported");
+    pixels.write_with_encoder(encoder).expect("writes");
+    let probabilities = |image: &Path| {
+        let store = trained.path("store");
+        let arguments = [
+            "predict".as_ref(),
+            "--json".as_ref(),
+            "--store".as_ref(),
+            store.as_path(),
+            image,
+        ];
+        json(&thumb_gesture(arguments))["probabilities"].clone()
+    };
+    assert_eq!(probabilities(&rotated), probabilities(upright));
 }
 
 #[test]

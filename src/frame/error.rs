@@ -1,5 +1,6 @@
 //! The errors of invalid images.
 
+use super::compressed::MAX_DECODER_BYTES;
 use super::{MAX_SIDE_PX, encoding};
 
 /// Why data is not a valid image.
@@ -15,7 +16,7 @@ pub enum FrameError {
     )]
     Measurements(String),
     /// Width or height is 0 or above [`MAX_SIDE_PX`].
-    #[error("image size is {width}x{height} pixels; each side must be 1 to {MAX_SIDE_PX}")]
+    #[error("image size is {width} x {height} pixels, must be 1 x 1 to {MAX_SIDE_PX} x {MAX_SIDE_PX} pixels")]
     Size {
         /// Width, pixels.
         width: u32,
@@ -24,7 +25,7 @@ pub enum FrameError {
     },
     /// Width or height is odd, but the encoding stores values for pairs of columns or rows.
     #[error(
-        "image size is {width}x{height} pixels; {encoding} stores values for groups of pixels and needs even sides"
+        "image size is {width} x {height} pixels; {encoding} stores values for groups of pixels and needs even sides"
     )]
     Odd {
         /// Width, pixels.
@@ -69,6 +70,12 @@ pub enum FrameError {
     /// A JPEG has no end marker. The decoder would fill the missing part with gray.
     #[error("the JPEG is truncated")]
     Truncated,
+    /// A PNG would take more memory than the largest image needs.
+    #[error(
+        "the PNG takes more than {limit} MB to decode; it is damaged or has too much metadata",
+        limit = MAX_DECODER_BYTES >> 20
+    )]
+    DecoderMemory,
     /// The decoder reported an error.
     #[error("cannot decode the image: {0}")]
     Decode(#[from] image::ImageError),

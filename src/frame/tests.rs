@@ -1,11 +1,5 @@
 use super::*;
 
-fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    image.write_to(&mut bytes, format).expect("encoding in memory");
-    bytes.into_inner()
-}
-
 fn pixel_as_rgb(encoding: &str, pixel: &[u8]) -> [u8; 3] {
     let width = 2;
     let step = width * pixel.len() as u32;
@@ -68,55 +62,6 @@ fn sides_of_zero_or_above_the_maximum_are_rejected() {
         let error = Frame::from_raw("mono8", width, height, width, vec![]).expect_err("invalid size");
         assert!(matches!(error, FrameError::Size { .. }), "{error}");
     }
-}
-
-#[test]
-fn jpeg_and_png_are_detected_from_the_data() {
-    let image = DynamicImage::ImageRgb8(RgbImage::from_pixel(8, 6, image::Rgb([200, 20, 10])));
-    for format in [ImageFormat::Jpeg, ImageFormat::Png] {
-        for format_field in ["", "jpeg", "bgr8; jpeg compressed bgr8", "png"] {
-            let frame =
-                Frame::from_compressed(format_field, &encoded(&image, format)).expect("a valid image");
-            assert_eq!((frame.width(), frame.height()), (8, 6));
-            assert!(frame.to_rgb_image().get_pixel(3, 3).0[0].abs_diff(200) < 8);
-        }
-    }
-}
-
-#[test]
-fn truncated_images_and_other_data_are_rejected() {
-    let image = DynamicImage::ImageRgb8(RgbImage::from_fn(64, 64, |x, y| {
-        image::Rgb([x as u8, y as u8, 0])
-    }));
-    let [png, jpeg] = [ImageFormat::Png, ImageFormat::Jpeg].map(|format| encoded(&image, format));
-    let halves = [
-        &png[..png.len() / 2],
-        &jpeg[..jpeg.len() / 2],
-        &jpeg[..jpeg.len() - 2],
-    ];
-    for bytes in [&[][..], b"not an image"].into_iter().chain(halves) {
-        assert!(Frame::from_compressed("", bytes).is_err());
-    }
-}
-
-#[test]
-fn data_after_the_end_of_a_jpeg_is_ignored() {
-    let image = DynamicImage::ImageRgb8(RgbImage::new(64, 64));
-    let padded = [encoded(&image, ImageFormat::Jpeg), vec![0; 100]].concat();
-    Frame::from_compressed("jpeg", &padded).expect("a valid image");
-}
-
-#[test]
-fn compressed_depth_is_rejected_by_name() {
-    let error = Frame::from_compressed("16UC1; compressedDepth png", &[]).expect_err("depth");
-    assert!(error.to_string().contains("compressedDepth"), "{error}");
-}
-
-#[test]
-fn compressed_image_above_the_maximum_size_is_rejected_before_decoding() {
-    let wide = DynamicImage::ImageLuma8(image::GrayImage::new(20_000, 1));
-    let error = Frame::from_compressed("", &encoded(&wide, ImageFormat::Png)).expect_err("too wide");
-    assert!(matches!(error, FrameError::Decode(_)), "{error}");
 }
 
 #[test]

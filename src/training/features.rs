@@ -26,8 +26,10 @@ use crate::weights::Weights;
 
 /// Number of frames per forward pass; with eight copies each, their inputs take 43 MB.
 const BATCH: usize = 8;
-/// Part of the cache key; change it when the code computes other features for the same inputs.
-const VERSION: &[u8] = b"1";
+/// Part of the cache key; change it when the code computes other features for the same files:
+/// 1. pixels as stored in the file;
+/// 2. pixels rotated by the file's EXIF orientation.
+const VERSION: &[u8] = b"2";
 
 /// The augmented copies of each frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
