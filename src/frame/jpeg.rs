@@ -92,9 +92,8 @@ impl<'a> Jpeg<'a> {
         let mut payloads = self.header.iter().filter(|segment| segment.marker == APP1);
         payloads.find_map(|segment| {
             let payload = segment.content.get(2..)?;
-            payload
-                .starts_with(b"Exif\0")
-                .then(|| payload.get(EXIF_PREFIX_BYTES..))?
+            let (prefix, exif) = payload.split_at_checked(EXIF_PREFIX_BYTES)?;
+            prefix.starts_with(b"Exif\0").then_some(exif)
         })
     }
 
@@ -201,6 +200,17 @@ mod tests {
         let whole = [TABLE, EXIF, SCAN, TABLE, SCAN, END].concat();
         for length in 0..whole.len() {
             assert!(!is_whole(&[&whole[..length]]), "{length} bytes");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_segments_are_whole_or_not(
+            bytes in proptest::collection::vec(proptest::sample::select(&b"\xFF\xFF\xFF\xD8\xD9\xDA\xE1\x00\x02\x05a"[..]), 0..60),
+        ) {
+            if let Ok(jpeg) = Jpeg::parse(&bytes) {
+                proptest::prop_assert!(Jpeg::parse(&jpeg.for_decoder()).is_ok());
+            }
         }
     }
 

@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     /// Print one JSON object for each image
     #[arg(long)]
     json: bool,
-    /// JPEG or PNG images
+    /// JPEG or PNG images, turned by the orientation in their EXIF data
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
