@@ -274,14 +274,24 @@ fn from_protobuf(bytes: &[u8]) -> Option<FileKind> {
 }
 
 fn from_text(bytes: &[u8]) -> FileKind {
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    let text = bytes
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(bytes)
+        .trim_ascii_start();
     let begins_with = |word: &[u8]| {
         let start = text.get(..word.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(word))
     };
-    if [&b"<!doctype html"[..], b"<html", b"<head", b"<body", b"<script", b"<!--"]
-        .iter()
-        .any(|word| begins_with(word))
+    if [
+        &b"<!doctype html"[..],
+        b"<html",
+        b"<head",
+        b"<body",
+        b"<script",
+        b"<!--",
+    ]
+    .iter()
+    .any(|word| begins_with(word))
     {
         return FileKind::Html;
     }
@@ -305,7 +315,7 @@ fn from_entries(reader: impl Read + Seek) -> FileKind {
     };
     let names: Vec<String> = zip
         .file_names()
-        .filter_map(|name| Some(name.ok()?.to_owned()))
+        .filter_map(|name| Some(name.ok()?.into_owned()))
         .take(MAX_ENTRIES)
         .collect();
     // torch puts all entries into one directory, which has the name of the file.
@@ -317,7 +327,10 @@ fn from_entries(reader: impl Read + Seek) -> FileKind {
     let has_root = |entry: &str| names.iter().any(|name| name == entry);
     if has("constants.pkl") || has("bytecode.pkl") {
         FileKind::TorchScript
-    } else if has("archive_format") || has("serialized_exported_program.json") || has_root("serialized_exported_program.json") {
+    } else if has("archive_format")
+        || has("serialized_exported_program.json")
+        || has_root("serialized_exported_program.json")
+    {
         FileKind::TorchExport
     } else if has("data.pkl") {
         FileKind::PytorchZip
@@ -408,7 +421,10 @@ mod tests {
                 &["m/data.pkl", "m/code/__torch__.py", "m/constants.pkl"],
                 FileKind::TorchScript,
             ),
-            (&["m/archive_format", "m/models/model.json"], FileKind::TorchExport),
+            (
+                &["m/archive_format", "m/models/model.json"],
+                FileKind::TorchExport,
+            ),
             (
                 &["metadata.json", "config.json", "model.weights.h5"],
                 FileKind::Keras,

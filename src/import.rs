@@ -118,7 +118,9 @@ pub enum ImportError {
         supported: String,
     },
     /// The file holds several networks, such as a training's weights and their moving average.
-    #[error("{path} holds several networks: {networks}; select one with --prefix, for example --prefix {example}")]
+    #[error(
+        "{path} holds several networks: {networks}; select one with --prefix, for example --prefix {example}"
+    )]
     SeveralNetworks {
         /// The file.
         path: PathBuf,
@@ -258,7 +260,9 @@ impl Source {
     /// The network in the file, with its weights under the names of its parameters.
     fn network(&self, file: &Path, prefix: Option<&str>) -> Result<(Recognized, Weights), ImportError> {
         let mut all = recognize(file, &self.listing, prefix)?.into_iter();
-        let first = all.next().unwrap_or_else(|| unreachable!("at least one is recognized"));
+        let first = all
+            .next()
+            .unwrap_or_else(|| unreachable!("at least one is recognized"));
         let weights = self.weights(file, &first)?;
         // Two names may stand for one network, whose weights are then equal.
         for other in all.as_slice() {
@@ -320,10 +324,7 @@ fn several<'r>(file: &Path, networks: impl Iterator<Item = &'r Recognized>) -> I
     ImportError::SeveralNetworks {
         path: file.to_owned(),
         networks: described.join(", "),
-        example: networks
-            .first()
-            .map_or(ROOT, |(prefix, _)| prefix)
-            .to_owned(),
+        example: networks.first().map_or(ROOT, |(prefix, _)| prefix).to_owned(),
     }
 }
 

@@ -161,7 +161,10 @@ fn unknown_network_is_rejected_with_the_differences_to_the_closest() {
     let mut extended = whole.clone();
     extended.insert("aux_logits.bias".to_owned(), zeros(&[2]));
     let has_more = rejection_of(&extended);
-    assert!(has_more.contains("aux_logits.bias [2] is unexpected"), "{has_more}");
+    assert!(
+        has_more.contains("aux_logits.bias [2] is unexpected"),
+        "{has_more}"
+    );
 
     let mut foreign_weights = Weights::default();
     foreign_weights.insert("conv_stem.weight".to_owned(), zeros(&[8, 3, 3, 3]));
@@ -187,7 +190,10 @@ fn names_of_wrappers_are_removed() {
     let store = directory.path().join("store");
     let report = support::json(&import(&file, &store, &["--json", "--labels", "a,b,c"]));
     assert_eq!(report["network"], "squeezenet1_1");
-    assert!(model_weights(&store, &report) == whole, "the same weights under plain names");
+    assert!(
+        model_weights(&store, &report) == whole,
+        "the same weights under plain names"
+    );
 
     let mut copies = whole.clone();
     copies.extend(wrapped.clone());
@@ -197,7 +203,10 @@ fn names_of_wrappers_are_removed() {
     copies.write(&file).expect("writes");
     let ambiguous = rejection(&file, &["--labels", "a,b,c"]);
     assert!(ambiguous.contains("holds several networks"), "{ambiguous}");
-    assert!(ambiguous.contains("ema_model._orig_mod.module (squeezenet1_1)"), "{ambiguous}");
+    assert!(
+        ambiguous.contains("ema_model._orig_mod.module (squeezenet1_1)"),
+        "{ambiguous}"
+    );
     let options = ["--json", "--labels", "a,b,c", "--prefix", "ema_model"];
     let selected = support::json(&import(&file, &store, &options));
     assert!(model_weights(&store, &selected) == whole, "the selected weights");
@@ -215,13 +224,37 @@ fn other_files_are_rejected_with_their_kind_and_a_fix() {
     let directory = tempfile::tempdir().expect("a directory");
     let cases: [(&[u8], &str, &str); 9] = [
         (b"", "is empty", "download it again"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "a Git LFS pointer", "git lfs pull"),
-        (b"\n<!doctype HTML><html><title>Sign in</title>", "a web page", "download the file itself"),
-        (b"{\"error\": \"Entry not found\"}", "JSON text", "download the file itself"),
-        (b"\x08\x07\x12\x07pytorch\x1a\x052.1.0", "an ONNX model", "PyTorch weights that it was exported from"),
-        (b"ftrt\0\0\0\0\x01\0\0\0", "a TensorRT engine", "PyTorch weights that it was made from"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+            "a Git LFS pointer",
+            "git lfs pull",
+        ),
+        (
+            b"\n<!doctype HTML><html><title>Sign in</title>",
+            "a web page",
+            "download the file itself",
+        ),
+        (
+            b"{\"error\": \"Entry not found\"}",
+            "JSON text",
+            "download the file itself",
+        ),
+        (
+            b"\x08\x07\x12\x07pytorch\x1a\x052.1.0",
+            "an ONNX model",
+            "PyTorch weights that it was exported from",
+        ),
+        (
+            b"ftrt\0\0\0\0\x01\0\0\0",
+            "a TensorRT engine",
+            "PyTorch weights that it was made from",
+        ),
         (b"\x89HDF\r\n\x1a\n\0\0\0\0", "an HDF5 file", "cannot be imported"),
-        (b"\x1c\0\0\0TFL3\x14\0\x20\0", "a TensorFlow Lite model", "cannot be imported"),
+        (
+            b"\x1c\0\0\0TFL3\x14\0\x20\0",
+            "a TensorFlow Lite model",
+            "cannot be imported",
+        ),
         (b"\x1f\x8b\x08\0\0\0\0\0", "a gzip file", "unpack it"),
     ];
     for (content, kind, fix) in cases {
@@ -242,8 +275,14 @@ fn two_outputs_need_labels() {
     for more in [[].as_slice(), &["--activate"]] {
         let rejection = rejection(&two, more);
         assert!(rejection.contains("has 2 output"), "{rejection}");
-        assert!(rejection.contains("--labels thumbs_down,thumbs_up"), "{rejection}");
-        assert!(rejection.contains("--labels thumbs_up,thumbs_down"), "{rejection}");
+        assert!(
+            rejection.contains("--labels thumbs_down,thumbs_up"),
+            "{rejection}"
+        );
+        assert!(
+            rejection.contains("--labels thumbs_up,thumbs_down"),
+            "{rejection}"
+        );
         assert!(rejection.contains("ImageFolder sorts"), "{rejection}");
     }
     let store = directory.path().join("store");
@@ -257,7 +296,10 @@ fn invalid_labels_are_rejected_with_a_valid_example() {
     let with_outputs = |outputs: usize| squeezenet_with_outputs(directory.path(), outputs);
     let three = with_outputs(3);
     let none = rejection(&three, &[]);
-    assert!(none.contains("has 3 output") && none.contains("--labels label1,label2,label3"), "{none}");
+    assert!(
+        none.contains("has 3 output") && none.contains("--labels label1,label2,label3"),
+        "{none}"
+    );
     for (labels, given) in [("a,b", 2), ("a,b,c,d", 4)] {
         let rejection = rejection(&three, &["--labels", labels]);
         assert!(rejection.contains("has 3 outputs"), "{rejection}");

@@ -49,7 +49,9 @@ fn carried_labels(outputs: usize, carried: &[ClassNames]) -> Result<Vec<Label>, 
     };
     if let Some(other) = fitting.iter().find(|other| other.names != first.names) {
         let (first, other) = (described(first), described(other));
-        return Err(missing(format!("the file names them twice: {first}, and {other}")));
+        return Err(missing(format!(
+            "the file names them twice: {first}, and {other}"
+        )));
     }
     let labels: Result<Vec<Label>, _> = first.names.iter().map(|name| Label::new(name)).collect();
     match labels {
@@ -66,7 +68,11 @@ fn described(class_names: &ClassNames) -> String {
         .take(MAX_EXAMPLES)
         .map(|name| name.escape_debug().take(Label::MAX_LEN).collect())
         .collect();
-    format!("{} in the file is {}", class_names.key.escape_debug(), names.join(", "))
+    format!(
+        "{} in the file is {}",
+        class_names.key.escape_debug(),
+        names.join(", ")
+    )
 }
 
 fn duplicate(labels: &[Label]) -> Option<&Label> {

@@ -69,13 +69,14 @@ pub(super) fn recognize(
         .map(|fit| (fit.prefix.clone(), fit.used().count()))
         .collect();
     complete.retain(|fit| {
-        let is_larger = |(prefix, used): &(String, usize)| *prefix == fit.prefix && *used > fit.used().count();
+        let is_larger =
+            |(prefix, used): &(String, usize)| *prefix == fit.prefix && *used > fit.used().count();
         !parts.iter().any(is_larger)
     });
+    let explained: HashSet<usize> = complete.iter().flat_map(Fit::used).collect();
     if prefix == Some(".") {
         complete.retain(|fit| fit.prefix.is_empty());
     }
-    let explained: HashSet<usize> = complete.iter().flat_map(Fit::used).collect();
     let mut exact: Vec<&Fit> = complete
         .iter()
         .filter(|fit| fit.unexpected(&tensors, &explained).is_empty())
@@ -221,16 +222,18 @@ struct Fit {
     feature_parameters: usize,
     /// The tensor for each parameter.
     tensors: Vec<Option<usize>>,
-    /// Whether two tensors stand for the same parameter.
-    is_ambiguous: bool,
+    /// The parameters for which several tensors stand.
+    ambiguous: HashSet<usize>,
 }
 
 impl Fit {
     fn new(pattern: &Pattern, prefix: &str, hits: &[(usize, usize)], tensors: &[&TensorInfo]) -> Fit {
         let mut chosen = vec![None; pattern.parameters.len()];
-        let mut is_ambiguous = false;
+        let mut ambiguous = HashSet::new();
         for (tensor, parameter) in hits {
-            is_ambiguous |= chosen[*parameter].is_some();
+            if chosen[*parameter].is_some() {
+                ambiguous.insert(*parameter);
+            }
             chosen[*parameter].get_or_insert(*tensor);
         }
         let last = chosen.last().copied().flatten();
@@ -244,7 +247,7 @@ impl Fit {
             is_linear: pattern.is_linear,
             prefix: prefix.to_owned(),
             tensors: chosen,
-            is_ambiguous,
+            ambiguous,
         }
     }
 
@@ -253,12 +256,14 @@ impl Fit {
     }
 
     fn is_matched(&self, parameter: usize, tensors: &[&TensorInfo]) -> bool {
-        self.tensors[parameter].is_some_and(|tensor| tensors[tensor].shape == self.parameters[parameter].shape)
+        self.tensors[parameter]
+            .is_some_and(|tensor| tensors[tensor].shape == self.parameters[parameter].shape)
     }
 
     fn matched(&self, tensors: &[&TensorInfo]) -> usize {
         let all = 0..self.parameters.len();
-        all.filter(|parameter| self.is_matched(*parameter, tensors)).count()
+        all.filter(|parameter| self.is_matched(*parameter, tensors))
+            .count()
     }
 
     fn has_features(&self, tensors: &[&TensorInfo]) -> bool {
@@ -266,7 +271,9 @@ impl Fit {
     }
 
     fn has_any_classifier(&self) -> bool {
-        self.tensors[self.feature_parameters..].iter().any(Option::is_some)
+        self.tensors[self.feature_parameters..]
+            .iter()
+            .any(Option::is_some)
     }
 
     fn has_classifier(&self, tensors: &[&TensorInfo]) -> bool {
@@ -277,7 +284,9 @@ impl Fit {
     /// Whether all parameters are there, or all of the backbone and none of the classifier.
     fn is_complete(&self, tensors: &[&TensorInfo]) -> bool {
         let is_backbone = !self.is_linear && !self.has_any_classifier();
-        !self.is_ambiguous && self.has_features(tensors) && (is_backbone || self.has_classifier(tensors))
+        self.ambiguous.is_empty()
+            && self.has_features(tensors)
+            && (is_backbone || self.has_classifier(tensors))
     }
 
     /// Tensors that may belong to the network, but do not stand for one of its parameters: those in the same dict, and weights and
@@ -329,7 +338,10 @@ impl Fit {
                 }
                 Some(tensor) if tensors[tensor].shape != parameter.shape => {
                     let TensorInfo { name, shape, .. } = tensors[tensor];
-                    Some(format!("{name} has the shape {shape:?} instead of {:?}", parameter.shape))
+                    Some(format!(
+                        "{name} has the shape {shape:?} instead of {:?}",
+                        parameter.shape
+                    ))
                 }
                 Some(_) => None,
             }
@@ -388,7 +400,9 @@ fn rejection(
     let mut differences = summary(&differences);
     if is_only_outside {
         let prefix = &closest.prefix;
-        differences += &format!("; if the network does not need it, import only what is under {prefix}: --prefix {prefix}");
+        differences += &format!(
+            "; if the network does not need it, import only what is under {prefix}: --prefix {prefix}"
+        );
     }
     ImportError::UnknownNetwork {
         path: path.to_owned(),
@@ -399,7 +413,7 @@ fn rejection(
 
 /// The tensors of the classifier, if only that differs from the network's.
 fn foreign_classifier(fit: &Fit, tensors: &[&TensorInfo], unexpected: &[usize]) -> Option<String> {
-    let has_own_classifier = fit.has_classifier(tensors) && !fit.is_ambiguous;
+    let has_own_classifier = fit.has_classifier(tensors) && fit.ambiguous.is_empty();
     if !fit.has_features(tensors) || has_own_classifier {
         return None;
     }
@@ -418,7 +432,7 @@ fn foreign_classifier(fit: &Fit, tensors: &[&TensorInfo], unexpected: &[usize]) 
         return None;
     }
     let misshaped = (fit.feature_parameters..fit.parameters.len())
-        .filter(|parameter| !fit.is_matched(*parameter, tensors) || fit.is_ambiguous)
+        .filter(|parameter| !fit.is_matched(*parameter, tensors) || fit.ambiguous.contains(parameter))
         .filter_map(|parameter| fit.tensors[parameter]);
     let mut classifier: Vec<usize> = misshaped.chain(unexpected.iter().copied()).collect();
     classifier.sort_unstable();

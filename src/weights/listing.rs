@@ -35,7 +35,10 @@ pub(crate) struct ClassNames {
 /// `categories`, `names`.
 pub(crate) fn is_class_key(key: &str) -> bool {
     let key = key.to_lowercase();
-    key == "names" || ["class", "label", "categor"].iter().any(|word| key.contains(word))
+    key == "names"
+        || ["class", "label", "categor"]
+            .iter()
+            .any(|word| key.contains(word))
 }
 
 /// The names of classes in a JSON list, or in a JSON object from names to indices or the reverse.

@@ -109,10 +109,7 @@ pub(crate) fn list(path: &Path) -> Result<Listing, PytorchError> {
     })
 }
 
-fn read_values(
-    path: &Path,
-    new_name: impl Fn(&str) -> Option<String>,
-) -> Result<Weights, PytorchError> {
+fn read_values(path: &Path, new_name: impl Fn(&str) -> Option<String>) -> Result<Weights, PytorchError> {
     with_contents(path, |pickle, contents, storages, file_len| {
         let mut values_left = file_len.max(MIN_VALUE_LIMIT);
         let mut weights = Weights::default();
@@ -204,9 +201,7 @@ fn float_tensor(
         .checked_sub(size as u64)
         .ok_or(ContentError::TooLarge("values"))?;
     let bytes = storages.bytes(view.storage.key)?;
-    let values = view
-        .values(bytes, decode)
-        .map_err(|defect| named.error(defect))?;
+    let values = view.values(bytes, decode).map_err(|defect| named.error(defect))?;
     Ok(Some(Tensor {
         shape: view.shape,
         values,

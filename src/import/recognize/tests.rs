@@ -58,13 +58,18 @@ fn network_is_recognized_under_any_wrapper() {
         // PyTorch's ImageNet example and jetson-inference wrap the features of AlexNet and VGG alone.
         ("features", |name| name.replace("features.", "features.module.")),
         ("features and more", |name| {
-            format!("model.{}", name.replace("features.", "features._orig_mod.module."))
+            format!(
+                "model.{}",
+                name.replace("features.", "features._orig_mod.module.")
+            )
         }),
         ("layers", |name| match name.rsplit_once('.') {
             Some((layer, leaf)) => format!("{layer}.wrapped.{leaf}"),
             None => name.to_owned(),
         }),
-        ("a class with the name of a layer", |name| format!("fc.classifier.{name}")),
+        ("a class with the name of a layer", |name| {
+            format!("fc.classifier.{name}")
+        }),
     ];
     for network in Architecture::VARIANTS {
         for (wrapper, rename) in wrappers {
@@ -126,7 +131,10 @@ fn tensors_of_another_part_are_named_with_the_option_that_leaves_them_out() {
     let mut with_loss = renamed("resnet18", 2, 0, |name| format!("model.{name}"));
     with_loss.push(tensor("criterion.weight", &[2], 0));
     let message = rejection(with_loss.clone());
-    assert!(message.contains("criterion.weight [2] is unexpected"), "{message}");
+    assert!(
+        message.contains("criterion.weight [2] is unexpected"),
+        "{message}"
+    );
     assert!(message.contains("--prefix model"), "{message}");
     assert_eq!(all(with_loss, Some("model")).expect("is recognized").len(), 1);
 }
@@ -147,7 +155,10 @@ fn one_of_several_networks_is_selected_by_its_prefix() {
     assert_eq!(prefixes(Some("ema.module.")), ["ema.module"]);
     assert_eq!(prefixes(Some(".")), [""]);
     let unknown = all(both.clone(), Some("em")).expect_err("is rejected");
-    assert!(unknown.contains("prefix em;") && unknown.contains("ema"), "{unknown}");
+    assert!(
+        unknown.contains("prefix em;") && unknown.contains("ema"),
+        "{unknown}"
+    );
 }
 
 #[test]
@@ -162,8 +173,14 @@ fn classifier_of_several_layers_is_named_with_what_is_supported() {
     assert!(message.contains("is alexnet with a classifier"), "{message}");
     assert!(message.contains("classifier.6.1.weight [256, 4096]"), "{message}");
     assert!(message.contains("classifier.6.4.weight [3, 256]"), "{message}");
-    assert!(message.contains("classifier.6.weight [outputs, 4096]"), "{message}");
-    assert!(message.contains("classifier.weight [outputs, 9216] alone"), "{message}");
+    assert!(
+        message.contains("classifier.6.weight [outputs, 4096]"),
+        "{message}"
+    );
+    assert!(
+        message.contains("classifier.weight [outputs, 9216] alone"),
+        "{message}"
+    );
 }
 
 #[test]

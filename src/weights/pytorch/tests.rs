@@ -179,7 +179,15 @@ fn names_of_classes_are_listed_in_the_order_of_the_outputs() {
         [b"](".to_vec(), names.concat(), b"e".to_vec()].concat()
     };
     let indices = dict(&[("up", int(1)), ("down", int(0))]);
-    let by_index = [b"}(".to_vec(), int(0), text("down"), int(1), text("up"), b"u".to_vec()].concat();
+    let by_index = [
+        b"}(".to_vec(),
+        int(0),
+        text("down"),
+        int(1),
+        text("up"),
+        b"u".to_vec(),
+    ]
+    .concat();
     let not_permuted = dict(&[("up", int(2)), ("down", int(0))]);
     let object = dict(&[
         ("a.weight", vector("0", 1)),
@@ -202,7 +210,12 @@ fn names_of_classes_are_listed_in_the_order_of_the_outputs() {
 
 #[test]
 fn engine_of_torch2trt_is_rejected_with_a_fix() {
-    let engine = || call(global("__builtin__", "bytearray"), &[text("ftrt"), text("latin-1")]);
+    let engine = || {
+        call(
+            global("__builtin__", "bytearray"),
+            &[text("ftrt"), text("latin-1")],
+        )
+    };
     for prefix in ["", "backbone."] {
         let [engine_key, names_key] = ["engine", "input_names"].map(|key| format!("{prefix}{key}"));
         let object = dict(&[

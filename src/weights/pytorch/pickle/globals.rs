@@ -46,14 +46,19 @@ fn function(module: &str, name: &str) -> Option<Function> {
         ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar" | "_reconstruct") => Function::Opaque,
         ("numpy", "dtype" | "ndarray") | ("_codecs", "encode") => Function::Opaque,
         ("argparse", "Namespace") | ("collections", "Counter" | "defaultdict") => Function::Opaque,
-        ("builtins" | "__builtin__", "set" | "dict" | "list" | "int" | "float" | "bytearray") => Function::Opaque,
-        // The options of a training often hold the path of its output.
-        ("pathlib" | "pathlib._local", "Path" | "PosixPath" | "WindowsPath" | "PurePosixPath" | "PureWindowsPath") => {
+        ("builtins" | "__builtin__", "set" | "dict" | "list" | "int" | "float" | "bytearray") => {
             Function::Opaque
         }
+        // The options of a training often hold the path of its output.
+        (
+            "pathlib" | "pathlib._local",
+            "Path" | "PosixPath" | "WindowsPath" | "PurePosixPath" | "PureWindowsPath",
+        ) => Function::Opaque,
         // The hyperparameters in a checkpoint of PyTorch Lightning.
         (
-            "pytorch_lightning.utilities.parsing" | "lightning_fabric.utilities.data" | "lightning.fabric.utilities.data",
+            "pytorch_lightning.utilities.parsing"
+            | "lightning_fabric.utilities.data"
+            | "lightning.fabric.utilities.data",
             "AttributeDict",
         ) => Function::Opaque,
         ("torch.torch_version", "TorchVersion") => Function::Opaque,
