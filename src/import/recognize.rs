@@ -5,7 +5,7 @@
 //! needed: a tensor stands for a parameter if its name ends with that of the parameter, apart from parts that no parameter of the
 //! network has. What precedes it is the prefix, and the tensors with the same prefix must match all parameters of a network.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use strum::{IntoEnumIterator, VariantNames};
@@ -17,6 +17,8 @@ use crate::weights::listing::{Listing, TensorInfo};
 
 /// Number of tensors that an error message lists.
 const MAX_LISTED: usize = 6;
+/// Number of first parts of names that an error message lists.
+const MAX_PARTS: usize = 20;
 /// Maximum number of parts before the name of a parameter.
 const MAX_PREFIX_PARTS: usize = 16;
 /// Number of prefixes of a network that are compared in search of the closest one.
@@ -104,12 +106,12 @@ fn under_prefix<'l>(
     let tensors: Vec<&TensorInfo> = listing.tensors.iter().filter(is_under).collect();
     if tensors.is_empty() {
         let first_part = |tensor: &TensorInfo| tensor.name.split('.').next().unwrap_or_default().to_owned();
-        let mut parts: Vec<String> = listing.tensors.iter().map(first_part).collect();
-        parts.dedup();
+        let parts: BTreeSet<String> = listing.tensors.iter().map(first_part).collect();
+        let known: Vec<String> = parts.into_iter().take(MAX_PARTS).collect();
         return Err(ImportError::UnknownPrefix {
             path: path.to_owned(),
             prefix: prefix.to_owned(),
-            known: summary(&parts),
+            known: known.join(", "),
         });
     }
     Ok(tensors)
@@ -366,11 +368,13 @@ fn rejection(
         fits.extend(largest.map(|(prefix, hits)| Fit::new(pattern, prefix, hits, tensors)));
     }
     // In a tie the one with fewer differences, then the first one.
-    let closest = fits.iter().min_by_key(|fit| {
+    // The last layer alone says nothing, since its number of outputs is that of the file.
+    let has_a_feature =
+        |fit: &&Fit| (0..fit.feature_parameters).any(|parameter| fit.is_matched(parameter, tensors));
+    let closest = fits.iter().filter(has_a_feature).min_by_key(|fit| {
         let differences = fit.differences(tensors).len();
         (std::cmp::Reverse(fit.matched(tensors)), differences)
     });
-    let closest = closest.filter(|fit| fit.matched(tensors) > 0);
     let Some(closest) = closest else {
         return ImportError::NoNetwork {
             path: path.to_owned(),

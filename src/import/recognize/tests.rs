@@ -209,7 +209,12 @@ fn closest_network_has_the_most_tensors_in_common() {
 
 #[test]
 fn file_without_any_known_tensor_is_described() {
-    let message = rejection(vec![tensor("features.0.0.weight", &[32, 3, 3, 3], 0)]);
+    // MobileNet, whose last layer has the name of SqueezeNet's.
+    let message = rejection(vec![
+        tensor("features.0.0.weight", &[32, 3, 3, 3], 0),
+        tensor("classifier.1.weight", &[2, 1280], 0),
+        tensor("classifier.1.bias", &[2], 0),
+    ]);
     assert!(message.contains("features.0.0.weight [32, 3, 3, 3]"), "{message}");
     assert!(message.contains("alexnet, squeezenet1_1"), "{message}");
 }
