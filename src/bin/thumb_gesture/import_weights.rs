@@ -25,8 +25,8 @@ use crate::output;
 Examples:
   thumb_gesture import-weights resnet18-f37072fd.pth --store ./store
   thumb_gesture train --network resnet18 --dataset ./dataset --store ./store
-  thumb_gesture import-weights best_model.pth --store ./store --labels thumbs_down,thumbs_up --activate
-  thumb_gesture import-weights last.ckpt --store ./store --labels none,thumbs_down,thumbs_up --prefix ema_model")]
+  thumb_gesture import-weights best_model.pth --store ./store --labels thumbs_down,thumbs_up
+  thumb_gesture import-weights last.ckpt --store ./store --labels down,up --prefix ema_model")]
 pub(crate) struct Arguments {
     /// PyTorch or safetensors file; the extension does not matter
     file: PathBuf,
