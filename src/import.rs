@@ -1,33 +1,45 @@
 //! Import of weights into a model store, as pretrained weights for trainings or as a model.
 //!
-//! The tensors of the file determine the network, and the last layer determines the number of outputs.
+//! The tensors of the file determine the network ([`recognize`]), and the last layer determines the number of outputs.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use strum::IntoEnumIterator;
 use time::OffsetDateTime;
+
+use self::labels::labels_for;
+use self::recognize::{Recognized, recognize};
 
 use crate::classifier::ClassifierError;
 use crate::classifier::onnx::OnnxClassifier;
 use crate::dataset::Label;
 use crate::disk::{self, Existing};
+use crate::file_kind::FileKind;
 use crate::model_store::manifest::{FrameCounts, IMPORTED, Preprocessing};
 use crate::model_store::{MANIFEST_VERSION, Manifest, ModelStore, ONNX_FILE, StoreError, StoredModel};
-use crate::network::{Architecture, Layer, Network, parameters};
+use crate::network::Network;
+use crate::weights::listing::Listing;
 use crate::weights::pytorch::{self, PytorchError};
-use crate::weights::{Weights, WeightsError};
+use crate::weights::{self, Weights, WeightsError};
+
+mod labels;
+mod recognize;
 
 /// Number of classes in ImageNet. A network with as many outputs is imported as pretrained weights.
 const IMAGENET_CLASSES: usize = 1000;
-/// Labels of a model from JetBot's notebooks, in the order of its outputs.
-const JETBOT_LABELS: [&str; 2] = ["thumbsdown", "thumbsup"];
 /// An imported model is not calibrated, because there are no frames to calibrate it with.
 const TEMPERATURE: f64 = 1.0;
-/// Number of bytes from which the file format is detected.
-const FIRST_BYTES: u64 = 32;
+
+/// What to import.
+pub struct Options<'a> {
+    /// Labels of the model, in the order of its outputs; empty for those that the file carries.
+    pub labels: &'a [Label],
+    /// What precedes the names of the network's tensors, for a file that holds several networks.
+    pub prefix: Option<&'a str>,
+    /// Whether the model becomes the active one.
+    pub activate: bool,
+}
 
 /// Result of an import.
 pub enum Imported {
@@ -59,15 +71,73 @@ pub enum ImportError {
     /// The safetensors file cannot be read, or the weights cannot be written.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// The file is neither a PyTorch nor a safetensors file.
+    #[error("{path} is {kind}; {fix}")]
+    FileKind {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        kind: &'static str,
+        /// What to do.
+        fix: &'static str,
+    },
     /// The tensors do not match any supported network.
     #[error("{path} does not match any supported network; the closest one is {network}, but {differences}")]
     UnknownNetwork {
         /// The file.
         path: PathBuf,
-        /// The network with the fewest differences.
+        /// The network with the most tensors in common.
         network: &'static str,
         /// Tensors that are missing, misshaped or unexpected.
         differences: String,
+    },
+    /// No tensor matches any supported network.
+    #[error(
+        "{path} does not match any supported network ({supported}): no tensor has a name and shape of one of them; it holds {tensors}"
+    )]
+    NoNetwork {
+        /// The file.
+        path: PathBuf,
+        /// Names of the networks.
+        supported: String,
+        /// The first tensors of the file.
+        tensors: String,
+    },
+    /// The backbone is that of a supported network, the classifier is not.
+    #[error(
+        "{path} is {network} with a classifier that is not supported: {classifier}; supported: {supported}; train the model with one of these, or without its classifier import it as pretrained weights"
+    )]
+    UnknownClassifier {
+        /// The file.
+        path: PathBuf,
+        /// The network.
+        network: &'static str,
+        /// The tensors of the classifier.
+        classifier: String,
+        /// The weights of the classifiers that are supported.
+        supported: String,
+    },
+    /// The file holds several networks, such as a training's weights and their moving average.
+    #[error(
+        "{path} holds several networks: {networks}; select one with --prefix, for example --prefix {example}"
+    )]
+    SeveralNetworks {
+        /// The file.
+        path: PathBuf,
+        /// Prefix and name of each network.
+        networks: String,
+        /// A valid value of the option.
+        example: String,
+    },
+    /// No tensor has the requested prefix.
+    #[error("{path} has no tensors under the prefix {prefix}; the names in it begin with {known}")]
+    UnknownPrefix {
+        /// The file.
+        path: PathBuf,
+        /// The requested prefix.
+        prefix: String,
+        /// First parts of the names.
+        known: String,
     },
     /// Labels or activation were requested for pretrained weights.
     #[error(
@@ -81,13 +151,25 @@ pub enum ImportError {
     },
     /// The number of labels differs from the number of outputs.
     #[error(
-        "the network has {outputs} outputs, but {given} label(s) are given; give one label for each output, in their order: --labels {example}"
+        "the network has {outputs} outputs, but {given} label(s) are given; give one label for each output, in their order: {example}"
     )]
     LabelCount {
         /// Number of outputs of the last layer.
         outputs: usize,
         /// Number of given labels.
         given: usize,
+        /// A valid value of the option.
+        example: String,
+    },
+    /// Neither the command line nor the file names the outputs.
+    #[error(
+        "the network has {outputs} output(s), and {in_file}; give one label for each output, in their order: {example}; the order is that of the training: torchvision's ImageFolder sorts the names of the directories, JetBot's notebooks list the categories; a model of coordinates, as for road following, has no labels and cannot be imported"
+    )]
+    NoLabels {
+        /// Number of outputs of the last layer.
+        outputs: usize,
+        /// What the file says about its outputs.
+        in_file: String,
         /// A valid value of the option.
         example: String,
     },
@@ -104,148 +186,146 @@ pub enum ImportError {
 
 /// Imports a PyTorch file, in either of PyTorch's formats, or a safetensors file.
 ///
-/// Weights with 1000 outputs and no `labels`, or without a classifier, become the pretrained weights of their network. Other
-/// weights become a model with `labels`; for two outputs the labels default to those of JetBot's notebooks. `activate` makes
-/// the model the active one.
+/// Weights with 1000 outputs and no labels, or without a classifier, become the pretrained weights of their network. Other
+/// weights become a model, whose labels are given or carried by the file.
 ///
 /// # Errors
 /// [`ImportError`]; the store is then unchanged, except that a model remains if only its activation failed.
-pub fn import(
-    file: &Path,
-    store: &ModelStore,
-    labels: &[Label],
-    activate: bool,
-) -> Result<Imported, ImportError> {
-    let weights = read(file)?;
-    let network = detect_network(file, &weights)?;
+pub fn import(file: &Path, store: &ModelStore, options: &Options) -> Result<Imported, ImportError> {
+    let source = Source::open(file)?;
+    let (recognized, weights) = source.network(file, options.prefix)?;
+    let network = &recognized.network;
     let outputs = network.outputs();
-    let has_last_layer = parameters(&network.layers[network.last_layer()..])
-        .iter()
-        .all(|parameter| weights.get(parameter).is_ok());
-    let pretrained = match (has_last_layer, outputs) {
+    let pretrained = match (recognized.has_classifier, outputs) {
         (false, _) => Some("a backbone without a classifier"),
-        (true, IMAGENET_CLASSES) if labels.is_empty() => Some("the 1000 classes of ImageNet"),
+        (true, IMAGENET_CLASSES) if options.labels.is_empty() => Some("the 1000 classes of ImageNet"),
         (true, _) => None,
     };
     if let Some(content) = pretrained {
-        if activate || !labels.is_empty() {
+        if options.activate || !options.labels.is_empty() {
             return Err(ImportError::NotAModel {
                 path: file.to_owned(),
                 content,
             });
         }
-        let path = write_pretrained(&weights, &network, store)?;
+        let path = write_pretrained(&weights, network, store)?;
         return Ok(Imported::Pretrained {
             network: network.name(),
             path,
         });
     }
-    let labels = labels_for(outputs, labels)?;
-    let model = publish(file, &weights, &network, labels, store)?;
-    if activate {
+    let labels = labels_for(outputs, options.labels, &source.listing.class_names)?;
+    let model = publish(file, &weights, network, labels, store)?;
+    if options.activate {
         store.activate(&model)?;
     }
     Ok(Imported::Model(Box::new(model)))
 }
 
-fn read(file: &Path) -> Result<Weights, ImportError> {
-    let mut first_bytes = Vec::new();
-    let read = File::open(file).and_then(|opened| opened.take(FIRST_BYTES).read_to_end(&mut first_bytes));
-    read.map_err(|cause| ImportError::Io {
-        path: file.to_owned(),
-        cause,
-    })?;
-    let is_safetensors = file
-        .extension()
-        .is_some_and(|extension| extension == "safetensors");
-    if pytorch::is_pytorch(&first_bytes) || !is_safetensors {
-        Ok(pytorch::read(file)?)
-    } else {
-        Ok(Weights::read(file)?)
-    }
+/// A file of weights.
+struct Source {
+    listing: Listing,
+    /// The tensors of a safetensors file. Those of a PyTorch file are read when their names are known, since a checkpoint also
+    /// holds the state of the optimizer, which is larger than the network.
+    tensors: Option<Weights>,
 }
 
-/// The network that the tensors belong to, with the number of outputs of their last layer.
-fn detect_network(file: &Path, weights: &Weights) -> Result<Network, ImportError> {
-    let mut closest: Option<(usize, &'static str, String)> = None;
-    for architecture in Architecture::iter() {
-        let last = parameters(&Network::new(architecture, 1).layers).pop();
-        let outputs = last.and_then(|bias| weights.shape(&bias.name)?.first().copied());
-        let network = Network::new(architecture, outputs.unwrap_or(IMAGENET_CLASSES).max(1));
-        // Without any tensor of the classifier the file holds the backbone only.
-        let layers = match outputs {
-            Some(_) => &network.layers[..],
-            None => network.features(),
-        };
-        let differences = differences(layers, weights);
-        if differences.is_empty() {
-            return Ok(network);
-        }
-        if closest
-            .as_ref()
-            .is_none_or(|(count, ..)| differences.len() < *count)
-        {
-            closest = Some((differences.len(), network.name(), summary(&differences)));
+impl Source {
+    fn open(file: &Path) -> Result<Source, ImportError> {
+        let kind = FileKind::of_file(file).map_err(|cause| ImportError::Io {
+            path: file.to_owned(),
+            cause,
+        })?;
+        match kind {
+            FileKind::Safetensors => {
+                let (weights, listing) = weights::read_with_listing(file)?;
+                Ok(Source {
+                    listing,
+                    tensors: Some(weights),
+                })
+            }
+            // The reader says what is damaged.
+            FileKind::PytorchZip | FileKind::PytorchLegacy | FileKind::DamagedZip => Ok(Source {
+                listing: pytorch::list(file)?,
+                tensors: None,
+            }),
+            kind => Err(ImportError::FileKind {
+                path: file.to_owned(),
+                kind: kind.name(),
+                fix: fix(kind),
+            }),
         }
     }
-    let (_, network, differences) = closest.unwrap_or_default();
-    Err(ImportError::UnknownNetwork {
-        path: file.to_owned(),
-        network,
-        differences,
-    })
-}
 
-/// Describes each tensor that is missing, misshaped or unexpected.
-fn differences(layers: &[Layer], weights: &Weights) -> Vec<String> {
-    let expected = parameters(layers);
-    let mut differences = Vec::new();
-    for parameter in &expected {
-        match weights.shape(&parameter.name) {
-            None => differences.push(format!("{} is missing", parameter.name)),
-            Some(shape) if shape != parameter.shape => differences.push(format!(
-                "{} has the shape {shape:?} instead of {:?}",
-                parameter.name, parameter.shape
-            )),
-            Some(_) => {}
+    /// The network in the file, with its weights under the names of its parameters.
+    fn network(&self, file: &Path, prefix: Option<&str>) -> Result<(Recognized, Weights), ImportError> {
+        let mut all = recognize(file, &self.listing, prefix)?.into_iter();
+        let first = all
+            .next()
+            .unwrap_or_else(|| unreachable!("at least one is recognized"));
+        let weights = self.weights(file, &first)?;
+        // Two names may stand for one network, whose weights are then equal.
+        for other in all.as_slice() {
+            if other.network != first.network || self.weights(file, other)? != weights {
+                return Err(several(file, std::iter::once(&first).chain(all.as_slice())));
+            }
+        }
+        Ok((first, weights))
+    }
+
+    fn weights(&self, file: &Path, recognized: &Recognized) -> Result<Weights, ImportError> {
+        match &self.tensors {
+            Some(tensors) => Ok(tensors.renamed(&recognized.names)),
+            None => Ok(pytorch::read_renamed(file, &recognized.names)?),
         }
     }
-    let is_expected = |name: &&str| expected.iter().any(|parameter| parameter.name == **name);
-    let unexpected = weights.names().filter(|name| !is_expected(name));
-    differences.extend(unexpected.map(|name| format!("{name} is unexpected")));
-    differences
 }
 
-fn summary(differences: &[String]) -> String {
-    const MAX_LISTED: usize = 8;
-    let listed = differences.len().min(MAX_LISTED);
-    let mut summary = differences[..listed].join(", ");
-    if differences.len() > listed {
-        summary += &format!(", and {} more", differences.len() - listed);
+/// How to get weights that can be imported.
+fn fix(kind: FileKind) -> &'static str {
+    if let Some(fix) = kind.fix() {
+        return fix;
     }
-    summary
+    match kind {
+        FileKind::TorchScript => {
+            "save its weights with torch.save(torch.jit.load(path).state_dict(), \"weights.pth\") and import those"
+        }
+        FileKind::TorchExport => {
+            "save its weights with torch.save(torch.export.load(path).state_dict, \"weights.pth\") and import those"
+        }
+        FileKind::Onnx => {
+            "import the PyTorch weights that it was exported from, written by torch.save(model.state_dict(), path)"
+        }
+        FileKind::TensorRt => {
+            "it only runs on the GPU and TensorRT version it was compiled for; import the PyTorch weights that it was made from"
+        }
+        FileKind::Hdf5 | FileKind::Keras | FileKind::TfLite | FileKind::TensorFlow => {
+            "models of TensorFlow and Keras cannot be imported; train one of the supported networks in PyTorch or with `thumb_gesture train`"
+        }
+        FileKind::Pickle => {
+            "import a file of torch.save(model.state_dict(), path); if it is data.pkl of an unpacked .pth file, use the .pth file itself"
+        }
+        _ => "import a file of torch.save(model.state_dict(), path), or a safetensors file",
+    }
 }
 
-fn labels_for(outputs: usize, given: &[Label]) -> Result<Vec<Label>, ImportError> {
-    if given.is_empty() && outputs == JETBOT_LABELS.len() {
-        let label = |name| Label::new(name).unwrap_or_else(|_| unreachable!("{name} is a valid label"));
-        return Ok(JETBOT_LABELS.map(label).to_vec());
-    }
-    if given.len() == outputs {
-        let is_duplicate = |(index, label): &(usize, &Label)| given[..*index].contains(label);
-        return match given.iter().enumerate().find(is_duplicate) {
-            Some((_, label)) => Err(ImportError::DuplicateLabel(label.clone())),
-            None => Ok(given.to_vec()),
-        };
-    }
-    let example: Vec<String> = (1..=outputs.min(5))
-        .map(|number| format!("label{number}"))
+fn several<'r>(file: &Path, networks: impl Iterator<Item = &'r Recognized>) -> ImportError {
+    const ROOT: &str = ".";
+    let networks: Vec<(&str, &str)> = networks
+        .map(|recognized| match recognized.prefix.as_str() {
+            "" => (ROOT, recognized.network.name()),
+            prefix => (prefix, recognized.network.name()),
+        })
         .collect();
-    Err(ImportError::LabelCount {
-        outputs,
-        given: given.len(),
-        example: example.join(","),
-    })
+    let described: Vec<String> = networks
+        .iter()
+        .map(|(prefix, network)| format!("{prefix} ({network})"))
+        .collect();
+    ImportError::SeveralNetworks {
+        path: file.to_owned(),
+        networks: described.join(", "),
+        example: networks.first().map_or(ROOT, |(prefix, _)| prefix).to_owned(),
+    }
 }
 
 fn write_pretrained(

@@ -18,6 +18,7 @@ mod disk;
 pub mod drawn_hand;
 pub mod evaluation;
 pub mod export;
+mod file_kind;
 pub mod frame;
 pub mod gesture;
 pub mod import;

@@ -3,6 +3,7 @@
 //! A safetensors file stores the values of each tensor contiguously as little-endian float32. An ONNX file can reference them
 //! as external data ([`tensor_locations`]), so that a model stores its weights only once.
 
+pub(crate) mod listing;
 pub mod pytorch;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,8 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+
+use self::listing::{ClassNames, Listing, TensorInfo};
 
 /// A tensor: its shape, and its values in row-major order.
 #[derive(Clone, Debug, PartialEq)]
@@ -154,6 +157,14 @@ impl Weights {
         Some(&self.tensors.get(name)?.shape)
     }
 
+    /// The tensors whose names are keys of `names`, with the names that are the values.
+    pub(crate) fn renamed(&self, names: &BTreeMap<String, String>) -> Weights {
+        let renamed = |(old, new): (&String, &String)| Some((new.clone(), self.tensors.get(old)?.clone()));
+        Weights {
+            tensors: names.iter().filter_map(renamed).collect(),
+        }
+    }
+
     /// Adds a tensor, or replaces the tensor of that name.
     pub fn insert(&mut self, name: String, tensor: Tensor) {
         self.tensors.insert(name, tensor);
@@ -185,15 +196,40 @@ impl Weights {
     }
 }
 
+/// Reads a safetensors file, with the list of its tensors.
+///
+/// # Errors
+/// As [`Weights::read`].
+pub(crate) fn read_with_listing(path: &Path) -> Result<(Weights, Listing), WeightsError> {
+    let weights = Weights::read(path)?;
+    let tensor_info = |(name, tensor): (&String, &Tensor)| TensorInfo {
+        name: name.clone(),
+        shape: tensor.shape.clone(),
+        dict: 0,
+    };
+    let listing = Listing {
+        tensors: weights.tensors.iter().map(tensor_info).collect(),
+        class_names: class_names(path)?,
+    };
+    Ok((weights, listing))
+}
+
+/// The names of classes in the metadata of a safetensors file, as JSON.
+fn class_names(path: &Path) -> Result<Vec<ClassNames>, WeightsError> {
+    let metadata = header(path)?.0.metadata().clone().unwrap_or_default();
+    let names = |(key, value): (String, String)| {
+        let names = listing::class_names_from_json(&value)?;
+        listing::is_class_key(&key).then_some(ClassNames { key, names })
+    };
+    Ok(metadata.into_iter().filter_map(names).collect())
+}
+
 /// The byte range of each tensor in a safetensors file.
 ///
 /// # Errors
 /// The file does not exist or is not a safetensors file.
 pub(crate) fn tensor_locations(path: &Path) -> Result<BTreeMap<String, TensorLocation>, WeightsError> {
-    let bytes = header_bytes(path).map_err(|cause| io_error(path, cause))?;
-    let header: safetensors::tensor::Metadata =
-        serde_json::from_slice(&bytes[8..]).map_err(|cause| io_error(path, std::io::Error::other(cause)))?;
-    let data_start = bytes.len();
+    let (header, data_start) = header(path)?;
     let location = |(name, info): (String, &safetensors::tensor::TensorInfo)| {
         let (start, end) = info.data_offsets;
         let location = TensorLocation {
@@ -203,6 +239,14 @@ pub(crate) fn tensor_locations(path: &Path) -> Result<BTreeMap<String, TensorLoc
         (name, location)
     };
     Ok(header.tensors().into_iter().map(location).collect())
+}
+
+/// The header of a safetensors file, and the number of bytes before the values.
+fn header(path: &Path) -> Result<(safetensors::tensor::Metadata, usize), WeightsError> {
+    let bytes = header_bytes(path).map_err(|cause| io_error(path, cause))?;
+    let header =
+        serde_json::from_slice(&bytes[8..]).map_err(|cause| io_error(path, std::io::Error::other(cause)))?;
+    Ok((header, bytes.len()))
 }
 
 /// The header with the eight bytes before it, which hold its length.

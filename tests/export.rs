@@ -158,6 +158,8 @@ fn int8_export_of_an_imported_model_needs_a_dataset_for_calibration() {
         "import-weights".as_ref(),
         weights.as_os_str(),
         "--activate".as_ref(),
+        "--labels".as_ref(),
+        "thumbs_down,thumbs_up".as_ref(),
         "--store".as_ref(),
         store.as_os_str(),
     ];

@@ -23,9 +23,10 @@ const IMAGE: &str = "image.png";
 
 fn jetbot_model_computes_the_probabilities_of_torch() {
     let directory = checkpoint("alexnet", 2, "legacy");
-    let report = compare_with_torch(directory.path(), &["--activate"]);
+    let labels = ["thumbsup", "thumbsdown"];
+    let report = compare_with_torch(directory.path(), &["--activate", "--labels", &labels.join(",")]);
     assert_eq!(report["network"], "alexnet");
-    assert_eq!(report["labels"], json!(["thumbsdown", "thumbsup"]));
+    assert_eq!(report["labels"], json!(labels));
     assert_eq!(report["active"], true);
 }
 
@@ -36,6 +37,22 @@ fn checkpoint_with_labels_computes_the_probabilities_of_torch() {
     assert_eq!(report["network"], "resnet18");
     assert_eq!(report["labels"], json!(labels));
     assert_eq!(report["active"], false);
+}
+
+fn labels_in_a_checkpoint_are_used_for_its_wrapped_network() {
+    let directory = checkpoint("alexnet", 2, "training");
+    let report = compare_with_torch(directory.path(), &[]);
+    assert_eq!(report["network"], "alexnet");
+    assert_eq!(report["labels"], json!(["thumbs_up", "thumbs_down"]));
+}
+
+fn engine_of_torch2trt_is_rejected_by_name() {
+    let directory = support::reference("pytorch/reference.py", &["bad"], |_| {});
+    for file in ["torch2trt.zip.pth", "torch2trt.legacy.pth"] {
+        let rejection = rejection(&directory.path().join(file), &["--labels", "up,down"]);
+        assert!(rejection.contains("TensorRT engine of torch2trt"), "{rejection}");
+        assert!(rejection.contains("import the PyTorch weights"), "{rejection}");
+    }
 }
 
 fn imagenet_weights_become_pretrained_weights() {
@@ -130,7 +147,10 @@ fn unknown_network_is_rejected_with_the_differences_to_the_closest() {
     }
     let lacks = rejection_of(&incomplete);
     assert!(lacks.contains("closest one is squeezenet1_1"), "{lacks}");
-    assert!(lacks.contains("features.3.squeeze.bias is missing"), "{lacks}");
+    assert!(
+        lacks.contains("features.3.squeeze.bias [16] is missing"),
+        "{lacks}"
+    );
 
     let mut misshaped = whole.clone();
     misshaped.insert("features.0.bias".to_owned(), zeros(&[65]));
@@ -141,32 +161,147 @@ fn unknown_network_is_rejected_with_the_differences_to_the_closest() {
     let mut extended = whole.clone();
     extended.insert("aux_logits.bias".to_owned(), zeros(&[2]));
     let has_more = rejection_of(&extended);
-    assert!(has_more.contains("aux_logits.bias is unexpected"), "{has_more}");
+    assert!(
+        has_more.contains("aux_logits.bias [2] is unexpected"),
+        "{has_more}"
+    );
 
     let mut foreign_weights = Weights::default();
     foreign_weights.insert("conv_stem.weight".to_owned(), zeros(&[8, 3, 3, 3]));
     let foreign = rejection_of(&foreign_weights);
     assert!(
-        foreign.contains("does not match any supported network; the closest one is "),
+        foreign.contains("does not match any supported network (alexnet, "),
         "{foreign}"
     );
+    assert!(foreign.contains("conv_stem.weight [8, 3, 3, 3]"), "{foreign}");
+}
+
+fn names_of_wrappers_are_removed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let whole = Weights::read(&squeezenet_with_outputs(directory.path(), 3)).expect("reads");
+    let network = Network::named("squeezenet1_1", 3).expect("known");
+    let mut wrapped = Weights::default();
+    for parameter in thumb_gesture::network::parameters(&network.layers) {
+        let tensor = whole.get(&parameter).expect("is there").clone();
+        wrapped.insert(format!("ema_model._orig_mod.module.{}", parameter.name), tensor);
+    }
+    let file = directory.path().join("wrapped.safetensors");
+    wrapped.write(&file).expect("writes");
+    let store = directory.path().join("store");
+    let report = support::json(&import(&file, &store, &["--json", "--labels", "a,b,c"]));
+    assert_eq!(report["network"], "squeezenet1_1");
     assert!(
-        foreign.contains("is missing") && foreign.contains(" more"),
-        "{foreign}"
+        model_weights(&store, &report) == whole,
+        "the same weights under plain names"
     );
+
+    let mut copies = whole.clone();
+    copies.extend(wrapped.clone());
+    copies.write(&file).expect("writes");
+    support::json(&import(&file, &store, &["--json", "--labels", "a,b,c"]));
+    copies.insert("classifier.1.bias".to_owned(), filled(&[3], 1.0));
+    copies.write(&file).expect("writes");
+    let ambiguous = rejection(&file, &["--labels", "a,b,c"]);
+    assert!(ambiguous.contains("holds several networks"), "{ambiguous}");
+    assert!(
+        ambiguous.contains("ema_model._orig_mod.module (squeezenet1_1)"),
+        "{ambiguous}"
+    );
+    let options = ["--json", "--labels", "a,b,c", "--prefix", "ema_model"];
+    let selected = support::json(&import(&file, &store, &options));
+    assert!(model_weights(&store, &selected) == whole, "the selected weights");
+}
+
+fn file_is_read_by_its_content_and_not_by_its_name() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("weights.pth");
+    fs::copy(squeezenet_with_outputs(directory.path(), 3), &file).expect("copies");
+    let store = directory.path().join("store");
+    support::json(&import(&file, &store, &["--json", "--labels", "a,b,c"]));
+}
+
+fn other_files_are_rejected_with_their_kind_and_a_fix() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let cases: [(&[u8], &str, &str); 9] = [
+        (b"", "is empty", "download it again"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+            "a Git LFS pointer",
+            "git lfs pull",
+        ),
+        (
+            b"\n<!doctype HTML><html><title>Sign in</title>",
+            "a web page",
+            "download the file itself",
+        ),
+        (
+            b"{\"error\": \"Entry not found\"}",
+            "JSON text",
+            "download the file itself",
+        ),
+        (
+            b"\x08\x07\x12\x07pytorch\x1a\x052.1.0",
+            "an ONNX model",
+            "PyTorch weights that it was exported from",
+        ),
+        (
+            b"ftrt\0\0\0\0\x01\0\0\0",
+            "a TensorRT engine",
+            "PyTorch weights that it was made from",
+        ),
+        (b"\x89HDF\r\n\x1a\n\0\0\0\0", "an HDF5 file", "cannot be imported"),
+        (
+            b"\x1c\0\0\0TFL3\x14\0\x20\0",
+            "a TensorFlow Lite model",
+            "cannot be imported",
+        ),
+        (b"\x1f\x8b\x08\0\0\0\0\0", "a gzip file", "unpack it"),
+    ];
+    for (content, kind, fix) in cases {
+        for name in ["best_model.pth", "model.safetensors", "model.onnx"] {
+            let file = directory.path().join(name);
+            fs::write(&file, content).expect("writes");
+            let rejection = rejection(&file, &["--labels", "up,down"]);
+            assert!(rejection.contains(name), "{rejection}");
+            assert!(rejection.contains(kind), "{rejection}");
+            assert!(rejection.contains(fix), "{rejection}");
+        }
+    }
+}
+
+fn two_outputs_need_labels() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let two = squeezenet_with_outputs(directory.path(), 2);
+    for more in [[].as_slice(), &["--activate"]] {
+        let rejection = rejection(&two, more);
+        assert!(rejection.contains("has 2 output"), "{rejection}");
+        assert!(
+            rejection.contains("--labels thumbs_down,thumbs_up"),
+            "{rejection}"
+        );
+        assert!(
+            rejection.contains("--labels thumbs_up,thumbs_down"),
+            "{rejection}"
+        );
+        assert!(rejection.contains("ImageFolder sorts"), "{rejection}");
+    }
+    let store = directory.path().join("store");
+    let labels = ["--json", "--labels", "thumbs_up,thumbs_down"];
+    let report = support::json(&import(&two, &store, &labels));
+    assert_eq!(report["labels"], json!(["thumbs_up", "thumbs_down"]));
 }
 
 fn invalid_labels_are_rejected_with_a_valid_example() {
     let directory = tempfile::tempdir().expect("a directory");
     let with_outputs = |outputs: usize| squeezenet_with_outputs(directory.path(), outputs);
     let three = with_outputs(3);
-    for (labels, given) in [("", 0), ("a,b", 2), ("a,b,c,d", 4)] {
-        let labels = if given == 0 {
-            vec![]
-        } else {
-            vec!["--labels", labels]
-        };
-        let rejection = rejection(&three, &labels);
+    let none = rejection(&three, &[]);
+    assert!(
+        none.contains("has 3 output") && none.contains("--labels label1,label2,label3"),
+        "{none}"
+    );
+    for (labels, given) in [("a,b", 2), ("a,b,c,d", 4)] {
+        let rejection = rejection(&three, &["--labels", labels]);
         assert!(rejection.contains("has 3 outputs"), "{rejection}");
         assert!(rejection.contains(&format!("{given} label(s)")), "{rejection}");
         assert!(rejection.contains("--labels label1,label2,label3"), "{rejection}");
@@ -300,9 +435,13 @@ fn squeezenet_with_outputs(directory: &Path, outputs: usize) -> PathBuf {
 }
 
 fn zeros(shape: &[usize]) -> Tensor {
+    filled(shape, 0.0)
+}
+
+fn filled(shape: &[usize], value: f32) -> Tensor {
     Tensor {
         shape: shape.to_vec(),
-        values: vec![0.0; shape.iter().product()],
+        values: vec![value; shape.iter().product()],
     }
 }
 
@@ -317,10 +456,16 @@ fn files_in(directory: &Path) -> Vec<PathBuf> {
 support::runner::tests! {
     jetbot_model_computes_the_probabilities_of_torch needs Torch,
     checkpoint_with_labels_computes_the_probabilities_of_torch needs Torch,
+    labels_in_a_checkpoint_are_used_for_its_wrapped_network needs Torch,
+    engine_of_torch2trt_is_rejected_by_name needs Torch,
     imagenet_weights_become_pretrained_weights needs Torch,
     code_in_a_pickle_is_rejected_by_name needs Torch,
     files_without_weights_are_rejected_by_name,
     unknown_network_is_rejected_with_the_differences_to_the_closest,
+    names_of_wrappers_are_removed,
+    file_is_read_by_its_content_and_not_by_its_name,
+    other_files_are_rejected_with_their_kind_and_a_fix,
+    two_outputs_need_labels,
     invalid_labels_are_rejected_with_a_valid_example,
     duplicate_label_is_rejected,
     pretrained_weights_cannot_be_labeled_or_activated,

@@ -38,6 +38,10 @@ fn files_without_plain_weights_are_rejected_by_name() {
         ),
         ("float8", ["tensor weight is float8_e5m2", "supported: float32"]),
         ("complex", ["tensor weight is complex64", "supported: float32"]),
+        (
+            "torch2trt",
+            ["TensorRT engine of torch2trt", "import the PyTorch weights"],
+        ),
         ("negated", ["tensor weight is invalid", "resolve_neg"]),
     ];
     let files = pytorch_files(directory.path());

@@ -99,6 +99,14 @@ def checkpoint(name: str, outputs: int, file_format: str, directory: Path) -> No
             torch.save({"epoch": 7, "arch": name, "state_dict": state_dict, "best_acc1": torch.tensor(93.5)}, path)
         case "state_dict":
             torch.save(state_dict, path)
+        case "training":
+            # As the training of jetson-inference saves it, which wraps the features of AlexNet alone.
+            wrapped = {key.replace("features.", "features.module."): value.clone() for key, value in state_dict.items()}
+            optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
+            module(batch).sum().backward()
+            optimizer.step()
+            training = {"epoch": 35, "arch": name, "num_classes": outputs, "classes": ["thumbs_up", "thumbs_down"]}
+            torch.save({**training, "state_dict": wrapped, "optimizer": optimizer.state_dict()}, path)
 
 
 def inputs(directory: Path) -> None:

@@ -17,14 +17,28 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "parity"))
 from reference import write_tensors  # noqa: E402
 
 
-def save(directory: Path, name: str, saved: object, expected: dict[str, torch.Tensor] | None) -> None:
+def flatten(saved: object, path: str, visited: set[int]) -> dict[str, torch.Tensor]:
+    """Collects the float tensors in nested dicts, lists and tuples by their path; a container that occurs twice counts once."""
+    if isinstance(saved, torch.Tensor):
+        # num_batches_tracked is an integer and must be skipped.
+        return {path: saved} if saved.is_floating_point() else {}
+    if not isinstance(saved, dict | list | tuple) or id(saved) in visited:
+        return {}
+    visited.add(id(saved))
+    tensors = {}
+    for key, value in saved.items() if isinstance(saved, dict) else enumerate(saved):
+        tensors |= flatten(value, f"{path}.{key}" if path else str(key), visited)
+    return tensors
+
+
+def save(directory: Path, name: str, saved: object, is_valid: bool) -> None:
     """Saves an object in both formats with both pickle protocols, and the expected tensors unless reading must fail."""
     torch.save(saved, directory / f"{name}.zip.pth")
     torch.save(saved, directory / f"{name}.zip4.pth", pickle_protocol=4)
     torch.save(saved, directory / f"{name}.legacy.pth", _use_new_zipfile_serialization=False)
     torch.save(saved, directory / f"{name}.legacy4.pth", pickle_protocol=4, _use_new_zipfile_serialization=False)
-    if expected is not None:
-        write_tensors(directory / f"{name}.safetensors", expected)
+    if is_valid:
+        write_tensors(directory / f"{name}.safetensors", flatten(saved, "", set()))
 
 
 def network() -> nn.Module:
@@ -64,6 +78,7 @@ def checkpoint(state_dict: dict[str, torch.Tensor], key: str) -> dict[str, objec
         "seed": 2**80,
         "args": argparse.Namespace(lr=0.1, gpus=[0, 1], labels={"free", "blocked"}),
         "device": torch.device("cuda:0"),
+        "output": Path("runs/7"),
         "size": torch.Size([224, 224]),
         "optimizer": optimizer.state_dict(),
         "scheduler": torch.optim.lr_scheduler.MultiStepLR(optimizer, [30, 60]).state_dict(),
@@ -72,25 +87,20 @@ def checkpoint(state_dict: dict[str, torch.Tensor], key: str) -> dict[str, objec
 
 def good(directory: Path) -> None:
     state_dict = network().state_dict()
-    # num_batches_tracked is an integer and must be skipped.
-    floats = {name: tensor for name, tensor in state_dict.items() if tensor.is_floating_point()}
-    save(directory, "state_dict", state_dict, floats)
-    save(directory, "plain_dict", dict(state_dict), floats)
+    save(directory, "state_dict", state_dict, True)
+    save(directory, "plain_dict", dict(state_dict), True)
     # "under_state_dict.zip4" gives the first entry a name of 30 characters, which misleads zip readers that search for the
     # beginning of the archive.
     for key in ("state_dict", "model_state_dict", "model"):
-        save(directory, f"under_{key}", checkpoint(state_dict, key), floats)
+        save(directory, f"under_{key}", checkpoint(state_dict, key), True)
     in_parallel = OrderedDict((f"module.{name}", tensor) for name, tensor in state_dict.items())
-    save(directory, "data_parallel", checkpoint(in_parallel, "state_dict"), floats)
-    parameters = OrderedDict(network().named_parameters())
-    save(directory, "parameters", parameters, parameters)
-    viewed = views()
-    save(directory, "views", viewed, viewed)
+    save(directory, "data_parallel", checkpoint(in_parallel, "state_dict"), True)
+    save(directory, "parameters", OrderedDict(network().named_parameters()), True)
+    save(directory, "views", views(), True)
     for dtype in (torch.float16, torch.bfloat16, torch.float64):
         special = torch.tensor([0.1, -0.0, 1e-7, 6e4, float("inf"), -1.0 / 3.0], dtype=dtype)
         converted = {"special": special, "random": torch.randn(5, 7).to(dtype).t(), "count": torch.tensor(3)}
-        expected = {name: converted[name] for name in ("special", "random")}
-        save(directory, str(dtype), converted, expected)
+        save(directory, str(dtype), converted, True)
 
 
 class Malicious:
@@ -104,12 +114,15 @@ class OwnModel(nn.Module):
 
 def bad(directory: Path) -> None:
     os.chdir(directory)
-    save(directory, "evil", {"weight": torch.ones(2), "more": Malicious()}, None)
-    save(directory, "whole_model", network(), None)
-    save(directory, "own_model", OwnModel(), None)
-    save(directory, "float8", {"weight": torch.ones(2).to(torch.float8_e5m2)}, None)
-    save(directory, "complex", {"weight": torch.ones(2, dtype=torch.complex64)}, None)
-    save(directory, "negated", {"weight": torch.ones(2, dtype=torch.complex64).conj().imag}, None)
+    save(directory, "evil", {"weight": torch.ones(2), "more": Malicious()}, False)
+    save(directory, "whole_model", network(), False)
+    save(directory, "own_model", OwnModel(), False)
+    save(directory, "float8", {"weight": torch.ones(2).to(torch.float8_e5m2)}, False)
+    save(directory, "complex", {"weight": torch.ones(2, dtype=torch.complex64)}, False)
+    # What torch2trt's state_dict holds.
+    engine = {"engine": bytearray(b"ftrt\0\xff"), "input_names": ["input_0"], "output_names": ["output_0"]}
+    save(directory, "torch2trt", engine, False)
+    save(directory, "negated", {"weight": torch.ones(2, dtype=torch.complex64).conj().imag}, False)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 use thumb_gesture::dataset::Label;
-use thumb_gesture::import::{Imported, import};
+use thumb_gesture::import::{Imported, Options, import};
 use thumb_gesture::model_store::ModelStore;
 
 use crate::output;
@@ -14,24 +14,31 @@ use crate::output;
 /// Import weights from PyTorch: pretrained weights of torchvision, or a model such as JetBot's best_model.pth.
 ///
 /// Reads safetensors, and .pth files written by torch.save(model.state_dict()), including those of PyTorch before 1.6 and checkpoints
-/// that contain a state_dict. Nothing in the file is executed. The network is recognized by its tensors: alexnet, squeezenet1_1, vgg11,
-/// vgg16 or resnet18. Weights with 1000 outputs become the pretrained weights for trainings in this store, weights with any other number
-/// of outputs become a model.
+/// that contain the weights in a dict. Nothing in the file is executed. The network is recognized by its tensors: alexnet, squeezenet1_1,
+/// vgg11, vgg16 or resnet18; what DataParallel, torch.compile, Lightning and other wrappers add to their names does not matter. Weights
+/// with 1000 outputs become the pretrained weights for trainings in this store, weights with any other number of outputs become a model.
+///
+/// The order of a model's labels is that of its training: torchvision's ImageFolder sorts the names of the directories, JetBot's notebooks
+/// list the categories. The project `thumbs` of NVIDIA's Jetson Nano course has thumbs_up first, sorted names have thumbs_down first.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   thumb_gesture import-weights resnet18-f37072fd.pth --store ./store
   thumb_gesture train --network resnet18 --dataset ./dataset --store ./store
-  thumb_gesture import-weights best_model.pth --store ./store --activate")]
+  thumb_gesture import-weights best_model.pth --store ./store --labels thumbs_down,thumbs_up
+  thumb_gesture import-weights last.ckpt --store ./store --labels down,up --prefix ema_model")]
 pub(crate) struct Arguments {
-    /// File with the extension .pth, .pt or .safetensors
+    /// PyTorch or safetensors file; the extension does not matter
     file: PathBuf,
     /// Directory of the model store; created if it does not exist
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
-    /// Labels of the model, in the order of its outputs [default for two outputs, as in JetBot: thumbsdown,thumbsup]
+    /// Labels of the model, in the order of its outputs; required unless the file carries the names of its classes
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     labels: Vec<String>,
+    /// What precedes the names of the network's tensors, if the file holds several networks; `.` for none
+    #[arg(long)]
+    prefix: Option<String>,
     /// Make the model the active one
     #[arg(long)]
     activate: bool,
@@ -62,7 +69,12 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .map(|label| Label::new(label))
         .collect::<Result<Vec<_>, _>>()?;
     let store = ModelStore::open(&arguments.store)?;
-    match import(&arguments.file, &store, &labels, arguments.activate)? {
+    let options = Options {
+        labels: &labels,
+        prefix: arguments.prefix.as_deref(),
+        activate: arguments.activate,
+    };
+    match import(&arguments.file, &store, &options)? {
         Imported::Pretrained { network, path } => {
             let line = format!(
                 "trainings of {network} in this store start from the weights in {}",

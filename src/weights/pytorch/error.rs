@@ -37,6 +37,11 @@ pub enum ContentError {
         "it holds a whole model ({0}), which cannot be loaded without its source code; save model.state_dict() instead"
     )]
     WholeModel(String),
+    /// The file was written by `torch.save(model_trt.state_dict())` of torch2trt.
+    #[error(
+        "it holds a TensorRT engine of torch2trt, which only runs on the GPU and TensorRT version it was compiled for; import the PyTorch weights that it was converted from, such as best_model.pth instead of best_model_trt.pth"
+    )]
+    Torch2Trt,
     /// The instructions of the pickle are inconsistent.
     #[error("its pickle is invalid: {0}")]
     Pickle(&'static str),
@@ -44,7 +49,7 @@ pub enum ContentError {
     #[error("it holds more {0} than the weights of a network can")]
     TooLarge(&'static str),
     /// The file holds no state dict.
-    #[error("it holds no named tensors; save model.state_dict(), alone or in a dict under `state_dict`")]
+    #[error("it holds no named tensors; save model.state_dict(), alone or as an entry of a dict")]
     NoStateDict,
     /// A tensor whose data type is neither a supported float nor an integer.
     #[error("tensor {name} is {dtype}; supported: float32, float64, float16, bfloat16")]

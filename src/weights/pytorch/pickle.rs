@@ -52,6 +52,10 @@ impl<'a> Pickle<'a> {
         self.value(self.root)
     }
 
+    pub(crate) fn root_id(&self) -> Id {
+        self.root
+    }
+
     pub(crate) fn value(&self, id: Id) -> &Value<'a> {
         &self.values[id]
     }

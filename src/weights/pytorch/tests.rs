@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use self::files::*;
 use super::*;
+use crate::weights::listing::ClassNames;
 
 fn read_bytes(bytes: &[u8]) -> Result<Weights, String> {
     let directory = tempfile::tempdir().expect("a directory");
@@ -149,6 +150,84 @@ fn storage_length_in_a_legacy_file_is_validated() {
         let message = rejection(&legacy(&object, &[("0", count, vec![0; 16])]));
         assert!(message.contains("truncated"), "{message}");
     }
+}
+
+#[test]
+fn tensors_are_found_at_any_depth_and_named_by_their_path() {
+    let network = || dict(&[("a.weight", vector("0", 4))]);
+    let step = [b"}(".to_vec(), int(3), vector("1", 1), b"u".to_vec()].concat();
+    let list = [b"](".to_vec(), text("adam"), step, b"e".to_vec()].concat();
+    let object = dict(&[
+        ("epoch", int(7)),
+        ("state_dict", network()),
+        ("ema", tuple(&[int(1), network()])),
+        ("optimizer", list),
+    ]);
+    let storages = [floats("0", [1.0, 2.0, 3.0, 4.0]), floats("1", [0.5])];
+    for file in [archive(&object, &storages), legacy(&object, &storages)] {
+        let read = read_bytes(&file).expect("reads");
+        let names: Vec<&str> = read.names().collect();
+        let expected = ["ema.1.a.weight", "optimizer.1.3", "state_dict.a.weight"];
+        assert_eq!(names, expected);
+    }
+}
+
+#[test]
+fn names_of_classes_are_listed_in_the_order_of_the_outputs() {
+    let names = |names: &[&str]| {
+        let names: Vec<Vec<u8>> = names.iter().map(|name| text(name)).collect();
+        [b"](".to_vec(), names.concat(), b"e".to_vec()].concat()
+    };
+    let indices = dict(&[("up", int(1)), ("down", int(0))]);
+    let by_index = [
+        b"}(".to_vec(),
+        int(0),
+        text("down"),
+        int(1),
+        text("up"),
+        b"u".to_vec(),
+    ]
+    .concat();
+    let not_permuted = dict(&[("up", int(2)), ("down", int(0))]);
+    let object = dict(&[
+        ("a.weight", vector("0", 1)),
+        ("class_to_idx", indices),
+        ("meta", dict(&[("CLASSES", names(&["down", "up"]))])),
+        ("idx_to_label", by_index),
+        ("class_weights", not_permuted),
+        ("layers", names(&["conv", "fc"])),
+    ]);
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("model.pth");
+    std::fs::write(&path, archive(&object, &[floats("0", [1.0])])).expect("writes");
+    let listing = list(&path).expect("lists");
+    let expected = ["class_to_idx", "meta.CLASSES", "idx_to_label"].map(|key| ClassNames {
+        key: key.to_owned(),
+        names: vec!["down".to_owned(), "up".to_owned()],
+    });
+    assert_eq!(listing.class_names, expected);
+}
+
+#[test]
+fn engine_of_torch2trt_is_rejected_with_a_fix() {
+    let engine = || {
+        call(
+            global("__builtin__", "bytearray"),
+            &[text("ftrt"), text("latin-1")],
+        )
+    };
+    for prefix in ["", "backbone."] {
+        let [engine_key, names_key] = ["engine", "input_names"].map(|key| format!("{prefix}{key}"));
+        let object = dict(&[
+            (&engine_key, engine()),
+            (&names_key, tuple(&[text("input_0")])),
+            ("fc.weight", vector("0", 1)),
+        ]);
+        let message = rejection(&archive(&object, &[floats("0", [1.0])]));
+        assert!(message.contains("import the PyTorch weights"), "{message}");
+    }
+    let flattener = global("torch2trt.flattener", "Flattener");
+    assert!(rejection(&archive(&flattener, &[])).contains("TensorRT engine"));
 }
 
 #[test]

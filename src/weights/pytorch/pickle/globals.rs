@@ -22,6 +22,9 @@ pub(crate) fn global<'a>(module: &str, name: &str) -> Result<Value<'a>, ContentE
     if let ("torch", Some(dtype)) = (module, Dtype::from_name(name)) {
         return Ok(Value::Dtype(dtype));
     }
+    if module.split('.').next() == Some("torch2trt") {
+        return Err(ContentError::Torch2Trt);
+    }
     let full_name = printable(&format!("{module}.{name}"));
     if MODEL_MODULES.iter().any(|prefix| module.starts_with(prefix)) {
         return Err(ContentError::WholeModel(full_name));
@@ -43,7 +46,22 @@ fn function(module: &str, name: &str) -> Option<Function> {
         ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar" | "_reconstruct") => Function::Opaque,
         ("numpy", "dtype" | "ndarray") | ("_codecs", "encode") => Function::Opaque,
         ("argparse", "Namespace") | ("collections", "Counter" | "defaultdict") => Function::Opaque,
-        ("builtins" | "__builtin__", "set" | "dict" | "list" | "int" | "float") => Function::Opaque,
+        ("builtins" | "__builtin__", "set" | "dict" | "list" | "int" | "float" | "bytearray") => {
+            Function::Opaque
+        }
+        // The options of a training often hold the path of its output.
+        (
+            "pathlib" | "pathlib._local",
+            "Path" | "PosixPath" | "WindowsPath" | "PurePosixPath" | "PureWindowsPath",
+        ) => Function::Opaque,
+        // The hyperparameters in a checkpoint of PyTorch Lightning.
+        (
+            "pytorch_lightning.utilities.parsing"
+            | "lightning_fabric.utilities.data"
+            | "lightning.fabric.utilities.data",
+            "AttributeDict",
+        ) => Function::Opaque,
+        ("torch.torch_version", "TorchVersion") => Function::Opaque,
         _ => return None,
     })
 }
