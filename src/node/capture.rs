@@ -195,6 +195,7 @@ impl Capture {
             path: self.dataset.display().to_string(),
             frames: labels.iter().map(count).collect(),
             labels: labels.iter().map(|frames| frames.label.to_string()).collect(),
+            ..DatasetSummary::default()
         });
     }
 }
