@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .SILENT:
-.PHONY: help setup build test lint demo bench tensorrt-check clean
+.PHONY: help setup build test lint demo bench tensorrt-check gpu-check clean
 
 help: ## List the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,13 @@ tensorrt-check: ## Compile exported models with TensorRT; needs no GPU
 	scripts/build.sh
 	. scripts/env.sh
 	THUMB_GESTURE_REQUIRE=torch,tensorrt cargo test --release --locked --test tensorrt
+
+gpu-check: ## Check training and inference on this machine's NVIDIA GPU; PHOTOS=DIR has photos by label
+	scripts/setup.sh --tests
+	. scripts/env.sh
+	cargo build --release --locked --no-default-features --bin thumb_gesture
+	python3 scripts/gpu_check.py --program "$$CARGO_TARGET_DIR/release/thumb_gesture" \
+		--photos "$${PHOTOS:-../shared/photos}" $${ONNXRUNTIME:+--onnxruntime "$$ONNXRUNTIME"}
 
 clean: ## Remove build outputs, keep downloads
 	rm -rf build install log target

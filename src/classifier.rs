@@ -12,7 +12,7 @@ use crate::model_store::manifest::Preprocessing;
 use crate::model_store::{INT8_FILE, ONNX_FILE, StoreError, StoredModel};
 use crate::names::UnknownName;
 use crate::network::Network;
-use crate::network::torch::TorchError;
+use crate::network::torch::{TorchError, gpu};
 use crate::preprocess::INPUT_SIDE_PX;
 use crate::weights::WeightsError;
 use candidates::{Candidate, Runtime, candidates};
@@ -204,7 +204,7 @@ fn load_first_of(
 fn is_available(runtime: Runtime) -> bool {
     match runtime {
         Runtime::OnnxTensorRt | Runtime::OnnxCuda => onnx::has_provider(runtime),
-        Runtime::TorchCuda => torch::has_gpu(),
+        Runtime::TorchCuda => gpu().is_ok(),
         Runtime::OnnxPlugin | Runtime::OnnxCpu | Runtime::TorchCpu => true,
     }
 }

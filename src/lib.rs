@@ -5,7 +5,8 @@
 //!
 //! Invariants:
 //! - Only the node and the photo camera depend on ROS. Everything else builds and is tested without the feature `ros`.
-//! - Only [`network::torch`], [`classifier::torch`] and [`training`] depend on libtorch, only [`classifier::onnx`] on ONNX Runtime.
+//! - Only [`network::torch`], [`classifier::torch`] and [`training`] depend on libtorch, only [`classifier::onnx`] on ONNX Runtime;
+//!   [`network::torch`] opens libtorch's CUDA part with a function of its bindings.
 //! - Training and inference share [`preprocess`] and compute the same values for the same image.
 //! - The order of labels is that of the model's manifest and does not depend on a directory listing.
 //! - Files are written atomically: temporary file, sync, rename.

@@ -339,7 +339,7 @@ fn bench_reports_percentiles() {
         (&"onnx/cpu/fp32".into(), &"fp32".into())
     );
     assert_eq!(report["threads"], 1);
-    for figures in ["forward_ms", "preprocess_ms"] {
+    for figures in ["forward_ms", "preprocess_ms", "frame_ms"] {
         let at = |percentile: &str| report[figures][percentile].as_f64().expect("a number");
         assert!(
             0.0 < at("p50") && at("p50") <= at("p95") && at("p95") <= at("p99"),

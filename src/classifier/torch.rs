@@ -6,13 +6,9 @@ use super::candidates::{Candidate, Runtime};
 use super::settings::{Precision, Settings};
 use super::{Classifier, ClassifierError, warm_up_sizes};
 use crate::model_store::{StoredModel, WEIGHTS_FILE};
-use crate::network::torch::{TorchError, TorchModule};
+use crate::network::torch::{TorchError, TorchModule, gpu};
 use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX};
 use crate::weights::Weights;
-
-pub(super) fn has_gpu() -> bool {
-    tch::Cuda::is_available()
-}
 
 pub(super) struct TorchClassifier {
     module: TorchModule,
@@ -34,12 +30,9 @@ impl TorchClassifier {
         settings: &Settings,
     ) -> Result<TorchClassifier, ClassifierError> {
         let device = match candidate.runtime {
-            Runtime::TorchCuda => Device::Cuda(0),
+            Runtime::TorchCuda => gpu()?,
             _ => Device::Cpu,
         };
-        if device != Device::Cpu && !has_gpu() {
-            return Err(TorchError::Torch("no NVIDIA GPU was found".to_owned()).into());
-        }
         tch::set_num_threads(i32::try_from(settings.threads).unwrap_or(i32::MAX));
         let weights = Weights::read(&model.path(WEIGHTS_FILE))?;
         let network = model.network().map_err(Box::new)?;

@@ -1,5 +1,7 @@
 //! Conversion of layers to a libtorch module, for training and inference.
 
+use std::sync::OnceLock;
+
 use tch::nn::{Path, VarStore};
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -28,6 +30,29 @@ impl From<TchError> for TorchError {
         let message = error.to_string();
         TorchError::Torch(message.lines().next().unwrap_or_default().to_owned())
     }
+}
+
+/// The first NVIDIA GPU, if libtorch can use it.
+///
+/// libtorch's CUDA part is a library of its own, which this function loads: a program that links it needs four times the memory and
+/// starts a second later, even if it never uses a GPU. libtorch looks for that part only once, when it is first asked for a GPU or
+/// seeds its generators, so this function is called before that.
+///
+/// # Errors
+/// libtorch was installed without CUDA, a library that it needs is missing, or the driver has no GPU that it can use.
+pub fn gpu() -> Result<Device, TorchError> {
+    const CUDA_LIBRARY: &str = "libtorch_cuda.so";
+    static GPU: OnceLock<Result<(), String>> = OnceLock::new();
+    let found = GPU.get_or_init(|| {
+        ort::util::preload_dylib(CUDA_LIBRARY)
+            .map_err(|error| format!("no CUDA: {error}; scripts/setup.sh installs it if there is a GPU"))?;
+        if tch::Cuda::is_available() {
+            return Ok(());
+        }
+        Err("CUDA finds no NVIDIA GPU that it can use; nvidia-smi shows the GPU and its driver".to_owned())
+    });
+    found.clone().map_err(TorchError::Torch)?;
+    Ok(Device::Cuda(0))
 }
 
 struct TorchLayer {

@@ -6,6 +6,7 @@ use tch::Device;
 
 use super::error::TrainingError;
 use crate::model_store::ModelStore;
+use crate::network::torch::gpu;
 use crate::network::{Network, parameters};
 use crate::weights::Weights;
 
@@ -15,7 +16,7 @@ pub(super) struct PretrainedNetwork {
     /// The weights of the feature layers, and those of the classifier's hidden layers that the file has in the right shape.
     pub(super) weights: Weights,
     pub(super) path: PathBuf,
-    /// The device that the training runs on: a GPU if libtorch finds one, otherwise the CPU.
+    /// The device that the training runs on: a GPU if libtorch can use one, otherwise the CPU.
     pub(super) device: Device,
 }
 
@@ -57,7 +58,7 @@ impl PretrainedNetwork {
             network,
             weights,
             path,
-            device: Device::cuda_if_available(),
+            device: gpu().unwrap_or(Device::Cpu),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use tch::Device;
 use time::OffsetDateTime;
 
 use super::error::TrainingError;
@@ -152,7 +153,13 @@ fn settings(
     } else {
         "all frames weigh the same"
     };
+    let device = if pretrained.device == Device::Cpu {
+        "cpu"
+    } else {
+        "cuda"
+    };
     let settings = [
+        ("device", device.to_owned()),
         ("optimizer", recipe.optimizer.to_string()),
         ("learning rate", recipe.learning_rate.to_string()),
         ("schedule", recipe.schedule.to_string()),

@@ -55,7 +55,7 @@ impl Requirement {
             }
             Requirement::Photos => check_photos(&photos()),
             Requirement::ReferencePhotos => check_photos(&reference_photos()),
-            Requirement::NoGpu if tch::Cuda::is_available() => {
+            Requirement::NoGpu if thumb_gesture::network::torch::gpu().is_ok() => {
                 Err(Unmet::Unsupported("this machine has a GPU".to_owned()))
             }
             Requirement::NoGpu => Ok(()),

@@ -38,6 +38,8 @@ struct Report {
     frames: usize,
     preprocess_ms: Percentiles,
     forward_ms: Percentiles,
+    /// Preprocessing and forward.
+    frame_ms: Percentiles,
 }
 
 #[derive(Serialize)]
@@ -56,16 +58,17 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     } = arguments.model.load_for_benchmark(&model, batch)?;
     let frame = noise_frame()?;
 
-    let (mut preprocess_ms, mut forward_ms) = (Vec::new(), Vec::new());
+    let (mut preprocess_ms, mut forward_ms, mut frame_ms) = (Vec::new(), Vec::new(), Vec::new());
     let batches = (arguments.frames as usize).div_ceil(batch);
     let frames = batches * batch;
     let ms_per_frame = |time: Duration| time.as_secs_f64() * 1e3 / batch as f64;
     let bar = output::bar("bench", frames);
     for _ in 0..batches {
         let predictions = recognizer.classify(std::iter::repeat_n(&frame, batch))?;
-        let preprocess_time = predictions.iter().map(|frame| frame.preprocess_time).sum();
+        let preprocess_time: Duration = predictions.iter().map(|frame| frame.preprocess_time).sum();
         preprocess_ms.push(ms_per_frame(preprocess_time));
         forward_ms.push(ms_per_frame(predictions.inference_time));
+        frame_ms.push(ms_per_frame(preprocess_time + predictions.inference_time));
         bar.inc(batch as u64);
     }
     bar.finish_and_clear();
@@ -81,6 +84,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         frames,
         preprocess_ms: percentiles(preprocess_ms),
         forward_ms: percentiles(forward_ms),
+        frame_ms: percentiles(frame_ms),
     };
     if arguments.json {
         output::print_json(&report)?;
@@ -115,7 +119,7 @@ fn print_report(report: &Report) -> anyhow::Result<()> {
     let line =
         |name: &str, ms: &Percentiles| format!("{name:>10}  {:8.3}  {:8.3}  {:8.3}", ms.p50, ms.p95, ms.p99);
     output::print_line(&format!(
-        "{} on {}, {} threads, {} frames of 640x480 bgr8, batch size {}\n{:>10}  {:>8}  {:>8}  {:>8}\n{}\n{}",
+        "{} on {}, {} threads, {} frames of 640x480 bgr8, batch size {}\n{:>10}  {:>8}  {:>8}  {:>8}\n{}\n{}\n{}",
         report.model_id,
         report.backend,
         report.threads,
@@ -127,5 +131,6 @@ fn print_report(report: &Report) -> anyhow::Result<()> {
         "p99",
         line("preprocess", &report.preprocess_ms),
         line("forward", &report.forward_ms),
+        line("frame", &report.frame_ms),
     ))
 }
