@@ -433,7 +433,8 @@ class GpuCheck:
         variant.forward_ms[batch], variant.frame_ms[batch] = report["forward_ms"], report["frame_ms"]
         if batch == 1:
             variant.backend, variant.reason = report["backend"], report["reason"]
-            variant.host_mb, variant.gpu_mb = finished.host_mb, finished.gpu_mb
+            variant.host_mb = finished.host_mb
+            variant.gpu_mb = finished.gpu_mb if variant.is_on_gpu else None
             measured = frames * (report["frame_ms"]["p50"]) / 1e3
             variant.start_seconds = max(finished.seconds - measured, 0.0)
         return True
@@ -459,7 +460,8 @@ class GpuCheck:
                 self.note(name, "failed", finished.message())
                 continue
             peer = Variant(name, [device], backend=f"python/{device}/{precision}")
-            peer.host_mb, peer.gpu_mb = finished.host_mb, finished.gpu_mb
+            peer.host_mb = finished.host_mb
+            peer.gpu_mb = finished.gpu_mb if peer.is_on_gpu else None
             peer.forward_ms = {int(batch): ms for batch, ms in report["forward_ms"].items()}
             self.peers.append(peer)
             self.judge(peer, report["probabilities"])
@@ -487,7 +489,9 @@ class GpuCheck:
         for batch in BATCHES[1:]:
             for variant in self.variants:
                 is_measured = variant.forward_ms and not variant.environment and (variant.is_on_gpu or batch == 8)
-                if is_measured and not self.is_late(f"{variant.name}, batch {batch}"):
+                if is_measured and self.is_late(f"batches of {batch} and more frames"):
+                    return
+                if is_measured:
                     self.bench(variant, batch)
             self.save()
 
