@@ -109,12 +109,7 @@ impl FileKind {
     pub(crate) fn is_decodable_image(self) -> bool {
         matches!(
             self,
-            FileKind::Jpeg
-                | FileKind::Png
-                | FileKind::Gif
-                | FileKind::Bmp
-                | FileKind::WebP
-                | FileKind::Tiff
+            FileKind::Jpeg | FileKind::Png | FileKind::Gif | FileKind::Bmp | FileKind::WebP | FileKind::Tiff
         )
     }
 

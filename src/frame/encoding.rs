@@ -1,11 +1,14 @@
 //! The encodings of `sensor_msgs/image_encodings`: their memory layouts and their conversion to 8-bit RGB or gray.
 
+mod fix;
+
 use bytes::Bytes;
 
 use super::{Frame, FrameError, PixelFormat, truncate};
+pub(super) use fix::fix;
 
 /// All supported encodings.
-pub(super) const ENCODINGS: &[Encoding] = &[
+const ENCODINGS: &[Encoding] = &[
     plain("rgb8", PixelFormat::Rgb8),
     plain("bgr8", PixelFormat::Bgr8),
     plain("rgba8", PixelFormat::Rgba8),
