@@ -13,6 +13,7 @@ use std::path::Path;
 use bytes::Bytes;
 use image::{DynamicImage, RgbImage};
 
+pub(crate) use compressed::fix_of_video;
 use encoding::{Encoding, RawImage};
 pub use error::FrameError;
 pub use limits::MAX_SIDE_PX;

@@ -3,7 +3,7 @@
 mod exif;
 mod format;
 
-use std::io::Cursor;
+use std::io::{Cursor, ErrorKind};
 
 use image::codecs::bmp::BmpDecoder;
 use image::codecs::gif::GifDecoder;
@@ -20,6 +20,7 @@ use super::limits::{MAX_DECODED_BYTES, check_decoded, check_size};
 use super::{Frame, FrameError};
 use crate::file_kind::FileKind;
 use format::Format;
+pub(crate) use format::fix_of_video;
 
 /// Decodes an image, upright. `format` is the field of the message; it may be empty.
 ///
@@ -57,9 +58,12 @@ pub(super) fn decode(format: &str, data: &[u8]) -> Result<Frame, FrameError> {
             pixels(BmpDecoder::new(Cursor::new(data)).map_err(decode_error)?)?,
             None,
         ),
-        _ => return Err(format.error(kind)),
+        _ => {
+            debug_assert!(!kind.is_decodable_image());
+            return Err(format.error(kind));
+        }
     };
-    let image = if kind == FileKind::Tiff && format.is_rgb() {
+    let image = if kind == FileKind::Tiff && format.has_swapped_channels() {
         swap_red_and_blue(image)
     } else {
         image
@@ -91,11 +95,12 @@ fn pixels(mut decoder: impl ImageDecoder) -> Result<DynamicImage, FrameError> {
 fn decode_error(error: ImageError) -> FrameError {
     match error {
         ImageError::Limits(_) => FrameError::DecoderMemory,
+        ImageError::Unsupported(_) => FrameError::UnsupportedColors(error),
+        ImageError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => FrameError::Truncated,
         error => FrameError::Decode(error),
     }
 }
 
-/// compressed_image_transport stores the channels of an RGB image in a TIFF as if they were BGR, and swaps them back when it decodes.
 fn swap_red_and_blue(image: DynamicImage) -> DynamicImage {
     let mut image = image.into_rgb8();
     image.pixels_mut().for_each(|pixel| pixel.0.reverse());

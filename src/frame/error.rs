@@ -97,8 +97,8 @@ pub enum FrameError {
         "the JPEG is {0}, which is not supported; save it as a baseline or progressive JPEG with 8 bits per channel"
     )]
     UnsupportedJpeg(&'static str),
-    /// A JPEG has no end marker. The decoder would fill the missing part with gray.
-    #[error("the JPEG is truncated")]
+    /// The data ends before the image does. The JPEG decoder would fill the missing part with gray.
+    #[error("the image is truncated")]
     Truncated,
     /// The decoder would take more memory than the largest image needs.
     #[error(
@@ -106,9 +106,12 @@ pub enum FrameError {
         limit = MAX_DECODED_BYTES / 1_000_000
     )]
     DecoderMemory,
+    /// The decoder does not support the coding or the colors of the image.
+    #[error("cannot decode the image: {0}; save it as JPEG or PNG")]
+    UnsupportedColors(image::ImageError),
     /// The decoder reported an error.
     #[error("cannot decode the image: {0}")]
-    Decode(#[from] image::ImageError),
+    Decode(image::ImageError),
     /// The file cannot be read.
     #[error("cannot read the image: {0}")]
     Io(#[from] std::io::Error),

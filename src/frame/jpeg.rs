@@ -196,7 +196,7 @@ impl Segment<'_> {
             SOF9..=SOF11 | SOF13..=SOF15 => Some("arithmetic-coded"),
             SOF3 => Some("lossless"),
             SOF5..=SOF7 => Some("hierarchical"),
-            SOF0..=SOF2 if self.content.get(2) == Some(&12) => Some("one with 12 bits per channel"),
+            SOF0..=SOF2 if self.content.get(2) == Some(&12) => Some("12-bit"),
             _ => None,
         }
     }

@@ -4,6 +4,14 @@ use crate::file_kind::FileKind;
 use crate::frame::encoding::{Encoding, Layout};
 use crate::frame::{FrameError, truncate};
 
+const VIDEO: &str = "frames of a video depend on the ones before them; let the camera send JPEG, or convert the video with `ros2 run image_transport republish`";
+/// Message types of the transports for video.
+const VIDEO_TYPES: [&str; 3] = [
+    "ffmpeg_image_transport_msgs/msg/FFMPEGPacket",
+    "foxglove_msgs/msg/CompressedVideo",
+    "theora_image_transport/msg/Packet",
+];
+
 /// Formats that are no still images of a camera, by a word in them, and what to use instead.
 const OTHERS: [(&[&str], &str); 3] = [
     (
@@ -18,7 +26,7 @@ const OTHERS: [(&[&str], &str); 3] = [
         &[
             "h264", "x264", "avc", "h265", "x265", "hevc", "vp8", "vp9", "av1", "mpeg4", "theora",
         ],
-        "frames of a video depend on the ones before them; let the camera send JPEG, or convert the video with `ros2 run image_transport republish`",
+        VIDEO,
     ),
 ];
 
@@ -30,7 +38,7 @@ pub(super) struct Format<'a> {
     text: &'a str,
     /// The part before the semicolon.
     raw: &'a str,
-    /// The last word of the part after the semicolon.
+    /// The last word of the part after the semicolon: the encoding, or `compressed` if the raw image was passed as it is.
     passed: &'a str,
 }
 
@@ -56,9 +64,9 @@ impl<'a> Format<'a> {
         }
     }
 
-    /// Whether the raw image has the channels red, green, blue.
-    pub(super) fn is_rgb(&self) -> bool {
-        ["rgb8", "rgb16", "rgba8", "rgba16"].contains(&self.raw)
+    /// Whether the channels of an RGB image were stored as if they were BGR, as compressed_image_transport does in a TIFF.
+    pub(super) fn has_swapped_channels(&self) -> bool {
+        self.passed == "compressed" && ["rgb8", "rgb16", "rgba8", "rgba16"].contains(&self.raw)
     }
 
     /// The encoding of a Bayer mosaic that was encoded like gray, and the row and column of red in it.
@@ -103,6 +111,14 @@ impl<'a> Format<'a> {
             },
         }
     }
+}
+
+/// What to do about messages that hold video, if one of their types is in a text.
+pub(crate) fn fix_of_video(types: &str) -> Option<&'static str> {
+    VIDEO_TYPES
+        .iter()
+        .any(|video| types.contains(video))
+        .then_some(VIDEO)
 }
 
 /// How to get an image that can be decoded.

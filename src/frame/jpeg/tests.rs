@@ -99,7 +99,7 @@ fn for_decoder(jpeg: &[u8]) -> Cow<'_, [u8]> {
 #[test]
 fn unsupported_coding_is_named() {
     let cases = [
-        (0xC1, 12, "one with 12 bits per channel"),
+        (0xC1, 12, "12-bit"),
         (0xC3, 8, "lossless"),
         (0xC6, 8, "hierarchical"),
         (0xC9, 8, "arithmetic-coded"),

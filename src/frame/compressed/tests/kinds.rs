@@ -287,6 +287,15 @@ fn measurements_are_rejected_before_they_are_decoded() {
 }
 
 #[test]
+fn colors_that_the_decoder_does_not_support_are_rejected_with_what_to_do() {
+    let mut palette = tiff(&RgbImage::new(4, 4), 1, 0);
+    let photometric_interpretation = position(&palette, &[6, 1, 3, 0]) + 8;
+    palette[photometric_interpretation] = 3;
+    let error = error("", &palette);
+    assert!(error.ends_with("; save it as JPEG or PNG"), "{error}");
+}
+
+#[test]
 fn truncated_images_of_all_kinds_are_rejected() {
     let detailed = RgbImage::from_fn(64, 48, |x, y| {
         Rgb([(x * y) as u8, (x ^ y) as u8 * 4, (7 * x) as u8])
