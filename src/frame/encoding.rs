@@ -193,14 +193,16 @@ impl RawImage {
                 rgb_frame(pixels.flatten().collect())
             }
             Layout::SemiPlanar { blue, is_subsampled } => {
-                rgb_frame(self.semi_planar(layout, |row, column| {
-                    let pair = if is_subsampled {
-                        (self.height + row / 2) * self.step + column / 2 * 2
-                    } else {
-                        (self.height + row * 2) * self.step + column * 2
-                    };
-                    (self.data[pair + blue], self.data[pair + 1 - blue])
-                }))
+                let chroma = |pair: usize| (self.data[pair + blue], self.data[pair + 1 - blue]);
+                rgb_frame(if is_subsampled {
+                    self.semi_planar(layout, |row, column| {
+                        chroma((self.height + row / 2) * self.step + column / 2 * 2)
+                    })
+                } else {
+                    self.semi_planar(layout, |row, column| {
+                        chroma((self.height + row * 2) * self.step + column * 2)
+                    })
+                })
             }
         }
     }
