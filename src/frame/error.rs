@@ -111,7 +111,7 @@ pub enum FrameError {
     UnsupportedColors(image::ImageError),
     /// The decoder reported an error.
     #[error("cannot decode the image: {0}")]
-    Decode(image::ImageError),
+    Decode(#[from] image::ImageError),
     /// The file cannot be read.
     #[error("cannot read the image: {0}")]
     Io(#[from] std::io::Error),
