@@ -40,10 +40,10 @@ proptest::proptest! {
     fn arbitrary_segments_are_whole_or_not(
         bytes in proptest::collection::vec(proptest::sample::select(&b"\xFF\xFF\xFF\xD8\xD9\xDA\xE1\x00\x02\x05a"[..]), 0..60),
     ) {
-        if let Ok(jpeg) = Jpeg::parse(&bytes) {
-            if let Ok(file) = jpeg.for_decoder() {
-                proptest::prop_assert!(Jpeg::parse(&file).is_ok());
-            }
+        if let Ok(jpeg) = Jpeg::parse(&bytes)
+            && let Ok(file) = jpeg.for_decoder()
+        {
+            proptest::prop_assert!(Jpeg::parse(&file).is_ok());
         }
     }
 }
