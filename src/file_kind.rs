@@ -56,6 +56,10 @@ pub(crate) enum FileKind {
     Tiff,
     Heif,
     Avif,
+    JpegXl,
+    Jpeg2000,
+    Qoi,
+    Pnm,
     Video,
     // Bags.
     Mcap,
@@ -86,7 +90,6 @@ impl FileKind {
     }
 
     /// The kind of a file with this content.
-    #[cfg(test)]
     pub(crate) fn of_bytes(content: &[u8]) -> FileKind {
         FileKind::of_reader(io::Cursor::new(content)).unwrap_or(FileKind::Unknown)
     }
@@ -100,6 +103,14 @@ impl FileKind {
         }
         reader.rewind()?;
         Ok(from_entries(reader))
+    }
+
+    /// Whether [`Frame`](crate::frame::Frame) decodes it.
+    pub(crate) fn is_decodable_image(self) -> bool {
+        matches!(
+            self,
+            FileKind::Jpeg | FileKind::Png | FileKind::Gif | FileKind::Bmp | FileKind::WebP | FileKind::Tiff
+        )
     }
 
     /// A noun phrase for messages: "the file is {name}".
@@ -131,6 +142,10 @@ impl FileKind {
             FileKind::Tiff => "a TIFF image",
             FileKind::Heif => "a HEIF image (HEIC)",
             FileKind::Avif => "an AVIF image",
+            FileKind::JpegXl => "a JPEG XL image",
+            FileKind::Jpeg2000 => "a JPEG 2000 image",
+            FileKind::Qoi => "a QOI image",
+            FileKind::Pnm => "a PNM image (PGM or PPM)",
             FileKind::Video => "a video",
             FileKind::Mcap => "an MCAP bag",
             FileKind::Sqlite => "an SQLite database, as a rosbag2 bag is",
@@ -171,7 +186,7 @@ impl FileKind {
 }
 
 fn from_first_bytes(bytes: &[u8]) -> FileKind {
-    const SIGNATURES: [(&[u8], FileKind); 24] = [
+    const SIGNATURES: [(&[u8], FileKind); 34] = [
         (b"version https://git-lfs.github.com/", FileKind::GitLfsPointer),
         (b"PK\x03\x04", FileKind::Zip),
         (b"PK\x05\x06", FileKind::Zip),
@@ -184,6 +199,17 @@ fn from_first_bytes(bytes: &[u8]) -> FileKind {
         (b"GIF8", FileKind::Gif),
         (b"II*\0", FileKind::Tiff),
         (b"MM\0*", FileKind::Tiff),
+        (b"II+\0", FileKind::Tiff),
+        (b"MM\0+", FileKind::Tiff),
+        (b"\xff\x0a", FileKind::JpegXl),
+        (b"\0\0\0\x0cJXL ", FileKind::JpegXl),
+        (b"\0\0\0\x0cjP  ", FileKind::Jpeg2000),
+        (b"\xff\x4f\xff\x51", FileKind::Jpeg2000),
+        (b"qoif", FileKind::Qoi),
+        (b"P5\n", FileKind::Pnm),
+        (b"P6\n", FileKind::Pnm),
+        // A start code of H.264 or H.265.
+        (b"\0\0\0\x01", FileKind::Video),
         (b"\x1aE\xdf\xa3", FileKind::Video),
         (b"\x89MCAP0\r\n", FileKind::Mcap),
         (b"SQLite format 3\0", FileKind::Sqlite),
@@ -365,7 +391,7 @@ mod tests {
     #[test]
     fn kinds_are_recognized_by_their_first_bytes() {
         let tar = [&[b'a'; 257][..], b"ustar\x0000"].concat();
-        let cases: [(&[u8], FileKind); 33] = [
+        let cases: [(&[u8], FileKind); 40] = [
             (b"", FileKind::Empty),
             (
                 b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n",
@@ -398,6 +424,13 @@ mod tests {
             (b"\0\0\0\x18ftypheic\0\0\0\0", FileKind::Heif),
             (b"\0\0\0\x18ftypavif\0\0\0\0", FileKind::Avif),
             (b"\0\0\0\x18ftypisom\0\0\0\0", FileKind::Video),
+            (b"\0\0\0\x01\x67\x42", FileKind::Video),
+            (b"MM\0+\0\x08", FileKind::Tiff),
+            (b"\0\0\0\x0cJXL \r\n\x87\n", FileKind::JpegXl),
+            (b"\xff\x0a\xfa\x1f", FileKind::JpegXl),
+            (b"\0\0\0\x0cjP  \r\n\x87\n", FileKind::Jpeg2000),
+            (b"qoif\0\0\x02\x80", FileKind::Qoi),
+            (b"P6\n640 480\n255\n", FileKind::Pnm),
             (b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0", FileKind::Bmp),
             (b"\x89MCAP0\r\n", FileKind::Mcap),
             (b"#ROSBAG V2.0\n", FileKind::Ros1Bag),

@@ -6,17 +6,18 @@ mod compressed;
 mod encoding;
 mod error;
 mod jpeg;
+mod limits;
 
 use std::path::Path;
 
 use bytes::Bytes;
 use image::{DynamicImage, RgbImage};
 
+pub(crate) use compressed::fix_of_video;
 use encoding::{Encoding, RawImage};
 pub use error::FrameError;
-
-/// Maximum width and height of an image, pixels.
-pub const MAX_SIDE_PX: u32 = 8192;
+pub use limits::MAX_SIDE_PX;
+use limits::check_size;
 
 /// The layout of a pixel, 8 bits per channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +74,7 @@ impl Frame {
     ///
     /// # Errors
     /// The encoding is not supported, a side is 0, above [`MAX_SIDE_PX`] or odd where it must be even, the step is too small for a row, or
-    /// the data is too short.
+    /// the data is too short. A step of 0 stands for rows without padding.
     pub fn from_raw(
         encoding: &str,
         width: u32,
@@ -116,15 +117,17 @@ impl Frame {
         let Encoding { name, layout } = encoding;
         let [width, height] = sides;
         check_size(width, height)?;
-        let is_odd = |(side, needs_even): (u32, bool)| needs_even && side % 2 == 1;
-        if sides.into_iter().zip(layout.needs_even()).any(is_odd) {
-            return Err(FrameError::Odd {
-                width,
-                height,
-                encoding: name,
-            });
-        }
-        let row_bytes = layout.row_bytes(width as usize);
+        check_even(sides, encoding)?;
+        let (row_bytes, rows) = (layout.row_bytes(width as usize), layout.rows(height as usize));
+        let data = data.into();
+        // Some drivers leave the step out, or divide the length of the data by the height although chroma follows the luma.
+        // The step is not bounded: its products must not overflow.
+        let is_divided = step.saturating_mul(height as usize) == data.len();
+        let step = if data.len() == row_bytes * rows && (step == 0 || is_divided) {
+            row_bytes
+        } else {
+            step
+        };
         if step < row_bytes {
             return Err(FrameError::Step {
                 step,
@@ -133,10 +136,7 @@ impl Frame {
                 needed: row_bytes,
             });
         }
-        // The step is not bounded: its product must not overflow.
-        let rows = layout.rows(height as usize);
         let needed = step.saturating_mul(rows);
-        let data = data.into();
         if data.len() < needed {
             return Err(FrameError::Data {
                 found: data.len(),
@@ -157,18 +157,19 @@ impl Frame {
 
     /// An upright frame from the fields of a `sensor_msgs/CompressedImage`.
     ///
-    /// JPEG and PNG are distinguished by the data. The orientation in its EXIF data is applied; invalid EXIF data is ignored.
+    /// JPEG, PNG, WebP, GIF, BMP and TIFF are distinguished by the data. The first one of several images is taken, transparency is
+    /// ignored, and the orientation in EXIF data is applied; invalid EXIF data is ignored.
     /// `format` may be empty; its part before the semicolon says whether gray values are a Bayer mosaic, which is demosaiced, or
     /// measurements.
     ///
     /// # Errors
-    /// The format is for depth or other measurements or an unknown kind of mosaic, the data is neither JPEG nor PNG, is truncated or
-    /// cannot be decoded, a side is above [`MAX_SIDE_PX`], or a side of a mosaic is odd.
+    /// The format is for depth or other measurements or an unknown kind of mosaic, the data is another kind of image or none, is
+    /// truncated or cannot be decoded, a side is above [`MAX_SIDE_PX`], the pixels take too much memory, or a side of a mosaic is odd.
     pub fn from_compressed(format: &str, data: &[u8]) -> Result<Frame, FrameError> {
         compressed::decode(format, data)
     }
 
-    /// An upright frame from a JPEG or PNG file: the orientation in its EXIF data is applied.
+    /// An upright frame from an image file: the orientation in its EXIF data is applied.
     ///
     /// # Errors
     /// As [`Frame::from_compressed`], or the file cannot be read.
@@ -183,7 +184,9 @@ impl Frame {
     pub fn from_image(image: DynamicImage) -> Result<Frame, FrameError> {
         let (width, height) = (image.width(), image.height());
         let (format, data) = match image {
-            DynamicImage::ImageLuma8(gray) => (PixelFormat::Mono8, gray.into_raw()),
+            gray @ (DynamicImage::ImageLuma8(_) | DynamicImage::ImageLuma16(_)) => {
+                (PixelFormat::Mono8, gray.into_luma8().into_raw())
+            }
             other => (PixelFormat::Rgb8, other.into_rgb8().into_raw()),
         };
         check_size(width, height)?;
@@ -248,13 +251,24 @@ impl Frame {
     }
 }
 
-fn check_size(width: u32, height: u32) -> Result<(), FrameError> {
-    let sides = 1..=MAX_SIDE_PX;
-    if sides.contains(&width) && sides.contains(&height) {
-        Ok(())
-    } else {
-        Err(FrameError::Size { width, height })
+/// # Errors
+/// A side is odd that the encoding needs to be even.
+fn check_even([width, height]: [u32; 2], encoding: Encoding) -> Result<(), FrameError> {
+    let needs_even = encoding.layout.needs_even();
+    let is_valid = |side: u32, needs_even: bool| !needs_even || side.is_multiple_of(2);
+    if is_valid(width, needs_even[0]) && is_valid(height, needs_even[1]) {
+        return Ok(());
     }
+    Err(FrameError::Odd {
+        sides: if needs_even[1] {
+            "width and height"
+        } else {
+            "width"
+        },
+        width,
+        height,
+        encoding: encoding.name,
+    })
 }
 
 /// Limits the length of untrusted text in a log message.

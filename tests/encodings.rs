@@ -27,7 +27,7 @@ fn encodings_are_converted_as_by_opencv() {
     let directory = support::reference("encodings/reference.py", &[], |_| {});
     let cases = fs::read(directory.path().join("cases.json")).expect("exists");
     let cases: BTreeMap<String, Case> = serde_json::from_slice(&cases).expect("JSON");
-    assert_eq!(cases.len(), 27 + 9, "27 encodings, 9 of them in both byte orders");
+    assert_eq!(cases.len(), 28 + 9, "28 encodings, 9 of them in both byte orders");
     for (name, case) in cases {
         compare(directory.path(), &name, &case);
     }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::frame::fix_of_video;
+
 /// Why a bag could not be read at all.
 #[derive(Debug, thiserror::Error)]
 pub enum BagError {
@@ -33,7 +35,7 @@ pub enum BagError {
         known: String,
     },
     /// The requested topic has another message type.
-    #[error("topic {topic} holds {message_type}, which is not an image; the bag has {known}")]
+    #[error("topic {topic} holds {message_type}, which is not an image; the bag has {known}{fix}", fix = fix(.message_type))]
     NotAnImageTopic {
         /// The requested topic.
         topic: String,
@@ -43,7 +45,7 @@ pub enum BagError {
         known: String,
     },
     /// No topic of the bag has images.
-    #[error("the bag has no topic with images; it has {0}")]
+    #[error("the bag has no topic with images; it has {0}{fix}", fix = fix(.0))]
     NoImageTopic(String),
     /// Several topics have images and none was requested.
     #[error("the bag has several topics with images; choose one of them: {0}")]
@@ -51,4 +53,9 @@ pub enum BagError {
     /// The callback returned an error, which stopped reading.
     #[error("{0}")]
     Stopped(String),
+}
+
+/// What to do about topics of these types, after a semicolon.
+fn fix(types: &str) -> String {
+    fix_of_video(types).map_or(String::new(), |fix| format!("; {fix}"))
 }

@@ -169,6 +169,30 @@ mod tests {
     }
 
     #[test]
+    fn topics_of_video_are_named_with_what_to_do() {
+        let message_type = "foxglove_msgs/msg/CompressedVideo".to_owned();
+        let known = list_topics(&[topic(&message_type)]);
+        let errors = [
+            BagError::NoImageTopic(known.clone()),
+            BagError::NotAnImageTopic {
+                topic: "/camera".to_owned(),
+                message_type,
+                known,
+            },
+        ];
+        for error in errors {
+            assert!(
+                error
+                    .to_string()
+                    .ends_with("`ros2 run image_transport republish`"),
+                "{error}"
+            );
+        }
+        let error = BagError::NoImageTopic(list_topics(&[topic("std_msgs/msg/String")]));
+        assert!(error.to_string().ends_with("(std_msgs/msg/String)"), "{error}");
+    }
+
+    #[test]
     fn other_types_and_encodings_are_rejected_by_name() {
         let error = BagImage::read(&topic("std_msgs/msg/String"), MESSAGE).expect_err("not an image");
         assert!(

@@ -1,8 +1,11 @@
 //! The encodings of `sensor_msgs/image_encodings`: their memory layouts and their conversion to 8-bit RGB or gray.
 
+mod fix;
+
 use bytes::Bytes;
 
 use super::{Frame, FrameError, PixelFormat, truncate};
+pub(super) use fix::fix;
 
 /// All supported encodings.
 const ENCODINGS: &[Encoding] = &[
@@ -32,8 +35,9 @@ const ENCODINGS: &[Encoding] = &[
     encoding("yuv422", Layout::Yuv422 { luma: 1 }),
     encoding("yuyv", Layout::Yuv422 { luma: 0 }),
     encoding("yuv422_yuy2", Layout::Yuv422 { luma: 0 }),
-    encoding("nv21", Layout::Nv21),
-    encoding("nv24", Layout::Nv24),
+    encoding("nv12", semi_planar(0, true)),
+    encoding("nv21", semi_planar(1, true)),
+    encoding("nv24", semi_planar(0, false)),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -62,10 +66,13 @@ pub(super) enum Layout {
         /// Offset of the first luma value, 0 or 1; Cb and Cr take the other offsets in this order.
         luma: usize,
     },
-    /// A plane of luma, then a plane of Cr, Cb pairs, one pair per 2x2 block.
-    Nv21,
-    /// A plane of luma, then a plane of Cb, Cr pairs, one pair per pixel.
-    Nv24,
+    /// A plane of luma, then a plane of chroma pairs.
+    SemiPlanar {
+        /// Offset of Cb in a pair, 0 or 1; Cr takes the other one.
+        blue: usize,
+        /// Whether a pair belongs to a 2x2 block of pixels instead of one pixel.
+        is_subsampled: bool,
+    },
 }
 
 /// The fields of a message, validated: `data` has all rows of the layout.
@@ -88,6 +95,10 @@ const fn plain(name: &'static str, format: PixelFormat) -> Encoding {
 
 const fn bayer(red: [usize; 2], bytes: usize) -> Layout {
     Layout::Bayer { red, bytes }
+}
+
+const fn semi_planar(blue: usize, is_subsampled: bool) -> Layout {
+    Layout::SemiPlanar { blue, is_subsampled }
 }
 
 impl Encoding {
@@ -128,15 +139,15 @@ impl Layout {
             Layout::Wide(format) => 2 * width * format.bytes_per_pixel(),
             Layout::Bayer { bytes, .. } => width * bytes,
             Layout::Yuv422 { .. } => width * 2,
-            Layout::Nv21 | Layout::Nv24 => width,
+            Layout::SemiPlanar { .. } => width,
         }
     }
 
     /// Rows of `step` bytes, including those with chroma.
     pub(super) fn rows(self, height: usize) -> usize {
         match self {
-            Layout::Nv21 => height + height / 2,
-            Layout::Nv24 => height * 3,
+            Layout::SemiPlanar { is_subsampled, .. } if is_subsampled => height + height / 2,
+            Layout::SemiPlanar { .. } => height * 3,
             _ => height,
         }
     }
@@ -144,9 +155,10 @@ impl Layout {
     /// Whether width and height must be even, because values belong to pairs of columns or rows.
     pub(super) fn needs_even(self) -> [bool; 2] {
         match self {
-            Layout::Plain(_) | Layout::Wide(_) | Layout::Nv24 => [false, false],
+            Layout::Plain(_) | Layout::Wide(_) => [false, false],
             Layout::Yuv422 { .. } => [true, false],
-            Layout::Bayer { .. } | Layout::Nv21 => [true, true],
+            Layout::Bayer { .. } => [true, true],
+            Layout::SemiPlanar { is_subsampled, .. } => [is_subsampled; 2],
         }
     }
 }
@@ -180,14 +192,18 @@ impl RawImage {
                 });
                 rgb_frame(pixels.flatten().collect())
             }
-            Layout::Nv21 => rgb_frame(self.semi_planar(layout, |row, column| {
-                let pair = (self.height + row / 2) * self.step + column / 2 * 2;
-                (self.data[pair + 1], self.data[pair])
-            })),
-            Layout::Nv24 => rgb_frame(self.semi_planar(layout, |row, column| {
-                let pair = (self.height + row * 2) * self.step + column * 2;
-                (self.data[pair], self.data[pair + 1])
-            })),
+            Layout::SemiPlanar { blue, is_subsampled } => {
+                let chroma = |pair: usize| (self.data[pair + blue], self.data[pair + 1 - blue]);
+                rgb_frame(if is_subsampled {
+                    self.semi_planar(layout, |row, column| {
+                        chroma((self.height + row / 2) * self.step + column / 2 * 2)
+                    })
+                } else {
+                    self.semi_planar(layout, |row, column| {
+                        chroma((self.height + row * 2) * self.step + column * 2)
+                    })
+                })
+            }
         }
     }
 

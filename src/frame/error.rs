@@ -1,13 +1,13 @@
 //! The errors of invalid images.
 
-use super::compressed::MAX_DECODER_BYTES;
-use super::{MAX_SIDE_PX, encoding};
+use super::encoding;
+use super::limits::{MAX_DECODED_BYTES, MAX_SIDE_PX};
 
 /// Why data is not a valid image.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
     /// The encoding is unknown or not supported.
-    #[error("unsupported encoding {0:?}; supported: {supported}", supported = encoding::supported())]
+    #[error("unsupported encoding {0:?}; {fix}", fix = encoding::fix(.0))]
     UnsupportedEncoding(String),
     /// The encoding is for depth or other measurements.
     #[error(
@@ -23,11 +23,26 @@ pub enum FrameError {
         /// Height, pixels.
         height: u32,
     },
+    /// The decoded pixels would take too much memory.
+    #[error(
+        "image of {width} x {height} pixels takes {megabytes} MB when decoded, must be at most {limit} MB; reduce its size, or save it with 8 bits per channel and without transparency",
+        limit = MAX_DECODED_BYTES / 1_000_000
+    )]
+    DecodedSize {
+        /// Width, pixels.
+        width: u32,
+        /// Height, pixels.
+        height: u32,
+        /// Memory for the decoded pixels.
+        megabytes: u64,
+    },
     /// Width or height is odd, but the encoding stores values for pairs of columns or rows.
     #[error(
-        "image size is {width} x {height} pixels; {encoding} stores values for groups of pixels and needs even sides"
+        "image size is {width} x {height} pixels; {encoding} stores values for groups of pixels and needs an even {sides}"
     )]
     Odd {
+        /// The sides that must be even.
+        sides: &'static str,
         /// Width, pixels.
         width: u32,
         /// Height, pixels.
@@ -59,27 +74,53 @@ pub enum FrameError {
         /// The minimum length, bytes.
         needed: usize,
     },
-    /// The field `format` of a compressed image names something other than an image.
+    /// The field `format` of a compressed image names something other than a still image.
+    #[error("unsupported compressed format {format:?}: {fix}")]
+    UnsupportedFormat {
+        /// The field.
+        format: String,
+        /// What it is, and what to do.
+        fix: &'static str,
+    },
+    /// The content is not an image that can be decoded.
+    #[error("the image{format} is {found}; {fix}", format = in_format(.format))]
+    Content {
+        /// The field `format` of the message; empty for a file.
+        format: String,
+        /// What the content is.
+        found: &'static str,
+        /// What to do.
+        fix: &'static str,
+    },
+    /// The decoder does not support the coding of the JPEG. Contains an adjective for it.
     #[error(
-        "unsupported compressed format {0:?}; supported: JPEG and PNG in the formats of compressed_image_transport"
+        "the JPEG is {0}, which is not supported; save it as a baseline or progressive JPEG with 8 bits per channel"
     )]
-    UnsupportedFormat(String),
-    /// The data of a compressed image is neither JPEG nor PNG. Contains the field `format`.
-    #[error("the data, with format {0:?}, is neither JPEG nor PNG")]
-    UnknownContent(String),
-    /// A JPEG has no end marker. The decoder would fill the missing part with gray.
-    #[error("the JPEG is truncated")]
+    UnsupportedJpeg(&'static str),
+    /// The data ends before the image does. The JPEG decoder would fill the missing part with gray.
+    #[error("the image is truncated")]
     Truncated,
-    /// A PNG would take more memory than the largest image needs.
+    /// The decoder would take more memory than the largest image needs.
     #[error(
-        "the PNG takes more than {limit} MB to decode; it is damaged or has too much metadata",
-        limit = MAX_DECODER_BYTES >> 20
+        "the image takes more than {limit} MB to decode; it is damaged or has too much metadata",
+        limit = MAX_DECODED_BYTES / 1_000_000
     )]
     DecoderMemory,
+    /// The decoder does not support the coding or the colors of the image.
+    #[error("cannot decode the image: {0}; save it as JPEG or PNG")]
+    UnsupportedColors(image::ImageError),
     /// The decoder reported an error.
     #[error("cannot decode the image: {0}")]
     Decode(#[from] image::ImageError),
     /// The file cannot be read.
     #[error("cannot read the image: {0}")]
     Io(#[from] std::io::Error),
+}
+
+fn in_format(format: &str) -> String {
+    if format.is_empty() {
+        String::new()
+    } else {
+        format!(" with format {format:?}")
+    }
 }

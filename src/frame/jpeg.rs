@@ -1,13 +1,22 @@
 //! The segments of a JPEG (ITU-T T.81, annex B): whether it is whole, its EXIF data, and a form of it that the decoder accepts.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::FrameError;
 
 /// The byte that begins a marker.
 const PREFIX: u8 = 0xFF;
+const SOF0: u8 = 0xC0;
 const SOF2: u8 = 0xC2;
+const SOF3: u8 = 0xC3;
 const DHT: u8 = 0xC4;
+const SOF5: u8 = 0xC5;
+const SOF7: u8 = 0xC7;
+const SOF9: u8 = 0xC9;
+const SOF11: u8 = 0xCB;
+const SOF13: u8 = 0xCD;
+const SOF15: u8 = 0xCF;
 const RST0: u8 = 0xD0;
 const RST7: u8 = 0xD7;
 const SOI: u8 = 0xD8;
@@ -23,11 +32,17 @@ const TEM: u8 = 0x01;
 
 /// An AVI1 segment with its marker: the decoder then uses the standard Huffman tables (annex K) for those that are missing.
 const STANDARD_TABLES: &[u8] = b"\xFF\xE0\x00\x07AVI1\0";
+/// The ids of the Huffman tables that a scan may use without defining them: two for DC and two for AC coefficients.
+const STANDARD_IDS: [u8; 4] = [0x00, 0x01, 0x10, 0x11];
+/// The beginning of a JFIF segment after its marker.
+const JFIF: &[u8] = b"\x00\x10JFIF\0";
 /// Length of `Exif`, a NUL and a padding byte.
 const EXIF_PREFIX_BYTES: usize = 6;
 
 /// A whole JPEG: everything up to its end marker is there.
 pub(super) struct Jpeg<'a> {
+    /// The file up to its end marker.
+    whole: &'a [u8],
     /// The segments before the first scan.
     header: Vec<Segment<'a>>,
     /// From the first scan to the end marker, without the marker of the first scan.
@@ -83,8 +98,11 @@ impl<'a> Jpeg<'a> {
                 _ => {}
             }
         }
-        let scans = &data[scans_start..reader.position];
-        Some(Jpeg { header, scans })
+        Some(Jpeg {
+            whole: &data[..reader.position],
+            header,
+            scans: &data[scans_start..reader.position],
+        })
     }
 
     /// The EXIF data, beginning with the TIFF header.
@@ -97,35 +115,90 @@ impl<'a> Jpeg<'a> {
         })
     }
 
-    /// A JPEG with the same pixels, for the decoder.
+    /// A JPEG with the same pixels, for the decoder; the file itself if possible.
     ///
     /// It has no metadata, which would make the decoder fail if it is invalid, and names the standard Huffman tables for those that are
     /// missing, as in the frames of most USB cameras. A progressive JPEG has no standard tables.
-    pub(super) fn for_decoder(&self) -> Vec<u8> {
-        let mut file = Vec::with_capacity(2 * STANDARD_TABLES.len() + self.bytes());
+    ///
+    /// # Errors
+    /// The decoder does not support the coding.
+    pub(super) fn for_decoder(&self) -> Result<Cow<'a, [u8]>, FrameError> {
+        if let Some(coding) = self.header.iter().find_map(Segment::unsupported_coding) {
+            return Err(FrameError::UnsupportedJpeg(coding));
+        }
+        let needs_tables = !self.is_progressive() && !self.has_all_tables();
+        let kept: Vec<&Segment> = self
+            .header
+            .iter()
+            .filter(|segment| segment.is_for_decoder())
+            .collect();
+        // Both markers have two bytes; more than that is a repeated marker, a fill byte or garbage.
+        let segments: usize = kept.iter().map(|segment| 2 + segment.content.len()).sum();
+        let length = 4 + segments + self.scans.len();
+        if length == self.whole.len() && !needs_tables {
+            return Ok(Cow::Borrowed(self.whole));
+        }
+        let mut file = Vec::with_capacity(length + STANDARD_TABLES.len());
         file.extend([PREFIX, SOI]);
-        if self.header.iter().all(|segment| segment.marker != SOF2) {
+        if needs_tables {
             file.extend(STANDARD_TABLES);
         }
-        for segment in self.header.iter().filter(|segment| !segment.is_metadata()) {
+        for segment in kept {
             file.extend([PREFIX, segment.marker]);
             file.extend(segment.content);
         }
         file.extend([PREFIX, SOS]);
         file.extend(self.scans);
-        file
+        Ok(Cow::Owned(file))
     }
 
-    fn bytes(&self) -> usize {
-        let header: usize = self.header.iter().map(|segment| 2 + segment.content.len()).sum();
-        header + self.scans.len()
+    fn is_progressive(&self) -> bool {
+        self.header.iter().any(|segment| segment.marker == SOF2)
+    }
+
+    fn has_all_tables(&self) -> bool {
+        let ids: Vec<u8> = self.header.iter().flat_map(Segment::huffman_tables).collect();
+        STANDARD_IDS.iter().all(|id| ids.contains(id))
     }
 }
 
 impl Segment<'_> {
-    /// Whether the pixels do not depend on the segment; APP14 names the color space.
-    fn is_metadata(&self) -> bool {
-        matches!(self.marker, APP0..=APP15 | COM) && self.marker != APP14
+    /// Whether the pixels depend on the segment, APP14 because it names the color space, or it is a valid JFIF segment, which almost
+    /// every JPEG has.
+    fn is_for_decoder(&self) -> bool {
+        match self.marker {
+            APP0 => self.content.starts_with(JFIF),
+            APP14 => true,
+            APP1..=APP15 | COM => false,
+            _ => true,
+        }
+    }
+
+    /// The ids of the Huffman tables that the segment defines.
+    fn huffman_tables(&self) -> Vec<u8> {
+        let mut ids = Vec::new();
+        let mut tables = match self.marker {
+            DHT => self.content.get(2..).unwrap_or_default(),
+            _ => &[],
+        };
+        // An id, the number of codes of each length from 1 to 16 bits, and a value for each code.
+        while let Some(([id, numbers @ ..], values)) = tables.split_first_chunk::<17>() {
+            ids.push(*id);
+            let number: usize = numbers.iter().copied().map(usize::from).sum();
+            tables = values.get(number..).unwrap_or_default();
+        }
+        ids
+    }
+
+    /// An adjective for a coding that the decoder does not support.
+    fn unsupported_coding(&self) -> Option<&'static str> {
+        match self.marker {
+            SOF9..=SOF11 | SOF13..=SOF15 => Some("arithmetic-coded"),
+            SOF3 => Some("lossless"),
+            SOF5..=SOF7 => Some("hierarchical"),
+            SOF0..=SOF2 if self.content.get(2) == Some(&12) => Some("12-bit"),
+            _ => None,
+        }
     }
 }
 
@@ -165,73 +238,4 @@ impl Reader<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SCAN: &[u8] = b"\xFF\xDA\x00\x03\x01ab\xFF\x00c\xFF\xD0d";
-    const END: &[u8] = b"\xFF\xD9";
-    const EXIF: &[u8] = b"\xFF\xE1\x00\x0CExif\0\0\xFF\xD8\xFF\xD9";
-    const TABLE: &[u8] = b"\xFF\xDB\x00\x03q";
-
-    fn is_whole(parts: &[&[u8]]) -> bool {
-        Jpeg::parse(&[&[PREFIX, SOI], &parts.concat()[..]].concat()).is_ok()
-    }
-
-    #[test]
-    fn end_is_the_end_marker_after_the_last_scan() {
-        assert!(is_whole(&[TABLE, SCAN, END]));
-        assert!(is_whole(&[EXIF, SCAN, EXIF, SCAN, END, b"\xFF\xDA other bytes"]));
-        assert!(
-            is_whole(&[b"\xFF\xD8", SCAN, b"\xFF", END]),
-            "repeated SOI, fill byte"
-        );
-        assert!(!is_whole(&[SCAN]));
-        assert!(!is_whole(&[EXIF, SCAN]), "the end marker is a thumbnail's");
-        assert!(!is_whole(&[SCAN, EXIF]), "the same after a scan");
-        assert!(!is_whole(&[TABLE, END]), "no scan");
-        assert!(
-            !is_whole(&[SCAN, b"\xFF\xD8\xFF\xE0", SCAN, END]),
-            "another image begins"
-        );
-    }
-
-    #[test]
-    fn jpeg_truncated_anywhere_is_not_whole() {
-        let whole = [TABLE, EXIF, SCAN, TABLE, SCAN, END].concat();
-        for length in 0..whole.len() {
-            assert!(!is_whole(&[&whole[..length]]), "{length} bytes");
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn arbitrary_segments_are_whole_or_not(
-            bytes in proptest::collection::vec(proptest::sample::select(&b"\xFF\xFF\xFF\xD8\xD9\xDA\xE1\x00\x02\x05a"[..]), 0..60),
-        ) {
-            if let Ok(jpeg) = Jpeg::parse(&bytes) {
-                proptest::prop_assert!(Jpeg::parse(&jpeg.for_decoder()).is_ok());
-            }
-        }
-    }
-
-    #[test]
-    fn decoder_gets_tables_and_scans_without_metadata() {
-        let comment = b"\xFF\xFE\x00\x05abc";
-        let color_space = b"\xFF\xEE\x00\x04ab";
-        let rest = [&b"\xFF\xDB\x00\x03qgarbage"[..], color_space, SCAN, END].concat();
-        let jpeg = [b"\xFF\xD8", EXIF, comment, &rest, b"more"].concat();
-        let expected = [b"\xFF\xD8", STANDARD_TABLES, TABLE, color_space, SCAN, END].concat();
-        assert_eq!(Jpeg::parse(&jpeg).expect("is whole").for_decoder(), expected);
-    }
-
-    #[test]
-    fn exif_is_that_of_the_first_exif_segment() {
-        let other = b"\xFF\xE1\x00\x07http:";
-        let second = b"\xFF\xE1\x00\x0AExif\0\0ab";
-        let jpeg = [b"\xFF\xD8", &other[..], EXIF, second, SCAN, END].concat();
-        let exif = Jpeg::parse(&jpeg).expect("is whole").exif();
-        assert_eq!(exif, Some(&b"\xFF\xD8\xFF\xD9"[..]));
-        let jpeg = [b"\xFF\xD8\xFF\xE1\x00\x07Exif\0", SCAN, END].concat();
-        assert_eq!(Jpeg::parse(&jpeg).expect("is whole").exif(), None);
-    }
-}
+mod tests;

@@ -31,17 +31,75 @@ fn excess_data_is_ignored() {
     assert_eq!(frame.packed(), Some(&[1, 2][..]));
 }
 
+fn error_for(encoding: &str) -> String {
+    let error = Frame::from_raw(encoding, 2, 2, 8, vec![0; 16]).expect_err("unsupported");
+    error.to_string()
+}
+
 #[test]
 fn unsupported_encoding_is_rejected_with_the_supported_ones() {
-    let error = Frame::from_raw("jpeg", 1, 1, 4, vec![0; 4]).expect_err("unsupported");
-    let expected = "unsupported encoding \"jpeg\"; supported: rgb8, bgr8, rgba8, bgra8, mono8, 8UC1";
-    assert!(error.to_string().starts_with(expected), "{error}");
+    let expected = "unsupported encoding \"yuv420\"; supported: rgb8, bgr8, rgba8, bgra8, mono8, 8UC1";
+    assert!(
+        error_for("yuv420").starts_with(expected),
+        "{}",
+        error_for("yuv420")
+    );
+}
+
+#[test]
+fn misnamed_encoding_is_rejected_with_the_right_name() {
+    for (name, meant) in [
+        ("RGB8", "rgb8"),
+        ("YUYV", "yuyv"),
+        ("Nv12", "nv12"),
+        ("YUV422-YUY2", "yuv422_yuy2"),
+        ("bayer_rg8", "bayer_rggb8"),
+        ("BayerGB16", "bayer_gbrg16"),
+        ("BAYER_BGGR8", "bayer_bggr8"),
+        ("rgb", "rgb8"),
+        ("R8G8B8", "rgb8"),
+        ("mono", "mono8"),
+        ("Y16", "mono16"),
+        ("yuv_NV21", "nv21"),
+        ("8UC", "8UC1"),
+    ] {
+        let expected = format!(
+            "unsupported encoding {name:?}; its name in sensor_msgs is {meant:?}, which the camera's driver must use"
+        );
+        assert_eq!(error_for(name), expected);
+    }
+    let expected = "unsupported encoding \"MJPEG\"; compressed images belong in sensor_msgs/CompressedImage";
+    assert_eq!(error_for("MJPEG"), expected);
 }
 
 #[test]
 fn step_smaller_than_a_row_is_rejected() {
     let error = Frame::from_raw("rgb8", 2, 1, 5, vec![0; 6]).expect_err("a row has 6 bytes");
     assert!(matches!(error, FrameError::Step { needed: 6, .. }), "{error}");
+}
+
+#[test]
+fn step_that_is_left_out_stands_for_rows_without_padding() {
+    let pixels: Vec<u8> = (0..12).collect();
+    let with_step = Frame::from_raw("rgb8", 2, 2, 6, pixels.clone()).expect("a valid frame");
+    let without = Frame::from_raw("rgb8", 2, 2, 0, pixels).expect("a valid frame");
+    assert_eq!(without, with_step);
+    for bytes in [11, 13, 0] {
+        let error = Frame::from_raw("rgb8", 2, 2, 0, vec![0; bytes]).expect_err("does not fit");
+        assert!(matches!(error, FrameError::Step { needed: 6, .. }), "{error}");
+    }
+}
+
+#[test]
+fn step_that_includes_chroma_stands_for_rows_without_padding() {
+    let values: Vec<u8> = (0..48).map(|value| 5 * value).collect();
+    for (encoding, bytes, step) in [("nv12", 24, 6), ("nv21", 24, 6), ("nv24", 48, 12)] {
+        let frame = |step| Frame::from_raw(encoding, 4, 4, step, values[..bytes].to_vec());
+        let with_step = frame(4).expect("a valid frame");
+        assert_eq!(frame(step).expect("a valid frame"), with_step, "{encoding}");
+        let error = frame(step + 1).expect_err("rows are missing");
+        assert!(matches!(error, FrameError::Data { .. }), "{error}");
+    }
 }
 
 #[test]
@@ -75,14 +133,18 @@ fn measurement_encodings_are_rejected_by_name() {
 
 #[test]
 fn subsampled_and_bayer_encodings_need_even_sides() {
-    for (name, width, height) in [
-        ("yuyv", 3, 2),
-        ("nv21", 4, 3),
-        ("nv21", 3, 4),
-        ("bayer_rggb8", 4, 1),
+    for (name, width, height, sides) in [
+        ("yuyv", 3, 2, "width"),
+        ("nv21", 4, 3, "width and height"),
+        ("nv12", 3, 4, "width and height"),
+        ("bayer_rggb8", 4, 1, "width and height"),
     ] {
         let error = Frame::from_raw(name, width, height, 8, vec![0; 64]).expect_err("odd side");
         assert!(matches!(error, FrameError::Odd { .. }), "{error}");
+        assert!(
+            error.to_string().ends_with(&format!("an even {sides}")),
+            "{error}"
+        );
     }
     Frame::from_raw("yuyv", 2, 1, 4, vec![0; 4]).expect("an odd height is valid");
     Frame::from_raw("bayer_bggr8", 2, 2, 2, vec![0; 4]).expect("a single 2x2 block");
@@ -93,6 +155,7 @@ fn truncated_chroma_is_rejected() {
     Frame::from_raw("nv21", 4, 4, 4, vec![0; 24]).expect("16 + 8 bytes");
     let error = Frame::from_raw("nv21", 4, 4, 4, vec![0; 23]).expect_err("one byte of chroma is missing");
     assert!(matches!(error, FrameError::Data { needed: 24, .. }), "{error}");
+    Frame::from_raw("nv24", 3, 3, 3, vec![0; 27]).expect("odd sides are valid");
     let error = Frame::from_raw("nv24", 4, 4, 4, vec![0; 47]).expect_err("one byte of chroma is missing");
     assert!(matches!(error, FrameError::Data { needed: 48, .. }), "{error}");
 }

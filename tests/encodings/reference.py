@@ -49,6 +49,7 @@ def cases() -> dict[str, dict]:
     for names, code in [(("uyvy", "yuv422"), cv2.COLOR_YUV2RGB_UYVY), (("yuyv", "yuv422_yuy2"), cv2.COLOR_YUV2RGB_YUY2)]:
         found |= {name: (pairs, cv2.cvtColor(pairs, code)) for name in names}
     semi_planar = noise.integers(0, 256, (HEIGHT * 3 // 2, WIDTH), numpy.uint8)
+    found["nv12"] = semi_planar, cv2.cvtColor(semi_planar, cv2.COLOR_YUV2RGB_NV12)
     found["nv21"] = semi_planar, cv2.cvtColor(semi_planar, cv2.COLOR_YUV2RGB_NV21)
     # OpenCV has no nv24: it is derived from nv21, with chroma repeated for each pixel and Cb first.
     chroma = semi_planar[HEIGHT:].reshape(HEIGHT // 2, WIDTH // 2, 2)[:, :, ::-1].repeat(2, 0).repeat(2, 1)

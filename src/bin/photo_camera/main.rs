@@ -37,7 +37,7 @@ Examples:
   ros2 topic pub --once /jetbot/photo_camera/show std_msgs/msg/String '{data: even:none}'"
 )]
 struct Arguments {
-    /// Directory with one directory of JPEG or PNG images per label, turned by their EXIF orientation [default: draw hands]
+    /// Directory with one directory of images per label, turned by their EXIF orientation [default: draw hands]
     #[arg(long, value_name = "DIR")]
     photos: Option<PathBuf>,
     /// Play a rosbag2 bag in a loop; images keep their size and frame_id and get the current time as stamp

@@ -21,7 +21,7 @@ use clap::{Parser, Subcommand};
 /// Train models that recognize thumbs up and thumbs down in camera images, and classify images with them.
 ///
 /// A dataset is a directory with one directory of images per label, such as dataset/thumbs_up/1.jpg.
-/// Images are JPEG or PNG; the orientation in their EXIF data is applied.
+/// Images are JPEG, PNG, WebP, GIF, BMP or TIFF; the orientation in their EXIF data is applied.
 /// A model store is a directory of trained models, one of which is the active model.
 #[derive(Parser)]
 #[command(

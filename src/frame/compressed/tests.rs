@@ -1,8 +1,11 @@
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
-use image::{GrayImage, ImageEncoder, Rgb, RgbImage};
+use image::{GrayImage, ImageEncoder, ImageFormat, Rgb, RgbImage};
 
 use super::*;
+
+mod kinds;
+mod limits;
 
 const EXIF_PREFIX: &[u8] = b"Exif\0\0";
 
@@ -342,63 +345,4 @@ fn one_channel_that_is_not_gray_is_rejected_by_its_encoding() {
     let odd = encoded(&GrayImage::new(5, 4).into(), ImageFormat::Png);
     let error = Frame::from_compressed("bayer_rggb8; png compressed ", &odd).expect_err("odd width");
     assert!(error.to_string().contains("5 x 4 pixels; bayer_rggb8"), "{error}");
-}
-
-#[test]
-fn image_above_the_maximum_size_is_rejected_before_decoding_with_the_limit() {
-    for (format, width, height) in [
-        (ImageFormat::Png, 20_000, 1),
-        (ImageFormat::Png, 1, 8193),
-        (ImageFormat::Jpeg, 8193, 1),
-    ] {
-        let file = encoded(&GrayImage::new(width, height).into(), format);
-        let error = Frame::from_compressed("", &file).expect_err("too large");
-        let expected =
-            format!("image size is {width} x {height} pixels, must be 1 x 1 to 8192 x 8192 pixels");
-        assert_eq!(error.to_string(), expected);
-    }
-    let largest = encoded(&GrayImage::new(8192, 1).into(), ImageFormat::Jpeg);
-    Frame::from_compressed("", &largest).expect("the maximum width");
-}
-
-#[test]
-fn memory_limit_is_named_as_a_number() {
-    let kind = image::error::LimitErrorKind::InsufficientMemory;
-    let error = decode_error(ImageError::Limits(image::error::LimitError::from_kind(kind)));
-    assert!(error.to_string().contains("more than 512 MB"), "{error}");
-}
-
-#[test]
-fn jpeg_and_png_are_detected_from_the_data() {
-    let image = DynamicImage::ImageRgb8(RgbImage::from_pixel(8, 6, image::Rgb([200, 20, 10])));
-    for format in [ImageFormat::Jpeg, ImageFormat::Png] {
-        for format_field in ["", "jpeg", "bgr8; jpeg compressed bgr8", "png"] {
-            let frame =
-                Frame::from_compressed(format_field, &encoded(&image, format)).expect("a valid image");
-            assert_eq!((frame.width(), frame.height()), (8, 6));
-            assert!(frame.to_rgb_image().get_pixel(3, 3).0[0].abs_diff(200) < 8);
-        }
-    }
-}
-
-#[test]
-fn truncated_images_and_other_data_are_rejected() {
-    let image = DynamicImage::ImageRgb8(RgbImage::from_fn(64, 64, |x, y| {
-        image::Rgb([x as u8, y as u8, 0])
-    }));
-    let [png, jpeg] = [ImageFormat::Png, ImageFormat::Jpeg].map(|format| encoded(&image, format));
-    let halves = [
-        &png[..png.len() / 2],
-        &jpeg[..jpeg.len() / 2],
-        &jpeg[..jpeg.len() - 2],
-    ];
-    for bytes in [&[][..], b"not an image"].into_iter().chain(halves) {
-        assert!(Frame::from_compressed("", bytes).is_err());
-    }
-}
-
-#[test]
-fn compressed_depth_is_rejected_by_name() {
-    let error = Frame::from_compressed("16UC1; compressedDepth png", &[]).expect_err("depth");
-    assert!(error.to_string().contains("compressedDepth"), "{error}");
 }

@@ -4,6 +4,8 @@ use r2r::qos::{DurabilityPolicy, ReliabilityPolicy};
 use r2r::{Node, QosProfile};
 use strum::{Display, EnumString, VariantNames};
 
+use crate::frame::fix_of_video;
+
 /// How images are published, as in `image_transport`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, VariantNames)]
 #[strum(serialize_all = "snake_case")]
@@ -102,10 +104,9 @@ impl ImageSubscription {
         let node = &publisher.node;
         let message_type = self.transport.message_type();
         if publisher.message_type != message_type {
-            return Some(format!(
-                "{node} publishes {}, not {message_type}; set image_transport, or remap the topic",
-                publisher.message_type
-            ));
+            let found = &publisher.message_type;
+            let fix = fix_of_video(found).unwrap_or("set image_transport, or remap the topic");
+            return Some(format!("{node} publishes {found}, not {message_type}; {fix}"));
         }
         if self.reliability == Reliability::Reliable && !publisher.is_reliable {
             let (requested, offered) = (self.reliability, Reliability::BestEffort);
@@ -161,6 +162,12 @@ mod tests {
             transport: ImageTransport::Compressed,
             ..DEFAULT
         });
-        assert!(compressed.contains("image_transport"), "{compressed}");
+        assert!(compressed.contains("set image_transport"), "{compressed}");
+        let video = RemotePublisher {
+            message_type: "ffmpeg_image_transport_msgs/msg/FFMPEGPacket".to_owned(),
+            ..camera
+        };
+        let video = DEFAULT.mismatch(&video).unwrap_or_default();
+        assert!(video.contains("image_transport republish"), "{video}");
     }
 }
