@@ -52,7 +52,12 @@ pub fn export(
 ) -> Result<(), ExportError> {
     let manifest = &model.manifest;
     let weights = Weights::read(&model.path(WEIGHTS_FILE))?;
-    let metadata = model_store::metadata(&manifest.id, &manifest.labels, manifest.temperature);
+    let metadata = model_store::metadata(
+        &manifest.id,
+        &manifest.labels,
+        manifest.temperature,
+        &manifest.preprocessing,
+    );
     export::export(path, &model.network()?, &weights, precision, batch, &metadata)?;
     Ok(())
 }

@@ -23,9 +23,9 @@ use crate::dataset::Label;
 use crate::disk::{self, Existing, WRITING_PREFIX};
 use crate::names::UnknownName;
 use crate::network::{self, Network, onnx};
+use crate::preprocess::Preprocessing;
 use crate::weights::{Weights, WeightsError, tensor_locations};
 
-use manifest::Preprocessing;
 pub use manifest::{MANIFEST_VERSION, Manifest};
 
 /// The fp32 model for ONNX Runtime; references the weights in [`WEIGHTS_FILE`].
@@ -437,10 +437,11 @@ impl Draft {
         weights: &Weights,
         labels: &[Label],
         temperature: f64,
+        preprocessing: &Preprocessing,
     ) -> Result<(), WeightsError> {
         let weights_file = self.path(WEIGHTS_FILE);
         weights.write(&weights_file)?;
-        let metadata = metadata(&self.id, labels, temperature);
+        let metadata = metadata(&self.id, labels, temperature, preprocessing);
         onnx::write(&self.path(ONNX_FILE), network, &weights_file, &metadata)
     }
 
@@ -478,23 +479,31 @@ impl StoredModel {
 }
 
 /// Metadata of an ONNX file: id, meaning of the outputs, and preprocessing of the input.
-pub fn metadata(id: &str, labels: &[Label], temperature: f64) -> [(&'static str, String); 6] {
+pub fn metadata(
+    id: &str,
+    labels: &[Label],
+    temperature: f64,
+    preprocessing: &Preprocessing,
+) -> [(&'static str, String); 6] {
     let labels: Vec<&str> = labels.iter().map(Label::as_str).collect();
     let numbers = |numbers: [f32; 3]| numbers.map(|number| number.to_string()).join(",");
-    let preprocessing = Preprocessing::current();
+    let Preprocessing {
+        side_px,
+        color_order,
+        mean,
+        std,
+    } = preprocessing;
+    let color_order = color_order.to_string().to_uppercase();
     [
         ("model_id", id.to_owned()),
         ("labels", labels.join(",")),
         ("temperature", temperature.to_string()),
         (
             "input",
-            format!(
-                "RGB, 0 to 1, {0}x{0}, minus mean, divided by std",
-                preprocessing.side_px
-            ),
+            format!("{color_order}, 0 to 1, {side_px}x{side_px}, minus mean, divided by std"),
         ),
-        ("mean", numbers(preprocessing.mean)),
-        ("std", numbers(preprocessing.std)),
+        ("mean", numbers(*mean)),
+        ("std", numbers(*std)),
     ]
 }
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 
-use super::manifest::{FrameCounts, Preprocessing};
+use super::manifest::FrameCounts;
 use super::*;
 use crate::dataset::Label;
 
@@ -15,7 +15,7 @@ fn manifest(created: OffsetDateTime) -> Manifest {
             Label::new("thumbs_up").expect("a label"),
         ],
         created,
-        preprocessing: Preprocessing::current(),
+        preprocessing: Preprocessing::IMAGENET,
         frames: FrameCounts {
             train: 8,
             validation: 2,
