@@ -89,14 +89,18 @@ fn fix(kind: FileKind) -> &'static str {
         FileKind::TorchExport => {
             "save its weights with torch.save(torch.export.load(path).state_dict, \"weights.pth\") and import those"
         }
-        FileKind::Onnx => {
+        FileKind::Onnx | FileKind::OpenVino => {
             "import the PyTorch weights that it was exported from, written by torch.save(model.state_dict(), path)"
         }
         FileKind::TensorRt => {
             "it only runs on the GPU and TensorRT version it was compiled for; import the PyTorch weights that it was made from"
         }
-        FileKind::Hdf5 | FileKind::Keras | FileKind::TfLite | FileKind::TensorFlow => {
-            "models of TensorFlow and Keras cannot be imported; train one of the supported networks in PyTorch or with `thumb_gesture train`"
+        FileKind::Hdf5
+        | FileKind::Keras
+        | FileKind::TfLite
+        | FileKind::TensorFlow
+        | FileKind::MessagePack => {
+            "models of TensorFlow, Keras and JAX cannot be imported; train one of the supported networks in PyTorch or with `thumb_gesture train`"
         }
         FileKind::Pickle => {
             "import a file of torch.save(model.state_dict(), path); if it is data.pkl of an unpacked .pth file, use the .pth file itself"

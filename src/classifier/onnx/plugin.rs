@@ -11,6 +11,7 @@ use ort::memory::DeviceType;
 use super::session::environment;
 use crate::classifier::ClassifierError;
 use crate::classifier::settings::{Device as DeviceSetting, Settings};
+use crate::file_kind::FileKind;
 use crate::sync::lock;
 
 /// The best device that the library in [`Settings::provider_library`] supports and the settings allow: a GPU before an NPU before a CPU.
@@ -45,6 +46,15 @@ fn provider_names(environment: &'static Environment, path: &Path) -> Result<Vec<
     static REGISTERED: Mutex<Option<HashMap<PathBuf, Vec<String>>>> = Mutex::new(None);
     // ONNX Runtime resolves a relative path against the directory of its own library.
     let path = path.canonicalize().map_err(|error| error.to_string())?;
+    match FileKind::of_file(&path).map_err(|error| error.to_string())? {
+        FileKind::Elf => {}
+        kind => {
+            return Err(format!(
+                "it {}",
+                kind.instead_of("a shared library (ELF)", "pass the .so file")
+            ));
+        }
+    }
     let mut registered = lock(&REGISTERED);
     let registered = registered.get_or_insert_default();
     if let Some(names) = registered.get(&path) {
