@@ -191,10 +191,10 @@ impl FileKind {
         })
     }
 
-    /// Says what the file at `path` is, and what to do: "is a web page (HTML) instead of a safetensors file; …".
-    pub(crate) fn instead_of(self, expected: &str, fix: &str) -> String {
+    /// Why a file of this kind is not the expected one, and what to do: "is not a safetensors file: it is a web page (HTML); …".
+    pub(crate) fn mismatch(self, expected: &str, fix: &str) -> String {
         let name = self.name();
         let fix = self.fix().unwrap_or(fix);
-        format!("is {name} instead of {expected}; {fix}")
+        format!("is not {expected}: it is {name}; {fix}")
     }
 }

@@ -469,7 +469,7 @@ fn check_root(root: &Path) -> Result<(), StoreError> {
         let kind = FileKind::of_file(root).map_err(|cause| io_error(root, cause))?;
         return Err(StoreError::Kind {
             path: root.to_owned(),
-            reason: kind.instead_of("the directory of a model store", "pass the directory"),
+            reason: kind.mismatch("the directory of a model store", "pass the directory"),
         });
     }
     let is_store = |path: &Path| path.join(ACTIVE_FILE).is_file() && path.join(MODELS_DIRECTORY).is_dir();

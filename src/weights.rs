@@ -265,7 +265,7 @@ fn check_kind(path: &Path) -> Result<(), WeightsError> {
     };
     Err(WeightsError::Kind {
         path: path.to_owned(),
-        reason: kind.instead_of("a safetensors file", fix),
+        reason: kind.mismatch("a safetensors file", fix),
     })
 }
 

@@ -110,7 +110,7 @@ pub(super) fn json_error(path: &Path, bytes: &[u8], cause: serde_json::Error) ->
         FileKind::Json | FileKind::Text | FileKind::Unknown => StoreError::Json { path, cause },
         kind => StoreError::Kind {
             path,
-            reason: kind.instead_of("JSON text", "restore it"),
+            reason: kind.mismatch("JSON text", "restore it"),
         },
     }
 }
@@ -120,7 +120,7 @@ pub(super) fn damaged(path: PathBuf) -> StoreError {
     match FileKind::of_file(&path).ok() {
         Some(kind) if kind.fix().is_some() => StoreError::Kind {
             path,
-            reason: kind.instead_of("the file of the model", ""),
+            reason: kind.mismatch("the file of the model", ""),
         },
         _ => StoreError::Damaged { path },
     }

@@ -51,7 +51,7 @@ fn provider_names(environment: &'static Environment, path: &Path) -> Result<Vec<
         kind => {
             return Err(format!(
                 "it {}",
-                kind.instead_of("a shared library (ELF)", "pass the .so file")
+                kind.mismatch("a shared library (ELF)", "pass the .so file")
             ));
         }
     }
