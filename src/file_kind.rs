@@ -56,6 +56,8 @@ pub(crate) enum FileKind {
     Pickle,
     // Programs and libraries.
     Elf,
+    /// ELF for another processor, which the dynamic loader reports as missing.
+    ForeignElf,
     WindowsProgram,
     // Images and videos.
     Jpeg,
@@ -119,6 +121,7 @@ impl FileKind {
             FileKind::WindowsShortcut => "a Windows shortcut, which stands for another file",
             FileKind::AppleDouble => "macOS metadata of another file",
             FileKind::Text => "a text file",
+            FileKind::ForeignElf => "use the file for this processor",
             FileKind::Utf16 => "text in UTF-16",
             FileKind::GitLfsPointer => "a Git LFS pointer, which stands for a file that was not downloaded",
             FileKind::Html => "a web page (HTML)",
@@ -141,6 +144,7 @@ impl FileKind {
             FileKind::MessagePack => "MessagePack data, as Flax writes it",
             FileKind::Pickle => "a Python pickle that torch.save did not write",
             FileKind::Elf => "a program or library (ELF)",
+            FileKind::ForeignElf => "a program or library for another processor",
             FileKind::WindowsProgram => "a program or library for Windows",
             FileKind::Jpeg => "a JPEG image",
             FileKind::Png => "a PNG image",
@@ -174,6 +178,7 @@ impl FileKind {
             FileKind::Empty | FileKind::Zeros | FileKind::DamagedZip => "copy or download it again",
             FileKind::WindowsShortcut => "copy the file that it stands for",
             FileKind::AppleDouble => "use the file whose name lacks the leading ._",
+            FileKind::ForeignElf => "use the file for this processor",
             FileKind::Utf16 => "save it in UTF-8",
             FileKind::GitLfsPointer => "download the file with `git lfs pull` in its repository",
             FileKind::Html | FileKind::Xml | FileKind::Json => {

@@ -74,7 +74,10 @@ pub(super) fn from_first_bytes(bytes: &[u8]) -> FileKind {
         .iter()
         .find(|(signature, _)| bytes.starts_with(signature))
     {
-        return *kind;
+        return match kind {
+            FileKind::Elf if !is_own_elf(bytes) => FileKind::ForeignElf,
+            kind => *kind,
+        };
     }
     match bytes.get(4..12) {
         Some([b'T', b'F', b'L', b'3', ..]) => return FileKind::TfLite,
@@ -121,6 +124,17 @@ fn is_safetensors(bytes: &[u8]) -> bool {
     (2..=MAX_SAFETENSORS_HEADER).contains(&u64::from_le_bytes(*length))
 }
 
+/// Whether the processor in an ELF header is the one of this program.
+fn is_own_elf(bytes: &[u8]) -> bool {
+    const X86_64: u8 = 62;
+    const AARCH64: u8 = 183;
+    match std::env::consts::ARCH {
+        "x86_64" => bytes.get(18) == Some(&X86_64),
+        "aarch64" => bytes.get(18) == Some(&AARCH64),
+        _ => true,
+    }
+}
+
 fn is_bmp(bytes: &[u8]) -> bool {
     // Six bytes with the length of the file and zeros follow, then the offset of the pixels.
     bytes.starts_with(b"BM") && bytes.get(6..10) == Some(&[0; 4])
@@ -150,8 +164,8 @@ fn from_protobuf(bytes: &[u8]) -> Option<FileKind> {
     const FIELD_2: u8 = 0x12;
     const FIELD_1: u8 = 0x0a;
     match *bytes {
-        [0x08, 1..=32, FIELD_2, length, FIELD_1, ..] if length < 0x80 => Some(FileKind::CoreMl),
-        [0x08, 1..=32, FIELD_2, 0x80.., length, FIELD_1, ..] if length < 0x80 => Some(FileKind::CoreMl),
+        [0x08, 2..=32, FIELD_2, length, FIELD_1, ..] if length < 0x80 => Some(FileKind::CoreMl),
+        [0x08, 2..=32, FIELD_2, 0x80.., length, FIELD_1, ..] if length < 0x80 => Some(FileKind::CoreMl),
         [0x08, version, tag, ..] if ONNX_VERSIONS.contains(&version) && ONNX_TAGS.contains(&tag) => {
             Some(FileKind::Onnx)
         }

@@ -64,7 +64,10 @@ fn kinds_are_recognized_by_their_first_bytes() {
         (b"\x08\x04\x12\xd2\x01\x0a\x1c", FileKind::CoreMl),
         (b"\x08\x07\x12\x0a\x0a\x08", FileKind::CoreMl),
         (b"\x82\xa6params\x82\xa5Conv0", FileKind::MessagePack),
-        (b"\x7fELF\x02\x01\x01\0", FileKind::Elf),
+        (
+            b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x08\0",
+            FileKind::ForeignElf,
+        ),
         (b"L\0\0\0\x01\x14\x02\0\0\0", FileKind::WindowsShortcut),
         (b"\0\x05\x16\x07\0\x02\0\0Mac OS X", FileKind::AppleDouble),
         (b"\xff\xfe<\0h\0t\0m\0l\0", FileKind::Utf16),
@@ -82,6 +85,12 @@ fn kinds_are_recognized_by_their_first_bytes() {
         let printed = String::from_utf8_lossy(content);
         assert_eq!(FileKind::of_bytes(content), expected, "{printed}");
     }
+}
+
+#[test]
+fn this_program_is_an_elf_file_for_this_processor() {
+    let program = std::env::current_exe().expect("a path");
+    assert_eq!(FileKind::of_file(&program).expect("reads"), FileKind::Elf);
 }
 
 #[test]
