@@ -8,10 +8,9 @@ use ort::device::Device;
 use ort::environment::Environment;
 use ort::memory::DeviceType;
 
-use super::session::environment;
+use super::session::{check_library, environment};
 use crate::classifier::ClassifierError;
 use crate::classifier::settings::{Device as DeviceSetting, Settings};
-use crate::file_kind::FileKind;
 use crate::sync::lock;
 
 /// The best device that the library in [`Settings::provider_library`] supports and the settings allow: a GPU before an NPU before a CPU.
@@ -46,15 +45,7 @@ fn provider_names(environment: &'static Environment, path: &Path) -> Result<Vec<
     static REGISTERED: Mutex<Option<HashMap<PathBuf, Vec<String>>>> = Mutex::new(None);
     // ONNX Runtime resolves a relative path against the directory of its own library.
     let path = path.canonicalize().map_err(|error| error.to_string())?;
-    match FileKind::of_file(&path).map_err(|error| error.to_string())? {
-        FileKind::Elf => {}
-        kind => {
-            return Err(format!(
-                "it {}",
-                kind.mismatch("a shared library (ELF)", "pass the .so file")
-            ));
-        }
-    }
+    check_library(&path)?;
     let mut registered = lock(&REGISTERED);
     let registered = registered.get_or_insert_default();
     if let Some(names) = registered.get(&path) {

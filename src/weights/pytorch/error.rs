@@ -42,6 +42,9 @@ pub enum ContentError {
         "it holds a TensorRT engine of torch2trt, which only runs on the GPU and TensorRT version it was compiled for; import the PyTorch weights that it was converted from, such as best_model.pth instead of best_model_trt.pth"
     )]
     Torch2Trt,
+    /// The file holds the weights of a quantized network.
+    #[error("it holds quantized weights; import those of the float model that was quantized")]
+    Quantized,
     /// The instructions of the pickle are inconsistent.
     #[error("its pickle is invalid: {0}")]
     Pickle(&'static str),
