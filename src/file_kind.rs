@@ -121,7 +121,6 @@ impl FileKind {
             FileKind::WindowsShortcut => "a Windows shortcut, which stands for another file",
             FileKind::AppleDouble => "macOS metadata of another file",
             FileKind::Text => "a text file",
-            FileKind::ForeignElf => "use the file for this processor",
             FileKind::Utf16 => "text in UTF-16",
             FileKind::GitLfsPointer => "a Git LFS pointer, which stands for a file that was not downloaded",
             FileKind::Html => "a web page (HTML)",

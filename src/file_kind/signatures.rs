@@ -165,7 +165,7 @@ fn from_protobuf(bytes: &[u8]) -> Option<FileKind> {
     const FIELD_1: u8 = 0x0a;
     match *bytes {
         [0x08, 2..=32, FIELD_2, length, FIELD_1, ..] if length < 0x80 => Some(FileKind::CoreMl),
-        [0x08, 2..=32, FIELD_2, 0x80.., length, FIELD_1, ..] if length < 0x80 => Some(FileKind::CoreMl),
+        [0x08, 2..=32, FIELD_2, 0x80..=0xff, length, FIELD_1, ..] if length < 0x80 => Some(FileKind::CoreMl),
         [0x08, version, tag, ..] if ONNX_VERSIONS.contains(&version) && ONNX_TAGS.contains(&tag) => {
             Some(FileKind::Onnx)
         }
