@@ -80,7 +80,8 @@ pub fn stored_ranges(model: &StoredModel) -> Result<ActivationRanges, ExportErro
     if !path.exists() {
         return Err(ExportError::NoRanges(model.manifest.id.clone()));
     }
-    let read = || Ok(serde_json::from_slice(&std::fs::read(&path)?)?);
+    let read =
+        || -> std::io::Result<ActivationRanges> { Ok(serde_json::from_slice(&std::fs::read(&path)?)?) };
     read().map_err(|cause| ExportError::Ranges {
         path: path.clone(),
         cause,
