@@ -88,7 +88,7 @@ pub enum WeightsError {
         reason: String,
     },
     /// The file is a damaged or truncated safetensors file.
-    #[error("{path} is not a complete safetensors file: {cause}")]
+    #[error("{path} is not a complete safetensors file: {cause}; copy or download it again")]
     Format {
         /// The file.
         path: PathBuf,

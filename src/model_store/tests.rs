@@ -52,6 +52,15 @@ fn new_store() -> (tempfile::TempDir, ModelStore) {
 }
 
 #[test]
+fn manifest_without_a_color_order_is_rgb() {
+    let mut json = serde_json::to_value(manifest(OffsetDateTime::UNIX_EPOCH)).expect("JSON");
+    let preprocessing = json["preprocessing"].as_object_mut().expect("an object");
+    assert_eq!(preprocessing.remove("color_order"), Some("rgb".into()));
+    let read: Manifest = serde_json::from_value(json).expect("reads");
+    assert_eq!(read.preprocessing, Preprocessing::IMAGENET);
+}
+
+#[test]
 fn published_models_are_read_back_and_listed_newest_first() {
     let (_root, store) = new_store();
     let old = published(&store, 1_000);
