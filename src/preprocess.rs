@@ -119,7 +119,7 @@ impl Display for Preprocessing {
 
 impl ColorOrder {
     /// Three values for red, green and blue in this order.
-    fn from_rgb<T>(self, [red, green, blue]: [T; 3]) -> [T; 3] {
+    fn arrange<T>(self, [red, green, blue]: [T; 3]) -> [T; 3] {
         match self {
             ColorOrder::Rgb => [red, green, blue],
             ColorOrder::Bgr => [blue, green, red],
@@ -172,7 +172,7 @@ impl Preprocessor {
     pub fn tensor_from_frame(&mut self, frame: &Frame, input: &mut [f32]) {
         assert_eq!(input.len(), INPUT_LEN, "an input has 3x224x224 values");
         self.resize(frame);
-        let offsets = self.color_order.from_rgb(frame.format().rgb_offsets());
+        let offsets = self.color_order.arrange(frame.format().rgb_offsets());
         let pixel_bytes = frame.format().bytes_per_pixel();
         for (channel, plane) in input.chunks_exact_mut(INPUT_SIDE_PX * INPUT_SIDE_PX).enumerate() {
             let (normalized, offset) = (&self.normalized[channel], offsets[channel]);

@@ -44,7 +44,8 @@ fn rejection(tensors: Vec<TensorInfo>) -> String {
 
 #[test]
 fn network_is_recognized_under_any_wrapper() {
-    let wrappers: [(&str, fn(&str) -> String); 12] = [
+    type Rename = fn(&str) -> String;
+    let wrappers: [(&str, Rename); 12] = [
         ("plain", str::to_owned),
         ("DataParallel", |name| format!("module.{name}")),
         ("torch.compile", |name| format!("_orig_mod.{name}")),
