@@ -8,12 +8,11 @@ mod torch;
 
 use std::path::PathBuf;
 
-use crate::model_store::manifest::Preprocessing;
 use crate::model_store::{INT8_FILE, ONNX_FILE, StoreError, StoredModel};
 use crate::names::UnknownName;
 use crate::network::Network;
 use crate::network::torch::{TorchError, gpu};
-use crate::preprocess::INPUT_SIDE_PX;
+use crate::preprocess::{INPUT_SIDE_PX, PreprocessingError};
 use crate::weights::WeightsError;
 use candidates::{Candidate, Runtime, candidates};
 use onnx::OnnxClassifier;
@@ -87,11 +86,11 @@ pub enum ClassifierError {
         /// Number of labels in the manifest.
         labels: usize,
     },
-    /// The model was trained with preprocessing that this version does not implement.
+    /// The manifest describes preprocessing that this version does not implement.
     #[error(
-        "the model needs preprocessing that this version does not implement: {0}; train it again with this version"
+        "the preprocessing in the model's manifest is not supported: {0}; train or import the model again"
     )]
-    Preprocessing(String),
+    Preprocessing(#[from] PreprocessingError),
 }
 
 /// A network that is loaded and ready for its first frame.
@@ -147,12 +146,7 @@ fn load_first(
     is_slow: impl Fn(&Candidate) -> bool,
 ) -> Result<(LoadedClassifier, EngineState), ClassifierError> {
     let manifest = &model.manifest;
-    if manifest.preprocessing != Preprocessing::current() {
-        return Err(ClassifierError::Preprocessing(format!(
-            "{:?}",
-            manifest.preprocessing
-        )));
-    }
+    manifest.preprocessing.validate()?;
     Network::named(&manifest.network, manifest.labels.len())?;
     let candidates = candidates(settings, manifest.int8.as_ref(), is_available);
     load_first_of(candidates, settings.require_gpu, is_slow, |candidate| {

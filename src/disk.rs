@@ -1,8 +1,8 @@
-//! Atomic writes, removal of temporary files left by killed processes, and names for files and directories.
+//! Reading of regular files, atomic writes, removal of temporary files left by killed processes, and names for files and directories.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -21,6 +21,48 @@ pub(crate) enum Existing {
     Replace,
     /// Writing fails.
     Keep,
+}
+
+/// Opens a regular file.
+///
+/// # Errors
+/// The file cannot be opened, or is a directory, a pipe, a socket or a device, which could block or never end.
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
+    let kind = fs::metadata(path)?.file_type();
+    if kind.is_file() {
+        return File::open(path);
+    }
+    let name = if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    };
+    let message = format!("it is {name}, not a file");
+    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+}
+
+/// Reads a regular file.
+///
+/// # Errors
+/// As [`open_file`], or the file is longer than `max_bytes`.
+pub(crate) fn read_file(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    let file = open_file(path)?;
+    let length = file.metadata()?.len();
+    if length > max_bytes {
+        let message = format!(
+            "it has {} MB, at most {} MB are supported",
+            length >> 20,
+            max_bytes >> 20
+        );
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    let mut bytes = Vec::with_capacity(length as usize);
+    file.take(max_bytes).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Writes a file atomically: to a hidden temporary file in the same directory, which is synced to disk and then renamed.
@@ -123,6 +165,27 @@ mod tests {
         remove_leftovers(directory.path(), WRITING_PREFIX).expect("readable");
         assert!(!leftover.exists() && own_file.exists() && path("frame.jpg").exists());
         remove_leftovers(&path("missing"), WRITING_PREFIX).expect("a missing directory");
+    }
+
+    #[test]
+    fn only_regular_files_up_to_a_length_are_read() {
+        let root = tempfile::tempdir().expect("a directory");
+        let (file, pipe) = (root.path().join("file"), root.path().join("pipe"));
+        fs::write(&file, vec![1; 3 << 20]).expect("writes");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RWXU,
+            0,
+        )
+        .expect("creates");
+        let error = |path: &Path| read_file(path, 2 << 20).expect_err("is rejected").to_string();
+        assert!(error(root.path()).contains("a directory"));
+        assert!(error(&pipe).contains("a pipe"));
+        assert!(error(Path::new("/dev/zero")).contains("a device"));
+        assert!(error(&file).contains("3 MB, at most 2 MB"), "{}", error(&file));
+        assert_eq!(read_file(&file, 3 << 20).expect("reads").len(), 3 << 20);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Exports a stored model as one ONNX file for another runtime, and calibrates the activation ranges for int8.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::classifier::ClassifierError;
 use crate::classifier::onnx::Observer;
@@ -35,6 +35,14 @@ pub enum ExportError {
         "{0} has no activation ranges, which imported models lack; pass frames to calibrate on with --dataset DIR"
     )]
     NoRanges(String),
+    /// The activation ranges of the model cannot be read.
+    #[error("cannot read {path}: {cause}; pass frames to calibrate on with --dataset DIR")]
+    Ranges {
+        /// The file.
+        path: PathBuf,
+        /// The error of the file system or the parser.
+        cause: std::io::Error,
+    },
     /// A temporary file or the activation ranges cannot be written.
     #[error("cannot write a file of the calibration: {0}")]
     Io(#[from] std::io::Error),
@@ -52,7 +60,12 @@ pub fn export(
 ) -> Result<(), ExportError> {
     let manifest = &model.manifest;
     let weights = Weights::read(&model.path(WEIGHTS_FILE))?;
-    let metadata = model_store::metadata(&manifest.id, &manifest.labels, manifest.temperature);
+    let metadata = model_store::metadata(
+        &manifest.id,
+        &manifest.labels,
+        manifest.temperature,
+        &manifest.preprocessing,
+    );
     export::export(path, &model.network()?, &weights, precision, batch, &metadata)?;
     Ok(())
 }
@@ -60,10 +73,19 @@ pub fn export(
 /// The activation ranges that the training stored with a model.
 ///
 /// # Errors
-/// [`ExportError::NoRanges`] if the model has no valid [`RANGES_FILE`], for example because it was imported.
+/// [`ExportError::NoRanges`] if the model has no [`RANGES_FILE`], for example because it was imported; [`ExportError::Ranges`] if it
+/// is damaged.
 pub fn stored_ranges(model: &StoredModel) -> Result<ActivationRanges, ExportError> {
-    let bytes = std::fs::read(model.path(RANGES_FILE)).unwrap_or_default();
-    serde_json::from_slice(&bytes).map_err(|_| ExportError::NoRanges(model.manifest.id.clone()))
+    let path = model.path(RANGES_FILE);
+    if !path.exists() {
+        return Err(ExportError::NoRanges(model.manifest.id.clone()));
+    }
+    let read =
+        || -> std::io::Result<ActivationRanges> { Ok(serde_json::from_slice(&std::fs::read(&path)?)?) };
+    read().map_err(|cause| ExportError::Ranges {
+        path: path.clone(),
+        cause,
+    })
 }
 
 /// Stores the activation ranges with a model.

@@ -8,6 +8,7 @@
 //! ```
 //! A model appears atomically: its directory is filled under a temporary name, then renamed. Its files never change afterwards.
 
+mod error;
 pub mod manifest;
 
 use std::fs::{self, File};
@@ -21,11 +22,13 @@ use time::OffsetDateTime;
 
 use crate::dataset::Label;
 use crate::disk::{self, Existing, WRITING_PREFIX};
-use crate::names::UnknownName;
+use crate::file_kind::FileKind;
 use crate::network::{self, Network, onnx};
+use crate::preprocess::Preprocessing;
 use crate::weights::{Weights, WeightsError, tensor_locations};
 
-use manifest::Preprocessing;
+pub use self::error::StoreError;
+use self::error::{damaged, io_error, json_error};
 pub use manifest::{MANIFEST_VERSION, Manifest};
 
 /// The fp32 model for ONNX Runtime; references the weights in [`WEIGHTS_FILE`].
@@ -73,79 +76,6 @@ pub struct Listing {
     pub unreadable: Vec<StoreError>,
 }
 
-/// Why an operation on a store failed.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// A file or directory cannot be read or written.
-    #[error("{path}: {cause}")]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// The error of the file system.
-        cause: io::Error,
-    },
-    /// A JSON file of the store is invalid.
-    #[error("cannot read {path}: {cause}")]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// The error of the parser.
-        cause: serde_json::Error,
-    },
-    /// The manifest has another format version than [`MANIFEST_VERSION`].
-    #[error(
-        "{path} has the format version {found}; this version of thumb_gesture supports {MANIFEST_VERSION}"
-    )]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// The format version in the file.
-        found: u32,
-    },
-    /// The directory of a model was renamed or copied.
-    #[error("{path} belongs to the model {id:?}; rename its directory to this id")]
-    Renamed {
-        /// The manifest.
-        path: PathBuf,
-        /// The id in the manifest.
-        id: String,
-    },
-    /// The architecture of the model is unknown.
-    #[error(transparent)]
-    Network(#[from] UnknownName),
-    /// The weights of the model cannot be read.
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    /// The store has no model with this id.
-    #[error("there is no model {id:?} in {store}; `thumb_gesture models --store {store}` lists the models")]
-    NoSuchModel {
-        /// The requested id.
-        id: String,
-        /// Root directory of the store.
-        store: PathBuf,
-    },
-    /// The directory is not a store.
-    #[error("{0} is not a model store; `thumb_gesture train --store {0}` creates one")]
-    NotAStore(PathBuf),
-    /// No model has been activated yet.
-    #[error("there is no active model in {0}; train one first")]
-    NoActiveModel(PathBuf),
-    /// There is no previously active model.
-    #[error("there is no earlier model to roll back to")]
-    NoEarlierModel,
-    /// The active model cannot be deleted.
-    #[error("{0} is the active model; activate another one first")]
-    DeleteActive(String),
-    /// A file of a model was truncated or changed.
-    #[error(
-        "{path} is damaged: its SHA-256 differs from the one in the manifest; delete the model or restore the file"
-    )]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
 /// Content of `active.json`.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct ActiveIds {
@@ -159,6 +89,7 @@ impl ModelStore {
     /// # Errors
     /// A directory cannot be created or cleaned up.
     pub fn open(root: &Path) -> Result<ModelStore, StoreError> {
+        check_root(root)?;
         let models = root.join(MODELS_DIRECTORY);
         fs::create_dir_all(&models).map_err(|cause| io_error(&models, cause))?;
         disk::remove_leftovers(&models, DRAFT_PREFIX).map_err(|cause| io_error(&models, cause))?;
@@ -174,8 +105,9 @@ impl ModelStore {
     /// Opens an existing store without changing it.
     ///
     /// # Errors
-    /// [`StoreError::NotAStore`] if the directory is not a store.
+    /// [`StoreError::NotAStore`] or [`StoreError::InsideStore`] if the directory is not a store.
     pub fn open_existing(root: &Path) -> Result<ModelStore, StoreError> {
+        check_root(root)?;
         if !root.join(MODELS_DIRECTORY).is_dir() {
             return Err(StoreError::NotAStore(root.to_owned()));
         }
@@ -272,7 +204,7 @@ impl ModelStore {
             let path = directory.join(name);
             let found = sha256(&path).map_err(|cause| io_error(&path, cause))?;
             if found != *expected {
-                return Err(StoreError::Damaged { path });
+                return Err(damaged(path));
             }
         }
         Ok(StoredModel { directory, manifest })
@@ -417,7 +349,7 @@ impl ModelStore {
     fn read_active(&self) -> Result<ActiveIds, StoreError> {
         let path = self.root.join(ACTIVE_FILE);
         match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|cause| StoreError::Json { path, cause }),
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|cause| json_error(&path, &bytes, cause)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ActiveIds::default()),
             Err(cause) => Err(io_error(&path, cause)),
         }
@@ -437,10 +369,11 @@ impl Draft {
         weights: &Weights,
         labels: &[Label],
         temperature: f64,
+        preprocessing: &Preprocessing,
     ) -> Result<(), WeightsError> {
         let weights_file = self.path(WEIGHTS_FILE);
         weights.write(&weights_file)?;
-        let metadata = metadata(&self.id, labels, temperature);
+        let metadata = metadata(&self.id, labels, temperature, preprocessing);
         onnx::write(&self.path(ONNX_FILE), network, &weights_file, &metadata)
     }
 
@@ -478,33 +411,38 @@ impl StoredModel {
 }
 
 /// Metadata of an ONNX file: id, meaning of the outputs, and preprocessing of the input.
-pub fn metadata(id: &str, labels: &[Label], temperature: f64) -> [(&'static str, String); 6] {
+pub fn metadata(
+    id: &str,
+    labels: &[Label],
+    temperature: f64,
+    preprocessing: &Preprocessing,
+) -> [(&'static str, String); 6] {
     let labels: Vec<&str> = labels.iter().map(Label::as_str).collect();
     let numbers = |numbers: [f32; 3]| numbers.map(|number| number.to_string()).join(",");
-    let preprocessing = Preprocessing::current();
+    let Preprocessing {
+        side_px,
+        color_order,
+        mean,
+        std,
+    } = preprocessing;
+    let color_order = color_order.to_string().to_uppercase();
     [
         ("model_id", id.to_owned()),
         ("labels", labels.join(",")),
         ("temperature", temperature.to_string()),
         (
             "input",
-            format!(
-                "RGB, 0 to 1, {0}x{0}, minus mean, divided by std",
-                preprocessing.side_px
-            ),
+            format!("{color_order}, 0 to 1, {side_px}x{side_px}, minus mean, divided by std"),
         ),
-        ("mean", numbers(preprocessing.mean)),
-        ("std", numbers(preprocessing.std)),
+        ("mean", numbers(*mean)),
+        ("std", numbers(*std)),
     ]
 }
 
 fn read_manifest(directory: &Path) -> Result<Manifest, StoreError> {
     let path = directory.join(MANIFEST_FILE);
     let bytes = fs::read(&path).map_err(|cause| io_error(&path, cause))?;
-    let json_error = |cause| StoreError::Json {
-        path: path.clone(),
-        cause,
-    };
+    let json_error = |cause| json_error(&path, &bytes, cause);
     // The version first, since another format may have other fields.
     let version: manifest::Version = serde_json::from_slice(&bytes).map_err(json_error)?;
     if version.version != MANIFEST_VERSION {
@@ -522,6 +460,27 @@ fn read_manifest(directory: &Path) -> Result<Manifest, StoreError> {
         });
     }
     Ok(manifest)
+}
+
+/// # Errors
+/// The path is that of a file, or a directory inside a store.
+fn check_root(root: &Path) -> Result<(), StoreError> {
+    if root.is_file() {
+        let kind = FileKind::of_file(root).map_err(|cause| io_error(root, cause))?;
+        return Err(StoreError::Kind {
+            path: root.to_owned(),
+            reason: kind.mismatch("the directory of a model store", "pass the directory"),
+        });
+    }
+    let is_store = |path: &Path| path.join(ACTIVE_FILE).is_file() && path.join(MODELS_DIRECTORY).is_dir();
+    let is_part = root.ends_with(MODELS_DIRECTORY) || root.join(MANIFEST_FILE).is_file();
+    match root.ancestors().skip(1).take(2).find(|path| is_store(path)) {
+        Some(store) if is_part && !is_store(root) => Err(StoreError::InsideStore {
+            directory: root.to_owned(),
+            store: store.to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Writes a file atomically.
@@ -550,13 +509,6 @@ fn sync_directory(directory: &Path) -> Result<(), StoreError> {
     File::open(directory)
         .and_then(|directory| directory.sync_all())
         .map_err(|cause| io_error(directory, cause))
-}
-
-fn io_error(path: &Path, cause: io::Error) -> StoreError {
-    StoreError::Io {
-        path: path.to_owned(),
-        cause,
-    }
 }
 
 #[cfg(test)]

@@ -1,22 +1,131 @@
 //! From frames to normalized network inputs. Capture, training and inference all use this one implementation.
 //!
-//! Equivalent to torchvision's `Resize((224, 224))`, `ToTensor()`, `Normalize(MEAN, STD)` on a PIL image, with a difference of at most one
+//! Equivalent to torchvision's `Resize((224, 224))`, `ToTensor()`, `Normalize(mean, std)` on a PIL image, with a difference of at most one
 //! gray level before normalization: bilinear with antialiasing, in Pillow's order, first horizontally, then vertically, with 8 bits per
 //! channel in between.
 
+use std::fmt::{self, Display, Formatter};
+
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use serde::{Deserialize, Serialize};
+use strum::{EnumString, VariantNames};
 
 use crate::frame::{Frame, PixelFormat};
 
 /// Width and height of the network input, in pixels.
 pub const INPUT_SIDE_PX: usize = 224;
-/// Values of one network input: 3 channels (red, green, blue) of [`INPUT_SIDE_PX`] rows and columns each.
+/// Values of one network input: 3 channels of [`INPUT_SIDE_PX`] rows and columns each.
 pub const INPUT_LEN: usize = 3 * INPUT_SIDE_PX * INPUT_SIDE_PX;
 /// Mean of red, green and blue over ImageNet, on a scale of 0 to 1; torchvision's pretrained networks were trained with it.
 pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 /// Standard deviation of red, green and blue over ImageNet, on a scale of 0 to 1.
 pub const STD: [f32; 3] = [0.229, 0.224, 0.225];
+
+/// How a model was trained to see images.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preprocessing {
+    /// Width and height, pixels.
+    pub side_px: usize,
+    /// Order of the channels of the network input.
+    #[serde(default)]
+    pub color_order: ColorOrder,
+    /// Subtracted from the first, second and third channel, whose values are 0 to 1.
+    pub mean: [f32; 3],
+    /// Divisor of each channel after the subtraction.
+    pub std: [f32; 3],
+}
+
+/// Order of the channels of a network input.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    strum::Display,
+    EnumString,
+    VariantNames,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum ColorOrder {
+    /// Red first, as PIL and torchvision read images.
+    #[default]
+    Rgb,
+    /// Blue first, as OpenCV reads images.
+    Bgr,
+}
+
+/// Why images cannot be preprocessed for a model.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+pub enum PreprocessingError {
+    /// Another size than the one that is supported.
+    #[error("the side of the input is {0} pixels; supported: {INPUT_SIDE_PX}")]
+    Side(usize),
+    /// A mean outside the range of the values.
+    #[error("mean is {0}, must be 0 to 1; divide values on a scale of 0 to 255 by 255")]
+    Mean(f32),
+    /// A standard deviation that is not a divisor for the range of the values.
+    #[error("std is {0}, must be above 0 and at most 1; divide values on a scale of 0 to 255 by 255")]
+    Std(f32),
+}
+
+impl Preprocessing {
+    /// That of torchvision's pretrained networks, and of every model that is trained here.
+    pub const IMAGENET: Preprocessing = Preprocessing {
+        side_px: INPUT_SIDE_PX,
+        color_order: ColorOrder::Rgb,
+        mean: MEAN,
+        std: STD,
+    };
+
+    /// # Errors
+    /// A value is outside its range.
+    pub fn validate(&self) -> Result<(), PreprocessingError> {
+        if self.side_px != INPUT_SIDE_PX {
+            return Err(PreprocessingError::Side(self.side_px));
+        }
+        if let Some(mean) = self.mean.iter().find(|mean| !(0.0..=1.0).contains(*mean)) {
+            return Err(PreprocessingError::Mean(*mean));
+        }
+        match self.std.iter().find(|std| !(**std > 0.0 && **std <= 1.0)) {
+            Some(std) => Err(PreprocessingError::Std(*std)),
+            None => Ok(()),
+        }
+    }
+
+    /// The normalized value of each byte, for each channel of the network input.
+    fn normalized_bytes(&self) -> [[f32; 256]; 3] {
+        let Preprocessing { mean, std, .. } = self;
+        std::array::from_fn(|channel| {
+            std::array::from_fn(|byte| (byte as f32 / 255.0 - mean[channel]) / std[channel])
+        })
+    }
+}
+
+/// Such as `RGB minus 0.485,0.456,0.406, divided by 0.229,0.224,0.225`.
+impl Display for Preprocessing {
+    fn fmt(&self, formatter: &mut Formatter) -> fmt::Result {
+        let numbers = |numbers: [f32; 3]| numbers.map(|number| number.to_string()).join(",");
+        let color_order = self.color_order.to_string().to_uppercase();
+        let (mean, std) = (numbers(self.mean), numbers(self.std));
+        write!(formatter, "{color_order} minus {mean}, divided by {std}")
+    }
+}
+
+impl ColorOrder {
+    /// Three values for red, green and blue in this order.
+    fn arrange<T>(self, [red, green, blue]: [T; 3]) -> [T; 3] {
+        match self {
+            ColorOrder::Rgb => [red, green, blue],
+            ColorOrder::Bgr => [blue, green, red],
+        }
+    }
+}
 
 /// Turns frames into network inputs. It reuses its buffers: as long as the frame size stays the same, a frame allocates only the
 /// resizer's weights, about 50 kB.
@@ -29,13 +138,19 @@ pub struct Preprocessor {
     narrow: Vec<u8>,
     /// [`INPUT_SIDE_PX`] wide and high.
     square: Vec<u8>,
-    /// The normalized value of each byte, for red, green and blue.
+    color_order: ColorOrder,
+    /// The normalized value of each byte, for each channel of the network input.
     normalized: [[f32; 256]; 3],
 }
 
 impl Preprocessor {
-    /// A preprocessor with empty buffers.
+    /// A preprocessor with empty buffers, for [`Preprocessing::IMAGENET`].
     pub fn new() -> Preprocessor {
+        Preprocessor::with(&Preprocessing::IMAGENET)
+    }
+
+    /// A preprocessor with empty buffers.
+    pub fn with(preprocessing: &Preprocessing) -> Preprocessor {
         Preprocessor {
             resizer: Resizer::new(),
             // Multiplying by alpha would darken the image.
@@ -45,18 +160,19 @@ impl Preprocessor {
             unpadded: Vec::new(),
             narrow: Vec::new(),
             square: Vec::new(),
-            normalized: normalized_bytes(),
+            color_order: preprocessing.color_order,
+            normalized: preprocessing.normalized_bytes(),
         }
     }
 
-    /// Writes the network input for a frame: `input[channel][row][column]`, red first, normalized by [`MEAN`] and [`STD`].
+    /// Writes the network input for a frame: `input[channel][row][column]`, normalized.
     ///
     /// # Panics
     /// `input` does not hold [`INPUT_LEN`] values.
     pub fn tensor_from_frame(&mut self, frame: &Frame, input: &mut [f32]) {
         assert_eq!(input.len(), INPUT_LEN, "an input has 3x224x224 values");
         self.resize(frame);
-        let offsets = frame.format().rgb_offsets();
+        let offsets = self.color_order.arrange(frame.format().rgb_offsets());
         let pixel_bytes = frame.format().bytes_per_pixel();
         for (channel, plane) in input.chunks_exact_mut(INPUT_SIDE_PX * INPUT_SIDE_PX).enumerate() {
             let (normalized, offset) = (&self.normalized[channel], offsets[channel]);
@@ -112,7 +228,7 @@ pub fn image_from_square(square: &[u8]) -> Vec<f32> {
         .collect()
 }
 
-/// Turns an image with values 0 to 1 into a network input, in place.
+/// Turns an image with values 0 to 1 into a network input of [`Preprocessing::IMAGENET`], in place.
 pub fn normalize(image: &mut [f32]) {
     let planes = image.chunks_exact_mut(INPUT_SIDE_PX * INPUT_SIDE_PX);
     for (plane, (mean, std)) in planes.zip(MEAN.into_iter().zip(STD)) {
@@ -147,12 +263,6 @@ fn pixel_type(format: PixelFormat) -> PixelType {
         PixelFormat::Rgba8 | PixelFormat::Bgra8 => PixelType::U8x4,
         PixelFormat::Mono8 => PixelType::U8,
     }
-}
-
-fn normalized_bytes() -> [[f32; 256]; 3] {
-    std::array::from_fn(|channel| {
-        std::array::from_fn(|byte| (byte as f32 / 255.0 - MEAN[channel]) / STD[channel])
-    })
 }
 
 #[cfg(test)]
@@ -204,6 +314,49 @@ mod tests {
             input_of(&frame("bgra8", 2, &|p| vec![p[2], p[1], p[0], 0])),
             expected
         );
+    }
+
+    #[test]
+    fn color_order_selects_the_channels_and_mean_and_std_stay_with_their_position() {
+        let data = [255, 0, 128].repeat(30 * 20);
+        let frame = Frame::from_raw("rgb8", 30, 20, 90, data).expect("a valid frame");
+        let preprocessing = Preprocessing {
+            color_order: ColorOrder::Bgr,
+            mean: [0.1, 0.2, 0.3],
+            std: [0.5, 0.25, 1.0],
+            ..Preprocessing::IMAGENET
+        };
+        let mut input = vec![0.0; INPUT_LEN];
+        Preprocessor::with(&preprocessing).tensor_from_frame(&frame, &mut input);
+        let plane = INPUT_SIDE_PX * INPUT_SIDE_PX;
+        for (channel, expected) in [(128.0 / 255.0 - 0.1) / 0.5, -0.8, 0.7].into_iter().enumerate() {
+            let found = input[channel * plane];
+            assert!((found - expected).abs() < 1e-6, "{found} instead of {expected}");
+        }
+    }
+
+    #[test]
+    fn values_on_a_scale_of_255_are_rejected_with_the_fix() {
+        assert_eq!(Preprocessing::IMAGENET.validate(), Ok(()));
+        let unscaled = Preprocessing {
+            mean: [123.675, 116.28, 103.53],
+            ..Preprocessing::IMAGENET
+        };
+        let error = unscaled.validate().expect_err("out of range").to_string();
+        assert!(
+            error.contains("mean is 123.675") && error.contains("by 255"),
+            "{error}"
+        );
+        for std in [0.0, -0.2, 58.395, f32::NAN, f32::INFINITY] {
+            let invalid = Preprocessing {
+                std: [0.2, std, 0.2],
+                ..Preprocessing::IMAGENET
+            };
+            assert!(
+                matches!(invalid.validate(), Err(PreprocessingError::Std(_))),
+                "{std}"
+            );
+        }
     }
 
     /// Training uses these steps, with augmentation in between.

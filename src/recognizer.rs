@@ -57,15 +57,16 @@ pub enum ClassifyFileError {
 }
 
 impl Recognizer {
-    /// The recognizer of a stored model, with the labels and the temperature of its manifest.
+    /// The recognizer of a stored model, with the preprocessing, the labels and the temperature of its manifest.
     pub fn new(classifier: Box<dyn Classifier>, manifest: &Manifest) -> Recognizer {
         Recognizer {
+            preprocessor: Preprocessor::with(&manifest.preprocessing),
             temperature: manifest.temperature as f32,
             ..Recognizer::with_labels(classifier, manifest.labels.len())
         }
     }
 
-    /// The recognizer of a network with that number of labels, at a temperature of 1.
+    /// The recognizer of a network with that number of labels, with ImageNet's preprocessing and a temperature of 1.
     pub fn with_labels(classifier: Box<dyn Classifier>, labels: usize) -> Recognizer {
         Recognizer {
             classifier,

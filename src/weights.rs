@@ -7,13 +7,17 @@ pub(crate) mod listing;
 pub mod pytorch;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use self::listing::{ClassNames, Listing, TensorInfo};
+use crate::disk;
+use crate::file_kind::FileKind;
+
+/// Maximum length of a file that is read whole. A checkpoint of the largest network with the state of its optimizer has half of it.
+const MAX_FILE_BYTES: u64 = 4 << 30;
 
 /// A tensor: its shape, and its values in row-major order.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,8 +79,16 @@ pub enum WeightsError {
         /// The error of the file system.
         cause: std::io::Error,
     },
-    /// The file is not a safetensors file, or is truncated.
-    #[error("{path} is not a complete safetensors file: {cause}")]
+    /// The file is not a safetensors file.
+    #[error("{path} {reason}")]
+    Kind {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what to do.
+        reason: String,
+    },
+    /// The file is a damaged or truncated safetensors file.
+    #[error("{path} is not a complete safetensors file: {cause}; copy or download it again")]
     Format {
         /// The file.
         path: PathBuf,
@@ -112,7 +124,8 @@ impl Weights {
     /// # Errors
     /// The file does not exist, is not a complete safetensors file, or holds a tensor of an unsupported data type, such as float8.
     pub fn read(path: &Path) -> Result<Weights, WeightsError> {
-        let bytes = std::fs::read(path).map_err(|cause| io_error(path, cause))?;
+        check_kind(path)?;
+        let bytes = disk::read_file(path, MAX_FILE_BYTES).map_err(|cause| io_error(path, cause))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|cause| format_error(path, cause))?;
         let mut weights = Weights::default();
         for (name, view) in file.tensors() {
@@ -241,8 +254,24 @@ pub(crate) fn tensor_locations(path: &Path) -> Result<BTreeMap<String, TensorLoc
     Ok(header.tensors().into_iter().map(location).collect())
 }
 
+/// # Errors
+/// The file cannot be read, or is something else than a safetensors file.
+fn check_kind(path: &Path) -> Result<(), WeightsError> {
+    let kind = FileKind::of_file(path).map_err(|cause| io_error(path, cause))?;
+    let fix = match kind {
+        FileKind::Safetensors => return Ok(()),
+        FileKind::PytorchZip | FileKind::PytorchLegacy => "import it with `thumb_gesture import-weights`",
+        _ => "pass a .safetensors file",
+    };
+    Err(WeightsError::Kind {
+        path: path.to_owned(),
+        reason: kind.mismatch("a safetensors file", fix),
+    })
+}
+
 /// The header of a safetensors file, and the number of bytes before the values.
 fn header(path: &Path) -> Result<(safetensors::tensor::Metadata, usize), WeightsError> {
+    check_kind(path)?;
     let bytes = header_bytes(path).map_err(|cause| io_error(path, cause))?;
     let header =
         serde_json::from_slice(&bytes[8..]).map_err(|cause| io_error(path, std::io::Error::other(cause)))?;
@@ -252,7 +281,7 @@ fn header(path: &Path) -> Result<(safetensors::tensor::Metadata, usize), Weights
 /// The header with the eight bytes before it, which hold its length.
 fn header_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     const MAX_HEADER_BYTES: u64 = 1 << 24;
-    let mut reader = BufReader::new(File::open(path)?);
+    let mut reader = BufReader::new(disk::open_file(path)?);
     let mut length = [0; 8];
     reader.read_exact(&mut length)?;
     let header_length = u64::from_le_bytes(length);

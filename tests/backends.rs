@@ -184,7 +184,11 @@ fn invalid_plugin_falls_back_with_a_reason() {
     let text = trained.root.path().join("text.so");
     std::fs::write(&text, "not a library").expect("writes");
     for (library, loader_error) in [
-        (text.as_path(), "file too short"),
+        (
+            text.as_path(),
+            "it is not a shared library (ELF): it is a text file",
+        ),
+        (trained.root.path(), "it is a directory, not a file"),
         ("nowhere.so".as_ref(), "No such file"),
     ] {
         let report = trained.bench(&format!("--device cpu --provider-library {}", library.display()));

@@ -46,6 +46,21 @@ fn labels_in_a_checkpoint_are_used_for_its_wrapped_network() {
     assert_eq!(report["labels"], json!(["thumbs_up", "thumbs_down"]));
 }
 
+fn color_order_mean_and_std_of_the_training_are_options() {
+    let labels = ["--labels", "thumbs_up,thumbs_down"];
+    for (format, options) in [
+        ("bgr", ["--color-order", "bgr"].as_slice()),
+        ("tensorflow", &["--mean", "0.5, 0.5, 0.5", "--std", "0.5,0.5,0.5"]),
+    ] {
+        let directory = checkpoint("alexnet", 2, format);
+        let options: Vec<&str> = labels.iter().chain(options).copied().collect();
+        let report = compare_with_torch(directory.path(), &options);
+        assert_eq!(report["active"], false);
+        let (_, difference) = difference_to_torch(directory.path(), &labels);
+        assert!(difference > 2.0 * PROBABILITY_TOLERANCE, "{format}: {difference}");
+    }
+}
+
 fn engine_of_torch2trt_is_rejected_by_name() {
     let directory = support::reference("pytorch/reference.py", &["bad"], |_| {});
     for file in ["torch2trt.zip.pth", "torch2trt.legacy.pth"] {
@@ -222,7 +237,7 @@ fn file_is_read_by_its_content_and_not_by_its_name() {
 
 fn other_files_are_rejected_with_their_kind_and_a_fix() {
     let directory = tempfile::tempdir().expect("a directory");
-    let cases: [(&[u8], &str, &str); 9] = [
+    let cases: [(&[u8], &str, &str); 14] = [
         (b"", "is empty", "download it again"),
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
@@ -256,6 +271,23 @@ fn other_files_are_rejected_with_their_kind_and_a_fix() {
             "cannot be imported",
         ),
         (b"\x1f\x8b\x08\0\0\0\0\0", "a gzip file", "unpack it"),
+        (
+            b"404: Not Found",
+            "a text file",
+            "torch.save(model.state_dict(), path)",
+        ),
+        (&[0; 2000], "filled with zeros", "download it again"),
+        (
+            b"<?xml version=\"1.0\"?>\n<net name=\"m\" version=\"11\">",
+            "an OpenVINO model",
+            "PyTorch weights that it was exported from",
+        ),
+        (b"\x81\xa6params\x82", "MessagePack data", "cannot be imported"),
+        (
+            b"L\0\0\0\x01\x14\x02\0\0\0",
+            "a Windows shortcut",
+            "copy the file",
+        ),
     ];
     for (content, kind, fix) in cases {
         for name in ["best_model.pth", "model.safetensors", "model.onnx"] {
@@ -329,6 +361,71 @@ fn duplicate_label_is_rejected() {
     );
 }
 
+fn color_order_is_stored_listed_and_exported() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (store, onnx) = (
+        directory.path().join("store"),
+        directory.path().join("model.onnx"),
+    );
+    let two = squeezenet_with_outputs(directory.path(), 2);
+    let options = [
+        "--json",
+        "--activate",
+        "--labels",
+        "up,down",
+        "--color-order",
+        "bgr",
+    ];
+    let report = support::json(&import(&two, &store, &options));
+    assert_eq!(report["preprocessing"]["color_order"], "bgr");
+    let run = |command: &[&str]| {
+        let mut program = program();
+        program.args(command).arg("--store").arg(&store);
+        let output = program.output().expect("starts");
+        assert!(output.status.success(), "{command:?}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    assert!(run(&["models"]).contains("BGR minus 0.485,0.456,0.406"));
+    assert!(run(&["models", "show", "--json"]).contains("\"color_order\":\"bgr\""));
+    let exported = run(&["export", "--output", onnx.to_str().expect("UTF-8")]);
+    assert!(exported.contains("BGR"), "{exported}");
+    let bytes = fs::read(&onnx).expect("reads");
+    let input = b"BGR, 0 to 1, 224x224, minus mean, divided by std";
+    assert!(bytes.windows(input.len()).any(|window| window == input));
+}
+
+fn invalid_preprocessing_is_rejected() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let two = squeezenet_with_outputs(directory.path(), 2);
+    for (option, value, expected) in [
+        (
+            "--mean",
+            "123.675,116.28,103.53",
+            "divide values on a scale of 0 to 255 by 255",
+        ),
+        ("--std", "0,0.2,0.2", "must be above 0"),
+    ] {
+        let rejection = rejection(&two, &["--labels", "up,down", option, value]);
+        assert!(rejection.contains(expected), "{rejection}");
+    }
+    let imagenets = squeezenet_with_outputs(directory.path(), 1000);
+    for option in [["--color-order", "bgr"], ["--mean", "0,0,0"], ["--std", "1,1,1"]] {
+        let rejection = rejection(&imagenets, &option);
+        assert!(
+            rejection.contains("leave out --color-order, --mean and --std"),
+            "{rejection}"
+        );
+    }
+    let store = directory.path().join("store");
+    for value in ["0.5", "[0.5,0.5,0.5]", "0.5 0.5 0.5", "0.5,0.5,0.5,0.5"] {
+        let error = support::usage_error(&import(&two, &store, &["--mean", value]));
+        assert!(
+            error.contains("three numbers, such as 0.485,0.456,0.406"),
+            "{error}"
+        );
+    }
+}
+
 fn pretrained_weights_cannot_be_labeled_or_activated() {
     let directory = tempfile::tempdir().expect("a directory");
     let imagenets = squeezenet_with_outputs(directory.path(), 1000);
@@ -378,6 +475,13 @@ fn rejection(file: &Path, more: &[&str]) -> String {
 
 /// Imports the checkpoint and compares the probabilities for the image with those of torch. Returns the report of the import.
 fn compare_with_torch(directory: &Path, more: &[&str]) -> Value {
+    let (report, difference) = difference_to_torch(directory, more);
+    assert!(difference < PROBABILITY_TOLERANCE, "{difference}");
+    report
+}
+
+/// Imports the checkpoint. Returns the report, and the largest difference of a probability for the image to that of torch.
+fn difference_to_torch(directory: &Path, more: &[&str]) -> (Value, f64) {
     let store = directory.join("store");
     let more: Vec<&str> = std::iter::once("--json").chain(more.iter().copied()).collect();
     let report = support::json(&import(&directory.join(CHECKPOINT), &store, &more));
@@ -396,16 +500,12 @@ fn compare_with_torch(directory: &Path, more: &[&str]) -> Value {
     let expected: Vec<f64> = serde_json::from_slice(&expected).expect("JSON");
     let labels = report["labels"].as_array().expect("a list");
     assert_eq!(labels.len(), expected.len());
-    for (label, expected) in labels.iter().zip(expected) {
-        let label = label.as_str().expect("a label");
-        let found = prediction["probabilities"][label].as_f64().expect("a number");
-        let difference = (found - expected).abs();
-        assert!(
-            difference < PROBABILITY_TOLERANCE,
-            "{label}: {found} instead of {expected}"
-        );
-    }
-    report
+    let differences = labels.iter().zip(expected).map(|(label, expected)| {
+        let found = &prediction["probabilities"][label.as_str().expect("a label")];
+        (found.as_f64().expect("a number") - expected).abs()
+    });
+    let difference = differences.fold(0.0, f64::max);
+    (report, difference)
 }
 
 /// A directory with an image, a checkpoint with random weights, and torch's probabilities for the image.
@@ -457,6 +557,7 @@ support::runner::tests! {
     jetbot_model_computes_the_probabilities_of_torch needs Torch,
     checkpoint_with_labels_computes_the_probabilities_of_torch needs Torch,
     labels_in_a_checkpoint_are_used_for_its_wrapped_network needs Torch,
+    color_order_mean_and_std_of_the_training_are_options needs Torch,
     engine_of_torch2trt_is_rejected_by_name needs Torch,
     imagenet_weights_become_pretrained_weights needs Torch,
     code_in_a_pickle_is_rejected_by_name needs Torch,
@@ -468,5 +569,7 @@ support::runner::tests! {
     two_outputs_need_labels,
     invalid_labels_are_rejected_with_a_valid_example,
     duplicate_label_is_rejected,
+    color_order_is_stored_listed_and_exported,
+    invalid_preprocessing_is_rejected,
     pretrained_weights_cannot_be_labeled_or_activated,
 }

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use support::{failure, models, program, usage_error};
-use thumb_gesture::model_store::WEIGHTS_FILE;
+use thumb_gesture::model_store::{ONNX_FILE, WEIGHTS_FILE};
 
 /// A store with three models. The newest is active, the second newest was active before.
 struct Store {
@@ -145,6 +145,41 @@ fn show_prints_the_manifest_and_reports_damaged_files() {
     assert_eq!(store.listed().1.len(), 2, "the other models are still listed");
     store.json(&["delete", first]);
     assert_eq!(store.json(&[])["unreadable"], json!([]));
+}
+
+#[test]
+fn files_that_are_something_else_are_named() {
+    const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n";
+    let kinds: [(&[u8], &str, &str); 3] = [
+        (POINTER, "a Git LFS pointer", "git lfs pull"),
+        (b"\0\0\0\0", "filled with zeros", "copy or download it again"),
+        (b"\xff\xfe{\0", "text in UTF-16", "save it in UTF-8"),
+    ];
+    let store = Store::new();
+    let [first, ..] = &store.ids;
+    for file in [ONNX_FILE, WEIGHTS_FILE, "manifest.json"] {
+        let path = store.directory(first).join(file);
+        let content = fs::read(&path).expect("reads");
+        for (replaced, kind, fix) in kinds {
+            fs::write(&path, replaced).expect("writes");
+            let error = store.failure(&["show", first]);
+            assert!(error.contains(&path.display().to_string()), "{error}");
+            assert!(error.contains(kind) && error.contains(fix), "{error}");
+        }
+        fs::write(&path, content).expect("writes");
+    }
+    let archive = store.root.path().join("store.tar.gz");
+    fs::write(&archive, b"\x1f\x8b\x08\0\0").expect("writes");
+    let error = failure(&models(&archive, &[]));
+    assert!(
+        error.contains("is not the directory of a model store: it is a gzip file; unpack it"),
+        "{error}"
+    );
+    for inside in [store.path().join("models"), store.directory(first)] {
+        let error = failure(&models(&inside, &[]));
+        let expected = format!("is inside the model store {}; pass that", store.path().display());
+        assert!(error.contains(&expected), "{error}");
+    }
 }
 
 #[test]

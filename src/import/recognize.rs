@@ -52,15 +52,36 @@ pub(super) fn recognize(
         None => listing.tensors.iter().collect(),
     };
     let patterns = Pattern::all();
-    let found: Vec<Hits> = patterns.iter().map(|pattern| pattern.find(&tensors)).collect();
+    let found: Vec<Hits> = patterns
+        .iter()
+        .map(|pattern| pattern.find(&tensors, Place::Together))
+        .collect();
+    let mut complete = complete_fits(&patterns, &found, &tensors);
+    let explained: HashSet<usize> = complete.iter().flat_map(Fit::used).collect();
+    if prefix == Some(".") {
+        complete.retain(|fit| fit.prefix.is_empty());
+    }
+    complete.retain(|fit| fit.unexpected(&tensors, &explained).is_empty());
+    if complete.is_empty() && prefix != Some(".") {
+        complete = divided_fits(&patterns, &tensors);
+    }
+    if complete.is_empty() {
+        return Err(rejection(path, &patterns, &found, &tensors, &explained));
+    }
+    complete.sort_by(|a, b| a.prefix.cmp(&b.prefix));
+    Ok(complete.iter().map(|fit| fit.recognized(&tensors)).collect())
+}
+
+/// The networks for all of whose parameters tensors stand, or for all of the backbone's.
+fn complete_fits(patterns: &[Pattern], found: &[Hits], tensors: &[&TensorInfo]) -> Vec<Fit> {
     let mut complete: Vec<Fit> = Vec::new();
-    for (pattern, hits) in patterns.iter().zip(&found) {
+    for (pattern, hits) in patterns.iter().zip(found) {
         let candidates = hits
             .iter()
             .filter(|(_, hits)| hits.len() >= pattern.feature_parameters);
         for (prefix, hits) in candidates {
-            let fit = Fit::new(pattern, prefix, hits, &tensors);
-            if fit.is_complete(&tensors) {
+            let fit = Fit::new(pattern, prefix, hits, tensors);
+            if fit.is_complete(tensors) {
                 complete.push(fit);
             }
         }
@@ -75,19 +96,27 @@ pub(super) fn recognize(
             |(prefix, used): &(String, usize)| *prefix == fit.prefix && *used > fit.used().count();
         !parts.iter().any(is_larger)
     });
-    let explained: HashSet<usize> = complete.iter().flat_map(Fit::used).collect();
-    if prefix == Some(".") {
-        complete.retain(|fit| fit.prefix.is_empty());
-    }
-    let mut exact: Vec<&Fit> = complete
+    complete
+}
+
+/// The networks whose backbone and classifier have different prefixes, such as `backbone` and `head`.
+fn divided_fits(patterns: &[Pattern], tensors: &[&TensorInfo]) -> Vec<Fit> {
+    let found: Vec<Hits> = patterns
         .iter()
-        .filter(|fit| fit.unexpected(&tensors, &explained).is_empty())
+        .map(|pattern| pattern.find(tensors, Place::Divided))
         .collect();
-    exact.sort_by(|a, b| a.prefix.cmp(&b.prefix));
-    if exact.is_empty() {
-        return Err(rejection(path, &patterns, &found, &tensors, &explained));
+    let mut fits = complete_fits(patterns, &found, tensors);
+    let explained: HashSet<usize> = fits.iter().flat_map(Fit::used).collect();
+    fits.retain(|fit| fit.has_any_classifier() && fit.unexpected(tensors, &explained).is_empty());
+    // What precedes the longest common prefix is a prefix too.
+    fits.sort_by_key(|fit| std::cmp::Reverse(fit.prefix.len()));
+    let mut longest: Vec<Fit> = Vec::new();
+    for fit in fits {
+        if !longest.iter().any(|other| other.tensors == fit.tensors) {
+            longest.push(fit);
+        }
     }
-    Ok(exact.into_iter().map(|fit| fit.recognized(&tensors)).collect())
+    longest
 }
 
 fn under_prefix<'l>(
@@ -119,6 +148,15 @@ fn under_prefix<'l>(
 
 /// For each prefix, the tensors that can stand for a parameter: index of the tensor, index of the parameter.
 type Hits = HashMap<String, Vec<(usize, usize)>>;
+
+/// Where the tensors of a network are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The first part after the prefix is that of a parameter.
+    Together,
+    /// Other parts may follow the prefix, and not the same ones for each tensor.
+    Divided,
+}
 
 /// A network to search for, with torchvision's classifier or with a linear one.
 struct Pattern {
@@ -161,12 +199,12 @@ impl Pattern {
         }
     }
 
-    fn find(&self, tensors: &[&TensorInfo]) -> Hits {
+    fn find(&self, tensors: &[&TensorInfo], place: Place) -> Hits {
         let mut hits = Hits::new();
         for (index, tensor) in tensors.iter().enumerate() {
             let parts: Vec<&str> = tensor.name.split('.').collect();
             for start in 0..parts.len().min(MAX_PREFIX_PARTS) {
-                if let Some(parameter) = self.parameter(&parts[start..]) {
+                if let Some(parameter) = self.parameter(&parts[start..], place) {
                     let prefix = parts[..start].join(".");
                     hits.entry(prefix).or_default().push((index, parameter));
                 }
@@ -176,10 +214,11 @@ impl Pattern {
     }
 
     /// The parameter for which a tensor with this name stands. The name may have additional parts in between.
-    fn parameter(&self, parts: &[&str]) -> Option<usize> {
+    fn parameter(&self, parts: &[&str], place: Place) -> Option<usize> {
         let (first, leaf) = (*parts.first()?, *parts.last()?);
         // A foreign last part is another value than the parameter, such as the scale of a quantization.
-        if !self.parts.contains(first) || !self.parts.contains(leaf) {
+        let is_foreign = place == Place::Together && !self.parts.contains(first);
+        if is_foreign || !self.parts.contains(leaf) {
             return None;
         }
         let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use crate::dataset::Label;
 use crate::metrics::Metrics;
-use crate::preprocess::{INPUT_SIDE_PX, MEAN, STD};
+use crate::preprocess::Preprocessing;
 
 /// The supported format version of `manifest.json`.
 pub const MANIFEST_VERSION: u32 = 2;
@@ -63,17 +63,6 @@ impl Manifest {
     }
 }
 
-/// Description of the preprocessing, by which a model of an incompatible version is recognized.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Preprocessing {
-    /// Width and height, pixels.
-    pub side_px: usize,
-    /// Subtracted from red, green and blue, which range from 0 to 1.
-    pub mean: [f32; 3],
-    /// Divisor of red, green and blue after the subtraction.
-    pub std: [f32; 3],
-}
-
 /// Number of frames in a training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameCounts {
@@ -94,17 +83,6 @@ pub struct Int8Agreement {
     pub confident_flips: usize,
     /// Whether the agreement is sufficient; otherwise the model has no int8 file.
     pub accepted: bool,
-}
-
-impl Preprocessing {
-    /// The preprocessing by [`crate::preprocess`].
-    pub fn current() -> Preprocessing {
-        Preprocessing {
-            side_px: INPUT_SIDE_PX,
-            mean: MEAN,
-            std: STD,
-        }
-    }
 }
 
 /// The field that manifests of every format version have.

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 
-use super::manifest::{FrameCounts, Preprocessing};
+use super::manifest::FrameCounts;
 use super::*;
 use crate::dataset::Label;
 
@@ -15,7 +15,7 @@ fn manifest(created: OffsetDateTime) -> Manifest {
             Label::new("thumbs_up").expect("a label"),
         ],
         created,
-        preprocessing: Preprocessing::current(),
+        preprocessing: Preprocessing::IMAGENET,
         frames: FrameCounts {
             train: 8,
             validation: 2,
@@ -49,6 +49,15 @@ fn new_store() -> (tempfile::TempDir, ModelStore) {
     let root = tempfile::tempdir().expect("a directory");
     let store = ModelStore::open(&root.path().join("store")).expect("opens");
     (root, store)
+}
+
+#[test]
+fn manifest_without_a_color_order_is_rgb() {
+    let mut json = serde_json::to_value(manifest(OffsetDateTime::UNIX_EPOCH)).expect("JSON");
+    let preprocessing = json["preprocessing"].as_object_mut().expect("an object");
+    assert_eq!(preprocessing.remove("color_order"), Some("rgb".into()));
+    let read: Manifest = serde_json::from_value(json).expect("reads");
+    assert_eq!(read.preprocessing, Preprocessing::IMAGENET);
 }
 
 #[test]

@@ -25,7 +25,7 @@ use crate::model_store::{self, Draft, INT8_FILE, ModelStore, ONNX_FILE};
 use crate::network::onnx::Batch;
 use crate::network::onnx::export::ExportPrecision;
 use crate::network::onnx::int8::Target;
-use crate::preprocess::INPUT_LEN;
+use crate::preprocess::{INPUT_LEN, Preprocessing};
 use crate::probability::argmax;
 
 /// Maximum number of frames to compare; of more, an evenly spaced sample is compared.
@@ -145,8 +145,13 @@ impl Exporter<'_> {
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<ExportReport, TrainingError> {
         let TrainedModel { network, weights, .. } = self.trained;
-        self.draft
-            .write_network(network, weights, self.labels, self.temperature)?;
+        self.draft.write_network(
+            network,
+            weights,
+            self.labels,
+            self.temperature,
+            &Preprocessing::IMAGENET,
+        )?;
         let int8 = self
             .write_int8(calibration)
             .and_then(|()| self.load(INT8_FILE))
@@ -174,7 +179,12 @@ impl Exporter<'_> {
             ranges,
             target: Target::Cpu,
         };
-        let metadata = model_store::metadata(&self.draft.id, self.labels, self.temperature);
+        let metadata = model_store::metadata(
+            &self.draft.id,
+            self.labels,
+            self.temperature,
+            &Preprocessing::IMAGENET,
+        );
         let path = self.draft.path(INT8_FILE);
         crate::network::onnx::export::export(&path, network, weights, precision, Batch::Dynamic, &metadata)
             .map_err(|error| TrainingError::Int8(error.into()))

@@ -8,7 +8,7 @@ use super::error::TrainingError;
 use crate::model_store::ModelStore;
 use crate::network::torch::gpu;
 use crate::network::{Network, parameters};
-use crate::weights::Weights;
+use crate::weights::{Weights, WeightsError};
 
 /// A network with pretrained weights.
 pub(super) struct PretrainedNetwork {
@@ -38,9 +38,15 @@ impl PretrainedNetwork {
                 store: store.root().to_owned(),
             });
         };
-        let pretrained_error = |cause| TrainingError::Pretrained {
-            path: path.clone(),
-            cause,
+        let pretrained_error = |cause| match cause {
+            // These name the file.
+            WeightsError::Io { .. } | WeightsError::Kind { .. } | WeightsError::Format { .. } => {
+                TrainingError::Weights(cause)
+            }
+            cause => TrainingError::Pretrained {
+                path: path.clone(),
+                cause,
+            },
         };
         let available = Weights::read(&path).map_err(pretrained_error)?;
         let mut weights = Weights::default();

@@ -17,8 +17,9 @@ use super::report::{self, DatasetReport, GateReport, HTML_FILE, JSON_FILE, Repor
 use super::select::Candidate;
 use super::stopwatch::Stopwatch;
 use crate::disk::{self, Existing};
-use crate::model_store::manifest::{FrameCounts, Preprocessing};
+use crate::model_store::manifest::FrameCounts;
 use crate::model_store::{Draft, MANIFEST_VERSION, Manifest, ModelStore, StoredModel};
+use crate::preprocess::Preprocessing;
 use crate::probability::argmax;
 
 /// The results of the previous stages.
@@ -121,7 +122,7 @@ fn manifest(store: &ModelStore, results: &Results, dataset: &DatasetReport) -> M
         network: results.pretrained.network.name().to_owned(),
         labels: prepared.labels.clone(),
         created: OffsetDateTime::now_utc(),
-        preprocessing: Preprocessing::current(),
+        preprocessing: Preprocessing::IMAGENET,
         temperature: metrics.temperature,
         strategy: selected.trainer.recipe.strategy.to_string(),
         frames: FrameCounts {

@@ -14,7 +14,9 @@ use self::contents::{Contents, NamedTensor};
 use self::legacy::Legacy;
 use self::pickle::Pickle;
 use super::listing::{Listing, TensorInfo};
-use super::{Tensor, Weights};
+use super::{MAX_FILE_BYTES, Tensor, Weights};
+use crate::disk;
+use crate::file_kind::is_torch_legacy;
 
 mod archive;
 mod contents;
@@ -57,14 +59,6 @@ pub enum PytorchError {
 trait StorageBytes {
     /// All bytes of the storage with this key.
     fn bytes(&mut self, key: &str) -> Result<&[u8], ContentError>;
-}
-
-/// Whether a file with these first bytes was written by `torch.save`; 32 bytes are enough.
-///
-/// The first byte of a pickle is also a valid first byte of a safetensors file, which begins with the length of its header.
-/// Legacy files are therefore recognized by their magic number.
-pub fn is_pytorch(first_bytes: &[u8]) -> bool {
-    archive::is_zip(first_bytes) || legacy::is_legacy(first_bytes)
 }
 
 /// Reads all tensors of a `.pth` or `.pt` file as float32, without executing any code from the file.
@@ -139,7 +133,7 @@ fn with_contents<T>(
         cause,
     };
     let mut first_bytes = Vec::new();
-    let mut file = File::open(path).map_err(io_error)?;
+    let mut file = disk::open_file(path).map_err(io_error)?;
     (&mut file)
         .take(4)
         .read_to_end(&mut first_bytes)
@@ -148,7 +142,7 @@ fn with_contents<T>(
         let file_len = file.metadata().map_err(io_error)?.len();
         return from_archive(file, file_len, read).map_err(content_error);
     }
-    let bytes = std::fs::read(path).map_err(io_error)?;
+    let bytes = disk::read_file(path, MAX_FILE_BYTES).map_err(io_error)?;
     from_legacy(&bytes, read).map_err(content_error)
 }
 
@@ -167,7 +161,7 @@ fn from_legacy<T>(
     bytes: &[u8],
     read: impl FnOnce(&Pickle, Contents, &mut dyn StorageBytes, u64) -> Result<T, ContentError>,
 ) -> Result<T, ContentError> {
-    if !legacy::is_legacy(bytes) {
+    if !is_torch_legacy(bytes) {
         return Err(ContentError::Format);
     }
     let Legacy { object, mut storages } = Legacy::parse(bytes)?;

@@ -25,15 +25,23 @@ def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
 
 
-def preprocess(image: Path) -> torch.Tensor:
+IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+
+
+def preprocess(image: Path, color_order: str = "rgb", normalization: tuple[list[float], list[float]] = IMAGENET) -> torch.Tensor:
     steps = transforms.Compose(
         [
             transforms.Resize((224, 224)),
             transforms.ToTensor(),
-            transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+            transforms.Normalize(*normalization),
         ]
     )
-    return steps(Image.open(image).convert("RGB"))
+    pixels = Image.open(image).convert("RGB")
+    if color_order == "bgr":
+        # As in NVIDIA's course, which gives what cv2.imread reads to torchvision.
+        red, green, blue = pixels.split()
+        pixels = Image.merge("RGB", (blue, green, red))
+    return steps(pixels)
 
 
 def random_module(name: str, outputs: int) -> torch.nn.Module:
@@ -81,7 +89,14 @@ def describe_onnx(directory: Path) -> None:
 def checkpoint(name: str, outputs: int, file_format: str, directory: Path) -> None:
     """Writes random weights as training scripts save them, and the probabilities for the image in the directory."""
     module = random_module(name, outputs)
-    batch = preprocess(directory / "image.png").unsqueeze(0)
+    image = directory / "image.png"
+    match file_format:
+        case "bgr":
+            batch = preprocess(image, "bgr").unsqueeze(0)
+        case "tensorflow":
+            batch = preprocess(image, "rgb", ([0.5, 0.5, 0.5], [0.5, 0.5, 0.5])).unsqueeze(0)
+        case _:
+            batch = preprocess(image).unsqueeze(0)
     with torch.no_grad():
         # Random weights give nearly equal probabilities, with which wrong results would pass: scale the last layer so that the
         # logits differ.
@@ -97,7 +112,7 @@ def checkpoint(name: str, outputs: int, file_format: str, directory: Path) -> No
             torch.save(state_dict, path, _use_new_zipfile_serialization=False)
         case "nested":
             torch.save({"epoch": 7, "arch": name, "state_dict": state_dict, "best_acc1": torch.tensor(93.5)}, path)
-        case "state_dict":
+        case "state_dict" | "bgr" | "tensorflow":
             torch.save(state_dict, path)
         case "training":
             # As the training of jetson-inference saves it, which wraps the features of AlexNet alone.

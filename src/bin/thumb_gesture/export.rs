@@ -142,7 +142,7 @@ fn activation_ranges(
     let files = evenly_spaced(&files, MAX_CALIBRATION_FRAMES);
     let weights = Weights::read(&model.path(WEIGHTS_FILE))?;
     let mut calibration = Calibration::new(&model.network()?, &weights, store.root())?;
-    let mut preprocessor = Preprocessor::new();
+    let mut preprocessor = Preprocessor::with(&model.manifest.preprocessing);
     let mut input = vec![0.0; INPUT_LEN];
     let bar = output::bar("calibrate", files.len());
     for file in bar.wrap_iter(files.into_iter()) {
@@ -167,9 +167,10 @@ fn print_report(arguments: &Arguments, model: &StoredModel) -> anyhow::Result<()
         return output::print_json(&report);
     }
     output::print_line(&format!(
-        "exported {} to {}, {:.1} MB",
+        "exported {} to {}, {:.1} MB, for images in {}",
         report.model_id,
         report.output.display(),
-        bytes as f64 / 1e6
+        bytes as f64 / 1e6,
+        model.manifest.preprocessing
     ))
 }

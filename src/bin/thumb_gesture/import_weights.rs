@@ -8,7 +8,9 @@ use serde::Serialize;
 use thumb_gesture::dataset::Label;
 use thumb_gesture::import::{Imported, Options, import};
 use thumb_gesture::model_store::ModelStore;
+use thumb_gesture::preprocess::{ColorOrder, Preprocessing};
 
+use crate::names::names;
 use crate::output;
 
 /// Import weights from PyTorch: pretrained weights of torchvision, or a model such as JetBot's best_model.pth.
@@ -20,12 +22,16 @@ use crate::output;
 ///
 /// The order of a model's labels is that of its training: torchvision's ImageFolder sorts the names of the directories, JetBot's notebooks
 /// list the categories. The project `thumbs` of NVIDIA's Jetson Nano course has thumbs_up first, sorted names have thumbs_down first.
+///
+/// The file does not say which images the model was trained on: by default RGB images, normalized by ImageNet's mean and standard
+/// deviation. Images of OpenCV's imread, as in NVIDIA's course, are BGR unless the training converted them.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   thumb_gesture import-weights resnet18-f37072fd.pth --store ./store
   thumb_gesture train --network resnet18 --dataset ./dataset --store ./store
   thumb_gesture import-weights best_model.pth --store ./store --labels thumbs_down,thumbs_up
+  thumb_gesture import-weights my_model.pth --store ./store --labels thumbs_up,thumbs_down --color-order bgr    # NVIDIA's course
   thumb_gesture import-weights last.ckpt --store ./store --labels down,up --prefix ema_model")]
 pub(crate) struct Arguments {
     /// PyTorch or safetensors file; the extension does not matter
@@ -39,6 +45,15 @@ pub(crate) struct Arguments {
     /// What precedes the names of the network's tensors, if the file holds several networks; `.` for none
     #[arg(long)]
     prefix: Option<String>,
+    /// Order of the color channels in the training of the model; bgr for images of cv2.imread
+    #[arg(long, value_name = "NAME", default_value = "rgb", value_parser = names::<ColorOrder>())]
+    color_order: ColorOrder,
+    /// Mean of each channel, in their order, as in Normalize(mean, std); 0,0,0 for a training without Normalize
+    #[arg(long, value_name = "A,B,C", default_value = "0.485,0.456,0.406", value_parser = channels)]
+    mean: [f32; 3],
+    /// Standard deviation of each channel, in their order; 1,1,1 for a training without Normalize
+    #[arg(long, value_name = "A,B,C", default_value = "0.229,0.224,0.225", value_parser = channels)]
+    std: [f32; 3],
     /// Make the model the active one
     #[arg(long)]
     activate: bool,
@@ -58,6 +73,7 @@ enum Report<'a> {
         model_id: &'a str,
         network: &'a str,
         labels: &'a [Label],
+        preprocessing: &'a Preprocessing,
         active: bool,
     },
 }
@@ -72,6 +88,12 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let options = Options {
         labels: &labels,
         prefix: arguments.prefix.as_deref(),
+        preprocessing: Preprocessing {
+            color_order: arguments.color_order,
+            mean: arguments.mean,
+            std: arguments.std,
+            ..Preprocessing::IMAGENET
+        },
         activate: arguments.activate,
     };
     match import(&arguments.file, &store, &options)? {
@@ -88,6 +110,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 model_id: &manifest.id,
                 network: &manifest.network,
                 labels: &manifest.labels,
+                preprocessing: &manifest.preprocessing,
                 active: arguments.activate,
             };
             let labels: Vec<&str> = manifest.labels.iter().map(Label::as_str).collect();
@@ -97,15 +120,25 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 format!("activate it with `thumb_gesture models activate {}`", manifest.id)
             };
             let line = format!(
-                "imported model {} of network {} with the labels {}; {next}",
+                "imported model {} of network {} with the labels {} for images in {}; {next}",
                 manifest.id,
                 manifest.network,
-                labels.join(", ")
+                labels.join(", "),
+                manifest.preprocessing
             );
             print_report(&arguments, &report, &line)?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Parses one number for each channel.
+fn channels(text: &str) -> Result<[f32; 3], &'static str> {
+    let numbers: Result<Vec<f32>, _> = text.split(',').map(|number| number.trim().parse()).collect();
+    numbers
+        .ok()
+        .and_then(|numbers| numbers.try_into().ok())
+        .ok_or("must be three numbers, such as 0.485,0.456,0.406")
 }
 
 fn print_report(arguments: &Arguments, report: &Report, line: &str) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use thumb_gesture::dataset::Label;
 use thumb_gesture::model_store::{Listing, Manifest, ModelStore};
+use thumb_gesture::preprocess::Preprocessing;
 use time::format_description::well_known::Rfc3339;
 
 use crate::output;
@@ -151,8 +152,13 @@ fn print_model(model: &Manifest, is_active: bool) -> anyhow::Result<()> {
         .map(Label::as_str)
         .collect::<Vec<_>>()
         .join(" ");
+    let input = if model.preprocessing == Preprocessing::IMAGENET {
+        String::new()
+    } else {
+        format!("  for images in {}", model.preprocessing)
+    };
     output::print_line(&format!(
-        "{} {}  {}  {}  accuracy {}  {} frames  {labels}",
+        "{} {}  {}  {}  accuracy {}  {} frames  {labels}{input}",
         if is_active { "*" } else { " " },
         model.id,
         model.created.format(&Rfc3339)?,

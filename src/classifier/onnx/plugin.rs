@@ -8,7 +8,7 @@ use ort::device::Device;
 use ort::environment::Environment;
 use ort::memory::DeviceType;
 
-use super::session::environment;
+use super::session::{check_library, environment};
 use crate::classifier::ClassifierError;
 use crate::classifier::settings::{Device as DeviceSetting, Settings};
 use crate::sync::lock;
@@ -45,6 +45,7 @@ fn provider_names(environment: &'static Environment, path: &Path) -> Result<Vec<
     static REGISTERED: Mutex<Option<HashMap<PathBuf, Vec<String>>>> = Mutex::new(None);
     // ONNX Runtime resolves a relative path against the directory of its own library.
     let path = path.canonicalize().map_err(|error| error.to_string())?;
+    check_library(&path)?;
     let mut registered = lock(&REGISTERED);
     let registered = registered.get_or_insert_default();
     if let Some(names) = registered.get(&path) {

@@ -13,6 +13,7 @@ use super::FRAME_SHAPE;
 use crate::classifier::ClassifierError;
 use crate::classifier::candidates::Runtime;
 use crate::classifier::settings::{Precision, Settings};
+use crate::file_kind::FileKind;
 use crate::network::onnx::{BATCH_NAME, INPUT_NAME};
 
 /// The execution provider of a session.
@@ -145,6 +146,10 @@ pub(super) fn environment() -> Result<&'static Environment, ClassifierError> {
         path: path.display().to_string(),
         reason,
     };
+    // A name without a directory is searched for by the dynamic loader.
+    if path.exists() {
+        check_library(&path).map_err(library_error)?;
+    }
     let builder = ort::init_from(&path).map_err(|error| library_error(error.to_string()))?;
     let environment = builder
         .with_name(env!("CARGO_PKG_NAME"))
@@ -152,6 +157,18 @@ pub(super) fn environment() -> Result<&'static Environment, ClassifierError> {
         .build()
         .map_err(|error| library_error(error.to_string()))?;
     Ok(ENVIRONMENT.get_or_init(|| environment))
+}
+
+/// # Errors
+/// What the file is if it is no library for this processor, which the dynamic loader may report as missing.
+pub(super) fn check_library(path: &Path) -> Result<(), String> {
+    match FileKind::of_file(path).map_err(|error| error.to_string())? {
+        FileKind::Elf => Ok(()),
+        kind => Err(format!(
+            "it {}",
+            kind.mismatch("a shared library (ELF)", "pass the .so file")
+        )),
+    }
 }
 
 /// `ORT_DYLIB_PATH`, or the default name, which the dynamic loader searches for.

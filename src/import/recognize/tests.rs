@@ -44,7 +44,8 @@ fn rejection(tensors: Vec<TensorInfo>) -> String {
 
 #[test]
 fn network_is_recognized_under_any_wrapper() {
-    let wrappers: [(&str, fn(&str) -> String); 12] = [
+    type Rename = fn(&str) -> String;
+    let wrappers: [(&str, Rename); 12] = [
         ("plain", str::to_owned),
         ("DataParallel", |name| format!("module.{name}")),
         ("torch.compile", |name| format!("_orig_mod.{name}")),
@@ -124,6 +125,33 @@ fn classifier_that_was_saved_separately_is_not_ignored() {
             "{message}"
         );
     }
+}
+
+#[test]
+fn backbone_and_classifier_may_have_different_prefixes() {
+    // As OpenMMLab names them.
+    let divided = |prefix: &'static str| {
+        renamed("resnet18", 3, 1, move |name| match name.strip_prefix("fc.") {
+            Some(leaf) => format!("{prefix}.head.fc.{leaf}"),
+            None => format!("{prefix}.backbone.{name}"),
+        })
+    };
+    let recognized = one(divided("state_dict"));
+    assert_eq!(
+        (recognized.network.outputs(), recognized.prefix.as_str()),
+        (3, "state_dict")
+    );
+    assert_eq!(recognized.names["state_dict.head.fc.weight"], "fc.weight");
+
+    let both = [divided("model"), divided("ema")].concat();
+    let recognized = all(both.clone(), None).expect("two networks");
+    assert_eq!(recognized.len(), 2);
+    let two_heads = [
+        divided("model"),
+        vec![tensor("model.head2.fc.weight", &[4, 512], 1)],
+    ]
+    .concat();
+    rejection(two_heads);
 }
 
 #[test]

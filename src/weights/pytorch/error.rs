@@ -10,13 +10,13 @@ pub enum ContentError {
     #[error("it is neither a zip archive of torch.save nor in the format of torch before 1.6")]
     Format,
     /// The archive is damaged or uses a feature that `torch.save` does not.
-    #[error("damaged or truncated zip archive: {0}")]
+    #[error("damaged or truncated zip archive: {0}; copy or download it again")]
     Zip(#[from] zip::result::ZipError),
     /// An entry of the archive is missing.
     #[error("the zip archive has no entry {0}, which torch.save writes")]
     MissingEntry(String),
     /// The file ends too early.
-    #[error("it is truncated")]
+    #[error("it is truncated; copy or download it again")]
     Truncated,
     /// A big-endian machine wrote the file.
     #[error("its values are big-endian; supported: little-endian")]
@@ -42,6 +42,9 @@ pub enum ContentError {
         "it holds a TensorRT engine of torch2trt, which only runs on the GPU and TensorRT version it was compiled for; import the PyTorch weights that it was converted from, such as best_model.pth instead of best_model_trt.pth"
     )]
     Torch2Trt,
+    /// The file holds the weights of a quantized network.
+    #[error("it holds quantized weights; import those of the float model that was quantized")]
+    Quantized,
     /// The instructions of the pickle are inconsistent.
     #[error("its pickle is invalid: {0}")]
     Pickle(&'static str),

@@ -9,11 +9,8 @@ use super::StorageBytes;
 use super::error::{ContentError, printable};
 use super::pickle::reader::Reader;
 use super::pickle::{Pickle, Value};
+use crate::file_kind::TORCH_MAGIC;
 
-/// `torch.serialization.MAGIC_NUMBER`, 0x1950a86a20f9469cfc6c, little-endian as in a pickle.
-const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
-/// Highest offset at which the magic number can begin, which is after the FRAME instruction of newer pickle protocols.
-const MAX_MAGIC_OFFSET: usize = 16;
 /// `torch.serialization.PROTOCOL_VERSION`.
 const PROTOCOL_VERSION: i64 = 1001;
 
@@ -28,12 +25,6 @@ pub(crate) struct Legacy<'a> {
 /// The bytes of each storage, by key.
 #[derive(Debug)]
 pub(crate) struct Storages<'a>(HashMap<&'a str, &'a [u8]>);
-
-/// Whether a file with these first bytes is in the legacy format.
-pub(crate) fn is_legacy(first_bytes: &[u8]) -> bool {
-    let start = &first_bytes[..first_bytes.len().min(MAX_MAGIC_OFFSET + MAGIC.len())];
-    start.windows(MAGIC.len()).any(|window| window == MAGIC)
-}
 
 impl<'a> Legacy<'a> {
     /// Parses a file.
@@ -59,7 +50,7 @@ impl StorageBytes for Storages<'_> {
 }
 
 fn check_header(reader: &mut Reader) -> Result<(), ContentError> {
-    if !matches!(next_pickle(reader)?.root(), Value::Long(number) if **number == MAGIC) {
+    if !matches!(next_pickle(reader)?.root(), Value::Long(number) if **number == TORCH_MAGIC) {
         return Err(ContentError::Format);
     }
     if !matches!(next_pickle(reader)?.root(), Value::Int(PROTOCOL_VERSION)) {

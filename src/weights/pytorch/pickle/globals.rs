@@ -25,6 +25,9 @@ pub(crate) fn global<'a>(module: &str, name: &str) -> Result<Value<'a>, ContentE
     if module.split('.').next() == Some("torch2trt") {
         return Err(ContentError::Torch2Trt);
     }
+    if let ("torch._utils", "_rebuild_qtensor") = (module, name) {
+        return Err(ContentError::Quantized);
+    }
     let full_name = printable(&format!("{module}.{name}"));
     if MODEL_MODULES.iter().any(|prefix| module.starts_with(prefix)) {
         return Err(ContentError::WholeModel(full_name));
@@ -61,6 +64,10 @@ fn function(module: &str, name: &str) -> Option<Function> {
             | "lightning.fabric.utilities.data",
             "AttributeDict",
         ) => Function::Opaque,
+        // The configuration of a training.
+        ("types", "SimpleNamespace") | ("typing", "Any") | ("easydict", "EasyDict") => Function::Opaque,
+        ("datetime", "datetime" | "date" | "timedelta") | ("collections", "deque") => Function::Opaque,
+        (module, _) if module.starts_with("omegaconf.") => Function::Opaque,
         ("torch.torch_version", "TorchVersion") => Function::Opaque,
         _ => return None,
     })
