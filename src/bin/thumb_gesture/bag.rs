@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use anyhow::Context;
-use clap::{Args, Subcommand};
+use clap::{ArgAction, Args, Subcommand};
 use thumb_gesture::bag::DataLoss;
 use thumb_gesture::bag::agreement::Agreement;
 use thumb_gesture::bag::timeline::{PageInfo, Timeline};
@@ -76,6 +76,12 @@ struct DecisionOptions {
     /// How long a gesture must last to be stable, in seconds, 0 to 60
     #[arg(long, value_name = "SECS", default_value_t = DecisionSettings::default().hold_secs, value_parser = parse_secs)]
     hold_time: f64,
+    /// Longest time without a frame, a new stamp or a new image, in seconds, 0.05 to 60
+    #[arg(long, value_name = "SECS", default_value_t = DecisionSettings::default().stale_secs, value_parser = parse_stale_timeout)]
+    stale_timeout: f64,
+    /// Whether an image that has not changed by a single bit for the stale timeout is unknown; false for simulators without noise
+    #[arg(long, value_name = "BOOL", default_value_t = DecisionSettings::default().detect_frozen_camera, action = ArgAction::Set)]
+    detect_frozen_camera: bool,
 }
 
 impl DecisionOptions {
@@ -86,6 +92,8 @@ impl DecisionOptions {
             hysteresis: self.hysteresis,
             smoothing_secs: self.smoothing,
             hold_secs: self.hold_time,
+            stale_secs: self.stale_timeout,
+            detect_frozen_camera: self.detect_frozen_camera,
         }
     }
 }
@@ -120,6 +128,14 @@ fn parse_share<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, Stri
 /// Parses seconds, with the range of the node's parameters.
 fn parse_secs(text: &str) -> Result<f64, String> {
     parse_in_range(text, 0, 60)
+}
+
+fn parse_stale_timeout(text: &str) -> Result<f64, String> {
+    match parse_secs(text) {
+        Ok(secs) if secs >= 0.05 => Ok(secs),
+        Ok(_) => Err("must be 0.05 to 60".to_owned()),
+        Err(error) => Err(error),
+    }
 }
 
 fn parse_in_range<T: FromStr + PartialOrd + From<u8>>(text: &str, min: u8, max: u8) -> Result<T, String> {
