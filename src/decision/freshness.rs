@@ -18,7 +18,7 @@ pub enum StaleCause {
     FrozenStamp(Duration),
     /// The stamp is behind ROS time.
     #[error(
-        "the stamp is {} behind ROS time; for a bag, set use_sim_time: true and play it with --clock; for a camera, synchronize the clocks of both machines, for example with chrony, and check that the driver stamps with ROS time",
+        "the stamp is {} behind ROS time; for a bag, set use_sim_time: true and play it with --clock; for a camera, synchronize the clocks of both machines, for example with chrony, and check that the driver stamps with ROS time; if the network takes that long, raise stale_timeout",
         secs(.0)
     )]
     Old(Duration),
