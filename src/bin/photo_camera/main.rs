@@ -143,12 +143,12 @@ async fn publish_images(
     let mut ticks = tokio::time::interval(Duration::from_secs_f64(1.0 / arguments.rate));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut noise = SensorNoise::new(arguments.seed);
-    let mut frozen = None;
+    let mut repeated = None;
     for _ in 0..arguments.count.unwrap_or(u64::MAX) {
         ticks.tick().await;
         let selection = lock(selection).clone();
-        let (image, frame_id) = match (frozen.take(), &mut bag) {
-            (Some(first), _) => first,
+        let (image, frame_id) = match (repeated.take(), &mut bag) {
+            (Some(image), _) => image,
             (None, Some(bag)) => bag.next()?,
             (None, None) => {
                 let (image, label) = images.next(&selection)?;
@@ -157,7 +157,7 @@ async fn publish_images(
         };
         let now = lock(clock).get_now()?;
         publisher.publish(&image, r2r::Clock::to_builtin_time(&now), frame_id.clone())?;
-        frozen = arguments.frozen.then_some((image, frame_id));
+        repeated = arguments.frozen.then_some((image, frame_id));
     }
     Ok(())
 }

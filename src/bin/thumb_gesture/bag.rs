@@ -6,6 +6,7 @@ mod export;
 mod import;
 mod info;
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -121,26 +122,22 @@ fn write_page(
     std::fs::write(file, page).with_context(|| file.display().to_string())
 }
 
-fn parse_share<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, String> {
-    parse_in_range(text, 0, 1)
+fn parse_share<T: FromStr + PartialOrd + Display + From<u8>>(text: &str) -> Result<T, String> {
+    parse_in_range(text, T::from(0), T::from(1))
 }
 
 /// Parses seconds, with the range of the node's parameters.
 fn parse_secs(text: &str) -> Result<f64, String> {
-    parse_in_range(text, 0, 60)
+    parse_in_range(text, 0.0, 60.0)
 }
 
 fn parse_stale_timeout(text: &str) -> Result<f64, String> {
-    match parse_secs(text) {
-        Ok(secs) if secs >= 0.05 => Ok(secs),
-        Ok(_) => Err("must be 0.05 to 60".to_owned()),
-        Err(error) => Err(error),
-    }
+    parse_in_range(text, 0.05, 60.0)
 }
 
-fn parse_in_range<T: FromStr + PartialOrd + From<u8>>(text: &str, min: u8, max: u8) -> Result<T, String> {
+fn parse_in_range<T: FromStr + PartialOrd + Display>(text: &str, min: T, max: T) -> Result<T, String> {
     let number: T = text.parse().map_err(|_| "not a number".to_owned())?;
-    if (T::from(min)..=T::from(max)).contains(&number) {
+    if (&min..=&max).contains(&&number) {
         Ok(number)
     } else {
         Err(format!("must be {min} to {max}"))
