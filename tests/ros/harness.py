@@ -297,7 +297,7 @@ class World:
     ) -> ThumbGesture:
         """Publishes an image repeatedly until the node publishes a gesture for it; returns that gesture.
 
-        With `is_live`, a bit of its first pixel changes each time, as in a camera's images.
+        With `is_live`, its first pixel changes each time, as in a camera's images.
         """
         sent: set[tuple[int, int, str]] = set()
         found: list[ThumbGesture] = []
@@ -309,7 +309,7 @@ class World:
 
         def publish() -> None:
             if is_live:
-                image.data[0] ^= 1
+                image.data[0] = (image.data[0] + 1) % 256
             image.header.stamp = self.peer.get_clock().now().to_msg()
             sent.add(key_of(image.header))
             publisher.publish(image)

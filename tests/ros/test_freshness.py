@@ -23,7 +23,7 @@ SECOND = 10**9
 
 
 class LiveCamera:
-    """Publishes images that always show the same and differ in one bit. A test changes the stamps and images from some frame on."""
+    """Publishes images that always show the same and differ in one pixel. A test changes the stamps and images from some frame on."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -42,9 +42,9 @@ class LiveCamera:
         """Sets the stamp of the next message."""
         self.image.header.stamp = Time(sec=nanoseconds // SECOND, nanosec=nanoseconds % SECOND)
 
-    def vary(self) -> None:
-        """Makes the next image differ from the last one."""
-        self.image.data[0] ^= 1
+    def vary(self, step: int = 1) -> None:
+        """Makes the next image differ from the last ones."""
+        self.image.data[0] = (self.image.data[0] + step) % 256
 
     def publish(self) -> None:
         """Publishes the next frame, unless the change returns False."""
@@ -63,7 +63,7 @@ def keep_stamp(camera: LiveCamera) -> None:
 
 def keep_pixels(camera: LiveCamera) -> None:
     """Repeats the last image."""
-    camera.vary()
+    camera.vary(-1)
 
 
 def keep_message(camera: LiveCamera) -> None:
