@@ -75,6 +75,8 @@ pub struct Decision {
     /// True once the gesture has lasted for [`DecisionSettings::hold_secs`] without interruption, on the clock of the stamps and on that of
     /// the arrivals.
     pub is_stable: bool,
+    /// Whether the frame continues the stream of the previous ones; otherwise the hold time begins with it.
+    pub is_continuous: bool,
 }
 
 /// Turns the probabilities of successive frames into decisions; it remembers the smoothed probabilities, the current gesture, and since
@@ -128,15 +130,19 @@ impl GestureFilter {
         if !is_continuous || has_other_labels {
             self.forget_gesture();
         }
-        if !probabilities.iter().all(|probability| probability.is_finite()) {
-            return self.without_gesture(0, 0.0, UnknownReason::NotFinite);
-        }
-        if let Some(cause) = stale_cause {
+        let decision = if !probabilities.iter().all(|probability| probability.is_finite()) {
+            self.without_gesture(0, 0.0, UnknownReason::NotFinite)
+        } else if let Some(cause) = stale_cause {
             let label = argmax(probabilities);
-            return self.without_gesture(label, probabilities[label], UnknownReason::Stale(cause));
+            self.without_gesture(label, probabilities[label], UnknownReason::Stale(cause))
+        } else {
+            self.smooth(settings.smoothing_secs, probabilities, &frame);
+            self.decide(settings, &frame)
+        };
+        Decision {
+            is_continuous,
+            ..decision
         }
-        self.smooth(settings.smoothing_secs, probabilities, &frame);
-        self.decide(settings, &frame)
     }
 
     /// Forgets the gesture; `label` and `confidence` are those of the frame alone.
@@ -147,6 +153,7 @@ impl GestureFilter {
             confidence,
             unknown_reason: Some(reason),
             is_stable: false,
+            is_continuous: true,
         }
     }
 
@@ -180,6 +187,7 @@ impl GestureFilter {
             is_stable: self
                 .current
                 .is_some_and(|gesture| frame.held_secs(&gesture.since) >= settings.hold_secs),
+            is_continuous: true,
         }
     }
 

@@ -89,6 +89,18 @@ fn small_step_of_the_stamps_does_not_shorten_the_hold() {
 }
 
 #[test]
+fn stamps_without_fractions_of_a_second_are_reported_as_jumps() {
+    let coarse = frames(90, |_, frame| frame.stamp_ns -= frame.stamp_ns % SECOND);
+    let jumps: Vec<usize> = decisions(&coarse)
+        .iter()
+        .enumerate()
+        .filter_map(|(index, decision)| (!decision.is_continuous).then_some(index))
+        .collect();
+    assert_eq!(jumps, [0, 31, 61]);
+    assert_eq!(first_stable(&coarse), None);
+}
+
+#[test]
 fn burst_of_arrivals_does_not_shorten_the_hold() {
     let burst = frames(STABLE + 1, |_, frame| frame.arrival_ns = 0);
     assert_eq!(first_stable(&burst), None);

@@ -23,6 +23,8 @@ use publisher_watch::{PublisherProblems, PublisherWatch};
 use summary::{Counts, Observation, summarize};
 
 const PERIOD: Duration = Duration::from_secs(1);
+/// Number of successive reports with jumps of the clocks that are no longer single events, such as the start of a bag.
+const MANY_REPORTS: usize = 3;
 
 /// Watches the node and publishes its diagnostics.
 pub(crate) struct Diagnostics {
@@ -45,6 +47,8 @@ struct CameraMonitor {
     previous: Counts,
     last_frame: Instant,
     publishers: PublisherWatch,
+    /// Number of successive reports, up to the last one, before each of which the clocks have jumped.
+    reports_with_jumps: usize,
 }
 
 impl Diagnostics {
@@ -119,6 +123,7 @@ impl Diagnostics {
             is_stalled: current.received > 0 && monitor.last_frame.elapsed() > self.stale_timeout(),
             stale: camera.freshness.stale_episode(),
             publishers: publisher_problems,
+            jumps_persist: monitor.reports_with_jumps >= MANY_REPORTS,
             lacks_ros_time: lock(&self.params).use_sim_time && self.context.now().is_zero(),
             topic: &camera.topic,
         });
@@ -141,6 +146,7 @@ impl Diagnostics {
             ("frames dropped", current.dropped.to_string()),
             ("bad frames", current.bad.to_string()),
             ("frames failed in the runtime", current.failed.to_string()),
+            ("clock jumps", current.jumps.to_string()),
             (
                 "age of the last gesture, s",
                 format!("{:.3}", camera.counters.last_age().as_secs_f64()),
@@ -174,6 +180,7 @@ impl CameraMonitor {
             previous: Counts::default(),
             last_frame: Instant::now(),
             publishers: PublisherWatch::default(),
+            reports_with_jumps: 0,
         }
     }
 
@@ -186,10 +193,16 @@ impl CameraMonitor {
             dropped: counters.dropped.get(),
             classified: counters.classified.get(),
             failed: counters.failed.get(),
+            jumps: counters.jumps.get(),
         };
         let previous = std::mem::replace(&mut self.previous, current);
         if current.received > previous.received || state != State::Active {
             self.last_frame = Instant::now();
+        }
+        if current.jumps > previous.jumps {
+            self.reports_with_jumps += 1;
+        } else {
+            self.reports_with_jumps = 0;
         }
         (previous, current)
     }

@@ -85,9 +85,8 @@ FROZEN = {
 
 def start_classifier(world: World, **parameters: object) -> list[ThumbGesture]:
     """Starts a node that has a gesture for any image; returns its gestures."""
-    world.start_node(
-        threshold=0.0, margin=0.0, hold_time=HOLD_TIME, stale_timeout=STALE_TIMEOUT, image_reliability="reliable", **parameters
-    )
+    defaults = {"threshold": 0.0, "margin": 0.0, "hold_time": HOLD_TIME, "stale_timeout": STALE_TIMEOUT}
+    world.start_node(image_reliability="reliable", **(defaults | parameters))
     world.wait_for(lambda: world.model().active, "the model is loaded")
     return world.gestures()
 
@@ -170,6 +169,14 @@ def test_simulated_stamps_without_use_sim_time_are_stale_also_with_a_zero_among_
     trained_world.wait_for(lambda: len(gestures) > 30, "gestures")
     assert not any(gesture.stable for gesture in gestures)
     assert {gesture.reason for gesture in gestures} == {"stale"}
+
+
+def test_stamps_without_fractions_of_a_second_are_a_warning(trained_world: World) -> None:
+    gestures, diagnostics = start_classifier(trained_world, stale_timeout=2.0), trained_world.diagnostics()
+    camera = LiveCamera(trained_world)
+    camera.change = lambda camera: camera.stamp(camera.now() // SECOND * SECOND)
+    trained_world.wait_for(lambda: "jump against the arrivals" in str(diagnostics.status()), "the warning")
+    assert not any(gesture.stable for gesture in gestures)
 
 
 def test_several_publishers_on_one_topic_are_named(trained_world: World) -> None:

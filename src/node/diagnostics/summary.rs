@@ -17,6 +17,7 @@ pub(super) struct Counts {
     pub(super) dropped: u64,
     pub(super) classified: u64,
     pub(super) failed: u64,
+    pub(super) jumps: u64,
 }
 
 /// The input of [`summarize`].
@@ -31,6 +32,8 @@ pub(super) struct Observation<'a> {
     /// Why the camera's frames are not believed.
     pub(super) stale: Option<StaleEpisode>,
     pub(super) publishers: PublisherProblems,
+    /// Whether frames again and again do not continue the stream of the previous ones.
+    pub(super) jumps_persist: bool,
     /// With `use_sim_time`, before the first time on `/clock`.
     pub(super) lacks_ros_time: bool,
     pub(super) topic: &'a str,
@@ -87,6 +90,14 @@ pub(super) fn summarize(observation: &Observation) -> (u8, String) {
                 .to_owned(),
         );
     }
+    if observation.jumps_persist {
+        return (
+            WARN,
+            format!(
+                "the stamps on {topic} jump against the arrivals, or frames are further apart than stale_timeout, so that no gesture becomes stable; check that the driver stamps each frame with the time of its capture"
+            ),
+        );
+    }
     if current.bad > previous.bad {
         return (WARN, "the camera publishes bad frames; see the log".to_owned());
     }
@@ -112,6 +123,7 @@ mod tests {
         dropped: 2,
         classified: 27,
         failed: 0,
+        jumps: 1,
     };
     const CURRENT: Counts = Counts {
         received: 60,
@@ -131,6 +143,7 @@ mod tests {
             mismatch: None,
             several: None,
         },
+        jumps_persist: false,
         lacks_ros_time: false,
         topic: "/jetbot/camera/image_raw",
     };
@@ -211,6 +224,16 @@ mod tests {
             message.contains("not changed for 2.5 s; restart the driver"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn stamps_that_jump_again_and_again_are_a_warning() {
+        let (level, message) = summarize(&Observation {
+            jumps_persist: true,
+            ..HEALTHY
+        });
+        assert_eq!(level, WARN);
+        assert!(message.contains("/jetbot/camera/image_raw jump"), "{message}");
     }
 
     #[test]

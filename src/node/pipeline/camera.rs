@@ -62,6 +62,8 @@ pub(crate) struct Counters {
     pub(crate) classified: Counter,
     /// Frames for which the runtime failed, or the model returned NaN or infinite values.
     pub(crate) failed: Counter,
+    /// Frames that do not continue the stream of the previous ones.
+    pub(crate) jumps: Counter,
     last_age_ns: AtomicU64,
 }
 

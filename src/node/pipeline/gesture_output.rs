@@ -87,6 +87,9 @@ impl GestureOutput {
         let info = self.frame_info(frame, ros_now, settings.detect_frozen_camera);
         let decision = self.filter.update(settings, prediction.probabilities, &info);
         self.report_freshness(&decision);
+        if !decision.is_continuous {
+            self.camera.counters.jumps.add_one();
+        }
         let label = &model.labels[decision.label];
         let gesture = &mut self.gesture;
         gesture.header.stamp.clone_from(&frame.header.stamp);
