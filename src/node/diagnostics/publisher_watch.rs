@@ -4,6 +4,15 @@ use std::collections::HashSet;
 
 use crate::node::ros::qos::{ImageSubscription, RemotePublisher};
 
+/// Number of successive looks at which the same publishers are seen until they are several: a driver that is being restarted is seen
+/// twice for a moment.
+const MIN_LOOKS: usize = 2;
+/// The same if a name occurs twice: a driver that was killed and started again is seen twice until the lease of the first one ends, by
+/// default after 10 s (Cyclone DDS) or 20 s (Fast DDS).
+const MIN_LOOKS_WITH_SAME_NAME: usize = 30;
+/// Part of the name of a node of which DDS does not know the name yet.
+const UNKNOWN_NODE: &str = "_NODE_NAME_UNKNOWN_";
+
 /// What is wrong with the publishers on a topic.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PublisherProblems {
@@ -20,6 +29,8 @@ pub(super) struct PublisherWatch {
     incompatible: HashSet<RemotePublisher>,
     /// The nodes of the matching publishers, sorted.
     nodes: Vec<String>,
+    /// Number of successive looks at which these nodes were seen.
+    looks: usize,
     /// The nodes that were last logged as several.
     logged_nodes: Vec<String>,
 }
@@ -37,7 +48,9 @@ impl PublisherWatch {
         let (mut warnings, mut first_mismatch, mut nodes) = (Vec::new(), None, Vec::new());
         for publisher in publishers {
             let Some(mismatch) = subscription.mismatch(publisher) else {
-                nodes.push(publisher.node.clone());
+                if !publisher.node.contains(UNKNOWN_NODE) {
+                    nodes.push(publisher.node.clone());
+                }
                 continue;
             };
             if self.incompatible.insert(publisher.clone()) {
@@ -56,13 +69,18 @@ impl PublisherWatch {
         (problems, warnings)
     }
 
-    /// The problem of several publishers, and whether it is new. A driver that is being restarted is seen twice for a moment: they must
-    /// be seen at two successive looks.
+    /// The problem of several publishers, and whether it is new.
     fn check_several(&mut self, mut nodes: Vec<String>) -> (Option<String>, bool) {
         nodes.sort();
-        let is_lasting = nodes == self.nodes;
+        self.looks = if nodes == self.nodes { self.looks + 1 } else { 1 };
         self.nodes = nodes;
-        if self.nodes.len() < 2 || !is_lasting {
+        let has_same_name = self.nodes.windows(2).any(|pair| pair[0] == pair[1]);
+        let min_looks = if has_same_name {
+            MIN_LOOKS_WITH_SAME_NAME
+        } else {
+            MIN_LOOKS
+        };
+        if self.nodes.len() < 2 || self.looks < min_looks {
             return (None, false);
         }
         let several = format!(
@@ -111,6 +129,23 @@ mod tests {
         assert_eq!(warnings, 1);
         assert_eq!(look(&["/one", "/two"]).1, 0, "logged already");
         assert_eq!(look(&["/two"]), (String::new(), 0));
+    }
+
+    #[test]
+    fn killed_driver_of_which_the_lease_has_not_ended_is_not_one_of_several() {
+        let mut watch = PublisherWatch::default();
+        let mut look = |nodes: [&str; 2]| {
+            let publishers = nodes.map(|node| publisher(node, "Image"));
+            watch
+                .check("/image", &SUBSCRIPTION, &publishers)
+                .0
+                .several
+                .is_some()
+        };
+        let unknown = "_NODE_NAMESPACE_UNKNOWN_/_NODE_NAME_UNKNOWN_";
+        assert!((0..50).all(|_| !look(["/one", unknown])));
+        assert!((0..25).all(|_| !look(["/one", "/one"])));
+        assert!((0..10).any(|_| look(["/one", "/one"])), "really two");
     }
 
     #[test]
