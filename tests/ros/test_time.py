@@ -66,7 +66,7 @@ def age_of(gesture: ThumbGesture) -> float:
 
 
 def test_age_follows_clock_and_is_zero_before_its_first_message(trained_world: World) -> None:
-    replay = Replay(trained_world)
+    replay = Replay(trained_world, stale_timeout=60.0)
     assert age_of(replay.gesture_at(1000.0)) == 0.0, "at time zero, the frame is classified with age 0"
 
     def age_after(stamp: float, now: float) -> float:
@@ -80,7 +80,7 @@ def test_age_follows_clock_and_is_zero_before_its_first_message(trained_world: W
 
 
 def test_stable_follows_stamps_and_clock_and_restarts_after_a_jump(trained_world: World) -> None:
-    replay = Replay(trained_world, hold_time=1.0, stale_timeout=60.0)
+    replay = Replay(trained_world, hold_time=1.0, stale_timeout=10.0)
 
     def stable_at(*seconds: float, ticks: bool = True) -> list[bool]:
         stable = []
