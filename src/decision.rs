@@ -13,7 +13,7 @@ use crate::probability::argmax;
 pub use frame_info::FrameInfo;
 use freshness::Freshness;
 pub use freshness::StaleCause;
-use stream::Stream;
+use stream::{Stream, StreamFrame};
 
 /// The parameters of a [`GestureFilter`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -95,8 +95,8 @@ pub struct GestureFilter {
 #[derive(Clone, Copy, Debug)]
 struct CurrentGesture {
     label: usize,
-    /// Its first frame.
-    since: FrameInfo,
+    /// The frame with which its hold began; `None` if none of its frames can begin one.
+    since: Option<FrameInfo>,
 }
 
 impl UnknownReason {
@@ -124,10 +124,10 @@ impl GestureFilter {
         probabilities: &[f32],
         frame: &FrameInfo,
     ) -> Decision {
-        let (frame, is_continuous) = self.stream.advance(frame, settings.stale_secs);
-        let stale_cause = self.freshness.check(&frame, settings);
+        let frame = self.stream.advance(frame, settings.stale_secs);
+        let stale_cause = self.freshness.check(&frame.info, settings);
         let has_other_labels = self.smoothed.len() != probabilities.len();
-        if !is_continuous || has_other_labels {
+        if !frame.is_continuous || has_other_labels {
             self.forget_gesture();
         }
         let decision = if !probabilities.iter().all(|probability| probability.is_finite()) {
@@ -136,11 +136,11 @@ impl GestureFilter {
             let label = argmax(probabilities);
             self.without_gesture(label, probabilities[label], UnknownReason::Stale(cause))
         } else {
-            self.smooth(settings.smoothing_secs, probabilities, &frame);
+            self.smooth(settings.smoothing_secs, probabilities, &frame.info);
             self.decide(settings, &frame)
         };
         Decision {
-            is_continuous,
+            is_continuous: frame.is_continuous,
             ..decision
         }
     }
@@ -158,7 +158,7 @@ impl GestureFilter {
     }
 
     /// The decision for the smoothed probabilities after `frame`.
-    fn decide(&mut self, settings: &DecisionSettings, frame: &FrameInfo) -> Decision {
+    fn decide(&mut self, settings: &DecisionSettings, frame: &StreamFrame) -> Decision {
         let kept = self.current.filter(|gesture| {
             let (confidence, margin) = confidence_and_margin(&self.smoothed, gesture.label);
             confidence >= settings.threshold - settings.hysteresis
@@ -175,18 +175,17 @@ impl GestureFilter {
         } else {
             None
         };
-        let started = CurrentGesture { label, since: *frame };
-        self.current = match unknown_reason {
-            Some(_) => None,
-            None => Some(kept.unwrap_or(started)),
-        };
+        let since = kept.and_then(|gesture| gesture.since);
+        let since = since.or_else(|| frame.can_begin_hold.then_some(frame.info));
+        self.current = unknown_reason
+            .is_none()
+            .then_some(CurrentGesture { label, since });
+        let hold_secs = since.map(|since| frame.info.held_secs(&since));
         Decision {
             label,
             confidence,
             unknown_reason,
-            is_stable: self
-                .current
-                .is_some_and(|gesture| frame.held_secs(&gesture.since) >= settings.hold_secs),
+            is_stable: unknown_reason.is_none() && hold_secs.is_some_and(|secs| secs >= settings.hold_secs),
             is_continuous: true,
         }
     }

@@ -148,6 +148,25 @@ fn zero_stamp_among_others_neither_ends_nor_shortens_the_hold() {
     assert_eq!(first_stable(&first_is_zero), Some(STABLE + 1));
 }
 
+/// The last stamp was before the gesture.
+#[test]
+fn gesture_that_begins_without_a_stamp_is_held_from_the_next_stamp() {
+    let mut filter = GestureFilter::default();
+    filter.update(&SETTINGS, &[0.1, 0.9], &frame(0));
+    let begins_unstamped = frames(60, |index, frame| {
+        if index == 1 {
+            frame.stamp_ns = 0;
+        }
+    });
+    let mut decisions = begins_unstamped[1..]
+        .iter()
+        .map(|frame| filter.update(&SETTINGS, &UP, frame));
+    assert_eq!(
+        decisions.position(|decision| decision.is_stable),
+        Some(1 + STABLE)
+    );
+}
+
 #[test]
 fn stream_without_stamps_uses_the_arrivals() {
     let unstamped = frames(60, |_, frame| frame.stamp_ns = 0);

@@ -14,13 +14,23 @@ pub(super) struct Stream {
     last_stamped: Option<FrameInfo>,
 }
 
+/// A frame in its stream.
+pub(super) struct StreamFrame {
+    /// With the stamp to use for it.
+    pub(super) info: FrameInfo,
+    /// Whether it continues the stream of the previous frames.
+    pub(super) is_continuous: bool,
+    /// Whether a hold may begin with it: not with a zero stamp among others, which says nothing about the time of capture.
+    pub(super) can_begin_hold: bool,
+}
+
 impl Stream {
-    /// Returns the frame with the stamp to use for it, and whether it continues the stream.
+    /// Adds the next frame.
     ///
     /// A zero stamp among others is taken for a repetition of the last one: no time has passed by the stamps. After `stale_secs` without
     /// a stamp, a stream without stamps begins.
-    pub(super) fn advance(&mut self, frame: &FrameInfo, stale_secs: f64) -> (FrameInfo, bool) {
-        let mut frame = *frame;
+    pub(super) fn advance(&mut self, frame: &FrameInfo, stale_secs: f64) -> StreamFrame {
+        let (has_own_stamp, mut frame) = (frame.has_stamp(), *frame);
         if frame.has_stamp() {
             self.last_stamped = Some(frame);
         } else {
@@ -29,8 +39,11 @@ impl Stream {
             frame.stamp_ns = self.last_stamped.map_or(0, |last| last.stamp_ns);
         }
         let last = self.last.replace(frame);
-        let is_continuous = last.is_some_and(|last| continues(&frame, &last, stale_secs));
-        (frame, is_continuous)
+        StreamFrame {
+            info: frame,
+            is_continuous: last.is_some_and(|last| continues(&frame, &last, stale_secs)),
+            can_begin_hold: has_own_stamp || !frame.has_stamp(),
+        }
     }
 }
 
