@@ -190,6 +190,21 @@ fn hold_does_not_pass_while_simulated_time_stands_still() {
     assert_eq!(first_stable(&standing), None);
 }
 
+/// The first time on `/clock` is no reason to take a frame that repeats for one that has been frozen since 1970.
+#[test]
+fn jump_of_simulated_time_does_not_make_a_camera_frozen() {
+    let started = frames(4, |index, frame| {
+        frame.repeats_pixels = true;
+        frame.stamp_ns = EPOCH;
+        frame.arrival_ns = if index < 2 { 0 } else { EPOCH + frame.steady_ns };
+    });
+    assert!(
+        decisions(&started)
+            .iter()
+            .all(|decision| decision.unknown_reason.is_none())
+    );
+}
+
 #[test]
 fn zero_stamp_has_no_weight_in_the_smoothing() {
     let settings = DecisionSettings {

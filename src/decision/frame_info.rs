@@ -52,10 +52,9 @@ impl FrameInfo {
         both.max(0.0)
     }
 
-    /// Seconds since an earlier frame was received, by the clock on which more time has passed.
-    pub(super) fn waited_secs(&self, earlier: &FrameInfo) -> f64 {
-        self.arrival_secs(earlier)
-            .max(secs_between(earlier.steady_ns, self.steady_ns))
+    /// Seconds since an earlier frame was received, by the steady clock; negative if a recorder's clock was set back.
+    pub(super) fn steady_secs(&self, earlier: &FrameInfo) -> f64 {
+        secs_between(earlier.steady_ns, self.steady_ns)
     }
 
     /// Seconds from the stamp to the decision, negative for a stamp in the future; `None` without a stamp or ROS time.

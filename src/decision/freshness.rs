@@ -73,9 +73,9 @@ impl Freshness {
 /// Seconds since the first frame that `frame` repeats; `since` is that frame, or else the new one.
 fn still_secs(since: &mut Option<FrameInfo>, frame: &FrameInfo, repeats: impl Fn(&FrameInfo) -> bool) -> f64 {
     // A recorder's clock that was set back does not say for how long.
-    let first = since.filter(|first| repeats(first) && frame.waited_secs(first) >= 0.0);
+    let first = since.filter(|first| repeats(first) && frame.steady_secs(first) >= 0.0);
     let first = *since.insert(first.unwrap_or(*frame));
-    frame.waited_secs(&first)
+    frame.steady_secs(&first)
 }
 
 fn duration(secs: f64) -> Duration {

@@ -35,7 +35,7 @@ impl Stream {
             self.last_stamped = Some(frame);
         } else {
             let last = self.last_stamped;
-            self.last_stamped = last.filter(|last| frame.waited_secs(last) <= stale_secs);
+            self.last_stamped = last.filter(|last| frame.steady_secs(last) <= stale_secs);
             frame.stamp_ns = self.last_stamped.map_or(0, |last| last.stamp_ns);
         }
         let last = self.last.replace(frame);
@@ -52,6 +52,6 @@ fn continues(frame: &FrameInfo, last: &FrameInfo, stale_secs: f64) -> bool {
     let [captured, arrival] = steps;
     frame.has_stamp() == last.has_stamp()
         && (0.0..=stale_secs).contains(&captured)
-        && frame.waited_secs(last) <= stale_secs
+        && arrival.max(frame.steady_secs(last)) <= stale_secs
         && (captured - arrival).abs() <= MAX_STEP_DIFFERENCE_SECS
 }
