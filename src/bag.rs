@@ -9,6 +9,7 @@ mod cdr;
 mod error;
 pub mod expected;
 mod file;
+mod frame_clock;
 pub mod image;
 pub mod import;
 mod mcap;

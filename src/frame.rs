@@ -234,6 +234,12 @@ impl Frame {
             .map(move |row| &row[..row_bytes])
     }
 
+    /// Whether both images are the same, bit for bit. This ends at the first row that differs, in images of a real camera the first one.
+    pub fn has_same_pixels(&self, other: &Frame) -> bool {
+        let layout = |frame: &Frame| (frame.width, frame.height, frame.format);
+        layout(self) == layout(other) && self.rows().eq(other.rows())
+    }
+
     /// A copy in RGB, for files and overlays.
     pub fn to_rgb_image(&self) -> RgbImage {
         let [red, green, blue] = self.format.rgb_offsets();

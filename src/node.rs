@@ -242,6 +242,7 @@ impl Components {
     /// Starts the classifier thread and the overlay thread.
     fn start_pipeline(&self, node: &mut Node) -> Result<[JoinHandle<()>; 2], NodeError> {
         let mut outputs = Vec::new();
+        let use_sim_time = lock(&self.params).use_sim_time;
         for camera in &self.cameras {
             let gesture_qos = QosProfile::default().keep_last(10);
             let overlay = Topic::new(node, &camera.overlay_topic(), QosProfile::sensor_data())?;
@@ -249,7 +250,12 @@ impl Components {
                 gesture: Topic::new(node, &camera.gesture_topic(), gesture_qos)?,
                 overlay: Arc::new(overlay),
             };
-            outputs.push(GestureOutput::new(self.context.clone(), camera.clone(), topics));
+            outputs.push(GestureOutput::new(
+                self.context.clone(),
+                camera.clone(),
+                topics,
+                use_sim_time,
+            ));
         }
         let (overlay, draw_overlays) = create_overlay_thread(outputs.len());
         let classifier = ClassifierThread::new(

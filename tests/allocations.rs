@@ -8,7 +8,7 @@ use thumb_gesture::classifier::Classifier;
 use thumb_gesture::classifier::candidates::{Candidate, Runtime};
 use thumb_gesture::classifier::onnx::OnnxClassifier;
 use thumb_gesture::classifier::settings::{Precision, Settings};
-use thumb_gesture::decision::{DecisionSettings, GestureFilter};
+use thumb_gesture::decision::{DecisionSettings, FrameInfo, GestureFilter};
 use thumb_gesture::frame::Frame;
 use thumb_gesture::network::Network;
 use thumb_gesture::network::onnx::Batch;
@@ -43,19 +43,20 @@ fn preprocessing_allocates_no_images() {
 #[test]
 fn decision_allocates_nothing() {
     let settings = DecisionSettings {
-        threshold: 0.5,
-        margin: 0.1,
-        hysteresis: 0.05,
         smoothing_secs: 0.3,
-        hold_secs: 0.5,
+        ..DecisionSettings::default()
     };
     let mut filter = GestureFilter::default();
-    let mut now_secs = 1.0;
+    let mut now_ns = 1_000_000_000;
     let info = measure_warm(|| {
         let mut probabilities = [1.0, 5.0, 2.0];
         softmax(&mut probabilities, 1.0);
-        now_secs += 0.033;
-        filter.update(&settings, &probabilities, now_secs);
+        now_ns += 33_000_000;
+        filter.update(
+            &settings,
+            &probabilities,
+            &FrameInfo::recorded(now_ns, now_ns, false),
+        );
     });
     assert_eq!(info.count_total, 0, "{info:?}");
 }

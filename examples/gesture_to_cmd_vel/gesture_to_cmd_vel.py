@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Drives a robot by gestures: thumbs up forward, thumbs down backward, everything else stops it.
 
-Publishes `cmd_vel` continuously, with velocity 0 unless a stable gesture was received within the last `timeout`. The robot therefore
-stops without camera, model, node or network.
+Publishes `cmd_vel` continuously, with velocity 0 unless a stable gesture of a frame not older than `max_age` was received within the last
+`timeout`. The robot therefore stops without camera, model, node or network.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class GestureToCmdVel(Node):
         super().__init__("gesture_to_cmd_vel")
         self._declare("speed", 0.1, (0.0, 1.0), "speed in m/s")
         self._declare("timeout", 0.5, (0.1, 5.0), "time without a gesture after which the robot stops, in seconds")
+        self._declare("max_age", 0.5, (0.05, 5.0), "maximum age of the frame of a gesture, in seconds")
         self._direction = 0.0
         self._valid_until = 0.0
         self._publisher = self.create_publisher(Twist, "cmd_vel", 1)
@@ -52,7 +53,10 @@ class GestureToCmdVel(Node):
         )
 
     def _receive(self, message: ThumbGesture) -> None:
-        self._direction = DIRECTION.get(message.gesture, 0.0) if message.stable else 0.0
+        age = message.age.sec + message.age.nanosec * 1e-9
+        is_valid = message.stable and age <= self.get_parameter("max_age").value
+        self._direction = DIRECTION.get(message.gesture, 0.0) if is_valid else 0.0
+        # Without a further message, the robot stops: what is silent cannot say that it is stale.
         self._valid_until = time.monotonic() + self.get_parameter("timeout").value
 
     def _publish(self) -> None:

@@ -1,7 +1,7 @@
 // Drives a robot by gestures: thumbs up forward, thumbs down backward, everything else stops it.
 //
-// Publishes cmd_vel continuously, with velocity 0 unless a stable gesture was received within the last `timeout`. The robot therefore
-// stops without camera, model, node or network.
+// Publishes cmd_vel continuously, with velocity 0 unless a stable gesture of a frame not older than `max_age` was received within the
+// last `timeout`. The robot therefore stops without camera, model, node or network.
 
 #include <chrono>
 #include <cmath>
@@ -38,6 +38,7 @@ public:
     check_ = add_on_set_parameters_callback(reject_non_finite);
     declare("speed", 0.1, 0.0, 1.0, "speed in m/s");
     declare("timeout", 0.5, 0.1, 5.0, "time without a gesture after which the robot stops, in seconds");
+    declare("max_age", 0.5, 0.05, 5.0, "maximum age of the frame of a gesture, in seconds");
     publisher_ = create_publisher<Twist>("cmd_vel", 1);
     subscription_ =
       create_subscription<ThumbGesture>("thumb_gesture", 1, [this](const ThumbGesture & message) {receive(message);});
@@ -78,12 +79,15 @@ private:
 
   void receive(const ThumbGesture & message)
   {
+    const double age = message.age.sec + message.age.nanosec * 1e-9;
+    const bool is_valid = message.stable && age <= get_parameter("max_age").as_double();
     direction_ = 0.0;
-    if (message.stable && message.gesture == ThumbGesture::THUMBS_UP) {
+    if (is_valid && message.gesture == ThumbGesture::THUMBS_UP) {
       direction_ = 1.0;
-    } else if (message.stable && message.gesture == ThumbGesture::THUMBS_DOWN) {
+    } else if (is_valid && message.gesture == ThumbGesture::THUMBS_DOWN) {
       direction_ = -1.0;
     }
+    // Without a further message, the robot stops: what is silent cannot say that it is stale.
     const std::chrono::duration<double> timeout(get_parameter("timeout").as_double());
     valid_until_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(timeout);
   }

@@ -96,12 +96,9 @@ impl BagImage {
         }
     }
 
-    /// The stamp, or the time of recording if the stamp is zero; nanoseconds since the epoch.
-    pub fn time_ns(&self, recorded_ns: i64) -> i64 {
-        match self.stamp_ns {
-            0 => recorded_ns,
-            stamp_ns => stamp_ns,
-        }
+    /// Deserializes only `header.stamp`.
+    pub(super) fn read_stamp(data: &[u8]) -> Result<i64, CdrError> {
+        Ok(read_header(&mut CdrReader::new(data)?)?.0)
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use time::OffsetDateTime;
 
+use super::frame_clock::FrameClock;
 use super::image::BagImage;
 use super::{Bag, BagError, DataLoss, Topic, secs_between};
 use crate::dataset::capture::Burst;
@@ -63,11 +64,12 @@ pub fn import_frames(
         last_saved: None,
         summary: ImportSummary::default(),
     };
+    let mut clock = FrameClock::of_topic(bag, topic)?;
     let losses = bag.read(&|found| found == topic, &mut |message| {
         on_frame();
         match BagImage::read(message.topic, message.data) {
             Ok(image) => {
-                let time_ns = image.time_ns(message.time_ns);
+                let time_ns = clock.time_ns(image.stamp_ns, message.time_ns);
                 if importer.is_selected(time_ns) {
                     importer
                         .save(&image.frame, time_ns)

@@ -1,4 +1,5 @@
-//! Classifies the frames of a bag as the node would, with the same preprocessing, network and decision, on the clock of the frames' stamps.
+//! Classifies the frames of a bag as the node would, with the same preprocessing, network and decision, with the recorder's clock
+//! for the arrivals.
 //!
 //! The same bag and the same model give the same predictions, bit for bit.
 
@@ -6,10 +7,12 @@ use std::sync::mpsc;
 
 use serde::Serialize;
 
+use super::frame_clock::FrameClock;
 use super::image::BagImage;
 use super::{Bag, BagError, DataLoss, Topic, secs_between};
 use crate::classifier::ClassifierError;
-use crate::decision::{DecisionSettings, GestureFilter, UnknownReason};
+use crate::decision::{DecisionSettings, FrameInfo, GestureFilter, UnknownReason};
+use crate::frame::Frame;
 use crate::recognizer::Recognizer;
 
 /// Maximum number of reasons kept for messages that are not valid images.
@@ -20,7 +23,7 @@ const FRAMES_AHEAD: usize = 8;
 /// The prediction and gesture of one frame.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FramePrediction {
-    /// The stamp, or the time of recording if the stamp is zero; nanoseconds since the epoch.
+    /// The stamp, nanoseconds since the epoch; if it is zero, the time of recording on the clock of the other stamps.
     pub time_ns: i64,
     /// Index of the label with the highest smoothed probability, or of the one kept by hysteresis.
     pub label: usize,
@@ -74,6 +77,8 @@ pub fn classify_bag(
     mut on_frame: impl FnMut(&FramePrediction, &BagImage),
 ) -> Result<BagPredictions, ClassifyBagError> {
     let mut filter = GestureFilter::default();
+    let mut clock = FrameClock::of_topic(bag, topic)?;
+    let mut last_frame: Option<Frame> = None;
     let mut predictions = BagPredictions {
         topic: topic.name.clone(),
         frames: Vec::new(),
@@ -102,10 +107,12 @@ pub fn classify_bag(
                 }
             };
             let probabilities = recognizer.probabilities(&image.frame)?;
-            let time_ns = image.time_ns(recorded_ns);
-            let decision = filter.update(settings, probabilities, time_ns as f64 * 1e-9);
+            let repeats_pixels = last_frame.is_some_and(|last| last.has_same_pixels(&image.frame));
+            last_frame = Some(image.frame.clone());
+            let info = FrameInfo::recorded(image.stamp_ns, recorded_ns, repeats_pixels);
+            let decision = filter.update(settings, probabilities, &info);
             let prediction = FramePrediction {
-                time_ns,
+                time_ns: clock.time_ns(image.stamp_ns, recorded_ns),
                 label: decision.label,
                 confidence: decision.confidence,
                 reason: decision.unknown_reason.map_or("", UnknownReason::reason),

@@ -1,6 +1,9 @@
-//! `/diagnostics`, once a second, with one status per camera: whether frames arrive, whether there is a model, what was dropped.
+//! `/diagnostics`, once a second, with one status per camera: whether fresh frames arrive, from one publisher, whether there is a model,
+//! what was dropped.
 
-use std::collections::HashSet;
+mod publisher_watch;
+mod summary;
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -16,13 +19,12 @@ use crate::node::ros::qos::{RemotePublisher, publishers};
 use crate::node::ros::topic::Topic;
 use crate::node::state::{NodeState, State};
 use crate::sync::lock;
-
-// The levels of `DiagnosticStatus.msg`.
-const OK: u8 = 0;
-const WARN: u8 = 1;
-const ERROR: u8 = 2;
+use publisher_watch::{PublisherProblems, PublisherWatch};
+use summary::{Counts, Observation, summarize};
 
 const PERIOD: Duration = Duration::from_secs(1);
+/// Number of successive reports with jumps of the clocks that are no longer single events, such as the start of a bag.
+const MANY_REPORTS: usize = 3;
 
 /// Watches the node and publishes its diagnostics.
 pub(crate) struct Diagnostics {
@@ -39,37 +41,14 @@ pub(crate) struct Diagnostics {
     pub(crate) topic: Topic<DiagnosticArray>,
 }
 
-/// A camera's counters at one time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Counts {
-    received: u64,
-    bad: u64,
-    dropped: u64,
-    classified: u64,
-    failed: u64,
-}
-
 /// A camera, and its state at the last report.
 struct CameraMonitor {
     camera: Arc<Camera>,
     previous: Counts,
     last_frame: Instant,
-    /// Publishers with an incompatible QoS or type that were already logged.
-    incompatible: HashSet<RemotePublisher>,
-}
-
-/// The input of [`summarize`].
-struct Observation<'a> {
-    previous: Counts,
-    current: Counts,
-    state: State,
-    /// Why the last transition failed.
-    transition_failure: Option<String>,
-    has_model: bool,
-    is_stalled: bool,
-    /// Why the messages of a publisher on the topic are not received.
-    mismatch: Option<String>,
-    topic: &'a str,
+    publishers: PublisherWatch,
+    /// Number of successive reports, up to the last one, before each of which the clocks have jumped.
+    reports_with_jumps: usize,
 }
 
 impl Diagnostics {
@@ -104,25 +83,19 @@ impl Diagnostics {
         self.executor.run_on_node(discover).await.unwrap_or_default()
     }
 
-    /// The first mismatch between the subscription and a publisher on the camera's topic; logs each new one.
-    fn find_mismatch(&self, monitor: &mut CameraMonitor, publishers: &[RemotePublisher]) -> Option<String> {
+    /// The problems of the publishers on the camera's topic; logs new ones.
+    fn check_publishers(
+        &self,
+        monitor: &mut CameraMonitor,
+        publishers: &[RemotePublisher],
+    ) -> PublisherProblems {
         let subscription = lock(&self.params).image_subscription();
-        monitor
-            .incompatible
-            .retain(|publisher| publishers.contains(publisher));
-        let mut first = None;
-        for publisher in publishers {
-            let Some(mismatch) = subscription.mismatch(publisher) else {
-                continue;
-            };
-            if monitor.incompatible.insert(publisher.clone()) {
-                let topic = &monitor.camera.topic;
-                self.context
-                    .warn(&format!("incompatible publisher on {topic}: {mismatch}"));
-            }
-            first = first.or(Some(mismatch));
+        let topic = &monitor.camera.topic;
+        let (problems, warnings) = monitor.publishers.check(topic, &subscription, publishers);
+        for warning in warnings {
+            self.context.warn(&warning);
         }
-        first
+        problems
     }
 
     /// Time without a frame until the camera has stalled: at least half a period, since counters are read once per period.
@@ -136,7 +109,7 @@ impl Diagnostics {
         publishers: &[RemotePublisher],
         elapsed: Duration,
     ) -> DiagnosticStatus {
-        let mismatch = self.find_mismatch(monitor, publishers);
+        let publisher_problems = self.check_publishers(monitor, publishers);
         let state = self.state.get();
         let (previous, current) = monitor.update(state);
         let camera = &monitor.camera;
@@ -148,7 +121,10 @@ impl Diagnostics {
             transition_failure: self.state.failure(),
             has_model: model.is_some(),
             is_stalled: current.received > 0 && monitor.last_frame.elapsed() > self.stale_timeout(),
-            mismatch,
+            stale: camera.freshness.stale_episode(),
+            publishers: publisher_problems,
+            jumps_persist: monitor.reports_with_jumps >= MANY_REPORTS,
+            lacks_ros_time: lock(&self.params).use_sim_time && self.context.now().is_zero(),
             topic: &camera.topic,
         });
         let (model_id, backend) = model.unwrap_or_default();
@@ -170,6 +146,7 @@ impl Diagnostics {
             ("frames dropped", current.dropped.to_string()),
             ("bad frames", current.bad.to_string()),
             ("frames failed in the runtime", current.failed.to_string()),
+            ("clock jumps", current.jumps.to_string()),
             (
                 "age of the last gesture, s",
                 format!("{:.3}", camera.counters.last_age().as_secs_f64()),
@@ -202,7 +179,8 @@ impl CameraMonitor {
             camera,
             previous: Counts::default(),
             last_frame: Instant::now(),
-            incompatible: HashSet::new(),
+            publishers: PublisherWatch::default(),
+            reports_with_jumps: 0,
         }
     }
 
@@ -215,148 +193,17 @@ impl CameraMonitor {
             dropped: counters.dropped.get(),
             classified: counters.classified.get(),
             failed: counters.failed.get(),
+            jumps: counters.jumps.get(),
         };
         let previous = std::mem::replace(&mut self.previous, current);
         if current.received > previous.received || state != State::Active {
             self.last_frame = Instant::now();
         }
+        if current.jumps > previous.jumps {
+            self.reports_with_jumps += 1;
+        } else {
+            self.reports_with_jumps = 0;
+        }
         (previous, current)
-    }
-}
-
-/// The level and the message of a status: the first problem in order of severity, or that there is none.
-fn summarize(observation: &Observation) -> (u8, String) {
-    let Observation {
-        previous,
-        current,
-        state,
-        topic,
-        ..
-    } = observation;
-    if let Some(failure) = &observation.transition_failure {
-        return (ERROR, format!("{state}: {failure}"));
-    }
-    if *state != State::Active {
-        return (
-            OK,
-            format!("{state}: frames are received when the node is active"),
-        );
-    }
-    if current.failed > previous.failed {
-        return (
-            ERROR,
-            "the runtime fails to classify frames; see the log".to_owned(),
-        );
-    }
-    if observation.is_stalled {
-        let cause = match &observation.mismatch {
-            Some(mismatch) => format!(" ({mismatch})"),
-            None => String::new(),
-        };
-        return (ERROR, format!("camera stalled: no new frame on {topic}{cause}"));
-    }
-    if let Some(mismatch) = &observation.mismatch {
-        return (WARN, format!("incompatible publisher on {topic}: {mismatch}"));
-    }
-    if current.received == 0 {
-        return (WARN, format!("no frame received yet on {topic}"));
-    }
-    if current.bad > previous.bad {
-        return (WARN, "the camera publishes bad frames; see the log".to_owned());
-    }
-    if !observation.has_model {
-        return (
-            WARN,
-            "no model; capture frames of at least two labels, then retrain".to_owned(),
-        );
-    }
-    (OK, "classifying".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PREVIOUS: Counts = Counts {
-        received: 30,
-        bad: 1,
-        dropped: 2,
-        classified: 27,
-        failed: 0,
-    };
-    const CURRENT: Counts = Counts {
-        received: 60,
-        classified: 57,
-        ..PREVIOUS
-    };
-
-    const HEALTHY: Observation = Observation {
-        previous: PREVIOUS,
-        current: CURRENT,
-        state: State::Active,
-        transition_failure: None,
-        has_model: true,
-        is_stalled: false,
-        mismatch: None,
-        topic: "/jetbot/camera/image_raw",
-    };
-
-    fn level(current: Counts, has_model: bool, is_stalled: bool) -> u8 {
-        summarize(&Observation {
-            current,
-            has_model,
-            is_stalled,
-            ..HEALTHY
-        })
-        .0
-    }
-
-    #[test]
-    fn level_depends_on_model_frames_and_failures() {
-        assert_eq!(level(CURRENT, true, false), OK);
-        assert_eq!(level(CURRENT, false, false), WARN);
-        assert_eq!(level(Counts { bad: 5, ..CURRENT }, true, false), WARN);
-        assert_eq!(level(CURRENT, true, true), ERROR);
-        assert_eq!(level(Counts { failed: 1, ..CURRENT }, true, false), ERROR);
-    }
-
-    #[test]
-    fn missing_frames_and_incompatible_publishers_are_warnings() {
-        let (level, message) = summarize(&Observation {
-            previous: Counts::default(),
-            current: Counts::default(),
-            ..HEALTHY
-        });
-        assert_eq!(level, WARN);
-        assert!(message.contains("/jetbot/camera/image_raw"), "{message}");
-        let (level, message) = summarize(&Observation {
-            mismatch: Some("the camera publishes with reliability best_effort".to_owned()),
-            ..HEALTHY
-        });
-        assert_eq!(level, WARN);
-        assert!(message.contains("best_effort"), "{message}");
-    }
-
-    #[test]
-    fn failed_transition_is_an_error() {
-        let (level, message) = summarize(&Observation {
-            state: State::Unconfigured,
-            transition_failure: Some("configuring failed: no such model".to_owned()),
-            ..HEALTHY
-        });
-        assert_eq!(level, ERROR);
-        assert!(message.contains("no such model"), "{message}");
-    }
-
-    #[test]
-    fn inactive_node_without_frames_is_ok() {
-        let (level, message) = summarize(&Observation {
-            state: State::Inactive,
-            has_model: false,
-            is_stalled: true,
-            ..HEALTHY
-        });
-        assert_eq!(level, OK);
-        assert!(message.contains("inactive"), "{message}");
     }
 }

@@ -293,9 +293,12 @@ class World:
         self.wait_for(is_met_now, what, *programs)
 
     def gesture_of(
-        self, publisher: Any, image: Image | CompressedImage, gestures: list[ThumbGesture]
+        self, publisher: Any, image: Image | CompressedImage, gestures: list[ThumbGesture], is_live: bool = True
     ) -> ThumbGesture:
-        """Publishes an image repeatedly until the node publishes a gesture for it; returns that gesture."""
+        """Publishes an image repeatedly until the node publishes a gesture for it; returns that gesture.
+
+        With `is_live`, its first pixel changes each time, as in a camera's images.
+        """
         sent: set[tuple[int, int, str]] = set()
         found: list[ThumbGesture] = []
 
@@ -305,6 +308,8 @@ class World:
             return bool(found)
 
         def publish() -> None:
+            if is_live:
+                image.data[0] = (image.data[0] + 1) % 256
             image.header.stamp = self.peer.get_clock().now().to_msg()
             sent.add(key_of(image.header))
             publisher.publish(image)

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Twist
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, SetParameters
@@ -78,8 +79,10 @@ def test_stable_thumb_drives(world: World, example: list[str], gesture: ThumbGes
         ThumbGesture(gesture=ThumbGesture.OTHER, label="fist", stable=True),
         ThumbGesture(gesture=ThumbGesture.UNKNOWN, label="thumbs_up", reason="threshold", stable=True),
         ThumbGesture(gesture=ThumbGesture.UNKNOWN, label="thumbs_up", reason="stale"),
+        ThumbGesture(gesture=ThumbGesture.THUMBS_UP, stable=True, age=Duration(nanosec=600_000_000)),
+        ThumbGesture(gesture=ThumbGesture.THUMBS_UP, stable=True, age=Duration(sec=3600)),
     ],
-    ids=["unstable", "none", "other", "unknown", "stale"],
+    ids=["unstable", "none", "other", "unknown", "stale", "600 ms old", "an hour old"],
 )
 def test_other_gestures_stop(world: World, example: list[str], gesture: ThumbGesture) -> None:
     robot = Robot(world, example)
@@ -102,6 +105,16 @@ def test_hand_in_front_of_the_camera_drives(trained_world: World, example: list[
     robot.wait_for_speed(0.0, timeout=4.0)  # because of the stale gesture, before the timeout of 5 s
 
 
+def test_frozen_camera_stops(trained_world: World, example: list[str]) -> None:
+    """The image that makes the robot drive is repeated bit for bit, with new stamps."""
+    trained_world.start_node(image_reliability="reliable")
+    camera = trained_world.start_camera("--rate", "30", "--show", "odd:thumbs_up", "--frozen")
+    robot = Robot(trained_world, example)
+    robot.wait_for_speed(SPEED)
+    robot.wait_for_speed(0.0)
+    assert camera.is_running()
+
+
 @pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM])
 def test_last_velocity_is_zero(world: World, example: list[str], with_signal: signal.Signals) -> None:
     robot = Robot(world, example)
@@ -111,7 +124,7 @@ def test_last_velocity_is_zero(world: World, example: list[str], with_signal: si
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("speed", -0.1), ("speed", 1.1), ("speed", math.nan), ("timeout", 0.0), ("timeout", math.inf)]
+    ("name", "value"), [("speed", -0.1), ("speed", 1.1), ("speed", math.nan), ("timeout", 0.0), ("timeout", math.inf), ("max_age", 0.0)]
 )
 def test_parameter_out_of_range_is_rejected(world: World, example: list[str], name: str, value: float) -> None:
     of_double = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
@@ -128,7 +141,7 @@ def test_parameter_out_of_range_is_rejected(world: World, example: list[str], na
 
 def test_parameters_are_described(world: World, example: list[str]) -> None:
     robot = Robot(world, example)
-    for descriptor in robot.call(DescribeParameters, "describe_parameters", names=["speed", "timeout"]):
+    for descriptor in robot.call(DescribeParameters, "describe_parameters", names=["speed", "timeout", "max_age"]):
         assert descriptor.description and descriptor.floating_point_range
 
 

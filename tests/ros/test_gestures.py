@@ -46,8 +46,8 @@ class ClassifierNode:
     diagnostics: Diagnostics
 
     def gesture_of(self, image: Image | CompressedImage) -> ThumbGesture:
-        """The gesture for an image."""
-        return self.world.gesture_of(self.publisher, image, self.gestures)
+        """The gesture for exactly this image."""
+        return self.world.gesture_of(self.publisher, image, self.gestures, is_live=False)
 
     def assert_rejects(self, image: Image | CompressedImage) -> None:
         """Asserts that the node counts the image as bad, keeps running, and publishes no gesture for it."""
@@ -65,9 +65,9 @@ class ClassifierNode:
 
 
 def start_classifier(world: World, trained: TrainedModel, kind: type, **parameters: object) -> ClassifierNode:
-    """Starts a node without smoothing and waits until it has loaded the trained model."""
+    """Starts a node without smoothing, for images that do not change, and waits until it has loaded the trained model."""
     copy(trained.store, world.store)
-    node = world.start_node(smoothing=0.0, **parameters)
+    node = world.start_node(smoothing=0.0, detect_frozen_camera=False, **parameters)
     world.wait_for(lambda: world.model().model_id == trained.model_id, "the model is loaded")
     return ClassifierNode(world, node, world.camera_publisher(kind), world.gestures(), world.diagnostics())
 

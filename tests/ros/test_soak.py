@@ -57,6 +57,7 @@ class Camera:
         if self.is_on:
             self.frames += 1
             image = self.images[self.frames // RATE_HZ % len(self.images)]
+            image.data[0] = self.frames % 256
             image.header.stamp = now
             self.publisher.publish(image)
 

@@ -1,4 +1,4 @@
-"""ROS time: ages, `use_sim_time` before and after the first message on /clock, time zero, jumps back."""
+"""ROS time: ages, `use_sim_time` before and after the first message on /clock, time zero, jumps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ class Replay:
 
     def __init__(self, world: World, **parameters: object) -> None:
         self.world = world
-        self.node = world.start_node(use_sim_time=True, threshold=0.0, margin=0.0, **parameters)
+        self.node = world.start_node(
+            use_sim_time=True, threshold=0.0, margin=0.0, detect_frozen_camera=False, **parameters
+        )
         world.wait_for(lambda: world.model().active, "the model is loaded")
         self.clock = world.peer.create_publisher(Clock, "/clock", 10)
         self.camera = world.camera_publisher(reliable=True)
@@ -64,7 +66,7 @@ def age_of(gesture: ThumbGesture) -> float:
 
 
 def test_age_follows_clock_and_is_zero_before_its_first_message(trained_world: World) -> None:
-    replay = Replay(trained_world)
+    replay = Replay(trained_world, stale_timeout=60.0)
     assert age_of(replay.gesture_at(1000.0)) == 0.0, "at time zero, the frame is classified with age 0"
 
     def age_after(stamp: float, now: float) -> float:
@@ -73,19 +75,37 @@ def test_age_follows_clock_and_is_zero_before_its_first_message(trained_world: W
 
     trained_world.wait_for(lambda: age_after(1000.0, 1000.25) == pytest.approx(0.25), "the age by /clock")
     trained_world.wait_for(lambda: age_after(1001.0, 1001.5) == pytest.approx(0.5), "the next age")
-    assert age_of(replay.gesture_at(2000.0)) == 0.0, "the age of a frame from the future is 0"
+    assert age_of(replay.gesture_at(1001.9)) == 0.0, "the age of a frame from the near future is 0"
     trained_world.wait_for(lambda: age_after(3.0, 3.25) == pytest.approx(0.25), "the age after a jump back")
 
 
-def test_stable_follows_the_stamps_and_restarts_after_a_jump_back(trained_world: World) -> None:
-    replay = Replay(trained_world, hold_time=1.0, stale_timeout=60.0)
+def test_stable_follows_stamps_and_clock_and_restarts_after_a_jump(trained_world: World) -> None:
+    replay = Replay(trained_world, hold_time=1.0, stale_timeout=10.0)
 
-    def stable_at(*seconds: float) -> list[bool]:
-        return [replay.gesture_at(at).stable for at in seconds]
+    def stable_at(*seconds: float, ticks: bool = True) -> list[bool]:
+        stable = []
+        for at in seconds:
+            if ticks:
+                replay.tick(at)
+                trained_world.spin_for(0.1)  # the node has received the time before the frame
+            stable.append(replay.gesture_at(at).stable)
+        return stable
 
     assert stable_at(100.0, 100.5, 101.0) == [False, False, True]
     assert stable_at(5.0, 5.5, 6.0) == [False, False, True], "a looped bag"
-    assert stable_at(50.0) == [True], "seeking ahead counts as holding the gesture"
+    assert stable_at(50.0, 50.5, 51.0) == [False, False, True], "seeking ahead does not count as holding the gesture"
+    assert stable_at(51.5, 52.0, 52.5, ticks=False) == [False, False, False], "the clock stands still"
+
+
+def test_missing_clock_is_a_warning_and_nothing_is_stable(trained_world: World) -> None:
+    replay = Replay(trained_world, hold_time=0.1, stale_timeout=60.0)
+    assert not any([replay.gesture_at(100.0 + 0.2 * number).stable for number in range(5)])
+    diagnostics = trained_world.diagnostics()
+    trained_world.wait_for(lambda: "play the bag with --clock" in str(diagnostics.status()), "the warning")
+    replay.tick(101.0)
+    trained_world.publish_until(
+        lambda: "--clock" not in str(diagnostics.status()), "no warning", lambda: replay.tick(101.1), 0.3
+    )
 
 
 def test_frame_without_stamp_is_classified(trained_world: World) -> None:

@@ -3,6 +3,7 @@
 mod bag;
 mod images;
 mod publisher;
+mod sensor_noise;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,10 +23,11 @@ use tokio::time::MissedTickBehavior;
 use bag::BagPlayer;
 use images::{LabeledImages, Selection};
 use publisher::{Encoding, ImagePublisher};
+use sensor_noise::SensorNoise;
 
 /// Publish photos, the images of a bag, or drawn hands on camera/image_raw.
 ///
-/// The frame_id of each image is `camera_<label>`.
+/// The frame_id of each image is `camera_<label>`. A photo that is published again gets other noise in a few pixels, as from a sensor.
 /// A std_msgs/String on ~/show changes what is published, with the values of --show.
 #[derive(Parser)]
 #[command(
@@ -62,6 +64,9 @@ struct Arguments {
     /// Publish JPEG on camera/image_raw/compressed instead
     #[arg(long)]
     compressed: bool,
+    /// Publish the first image again and again, bit for bit, as a driver that is frozen; a robot must stop
+    #[arg(long)]
+    frozen: bool,
     /// Exit after this number of frames [default: never]
     #[arg(long, value_name = "N")]
     count: Option<u64>,
@@ -137,18 +142,22 @@ async fn publish_images(
 ) -> anyhow::Result<()> {
     let mut ticks = tokio::time::interval(Duration::from_secs_f64(1.0 / arguments.rate));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut noise = SensorNoise::new(arguments.seed);
+    let mut repeated = None;
     for _ in 0..arguments.count.unwrap_or(u64::MAX) {
         ticks.tick().await;
         let selection = lock(selection).clone();
-        let (image, frame_id) = match &mut bag {
-            Some(bag) => bag.next()?,
-            None => {
+        let (image, frame_id) = match (repeated.take(), &mut bag) {
+            (Some(image), _) => image,
+            (None, Some(bag)) => bag.next()?,
+            (None, None) => {
                 let (image, label) = images.next(&selection)?;
-                (image, format!("camera_{label}"))
+                (noise.apply(image), format!("camera_{label}"))
             }
         };
         let now = lock(clock).get_now()?;
-        publisher.publish(&image, r2r::Clock::to_builtin_time(&now), frame_id)?;
+        publisher.publish(&image, r2r::Clock::to_builtin_time(&now), frame_id.clone())?;
+        repeated = arguments.frozen.then_some((image, frame_id));
     }
     Ok(())
 }

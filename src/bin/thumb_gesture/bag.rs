@@ -6,12 +6,13 @@ mod export;
 mod import;
 mod info;
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
 use anyhow::Context;
-use clap::{Args, Subcommand};
+use clap::{ArgAction, Args, Subcommand};
 use thumb_gesture::bag::DataLoss;
 use thumb_gesture::bag::agreement::Agreement;
 use thumb_gesture::bag::timeline::{PageInfo, Timeline};
@@ -76,6 +77,12 @@ struct DecisionOptions {
     /// How long a gesture must last to be stable, in seconds, 0 to 60
     #[arg(long, value_name = "SECS", default_value_t = DecisionSettings::default().hold_secs, value_parser = parse_secs)]
     hold_time: f64,
+    /// Longest time without a frame, a new stamp or a new image, in seconds, 0.05 to 60
+    #[arg(long, value_name = "SECS", default_value_t = DecisionSettings::default().stale_secs, value_parser = parse_stale_timeout)]
+    stale_timeout: f64,
+    /// Whether an image that has not changed by a single bit for the stale timeout is unknown; false for simulators without noise
+    #[arg(long, value_name = "BOOL", default_value_t = DecisionSettings::default().detect_frozen_camera, action = ArgAction::Set)]
+    detect_frozen_camera: bool,
 }
 
 impl DecisionOptions {
@@ -86,6 +93,8 @@ impl DecisionOptions {
             hysteresis: self.hysteresis,
             smoothing_secs: self.smoothing,
             hold_secs: self.hold_time,
+            stale_secs: self.stale_timeout,
+            detect_frozen_camera: self.detect_frozen_camera,
         }
     }
 }
@@ -113,18 +122,22 @@ fn write_page(
     std::fs::write(file, page).with_context(|| file.display().to_string())
 }
 
-fn parse_share<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, String> {
-    parse_in_range(text, 0, 1)
+fn parse_share<T: FromStr + PartialOrd + Display + From<u8>>(text: &str) -> Result<T, String> {
+    parse_in_range(text, T::from(0), T::from(1))
 }
 
 /// Parses seconds, with the range of the node's parameters.
 fn parse_secs(text: &str) -> Result<f64, String> {
-    parse_in_range(text, 0, 60)
+    parse_in_range(text, 0.0, 60.0)
 }
 
-fn parse_in_range<T: FromStr + PartialOrd + From<u8>>(text: &str, min: u8, max: u8) -> Result<T, String> {
+fn parse_stale_timeout(text: &str) -> Result<f64, String> {
+    parse_in_range(text, 0.05, 60.0)
+}
+
+fn parse_in_range<T: FromStr + PartialOrd + Display>(text: &str, min: T, max: T) -> Result<T, String> {
     let number: T = text.parse().map_err(|_| "not a number".to_owned())?;
-    if (T::from(min)..=T::from(max)).contains(&number) {
+    if (&min..=&max).contains(&&number) {
         Ok(number)
     } else {
         Err(format!("must be {min} to {max}"))

@@ -117,11 +117,15 @@ parameters! {
     /// Time constant of the exponential smoothing of probabilities, in seconds; 0 disables smoothing.
     smoothing: Duration = double(0.0, 0.0..=60.0).live(),
 
-    /// Time until an unchanged gesture is stable, in seconds.
+    /// Time until an unchanged gesture is stable, in seconds, by the stamps and by the arrivals of the frames.
     hold_time: Duration = double(0.5, 0.0..=60.0).live(),
 
-    /// Time without a frame until the gesture is unknown with reason stale, in seconds.
+    /// Time without a frame, a new stamp or a new image until the gesture is unknown with reason stale, and maximum age of a frame, in seconds.
     stale_timeout: Duration = double(1.0, 0.05..=60.0).live(),
+
+    /// An image that has not changed by a single bit for stale_timeout is stale.
+    /// false for cameras without noise, such as simulators.
+    detect_frozen_camera: bool = boolean(true).live(),
 
     /// Time without a frame until ~/capture fails, in seconds.
     capture_timeout: Duration = double(5.0, 0.1..=60.0).live(),

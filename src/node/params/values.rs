@@ -92,6 +92,8 @@ impl Values {
             hysteresis: self.hysteresis,
             smoothing_secs: self.smoothing.as_secs_f64(),
             hold_secs: self.hold_time.as_secs_f64(),
+            stale_secs: self.stale_timeout.as_secs_f64(),
+            detect_frozen_camera: self.detect_frozen_camera,
         }
     }
 

@@ -2,11 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use r2r::std_msgs::msg::Header;
 use tokio::sync::mpsc;
 
+use crate::decision::StaleCause;
 use crate::frame::Frame;
 use crate::node::ros::qos::ImageTransport;
 use crate::sync::lock;
@@ -15,6 +16,15 @@ use crate::sync::lock;
 pub(crate) struct CameraFrame {
     pub(crate) header: Header,
     pub(crate) frame: Frame,
+    pub(crate) arrival: Arrival,
+}
+
+/// When a message was received.
+#[derive(Clone, Copy)]
+pub(crate) struct Arrival {
+    pub(crate) steady: Instant,
+    /// ROS time since the epoch.
+    pub(crate) ros: Duration,
 }
 
 /// Names, counters and capture of one camera, shared by all parts of the node.
@@ -24,7 +34,20 @@ pub(crate) struct Camera {
     /// The image topic, fully qualified and remapped.
     pub(crate) topic: String,
     pub(crate) counters: Counters,
+    pub(crate) freshness: Freshness,
     pub(crate) capture: CaptureSink,
+}
+
+/// Whether the last frame was stale.
+#[derive(Default)]
+pub(crate) struct Freshness(Mutex<Option<StaleEpisode>>);
+
+/// Successive stale frames.
+#[derive(Clone, Copy)]
+pub(crate) struct StaleEpisode {
+    /// That of the last frame.
+    pub(crate) cause: StaleCause,
+    pub(crate) since: Instant,
 }
 
 /// Counts of a camera's messages and frames since the node started.
@@ -39,6 +62,8 @@ pub(crate) struct Counters {
     pub(crate) classified: Counter,
     /// Frames for which the runtime failed, or the model returned NaN or infinite values.
     pub(crate) failed: Counter,
+    /// Frames that do not continue the stream of the previous ones.
+    pub(crate) jumps: Counter,
     last_age_ns: AtomicU64,
 }
 
@@ -64,6 +89,7 @@ impl Camera {
             name,
             topic,
             counters: Counters::default(),
+            freshness: Freshness::default(),
             capture: CaptureSink::default(),
         }
     }
@@ -98,6 +124,24 @@ impl Counters {
     pub(crate) fn set_last_age(&self, age: Duration) {
         let age_ns = u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
         self.last_age_ns.store(age_ns, Ordering::Relaxed);
+    }
+}
+
+impl Freshness {
+    /// The current episode; `None` while frames are fresh.
+    pub(crate) fn stale_episode(&self) -> Option<StaleEpisode> {
+        *lock(&self.0)
+    }
+
+    /// Sets why the last frame is stale, or that it is fresh; returns whether an episode begins.
+    pub(super) fn set(&self, cause: Option<StaleCause>) -> bool {
+        let mut episode = lock(&self.0);
+        let was_stale = episode.is_some();
+        *episode = cause.map(|cause| StaleEpisode {
+            cause,
+            since: episode.map_or_else(Instant::now, |episode| episode.since),
+        });
+        episode.is_some() && !was_stale
     }
 }
 

@@ -4,12 +4,13 @@
 //! at once, decodes the newest message only, and counts the others as dropped, so that no latency builds up.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::{FutureExt, Stream, StreamExt};
 use r2r::sensor_msgs::msg::CompressedImage;
 
 use crate::frame::{Frame, FrameError};
-use crate::node::pipeline::camera::{Camera, CameraFrame};
+use crate::node::pipeline::camera::{Arrival, Camera, CameraFrame};
 use crate::node::pipeline::inbox::Inbox;
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::ffi::ImageInPlace;
@@ -18,7 +19,7 @@ use crate::node::throttle::Throttle;
 /// A message with an image.
 pub(crate) trait ImageMessage: Send + 'static {
     /// Validates and decodes the message.
-    fn into_camera_frame(self) -> Result<CameraFrame, FrameError>;
+    fn into_camera_frame(self, arrival: Arrival) -> Result<CameraFrame, FrameError>;
 }
 
 /// Receives the messages of one camera.
@@ -42,7 +43,11 @@ impl CameraThread {
                 counters.dropped.add_one();
                 message = newer;
             }
-            match message.into_camera_frame() {
+            let arrival = Arrival {
+                steady: Instant::now(),
+                ros: self.context.now(),
+            };
+            match message.into_camera_frame(arrival) {
                 Ok(frame) => self.deliver(Arc::new(frame)),
                 Err(error) => {
                     counters.bad.add_one();
@@ -72,21 +77,23 @@ impl CameraThread {
 }
 
 impl ImageMessage for ImageInPlace {
-    fn into_camera_frame(self) -> Result<CameraFrame, FrameError> {
+    fn into_camera_frame(self, arrival: Arrival) -> Result<CameraFrame, FrameError> {
         let ImageInPlace { fields, pixels } = self;
         let (sides, is_bigendian) = ([fields.width, fields.height], fields.is_bigendian != 0);
         Ok(CameraFrame {
             frame: Frame::from_message(&fields.encoding, sides, fields.step, pixels, is_bigendian)?,
             header: fields.header,
+            arrival,
         })
     }
 }
 
 impl ImageMessage for CompressedImage {
-    fn into_camera_frame(self) -> Result<CameraFrame, FrameError> {
+    fn into_camera_frame(self, arrival: Arrival) -> Result<CameraFrame, FrameError> {
         Ok(CameraFrame {
             frame: Frame::from_compressed(&self.format, &self.data)?,
             header: self.header,
+            arrival,
         })
     }
 }

@@ -115,7 +115,7 @@ impl ClassifierThread {
         info.message = format!("in use{reason}");
         *lock(&self.running) = Some((id.clone(), info.backend.clone()));
         self.model_topic.publish(&info);
-        self.outputs.iter_mut().for_each(GestureOutput::reset);
+        self.outputs.iter_mut().for_each(GestureOutput::forget_gesture);
         if self.model.replace(model).is_some() {
             trim_heap();
         }

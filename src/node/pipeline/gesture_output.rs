@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use r2r::builtin_interfaces::msg::Time;
 use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::thumb_gesture::msg::ThumbGesture;
 
-use crate::decision::{Decision, DecisionSettings, GestureFilter, UnknownReason};
+use crate::decision::{Decision, DecisionSettings, FrameInfo, GestureFilter, UnknownReason};
 use crate::gesture::{Gesture, UNKNOWN};
-use crate::node::pipeline::camera::{Camera, CameraFrame};
+use crate::node::pipeline::camera::{Arrival, Camera, CameraFrame};
 use crate::node::pipeline::inbox::ModelDescription;
 use crate::node::pipeline::overlay_thread::{OverlayJob, OverlaySender};
 use crate::node::ros::context::NodeContext;
-use crate::node::ros::messages::{duration_message, secs_of};
+use crate::node::ros::messages::{duration_message, nanos_of};
 use crate::node::ros::topic::Topic;
+use crate::node::throttle::Throttle;
 use crate::recognizer::Prediction;
 
 /// The topics that a camera's results are published on.
@@ -30,7 +30,15 @@ pub(crate) struct GestureOutput {
     context: NodeContext,
     camera: Arc<Camera>,
     topics: GestureTopics,
+    /// Whether the hold time is measured on ROS time, so that it does not depend on the speed of a simulation or of a played bag.
+    use_sim_time: bool,
+    /// Zero of the steady clock.
+    start: Instant,
     filter: GestureFilter,
+    /// With which the next frame is compared.
+    last_frame: Option<Arc<CameraFrame>>,
+    /// For warnings of stale frames.
+    throttle: Throttle,
     /// The last gesture, whose buffers the next one reuses: with the same model and frame id, nothing is allocated per frame.
     gesture: ThumbGesture,
     /// When `gesture` was published; `None` before the first frame, and after a deactivation.
@@ -38,12 +46,21 @@ pub(crate) struct GestureOutput {
 }
 
 impl GestureOutput {
-    pub(crate) fn new(context: NodeContext, camera: Arc<Camera>, topics: GestureTopics) -> GestureOutput {
+    pub(crate) fn new(
+        context: NodeContext,
+        camera: Arc<Camera>,
+        topics: GestureTopics,
+        use_sim_time: bool,
+    ) -> GestureOutput {
         GestureOutput {
             context,
             camera,
             topics,
+            use_sim_time,
+            start: Instant::now(),
             filter: GestureFilter::default(),
+            last_frame: None,
+            throttle: Throttle::default(),
             gesture: ThumbGesture::default(),
             published: None,
         }
@@ -53,24 +70,26 @@ impl GestureOutput {
         &self.camera
     }
 
-    /// Discards the state of the filter, which depends on another model.
-    pub(super) fn reset(&mut self) {
-        self.filter.reset();
+    /// Discards the gesture of another model.
+    pub(super) fn forget_gesture(&mut self) {
+        self.filter.forget_gesture();
     }
 
     /// Decides on the gesture for a frame, and publishes it.
     pub(super) fn publish_gesture(
         &mut self,
-        frame: &CameraFrame,
+        frame: &Arc<CameraFrame>,
         model: &ModelDescription,
         prediction: &Prediction,
         settings: &DecisionSettings,
     ) -> Decision {
-        let stamp_secs = match secs_of(&frame.header.stamp) {
-            0.0 => self.context.now().as_secs_f64(),
-            stamp_secs => stamp_secs,
-        };
-        let decision = self.filter.update(settings, prediction.probabilities, stamp_secs);
+        let ros_now = self.context.now();
+        let info = self.frame_info(frame, ros_now, settings.detect_frozen_camera);
+        let decision = self.filter.update(settings, prediction.probabilities, &info);
+        self.report_freshness(&decision);
+        if !decision.is_continuous {
+            self.camera.counters.jumps.add_one();
+        }
         let label = &model.labels[decision.label];
         let gesture = &mut self.gesture;
         gesture.header.stamp.clone_from(&frame.header.stamp);
@@ -87,8 +106,39 @@ impl GestureOutput {
         gesture.backend.clone_from(&model.backend);
         gesture.preprocess_time = duration_message(prediction.preprocess_time);
         gesture.inference_time = duration_message(prediction.inference_time);
-        self.publish();
+        self.publish(ros_now);
         decision
+    }
+
+    /// What the decision needs to know of a frame, which becomes the last one.
+    fn frame_info(&mut self, frame: &Arc<CameraFrame>, ros_now: Duration, compare_pixels: bool) -> FrameInfo {
+        let kept = compare_pixels.then(|| frame.clone());
+        let last = std::mem::replace(&mut self.last_frame, kept);
+        let Arrival { steady, ros } = frame.arrival;
+        let steady_ns = nanos(steady.saturating_duration_since(self.start));
+        FrameInfo {
+            stamp_ns: nanos_of(&frame.header.stamp),
+            arrival_ns: if self.use_sim_time { nanos(ros) } else { steady_ns },
+            steady_ns,
+            ros_now_ns: (!ros_now.is_zero()).then(|| nanos(ros_now)),
+            repeats_pixels: compare_pixels
+                && last.is_some_and(|last| last.frame.has_same_pixels(&frame.frame)),
+        }
+    }
+
+    /// Passes the cause of stale frames to the diagnostics, and logs it when they begin.
+    fn report_freshness(&mut self, decision: &Decision) {
+        let cause = match decision.unknown_reason {
+            Some(UnknownReason::Stale(cause)) => Some(cause),
+            _ => None,
+        };
+        if self.camera.freshness.set(cause)
+            && let Some(cause) = cause
+            && self.throttle.pass().is_some()
+        {
+            let topic = &self.camera.topic;
+            self.context.warn(&format!("stale frames on {topic}: {cause}"));
+        }
     }
 
     /// When the last gesture becomes stale; `None` if none was published since the activation.
@@ -108,20 +158,23 @@ impl GestureOutput {
             self.publish_unknown("inactive");
         }
         self.published = None;
+        self.filter = GestureFilter::default();
+        self.last_frame = None;
+        self.camera.freshness.set(None);
     }
 
     fn publish_unknown(&mut self, reason: &str) {
-        self.filter.reset();
+        self.filter.forget_gesture();
         self.gesture.gesture = UNKNOWN;
         reason.clone_into(&mut self.gesture.reason);
         self.gesture.stable = false;
         self.gesture.preprocess_time = duration_message(Duration::ZERO);
         self.gesture.inference_time = duration_message(Duration::ZERO);
-        self.publish();
+        self.publish(self.context.now());
     }
 
-    fn publish(&mut self) {
-        let age = age_of(&self.gesture.header.stamp, self.context.now());
+    fn publish(&mut self, ros_now: Duration) {
+        let age = age_of(nanos_of(&self.gesture.header.stamp), ros_now);
         self.gesture.age = duration_message(age);
         self.camera.counters.set_last_age(age);
         self.topics.gesture.publish(&self.gesture);
@@ -147,13 +200,17 @@ fn gesture_constant(label: &str, decision: &Decision) -> u8 {
     }
 }
 
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
 /// The age of a frame. Zero without a stamp or a clock, and for a stamp in the future.
-fn age_of(stamp: &Time, now: Duration) -> Duration {
-    let stamp = Duration::new(u64::try_from(stamp.sec).unwrap_or(0), stamp.nanosec);
-    if stamp.is_zero() {
+fn age_of(stamp_ns: i64, ros_now: Duration) -> Duration {
+    if stamp_ns == 0 || ros_now.is_zero() {
         return Duration::ZERO;
     }
-    now.saturating_sub(stamp)
+    let age_ns = nanos(ros_now).saturating_sub(stamp_ns);
+    Duration::from_nanos(u64::try_from(age_ns).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -162,13 +219,12 @@ mod tests {
 
     #[test]
     fn age_is_zero_without_a_stamp_or_a_clock_and_never_negative() {
-        let stamp = |sec| Time { sec, nanosec: 0 };
-        assert_eq!(
-            age_of(&stamp(10), Duration::from_secs(12)),
-            Duration::from_secs(2)
-        );
-        assert_eq!(age_of(&stamp(10), Duration::from_secs(3)), Duration::ZERO);
-        assert_eq!(age_of(&stamp(0), Duration::from_secs(3)), Duration::ZERO);
-        assert_eq!(age_of(&stamp(10), Duration::ZERO), Duration::ZERO);
+        let now = Duration::from_secs(12);
+        let age = |stamp_secs: i64, ros_now| age_of(stamp_secs * 1_000_000_000, ros_now);
+        assert_eq!(age(10, now), Duration::from_secs(2));
+        assert_eq!(age(20, now), Duration::ZERO);
+        assert_eq!(age(0, now), Duration::ZERO);
+        assert_eq!(age(10, Duration::ZERO), Duration::ZERO);
+        assert_eq!(age(-3, now), Duration::from_secs(15), "a stamp before the epoch");
     }
 }

@@ -179,12 +179,21 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::pipeline::camera::Arrival;
 
     fn frame(sec: i32) -> Arc<CameraFrame> {
         let mut header = r2r::std_msgs::msg::Header::default();
         header.stamp.sec = sec;
         let frame = crate::frame::Frame::from_raw("mono8", 1, 1, 1, vec![0]).expect("valid frame");
-        Arc::new(CameraFrame { header, frame })
+        let arrival = Arrival {
+            steady: Instant::now(),
+            ros: std::time::Duration::ZERO,
+        };
+        Arc::new(CameraFrame {
+            header,
+            frame,
+            arrival,
+        })
     }
 
     /// Camera index and stamp of each frame in the next batch.

@@ -13,9 +13,9 @@ pub(crate) fn or_nan(value: Option<f64>) -> f32 {
     value.map_or(f32::NAN, |value| value as f32)
 }
 
-/// Seconds since the epoch.
-pub(crate) fn secs_of(stamp: &Time) -> f64 {
-    f64::from(stamp.sec) + f64::from(stamp.nanosec) * 1e-9
+/// Nanoseconds since the epoch.
+pub(crate) fn nanos_of(stamp: &Time) -> i64 {
+    i64::from(stamp.sec) * 1_000_000_000 + i64::from(stamp.nanosec)
 }
 
 pub(crate) fn duration_message(duration: Duration) -> DurationMessage {

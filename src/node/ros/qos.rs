@@ -61,10 +61,10 @@ pub(crate) struct ImageSubscription {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RemotePublisher {
     /// Full name of its node.
-    node: String,
-    message_type: String,
-    is_reliable: bool,
-    is_transient_local: bool,
+    pub(crate) node: String,
+    pub(crate) message_type: String,
+    pub(crate) is_reliable: bool,
+    pub(crate) is_transient_local: bool,
 }
 
 /// QoS of topics that send their last message to late subscribers.

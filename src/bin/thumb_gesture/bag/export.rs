@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     /// Frames per second, 1 to 1000
     #[arg(long, value_name = "HZ", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rate: u32,
-    /// Number of times that each image is written, 1 to 1000
+    /// Number of times that each image is written, 1 to 1000; one that repeats for longer than the stale timeout is stale
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
     /// Directory of the new bag; must not exist

@@ -1,0 +1,248 @@
+//! The level and the message of a camera's status.
+
+use super::publisher_watch::PublisherProblems;
+use crate::node::pipeline::camera::StaleEpisode;
+use crate::node::state::State;
+
+// The levels of `DiagnosticStatus.msg`.
+pub(super) const OK: u8 = 0;
+pub(super) const WARN: u8 = 1;
+pub(super) const ERROR: u8 = 2;
+
+/// A camera's counters at one time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) received: u64,
+    pub(super) bad: u64,
+    pub(super) dropped: u64,
+    pub(super) classified: u64,
+    pub(super) failed: u64,
+    pub(super) jumps: u64,
+}
+
+/// The input of [`summarize`].
+pub(super) struct Observation<'a> {
+    pub(super) previous: Counts,
+    pub(super) current: Counts,
+    pub(super) state: State,
+    /// Why the last transition failed.
+    pub(super) transition_failure: Option<String>,
+    pub(super) has_model: bool,
+    pub(super) is_stalled: bool,
+    /// Why the camera's frames are not believed.
+    pub(super) stale: Option<StaleEpisode>,
+    pub(super) publishers: PublisherProblems,
+    /// Whether frames again and again do not continue the stream of the previous ones.
+    pub(super) jumps_persist: bool,
+    /// With `use_sim_time`, before the first time on `/clock`.
+    pub(super) lacks_ros_time: bool,
+    pub(super) topic: &'a str,
+}
+
+/// The level and the message of a status: the first problem in order of severity, or that there is none.
+pub(super) fn summarize(observation: &Observation) -> (u8, String) {
+    let Observation {
+        previous,
+        current,
+        state,
+        topic,
+        ..
+    } = observation;
+    if let Some(failure) = &observation.transition_failure {
+        return (ERROR, format!("{state}: {failure}"));
+    }
+    if *state != State::Active {
+        return (
+            OK,
+            format!("{state}: frames are received when the node is active"),
+        );
+    }
+    if current.failed > previous.failed {
+        return (
+            ERROR,
+            "the runtime fails to classify frames; see the log".to_owned(),
+        );
+    }
+    if observation.is_stalled {
+        let cause = match &observation.publishers.mismatch {
+            Some(mismatch) => format!(" ({mismatch})"),
+            None => String::new(),
+        };
+        return (ERROR, format!("camera stalled: no new frame on {topic}{cause}"));
+    }
+    if let Some(StaleEpisode { cause, since }) = &observation.stale {
+        let secs = since.elapsed().as_secs_f64();
+        return (WARN, format!("stale frames on {topic} for {secs:.0} s: {cause}"));
+    }
+    if let Some(mismatch) = &observation.publishers.mismatch {
+        return (WARN, format!("incompatible publisher on {topic}: {mismatch}"));
+    }
+    if let Some(several) = &observation.publishers.several {
+        return (WARN, format!("several publishers on {topic}: {several}"));
+    }
+    if current.received == 0 {
+        return (WARN, format!("no frame received yet on {topic}"));
+    }
+    if observation.lacks_ros_time {
+        return (
+            WARN,
+            "use_sim_time is true, but there is no time on /clock, so that no gesture becomes stable; play the bag with --clock, or set use_sim_time: false"
+                .to_owned(),
+        );
+    }
+    if observation.jumps_persist {
+        return (
+            WARN,
+            format!(
+                "the stamps on {topic} jump against the arrivals, or frames are further apart than stale_timeout, so that no gesture becomes stable; check that the driver stamps each frame with the time of its capture"
+            ),
+        );
+    }
+    if current.bad > previous.bad {
+        return (WARN, "the camera publishes bad frames; see the log".to_owned());
+    }
+    if !observation.has_model {
+        return (
+            WARN,
+            "no model; capture frames of at least two labels, then retrain".to_owned(),
+        );
+    }
+    (OK, "classifying".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::decision::StaleCause;
+
+    const PREVIOUS: Counts = Counts {
+        received: 30,
+        bad: 1,
+        dropped: 2,
+        classified: 27,
+        failed: 0,
+        jumps: 1,
+    };
+    const CURRENT: Counts = Counts {
+        received: 60,
+        classified: 57,
+        ..PREVIOUS
+    };
+
+    const HEALTHY: Observation = Observation {
+        previous: PREVIOUS,
+        current: CURRENT,
+        state: State::Active,
+        transition_failure: None,
+        has_model: true,
+        is_stalled: false,
+        stale: None,
+        publishers: PublisherProblems {
+            mismatch: None,
+            several: None,
+        },
+        jumps_persist: false,
+        lacks_ros_time: false,
+        topic: "/jetbot/camera/image_raw",
+    };
+
+    fn level(current: Counts, has_model: bool, is_stalled: bool) -> u8 {
+        summarize(&Observation {
+            current,
+            has_model,
+            is_stalled,
+            ..HEALTHY
+        })
+        .0
+    }
+
+    #[test]
+    fn level_depends_on_model_frames_and_failures() {
+        assert_eq!(level(CURRENT, true, false), OK);
+        assert_eq!(level(CURRENT, false, false), WARN);
+        assert_eq!(level(Counts { bad: 5, ..CURRENT }, true, false), WARN);
+        assert_eq!(level(CURRENT, true, true), ERROR);
+        assert_eq!(level(Counts { failed: 1, ..CURRENT }, true, false), ERROR);
+    }
+
+    #[test]
+    fn missing_frames_and_incompatible_publishers_are_warnings() {
+        let (level, message) = summarize(&Observation {
+            previous: Counts::default(),
+            current: Counts::default(),
+            ..HEALTHY
+        });
+        assert_eq!(level, WARN);
+        assert!(message.contains("/jetbot/camera/image_raw"), "{message}");
+        let (level, message) = summarize(&Observation {
+            publishers: PublisherProblems {
+                mismatch: Some("the camera publishes with reliability best_effort".to_owned()),
+                several: None,
+            },
+            ..HEALTHY
+        });
+        assert_eq!(level, WARN);
+        assert!(message.contains("best_effort"), "{message}");
+    }
+
+    #[test]
+    fn failed_transition_is_an_error() {
+        let (level, message) = summarize(&Observation {
+            state: State::Unconfigured,
+            transition_failure: Some("configuring failed: no such model".to_owned()),
+            ..HEALTHY
+        });
+        assert_eq!(level, ERROR);
+        assert!(message.contains("no such model"), "{message}");
+    }
+
+    #[test]
+    fn inactive_node_without_frames_is_ok() {
+        let (level, message) = summarize(&Observation {
+            state: State::Inactive,
+            has_model: false,
+            is_stalled: true,
+            ..HEALTHY
+        });
+        assert_eq!(level, OK);
+        assert!(message.contains("inactive"), "{message}");
+    }
+
+    #[test]
+    fn stale_frames_are_a_warning_with_their_time_and_the_fix() {
+        let (level, message) = summarize(&Observation {
+            stale: Some(StaleEpisode {
+                cause: StaleCause::FrozenStamp(Duration::from_millis(2500)),
+                since: Instant::now(),
+            }),
+            ..HEALTHY
+        });
+        assert_eq!(level, WARN);
+        assert!(
+            message.contains("not changed for 2.5 s; restart the driver"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn stamps_that_jump_again_and_again_are_a_warning() {
+        let (level, message) = summarize(&Observation {
+            jumps_persist: true,
+            ..HEALTHY
+        });
+        assert_eq!(level, WARN);
+        assert!(message.contains("/jetbot/camera/image_raw jump"), "{message}");
+    }
+
+    #[test]
+    fn simulated_time_that_does_not_exist_is_a_warning() {
+        let (level, message) = summarize(&Observation {
+            lacks_ros_time: true,
+            ..HEALTHY
+        });
+        assert_eq!(level, WARN);
+        assert!(message.contains("--clock"), "{message}");
+    }
+}
