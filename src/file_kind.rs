@@ -69,6 +69,7 @@ pub(crate) enum FileKind {
     Bzip2,
     Xz,
     Zstd,
+    Lz4,
     SevenZip,
     Rar,
     Tar,
@@ -86,7 +87,6 @@ impl FileKind {
     }
 
     /// The kind of a file with this content.
-    #[cfg(test)]
     pub(crate) fn of_bytes(content: &[u8]) -> FileKind {
         FileKind::of_reader(io::Cursor::new(content)).unwrap_or(FileKind::Unknown)
     }
@@ -141,6 +141,7 @@ impl FileKind {
             FileKind::Bzip2 => "a bzip2 file",
             FileKind::Xz => "an xz file",
             FileKind::Zstd => "a zstd file",
+            FileKind::Lz4 => "an lz4 file",
             FileKind::SevenZip => "a 7z archive",
             FileKind::Rar => "a RAR archive",
             FileKind::Tar => "a tar archive",
@@ -162,6 +163,7 @@ impl FileKind {
             | FileKind::Bzip2
             | FileKind::Xz
             | FileKind::Zstd
+            | FileKind::Lz4
             | FileKind::SevenZip
             | FileKind::Rar
             | FileKind::Tar => "unpack it and use the file inside",
@@ -171,7 +173,7 @@ impl FileKind {
 }
 
 fn from_first_bytes(bytes: &[u8]) -> FileKind {
-    const SIGNATURES: [(&[u8], FileKind); 24] = [
+    const SIGNATURES: [(&[u8], FileKind); 25] = [
         (b"version https://git-lfs.github.com/", FileKind::GitLfsPointer),
         (b"PK\x03\x04", FileKind::Zip),
         (b"PK\x05\x06", FileKind::Zip),
@@ -192,6 +194,7 @@ fn from_first_bytes(bytes: &[u8]) -> FileKind {
         (b"BZh", FileKind::Bzip2),
         (b"\xfd7zXZ\0", FileKind::Xz),
         (b"\x28\xb5\x2f\xfd", FileKind::Zstd),
+        (b"\x04\x22\x4d\x18", FileKind::Lz4),
         (b"7z\xbc\xaf\x27\x1c", FileKind::SevenZip),
         (b"Rar!\x1a\x07", FileKind::Rar),
         (b"%PDF-", FileKind::Pdf),
@@ -365,7 +368,7 @@ mod tests {
     #[test]
     fn kinds_are_recognized_by_their_first_bytes() {
         let tar = [&[b'a'; 257][..], b"ustar\x0000"].concat();
-        let cases: [(&[u8], FileKind); 33] = [
+        let cases: [(&[u8], FileKind); 34] = [
             (b"", FileKind::Empty),
             (
                 b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n",
@@ -402,6 +405,7 @@ mod tests {
             (b"\x89MCAP0\r\n", FileKind::Mcap),
             (b"#ROSBAG V2.0\n", FileKind::Ros1Bag),
             (b"\x1f\x8b\x08\0", FileKind::Gzip),
+            (b"\x04\x22\x4d\x18\x40", FileKind::Lz4),
             (&tar, FileKind::Tar),
             (b"plain text", FileKind::Unknown),
             (&[0; 600], FileKind::Unknown),

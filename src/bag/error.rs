@@ -1,6 +1,6 @@
 //! The errors of reading a bag.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a bag could not be read at all.
 #[derive(Debug, thiserror::Error)]
@@ -14,14 +14,11 @@ pub enum BagError {
         cause: std::io::Error,
     },
     /// The path is neither a bag nor a file of one.
-    #[error("{}: not a bag; expected an MCAP or SQLite3 (.db3) file, or a directory with such files", .0.display())]
-    NotABag(PathBuf),
-    /// `metadata.yaml` does not have the format of rosbag2.
-    #[error("{}: {reason}", path.display())]
-    Metadata {
-        /// The file.
+    #[error("{}: not a bag; {reason}", path.display())]
+    NotABag {
+        /// The file or directory.
         path: PathBuf,
-        /// What is not valid.
+        /// What it is instead, and what to do.
         reason: String,
     },
     /// The bag has no messages on the requested topic.
@@ -29,26 +26,40 @@ pub enum BagError {
     UnknownTopic {
         /// The requested topic.
         topic: String,
-        /// The bag's topics with their types.
+        /// The bag's topics with their types and encodings.
         known: String,
     },
-    /// The requested topic has another message type.
-    #[error("topic {topic} holds {message_type}, which is not an image; the bag has {known}")]
+    /// The messages on the requested topic are not images that can be read.
+    #[error("topic {topic} is not an image topic{hint}; the bag has {known}")]
     NotAnImageTopic {
         /// The requested topic.
         topic: String,
-        /// Its message type.
-        message_type: String,
-        /// The bag's topics with their types.
+        /// What could be done, or nothing.
+        hint: String,
+        /// The bag's topics with their types and encodings.
         known: String,
     },
-    /// No topic of the bag has images.
-    #[error("the bag has no topic with images; it has {0}")]
-    NoImageTopic(String),
+    /// No topic of the bag has images that can be read.
+    #[error("the bag has no topic with images; it has {known}{hint}")]
+    NoImageTopic {
+        /// The bag's topics with their types and encodings.
+        known: String,
+        /// What could be done, or nothing.
+        hint: String,
+    },
     /// Several topics have images and none was requested.
-    #[error("the bag has several topics with images; choose one of them: {0}")]
+    #[error("the bag has several topics with images; choose one of them with --topic: {0}")]
     AmbiguousImageTopic(String),
     /// The callback returned an error, which stopped reading.
     #[error("{0}")]
     Stopped(String),
+}
+
+impl BagError {
+    pub(super) fn not_a_bag(path: &Path, reason: impl Into<String>) -> BagError {
+        BagError::NotABag {
+            path: path.to_owned(),
+            reason: reason.into(),
+        }
+    }
 }

@@ -10,7 +10,6 @@ use clap::Args;
 use serde::Serialize;
 use thumb_gesture::bag::agreement::{Agreement, IntervalAgreement};
 use thumb_gesture::bag::expected::{self, Interval};
-use thumb_gesture::bag::image::image_topic;
 use thumb_gesture::bag::predictions::{BagPredictions, classify_bag};
 use thumb_gesture::bag::timeline::{PageInfo, Timeline};
 use thumb_gesture::bag::{Bag, Topic};
@@ -99,18 +98,13 @@ impl Evaluation<'_> {
     /// Classifies a bag, compares it with the expected labels, and writes the requested output.
     fn evaluate(&mut self, index: usize, path: &Path, outcome: &mut Outcome) -> anyhow::Result<()> {
         let (arguments, labels) = (self.arguments, &self.model.manifest.labels);
-        let bag = Bag::open(path)?;
-        let topic = image_topic(&bag, arguments.bag.topic.as_deref())?;
+        let (bag, topic) = arguments.bag.topic.open(path)?;
         let start = Instant::now();
         let (predictions, timeline) = self.classify(&bag, &topic)?;
         let frames_per_sec = predictions.frames.len() as f64 / start.elapsed().as_secs_f64();
         let expected = self.expected.as_ref();
         let agreement = expected.map(|expected| Agreement::new(&predictions, expected, labels));
-        outcome.report_losses(
-            &predictions.losses,
-            predictions.bad_frames,
-            &predictions.bad_reasons,
-        );
+        outcome.report_losses(&predictions.losses, &predictions.bad_reasons);
         if let (Some(agreement), Some(min_accuracy)) = (&agreement, arguments.min_accuracy)
             && agreement.accuracy.unwrap_or_default() < min_accuracy
         {

@@ -1,0 +1,329 @@
+//! The files of a bag's directory: those that are there, in the order of `metadata.yaml`.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use super::metadata::{self, Metadata, last_component};
+use super::{BagError, DataLoss, TopicContents};
+use crate::file_kind::FileKind;
+
+/// Name extensions of bag files; file compression appends [`COMPRESSED`].
+const EXTENSIONS: [&str; 2] = [".mcap", ".db3"];
+const COMPRESSED: &str = ".zstd";
+/// Number of files in a directory that are looked at to say what it holds.
+const MAX_LOOKED_AT: usize = 100;
+
+/// What a directory holds of a bag.
+#[derive(Debug, Default)]
+pub(super) struct Directory {
+    /// The bag's files, in recording order.
+    pub(super) files: Vec<PathBuf>,
+    /// The topics that `metadata.yaml` lists; empty without the file.
+    pub(super) topics: Vec<TopicContents>,
+    pub(super) losses: Vec<DataLoss>,
+}
+
+impl Directory {
+    /// Finds the files of a bag.
+    ///
+    /// # Errors
+    /// The directory cannot be read, or holds no bag file.
+    pub(super) fn read(path: &Path) -> Result<Directory, BagError> {
+        let present = list_bag_files(path).map_err(|cause| BagError::Io {
+            path: path.to_owned(),
+            cause,
+        })?;
+        let mut directory = Directory::default();
+        let metadata_path = path.join(metadata::FILE_NAME);
+        let without_files = match Metadata::read(path) {
+            Ok(listed) => {
+                directory.match_files(path, &listed.files, present);
+                directory.topics = listed.topics;
+                if let Some(reason) = listed.unsupported {
+                    directory.record_loss(&metadata_path, reason);
+                }
+                format!("its metadata.yaml lists {}, but it has no bag files", listed.files.join(", "))
+            }
+            Err(reason) => {
+                directory.files = present;
+                directory.record_loss(
+                    &metadata_path,
+                    format!("{reason}; the bag files in the directory are read in the order of their numbers"),
+                );
+                if metadata_path.exists() {
+                    format!("it has no bag files, and its metadata.yaml: {reason}")
+                } else {
+                    describe(path)
+                }
+            }
+        };
+        if directory.files.is_empty() {
+            return Err(BagError::not_a_bag(path, without_files));
+        }
+        Ok(directory)
+    }
+
+    /// Takes the listed files that are there, under whatever directory the recorder saw them, and then files that the list should have.
+    fn match_files(&mut self, path: &Path, listed: &[String], present: Vec<PathBuf>) {
+        let mut missing = Vec::new();
+        for name in listed {
+            match find(path, name, &present) {
+                Some(file) if self.files.contains(&file) => {}
+                Some(file) => self.files.push(file),
+                None => missing.push(path.join(last_component(name))),
+            }
+        }
+        let known: HashSet<String> = self.files.iter().map(|file| uncompressed_name(file)).collect();
+        let series: HashSet<String> = self.files.iter().map(|file| series_and_number(file).0).collect();
+        let is_unlisted = |file: &PathBuf| !known.contains(&uncompressed_name(file));
+        let unlisted: Vec<PathBuf> = present.into_iter().filter(is_unlisted).collect();
+        // As many files under other names: they were renamed, and the numbers of messages show whether they are the right ones.
+        let are_renamed = missing.len() == unlisted.len();
+        if !are_renamed {
+            for file in &missing {
+                self.record_loss(file, "listed in metadata.yaml, but not found".to_owned());
+            }
+        }
+        for file in unlisted {
+            let belongs = !missing.is_empty() || series.contains(&series_and_number(&file).0);
+            if !are_renamed {
+                let reason = if belongs {
+                    "not listed in metadata.yaml; read as well"
+                } else {
+                    "not listed in metadata.yaml and not read; give the file itself as the bag to read it"
+                };
+                self.record_loss(&file, reason.to_owned());
+            }
+            if belongs {
+                self.files.push(file);
+                self.files.sort_by_key(|file| series_and_number(file));
+            }
+        }
+    }
+
+    fn record_loss(&mut self, file: &Path, reason: String) {
+        self.losses.push(DataLoss {
+            file: file.display().to_string(),
+            messages: None,
+            reason,
+        });
+    }
+}
+
+/// The file in the bag's directory that a path in `metadata.yaml` means. The path may begin with the name that the bag's directory had
+/// (up to version 3 of the format), may be absolute, of another machine or of Windows; a file outside the directory is never read.
+fn find(directory: &Path, listed: &str, present: &[PathBuf]) -> Option<PathBuf> {
+    let is_inside = Path::new(listed)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
+    let last = Path::new(last_component(listed));
+    let as_listed = is_inside.then(|| directory.join(listed));
+    let by_name = last.file_name().map(|name| directory.join(name));
+    let by_content = || {
+        let name = uncompressed_name(last);
+        present.iter().find(|file| uncompressed_name(file) == name)
+    };
+    as_listed
+        .into_iter()
+        .chain(by_name)
+        .find(|file| file.is_file())
+        .or_else(|| by_content().cloned())
+}
+
+/// The bag files in a directory, sorted by the numbers in their names: those with the usual extensions or, if there are none, by content.
+///
+/// rosbag2 leaves the decompressed file beside the compressed one: of such a pair only the former is listed.
+fn list_bag_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let files = list_files(directory)?;
+    let mut found: Vec<PathBuf> = files.iter().filter(|file| has_extension(file)).cloned().collect();
+    if found.is_empty() {
+        let is_bag = |file: &&PathBuf| matches!(FileKind::of_file(file), Ok(FileKind::Mcap | FileKind::Sqlite));
+        found = files.iter().take(MAX_LOOKED_AT).filter(is_bag).cloned().collect();
+    }
+    let names: HashSet<PathBuf> = found.iter().cloned().collect();
+    found.retain(|file| {
+        let uncompressed = file.with_file_name(uncompressed_name(file));
+        *file == uncompressed || !names.contains(&uncompressed)
+    });
+    found.sort_by_key(|file| series_and_number(file));
+    found.sort_by_key(|file| series_and_number(file).1);
+    Ok(found)
+}
+
+/// The files in a directory, sorted by name.
+fn list_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn has_extension(file: &Path) -> bool {
+    let name = uncompressed_name(file).to_ascii_lowercase();
+    EXTENSIONS.iter().any(|extension| name.ends_with(extension))
+}
+
+/// The name that a file has without file compression.
+fn uncompressed_name(file: &Path) -> String {
+    let name = file.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
+    name.strip_suffix(COMPRESSED).unwrap_or(&name).to_owned()
+}
+
+/// The parts of the name of a file of a split bag: `bag` and 12 for `bag_12.mcap`.
+fn series_and_number(file: &Path) -> (String, u64) {
+    let name = uncompressed_name(file);
+    let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
+    let parts = stem.rsplit_once('_').and_then(|(series, digits)| {
+        let number = digits.parse().ok()?;
+        Some((series.to_owned(), number))
+    });
+    parts.unwrap_or_else(|| (stem.to_owned(), 0))
+}
+
+/// Says what a directory holds instead of a bag.
+fn describe(directory: &Path) -> String {
+    let directories = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut directories: Vec<PathBuf> = directories
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .take(MAX_LOOKED_AT)
+        .collect();
+    directories.sort();
+    let is_bag = |path: &&PathBuf| list_bag_files(path).is_ok_and(|files| !files.is_empty());
+    let bags: Vec<String> = directories
+        .iter()
+        .filter(is_bag)
+        .map(|path| path.display().to_string())
+        .collect();
+    if !bags.is_empty() {
+        return format!("it is a directory of bags; give one of them: {}", bags.join(", "));
+    }
+    let of_labels = directories.iter().filter_map(|path| list_files(path).ok());
+    let files = list_files(directory).into_iter().chain(of_labels).flatten();
+    files
+        .take(MAX_LOOKED_AT)
+        .find_map(|file| match FileKind::of_file(&file) {
+            Ok(FileKind::Unknown) | Err(_) => None,
+            Ok(kind) => Some(format!(
+                "{} in it is {}; {}",
+                file.strip_prefix(directory).unwrap_or(&file).display(),
+                kind.name(),
+                super::file::fix(kind)
+            )),
+        })
+        .unwrap_or_else(|| super::file::EXPECTED.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(files: &[PathBuf]) -> Vec<&str> {
+        let names = files.iter().filter_map(|file| file.file_name()?.to_str());
+        names.collect()
+    }
+
+    fn directory_with(files: &[&str]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        for name in files {
+            std::fs::write(directory.path().join(name), "").expect("writable");
+        }
+        directory
+    }
+
+    #[test]
+    fn files_are_sorted_by_number_and_a_decompressed_copy_is_not_listed_twice() {
+        let files = [
+            "v1.5_10.mcap",
+            "v1.5_9.mcap",
+            "v1.5_2.db3.zstd",
+            "v1.5_3.db3",
+            "v1.5_3.db3.zstd",
+            "notes.txt",
+        ];
+        let directory = directory_with(&files);
+        let found = list_bag_files(directory.path()).expect("readable");
+        let expected = ["v1.5_2.db3.zstd", "v1.5_3.db3", "v1.5_9.mcap", "v1.5_10.mcap"];
+        assert_eq!(names(&found), expected);
+    }
+
+    /// The files read and the files with losses for a list of paths in metadata.yaml.
+    fn matched<'a>(directory: &'a mut Directory, path: &Path, listed: &[&str]) -> (Vec<&'a str>, Vec<String>) {
+        let listed: Vec<String> = listed.iter().map(ToString::to_string).collect();
+        let present = list_bag_files(path).expect("readable");
+        directory.match_files(path, &listed, present);
+        let affected = directory.losses.iter().map(|loss| {
+            let file = Path::new(&loss.file).file_name().and_then(OsStr::to_str);
+            format!("{}: {}", file.unwrap_or_default(), loss.reason)
+        });
+        (names(&directory.files), affected.collect())
+    }
+
+    #[test]
+    fn paths_of_other_directories_and_machines_are_found_by_their_names() {
+        let bag = directory_with(&["a_0.mcap", "a_1.mcap"]);
+        for prefix in ["", "old_name/", "/home/robot/bags/a/", "../a/", "C:\\bags\\a\\", "./"] {
+            let listed = [format!("{prefix}a_0.mcap"), format!("{prefix}a_1.mcap")];
+            let mut directory = Directory::default();
+            let (files, losses) = matched(&mut directory, bag.path(), &listed.each_ref().map(String::as_str));
+            assert_eq!((files, losses.len()), (vec!["a_0.mcap", "a_1.mcap"], 0), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn file_outside_the_directory_is_never_read() {
+        let outside = directory_with(&["secret.mcap"]);
+        let bag = directory_with(&["a_0.mcap"]);
+        let listed = outside.path().join("secret.mcap").display().to_string();
+        let mut directory = Directory::default();
+        matched(&mut directory, bag.path(), &[&listed, "a_0.mcap"]);
+        assert_eq!(directory.files, [bag.path().join("a_0.mcap")]);
+        assert!(directory.losses[0].reason.contains("not found"));
+    }
+
+    #[test]
+    fn files_and_list_that_differ_are_reported() {
+        let cases: [(&[&str], &[&str], &[&str], &[&str]); 6] = [
+            // Renamed files.
+            (&["b_0.mcap", "b_1.mcap"], &["a_0.mcap", "a_1.mcap"], &["b_0.mcap", "b_1.mcap"], &[]),
+            // One file of three is missing.
+            (
+                &["a_0.mcap", "a_2.mcap"],
+                &["a_0.mcap", "a_1.mcap", "a_2.mcap"],
+                &["a_0.mcap", "a_2.mcap"],
+                &["a_1.mcap: listed in metadata.yaml, but not found"],
+            ),
+            // The list ends early.
+            (
+                &["a_0.mcap", "a_1.mcap"],
+                &["a_1.mcap"],
+                &["a_0.mcap", "a_1.mcap"],
+                &["a_0.mcap: not listed in metadata.yaml; read as well"],
+            ),
+            // A copy of a part.
+            (
+                &["a_0.mcap", "cut.mcap"],
+                &["a_0.mcap"],
+                &["a_0.mcap"],
+                &["cut.mcap: not listed in metadata.yaml and not read; give the file itself as the bag to read it"],
+            ),
+            // Decompressed by hand or by rosbag2, and listed twice.
+            (&["a_0.db3"], &["a_0.db3.zstd", "a_0.db3.zstd"], &["a_0.db3"], &[]),
+            (&["a_0.db3", "a_0.db3.zstd"], &["a_0.db3.zstd"], &["a_0.db3.zstd"], &[]),
+        ];
+        for (present, listed, expected, losses) in cases {
+            let bag = directory_with(present);
+            let mut directory = Directory::default();
+            let found = matched(&mut directory, bag.path(), listed);
+            let losses = losses.iter().map(ToString::to_string).collect();
+            assert_eq!(found, (expected.to_vec(), losses), "{present:?} {listed:?}");
+        }
+    }
+}
