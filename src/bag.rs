@@ -114,7 +114,11 @@ impl Bag {
         let (directory, name) = parent_and_name(path);
         let (files, listed, losses) = if file_type.is_dir() || name == metadata::FILE_NAME {
             let directory = if file_type.is_dir() { path } else { directory };
-            let Directory { files, topics, losses } = Directory::read(directory)?;
+            let Directory {
+                files,
+                topics,
+                losses,
+            } = Directory::read(directory)?;
             (files, topics, losses)
         } else if file_type.is_file() {
             (vec![path.to_owned()], Vec::new(), Vec::new())
@@ -125,7 +129,9 @@ impl Bag {
         let mut hints: Vec<Topic> = listed.iter().map(|listed| listed.topic.clone()).collect();
         if file_type.is_file() && hints.is_empty() {
             // One file of a bag: the number of its messages is not that of the bag, but the types are.
-            let metadata = Metadata::read(directory).ok().filter(|metadata| metadata.lists(&name));
+            let metadata = Metadata::read(directory)
+                .ok()
+                .filter(|metadata| metadata.lists(&name));
             let topics = metadata.into_iter().flat_map(|metadata| metadata.topics);
             hints.extend(topics.map(|listed| listed.topic));
         }

@@ -29,7 +29,9 @@ pub enum CdrError {
     #[error("is serialized as {0}; supported: plain CDR, version 1 or 2")]
     Representation(&'static str),
     /// The encapsulation header is missing or not valid; begins with these bytes.
-    #[error("is not CDR: it begins with {0:02x?}, expected 00 01 00 00 (little-endian) or 00 00 00 00 (big-endian)")]
+    #[error(
+        "is not CDR: it begins with {0:02x?}, expected 00 01 00 00 (little-endian) or 00 00 00 00 (big-endian)"
+    )]
     Encapsulation(Vec<u8>),
     /// The message is something else.
     #[error("is not CDR, but {0}")]
@@ -103,7 +105,9 @@ impl<'a> CdrReader<'a> {
     /// The data is truncated.
     pub(super) fn string(&mut self) -> Result<Cow<'a, str>, CdrError> {
         let bytes = self.byte_sequence()?;
-        Ok(String::from_utf8_lossy(bytes.strip_suffix(b"\0").unwrap_or(bytes)))
+        Ok(String::from_utf8_lossy(
+            bytes.strip_suffix(b"\0").unwrap_or(bytes),
+        ))
     }
 
     /// Reads a `uint8[]`.

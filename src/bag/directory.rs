@@ -44,13 +44,18 @@ impl Directory {
                 if let Some(reason) = listed.unsupported {
                     directory.record_loss(&metadata_path, reason);
                 }
-                format!("its metadata.yaml lists {}, but it has no bag files", listed.files.join(", "))
+                format!(
+                    "its metadata.yaml lists {}, but it has no bag files",
+                    listed.files.join(", ")
+                )
             }
             Err(reason) => {
                 directory.files = present;
                 directory.record_loss(
                     &metadata_path,
-                    format!("{reason}; the bag files in the directory are read in the order of their numbers"),
+                    format!(
+                        "{reason}; the bag files in the directory are read in the order of their numbers"
+                    ),
                 );
                 if metadata_path.exists() {
                     format!("it has no bag files, and its metadata.yaml: {reason}")
@@ -139,7 +144,8 @@ fn list_bag_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let files = list_files(directory)?;
     let mut found: Vec<PathBuf> = files.iter().filter(|file| has_extension(file)).cloned().collect();
     if found.is_empty() {
-        let is_bag = |file: &&PathBuf| matches!(FileKind::of_file(file), Ok(FileKind::Mcap | FileKind::Sqlite));
+        let is_bag =
+            |file: &&PathBuf| matches!(FileKind::of_file(file), Ok(FileKind::Mcap | FileKind::Sqlite));
         found = files.iter().take(MAX_LOOKED_AT).filter(is_bag).cloned().collect();
     }
     let names: HashSet<PathBuf> = found.iter().cloned().collect();
@@ -255,7 +261,11 @@ mod tests {
     }
 
     /// The files read and the files with losses for a list of paths in metadata.yaml.
-    fn matched<'a>(directory: &'a mut Directory, path: &Path, listed: &[&str]) -> (Vec<&'a str>, Vec<String>) {
+    fn matched<'a>(
+        directory: &'a mut Directory,
+        path: &Path,
+        listed: &[&str],
+    ) -> (Vec<&'a str>, Vec<String>) {
         let listed: Vec<String> = listed.iter().map(ToString::to_string).collect();
         let present = list_bag_files(path).expect("readable");
         directory.match_files(path, &listed, present);
@@ -269,11 +279,22 @@ mod tests {
     #[test]
     fn paths_of_other_directories_and_machines_are_found_by_their_names() {
         let bag = directory_with(&["a_0.mcap", "a_1.mcap"]);
-        for prefix in ["", "old_name/", "/home/robot/bags/a/", "../a/", "C:\\bags\\a\\", "./"] {
+        for prefix in [
+            "",
+            "old_name/",
+            "/home/robot/bags/a/",
+            "../a/",
+            "C:\\bags\\a\\",
+            "./",
+        ] {
             let listed = [format!("{prefix}a_0.mcap"), format!("{prefix}a_1.mcap")];
             let mut directory = Directory::default();
             let (files, losses) = matched(&mut directory, bag.path(), &listed.each_ref().map(String::as_str));
-            assert_eq!((files, losses.len()), (vec!["a_0.mcap", "a_1.mcap"], 0), "{prefix}");
+            assert_eq!(
+                (files, losses.len()),
+                (vec!["a_0.mcap", "a_1.mcap"], 0),
+                "{prefix}"
+            );
         }
     }
 
@@ -292,7 +313,12 @@ mod tests {
     fn files_and_list_that_differ_are_reported() {
         let cases: [(&[&str], &[&str], &[&str], &[&str]); 6] = [
             // Renamed files.
-            (&["b_0.mcap", "b_1.mcap"], &["a_0.mcap", "a_1.mcap"], &["b_0.mcap", "b_1.mcap"], &[]),
+            (
+                &["b_0.mcap", "b_1.mcap"],
+                &["a_0.mcap", "a_1.mcap"],
+                &["b_0.mcap", "b_1.mcap"],
+                &[],
+            ),
             // One file of three is missing.
             (
                 &["a_0.mcap", "a_2.mcap"],
@@ -312,11 +338,18 @@ mod tests {
                 &["a_0.mcap", "cut.mcap"],
                 &["a_0.mcap"],
                 &["a_0.mcap"],
-                &["cut.mcap: not listed in metadata.yaml and not read; give the file itself as the bag to read it"],
+                &[
+                    "cut.mcap: not listed in metadata.yaml and not read; give the file itself as the bag to read it",
+                ],
             ),
             // Decompressed by hand or by rosbag2, and listed twice.
             (&["a_0.db3"], &["a_0.db3.zstd", "a_0.db3.zstd"], &["a_0.db3"], &[]),
-            (&["a_0.db3", "a_0.db3.zstd"], &["a_0.db3.zstd"], &["a_0.db3.zstd"], &[]),
+            (
+                &["a_0.db3", "a_0.db3.zstd"],
+                &["a_0.db3.zstd"],
+                &["a_0.db3.zstd"],
+                &[],
+            ),
         ];
         for (present, listed, expected, losses) in cases {
             let bag = directory_with(present);

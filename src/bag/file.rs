@@ -11,8 +11,7 @@ use crate::file_kind::FileKind;
 /// Maximum size of a decompressed file, as a multiple of its compressed size. A higher ratio indicates a decompression bomb.
 const MAX_FILE_EXPANSION: u64 = 1000;
 /// What a bag is.
-pub(super) const EXPECTED: &str =
-    "expected an MCAP or SQLite3 (.db3) file, or a directory with such files";
+pub(super) const EXPECTED: &str = "expected an MCAP or SQLite3 (.db3) file, or a directory with such files";
 
 /// Delivers the messages of the sink's file. Damage is recorded as a loss and is not an error.
 ///

@@ -48,7 +48,10 @@ pub fn image_topic(bag: &Bag, requested: Option<&str>) -> Result<Topic, BagError
         return Ok(topic);
     }
     let contents = bag.contents()?.topics;
-    choose(contents.into_iter().map(|contents| contents.topic).collect(), requested)
+    choose(
+        contents.into_iter().map(|contents| contents.topic).collect(),
+        requested,
+    )
 }
 
 /// Whether a topic found in a file has the name of the chosen one, and images. Other types on the same name are not read; the type may
@@ -243,14 +246,24 @@ mod tests {
                 encoding: encoding.to_owned(),
                 ..topic(message_type)
             };
-            let error = BagImage::read(&topic, MESSAGE).expect_err("not an image").to_string();
-            assert!(error.contains(encoding) && error.contains(message_type), "{error}");
+            let error = BagImage::read(&topic, MESSAGE)
+                .expect_err("not an image")
+                .to_string();
+            assert!(
+                error.contains(encoding) && error.contains(message_type),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn type_names_of_old_bags_and_of_dds_are_images() {
-        for name in [IMAGE, "sensor_msgs/Image", "sensor_msgs::msg::dds_::Image_", "sensor_msgs::msg::Image"] {
+        for name in [
+            IMAGE,
+            "sensor_msgs/Image",
+            "sensor_msgs::msg::dds_::Image_",
+            "sensor_msgs::msg::Image",
+        ] {
             assert!(BagImage::read(&topic(name), MESSAGE).is_ok(), "{name}");
         }
         let unnamed = Topic {
@@ -270,7 +283,10 @@ mod tests {
             ..topic("")
         };
         let error = choose(vec![hostile], None).expect_err("no type").to_string();
-        assert!(error.contains("type not recorded") && error.contains("--type"), "{error}");
+        assert!(
+            error.contains("type not recorded") && error.contains("--type"),
+            "{error}"
+        );
         assert!(!error.contains(char::is_control), "{error}");
     }
 }

@@ -150,7 +150,10 @@ impl FileReader<'_, '_, '_> {
             );
         }
         // After other losses it is known that messages are missing.
-        let missing = self.counted.checked_sub(self.found).filter(|missing| *missing > 0);
+        let missing = self
+            .counted
+            .checked_sub(self.found)
+            .filter(|missing| *missing > 0);
         if missing.is_some() && sink.losses.len() == losses_before {
             let reason = format!(
                 "its summary counts {} messages, but only {} were found",

@@ -171,7 +171,8 @@ mod tests {
             assert_eq!(metadata.topics[0].messages, 3);
             assert_eq!(metadata.topics[0].topic.name, "/a");
         }
-        let only_files = document("  relative_file_paths: ~\n  files: [{path: c_0.mcap, message_count: 1}]\n");
+        let only_files =
+            document("  relative_file_paths: ~\n  files: [{path: c_0.mcap, message_count: 1}]\n");
         assert_eq!(parse(&only_files).expect("valid metadata").files, ["c_0.mcap"]);
     }
 

@@ -216,7 +216,8 @@ fn read_topics(
     let (id, name) = (statement.column_index("id")?, statement.column_index("name")?);
     let columns = ["type", "serialization_format"].map(|column| statement.column_index(column).ok());
     let topics = statement.query_map([], |row| {
-        let [message_type, encoding] = columns.map(|column| column.map_or_else(String::new, |column| text(row, column)));
+        let [message_type, encoding] =
+            columns.map(|column| column.map_or_else(String::new, |column| text(row, column)));
         let topic = Topic {
             name: text(row, name),
             message_type,
@@ -229,6 +230,9 @@ fn read_topics(
 
 /// The text in a column, also if it is NULL or not UTF-8.
 fn text(row: &Row, column: usize) -> String {
-    let bytes = row.get_ref(column).ok().and_then(|value| value.as_bytes_or_null().ok().flatten());
+    let bytes = row
+        .get_ref(column)
+        .ok()
+        .and_then(|value| value.as_bytes_or_null().ok().flatten());
     String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
 }

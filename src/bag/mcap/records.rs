@@ -83,7 +83,10 @@ pub(super) fn for_each_record(
             continue;
         }
         data.clear();
-        (&mut input).take(available).read_to_end(&mut data).map_err(io_error)?;
+        (&mut input)
+            .take(available)
+            .read_to_end(&mut data)
+            .map_err(io_error)?;
         let record = RawRecord {
             opcode,
             length,

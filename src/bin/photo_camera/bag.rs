@@ -89,6 +89,8 @@ fn play_once(
             Err("playback was stopped".to_owned())
         }
     })?;
-    let warnings = DataLoss::summaries(&losses).into_iter().chain(ReasonCount::summary(&bad_reasons));
+    let warnings = DataLoss::summaries(&losses)
+        .into_iter()
+        .chain(ReasonCount::summary(&bad_reasons));
     Ok((played, warnings.collect()))
 }

@@ -101,7 +101,9 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let selection = Arc::new(Mutex::new(images.validate(arguments.show.clone())?));
     let (topic, message_type) = (arguments.topic.as_deref(), arguments.message_type.as_deref());
     let bag = arguments.bag.as_deref();
-    let bag = bag.map(|path| BagPlayer::open(path, topic, message_type)).transpose()?;
+    let bag = bag
+        .map(|path| BagPlayer::open(path, topic, message_type))
+        .transpose()?;
 
     let mut node = Node::create(Context::create()?, "photo_camera", "")?;
     let logger = node.logger().to_owned();
