@@ -251,7 +251,7 @@ impl Bag {
                 Ok(()) => {}
                 Err(error @ BagError::Stopped(_)) => return Err(error),
                 // A missing or empty file of a split bag does not prevent reading the others.
-                Err(error) if self.files.len() > 1 => sink.record_loss(None, error.to_string()),
+                Err(error) if self.files.len() > 1 => sink.record_loss(None, error.into_reason()),
                 Err(error) => return Err(error),
             }
         }

@@ -216,7 +216,9 @@ fn describe(directory: &Path) -> String {
     files
         .take(MAX_LOOKED_AT)
         .find_map(|file| match FileKind::of_file(&file) {
-            Ok(FileKind::Unknown) | Err(_) => None,
+            // Such files are in any directory.
+            Ok(FileKind::Unknown | FileKind::Empty | FileKind::Html | FileKind::Xml | FileKind::Json)
+            | Err(_) => None,
             Ok(kind) => Some(format!(
                 "{} in it is {}; {}",
                 file.strip_prefix(directory).unwrap_or(&file).display(),

@@ -62,4 +62,13 @@ impl BagError {
             reason: reason.into(),
         }
     }
+
+    /// The message without the path, for a loss, which has the path beside its reason.
+    pub(super) fn into_reason(self) -> String {
+        match self {
+            BagError::Io { cause, .. } => cause.to_string(),
+            BagError::NotABag { reason, .. } => format!("not a bag; {reason}"),
+            error => error.to_string(),
+        }
+    }
 }

@@ -207,7 +207,7 @@ fn deliver_rows(
     Ok(Ok(()))
 }
 
-/// The topics by id. The columns of types and serialization formats may be missing or empty, as in a database that was repaired by hand.
+/// The topics by id. The columns of types and serialization formats may be missing or NULL.
 fn read_topics(
     connection: &Connection,
     complete: &dyn Fn(Topic) -> Topic,
@@ -230,9 +230,6 @@ fn read_topics(
 
 /// The text in a column, also if it is NULL or not UTF-8.
 fn text(row: &Row, column: usize) -> String {
-    let bytes = row
-        .get_ref(column)
-        .ok()
-        .and_then(|value| value.as_bytes_or_null().ok().flatten());
+    let bytes = row.get_ref(column).ok().and_then(|value| value.as_bytes().ok());
     String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
 }

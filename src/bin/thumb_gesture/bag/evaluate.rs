@@ -16,6 +16,7 @@ use thumb_gesture::bag::{Bag, Topic};
 use thumb_gesture::dataset::Label;
 use thumb_gesture::model_store::StoredModel;
 use thumb_gesture::recognizer::Recognizer;
+use thumb_gesture::text::escape_controls;
 
 use super::{BagOptions, DecisionOptions, Outcome, page_path, parse_share, write_page};
 use crate::output;
@@ -224,7 +225,7 @@ fn print_report(report: &Report, frames_per_sec: f64) -> anyhow::Result<()> {
     output::print_line(&format!(
         "{}, {}: {} on {}, {} frames, {frames_per_sec:.0} per second",
         report.bag.display(),
-        predictions.topic,
+        escape_controls(&predictions.topic),
         report.model_id,
         report.backend,
         predictions.frames.len(),
