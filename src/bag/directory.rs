@@ -44,10 +44,8 @@ impl Directory {
                 if let Some(reason) = listed.unsupported {
                     directory.record_loss(&metadata_path, reason);
                 }
-                format!(
-                    "its metadata.yaml lists {}, but it has no bag files",
-                    listed.files.join(", ")
-                )
+                let first = listed.files.first().map_or("", String::as_str);
+                format!("its metadata.yaml lists {first}, but it has no bag files")
             }
             Err(reason) => {
                 directory.files = present;
@@ -81,7 +79,7 @@ impl Directory {
             }
         }
         let known: HashSet<String> = self.files.iter().map(|file| uncompressed_name(file)).collect();
-        let series: HashSet<String> = self.files.iter().map(|file| series_and_number(file).0).collect();
+        let series: HashSet<String> = self.files.iter().map(|file| number_and_series(file).1).collect();
         let is_unlisted = |file: &PathBuf| !known.contains(&uncompressed_name(file));
         let unlisted: Vec<PathBuf> = present.into_iter().filter(is_unlisted).collect();
         // As many files under other names: they were renamed, and the numbers of messages show whether they are the right ones.
@@ -92,7 +90,7 @@ impl Directory {
             }
         }
         for file in unlisted {
-            let belongs = !missing.is_empty() || series.contains(&series_and_number(&file).0);
+            let belongs = !missing.is_empty() || series.contains(&number_and_series(&file).1);
             if !are_renamed {
                 let reason = if belongs {
                     "not listed in metadata.yaml; read as well"
@@ -103,7 +101,7 @@ impl Directory {
             }
             if belongs {
                 self.files.push(file);
-                self.files.sort_by_key(|file| series_and_number(file));
+                self.files.sort_by_key(|file| number_and_series(file));
             }
         }
     }
@@ -153,8 +151,7 @@ fn list_bag_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
         let uncompressed = file.with_file_name(uncompressed_name(file));
         *file == uncompressed || !names.contains(&uncompressed)
     });
-    found.sort_by_key(|file| series_and_number(file));
-    found.sort_by_key(|file| series_and_number(file).1);
+    found.sort_by_key(|file| number_and_series(file));
     Ok(found)
 }
 
@@ -182,15 +179,15 @@ fn uncompressed_name(file: &Path) -> String {
     name.strip_suffix(COMPRESSED).unwrap_or(&name).to_owned()
 }
 
-/// The parts of the name of a file of a split bag: `bag` and 12 for `bag_12.mcap`.
-fn series_and_number(file: &Path) -> (String, u64) {
+/// The parts of the name of a file of a split bag: 12 and `bag` for `bag_12.mcap`.
+fn number_and_series(file: &Path) -> (u64, String) {
     let name = uncompressed_name(file);
     let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
     let parts = stem.rsplit_once('_').and_then(|(series, digits)| {
         let number = digits.parse().ok()?;
-        Some((series.to_owned(), number))
+        Some((number, series.to_owned()))
     });
-    parts.unwrap_or_else(|| (stem.to_owned(), 0))
+    parts.unwrap_or_else(|| (0, stem.to_owned()))
 }
 
 /// Says what a directory holds instead of a bag.
