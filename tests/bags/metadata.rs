@@ -40,6 +40,7 @@ pub(crate) fn split_bag_is_read_in_order_and_missing_files_are_reported() {
         "an empty file, as left by a power failure: {losses:?}"
     );
 
+    fs::remove_file(directory.path().join("bag_11.mcap")).expect("removes");
     let metadata = "rosbag2_bagfile_information:\n  version: 9\n  relative_file_paths: [bag_2.mcap, bag_3.mcap, bag_10.mcap]\n";
     fs::write(directory.path().join("metadata.yaml"), metadata).expect("writes");
     let (found, losses) = digests(directory.path());
@@ -100,16 +101,17 @@ pub(crate) fn metadata_of_any_version_and_machine_is_matched_without_losses() {
 
 pub(crate) fn unreadable_metadata_is_reported_and_the_files_are_read() {
     let whole = metadata(&["bag_0.mcap"], TOPIC, "sensor_msgs/msg/Image", 3);
+    let cut = whole
+        .split("serialization_format")
+        .next()
+        .expect("the part before");
     let cases: [(&[u8], &str); 7] = [
         (b"", "is empty"),
         (b"\0\0\0\0\0\0\0\0", "not in the format of rosbag2"),
         (b"\xff\xfe\x00", "cannot be read"),
-        (&whole.as_bytes()[..300], "not in the format of rosbag2"),
+        (cut.as_bytes(), "not in the format of rosbag2"),
         (b"name: a web site\n", "not in the format of rosbag2"),
-        (
-            b"rosbag2_bagfile_information: ~\n",
-            "not in the format of rosbag2",
-        ),
+        (b"- a list\n", "not in the format of rosbag2"),
         (
             b"rosbag2_bagfile_information: {version: 9, relative_file_paths: []}",
             "lists no files",
