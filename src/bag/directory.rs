@@ -9,9 +9,10 @@ use super::metadata::{self, Metadata, last_component};
 use super::{BagError, DataLoss, TopicContents};
 use crate::file_kind::FileKind;
 
-/// Name extensions of bag files; file compression appends [`COMPRESSED`].
+/// Name extensions of bag files.
 const EXTENSIONS: [&str; 2] = [".mcap", ".db3"];
-const COMPRESSED: &str = ".zstd";
+/// What rosbag2 and the command `zstd` append to the name of a file that they compress.
+const COMPRESSED: [&str; 2] = [".zstd", ".zst"];
 /// Number of files in a directory that are looked at to say what it holds.
 const MAX_LOOKED_AT: usize = 100;
 
@@ -176,7 +177,8 @@ fn has_extension(file: &Path) -> bool {
 /// The name that a file has without file compression.
 fn uncompressed_name(file: &Path) -> String {
     let name = file.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
-    name.strip_suffix(COMPRESSED).unwrap_or(&name).to_owned()
+    let uncompressed = COMPRESSED.iter().find_map(|suffix| name.strip_suffix(suffix));
+    uncompressed.unwrap_or(&name).to_owned()
 }
 
 /// The parts of the name of a file of a split bag: 12 and `bag` for `bag_12.mcap`.

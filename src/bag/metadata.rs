@@ -96,8 +96,12 @@ fn parse(text: &str) -> Result<Metadata, String> {
     if text.trim().is_empty() {
         return Err("is empty".to_owned());
     }
-    let document: Document =
-        serde_saphyr::from_str(text).map_err(|error| format!("not in the format of rosbag2: {error}"))?;
+    let document: Document = serde_saphyr::from_str(text).map_err(|error| {
+        // The lines after the first quote the file.
+        let error = error.to_string();
+        let reason = error.lines().next().unwrap_or_default();
+        format!("not in the format of rosbag2: {reason}")
+    })?;
     let information = document.rosbag2_bagfile_information;
     let unsupported = unsupported_compression(&information);
     let topics = information.topics_with_message_count.unwrap_or_default();
@@ -208,7 +212,7 @@ mod tests {
         ];
         for (text, reason) in invalid {
             let error = parse(text).expect_err(reason);
-            assert!(error.contains(reason), "{error}");
+            assert!(error.contains(reason) && error.lines().count() == 1, "{error}");
         }
     }
 }

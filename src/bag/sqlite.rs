@@ -196,8 +196,8 @@ fn deliver_rows(
         if !(sink.is_selected)(topic) {
             continue;
         }
-        let Ok(data) = row.get_ref(2)?.as_blob() else {
-            sink.record_loss(Some(1), format!("messages on {topic} are not binary data"));
+        let Ok(data) = row.get_ref(2)?.as_bytes() else {
+            sink.record_loss(Some(1), format!("messages on {topic} have no data"));
             continue;
         };
         if let Err(error) = sink.deliver(topic, time_ns, data) {

@@ -70,6 +70,8 @@ pub(crate) fn topics_without_columns_and_messages_without_topics() {
     insert(&database, 1, &hands(1));
     insert(&database, 2, &[vec![0; 8]]);
     insert(&database, 7, &hands(1));
+    let as_text = "UPDATE messages SET data = CAST(data AS TEXT) WHERE id = 1";
+    database.execute_batch(as_text).expect("writes");
     let (images, _, losses) = images_of(&file);
     assert_eq!((images, losses.len()), (3, 1), "{losses:?}");
     assert_eq!(losses[0].messages, Some(3), "{losses:?}");

@@ -17,7 +17,7 @@ fn directory_with(files: &[&str]) -> tempfile::TempDir {
 fn files_are_sorted_by_number_and_a_decompressed_copy_is_not_listed_twice() {
     let files = [
         "v1.5_10.mcap",
-        "v1.5_9.mcap",
+        "v1.5_9.mcap.zst",
         "v1.5_2.db3.zstd",
         "v1.5_3.db3",
         "v1.5_3.db3.zstd",
@@ -25,7 +25,7 @@ fn files_are_sorted_by_number_and_a_decompressed_copy_is_not_listed_twice() {
     ];
     let directory = directory_with(&files);
     let found = list_bag_files(directory.path()).expect("readable");
-    let expected = ["v1.5_2.db3.zstd", "v1.5_3.db3", "v1.5_9.mcap", "v1.5_10.mcap"];
+    let expected = ["v1.5_2.db3.zstd", "v1.5_3.db3", "v1.5_9.mcap.zst", "v1.5_10.mcap"];
     assert_eq!(names(&found), expected);
 }
 

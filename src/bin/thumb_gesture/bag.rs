@@ -173,7 +173,12 @@ impl Outcome {
                 // Standard output was closed (`| head`), which is not a failure.
                 Err(error) if output::is_broken_pipe(&error) => {}
                 Err(error) => {
-                    outcome.report_failure(&format!("{}: {}", path.display(), output::error_chain(&error)))
+                    let (path, reason) = (path.display().to_string(), output::error_chain(&error));
+                    if reason.starts_with(&path) {
+                        outcome.report_failure(&reason);
+                    } else {
+                        outcome.report_failure(&format!("{path}: {reason}"));
+                    }
                 }
             }
         }
