@@ -115,6 +115,9 @@ impl FileReader<'_, '_, '_> {
         let damage = |error: McapError| DamagedChunk {
             reason: match error {
                 McapError::BadChunkCrc { .. } => "damaged chunk: wrong checksum".to_owned(),
+                McapError::UnexpectedEof | McapError::UnexpectedEoc => {
+                    "damaged chunk: it ends in the middle of a record".to_owned()
+                }
                 McapError::UnsupportedCompression(name) => {
                     format!("chunks are compressed by {name:?}; supported: lz4 and zstd")
                 }
