@@ -49,7 +49,7 @@ pub(super) fn read(sink: &mut MessageSink, file: &Path) -> Result<(), BagError> 
             return Ok(());
         }
     };
-    if let Some(reason) = database.is_something_else() {
+    if let Some(reason) = database.describe_if_foreign() {
         return Err(BagError::not_a_bag(sink.file, reason));
     }
     let (connection, topics) = (&database.connection, &database.topics);
@@ -128,7 +128,7 @@ impl Database {
     }
 
     /// Says what the database is if it has no messages of rosbag2.
-    fn is_something_else(&self) -> Option<String> {
+    fn describe_if_foreign(&self) -> Option<String> {
         let tables = tables(&self.connection).ok()?;
         let is_bag = tables.iter().any(|table| table == "messages");
         (!is_bag).then(|| {
