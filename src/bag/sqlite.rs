@@ -1,6 +1,8 @@
 //! Reads the messages of a SQLite3 file with the schema of rosbag2_storage_sqlite3.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -94,9 +96,12 @@ impl Database {
             path.push(suffix);
             path
         };
-        std::fs::copy(file, &copy).map_err(io_error)?;
+        // Without the permissions of the file, which may be read-only.
+        let copy_content =
+            |from: &OsStr, to: &OsStr| io::copy(&mut File::open(from)?, &mut File::create(to)?);
+        copy_content(file.as_os_str(), copy.as_os_str()).map_err(io_error)?;
         for suffix in ["-wal", "-journal"] {
-            match std::fs::copy(with_suffix(file, suffix), with_suffix(&copy, suffix)) {
+            match copy_content(&with_suffix(file, suffix), &with_suffix(&copy, suffix)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(error)),
                 _ => {}
             }
