@@ -76,47 +76,47 @@ fn file_outside_the_directory_is_never_read() {
 
 #[test]
 fn files_and_list_that_differ_are_reported() {
-    let cases: [(&[&str], &[&str], &[&str], &[&str]); 6] = [
+    let cases: [[&[&str]; 4]; 6] = [
         // Renamed files.
-        (
+        [
             &["b_0.mcap", "b_1.mcap"],
             &["a_0.mcap", "a_1.mcap"],
             &["b_0.mcap", "b_1.mcap"],
             &[],
-        ),
+        ],
         // One file of three is missing.
-        (
+        [
             &["a_0.mcap", "a_2.mcap"],
             &["a_0.mcap", "a_1.mcap", "a_2.mcap"],
             &["a_0.mcap", "a_2.mcap"],
             &["a_1.mcap: listed in metadata.yaml, but not found"],
-        ),
+        ],
         // The list ends early.
-        (
+        [
             &["a_0.mcap", "a_1.mcap"],
             &["a_1.mcap"],
             &["a_0.mcap", "a_1.mcap"],
             &["a_0.mcap: not listed in metadata.yaml; read as well"],
-        ),
+        ],
         // A copy of a part.
-        (
+        [
             &["a_0.mcap", "cut.mcap"],
             &["a_0.mcap"],
             &["a_0.mcap"],
             &[
                 "cut.mcap: not listed in metadata.yaml and not read; give the file itself as the bag to read it",
             ],
-        ),
+        ],
         // Decompressed by hand or by rosbag2, and listed twice.
-        (&["a_0.db3"], &["a_0.db3.zstd", "a_0.db3.zstd"], &["a_0.db3"], &[]),
-        (
+        [&["a_0.db3"], &["a_0.db3.zstd", "a_0.db3.zstd"], &["a_0.db3"], &[]],
+        [
             &["a_0.db3", "a_0.db3.zstd"],
             &["a_0.db3.zstd"],
             &["a_0.db3.zstd"],
             &[],
-        ),
+        ],
     ];
-    for (present, listed, expected, losses) in cases {
+    for [present, listed, expected, losses] in cases {
         let bag = directory_with(present);
         let mut directory = Directory::default();
         let found = matched(&mut directory, bag.path(), listed);
