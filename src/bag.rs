@@ -6,12 +6,14 @@
 
 pub mod agreement;
 mod cdr;
+mod directory;
 mod error;
 pub mod expected;
 mod file;
 mod frame_clock;
 pub mod image;
 pub mod import;
+mod loss;
 mod mcap;
 mod metadata;
 pub mod predictions;
@@ -27,9 +29,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use directory::Directory;
 pub use error::BagError;
+pub use loss::{DataLoss, ReasonCount};
 use metadata::Metadata;
 use sink::MessageSink;
+
+use crate::text::escape_controls;
 
 /// A recording, in one file or several.
 #[derive(Debug)]
@@ -37,7 +43,9 @@ pub struct Bag {
     path: PathBuf,
     files: Vec<PathBuf>,
     /// The topics that `metadata.yaml` lists; empty without the file.
-    topics: Vec<TopicContents>,
+    listed: Vec<TopicContents>,
+    /// Says what the files do not say about topics, first the user's word, then that of `metadata.yaml`.
+    hints: Vec<Topic>,
     /// Losses found while opening the bag.
     losses: Vec<DataLoss>,
 }
@@ -47,10 +55,10 @@ pub struct Bag {
 pub struct Topic {
     /// The fully qualified name.
     pub name: String,
-    /// The message type, such as `sensor_msgs/msg/Image`.
+    /// The message type, such as `sensor_msgs/msg/Image`; empty if the recording does not say it.
     #[serde(rename = "type")]
     pub message_type: String,
-    /// The serialization format; `cdr` for ROS 2 messages.
+    /// The serialization format, `cdr` for ROS 2 messages; empty if the recording does not say it.
     pub encoding: String,
 }
 
@@ -63,17 +71,6 @@ pub struct Message<'a> {
     pub time_ns: i64,
     /// The serialized message.
     pub data: &'a [u8],
-}
-
-/// A part of a bag that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct DataLoss {
-    /// The affected file.
-    pub file: String,
-    /// How many messages are lost; `None` if unknown.
-    pub messages: Option<u64>,
-    /// Why the part could not be read.
-    pub reason: String,
 }
 
 /// A summary of everything in a bag.
@@ -105,45 +102,70 @@ pub struct TopicContents {
 pub type OnMessage<'a> = dyn FnMut(Message) -> Result<(), String> + 'a;
 
 impl Bag {
-    /// Opens a bag: a directory as rosbag2 writes it, with or without `metadata.yaml`, or a single MCAP or SQLite3 file.
+    /// Opens a bag: a directory as rosbag2 writes it, its `metadata.yaml`, or a single MCAP or SQLite3 file. A directory needs no
+    /// `metadata.yaml`, and one that does not match the files beside it does not prevent reading them.
     ///
     /// # Errors
-    /// The path cannot be read, its `metadata.yaml` is not valid, or the directory holds no bag file.
+    /// The path cannot be read, or the directory holds no bag file.
     pub fn open(path: &Path) -> Result<Bag, BagError> {
-        let io_error = |cause| BagError::Io {
+        let file_type = std::fs::metadata(path).map_err(|cause| BagError::Io {
             path: path.to_owned(),
             cause,
+        })?;
+        let (directory, name) = parent_and_name(path);
+        let (files, listed, losses) = if file_type.is_dir() || name == metadata::FILE_NAME {
+            let directory = if file_type.is_dir() { path } else { directory };
+            let Directory {
+                files,
+                topics,
+                losses,
+            } = Directory::read(directory)?;
+            (files, topics, losses)
+        } else if file_type.is_file() {
+            (vec![path.to_owned()], Vec::new(), Vec::new())
+        } else {
+            let reason = "it is a pipe or device, but a bag is read several times; save it as a file first";
+            return Err(BagError::not_a_bag(path, reason));
         };
-        let mut bag = Bag {
+        let mut hints: Vec<Topic> = listed.iter().map(|listed| listed.topic.clone()).collect();
+        if file_type.is_file() && hints.is_empty() {
+            // One file of a bag: the number of its messages is not that of the bag, but the types are.
+            let metadata = Metadata::read(directory)
+                .ok()
+                .filter(|metadata| metadata.lists(&name));
+            let topics = metadata.into_iter().flat_map(|metadata| metadata.topics);
+            hints.extend(topics.map(|listed| listed.topic));
+        }
+        Ok(Bag {
             path: path.to_owned(),
-            files: Vec::new(),
-            topics: Vec::new(),
-            losses: Vec::new(),
+            files,
+            listed,
+            hints,
+            losses,
+        })
+    }
+
+    /// Says which type the messages on a topic have, for a recording that does not say it.
+    pub fn assume_type(&mut self, topic: &str, message_type: &str) {
+        let hint = Topic {
+            name: topic.to_owned(),
+            message_type: message_type.to_owned(),
+            encoding: String::new(),
         };
-        if !std::fs::metadata(path).map_err(io_error)?.is_dir() {
-            bag.files.push(path.to_owned());
-            return Ok(bag);
-        }
-        match Metadata::read(path)? {
-            Some(metadata) => {
-                bag.files = metadata.files;
-                bag.topics = metadata.topics;
+        self.hints.insert(0, hint);
+    }
+
+    /// Fills in what a file does not say about a topic.
+    fn complete(&self, mut topic: Topic) -> Topic {
+        for hint in self.hints.iter().filter(|hint| hint.name == topic.name) {
+            if topic.message_type.is_empty() {
+                topic.message_type.clone_from(&hint.message_type);
             }
-            None => {
-                bag.files = metadata::list_bag_files(path).map_err(io_error)?;
-                bag.losses.push(DataLoss {
-                    file: path.join(metadata::FILE_NAME).display().to_string(),
-                    messages: None,
-                    reason:
-                        "not found; the bag files in the directory are read in the order of their numbers"
-                            .to_owned(),
-                });
+            if topic.encoding.is_empty() {
+                topic.encoding.clone_from(&hint.encoding);
             }
         }
-        if bag.files.is_empty() {
-            return Err(BagError::NotABag(path.to_owned()));
-        }
-        Ok(bag)
+        topic
     }
 
     /// The path that the bag was opened with.
@@ -156,17 +178,23 @@ impl Bag {
         &self.files
     }
 
-    /// The topics that have messages. Without `metadata.yaml` this reads the whole bag.
-    ///
-    /// # Errors
-    /// Like [`Bag::read`].
-    pub fn topics(&self) -> Result<Vec<Topic>, BagError> {
-        let topics = if self.topics.is_empty() {
-            self.contents()?.topics
-        } else {
-            self.topics.clone()
-        };
-        Ok(topics.into_iter().map(|contents| contents.topic).collect())
+    /// The topics with messages according to `metadata.yaml`.
+    fn listed_topics(&self) -> Vec<Topic> {
+        let listed = self.listed.iter().filter(|contents| contents.messages > 0);
+        listed.map(|contents| contents.topic.clone()).collect()
+    }
+
+    /// The first selected topic that has a message. Reads only up to that message.
+    fn first_topic(&self, is_selected: &dyn Fn(&Topic) -> bool) -> Result<Option<Topic>, BagError> {
+        let mut first = None;
+        let end = self.read(is_selected, &mut |message| {
+            first = Some(message.topic.clone());
+            Err("the first message was found".to_owned())
+        });
+        match (first, end) {
+            (None, Err(error)) => Err(error),
+            (first, _) => Ok(first),
+        }
     }
 
     /// Reads the whole bag and counts its messages.
@@ -215,6 +243,7 @@ impl Bag {
         for path in &self.files {
             let mut sink = MessageSink {
                 file: path,
+                complete: &|topic| self.complete(topic),
                 is_selected,
                 losses: &mut losses,
                 on_message: &mut count_and_forward,
@@ -223,7 +252,7 @@ impl Bag {
                 Ok(()) => {}
                 Err(error @ BagError::Stopped(_)) => return Err(error),
                 // A missing or empty file of a split bag does not prevent reading the others.
-                Err(error) if self.files.len() > 1 => sink.record_loss(None, error.to_string()),
+                Err(error) if self.files.len() > 1 => sink.record_loss(None, error.into_reason()),
                 Err(error) => return Err(error),
             }
         }
@@ -233,7 +262,7 @@ impl Bag {
 
     /// The difference between the message count in `metadata.yaml` and the messages delivered. It may overlap with other losses.
     fn missing_messages(&self, is_selected: &dyn Fn(&Topic) -> bool, delivered: u64) -> Option<DataLoss> {
-        let selected = self.topics.iter().filter(|contents| is_selected(&contents.topic));
+        let selected = self.listed.iter().filter(|contents| is_selected(&contents.topic));
         let expected = selected.fold(0_u64, |sum, contents| sum.saturating_add(contents.messages));
         (expected > delivered).then(|| DataLoss {
             file: self.path.join(metadata::FILE_NAME).display().to_string(),
@@ -243,15 +272,24 @@ impl Bag {
     }
 }
 
-impl fmt::Display for DataLoss {
+impl fmt::Display for Topic {
+    /// Name, type and encoding, with control characters escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = match self.messages {
-            None => String::new(),
-            Some(1) => " (1 message lost)".to_owned(),
-            Some(messages) => format!(" ({messages} messages lost)"),
+        let message_type = match self.message_type.as_str() {
+            "" => "type not recorded",
+            known => known,
         };
-        write!(f, "{}: {}{count}", self.file, self.reason)
+        let separator = if self.encoding.is_empty() { "" } else { ", " };
+        let description = format!("{} ({message_type}{separator}{})", self.name, self.encoding);
+        f.write_str(&escape_controls(&description))
     }
+}
+
+/// The directory that holds a file, and the file's name.
+fn parent_and_name(path: &Path) -> (&Path, String) {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    (parent.unwrap_or(Path::new(".")), name.into_owned())
 }
 
 /// The time from `from_ns` to `to_ns` (nanoseconds), in seconds.

@@ -85,6 +85,7 @@ pub(crate) enum FileKind {
     Bzip2,
     Xz,
     Zstd,
+    Lz4,
     SevenZip,
     Rar,
     Tar,
@@ -179,6 +180,7 @@ impl FileKind {
             FileKind::Bzip2 => "a bzip2 file",
             FileKind::Xz => "an xz file",
             FileKind::Zstd => "a zstd file",
+            FileKind::Lz4 => "an lz4 file",
             FileKind::SevenZip => "a 7z archive",
             FileKind::Rar => "a RAR archive",
             FileKind::Tar => "a tar archive",
@@ -204,6 +206,7 @@ impl FileKind {
             | FileKind::Bzip2
             | FileKind::Xz
             | FileKind::Zstd
+            | FileKind::Lz4
             | FileKind::SevenZip
             | FileKind::Rar
             | FileKind::Tar => "unpack it and use the file inside",

@@ -35,6 +35,7 @@ pub mod preprocess;
 pub mod probability;
 pub mod recognizer;
 pub mod sync;
+pub mod text;
 mod thumbnail;
 pub mod training;
 pub mod weights;

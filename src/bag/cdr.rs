@@ -2,7 +2,12 @@
 //!
 //! It neither copies nor allocates, and it checks each length against the remaining data.
 //!
-//! Sources: OMG DDSI-RTPS 2.3, section 10 (encapsulation), and OMG CORBA 3.0, chapter 15 (plain CDR, version 1).
+//! Sources: OMG DDSI-RTPS 2.5, section 10 (encapsulation), OMG CORBA 3.0, chapter 15 (plain CDR, version 1), and OMG DDS-XTypes 1.3,
+//! section 7.4 (version 2, which differs only in fields of 8 bytes, and image messages have none).
+
+use std::borrow::Cow;
+
+use crate::file_kind::FileKind;
 
 /// A read position in a serialized message.
 #[derive(Clone, Copy, Debug)]
@@ -17,11 +22,20 @@ pub(super) struct CdrReader<'a> {
 /// Why data is not the expected message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CdrError {
-    /// The encapsulation header is missing or announces another representation than plain CDR.
+    /// The message has no bytes.
+    #[error("is empty")]
+    Empty,
+    /// The encapsulation header announces another representation than plain CDR.
+    #[error("is serialized as {0}; supported: plain CDR, version 1 or 2")]
+    Representation(&'static str),
+    /// The encapsulation header is missing or not valid; begins with these bytes.
     #[error(
-        "is not plain CDR: it begins with {0:02x?}, expected 00 01 00 00 (little-endian) or 00 00 00 00 (big-endian)"
+        "is not CDR: it begins with {0:02x?}, expected 00 01 00 00 (little-endian) or 00 00 00 00 (big-endian)"
     )]
     Encapsulation(Vec<u8>),
+    /// The message is something else.
+    #[error("is not CDR, but {0}")]
+    Kind(&'static str),
     /// The data is shorter than the message's fields require.
     #[error("ends early: {needed} bytes needed at offset {position}, {available} available")]
     Truncated {
@@ -32,9 +46,6 @@ pub enum CdrError {
         /// Bytes left.
         available: usize,
     },
-    /// A string is not UTF-8 or not terminated with 0.
-    #[error("has an invalid string at offset {0}: it must be UTF-8 and end with 0")]
-    String(usize),
 }
 
 impl<'a> CdrReader<'a> {
@@ -43,13 +54,21 @@ impl<'a> CdrReader<'a> {
     /// # Errors
     /// The message is not plain CDR.
     pub(super) fn new(message: &'a [u8]) -> Result<CdrReader<'a>, CdrError> {
-        let is_bigendian = match message {
-            [0, 0, _, _, ..] => true,
-            [0, 1, _, _, ..] => false,
-            other => return Err(CdrError::Encapsulation(other.iter().take(4).copied().collect())),
+        let (id, data) = match message {
+            [0, id, _, _, data @ ..] => (*id, data),
+            other => return Err(not_cdr(other)),
+        };
+        let is_bigendian = match id {
+            0x00 | 0x06 => true,
+            0x01 | 0x07 => false,
+            0x02 | 0x03 => return Err(CdrError::Representation("PL_CDR (parameter list)")),
+            0x04 => return Err(CdrError::Representation("XML")),
+            0x08 | 0x09 => return Err(CdrError::Representation("D_CDR2 (delimited CDR)")),
+            0x0a | 0x0b => return Err(CdrError::Representation("PL_CDR2 (parameter list)")),
+            _ => return Err(not_cdr(message)),
         };
         Ok(CdrReader {
-            data: &message[4..],
+            data,
             position: 0,
             is_bigendian,
         })
@@ -80,17 +99,15 @@ impl<'a> CdrReader<'a> {
         Ok(self.u32()?.cast_signed())
     }
 
+    /// A string; a terminating 0 that is missing is not needed, as in Fast CDR, and what is not UTF-8 is replaced.
+    ///
     /// # Errors
-    /// The data is truncated, or the string is not UTF-8 with a terminating 0.
-    pub(super) fn string(&mut self) -> Result<&'a str, CdrError> {
-        let length = self.u32()? as usize;
-        let start = self.position;
-        match self.bytes(length)? {
-            // Some implementations write the empty string without its 0.
-            [] => Ok(""),
-            [text @ .., 0] => std::str::from_utf8(text).map_err(|_| CdrError::String(start)),
-            _ => Err(CdrError::String(start)),
-        }
+    /// The data is truncated.
+    pub(super) fn string(&mut self) -> Result<Cow<'a, str>, CdrError> {
+        let bytes = self.byte_sequence()?;
+        Ok(String::from_utf8_lossy(
+            bytes.strip_suffix(b"\0").unwrap_or(bytes),
+        ))
     }
 
     /// Reads a `uint8[]`.
@@ -116,6 +133,15 @@ impl<'a> CdrReader<'a> {
     }
 }
 
+/// The error for a message without a valid encapsulation header.
+fn not_cdr(message: &[u8]) -> CdrError {
+    match FileKind::of_bytes(message) {
+        FileKind::Empty => CdrError::Empty,
+        FileKind::Unknown => CdrError::Encapsulation(message.iter().take(4).copied().collect()),
+        kind => CdrError::Kind(kind.name()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -133,7 +159,7 @@ mod tests {
             let mut cdr = CdrReader::new(message).expect("plain CDR");
             assert_eq!(cdr.u8(), Ok(7));
             assert_eq!(cdr.u32(), Ok(0x201));
-            assert_eq!(cdr.string(), Ok("ab"));
+            assert_eq!(cdr.string(), Ok("ab".into()));
             assert_eq!(cdr.byte_sequence(), Ok(&b"xy"[..]));
         }
     }
@@ -149,17 +175,50 @@ mod tests {
     }
 
     #[test]
-    fn other_representations_and_unterminated_strings_are_rejected() {
-        assert!(matches!(
-            CdrReader::new(b"\0\x03\0\0"),
-            Err(CdrError::Encapsulation(_))
-        ));
-        assert!(matches!(
-            CdrReader::new(b"\0\x01"),
-            Err(CdrError::Encapsulation(_))
-        ));
-        let mut cdr = CdrReader::new(b"\0\x01\0\0\x02\0\0\0ab").expect("plain CDR");
-        assert_eq!(cdr.string(), Err(CdrError::String(4)));
+    fn version_2_is_read_like_version_1() {
+        for (id, message) in [(7, LITTLE_ENDIAN), (6, BIG_ENDIAN)] {
+            let mut message = message.to_vec();
+            // The second option byte counts the padding at the end of the message.
+            message[1..4].copy_from_slice(&[id, 0, 2]);
+            message.extend_from_slice(&[0, 0]);
+            let mut cdr = CdrReader::new(&message).expect("plain CDR");
+            assert_eq!((cdr.u8(), cdr.u32()), (Ok(7), Ok(0x201)));
+            assert_eq!(cdr.string(), Ok("ab".into()));
+            assert_eq!(cdr.byte_sequence(), Ok(&b"xy"[..]));
+        }
+    }
+
+    #[test]
+    fn other_representations_are_rejected_by_name() {
+        let cases: [(&[u8], &str); 9] = [
+            (b"", "is empty"),
+            (b"\0\x01", "begins with [00, 01]"),
+            (b"\0\x03\0\0", "as PL_CDR (parameter list)"),
+            (b"\0\x08\0\0", "as D_CDR2 (delimited CDR)"),
+            (b"\0\x09\0\0", "as D_CDR2 (delimited CDR)"),
+            (b"\0\x0b\0\0", "as PL_CDR2 (parameter list)"),
+            (b"\0\x0c\0\0", "begins with [00, 0c, 00, 00]"),
+            (b"{\"header\": {}}", "is not CDR, but JSON text"),
+            (b"\xff\xd8\xff\xe0\0", "is not CDR, but a JPEG image"),
+        ];
+        for (message, expected) in cases {
+            let error = CdrReader::new(message).expect_err(expected).to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn strings_are_read_without_their_terminating_0_and_without_utf8() {
+        let cases: [(&[u8], &str); 4] = [
+            (b"\0\x01\0\0\0\0\0\0", ""),
+            (b"\0\x01\0\0\x01\0\0\0\0", ""),
+            (b"\0\x01\0\0\x02\0\0\0ab", "ab"),
+            (b"\0\x01\0\0\x03\0\0\0a\xff\0", "a\u{fffd}"),
+        ];
+        for (message, expected) in cases {
+            let mut cdr = CdrReader::new(message).expect("plain CDR");
+            assert_eq!(cdr.string(), Ok(expected.into()));
+        }
     }
 
     proptest! {

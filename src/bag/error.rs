@@ -1,8 +1,6 @@
 //! The errors of reading a bag.
 
-use std::path::PathBuf;
-
-use crate::frame::fix_of_video;
+use std::path::{Path, PathBuf};
 
 /// Why a bag could not be read at all.
 #[derive(Debug, thiserror::Error)]
@@ -16,14 +14,11 @@ pub enum BagError {
         cause: std::io::Error,
     },
     /// The path is neither a bag nor a file of one.
-    #[error("{}: not a bag; expected an MCAP or SQLite3 (.db3) file, or a directory with such files", .0.display())]
-    NotABag(PathBuf),
-    /// `metadata.yaml` does not have the format of rosbag2.
-    #[error("{}: {reason}", path.display())]
-    Metadata {
-        /// The file.
+    #[error("{}: not a bag; {reason}", path.display())]
+    NotABag {
+        /// The file or directory.
         path: PathBuf,
-        /// What is not valid.
+        /// What it is instead, and what to do.
         reason: String,
     },
     /// The bag has no messages on the requested topic.
@@ -31,31 +26,49 @@ pub enum BagError {
     UnknownTopic {
         /// The requested topic.
         topic: String,
-        /// The bag's topics with their types.
+        /// The bag's topics with their types and encodings.
         known: String,
     },
-    /// The requested topic has another message type.
-    #[error("topic {topic} holds {message_type}, which is not an image; the bag has {known}{fix}", fix = fix(.message_type))]
+    /// The messages on the requested topic are not images that can be read.
+    #[error("topic {topic} is not an image topic{hint}; the bag has {known}")]
     NotAnImageTopic {
         /// The requested topic.
         topic: String,
-        /// Its message type.
-        message_type: String,
-        /// The bag's topics with their types.
+        /// What could be done, or nothing.
+        hint: String,
+        /// The bag's topics with their types and encodings.
         known: String,
     },
-    /// No topic of the bag has images.
-    #[error("the bag has no topic with images; it has {0}{fix}", fix = fix(.0))]
-    NoImageTopic(String),
+    /// No topic of the bag has images that can be read.
+    #[error("the bag has no topic with images; it has {known}{hint}")]
+    NoImageTopic {
+        /// The bag's topics with their types and encodings.
+        known: String,
+        /// What could be done, or nothing.
+        hint: String,
+    },
     /// Several topics have images and none was requested.
-    #[error("the bag has several topics with images; choose one of them: {0}")]
+    #[error("the bag has several topics with images; choose one of them with --topic: {0}")]
     AmbiguousImageTopic(String),
     /// The callback returned an error, which stopped reading.
     #[error("{0}")]
     Stopped(String),
 }
 
-/// What to do about topics of these types, after a semicolon.
-fn fix(types: &str) -> String {
-    fix_of_video(types).map_or(String::new(), |fix| format!("; {fix}"))
+impl BagError {
+    pub(super) fn not_a_bag(path: &Path, reason: impl Into<String>) -> BagError {
+        BagError::NotABag {
+            path: path.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    /// The message without the path, for a loss, which has the path beside its reason.
+    pub(super) fn into_reason(self) -> String {
+        match self {
+            BagError::Io { cause, .. } => cause.to_string(),
+            BagError::NotABag { reason, .. } => format!("not a bag; {reason}"),
+            error => error.to_string(),
+        }
+    }
 }

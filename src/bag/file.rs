@@ -6,21 +6,12 @@ use std::path::Path;
 
 use super::sink::MessageSink;
 use super::{BagError, mcap, sqlite, zstd};
+use crate::file_kind::FileKind;
 
 /// Maximum size of a decompressed file, as a multiple of its compressed size. A higher ratio indicates a decompression bomb.
 const MAX_FILE_EXPANSION: u64 = 1000;
-const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
-const MCAP_MAGIC: &[u8] = b"\x89MCAP0\r\n";
-/// Length of the longest magic number, bytes.
-const MAX_MAGIC_LEN: u64 = SQLITE_MAGIC.len() as u64;
-
-enum FileFormat {
-    Mcap,
-    Sqlite,
-    /// An MCAP or SQLite3 file that was compressed as a whole.
-    Zstd,
-    Unknown,
-}
+/// What a bag is.
+pub(super) const EXPECTED: &str = "expected an MCAP or SQLite3 (.db3) file, or a directory with such files";
 
 /// Delivers the messages of the sink's file. Damage is recorded as a loss and is not an error.
 ///
@@ -32,23 +23,55 @@ pub(super) fn read(sink: &mut MessageSink) -> Result<(), BagError> {
         path: file.to_owned(),
         cause,
     };
-    match detect_format(file).map_err(io_error)? {
-        FileFormat::Zstd => {
+    match FileKind::of_file(file).map_err(io_error)? {
+        // MCAP or SQLite3 that was compressed as a whole.
+        FileKind::Zstd => {
             let decompressed = decompress(sink).map_err(io_error)?;
-            let format = detect_format(decompressed.path()).map_err(io_error)?;
-            read_uncompressed(sink, &format, decompressed.path())
+            let kind = FileKind::of_file(decompressed.path()).map_err(io_error)?;
+            read_uncompressed(sink, kind, decompressed.path())
         }
-        format => read_uncompressed(sink, &format, file),
+        kind => read_uncompressed(sink, kind, file),
     }
 }
 
-fn read_uncompressed(sink: &mut MessageSink, format: &FileFormat, file: &Path) -> Result<(), BagError> {
-    match format {
-        FileFormat::Mcap => mcap::read(sink, file),
-        FileFormat::Sqlite => sqlite::read(sink, file),
-        FileFormat::Zstd | FileFormat::Unknown => Err(BagError::NotABag(sink.file.to_owned())),
+fn read_uncompressed(sink: &mut MessageSink, kind: FileKind, file: &Path) -> Result<(), BagError> {
+    match kind {
+        FileKind::Mcap => mcap::read(sink, file),
+        FileKind::Sqlite => sqlite::read(sink, file),
+        FileKind::Unknown => Err(BagError::not_a_bag(sink.file, EXPECTED)),
+        kind => {
+            let reason = format!("it is {}; {}", kind.name(), fix(kind));
+            Err(BagError::not_a_bag(sink.file, reason))
+        }
     }
 }
+
+/// How to get a bag from a file that is something else.
+pub(super) fn fix(kind: FileKind) -> &'static str {
+    if let Some(fix) = kind.fix() {
+        return fix;
+    }
+    match kind {
+        FileKind::Ros1Bag => ROS1_FIX,
+        FileKind::Jpeg
+        | FileKind::Png
+        | FileKind::Gif
+        | FileKind::Bmp
+        | FileKind::WebP
+        | FileKind::Tiff
+        | FileKind::Heif
+        | FileKind::Avif => {
+            "for images use `thumb_gesture evaluate` or `predict`; `thumb_gesture bag export` makes a bag of a dataset"
+        }
+        FileKind::Video => {
+            "extract its frames as JPEG images, for example with ffmpeg, and use them as a dataset"
+        }
+        _ => EXPECTED,
+    }
+}
+
+/// How to get a ROS 2 bag from a recording of ROS 1.
+pub(super) const ROS1_FIX: &str = "convert the .bag file to ROS 2 with `rosbags-convert --src RECORDING.bag --dst DIRECTORY`, from `pip install rosbags`";
 
 /// Decompresses the sink's file into a temporary file, as far as possible. Damage is recorded as a loss and is not an error.
 fn decompress(sink: &mut MessageSink) -> std::io::Result<tempfile::NamedTempFile> {
@@ -79,18 +102,4 @@ fn decompress(sink: &mut MessageSink) -> std::io::Result<tempfile::NamedTempFile
     }
     decompressed.flush()?;
     Ok(decompressed)
-}
-
-fn detect_format(file: &Path) -> std::io::Result<FileFormat> {
-    let mut head = Vec::new();
-    File::open(file)?.take(MAX_MAGIC_LEN).read_to_end(&mut head)?;
-    Ok(if head.starts_with(MCAP_MAGIC) {
-        FileFormat::Mcap
-    } else if head.starts_with(SQLITE_MAGIC) {
-        FileFormat::Sqlite
-    } else if head.starts_with(&zstd::MAGIC) {
-        FileFormat::Zstd
-    } else {
-        FileFormat::Unknown
-    })
 }

@@ -1,6 +1,6 @@
 //! The times of a bag's frames, on one clock.
 
-use super::image::BagImage;
+use super::image::{BagImage, is_image_topic};
 use super::{Bag, BagError, Topic};
 
 /// The clock of the stamps. Frames without a stamp have the time of recording on that clock.
@@ -16,7 +16,7 @@ impl FrameClock {
     /// As [`Bag::read`].
     pub(super) fn of_topic(bag: &Bag, topic: &Topic) -> Result<FrameClock, BagError> {
         let mut clock = FrameClock { offset_ns: 0 };
-        let read = bag.read(&|found| found == topic, &mut |message| {
+        let read = bag.read(&|found| is_image_topic(found, topic), &mut |message| {
             match BagImage::read_stamp(message.data) {
                 // Damaged messages are reported when the frames are read.
                 Ok(0) | Err(_) => Ok(()),

@@ -1,11 +1,14 @@
 //! The image topics and image messages of a bag: `sensor_msgs/Image` and `sensor_msgs/CompressedImage` -> [`Frame`].
 
 use super::cdr::{CdrError, CdrReader};
+use super::file::ROS1_FIX;
 use super::{Bag, BagError, Topic};
-use crate::frame::{Frame, FrameError};
+use crate::frame::{Frame, FrameError, fix_of_video};
 
-const IMAGE: &str = "sensor_msgs/msg/Image";
-const COMPRESSED_IMAGE: &str = "sensor_msgs/msg/CompressedImage";
+/// The message type of images.
+pub const IMAGE: &str = "sensor_msgs/msg/Image";
+/// The message type of compressed images.
+pub const COMPRESSED_IMAGE: &str = "sensor_msgs/msg/CompressedImage";
 
 /// A deserialized image message.
 #[derive(Debug)]
@@ -27,56 +30,122 @@ pub enum ImageError {
     /// The message's fields are not a valid image.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// The topic was recorded in another serialization format.
-    #[error("the topic's serialization format is {0:?}, must be \"cdr\"")]
-    Encoding(String),
-    /// The topic has another message type.
-    #[error("{0} is not an image type; supported: {IMAGE}, {COMPRESSED_IMAGE}")]
-    Type(String),
+    /// The topic was recorded in another serialization format, or has another message type.
+    #[error("{0} cannot be read; supported: {IMAGE} and {COMPRESSED_IMAGE}, in cdr")]
+    Topic(String),
 }
 
 /// Finds the topic to take images from: the requested one, or else the only one with images.
 ///
+/// `metadata.yaml` saves reading the whole bag if its answer is confirmed by a message; otherwise the data decides.
+///
 /// # Errors
 /// The requested topic does not exist or has no images; without a request, no topic or several topics have images.
 pub fn image_topic(bag: &Bag, requested: Option<&str>) -> Result<Topic, BagError> {
-    let mut topics = bag.topics()?;
+    if let Ok(listed) = choose(bag.listed_topics(), requested)
+        && let Some(topic) = bag.first_topic(&|found| is_image_topic(found, &listed))?
+    {
+        return Ok(topic);
+    }
+    let contents = bag.contents()?.topics;
+    choose(
+        contents.into_iter().map(|contents| contents.topic).collect(),
+        requested,
+    )
+}
+
+/// Whether a topic found in a file has the name of the chosen one, and images. Other types on the same name are not read; the type may
+/// change between images and compressed images.
+pub fn is_image_topic(found: &Topic, chosen: &Topic) -> bool {
+    found.name == chosen.name && has_images(found)
+}
+
+fn choose(mut topics: Vec<Topic>, requested: Option<&str>) -> Result<Topic, BagError> {
     let known = list_topics(&topics);
     if let Some(name) = requested {
-        return match topics.into_iter().find(|topic| topic.name == name) {
-            Some(topic) if has_images(&topic) => Ok(topic),
-            Some(topic) => Err(BagError::NotAnImageTopic {
-                topic: topic.name,
-                message_type: topic.message_type,
-                known,
-            }),
-            None => Err(BagError::UnknownTopic {
-                topic: name.to_owned(),
-                known,
-            }),
+        topics.retain(|topic| topic.name == name);
+        if topics.is_empty() {
+            let topic = name.to_owned();
+            return Err(BagError::UnknownTopic { topic, known });
+        }
+    }
+    let mut images: Vec<Topic> = topics.iter().filter(|topic| has_images(topic)).cloned().collect();
+    images.dedup_by(|one, other| one.name == other.name);
+    match (images.as_slice(), requested) {
+        ([topic], _) => Ok(topic.clone()),
+        ([], Some(_)) => Err(BagError::NotAnImageTopic {
+            topic: list_topics(&topics),
+            hint: hint(&topics),
+            known,
+        }),
+        ([], None) => Err(BagError::NoImageTopic {
+            known,
+            hint: hint(&topics),
+        }),
+        (several, _) => Err(BagError::AmbiguousImageTopic(list_topics(several))),
+    }
+}
+
+/// What may help if none of these topics has images that can be read.
+fn hint(topics: &[Topic]) -> String {
+    let is_image = |topic: &&Topic| ImageType::named(&topic.message_type).is_some();
+    if let Some(topic) = topics.iter().find(is_image) {
+        return if topic.encoding == "ros1" {
+            format!("; it was recorded with ROS 1: {ROS1_FIX}")
+        } else {
+            format!("; images can be read in cdr, not in {:?}", topic.encoding)
         };
     }
-    topics.retain(has_images);
-    match topics.as_slice() {
-        [topic] => Ok(topic.clone()),
-        [] => Err(BagError::NoImageTopic(known)),
-        several => Err(BagError::AmbiguousImageTopic(list_topics(several))),
+    let video = topics.iter().find_map(|topic| fix_of_video(&topic.message_type));
+    if let Some(fix) = video {
+        return format!("; {fix}");
+    }
+    match topics.iter().find(|topic| topic.message_type.is_empty()) {
+        Some(topic) => format!(
+            "; the recording does not say the type of {:?}: if it holds images, give it with --topic and --type {IMAGE} or {COMPRESSED_IMAGE}",
+            topic.name
+        ),
+        None => String::new(),
     }
 }
 
 fn has_images(topic: &Topic) -> bool {
-    [IMAGE, COMPRESSED_IMAGE].contains(&topic.message_type.as_str())
+    is_cdr(topic) && ImageType::named(&topic.message_type).is_some()
+}
+
+/// A topic without a serialization format is taken for CDR; each message is checked.
+fn is_cdr(topic: &Topic) -> bool {
+    ["", "cdr"].contains(&topic.encoding.as_str())
 }
 
 fn list_topics(topics: &[Topic]) -> String {
     if topics.is_empty() {
         return "no messages".to_owned();
     }
-    let names: Vec<String> = topics
-        .iter()
-        .map(|topic| format!("{} ({})", topic.name, topic.message_type))
-        .collect();
+    let names: Vec<String> = topics.iter().map(Topic::to_string).collect();
     names.join(", ")
+}
+
+#[derive(Clone, Copy)]
+enum ImageType {
+    Raw,
+    Compressed,
+}
+
+impl ImageType {
+    /// The type of this name. Bags of Crystal and Dashing have `sensor_msgs/Image`, recorders of DDS `sensor_msgs::msg::dds_::Image_`.
+    fn named(name: &str) -> Option<ImageType> {
+        let name = name.replace("::", "/");
+        let (namespace, name) = name.rsplit_once('/')?;
+        if !["sensor_msgs", "sensor_msgs/msg", "sensor_msgs/msg/dds_"].contains(&namespace) {
+            return None;
+        }
+        match name.strip_suffix('_').unwrap_or(name) {
+            "Image" => Some(ImageType::Raw),
+            "CompressedImage" => Some(ImageType::Compressed),
+            _ => None,
+        }
+    }
 }
 
 impl BagImage {
@@ -85,14 +154,13 @@ impl BagImage {
     /// # Errors
     /// The topic does not hold images, or the message is not a valid image.
     pub fn read(topic: &Topic, data: &[u8]) -> Result<BagImage, ImageError> {
-        if topic.encoding != "cdr" {
-            return Err(ImageError::Encoding(topic.encoding.clone()));
-        }
+        let Some(image_type) = ImageType::named(&topic.message_type).filter(|_| is_cdr(topic)) else {
+            return Err(ImageError::Topic(topic.to_string()));
+        };
         let mut cdr = CdrReader::new(data)?;
-        match topic.message_type.as_str() {
-            IMAGE => read_image(&mut cdr),
-            COMPRESSED_IMAGE => read_compressed_image(&mut cdr),
-            other => Err(ImageError::Type(other.to_owned())),
+        match image_type {
+            ImageType::Raw => read_image(&mut cdr),
+            ImageType::Compressed => read_compressed_image(&mut cdr),
         }
     }
 
@@ -113,7 +181,7 @@ fn read_image(cdr: &mut CdrReader) -> Result<BagImage, ImageError> {
     Ok(BagImage {
         stamp_ns,
         frame_id,
-        frame: Frame::from_message(encoding, [width, height], step, data, is_bigendian)?,
+        frame: Frame::from_message(&encoding, [width, height], step, data, is_bigendian)?,
     })
 }
 
@@ -124,7 +192,7 @@ fn read_compressed_image(cdr: &mut CdrReader) -> Result<BagImage, ImageError> {
     Ok(BagImage {
         stamp_ns,
         frame_id,
-        frame: Frame::from_compressed(format, cdr.byte_sequence()?)?,
+        frame: Frame::from_compressed(&format, cdr.byte_sequence()?)?,
     })
 }
 
@@ -132,7 +200,7 @@ fn read_compressed_image(cdr: &mut CdrReader) -> Result<BagImage, ImageError> {
 fn read_header(cdr: &mut CdrReader) -> Result<(i64, String), CdrError> {
     let (sec, nanosec) = (cdr.i32()?, cdr.u32()?);
     let stamp_ns = i64::from(sec) * 1_000_000_000 + i64::from(nanosec);
-    Ok((stamp_ns, cdr.string()?.to_owned()))
+    Ok((stamp_ns, cdr.string()?.into_owned()))
 }
 
 #[cfg(test)]
@@ -191,18 +259,59 @@ mod tests {
 
     #[test]
     fn other_types_and_encodings_are_rejected_by_name() {
-        let error = BagImage::read(&topic("std_msgs/msg/String"), MESSAGE).expect_err("not an image");
-        assert!(
-            error
-                .to_string()
-                .contains("std_msgs/msg/String is not an image type"),
-            "{error}"
-        );
-        let protobuf = Topic {
-            encoding: "protobuf".to_owned(),
+        let cases = [
+            ("std_msgs/msg/String", "cdr"),
+            ("sensor_msgs/msg/Image", "protobuf"),
+            ("sensor_msgs/Image", "ros1"),
+            ("my_msgs/msg/Image", "cdr"),
+            ("", "cdr"),
+        ];
+        for (message_type, encoding) in cases {
+            let topic = Topic {
+                encoding: encoding.to_owned(),
+                ..topic(message_type)
+            };
+            let error = BagImage::read(&topic, MESSAGE)
+                .expect_err("not an image")
+                .to_string();
+            assert!(
+                error.contains(encoding) && error.contains(message_type),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn type_names_of_old_bags_and_of_dds_are_images() {
+        for name in [
+            IMAGE,
+            "sensor_msgs/Image",
+            "sensor_msgs::msg::dds_::Image_",
+            "sensor_msgs::msg::Image",
+        ] {
+            assert!(BagImage::read(&topic(name), MESSAGE).is_ok(), "{name}");
+        }
+        let unnamed = Topic {
+            encoding: String::new(),
             ..topic(IMAGE)
         };
-        let error = BagImage::read(&protobuf, MESSAGE).expect_err("not CDR");
-        assert!(error.to_string().contains("protobuf"), "{error}");
+        assert!(BagImage::read(&unnamed, MESSAGE).is_ok());
+    }
+
+    #[test]
+    fn topic_is_chosen_by_name_among_several_types() {
+        let compressed = topic(COMPRESSED_IMAGE);
+        let topics = vec![compressed.clone(), topic(IMAGE), topic("std_msgs/msg/String")];
+        assert_eq!(choose(topics, None).expect("one topic"), compressed);
+        let hostile = Topic {
+            name: "/a\u{1b}]0;b\n".to_owned(),
+            ..topic("")
+        };
+        let error = choose(vec![hostile], None).expect_err("no type").to_string();
+        assert!(
+            error.contains("type not recorded") && error.contains("--type"),
+            "{error}"
+        );
+        assert!(!error.contains(char::is_control), "{error}");
     }
 }

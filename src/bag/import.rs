@@ -5,8 +5,8 @@ use std::path::Path;
 use time::OffsetDateTime;
 
 use super::frame_clock::FrameClock;
-use super::image::BagImage;
-use super::{Bag, BagError, DataLoss, Topic, secs_between};
+use super::image::{BagImage, is_image_topic};
+use super::{Bag, BagError, DataLoss, ReasonCount, Topic, secs_between};
 use crate::dataset::capture::Burst;
 use crate::dataset::fingerprint::Thumbnail;
 use crate::dataset::{DatasetError, Label};
@@ -31,10 +31,8 @@ pub struct ImportSummary {
     pub saved: usize,
     /// The number of selected frames skipped because they look like the frame saved before.
     pub near_duplicates: usize,
-    /// The number of messages that are not valid images.
-    pub bad_frames: u64,
-    /// Why the first of them is not valid.
-    pub bad_reason: Option<String>,
+    /// Why messages are not valid images.
+    pub bad_reasons: Vec<ReasonCount>,
     /// What could not be read of the bag.
     pub losses: Vec<DataLoss>,
 }
@@ -65,7 +63,7 @@ pub fn import_frames(
         summary: ImportSummary::default(),
     };
     let mut clock = FrameClock::of_topic(bag, topic)?;
-    let losses = bag.read(&|found| found == topic, &mut |message| {
+    let losses = bag.read(&|found| is_image_topic(found, topic), &mut |message| {
         on_frame();
         match BagImage::read(message.topic, message.data) {
             Ok(image) => {
@@ -77,9 +75,7 @@ pub fn import_frames(
                 }
             }
             Err(error) => {
-                let summary = &mut importer.summary;
-                summary.bad_frames += 1;
-                summary.bad_reason.get_or_insert_with(|| error.to_string());
+                ReasonCount::add(&mut importer.summary.bad_reasons, error.to_string());
             }
         }
         Ok(())

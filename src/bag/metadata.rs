@@ -1,30 +1,30 @@
 //! `metadata.yaml`, which rosbag2 writes next to the files of a bag when the recording ends.
+//!
+//! It is a hint, not an authority: the bag's files say what was recorded. Only fields that no version of the format has given another
+//! meaning are read, so that the version does not matter. Version 3 added the compression, version 5 `files`, and up to version 3 the
+//! paths begin with the name of the bag.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::ops::RangeInclusive;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{BagError, Topic, TopicContents};
+use super::{Topic, TopicContents};
 
 pub(super) const FILE_NAME: &str = "metadata.yaml";
 /// Text files are read up to this size, bytes.
 const MAX_TEXT_BYTES: u64 = 16 << 20;
-/// Versions of the format in which the fields below have the same meaning.
-const SUPPORTED_VERSIONS: RangeInclusive<u32> = 4..=9;
-/// Name extensions of bag files, with and without file compression.
-const EXTENSIONS: [&str; 4] = [".mcap.zstd", ".db3.zstd", ".mcap", ".db3"];
 
 /// The fields that reading a bag needs.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Metadata {
-    /// The bag's files, in recording order.
-    pub(super) files: Vec<PathBuf>,
-    /// The topics with at least one message.
+    /// The paths of the bag's files as written by the recorder, in recording order.
+    pub(super) files: Vec<String>,
+    /// The topics, also those without messages.
     pub(super) topics: Vec<TopicContents>,
+    /// A compression that is not supported, as a reason why messages may not be readable.
+    pub(super) unsupported: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -34,14 +34,16 @@ struct Document {
 
 #[derive(Deserialize)]
 struct Information {
-    version: u32,
-    relative_file_paths: Vec<String>,
-    #[serde(default)]
-    compression_format: String,
-    #[serde(default)]
-    compression_mode: String,
-    #[serde(default)]
-    topics_with_message_count: Vec<TopicCount>,
+    relative_file_paths: Option<Vec<String>>,
+    files: Option<Vec<FileInformation>>,
+    compression_format: Option<String>,
+    compression_mode: Option<String>,
+    topics_with_message_count: Option<Vec<TopicCount>>,
+}
+
+#[derive(Deserialize)]
+struct FileInformation {
+    path: String,
 }
 
 #[derive(Deserialize)]
@@ -53,26 +55,34 @@ struct TopicCount {
 #[derive(Deserialize)]
 struct TopicMetadata {
     name: String,
+    #[serde(default)]
     r#type: String,
+    #[serde(default)]
     serialization_format: String,
 }
 
 impl Metadata {
-    /// Reads the `metadata.yaml` of a bag's directory; `None` if it does not exist.
+    /// Reads the `metadata.yaml` of a bag's directory.
     ///
     /// # Errors
-    /// The file cannot be read or is not valid.
-    pub(super) fn read(directory: &Path) -> Result<Option<Metadata>, BagError> {
-        let path = directory.join(FILE_NAME);
-        let text = match read_text(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(cause) => return Err(BagError::Io { path, cause }),
-        };
-        let parsed = parse(&text).map_err(|reason| BagError::Metadata { path, reason })?;
-        let files = parsed.files.iter().map(|file| directory.join(file)).collect();
-        Ok(Some(Metadata { files, ..parsed }))
+    /// The file does not exist, cannot be read or is not in the format of rosbag2; the reason.
+    pub(super) fn read(directory: &Path) -> Result<Metadata, String> {
+        match read_text(&directory.join(FILE_NAME)) {
+            Ok(text) => parse(&text),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err("not found".to_owned()),
+            Err(error) => Err(format!("cannot be read: {error}")),
+        }
     }
+
+    /// Whether a file of this name is listed.
+    pub(super) fn lists(&self, name: &str) -> bool {
+        self.files.iter().any(|file| last_component(file) == name)
+    }
+}
+
+/// The last component of a path written by any machine.
+pub(super) fn last_component(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
 
 /// Reads a text file up to 16 MiB.
@@ -83,150 +93,126 @@ pub(super) fn read_text(path: &Path) -> io::Result<String> {
 }
 
 fn parse(text: &str) -> Result<Metadata, String> {
-    let document: Document =
-        serde_saphyr::from_str(text).map_err(|error| format!("not in the format of rosbag2: {error}"))?;
-    let information = document.rosbag2_bagfile_information;
-    if !SUPPORTED_VERSIONS.contains(&information.version) {
-        return Err(format!(
-            "unsupported version {}; supported: {} to {}",
-            information.version,
-            SUPPORTED_VERSIONS.start(),
-            SUPPORTED_VERSIONS.end()
-        ));
+    if text.trim().is_empty() {
+        return Err("is empty".to_owned());
     }
-    check_compression(&information)?;
-    let topics = information
-        .topics_with_message_count
-        .into_iter()
-        .filter(|topic| topic.message_count > 0)
-        .map(|topic| TopicContents {
+    let document: Document = serde_saphyr::from_str(text).map_err(|error| {
+        // The lines after the first quote the file.
+        let error = error.to_string();
+        let reason = error.lines().next().unwrap_or_default();
+        format!("not in the format of rosbag2: {reason}")
+    })?;
+    let information = document.rosbag2_bagfile_information;
+    let unsupported = unsupported_compression(&information);
+    let topics = information.topics_with_message_count.unwrap_or_default();
+    let mut files = information.relative_file_paths.unwrap_or_default();
+    if files.is_empty() {
+        let listed = information.files.into_iter().flatten();
+        files = listed.map(|file| file.path).collect();
+    }
+    if files.is_empty() {
+        return Err("lists no files".to_owned());
+    }
+    Ok(Metadata {
+        files,
+        topics: topics.into_iter().map(TopicContents::from).collect(),
+        unsupported,
+    })
+}
+
+impl From<TopicCount> for TopicContents {
+    fn from(topic: TopicCount) -> TopicContents {
+        TopicContents {
             topic: Topic {
                 name: topic.topic_metadata.name,
                 message_type: topic.topic_metadata.r#type,
                 encoding: topic.topic_metadata.serialization_format,
             },
             messages: topic.message_count,
-        })
-        .collect();
-    let files: Vec<PathBuf> = information
-        .relative_file_paths
-        .into_iter()
-        .map(PathBuf::from)
-        .collect();
-    let is_inside = |file: &PathBuf| file.components().all(|part| matches!(part, Component::Normal(_)));
-    match files.iter().find(|file| !is_inside(file)) {
-        Some(outside) => Err(format!("lists a file outside the bag: {}", outside.display())),
-        None => Ok(Metadata { files, topics }),
-    }
-}
-
-/// Fails if the bag is compressed in an unsupported way. What is compressed is detected later, from the data.
-fn check_compression(information: &Information) -> Result<(), String> {
-    match information.compression_mode.to_ascii_lowercase().as_str() {
-        "" | "none" => Ok(()),
-        "file" | "message" if information.compression_format == "zstd" => Ok(()),
-        "file" | "message" => Err(format!(
-            "unsupported compression_format {:?}; supported: zstd",
-            information.compression_format
-        )),
-        other => Err(format!(
-            "unsupported compression_mode {other:?}; supported: NONE, FILE and MESSAGE"
-        )),
-    }
-}
-
-/// The bag files in a directory, sorted by the numbers in their names.
-pub(super) fn list_bag_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        if EXTENSIONS.iter().any(|extension| name.ends_with(extension)) {
-            files.push(path);
         }
     }
-    files.sort_by_key(|path| (file_number(path), path.clone()));
-    Ok(files)
 }
 
-/// The number at the end of a file's name: 12 for `bag_12.mcap`.
-fn file_number(path: &Path) -> u64 {
-    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-    let stem = EXTENSIONS
-        .iter()
-        .find_map(|extension| name.strip_suffix(extension));
-    let digits = stem.unwrap_or(name).rsplit('_').next().unwrap_or_default();
-    digits.parse().unwrap_or(0)
+/// The reason why messages may not be readable, if their compression is not supported. What is compressed is detected from the data.
+fn unsupported_compression(information: &Information) -> Option<String> {
+    let mode = information.compression_mode.as_deref().unwrap_or_default();
+    let format = information.compression_format.as_deref().unwrap_or_default();
+    let is_compressed = !mode.is_empty() && !mode.eq_ignore_ascii_case("none");
+    (is_compressed && format != "zstd")
+        .then(|| format!("unsupported compression_format {format:?}; supported: zstd"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn document(version: u32, more: &str) -> String {
-        format!(
-            "rosbag2_bagfile_information:\n  version: {version}\n  storage_identifier: mcap\n  duration:\n    nanoseconds: 5\n  relative_file_paths:\n    - bag_0.mcap\n    - bag_1.mcap\n{more}"
-        )
+    fn document(more: &str) -> String {
+        format!("rosbag2_bagfile_information:\n  version: 5\n  storage_identifier: mcap\n{more}")
     }
 
     #[test]
-    fn files_and_topics_are_read_in_order() {
-        let topics = "  topics_with_message_count:\n    - topic_metadata: {name: /a, type: t, serialization_format: cdr}\n      message_count: 3\n    - topic_metadata: {name: /b, type: t, serialization_format: cdr}\n      message_count: 0\n";
-        let metadata = parse(&document(9, topics)).expect("valid metadata");
-        let topics = metadata.topics.iter();
-        let topics: Vec<(&str, u64)> = topics
-            .map(|found| (found.topic.name.as_str(), found.messages))
-            .collect();
-        assert_eq!(topics, [("/a", 3)], "only topics with messages");
-        assert_eq!(metadata.files, [Path::new("bag_0.mcap"), Path::new("bag_1.mcap")]);
+    fn files_and_topics_of_each_version_are_read_in_order() {
+        let topic = |more: &str| {
+            format!(
+                "  topics_with_message_count:\n    - topic_metadata: {{name: /a, type: t, serialization_format: cdr{more}}}\n      message_count: 3\n"
+            )
+        };
+        let versions = [
+            (2, ""),
+            (3, ""),
+            (4, ", offered_qos_profiles: \"- history: 3\""),
+            (7, ", type_description_hash: RIHS01_0"),
+            (9, ", offered_qos_profiles: [{history: keep_last}]"),
+            (10, ", invented: {a: [1]}"),
+        ];
+        for (version, more) in versions {
+            let more = topic(more);
+            let text = format!(
+                "rosbag2_bagfile_information:\n  version: {version}\n  relative_file_paths:\n    - b_0.db3\n    - b_1.db3\n{more}"
+            );
+            let metadata = parse(&text).expect("valid metadata");
+            assert_eq!(metadata.files, ["b_0.db3", "b_1.db3"], "version {version}");
+            assert_eq!(metadata.topics[0].messages, 3);
+            assert_eq!(metadata.topics[0].topic.name, "/a");
+        }
+        let only_files =
+            document("  relative_file_paths: ~\n  files: [{path: c_0.mcap, message_count: 1}]\n");
+        assert_eq!(parse(&only_files).expect("valid metadata").files, ["c_0.mcap"]);
     }
 
     #[test]
-    fn compression_mode_is_case_insensitive() {
-        for mode in ["FILE", "message", "\"\""] {
-            let more = format!("  compression_format: zstd\n  compression_mode: {mode}\n");
-            assert!(parse(&document(4, &more)).is_ok(), "{mode}");
+    fn unsupported_compression_is_named_and_does_not_prevent_reading() {
+        let cases = [
+            ("~", "~", None),
+            ("zstd", "FILE", None),
+            ("lz4", "none", None),
+            ("lz4", "message", Some("\"lz4\"; supported: zstd")),
+        ];
+        for (format, mode, expected) in cases {
+            let more = format!(
+                "  relative_file_paths: [a]\n  compression_format: {format}\n  compression_mode: {mode}\n"
+            );
+            let unsupported = parse(&document(&more)).expect("valid metadata").unsupported;
+            let is_expected = match expected {
+                Some(reason) => unsupported.is_some_and(|found| found.contains(reason)),
+                None => unsupported.is_none(),
+            };
+            assert!(is_expected, "{format} {mode}");
         }
     }
 
     #[test]
     fn invalid_metadata_is_rejected_with_the_reason() {
-        let outside =
-            "rosbag2_bagfile_information:\n  version: 5\n  relative_file_paths: [../../etc/passwd]\n";
         let invalid = [
-            (document(10, ""), "version 10; supported: 4 to 9"),
-            (
-                document(9, "  compression_mode: chunk\n"),
-                "unsupported compression_mode",
-            ),
-            (
-                document(9, "  compression_mode: FILE\n  compression_format: lz4\n"),
-                "supported: zstd",
-            ),
-            (outside.to_owned(), "outside the bag"),
-            ("a: [".to_owned(), "not in the format of rosbag2"),
-            (
-                "rosbag2_bagfile_information: 7".to_owned(),
-                "not in the format of rosbag2",
-            ),
+            ("\n", "is empty"),
+            ("a: [", "not in the format of rosbag2"),
+            ("{\"name\": \"other\"}", "not in the format of rosbag2"),
+            ("rosbag2_bagfile_information: 7", "not in the format of rosbag2"),
+            ("rosbag2_bagfile_information:\n  version: 5\n", "lists no files"),
         ];
         for (text, reason) in invalid {
-            let error = parse(&text).expect_err(reason);
-            assert!(error.contains(reason), "{error}");
+            let error = parse(text).expect_err(reason);
+            assert!(error.contains(reason) && error.lines().count() == 1, "{error}");
         }
-    }
-
-    #[test]
-    fn files_are_sorted_by_number() {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        for name in ["v1.5_10.mcap", "v1.5_9.mcap", "v1.5_2.db3.zstd", "notes.txt"] {
-            std::fs::write(directory.path().join(name), "").expect("writable");
-        }
-        let files = list_bag_files(directory.path()).expect("readable");
-        let names: Vec<_> = files
-            .iter()
-            .filter_map(|file| file.file_name()?.to_str())
-            .collect();
-        assert_eq!(names, ["v1.5_2.db3.zstd", "v1.5_9.mcap", "v1.5_10.mcap"]);
     }
 }

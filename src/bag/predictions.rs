@@ -8,15 +8,13 @@ use std::sync::mpsc;
 use serde::Serialize;
 
 use super::frame_clock::FrameClock;
-use super::image::BagImage;
-use super::{Bag, BagError, DataLoss, Topic, secs_between};
+use super::image::{BagImage, is_image_topic};
+use super::{Bag, BagError, DataLoss, ReasonCount, Topic, secs_between};
 use crate::classifier::ClassifierError;
 use crate::decision::{DecisionSettings, FrameInfo, GestureFilter, UnknownReason};
 use crate::frame::Frame;
 use crate::recognizer::Recognizer;
 
-/// Maximum number of reasons kept for messages that are not valid images.
-const MAX_BAD_REASONS: usize = 10;
 /// Number of frames that are read in advance of the classifier.
 const FRAMES_AHEAD: usize = 8;
 
@@ -46,8 +44,8 @@ pub struct BagPredictions {
     pub frames: Vec<FramePrediction>,
     /// The number of messages that are not valid images.
     pub bad_frames: u64,
-    /// Why the first ten of them are not valid.
-    pub bad_reasons: Vec<String>,
+    /// Why they are not valid.
+    pub bad_reasons: Vec<ReasonCount>,
     /// What could not be read of the bag.
     pub losses: Vec<DataLoss>,
 }
@@ -89,7 +87,7 @@ pub fn classify_bag(
     std::thread::scope(|scope| {
         let (sender, images) = mpsc::sync_channel(FRAMES_AHEAD);
         let reader = scope.spawn(move || {
-            bag.read(&|found| found == topic, &mut |message| {
+            bag.read(&|found| is_image_topic(found, topic), &mut |message| {
                 let image = BagImage::read(message.topic, message.data);
                 let sent = sender.send((message.time_ns, image));
                 sent.map_err(|_| "classification was stopped".to_owned())
@@ -100,9 +98,7 @@ pub fn classify_bag(
                 Ok(image) => image,
                 Err(error) => {
                     predictions.bad_frames += 1;
-                    if predictions.bad_reasons.len() < MAX_BAD_REASONS {
-                        predictions.bad_reasons.push(error.to_string());
-                    }
+                    ReasonCount::add(&mut predictions.bad_reasons, error.to_string());
                     continue;
                 }
             };

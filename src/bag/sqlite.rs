@@ -1,10 +1,15 @@
 //! Reads the messages of a SQLite3 file with the schema of rosbag2_storage_sqlite3.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, Params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Params, Row};
+use tempfile::TempDir;
 
 use super::sink::MessageSink;
 use super::{BagError, Topic};
@@ -17,20 +22,41 @@ const QUERY_BY_ID: &str =
 /// Recovery stops after this many consecutive ids that cannot be read.
 const MAX_GAP: u32 = 1000;
 
+/// How long to wait for another process that is writing the database.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// Time and id of a message, which the messages are ordered by.
 type OrderKey = (i64, i64);
 
+/// An open database. The directory holds its copy, if it had to be copied.
+struct Database {
+    connection: Connection,
+    topics: HashMap<i64, Topic>,
+    _copy: Option<TempDir>,
+}
+
 /// Reads a file. Damage is recorded as a loss and is not an error.
+///
+/// # Errors
+/// The database is not one of rosbag2, or the callback for messages failed.
 pub(super) fn read(sink: &mut MessageSink, file: &Path) -> Result<(), BagError> {
-    let (connection, topics) = match open(file) {
-        Ok(opened) => opened,
+    let opened = match Database::open(file, sink.complete) {
+        Err(error) if is_in_use(&error) => Database::open_copy(file, sink.complete),
+        opened => opened,
+    };
+    let database = match opened {
+        Ok(database) => database,
         Err(error) => {
             sink.record_loss(None, format!("not a database of rosbag2: {error}"));
             return Ok(());
         }
     };
+    if let Some(reason) = database.describe_if_foreign() {
+        return Err(BagError::not_a_bag(sink.file, reason));
+    }
+    let (connection, topics) = (&database.connection, &database.topics);
     let mut last = None;
-    let result = deliver_rows(sink, &connection, &topics, QUERY_BY_TIME, [], &mut |key| {
+    let result = deliver_rows(sink, connection, topics, QUERY_BY_TIME, [], &mut |key| {
         last = Some(key);
         true
     });
@@ -39,19 +65,87 @@ pub(super) fn read(sink: &mut MessageSink, file: &Path) -> Result<(), BagError> 
         Err(error) => {
             let reason = format!("the database is damaged; its readable messages were recovered: {error}");
             sink.record_loss(None, reason);
-            recover_rows(sink, &connection, &topics, last)
+            recover_rows(sink, connection, topics, last)
         }
     }
 }
 
-fn open(file: &Path) -> rusqlite::Result<(Connection, HashMap<i64, Topic>)> {
-    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    // A view in place of a table could return rows endlessly.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
-    // With this pragma SQLite also opens truncated files.
-    connection.pragma_update(None, "writable_schema", true)?;
-    let topics = read_topics(&connection)?;
-    Ok((connection, topics))
+/// Whether the database was not closed and its directory is read-only, or another process is writing it.
+fn is_in_use(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::CannotOpen | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::ReadOnly
+        )
+    )
+}
+
+impl Database {
+    fn open(file: &Path, complete: &dyn Fn(Topic) -> Topic) -> rusqlite::Result<Database> {
+        let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        Database::new(connection, None, complete)
+    }
+
+    /// Opens a copy, with the messages in the journals that a recorder which was killed left beside the file.
+    fn open_copy(file: &Path, complete: &dyn Fn(Topic) -> Topic) -> rusqlite::Result<Database> {
+        let io_error = |cause: io::Error| rusqlite::Error::ToSqlConversionFailure(Box::new(cause));
+        let directory = tempfile::tempdir().map_err(io_error)?;
+        let copy = directory.path().join("copy.db3");
+        let with_suffix = |path: &Path, suffix| {
+            let mut path = path.as_os_str().to_owned();
+            path.push(suffix);
+            path
+        };
+        // Without the permissions of the file, which may be read-only.
+        let copy_content =
+            |from: &OsStr, to: &OsStr| io::copy(&mut File::open(from)?, &mut File::create(to)?);
+        copy_content(file.as_os_str(), copy.as_os_str()).map_err(io_error)?;
+        for suffix in ["-wal", "-journal"] {
+            match copy_content(&with_suffix(file, suffix), &with_suffix(&copy, suffix)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(error)),
+                _ => {}
+            }
+        }
+        let connection = Connection::open_with_flags(&copy, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        Database::new(connection, Some(directory), complete)
+    }
+
+    fn new(
+        connection: Connection,
+        copy: Option<TempDir>,
+        complete: &dyn Fn(Topic) -> Topic,
+    ) -> rusqlite::Result<Database> {
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        // A view in place of a table could return rows endlessly.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+        // With this pragma SQLite also opens truncated files.
+        connection.pragma_update(None, "writable_schema", true)?;
+        let topics = if tables(&connection)?.iter().any(|table| table == "topics") {
+            read_topics(&connection, complete)?
+        } else {
+            HashMap::new()
+        };
+        Ok(Database {
+            connection,
+            topics,
+            _copy: copy,
+        })
+    }
+
+    /// Says what the database is if it has no messages of rosbag2.
+    fn describe_if_foreign(&self) -> Option<String> {
+        let tables = tables(&self.connection).ok()?;
+        let is_bag = tables.iter().any(|table| table == "messages");
+        (!is_bag).then(|| {
+            format!("it is an SQLite database, but without rosbag2's tables topics and messages; its tables: {tables:?}")
+        })
+    }
+}
+
+fn tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' LIMIT 20")?;
+    let names = statement.query_map([], |row| row.get(0))?;
+    names.collect()
 }
 
 /// Delivers the messages after `last`, the last one delivered in time order, and skips ids that cannot be read.
@@ -107,8 +201,8 @@ fn deliver_rows(
         if !(sink.is_selected)(topic) {
             continue;
         }
-        let Ok(data) = row.get_ref(2)?.as_blob() else {
-            sink.record_loss(Some(1), format!("messages on {} are not binary data", topic.name));
+        let Ok(data) = row.get_ref(2)?.as_bytes() else {
+            sink.record_loss(Some(1), format!("messages on {topic} have no data"));
             continue;
         };
         if let Err(error) = sink.deliver(topic, time_ns, data) {
@@ -118,16 +212,29 @@ fn deliver_rows(
     Ok(Ok(()))
 }
 
-/// The topics by id.
-fn read_topics(connection: &Connection) -> rusqlite::Result<HashMap<i64, Topic>> {
-    let mut statement = connection.prepare("SELECT id, name, type, serialization_format FROM topics")?;
+/// The topics by id. The columns of types and serialization formats may be missing or NULL.
+fn read_topics(
+    connection: &Connection,
+    complete: &dyn Fn(Topic) -> Topic,
+) -> rusqlite::Result<HashMap<i64, Topic>> {
+    let mut statement = connection.prepare("SELECT * FROM topics")?;
+    let (id, name) = (statement.column_index("id")?, statement.column_index("name")?);
+    let columns = ["type", "serialization_format"].map(|column| statement.column_index(column).ok());
     let topics = statement.query_map([], |row| {
+        let [message_type, encoding] =
+            columns.map(|column| column.map_or_else(String::new, |column| text(row, column)));
         let topic = Topic {
-            name: row.get(1)?,
-            message_type: row.get(2)?,
-            encoding: row.get(3)?,
+            name: text(row, name),
+            message_type,
+            encoding,
         };
-        Ok((row.get(0)?, topic))
+        Ok((row.get(id)?, complete(topic)))
     })?;
     topics.collect()
+}
+
+/// The text in a column, also if it is NULL or not UTF-8.
+fn text(row: &Row, column: usize) -> String {
+    let bytes = row.get_ref(column).ok().and_then(|value| value.as_bytes().ok());
+    String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
 }

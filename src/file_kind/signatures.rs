@@ -31,7 +31,7 @@ pub(crate) fn is_torch_legacy(first_bytes: &[u8]) -> bool {
 
 /// The kind by the first bytes; [`FileKind::Zip`] for every zip archive.
 pub(super) fn from_first_bytes(bytes: &[u8]) -> FileKind {
-    const SIGNATURES: [(&[u8], FileKind); 38] = [
+    const SIGNATURES: [(&[u8], FileKind); 39] = [
         (b"version https://git-lfs.github.com/", FileKind::GitLfsPointer),
         (b"PK\x03\x04", FileKind::Zip),
         (b"PK\x05\x06", FileKind::Zip),
@@ -63,6 +63,7 @@ pub(super) fn from_first_bytes(bytes: &[u8]) -> FileKind {
         (b"BZh", FileKind::Bzip2),
         (b"\xfd7zXZ\0", FileKind::Xz),
         (b"\x28\xb5\x2f\xfd", FileKind::Zstd),
+        (b"\x04\x22\x4d\x18", FileKind::Lz4),
         (b"7z\xbc\xaf\x27\x1c", FileKind::SevenZip),
         (b"Rar!\x1a\x07", FileKind::Rar),
         (b"%PDF-", FileKind::Pdf),

@@ -18,7 +18,7 @@ fn zip_of(entries: &[&str]) -> Vec<u8> {
 #[test]
 fn kinds_are_recognized_by_their_first_bytes() {
     let tar = [&[b'a'; 257][..], b"ustar\x0000"].concat();
-    let cases: [(&[u8], FileKind); 54] = [
+    let cases: [(&[u8], FileKind); 55] = [
         (b"", FileKind::Empty),
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n",
@@ -63,6 +63,7 @@ fn kinds_are_recognized_by_their_first_bytes() {
         (b"\x89MCAP0\r\n", FileKind::Mcap),
         (b"#ROSBAG V2.0\n", FileKind::Ros1Bag),
         (b"\x1f\x8b\x08\0", FileKind::Gzip),
+            (b"\x04\x22\x4d\x18\x40", FileKind::Lz4),
         (&tar, FileKind::Tar),
         (
             b"<?xml version=\"1.0\"?>\n<net name=\"m\" version=\"11\">",

@@ -1,4 +1,4 @@
-"""Writes bags in each storage and compression that the Python library rosbags supports. Started by tests/bags.rs.
+"""Writes bags in each storage and compression that the Python library rosbags supports. Started by tests/bags/formats.rs.
 
     reference.py DIRECTORY
 

@@ -15,9 +15,11 @@ use anyhow::Context as _;
 use clap::Parser;
 use futures::{Stream, StreamExt};
 use r2r::{Context, Node, QosProfile};
+use thumb_gesture::bag::image::{COMPRESSED_IMAGE, IMAGE};
 use thumb_gesture::node::signals::Signals;
 use thumb_gesture::node::{ImageTransport, spin};
 use thumb_gesture::sync::lock;
+use thumb_gesture::text::escape_controls;
 use tokio::time::MissedTickBehavior;
 
 use bag::BagPlayer;
@@ -45,6 +47,12 @@ struct Arguments {
     /// Play a rosbag2 bag in a loop; images keep their size and frame_id and get the current time as stamp
     #[arg(long, value_name = "BAG", conflicts_with_all = ["photos", "show", "size"])]
     bag: Option<PathBuf>,
+    /// Topic of the bag [default: the only one with images]
+    #[arg(long, value_name = "NAME", requires = "bag")]
+    topic: Option<String>,
+    /// Type of the messages on --topic, for a bag that does not say it
+    #[arg(long = "type", value_name = "TYPE", requires = "topic", value_parser = [IMAGE, COMPRESSED_IMAGE])]
+    message_type: Option<String>,
     /// Label to publish, or `all`; with the prefix odd: or even: only every other block of six photos of a burst, or drawn hands of
     /// another seed
     #[arg(long, value_name = "[odd:|even:]LABEL", default_value = "all")]
@@ -78,7 +86,7 @@ fn main() -> ExitCode {
     match start(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("Error: {error:#}");
+            eprintln!("Error: {}", escape_controls(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }
@@ -96,7 +104,11 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let images = LabeledImages::open(arguments.photos.as_deref(), arguments.seed, arguments.size)?;
     let selection = Arc::new(Mutex::new(images.validate(arguments.show.clone())?));
-    let bag = arguments.bag.as_deref().map(BagPlayer::open).transpose()?;
+    let (topic, message_type) = (arguments.topic.as_deref(), arguments.message_type.as_deref());
+    let bag = arguments.bag.as_deref();
+    let bag = bag
+        .map(|path| BagPlayer::open(path, topic, message_type))
+        .transpose()?;
 
     let mut node = Node::create(Context::create()?, "photo_camera", "")?;
     let logger = node.logger().to_owned();

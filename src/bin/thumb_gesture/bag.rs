@@ -13,9 +13,10 @@ use std::str::FromStr;
 
 use anyhow::Context;
 use clap::{ArgAction, Args, Subcommand};
-use thumb_gesture::bag::DataLoss;
 use thumb_gesture::bag::agreement::Agreement;
+use thumb_gesture::bag::image::{COMPRESSED_IMAGE, IMAGE, image_topic};
 use thumb_gesture::bag::timeline::{PageInfo, Timeline};
+use thumb_gesture::bag::{Bag, DataLoss, ReasonCount, Topic};
 use thumb_gesture::decision::DecisionSettings;
 
 use crate::output;
@@ -54,9 +55,30 @@ struct BagOptions {
     /// Bags, each a directory or a file
     #[arg(required = true, value_name = "BAG")]
     bags: Vec<PathBuf>,
+    #[command(flatten)]
+    topic: TopicOptions,
+}
+
+#[derive(Args)]
+struct TopicOptions {
     /// Topic with the images [default: the only one with images]
     #[arg(long, value_name = "NAME")]
     topic: Option<String>,
+    /// Type of the messages on --topic, for a recording that does not say it
+    #[arg(long = "type", value_name = "TYPE", requires = "topic", value_parser = [IMAGE, COMPRESSED_IMAGE])]
+    message_type: Option<String>,
+}
+
+impl TopicOptions {
+    /// Opens a bag and finds the topic with the images.
+    fn open(&self, path: &Path) -> anyhow::Result<(Bag, Topic)> {
+        let mut bag = Bag::open(path)?;
+        if let (Some(topic), Some(message_type)) = (&self.topic, &self.message_type) {
+            bag.assume_type(topic, message_type);
+        }
+        let topic = image_topic(&bag, self.topic.as_deref())?;
+        Ok((bag, topic))
+    }
 }
 
 /// The options that correspond to parameters of the node.
@@ -164,7 +186,12 @@ impl Outcome {
                 // Standard output was closed (`| head`), which is not a failure.
                 Err(error) if output::is_broken_pipe(&error) => {}
                 Err(error) => {
-                    outcome.report_failure(&format!("{}: {}", path.display(), output::error_chain(&error)))
+                    let (path, reason) = (path.display().to_string(), output::error_chain(&error));
+                    if reason.starts_with(&path) {
+                        outcome.report_failure(&reason);
+                    } else {
+                        outcome.report_failure(&format!("{path}: {reason}"));
+                    }
                 }
             }
         }
@@ -177,16 +204,13 @@ impl Outcome {
     }
 
     /// Reports what could not be read of a bag, and messages that are not valid images.
-    fn report_losses(&mut self, losses: &[DataLoss], bad_frames: u64, bad_reasons: &[String]) {
-        self.has_losses |= !losses.is_empty() || bad_frames > 0;
-        for loss in losses {
-            output::print_error_line(&format!("Warning: {loss}"));
-        }
-        if bad_frames > 0 {
-            let reasons = bad_reasons.join("; ");
-            output::print_error_line(&format!(
-                "Warning: {bad_frames} messages are not valid images: {reasons}"
-            ));
+    fn report_losses(&mut self, losses: &[DataLoss], bad_reasons: &[ReasonCount]) {
+        let warnings = DataLoss::summaries(losses)
+            .into_iter()
+            .chain(ReasonCount::summary(bad_reasons));
+        for warning in warnings {
+            self.has_losses = true;
+            output::print_error_line(&format!("Warning: {warning}"));
         }
     }
 

@@ -6,14 +6,14 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
-use thumb_gesture::bag::image::image_topic;
 use thumb_gesture::bag::predictions::{BagPredictions, classify_bag};
 use thumb_gesture::bag::timeline::{PageInfo, Timeline};
-use thumb_gesture::bag::{Bag, Topic, secs_between};
+use thumb_gesture::bag::{Bag, DataLoss, ReasonCount, Topic, secs_between};
 use thumb_gesture::dataset::Label;
 use thumb_gesture::model_store::{ModelStore, StoredModel};
+use thumb_gesture::text::escape_controls;
 
-use super::{DecisionOptions, Outcome, write_page};
+use super::{DecisionOptions, Outcome, TopicOptions, write_page};
 use crate::output;
 use crate::runtime::RuntimeOptions;
 
@@ -25,9 +25,8 @@ pub(super) struct Arguments {
     /// The bag, a directory or a file
     #[arg(value_name = "BAG")]
     bag: PathBuf,
-    /// Topic with the images [default: the only one with images]
-    #[arg(long, value_name = "NAME")]
-    topic: Option<String>,
+    #[command(flatten)]
+    topic: TopicOptions,
     /// Directory of trained models
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
@@ -56,6 +55,9 @@ struct Report<'a> {
     differ: usize,
     /// These frames, as spans of constant gestures.
     spans: Vec<Difference<'a>>,
+    bad_frames: u64,
+    bad_reasons: &'a [ReasonCount],
+    losses: &'a [DataLoss],
 }
 
 #[derive(Serialize)]
@@ -81,15 +83,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let ids = models.each_ref().map(|model| model.manifest.id.clone());
     let labels = common_labels(&models)?;
-    let bag = Bag::open(&arguments.bag)?;
-    let topic = image_topic(&bag, arguments.topic.as_deref())?;
+    let (bag, topic) = arguments.topic.open(&arguments.bag)?;
     let (predictions, timeline) = classify(arguments, &bag, &topic, &models, &labels)?;
     let mut outcome = Outcome::default();
-    outcome.report_losses(
-        &predictions.losses,
-        predictions.bad_frames,
-        &predictions.bad_reasons,
-    );
+    outcome.report_losses(&predictions.losses, &predictions.bad_reasons);
     let spans = differences(&timeline, &labels);
     let report = Report {
         bag: arguments.bag.clone(),
@@ -98,6 +95,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         frames: predictions.frames.len(),
         differ: spans.iter().map(|span| span.frames).sum(),
         spans,
+        bad_frames: predictions.bad_frames,
+        bad_reasons: &predictions.bad_reasons,
+        losses: &predictions.losses,
     };
     if let Some(html) = &arguments.html {
         let info = PageInfo {
@@ -181,7 +181,7 @@ fn print_report(report: &Report) -> anyhow::Result<()> {
     output::print_line(&format!(
         "{}, {}: {} and {} differ on {} of {} frames",
         report.bag.display(),
-        report.topic,
+        escape_controls(report.topic),
         report.models[0],
         report.models[1],
         report.differ,

@@ -10,13 +10,13 @@ use clap::Args;
 use serde::Serialize;
 use thumb_gesture::bag::agreement::{Agreement, IntervalAgreement};
 use thumb_gesture::bag::expected::{self, Interval};
-use thumb_gesture::bag::image::image_topic;
 use thumb_gesture::bag::predictions::{BagPredictions, classify_bag};
 use thumb_gesture::bag::timeline::{PageInfo, Timeline};
 use thumb_gesture::bag::{Bag, Topic};
 use thumb_gesture::dataset::Label;
 use thumb_gesture::model_store::StoredModel;
 use thumb_gesture::recognizer::Recognizer;
+use thumb_gesture::text::escape_controls;
 
 use super::{BagOptions, DecisionOptions, Outcome, page_path, parse_share, write_page};
 use crate::output;
@@ -99,18 +99,13 @@ impl Evaluation<'_> {
     /// Classifies a bag, compares it with the expected labels, and writes the requested output.
     fn evaluate(&mut self, index: usize, path: &Path, outcome: &mut Outcome) -> anyhow::Result<()> {
         let (arguments, labels) = (self.arguments, &self.model.manifest.labels);
-        let bag = Bag::open(path)?;
-        let topic = image_topic(&bag, arguments.bag.topic.as_deref())?;
+        let (bag, topic) = arguments.bag.topic.open(path)?;
         let start = Instant::now();
         let (predictions, timeline) = self.classify(&bag, &topic)?;
         let frames_per_sec = predictions.frames.len() as f64 / start.elapsed().as_secs_f64();
         let expected = self.expected.as_ref();
         let agreement = expected.map(|expected| Agreement::new(&predictions, expected, labels));
-        outcome.report_losses(
-            &predictions.losses,
-            predictions.bad_frames,
-            &predictions.bad_reasons,
-        );
+        outcome.report_losses(&predictions.losses, &predictions.bad_reasons);
         if let (Some(agreement), Some(min_accuracy)) = (&agreement, arguments.min_accuracy)
             && agreement.accuracy.unwrap_or_default() < min_accuracy
         {
@@ -230,7 +225,7 @@ fn print_report(report: &Report, frames_per_sec: f64) -> anyhow::Result<()> {
     output::print_line(&format!(
         "{}, {}: {} on {}, {} frames, {frames_per_sec:.0} per second",
         report.bag.display(),
-        predictions.topic,
+        escape_controls(&predictions.topic),
         report.model_id,
         report.backend,
         predictions.frames.len(),

@@ -6,9 +6,8 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
-use thumb_gesture::bag::Bag;
-use thumb_gesture::bag::image::image_topic;
 use thumb_gesture::bag::import::{Selection, import_frames};
+use thumb_gesture::bag::{DataLoss, ReasonCount};
 use thumb_gesture::dataset::Label;
 
 use super::{BagOptions, Outcome};
@@ -49,6 +48,8 @@ struct Report<'a> {
     saved: usize,
     near_duplicates: usize,
     bad_frames: u64,
+    bad_reasons: &'a [ReasonCount],
+    losses: &'a [DataLoss],
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -66,18 +67,19 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         );
     }
     Ok(Outcome::for_each_bag(&arguments.bag.bags, |_, path, outcome| {
-        let bag = Bag::open(path)?;
-        let topic = image_topic(&bag, arguments.bag.topic.as_deref())?;
+        let (bag, topic) = arguments.bag.topic.open(path)?;
         let bar = output::counter("import");
         let summary = import_frames(&bag, &topic, selection, &arguments.dataset, &label, || bar.inc(1))?;
         bar.abandon();
-        outcome.report_losses(&summary.losses, summary.bad_frames, summary.bad_reason.as_slice());
+        outcome.report_losses(&summary.losses, &summary.bad_reasons);
         let report = Report {
             bag: path,
             label: &label,
             saved: summary.saved,
             near_duplicates: summary.near_duplicates,
-            bad_frames: summary.bad_frames,
+            bad_frames: ReasonCount::total(&summary.bad_reasons),
+            bad_reasons: &summary.bad_reasons,
+            losses: &summary.losses,
         };
         if arguments.json {
             return output::print_json(&report);

@@ -10,7 +10,7 @@ use thumb_gesture::bag::{Bag, Contents};
 use super::Outcome;
 use crate::output;
 
-/// Show the topics, message counts and duration of bags, and what cannot be read.
+/// Show the topics of bags with their types, encodings and message counts, the duration, and what cannot be read.
 #[derive(Args)]
 pub(super) struct Arguments {
     /// Bags, each a directory or a file
@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     Outcome::for_each_bag(&arguments.bags, |_, path, outcome| {
         let bag = Bag::open(path)?;
         let contents = bag.contents()?;
-        outcome.report_losses(&contents.losses, 0, &[]);
+        outcome.report_losses(&contents.losses, &[]);
         let report = Report {
             bag: path,
             files: bag.files(),
@@ -57,8 +57,7 @@ fn print_report(report: &Report) -> anyhow::Result<()> {
         report.files.len(),
     ))?;
     for topic in &contents.topics {
-        let (name, message_type) = (&topic.topic.name, &topic.topic.message_type);
-        output::print_line(&format!("  {:>8}  {name}  ({message_type})", topic.messages))?;
+        output::print_line(&format!("  {:>8}  {}", topic.messages, topic.topic))?;
     }
     Ok(())
 }

@@ -1,0 +1,200 @@
+//! `thumb_gesture bag evaluate`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::support::{self, failure, json, usage_error};
+use crate::writing::*;
+
+/// A directory with a store that has a model of drawn hands, and a bag of other hands: eight frames of each gesture at 30 Hz.
+pub(crate) fn trained() -> &'static (tempfile::TempDir, PathBuf) {
+    static TRAINED: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    TRAINED.get_or_init(|| {
+        let (root, _) = support::trained_on_drawn_hands();
+        let bag = root.path().join("bag_0.mcap");
+        write_mcap(&bag, &hands(8), &LIKE_ROSBAG2);
+        (root, bag)
+    })
+}
+
+pub(crate) fn evaluate(more: &[&str]) -> Output {
+    let (root, bag) = trained();
+    let mut command = support::program();
+    command
+        .args(["bag", "evaluate"])
+        .arg(bag)
+        .arg("--store")
+        .arg(root.path().join("store"));
+    command.args(more).output().expect("starts")
+}
+
+pub(crate) fn labels_file(text: &str) -> (tempfile::TempDir, String) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("labels.yaml");
+    fs::write(&file, text).expect("writes");
+    (directory, file.display().to_string())
+}
+
+pub(crate) const EXPECTED: &str = "- {from: 0.0, to: 0.25, label: none}\n- {from: 0.26, to: 0.52, label: thumbs_up}\n- {from: 0.53, to: 9, label: thumbs_down}\n";
+
+pub(crate) fn same_bag_gives_identical_predictions() {
+    let (_directory, labels) = labels_file(EXPECTED);
+    let arguments = ["--json", "--expect", &labels, "--threshold", "0", "--margin", "0"];
+    let first = evaluate(&arguments);
+    let report = json(&first);
+    assert_eq!(first.stdout, evaluate(&arguments).stdout);
+    assert_eq!(report["frames"].as_array().map(Vec::len), Some(24));
+    assert_eq!(report["topic"], TOPIC);
+    let agreement = &report["agreement"];
+    assert_eq!(agreement["frames"], 24);
+    assert!(agreement["accuracy"].as_f64() > Some(0.6), "{agreement}");
+    let rows: Vec<u64> = agreement["confusion"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|row| {
+            row.as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_u64)
+                .sum()
+        })
+        .collect();
+    assert_eq!(rows, [8, 8, 8]);
+}
+
+pub(crate) fn csv_has_a_row_for_each_frame() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("predictions.csv");
+    let output = evaluate(&["--csv", &file.display().to_string()]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let table = fs::read_to_string(&file).expect("the table");
+    let mut lines = table.lines();
+    assert_eq!(
+        lines.next(),
+        Some("bag,seconds,gesture,confidence,reason,stable,none,thumbs_down,thumbs_up")
+    );
+    assert_eq!(lines.clone().count(), 24);
+    assert!(lines.all(|line| line.split(',').count() == 9));
+}
+
+pub(crate) fn accuracy_below_the_minimum_fails_with_the_accuracy() {
+    let (_directory, labels) = labels_file(EXPECTED);
+    assert!(
+        evaluate(&["--expect", &labels, "--min-accuracy", "0.0"])
+            .status
+            .success()
+    );
+    // No probability reaches a threshold of 1.
+    let output = evaluate(&["--expect", &labels, "--min-accuracy", "0.9", "--threshold", "1"]);
+    let message = failure(&output);
+    assert!(
+        message.contains("% of the frames are correct, below the minimum of 90.0 %"),
+        "{message}"
+    );
+    assert!(
+        message.contains("0.00 to 0.25 s, none: "),
+        "the interval: {message}"
+    );
+    let output = evaluate(&["--min-accuracy", "0.9"]);
+    assert!(usage_error(&output).contains("--expect"));
+    let (_directory, wrong) = labels_file("- {from: 0.0, to: 1.0, label: wave}\n");
+    assert!(
+        failure(&evaluate(&["--expect", &wrong]))
+            .contains("the model's labels: none, thumbs_down, thumbs_up")
+    );
+}
+
+pub(crate) fn unknown_topic_is_rejected_with_the_known_ones() {
+    assert!(failure(&evaluate(&["--topic", "/camera"])).contains(TOPIC));
+    let text = WriteOptions {
+        message_type: "std_msgs/msg/String",
+        ..LIKE_ROSBAG2
+    };
+    let (_directory, file) = write_bag(&[b"\0\x01\0\0\x01\0\0\0\0".to_vec()], &text);
+    let store = trained().0.path().join("store");
+    let command = |bag: &Path| {
+        let mut command = support::program();
+        command
+            .args(["bag", "evaluate"])
+            .arg(bag)
+            .arg("--store")
+            .arg(&store);
+        command.output().expect("starts")
+    };
+    assert!(
+        failure(&command(&file))
+            .contains("no topic with images; it has /jetbot/camera/image_raw (std_msgs/msg/String, cdr)")
+    );
+    let (_directory, empty) = write_bag(&[], &LIKE_ROSBAG2);
+    assert!(failure(&command(&empty)).contains("it has no messages"));
+    let nothing = tempfile::tempdir().expect("a directory");
+    assert!(failure(&command(nothing.path())).contains("not a bag; expected"));
+    assert!(
+        failure(&command(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md").as_path()
+        ))
+        .contains("not a bag")
+    );
+}
+
+pub(crate) fn truncated_messages_are_counted_and_the_others_classified() {
+    let mut messages = hands(2);
+    let length = messages[3].len();
+    messages[3].truncate(length - 100);
+    messages[4].truncate(2);
+    let (_directory, file) = write_bag(&messages, &LIKE_ROSBAG2);
+    let store = trained().0.path().join("store");
+    let mut command = support::program();
+    command
+        .args(["bag", "evaluate", "--json"])
+        .arg(&file)
+        .arg("--store")
+        .arg(store);
+    let output = command.output().expect("starts");
+    assert!(usage_error(&output).contains("2 messages are not valid images: the message ends early"));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["bad_frames"], 2);
+    assert_eq!(report["frames"].as_array().map(Vec::len), Some(4));
+    assert!(
+        report["bad_reasons"][0]["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("ends early"))
+    );
+}
+
+pub(crate) fn missing_bag_does_not_prevent_classifying_the_others() {
+    let (root, bag) = trained();
+    let directory = tempfile::tempdir().expect("a directory");
+    let (_labels, labels) = labels_file(EXPECTED);
+    let (page, table) = (
+        directory.path().join("pages"),
+        directory.path().join("predictions.csv"),
+    );
+    let mut command = support::program();
+    command
+        .args(["bag", "evaluate"])
+        .arg(bag)
+        .arg(directory.path().join("nothing"))
+        .arg(bag);
+    command
+        .arg("--store")
+        .arg(root.path().join("store"))
+        .arg("--html")
+        .arg(&page)
+        .arg("--csv")
+        .arg(&table);
+    let output = command.args(["--expect", &labels]).output().expect("starts");
+    assert!(failure(&output).contains("nothing"));
+    assert_eq!(fs::read_to_string(table).expect("exists").lines().count(), 49);
+    assert!(page.join("1_bag_0.mcap.html").exists() && page.join("3_bag_0.mcap.html").exists());
+    assert!(usage_error(&evaluate(&["--threshold", "nan"])).contains("must be 0 to 1"));
+}
