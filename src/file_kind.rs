@@ -102,6 +102,25 @@ impl FileKind {
         Ok(from_entries(reader))
     }
 
+    /// Whether [`Frame`](crate::frame::Frame) decodes it.
+    pub(crate) fn is_decodable_image(self) -> bool {
+        matches!(self, FileKind::Jpeg | FileKind::Png)
+    }
+
+    /// Whether it is an image, of any format.
+    pub(crate) fn is_image(self) -> bool {
+        self.is_decodable_image()
+            || matches!(
+                self,
+                FileKind::Gif
+                    | FileKind::Bmp
+                    | FileKind::WebP
+                    | FileKind::Tiff
+                    | FileKind::Heif
+                    | FileKind::Avif
+            )
+    }
+
     /// A noun phrase for messages: "the file is {name}".
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -29,6 +29,7 @@ pub(super) struct Results<'a> {
     pub(super) trained: TrainedModel,
     pub(super) exported: ExportedDraft,
     pub(super) gate: Option<GateReport>,
+    pub(super) warnings: Vec<String>,
 }
 
 /// Completes the draft and publishes it.
@@ -75,6 +76,7 @@ fn training_report(
             report: export,
         },
         gate,
+        warnings,
         ..
     } = results;
     let validation = &selected.validation;
@@ -86,6 +88,7 @@ fn training_report(
         strategy_reason: selected.reason.clone(),
         settings: settings(pretrained, prepared, selected),
         dataset,
+        warnings,
         curves: validation.curves.clone(),
         metrics: evaluated.metrics,
         folds: if validation.folds.len() > 1 {
@@ -214,5 +217,6 @@ fn summary(
         gate: report.gate,
         report: model.path(HTML_FILE),
         skipped: report.dataset.skipped,
+        warnings: report.warnings,
     }
 }

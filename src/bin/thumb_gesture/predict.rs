@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
-use thumb_gesture::dataset::Label;
+use thumb_gesture::dataset::{Label, list_images, summarize};
 use thumb_gesture::probability::argmax;
 use thumb_gesture::recognizer::ClassifyFileError;
 
@@ -15,7 +16,8 @@ use crate::runtime::ModelOptions;
 
 /// Classify images, and print one line for each.
 ///
-/// A file that is not a valid image makes the exit status 1; the other files are still classified.
+/// Of a directory, the images in it and its sub-directories are classified. A file that is not a valid image, or a directory without
+/// images, makes the exit status 1; the other files are still classified.
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -23,14 +25,14 @@ pub(crate) struct Arguments {
     /// Print one JSON object for each image
     #[arg(long)]
     json: bool,
-    /// JPEG or PNG images, turned by the orientation in their EXIF data
+    /// Images, turned by the orientation in their EXIF data, or directories of images
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
 #[derive(Serialize)]
 struct Prediction<'a> {
-    file: &'a Path,
+    file: String,
     label: &'a Label,
     confidence: f32,
     probabilities: BTreeMap<&'a str, f32>,
@@ -41,7 +43,23 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let labels = &model.manifest.labels;
     let mut recognizer = arguments.model.load(&model)?.recognizer;
     let mut code = ExitCode::SUCCESS;
-    for file in &arguments.files {
+    let mut files = Vec::new();
+    for path in arguments.files {
+        if !path.is_dir() {
+            files.push(path);
+            continue;
+        }
+        let listing = list_images(&path).with_context(|| path.display().to_string())?;
+        for warning in summarize(None, &listing.skipped) {
+            output::print_warning(&warning);
+        }
+        if listing.images.is_empty() {
+            output::print_error_line(&format!("Error: {}: no usable images", path.display()));
+            code = ExitCode::FAILURE;
+        }
+        files.extend(listing.images);
+    }
+    for file in &files {
         match recognizer.probabilities_of_file(file) {
             Ok(probabilities) => print_prediction(file, labels, probabilities, arguments.json)?,
             Err(ClassifyFileError::Frame(error)) => {
@@ -62,7 +80,7 @@ fn print_prediction(
 ) -> anyhow::Result<()> {
     let best = argmax(probabilities);
     let prediction = Prediction {
-        file,
+        file: file.display().to_string(),
         label: &labels[best],
         confidence: probabilities[best],
         probabilities: labels
@@ -76,7 +94,7 @@ fn print_prediction(
     }
     output::print_line(&format!(
         "{}: {} ({})",
-        file.display(),
+        prediction.file,
         prediction.label,
         output::percent(Some(f64::from(prediction.confidence))),
     ))
