@@ -74,7 +74,9 @@ pub enum DatasetError {
         fix: String,
     },
     /// The name of a directory is not a valid label.
-    #[error("cannot use the directory {path} as a label: {cause}; rename it{example} or move it out of the dataset")]
+    #[error(
+        "cannot use the directory {path} as a label: {cause}; rename it{example} or move it out of the dataset"
+    )]
     Label {
         /// The directory.
         path: PathBuf,
@@ -165,7 +167,8 @@ impl Dataset {
                 labels: labels.join("; "),
             });
         }
-        self.skipped.extend(empty.into_iter().flat_map(|frames| frames.skipped));
+        self.skipped
+            .extend(empty.into_iter().flat_map(|frames| frames.skipped));
         Ok(self)
     }
 
@@ -189,7 +192,10 @@ impl LabeledFrames {
         let found = match summarize(None, &self.skipped).join("; ") {
             nothing if nothing.is_empty() => {
                 let directory = root.join(self.label.as_str());
-                format!("{} is empty; capture its frames or delete it", directory.display())
+                format!(
+                    "{} is empty; capture its frames or delete it",
+                    directory.display()
+                )
             }
             found => found,
         };
@@ -274,7 +280,10 @@ fn label_of(directory: &Path) -> Result<Label, DatasetError> {
         path: directory.to_owned(),
         cause,
         example: spelling::valid_name(&name).map_or(String::new(), |valid| {
-            format!(" ({})", spelling::move_command(directory, &directory.with_file_name(valid)))
+            format!(
+                " ({})",
+                spelling::move_command(directory, &directory.with_file_name(valid))
+            )
         }),
     })
 }
@@ -361,7 +370,10 @@ mod tests {
         std::fs::write(root.path().join("readme.txt"), "text").expect("writes");
         let warnings = Dataset::read(root.path()).expect("reads").warnings();
         assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert!(warnings[0].contains("b.jpg is skipped: belongs to no label"), "{warnings:?}");
+        assert!(
+            warnings[0].contains("b.jpg is skipped: belongs to no label"),
+            "{warnings:?}"
+        );
     }
 
     #[test]
@@ -397,8 +409,16 @@ mod tests {
         let above = error(root.path());
         assert!(above.ends_with(&format!("use --dataset {path}/data")), "{above}");
         let below = error(&root.path().join("data/thumbs_up"));
-        assert!(below.contains("holds images") && below.contains(&format!("--dataset {path}/data if")), "{below}");
-        let days = directory_with(&["day1/none/a.jpg", "day1/thumbs_up/a.jpg", "day2/none/b.jpg", "day2/thumbsup/a.jpg"]);
+        assert!(
+            below.contains("holds images") && below.contains(&format!("--dataset {path}/data if")),
+            "{below}"
+        );
+        let days = directory_with(&[
+            "day1/none/a.jpg",
+            "day1/thumbs_up/a.jpg",
+            "day2/none/b.jpg",
+            "day2/thumbsup/a.jpg",
+        ]);
         assert!(error(days.path()).contains("holds day1 and day2"));
     }
 
@@ -408,7 +428,10 @@ mod tests {
         let file = root.path().join("data.zip");
         std::fs::write(&file, b"\x1f\x8b\x08\0").expect("writes");
         let error = error(&file);
-        assert!(error.contains("is a gzip file") && error.contains("unpack it"), "{error}");
+        assert!(
+            error.contains("is a gzip file") && error.contains("unpack it"),
+            "{error}"
+        );
     }
 
     #[test]

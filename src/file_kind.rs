@@ -1,6 +1,6 @@
 //! What a file is, by its content: its first bytes and, for a zip archive, the names of its entries.
 //!
-//! Readers of weights, images and bags use it to say what a file is that they cannot read.
+//! Readers of weights, images and bags use it to say what a file is that they cannot read, and a dataset to find its images.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};

@@ -637,6 +637,17 @@ fn truncated_messages_are_counted_and_the_others_classified() {
     );
 }
 
+fn import_uses_the_spelling_of_the_dataset() {
+    let (_directory, file) = write_bag(&hands(2), &LIKE_ROSBAG2);
+    let dataset = tempfile::tempdir().expect("a directory");
+    fs::create_dir(dataset.path().join("thumbsup")).expect("creates");
+    let mut command = support::program();
+    command.args(["bag", "import", "--label", "thumbs_up", "--json", "--dataset"]);
+    let report = json(&command.arg(dataset.path()).arg(&file).output().expect("starts"));
+    assert_eq!(report["label"], "thumbsup");
+    assert!(!dataset.path().join("thumbs_up").exists());
+}
+
 fn import_saves_one_burst_without_near_duplicates_and_rejects_a_repetition() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut messages = hands(4);
@@ -854,6 +865,7 @@ support::runner::tests! {
     accuracy_below_the_minimum_fails_with_the_accuracy,
     unknown_topic_is_rejected_with_the_known_ones,
     truncated_messages_are_counted_and_the_others_classified,
+    import_uses_the_spelling_of_the_dataset,
     import_saves_one_burst_without_near_duplicates_and_rejects_a_repetition,
     exported_dataset_is_evaluated_with_its_labels,
     compare_reports_the_frames_on_which_models_differ,

@@ -163,7 +163,8 @@ mod tests {
 
     #[test]
     fn other_spellings_of_a_label_are_those_of_the_model() {
-        let intervals = read_intervals("- {from: 0, to: 1, label: Thumbs Up}\n- {from: 1, to: 2, label: NONE}\n");
+        let intervals =
+            read_intervals("- {from: 0, to: 1, label: Thumbs Up}\n- {from: 1, to: 2, label: NONE}\n");
         let labels: Vec<String> = intervals
             .expect("valid")
             .into_iter()

@@ -116,7 +116,9 @@ impl Lister {
     pub(super) fn examine(&mut self, path: &Path) -> Entry {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => return Entry::Nothing,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
+                return Entry::Nothing;
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Entry::Unusable(
                     "a symbolic link to something that does not exist; mount or restore it, or delete the link"
@@ -351,7 +353,11 @@ mod tests {
         fs::write(root.path().join("b.jpg"), JPEG).expect("writes");
         fs::write(root.path().join("c.jpg"), JPEG).expect("writes");
         let listing = lister.list(root.path()).expect("reads");
-        let names: Vec<_> = listing.images.iter().filter_map(|path| path.file_name()).collect();
+        let names: Vec<_> = listing
+            .images
+            .iter()
+            .filter_map(|path| path.file_name())
+            .collect();
         assert_eq!(names, ["b.jpg", "c.jpg"]);
         fs::remove_file(root.path().join("a.jpg")).expect("removes");
         lister.list(root.path()).expect("reads");

@@ -121,11 +121,18 @@ mod tests {
     fn capture_uses_the_spelling_of_the_dataset() {
         let root = tempfile::tempdir().expect("a directory");
         let label = |name: &str| Label::new(name).expect("a label");
-        assert_eq!(existing_spelling(&root.path().join("missing"), &label("wave")), label("wave"));
+        assert_eq!(
+            existing_spelling(&root.path().join("missing"), &label("wave")),
+            label("wave")
+        );
         for name in ["thumbsup", "wave"] {
             std::fs::create_dir(root.path().join(name)).expect("creates");
         }
-        for (name, spelling) in [("thumbs_up", "thumbsup"), ("Wave", "wave"), ("thumbs_down", "thumbs_down")] {
+        for (name, spelling) in [
+            ("thumbs_up", "thumbsup"),
+            ("Wave", "wave"),
+            ("thumbs_down", "thumbs_down"),
+        ] {
             assert_eq!(existing_spelling(root.path(), &label(name)), label(spelling));
         }
     }

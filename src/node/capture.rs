@@ -102,7 +102,12 @@ impl Capture {
             Ok(label) => self.capture(request, label, &mut saved).await,
             Err(error) => Err(error.into()),
         };
-        let total = self.publish_summary().await.get(&name).copied().unwrap_or_default();
+        let total = self
+            .publish_summary()
+            .await
+            .get(&name)
+            .copied()
+            .unwrap_or_default();
         let (success, message) = match result {
             Ok(()) if name != request.label => (
                 true,

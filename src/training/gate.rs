@@ -148,7 +148,8 @@ fn compare_predictions(active: &StoredModel, frames: &[ComparedFrame]) -> Result
                 let probabilities = probabilities.map_err(|error| error.to_string())?;
                 Outcome {
                     new: frame.held_out_prediction == frame.label_index,
-                    active: active.manifest.labels[argmax(probabilities)].is_spelling_of(frame.label.as_str()),
+                    active: active.manifest.labels[argmax(probabilities)]
+                        .is_spelling_of(frame.label.as_str()),
                 }
             }
         };

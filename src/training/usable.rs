@@ -41,7 +41,11 @@ pub fn usable(dataset: &Dataset, skip_empty_labels: bool) -> Result<Dataset, Tra
 pub(super) fn warnings(dataset: &Dataset) -> Vec<String> {
     let mut warnings = dataset.warnings();
     let is_none = |label: &str| Gesture::from_label(label) == Gesture::None;
-    if !dataset.labels.iter().any(|frames| is_none(frames.label.as_str()) && !frames.files.is_empty()) {
+    if !dataset
+        .labels
+        .iter()
+        .any(|frames| is_none(frames.label.as_str()) && !frames.files.is_empty())
+    {
         warnings.push(format!(
             "{} has no frames of the label none, so every image will be taken for a gesture, even one of an empty room; \
              capture frames without a gesture as none and train again",

@@ -181,7 +181,10 @@ fn photo_sources(directory: &Path) -> anyhow::Result<Vec<LabelSource>> {
             directory.display()
         );
     }
-    let labels = dataset.labels.into_iter().filter(|frames| !frames.files.is_empty());
+    let labels = dataset
+        .labels
+        .into_iter()
+        .filter(|frames| !frames.files.is_empty());
     let sources = labels.map(|frames| LabelSource {
         label: frames.label.to_string(),
         source: Source::Photos(number_blocks(frames.files)),
