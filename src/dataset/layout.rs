@@ -39,7 +39,9 @@ pub(super) fn check(
         }
         return error(enumerated(&datasets), fix);
     }
-    let has_labels = directories.values().any(|listing| !listing.images.is_empty());
+    let has_labels = directories
+        .values()
+        .any(|listing| !listing.images.is_empty() || !listing.skipped.is_empty());
     let absolute = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
     let is_label = gesture_of(absolute.file_name()) != Gesture::Other;
     match absolute.parent() {

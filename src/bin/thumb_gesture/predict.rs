@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 use thumb_gesture::dataset::{Label, list_images, summarize};
@@ -49,7 +48,14 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             files.push(path);
             continue;
         }
-        let listing = list_images(&path).with_context(|| path.display().to_string())?;
+        let listing = match list_images(&path) {
+            Ok(listing) => listing,
+            Err(error) => {
+                output::print_error_line(&format!("Error: {}: {error}", path.display()));
+                code = ExitCode::FAILURE;
+                continue;
+            }
+        };
         for warning in summarize(None, &listing.skipped) {
             output::print_warning(&warning);
         }
