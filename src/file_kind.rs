@@ -107,20 +107,6 @@ impl FileKind {
         matches!(self, FileKind::Jpeg | FileKind::Png)
     }
 
-    /// Whether it is an image, of any format.
-    pub(crate) fn is_image(self) -> bool {
-        self.is_decodable_image()
-            || matches!(
-                self,
-                FileKind::Gif
-                    | FileKind::Bmp
-                    | FileKind::WebP
-                    | FileKind::Tiff
-                    | FileKind::Heif
-                    | FileKind::Avif
-            )
-    }
-
     /// A noun phrase for messages: "the file is {name}".
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -186,6 +172,20 @@ impl FileKind {
             | FileKind::Tar => "unpack it and use the file inside",
             _ => return None,
         })
+    }
+
+    /// Whether it is an image, of any format.
+    pub(crate) fn is_image(self) -> bool {
+        self.is_decodable_image()
+            || matches!(
+                self,
+                FileKind::Gif
+                    | FileKind::Bmp
+                    | FileKind::WebP
+                    | FileKind::Tiff
+                    | FileKind::Heif
+                    | FileKind::Avif
+            )
     }
 }
 
