@@ -19,7 +19,6 @@ mod spelling;
 pub mod split;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{self, WRITING_PREFIX};

@@ -89,10 +89,10 @@ fn divided_datasets_are_named_with_the_directories_to_use() {
     let root = directory_with(&[
         "train/thumbs_up/a.jpg",
         "train/none/a.jpg",
-        "train/_classes.csv",
         "val/wave/a.jpg",
         "test/none/a.jpg",
     ]);
+    std::fs::write(root.path().join("train/_classes.csv"), "none, thumbs_up").expect("writes");
     let path = root.path().display();
     assert_eq!(
         error(root.path()),
