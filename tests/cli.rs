@@ -395,6 +395,12 @@ fn spellings_of_a_label_are_merged_by_the_command_in_the_error() {
         report["labels"],
         serde_json::json!(["none", "thumbs_down", "thumbs_up"])
     );
+
+    fs::rename(dataset.join("thumbs_up"), dataset.join("ThumbsUp")).expect("renames");
+    let gate = &json(&train(&dataset, &store, &SHORT))["gate"];
+    let reason = gate["reason"].as_str().expect("a text");
+    assert!(!reason.contains("labels missing"), "{reason}");
+    assert_eq!(gate["active_correct"], gate["frames"], "{reason}");
 }
 
 #[test]
