@@ -73,7 +73,7 @@ pub fn train(
         on_progress(progress);
     };
     let mut stopwatch = Stopwatch::start();
-    for message in usable::warnings(dataset) {
+    for message in dataset.warnings() {
         on_progress(Progress::Warning { message });
     }
     let (pretrained, prepared) = load_and_prepare(dataset, store, options, on_progress)?;
@@ -119,6 +119,9 @@ fn load_and_prepare(
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<(PretrainedNetwork, PreparedDataset), TrainingError> {
     let mut dataset = usable(dataset, options.skip_empty_labels)?;
+    if let Some(message) = usable::warning_without_none(&dataset) {
+        on_progress(Progress::Warning { message });
+    }
     let network = Network::named(&options.network, dataset.labels.len())?;
     let pretrained = PretrainedNetwork::load(network, store, options.pretrained.as_deref())?;
     match prepare(&dataset, &pretrained, store.root(), options, on_progress) {

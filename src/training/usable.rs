@@ -1,4 +1,4 @@
-//! Which labels of a dataset a training can use, and what it should warn of before it starts.
+//! Which labels of a dataset a training can use.
 
 use super::error::TrainingError;
 use crate::dataset::{Dataset, check_spellings};
@@ -37,20 +37,15 @@ pub fn usable(dataset: &Dataset, skip_empty_labels: bool) -> Result<Dataset, Tra
     Err(TrainingError::TooFewLabels { root, found })
 }
 
-/// What may make a model of this dataset worse than its accuracy says, for people.
-pub(super) fn warnings(dataset: &Dataset) -> Vec<String> {
-    let mut warnings = dataset.warnings();
+/// A warning if no label of the dataset is `none`.
+pub(super) fn warning_without_none(dataset: &Dataset) -> Option<String> {
     let is_none = |label: &str| Gesture::from_label(label) == Gesture::None;
-    if !dataset
-        .labels
-        .iter()
-        .any(|frames| is_none(frames.label.as_str()) && !frames.files.is_empty())
-    {
-        warnings.push(format!(
+    let mut labels = dataset.labels.iter();
+    (!labels.any(|frames| is_none(frames.label.as_str()))).then(|| {
+        format!(
             "{} has no frames of the label none, so every image will be taken for a gesture, even one of an empty room; \
              capture frames without a gesture as none and train again",
             dataset.root.display()
-        ));
-    }
-    warnings
+        )
+    })
 }
