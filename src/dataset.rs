@@ -1,32 +1,45 @@
-//! The dataset on disk: one directory per label with one JPEG or PNG file per frame, the layout of JetBot and of torchvision's
+//! The dataset on disk: one directory per label with one image file per frame, the layout of JetBot and of torchvision's
 //! `ImageFolder`.
 //!
-//! `capture` saves frames. `bursts` groups frames that were captured together or look alike, as `fingerprint` measures it. `split`
-//! divides the groups into training and validation frames. [`augment`] makes augmented copies of a frame.
+//! [`list_images`] finds the images below a directory. `capture` saves frames. `bursts` groups frames that were captured together or
+//! look alike, as `fingerprint` measures it. `split` divides the groups into training and validation frames. [`augment`] makes
+//! augmented copies of a frame.
 
 pub mod augment;
 pub mod bursts;
 pub(crate) mod capture;
+mod error;
 pub mod fingerprint;
 mod label;
+mod layout;
+mod listing;
 pub mod sample;
 mod skipped_file;
+mod spelling;
 pub mod split;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{self, WRITING_PREFIX};
+use crate::file_kind::FileKind;
+use listing::{Entry, Lister};
 
+pub use error::DatasetError;
 pub use label::{Label, LabelError};
-pub use skipped_file::SkippedFile;
+pub use listing::{Listing, list_images};
+pub use skipped_file::{SkippedFile, summarize};
+pub use spelling::{check_spellings, existing_spelling};
 
 /// The files of a dataset, listed by label.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     /// The directory that holds one directory per label.
     pub root: PathBuf,
-    /// Sorted by label; labels without frames are omitted.
+    /// Sorted by label. A label without images has no files.
     pub labels: Vec<LabeledFrames>,
+    /// Images that belong to none of `labels`, and files of labels that are left out.
+    pub skipped: Vec<SkippedFile>,
 }
 
 /// The files of one label.
@@ -34,55 +47,26 @@ pub struct Dataset {
 pub struct LabeledFrames {
     /// The label, which is also the name of the directory.
     pub label: Label,
-    /// Paths of the images, sorted by name.
+    /// Paths of the images, in the directory and in its sub-directories.
     pub files: Vec<PathBuf>,
+    /// Files that cannot be used.
+    pub skipped: Vec<SkippedFile>,
 }
 
-/// Why a dataset cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum DatasetError {
-    /// The operating system reported an error.
-    #[error("{path}: {cause}")]
-    Io {
-        /// The directory or file.
-        path: PathBuf,
-        /// The error of the operating system.
-        cause: std::io::Error,
-    },
-    /// The name of a directory is not a valid label.
-    #[error("cannot use the directory {path} as a label: {cause}; rename it or move it out of the dataset")]
-    Label {
-        /// The directory.
-        path: PathBuf,
-        /// The rule that the name breaks.
-        cause: LabelError,
-    },
+/// Reads a dataset again and again, and opens only new and changed files.
+#[derive(Default)]
+pub(crate) struct DatasetReader {
+    lister: Lister,
 }
 
 impl Dataset {
-    /// Lists the images below `root` without opening them. Skips hidden entries and files without the extension of a JPEG or PNG.
+    /// Lists the images below `root`. Reads no more of a file than is needed to tell what it is. Ignores hidden entries and other files
+    /// of desktop systems.
     ///
     /// # Errors
-    /// A directory does not exist or cannot be read, or the name of a directory is not a valid label.
+    /// A directory does not exist or cannot be read, its layout is another one, or the name of a directory is not a valid label.
     pub fn read(root: &Path) -> Result<Dataset, DatasetError> {
-        let mut labels = Vec::new();
-        for directory in entries(root)? {
-            if !directory.is_dir() {
-                continue;
-            }
-            let label = label_of(&directory)?;
-            let files: Vec<PathBuf> = entries(&directory)?
-                .into_iter()
-                .filter(|file| is_image(file))
-                .collect();
-            if !files.is_empty() {
-                labels.push(LabeledFrames { label, files });
-            }
-        }
-        Ok(Dataset {
-            root: root.to_owned(),
-            labels,
-        })
+        DatasetReader::default().read(root)
     }
 
     /// Number of frames with this label.
@@ -94,6 +78,112 @@ impl Dataset {
     /// Number of frames with any label.
     pub fn frame_count(&self) -> usize {
         self.labels.iter().map(|frames| frames.files.len()).sum()
+    }
+
+    /// What cannot be used and why, for people: one sentence for each label and reason.
+    pub fn warnings(&self) -> Vec<String> {
+        let of_label = |frames: &LabeledFrames| match frames.files.as_slice() {
+            [] => vec![frames.describe_empty(&self.root)],
+            _ => summarize(Some(&frames.label), &frames.skipped),
+        };
+        let mut warnings = summarize(None, &self.skipped);
+        warnings.extend(self.labels.iter().flat_map(of_label));
+        warnings
+    }
+
+    /// Leaves out the labels without images if that is wanted.
+    ///
+    /// # Errors
+    /// There are such labels, and they must not be left out.
+    pub fn without_empty_labels(mut self, skip_empty_labels: bool) -> Result<Dataset, DatasetError> {
+        let is_empty = |frames: &mut LabeledFrames| frames.files.is_empty();
+        let empty: Vec<LabeledFrames> = self.labels.extract_if(.., is_empty).collect();
+        if !empty.is_empty() && !skip_empty_labels {
+            let labels: Vec<String> = empty
+                .iter()
+                .map(|frames| frames.describe_empty(&self.root))
+                .collect();
+            return Err(DatasetError::EmptyLabels {
+                labels: labels.join("; "),
+            });
+        }
+        self.skipped
+            .extend(empty.into_iter().flat_map(|frames| frames.skipped));
+        Ok(self)
+    }
+
+    /// Names of the directories below a label's that hold all of its images; empty if the label's own has some.
+    pub(crate) fn directories_in_label(&self, frames: &LabeledFrames) -> Vec<String> {
+        let directory = self.root.join(frames.label.as_str());
+        let files = frames.files.iter().map(PathBuf::as_path);
+        let names = layout::subdirectories(&directory, files).into_iter();
+        names.map(|name| name.display().to_string()).collect()
+    }
+
+    /// All files that were skipped.
+    pub fn all_skipped(&self) -> impl Iterator<Item = &SkippedFile> {
+        let of_labels = self.labels.iter().flat_map(|frames| &frames.skipped);
+        self.skipped.iter().chain(of_labels)
+    }
+}
+
+impl LabeledFrames {
+    fn describe_empty(&self, root: &Path) -> String {
+        let found = match summarize(None, &self.skipped).join("; ") {
+            nothing if nothing.is_empty() => {
+                let directory = root.join(self.label.as_str());
+                format!(
+                    "{} is empty; capture its frames or delete it",
+                    directory.display()
+                )
+            }
+            found => found,
+        };
+        format!("label {} has no usable image: {found}", self.label)
+    }
+}
+
+impl DatasetReader {
+    /// As [`Dataset::read`].
+    pub(crate) fn read(&mut self, root: &Path) -> Result<Dataset, DatasetError> {
+        let mut directories = BTreeMap::new();
+        let mut images = Vec::new();
+        for path in entries(root)? {
+            match self.lister.examine(&path) {
+                Entry::Directory => {
+                    let listing = self.lister.list(&path).unwrap_or_else(|error| Listing {
+                        skipped: vec![SkippedFile::new(&path, &format!("cannot be read: {error}"))],
+                        ..Listing::default()
+                    });
+                    directories.insert(path, listing);
+                }
+                Entry::File(kind) if kind.is_image() => {
+                    let reason = "belongs to no label; move it into the directory of its label";
+                    images.push(SkippedFile::new(&path, &reason));
+                }
+                // A link to a directory that is not mounted, for example.
+                Entry::Unusable(reason) if label_of(&path).is_ok() => {
+                    let skipped = vec![SkippedFile::new(&path, &reason)];
+                    let images = Vec::new();
+                    directories.insert(path, Listing { images, skipped });
+                }
+                Entry::File(_) | Entry::Unusable(_) | Entry::Nothing => {}
+            }
+        }
+        self.lister.forget_unseen();
+        layout::check(root, &directories, &images)?;
+        let labeled = |(path, listing): (PathBuf, Listing)| {
+            Ok(LabeledFrames {
+                label: label_of(&path)?,
+                files: listing.images,
+                skipped: listing.skipped,
+            })
+        };
+        Ok(Dataset {
+            root: root.to_owned(),
+            labels: directories.into_iter().map(labeled).collect::<Result<_, _>>()?,
+            skipped: images,
+        })
     }
 }
 
@@ -111,21 +201,20 @@ pub fn remove_leftovers(root: &Path) -> Result<(), DatasetError> {
     Ok(())
 }
 
-/// Paths of the entries that are not hidden, sorted by name.
-fn entries(directory: &Path) -> Result<Vec<PathBuf>, DatasetError> {
-    let io_error = |cause| DatasetError::Io {
-        path: directory.to_owned(),
-        cause,
-    };
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(io_error)? {
-        let entry = entry.map_err(io_error)?;
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-            paths.push(entry.path());
+/// Paths of the entries of a dataset that are neither hidden nor junk, sorted by name.
+fn entries(root: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+    let path = root.to_owned();
+    listing::entries(root).map_err(|cause| {
+        let kind = root.is_file().then(|| FileKind::of_file(root).ok()).flatten();
+        match kind {
+            Some(kind) => DatasetError::File {
+                path,
+                kind: kind.name(),
+                fix: kind.fix().map_or(String::new(), |fix| format!("; {fix}")),
+            },
+            None => DatasetError::Io { path, cause },
         }
-    }
-    paths.sort();
-    Ok(paths)
+    })
 }
 
 fn label_of(directory: &Path) -> Result<Label, DatasetError> {
@@ -133,72 +222,14 @@ fn label_of(directory: &Path) -> Result<Label, DatasetError> {
     Label::new(&name).map_err(|cause| DatasetError::Label {
         path: directory.to_owned(),
         cause,
+        example: spelling::valid_name(&name).map_or(String::new(), |valid| {
+            format!(
+                " ({})",
+                spelling::move_command(directory, &directory.with_file_name(valid))
+            )
+        }),
     })
 }
 
-fn is_image(path: &Path) -> bool {
-    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-    ["jpg", "jpeg", "png"].iter().any(|known| extension == *known) && path.is_file()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn directory_with(files: &[&str]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().expect("a directory");
-        for file in files {
-            let path = root.path().join(file);
-            std::fs::create_dir_all(path.parent().expect("a parent")).expect("creates");
-            std::fs::write(path, b"").expect("writes");
-        }
-        root
-    }
-
-    #[test]
-    fn labels_and_files_are_sorted_without_hidden_entries() {
-        let root = directory_with(&[
-            "thumbsup/b.jpg",
-            "thumbsup/a.PNG",
-            "thumbsup/notes.txt",
-            "thumbsup/.half.jpg",
-            "none/c.jpeg",
-            ".ipynb_checkpoints/d.jpg",
-            "readme.jpg",
-        ]);
-        let dataset = Dataset::read(root.path()).expect("reads");
-        let labels: Vec<&str> = dataset
-            .labels
-            .iter()
-            .map(|frames| frames.label.as_str())
-            .collect();
-        assert_eq!(labels, ["none", "thumbsup"]);
-        let names: Vec<_> = dataset.labels[1]
-            .files
-            .iter()
-            .map(|file| file.file_name())
-            .collect();
-        assert_eq!(names, [Some("a.PNG".as_ref()), Some("b.jpg".as_ref())]);
-        assert_eq!(dataset.frame_count(), 3);
-    }
-
-    #[test]
-    fn directory_without_images_is_not_listed() {
-        let root = directory_with(&[]);
-        std::fs::create_dir(root.path().join("none")).expect("creates");
-        assert!(Dataset::read(root.path()).expect("reads").labels.is_empty());
-    }
-
-    #[test]
-    fn directory_with_an_invalid_label_is_rejected_with_its_path() {
-        let root = directory_with(&["thumbs up/a.jpg"]);
-        let error = Dataset::read(root.path()).expect_err("labels have no spaces");
-        assert!(error.to_string().contains("thumbs up"), "{error}");
-    }
-
-    #[test]
-    fn missing_directory_is_rejected_with_its_path() {
-        let error = Dataset::read(Path::new("/no/such/directory")).expect_err("does not exist");
-        assert!(error.to_string().contains("/no/such/directory"), "{error}");
-    }
-}
+mod tests;

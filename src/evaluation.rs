@@ -23,8 +23,15 @@ pub struct Evaluation {
     pub accuracy: Option<f64>,
     /// Counts of true and predicted label.
     pub confusion: ConfusionMatrix,
-    /// Files that are not valid images.
+    /// Files that cannot be used.
     pub skipped: Vec<SkippedFile>,
+}
+
+impl Evaluation {
+    /// Number of frames classified whose true label has this index.
+    pub fn frames_of(&self, label: usize) -> usize {
+        self.confusion.rows()[label].iter().sum()
+    }
 }
 
 /// Classifies files, each with the index of its true label in `labels`, and counts the predictions.

@@ -1,6 +1,7 @@
 //! What a file is, by its content: its first bytes and, for a zip archive, the names of its entries.
 //!
-//! Readers of weights, models, images and bags use it to say what a file is that they cannot read, and to choose a decoder.
+//! Readers of weights, models, images and bags use it to say what a file is that they cannot read, a dataset to find its images, and
+//! [`Frame`](crate::frame::Frame) to choose a decoder.
 
 use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
@@ -212,6 +213,20 @@ impl FileKind {
             | FileKind::Tar => "unpack it and use the file inside",
             _ => return None,
         })
+    }
+
+    /// Whether it is an image, of any format.
+    pub(crate) fn is_image(self) -> bool {
+        self.is_decodable_image()
+            || matches!(
+                self,
+                FileKind::Heif
+                    | FileKind::Avif
+                    | FileKind::JpegXl
+                    | FileKind::Jpeg2000
+                    | FileKind::Qoi
+                    | FileKind::Pnm
+            )
     }
 
     /// Why a file of this kind is not the expected one, and what to do: "is not a safetensors file: it is a web page (HTML); …".

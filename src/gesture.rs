@@ -23,7 +23,8 @@ impl Gesture {
 
     /// The gesture with this label; [`Gesture::Other`] if the label is not one of the three.
     ///
-    /// Ignores letter case, `_`, `-` and spaces, so that the directories of a JetBot dataset (`thumbsup`, `thumbsdown`) are recognized.
+    /// Ignores letter case, `_`, `-`, spaces and the `s` of `thumbs`, so that the directories of a JetBot dataset (`thumbsup`,
+    /// `thumbsdown`) are recognized.
     pub fn from_label(label: &str) -> Gesture {
         let plain: String = label
             .chars()
@@ -32,8 +33,8 @@ impl Gesture {
             .collect();
         match plain.as_str() {
             "none" => Gesture::None,
-            "thumbsup" => Gesture::ThumbsUp,
-            "thumbsdown" => Gesture::ThumbsDown,
+            "thumbsup" | "thumbup" => Gesture::ThumbsUp,
+            "thumbsdown" | "thumbdown" => Gesture::ThumbsDown,
             _ => Gesture::Other,
         }
     }
@@ -64,6 +65,7 @@ mod tests {
     fn directories_of_a_jetbot_dataset_are_recognized() {
         assert_eq!(Gesture::from_label("thumbsup"), Gesture::ThumbsUp);
         assert_eq!(Gesture::from_label("Thumbs-Down"), Gesture::ThumbsDown);
+        assert_eq!(Gesture::from_label("thumb up"), Gesture::ThumbsUp);
     }
 
     #[test]

@@ -308,6 +308,7 @@ impl Components {
             params: self.params.clone(),
             state: self.state.clone(),
             summary: Topic::new(node, "~/dataset", transient_local())?,
+            reader: Arc::default(),
         };
         tokio::spawn(capture.serve(requests::<CaptureFrames::Service>(node, "~/capture")?));
 

@@ -26,6 +26,7 @@ mod source;
 mod stopwatch;
 pub mod strategy;
 mod trainer;
+mod usable;
 
 use crate::dataset::Dataset;
 use crate::model_store::{ModelStore, StoredModel};
@@ -37,13 +38,14 @@ use export::export;
 use fit::fit;
 use gate::gate;
 pub use options::{Overrides, Promotion, TrainingOptions};
-use prepare::{labels_of, prepare};
+use prepare::{PreparedDataset, prepare};
 use pretrained::PretrainedNetwork;
 pub use progress::{FoldEpoch, Progress, Summary, SummaryMetrics};
 use publish::{Results, publish};
 pub use report::{FoldResult, GateReport, Point, Timing};
 use select::select;
 use stopwatch::Stopwatch;
+pub use usable::usable;
 
 /// Environment variable through which a node passes its process id to its training process.
 pub const PARENT_VARIABLE: &str = "THUMB_GESTURE_PARENT";
@@ -60,13 +62,21 @@ pub fn train(
     options: &TrainingOptions,
     mut on_progress: impl FnMut(Progress),
 ) -> Result<(StoredModel, Summary), TrainingError> {
-    let on_progress = &mut on_progress;
-    let labels = labels_of(dataset)?;
-    let network = Network::named(&options.network, labels.len())?;
-    let pretrained = PretrainedNetwork::load(network, store, options.pretrained.as_deref())?;
+    let mut warnings = Vec::new();
+    let on_progress = &mut |progress: Progress| {
+        if let Progress::Warning { message } = &progress {
+            if warnings.contains(message) {
+                return;
+            }
+            warnings.push(message.clone());
+        }
+        on_progress(progress);
+    };
     let mut stopwatch = Stopwatch::start();
-
-    let prepared = prepare(dataset, labels, &pretrained, store.root(), options, on_progress)?;
+    for message in dataset.warnings() {
+        on_progress(Progress::Warning { message });
+    }
+    let (pretrained, prepared) = load_and_prepare(dataset, store, options, on_progress)?;
     stopwatch.lap("features");
     let selected = select(
         &pretrained,
@@ -92,10 +102,35 @@ pub fn train(
         trained,
         exported,
         gate,
+        warnings,
     };
     let published = publish(store, results, &stopwatch)?;
     if let Err(error) = cache::trim(store.root()) {
         tracing::warn!("old features were not deleted from the store: {error}");
     }
     Ok(published)
+}
+
+/// Loads the pretrained network and prepares the labels that can be used.
+fn load_and_prepare(
+    dataset: &Dataset,
+    store: &ModelStore,
+    options: &TrainingOptions,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<(PretrainedNetwork, PreparedDataset), TrainingError> {
+    let mut dataset = usable(dataset, options.skip_empty_labels)?;
+    if let Some(message) = usable::warning_without_none(&dataset) {
+        on_progress(Progress::Warning { message });
+    }
+    let network = Network::named(&options.network, dataset.labels.len())?;
+    let pretrained = PretrainedNetwork::load(network, store, options.pretrained.as_deref())?;
+    match prepare(&dataset, &pretrained, store.root(), options, on_progress) {
+        Err(TrainingError::NoReadableFrames { label, .. }) if options.skip_empty_labels => {
+            let message = format!("label {label} is left out: none of its files is a readable image");
+            on_progress(Progress::Warning { message });
+            dataset.labels.retain(|frames| frames.label != label);
+            load_and_prepare(&dataset, store, options, on_progress)
+        }
+        prepared => Ok((pretrained, prepared?)),
+    }
 }

@@ -73,7 +73,8 @@ pub enum ExpectedError {
     },
 }
 
-/// Reads a YAML file of intervals, which must be sorted by time and must not overlap.
+/// Reads a YAML file of intervals, which must be sorted by time and must not overlap. Other spellings of the model's labels are replaced
+/// by the model's.
 ///
 /// # Errors
 /// The file cannot be read or is not valid for a model with these labels.
@@ -83,7 +84,7 @@ pub fn read(file: &Path, labels: &[Label]) -> Result<Vec<Interval>, ExpectedErro
         Ok(text) => text,
         Err(cause) => return Err(ExpectedError::Io { path, cause }),
     };
-    let intervals: Vec<Interval> = match serde_saphyr::from_str(&text) {
+    let mut intervals: Vec<Interval> = match serde_saphyr::from_str(&text) {
         Ok(intervals) => intervals,
         Err(error) => {
             let reason = error.to_string();
@@ -96,20 +97,21 @@ pub fn read(file: &Path, labels: &[Label]) -> Result<Vec<Interval>, ExpectedErro
         return Err(ExpectedError::MixedClocks { path });
     }
     let mut previous_end = f64::NEG_INFINITY;
-    for Interval { from, to, label } in &intervals {
+    for Interval { from, to, label } in &mut intervals {
         let (from, to) = (*from, *to);
         if !(from < to && from >= previous_end) {
             return Err(ExpectedError::Order { path, from, to });
         }
         previous_end = to;
-        if !labels.iter().any(|known| known.as_str() == label) {
+        let Some(index) = Label::find(labels, label) else {
             let known: Vec<&str> = labels.iter().map(Label::as_str).collect();
             return Err(ExpectedError::UnknownLabel {
                 path,
                 label: label.clone(),
                 known: known.join(", "),
             });
-        }
+        };
+        *label = labels[index].to_string();
     }
     Ok(intervals)
 }
@@ -157,6 +159,18 @@ mod tests {
         assert!(relative[0].relative_to(1.7e9).contains(0.0) && !relative[0].contains(1.5));
         let absolute = read_intervals("- {from: 1700000002.0, to: 1700000003.0, label: thumbs_up}\n");
         assert!(absolute.expect("valid")[0].relative_to(1.7e9).contains(2.5));
+    }
+
+    #[test]
+    fn other_spellings_of_a_label_are_those_of_the_model() {
+        let intervals =
+            read_intervals("- {from: 0, to: 1, label: Thumbs Up}\n- {from: 1, to: 2, label: NONE}\n");
+        let labels: Vec<String> = intervals
+            .expect("valid")
+            .into_iter()
+            .map(|interval| interval.label)
+            .collect();
+        assert_eq!(labels, ["thumbs_up", "none"]);
     }
 
     #[test]

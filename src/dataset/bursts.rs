@@ -7,7 +7,7 @@ mod file_name;
 mod near_duplicates;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Label;
@@ -25,6 +25,8 @@ const MAX_PAUSE_MS: i64 = 10_000;
 pub struct FrameFile {
     /// The label of the directory that the file is in.
     pub label: Label,
+    /// The directory of the file: that of the label, or one below it.
+    pub directory: PathBuf,
     /// File name without the directory.
     pub name: String,
     /// Time of the last modification; `None` if the file system does not provide it.
@@ -79,6 +81,7 @@ impl FrameFile {
         let name = path.file_name().unwrap_or_default();
         FrameFile {
             label,
+            directory: path.parent().unwrap_or(path).to_owned(),
             name: name.to_string_lossy().into_owned(),
             modified: path.metadata().and_then(|metadata| metadata.modified()).ok(),
             fingerprint,
@@ -100,7 +103,8 @@ impl LabelGroups {
 
 /// Groups the frames of each label, sorted by label. The groups do not depend on the order of `frames`.
 ///
-/// The first step groups frames by their capture time, as far as it is known:
+/// The first step groups the frames of each directory by their capture time, as far as it is known; frames of different directories
+/// are never of one burst:
 /// - frames of [`super::capture`] by the burst in their names;
 /// - frames with a version 1 UUID as their name, and bursts of a single frame, at pauses of more than ten seconds;
 /// - numbered files by the text before the number;
@@ -114,8 +118,15 @@ pub fn group_frames(frames: &[FrameFile]) -> Vec<LabelGroups> {
         by_label.entry(&frame.label).or_default().push(index);
     }
     let groups_of = |(label, mut members): (&Label, Vec<usize>)| {
-        members.sort_by_key(|&index| (&frames[index].name, frames[index].fingerprint.sha256));
-        let groups = near_duplicates::merge(frames, group_by_time(frames, &members));
+        let directory_of = |index: usize| &frames[index].directory;
+        members.sort_by_key(|&index| {
+            let frame = &frames[index];
+            (&frame.directory, &frame.name, frame.fingerprint.sha256)
+        });
+        let groups = members
+            .chunk_by(|&a, &b| directory_of(a) == directory_of(b))
+            .flat_map(|members| group_by_time(frames, members));
+        let groups = near_duplicates::merge(frames, groups.collect());
         LabelGroups {
             label: label.clone(),
             groups,
@@ -154,7 +165,7 @@ impl Group {
 /// Frames with the numbers in their names.
 type Numbered = Vec<(u64, usize)>;
 
-/// Groups the frames of one label, which must be sorted by name.
+/// Groups the frames of one directory, which must be sorted by name.
 fn group_by_time(frames: &[FrameFile], members: &[usize]) -> Vec<Group> {
     let mut bursts: BTreeMap<String, (i64, Numbered)> = BTreeMap::new();
     let mut series: BTreeMap<String, Numbered> = BTreeMap::new();

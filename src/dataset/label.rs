@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::gesture::Gesture;
+
 /// The name of what a frame shows, and of the directory that holds the frame.
 ///
 /// A label has 1 to [`Label::MAX_LEN`] characters of `a-z`, `A-Z`, `0-9`, `_` and `-`, and does not start with `-`. Such a name
@@ -42,6 +44,25 @@ impl Label {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether this is the label or another spelling of it: the same gesture, or the same text apart from letter case and `-` for `_`.
+    pub fn is_spelling_of(&self, name: &str) -> bool {
+        meaning(&self.0) == meaning(name)
+    }
+
+    /// Index of a label by its name or, if no label has that name, by another spelling of it.
+    pub fn find(labels: &[Label], name: &str) -> Option<usize> {
+        let exact = labels.iter().position(|label| label.0 == name);
+        exact.or_else(|| labels.iter().position(|label| label.is_spelling_of(name)))
+    }
+}
+
+/// A text that all spellings of a label share.
+fn meaning(name: &str) -> String {
+    match Gesture::from_label(name) {
+        Gesture::Other => name.to_lowercase().replace('-', "_"),
+        gesture => gesture.label().to_owned(),
+    }
 }
 
 impl std::fmt::Display for Label {
@@ -72,6 +93,22 @@ mod tests {
     fn names_of_the_allowed_characters_are_labels() {
         for name in ["none", "thumbs_up", "Wave-2", "_", &"a".repeat(64)] {
             assert_eq!(Label::new(name).expect(name).as_str(), name);
+        }
+    }
+
+    #[test]
+    fn label_is_found_by_its_name_or_another_spelling() {
+        let labels = ["none", "thumbs_up", "wave", "Wave", "a_1"].map(|name| Label::new(name).expect(name));
+        for (name, index) in [
+            ("Wave", Some(3)),
+            ("WAVE", Some(2)),
+            ("thumbsup", Some(1)),
+            ("Thumbs up", Some(1)),
+            ("A-1", Some(4)),
+            ("a1", None),
+            ("thumbs_down", None),
+        ] {
+            assert_eq!(Label::find(&labels, name), index, "{name}");
         }
     }
 

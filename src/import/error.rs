@@ -142,7 +142,7 @@ pub enum ImportError {
         example: String,
     },
     /// The same label is given for two outputs.
-    #[error("label {0} is given for two outputs; each output needs its own label")]
+    #[error("label {0} is given for two outputs, perhaps in two spellings; each output needs its own label")]
     DuplicateLabel(Label),
     /// The model store reported an error.
     #[error(transparent)]

@@ -76,7 +76,8 @@ fn described(class_names: &ClassNames) -> String {
 }
 
 fn duplicate(labels: &[Label]) -> Option<&Label> {
-    let is_duplicate = |(index, label): &(usize, &Label)| labels[..*index].contains(label);
+    let is_duplicate =
+        |(index, label): &(usize, &Label)| Label::find(&labels[..*index], label.as_str()).is_some();
     labels
         .iter()
         .enumerate()

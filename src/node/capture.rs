@@ -1,5 +1,6 @@
 //! `~/capture`: saves the next frames of the cameras in the dataset.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
 use crate::dataset::capture::Burst;
-use crate::dataset::{self, Dataset, DatasetError, Label, LabeledFrames};
+use crate::dataset::{self, Dataset, DatasetError, DatasetReader, Label, existing_spelling};
 use crate::node::params::Params;
 use crate::node::pipeline::camera::{Camera, CapturedFrame};
 use crate::node::ros::context::NodeContext;
@@ -37,6 +38,8 @@ pub(crate) struct Capture {
     pub(crate) state: NodeState,
     /// `~/dataset`.
     pub(crate) summary: Topic<DatasetSummary>,
+    /// Shared with the threads that read the dataset.
+    pub(crate) reader: Arc<Mutex<DatasetReader>>,
 }
 
 /// Why fewer frames were saved than requested.
@@ -84,7 +87,7 @@ impl Capture {
             self.context
                 .warn(&format!("cannot delete temporary files in the dataset: {error}"));
         }
-        self.publish_summary(&self.frames_by_label());
+        self.publish_summary().await;
         while let Some(request) = requests.next().await {
             let response = self.answer(&request.message).await;
             respond(&self.context, request, response);
@@ -93,17 +96,27 @@ impl Capture {
 
     async fn answer(&self, request: &CaptureFrames::Request) -> CaptureFrames::Response {
         let mut saved = 0;
-        let result = self.capture(request, &mut saved).await;
-        let labels = self.frames_by_label();
-        let total = labels
-            .iter()
-            .find(|frames| frames.label.as_str() == request.label)
-            .map_or(0, count);
-        if saved > 0 {
-            self.publish_summary(&labels);
-        }
+        let label = Label::new(&request.label).map(|label| existing_spelling(&self.dataset, &label));
+        let name = label.as_ref().map(ToString::to_string).unwrap_or_default();
+        let result = match label {
+            Ok(label) => self.capture(request, label, &mut saved).await,
+            Err(error) => Err(error.into()),
+        };
+        let total = self
+            .publish_summary()
+            .await
+            .get(&name)
+            .copied()
+            .unwrap_or_default();
         let (success, message) = match result {
-            Ok(()) => (true, format!("{saved} frames saved under {}", request.label)),
+            Ok(()) if name != request.label => (
+                true,
+                format!(
+                    "{saved} frames saved under {name}, as the dataset already spells {}",
+                    request.label
+                ),
+            ),
+            Ok(()) => (true, format!("{saved} frames saved under {name}")),
             Err(error) => (false, format!("{error} ({saved} frames saved)")),
         };
         CaptureFrames::Response {
@@ -115,8 +128,12 @@ impl Capture {
     }
 
     /// Saves the requested frames; counts them in `saved`, also on failure.
-    async fn capture(&self, request: &CaptureFrames::Request, saved: &mut u32) -> Result<(), CaptureError> {
-        let label = Label::new(&request.label)?;
+    async fn capture(
+        &self,
+        request: &CaptureFrames::Request,
+        label: Label,
+        saved: &mut u32,
+    ) -> Result<(), CaptureError> {
         if !(1..=MAX_FRAMES).contains(&request.frames) {
             return Err(CaptureError::Count(request.frames));
         }
@@ -177,31 +194,43 @@ impl Capture {
         })
     }
 
-    fn frames_by_label(&self) -> Vec<LabeledFrames> {
-        match Dataset::read(&self.dataset) {
-            Ok(dataset) => dataset.labels,
+    /// Publishes what the dataset has, and returns the number of frames of each label.
+    async fn publish_summary(&self) -> HashMap<String, u32> {
+        let (root, reader) = (self.dataset.clone(), self.reader.clone());
+        let reading = tokio::task::spawn_blocking(move || lock(&reader).read(&root));
+        let mut summary = match reading.await {
+            Ok(Ok(dataset)) => summary_of(&dataset),
             // Nothing has been captured yet.
-            Err(_) if !self.dataset.exists() => Vec::new(),
-            Err(error) => {
-                self.context.warn(&format!("cannot read the dataset: {error}"));
-                Vec::new()
-            }
-        }
+            _ if !self.dataset.exists() => DatasetSummary::default(),
+            Ok(Err(error)) => self.unreadable(&error.to_string()),
+            Err(panic) => self.unreadable(&panic.to_string()),
+        };
+        summary.stamp = self.context.stamp();
+        summary.path = self.dataset.display().to_string();
+        self.summary.publish(&summary);
+        summary.labels.into_iter().zip(summary.frames).collect()
     }
 
-    fn publish_summary(&self, labels: &[LabeledFrames]) {
-        self.summary.publish(&DatasetSummary {
-            stamp: self.context.stamp(),
-            path: self.dataset.display().to_string(),
-            frames: labels.iter().map(count).collect(),
-            labels: labels.iter().map(|frames| frames.label.to_string()).collect(),
+    fn unreadable(&self, error: &str) -> DatasetSummary {
+        let message = format!("cannot read the dataset: {error}");
+        self.context.warn(&message);
+        DatasetSummary {
+            message,
             ..DatasetSummary::default()
-        });
+        }
     }
 }
 
-fn count(frames: &LabeledFrames) -> u32 {
-    u32::try_from(frames.files.len()).unwrap_or(u32::MAX)
+fn summary_of(dataset: &Dataset) -> DatasetSummary {
+    let count = |files: usize| u32::try_from(files).unwrap_or(u32::MAX);
+    let labels = dataset.labels.iter();
+    DatasetSummary {
+        labels: labels.clone().map(|frames| frames.label.to_string()).collect(),
+        frames: labels.clone().map(|frames| count(frames.files.len())).collect(),
+        skipped: labels.map(|frames| count(frames.skipped.len())).collect(),
+        message: dataset.warnings().join("\n"),
+        ..DatasetSummary::default()
+    }
 }
 
 impl<'a> FrameReceiver<'a> {

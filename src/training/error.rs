@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::classifier::ClassifierError;
-use crate::dataset::{Label, SkippedFile};
+use crate::dataset::{DatasetError, Label, SkippedFile};
 use crate::export::ExportError;
 use crate::frame::FrameError;
 use crate::metrics::MetricsError;
@@ -15,6 +15,9 @@ use crate::weights::WeightsError;
 /// The training failed and stored no model.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainingError {
+    /// The labels of the dataset cannot be used as they are.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
     /// The dataset has frames of fewer than two labels.
     #[error("{root} has {found}, a training needs two labels or more; capture frames of another label")]
     TooFewLabels {
@@ -35,7 +38,7 @@ pub enum TrainingError {
     },
     /// No file of a label can be decoded.
     #[error(
-        "label {label}: none of its {files} files is a readable image ({example}); capture its frames again"
+        "label {label}: none of its {files} files is a readable image ({example}); capture its frames again, or leave the label out with --skip-empty-labels, which is skip_empty_labels in a call of ~/retrain"
     )]
     NoReadableFrames {
         /// The label.

@@ -64,8 +64,8 @@ pub(super) struct Extraction {
     /// The names, times and fingerprints for grouping and splitting, in the order of `files`.
     pub(super) frames: Vec<FrameFile>,
     pub(super) features: Features,
-    /// The unreadable files.
-    pub(super) skipped: Vec<SkippedFile>,
+    /// The unreadable files, each with the index of its label.
+    pub(super) skipped: Vec<(usize, SkippedFile)>,
     /// Number of frames whose features were computed; those of the others were in the cache.
     pub(super) computed: usize,
 }
@@ -172,7 +172,10 @@ impl Extractor {
                         rows.push(Tensor::f_from_slice::<f32>(&[])?);
                         extraction.push(file, fingerprint);
                     }
-                    Err(error) => extraction.skipped.push(SkippedFile::new(&file.path, &error)),
+                    Err(error) => {
+                        let skipped = SkippedFile::new(&file.path, &error);
+                        extraction.skipped.push((file.label_index, skipped));
+                    }
                 }
             }
             extraction.computed += pending.len();

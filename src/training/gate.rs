@@ -137,7 +137,7 @@ fn compare_predictions(active: &StoredModel, frames: &[ComparedFrame]) -> Result
         let outcome = match learned.get(&frame.sha256) {
             Some(prediction) => Outcome {
                 new: frame.learned_prediction == frame.label_index,
-                active: prediction == frame.label,
+                active: prediction.is_spelling_of(frame.label.as_str()),
             },
             None => {
                 let recognizer = match &mut recognizer {
@@ -148,7 +148,8 @@ fn compare_predictions(active: &StoredModel, frames: &[ComparedFrame]) -> Result
                 let probabilities = probabilities.map_err(|error| error.to_string())?;
                 Outcome {
                     new: frame.held_out_prediction == frame.label_index,
-                    active: active.manifest.labels[argmax(probabilities)] == *frame.label,
+                    active: active.manifest.labels[argmax(probabilities)]
+                        .is_spelling_of(frame.label.as_str()),
                 }
             }
         };
@@ -206,7 +207,7 @@ fn missing_labels(store: &ModelStore, labels: &[Label]) -> Vec<Label> {
     let known = manifest.map(|manifest| manifest.labels).unwrap_or_default();
     known
         .into_iter()
-        .filter(|label| !labels.contains(label))
+        .filter(|label| Label::find(labels, label.as_str()).is_none())
         .collect()
 }
 

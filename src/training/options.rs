@@ -20,6 +20,8 @@ pub struct TrainingOptions {
     pub seed: u64,
     /// Safetensors file with the pretrained weights; `None` for the imported or installed ones.
     pub pretrained: Option<PathBuf>,
+    /// Train without the labels that have no usable image, instead of failing.
+    pub skip_empty_labels: bool,
     /// When the new model is promoted.
     pub promotion: Promotion,
 }

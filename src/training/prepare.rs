@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::error::TrainingError;
-use super::features::{Copies, Extractor, Features, LabeledFile, labeled_files};
+use super::features::{Copies, Extraction, Extractor, Features, LabeledFile, labeled_files};
 use super::options::TrainingOptions;
 use super::plan::Plan;
 use super::pretrained::PretrainedNetwork;
@@ -15,11 +15,9 @@ use super::report::{DatasetReport, LabelCount};
 use super::strategy::{Recipe, Strategy};
 use crate::dataset::bursts::{FrameFile, LabelGroups, conflicts, group_frames};
 use crate::dataset::split::{Fold, Split, hold_out, k_folds};
-use crate::dataset::{Dataset, Label, SkippedFile};
+use crate::dataset::{Dataset, Label, SkippedFile, summarize};
 use crate::disk;
 
-/// Maximum number of labels, as many as ImageNet has.
-const MAX_LABELS: usize = 1000;
 /// By default, datasets with fewer frames are cross-validated, because the accuracy on a fifth of their frames would say little.
 const MIN_FRAMES_FOR_HOLD_OUT: usize = 150;
 /// Default number of folds of the cross-validation.
@@ -40,36 +38,12 @@ pub(super) struct PreparedDataset {
     pub(super) feature_layers: usize,
     pub(super) feature_copies: Copies,
     pub(super) split: Split,
-    /// Unreadable files.
+    /// Files that cannot be used.
     pub(super) skipped: Vec<SkippedFile>,
     /// Number of frames whose features were not in the cache.
     pub(super) computed_frames: usize,
     frames: Vec<FrameFile>,
     groups: Vec<LabelGroups>,
-}
-
-/// The labels of a dataset, in the order that the network's outputs will have.
-///
-/// # Errors
-/// There are fewer than two labels, or more than [`MAX_LABELS`].
-pub(super) fn labels_of(dataset: &Dataset) -> Result<Vec<Label>, TrainingError> {
-    let labels: Vec<Label> = dataset.labels.iter().map(|frames| frames.label.clone()).collect();
-    if labels.len() > MAX_LABELS {
-        return Err(TrainingError::TooManyLabels {
-            root: dataset.root.clone(),
-            labels: labels.len(),
-            max: MAX_LABELS,
-        });
-    }
-    let found = match labels.as_slice() {
-        [] => "no frames".to_owned(),
-        [label] => format!("only frames of {label}"),
-        _ => return Ok(labels),
-    };
-    Err(TrainingError::TooFewLabels {
-        root: dataset.root.clone(),
-        found,
-    })
 }
 
 /// Reads the frames, computes the features for the last layer, and splits the frames. `store` is the directory of the model store, which
@@ -79,12 +53,12 @@ pub(super) fn labels_of(dataset: &Dataset) -> Result<Vec<Label>, TrainingError> 
 /// A label has no readable frame, or libtorch reported an error.
 pub(super) fn prepare(
     dataset: &Dataset,
-    labels: Vec<Label>,
     pretrained: &PretrainedNetwork,
     store: &Path,
     options: &TrainingOptions,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<PreparedDataset, TrainingError> {
+    let labels: Vec<Label> = dataset.labels.iter().map(|frames| frames.label.clone()).collect();
     let files = labeled_files(dataset);
     let recipe = options.recipe(Strategy::LastLayer, files.len());
     let plan = Plan::new(&pretrained.network, Strategy::LastLayer, &pretrained.weights);
@@ -98,10 +72,12 @@ pub(super) fn prepare(
     )?;
     let total = files.len();
     let extraction = extractor.extract(&files, |done| on_progress(Progress::Features { done, total }))?;
-    check_every_label(dataset, &labels, &extraction.files, &extraction.skipped)?;
+    for message in warnings(&labels, &extraction) {
+        on_progress(Progress::Warning { message });
+    }
+    check_every_label(dataset, &extraction)?;
 
     let frames = extraction.frames;
-    warn_of_conflicts(&frames, &extraction.files);
     let groups = group_frames(&frames);
     let split = split(&frames, &groups, options);
     Ok(PreparedDataset {
@@ -113,7 +89,11 @@ pub(super) fn prepare(
         feature_layers: plan.frozen().len(),
         feature_copies,
         split,
-        skipped: extraction.skipped,
+        skipped: dataset
+            .all_skipped()
+            .cloned()
+            .chain(extraction.skipped.into_iter().map(|(_, skipped)| skipped))
+            .collect(),
         computed_frames: extraction.computed,
         frames,
         groups,
@@ -129,11 +109,26 @@ pub(super) fn copies_of(recipe: &Recipe, seed: u64) -> Copies {
     }
 }
 
-fn warn_of_conflicts(frames: &[FrameFile], files: &[LabeledFile]) {
-    for conflict in conflicts(frames) {
-        let [a, b] = conflict.frames.map(|frame| files[frame].path.display());
-        tracing::warn!("{a} and {b} are the same image with different labels; delete the wrong one");
+/// What is wrong with the files: unreadable ones, and images that are in the directories of two labels.
+fn warnings(labels: &[Label], extraction: &Extraction) -> Vec<String> {
+    let of_label = |(index, label): (usize, &Label)| {
+        let skipped = extraction.skipped.iter();
+        let skipped = skipped.filter(|(label_index, _)| *label_index == index);
+        let skipped: Vec<SkippedFile> = skipped.map(|(_, skipped)| skipped.clone()).collect();
+        summarize(Some(label), &skipped)
+    };
+    let mut warnings: Vec<String> = labels.iter().enumerate().flat_map(of_label).collect();
+    let conflicts = conflicts(&extraction.frames);
+    if let Some(first) = conflicts.first() {
+        let [a, b] = first.frames.map(|frame| extraction.files[frame].path.display());
+        warnings.push(match conflicts.len() {
+            1 => format!("{a} and {b} are the same image with different labels; delete the wrong one"),
+            count => format!(
+                "{count} images have two labels, such as {a} and {b}; delete those with the wrong label"
+            ),
+        });
     }
+    warnings
 }
 
 fn split(frames: &[FrameFile], groups: &[LabelGroups], options: &TrainingOptions) -> Split {
@@ -148,24 +143,17 @@ fn split(frames: &[FrameFile], groups: &[LabelGroups], options: &TrainingOptions
     }
 }
 
-fn check_every_label(
-    dataset: &Dataset,
-    labels: &[Label],
-    files: &[LabeledFile],
-    skipped: &[SkippedFile],
-) -> Result<(), TrainingError> {
-    for (index, label) in labels.iter().enumerate() {
-        if files.iter().any(|file| file.label_index == index) {
+fn check_every_label(dataset: &Dataset, extraction: &Extraction) -> Result<(), TrainingError> {
+    for (index, frames) in dataset.labels.iter().enumerate() {
+        if extraction.files.iter().any(|file| file.label_index == index) {
             continue;
         }
-        let directory = dataset.root.join(label.as_str());
-        let example = skipped
-            .iter()
-            .find(|skipped| Path::new(&skipped.file).starts_with(&directory));
+        let mut skipped = extraction.skipped.iter();
+        let example = skipped.find(|(label_index, _)| *label_index == index);
         return Err(TrainingError::NoReadableFrames {
-            label: label.clone(),
-            files: dataset.frame_count_of(label),
-            example: example.map_or_else(String::new, |skipped| skipped.reason.clone()),
+            label: frames.label.clone(),
+            files: frames.files.len(),
+            example: example.map_or_else(String::new, |(_, skipped)| skipped.reason.clone()),
         });
     }
     Ok(())

@@ -14,6 +14,11 @@ use crate::model_store::manifest::FrameCounts;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Progress {
+    /// Something may make the model worse than its accuracy says; reported once.
+    Warning {
+        /// What it is and how to fix it.
+        message: String,
+    },
     /// Features are being computed.
     Features {
         /// Frames done.
@@ -112,6 +117,8 @@ pub struct Summary {
     pub report: PathBuf,
     /// Files that could not be used.
     pub skipped: Vec<SkippedFile>,
+    /// What may make the model worse than its accuracy says, such as the number of skipped files, for people.
+    pub warnings: Vec<String>,
 }
 
 /// The part of the [`Metrics`] that the summary contains.

@@ -31,6 +31,7 @@ pub(super) struct Results<'a> {
     pub(super) trained: TrainedModel,
     pub(super) exported: ExportedDraft,
     pub(super) gate: Option<GateReport>,
+    pub(super) warnings: Vec<String>,
 }
 
 /// Completes the draft and publishes it.
@@ -77,6 +78,7 @@ fn training_report(
             report: export,
         },
         gate,
+        warnings,
         ..
     } = results;
     let validation = &selected.validation;
@@ -88,6 +90,7 @@ fn training_report(
         strategy_reason: selected.reason.clone(),
         settings: settings(pretrained, prepared, selected),
         dataset,
+        warnings,
         curves: validation.curves.clone(),
         metrics: evaluated.metrics,
         folds: if validation.folds.len() > 1 {
@@ -222,5 +225,6 @@ fn summary(
         gate: report.gate,
         report: model.path(HTML_FILE),
         skipped: report.dataset.skipped,
+        warnings: report.warnings,
     }
 }

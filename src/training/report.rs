@@ -37,6 +37,8 @@ pub(super) struct Report {
     /// The hyperparameters, default ones included.
     pub(super) settings: Vec<Setting>,
     pub(super) dataset: DatasetReport,
+    /// What may make the model worse than its accuracy says, for people.
+    pub(super) warnings: Vec<String>,
     /// Loss and accuracy over the epochs, one curve per fold.
     pub(super) curves: Vec<Curve>,
     /// The metrics on the held-out frames; with several folds on all frames, each classified by the training without it.

@@ -150,6 +150,6 @@ fn source<'a>(
     })?;
     match extraction.skipped.into_iter().next() {
         None => Ok(Source::Features(extraction.features)),
-        Some(skipped) => Err(TrainingError::FrameChanged(skipped)),
+        Some((_, skipped)) => Err(TrainingError::FrameChanged(skipped)),
     }
 }

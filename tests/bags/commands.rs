@@ -7,6 +7,17 @@ use crate::evaluation::trained;
 use crate::support::{self, failure, json};
 use crate::writing::*;
 
+pub(crate) fn import_uses_the_spelling_of_the_dataset() {
+    let (_directory, file) = write_bag(&hands(2), &LIKE_ROSBAG2);
+    let dataset = tempfile::tempdir().expect("a directory");
+    fs::create_dir(dataset.path().join("thumbsup")).expect("creates");
+    let mut command = support::program();
+    command.args(["bag", "import", "--label", "thumbs_up", "--json", "--dataset"]);
+    let report = json(&command.arg(dataset.path()).arg(&file).output().expect("starts"));
+    assert_eq!(report["label"], "thumbsup");
+    assert!(!dataset.path().join("thumbs_up").exists());
+}
+
 pub(crate) fn import_saves_one_burst_without_near_duplicates_and_rejects_a_repetition() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut messages = hands(4);

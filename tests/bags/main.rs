@@ -59,6 +59,7 @@ support::runner::tests! {
     truncated_messages_are_counted_and_the_others_classified,
     stamps_that_jump_or_are_missing_do_not_make_a_gesture_stable_earlier,
     frozen_camera_of_a_bag_is_stale,
+    import_uses_the_spelling_of_the_dataset,
     import_saves_one_burst_without_near_duplicates_and_rejects_a_repetition,
     exported_dataset_is_evaluated_with_its_labels,
     compare_reports_the_frames_on_which_models_differ,

@@ -45,6 +45,34 @@ def test_captured_frames_are_saved_and_counted_in_the_summary(camera_world: Worl
     assert summaries[-1].path == str(camera_world.dataset)
 
 
+def test_skipped_files_and_empty_labels_are_counted_in_the_summary(world: World) -> None:
+    (world.dataset / "none" / "session").mkdir(parents=True)
+    for name in ("a.HEIC", "session/b.jpg"):
+        (world.dataset / "none" / name).write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
+    (world.dataset / "thumbsup").mkdir()
+    world.start_node()
+    world.start_camera("--rate", "30")
+    summaries = world.listen(DatasetSummary, f"{NODE}/dataset", TRANSIENT_LOCAL)
+    world.wait_for(lambda: summaries, "~/dataset")
+    assert (summaries[-1].labels, list(summaries[-1].skipped)) == (["none", "thumbsup"], [2, 0])
+    assert "2 files are skipped" in summaries[-1].message and "convert it to JPEG" in summaries[-1].message
+
+    answer = world.capture("thumbs_up", 2)
+    assert "thumbsup" in answer.message and answer.total == 2
+    assert not (world.dataset / "thumbs_up").exists(), "the spelling of the dataset is used"
+    world.wait_for(lambda: list(summaries[-1].frames) == [0, 2], "the frames are counted")
+
+
+def test_unreadable_dataset_is_named_in_the_summary(world: World) -> None:
+    for part in ("train", "test"):
+        (world.dataset / part / "none").mkdir(parents=True)
+        (world.dataset / part / "none" / "a.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    world.start_node()
+    summaries = world.listen(DatasetSummary, f"{NODE}/dataset", TRANSIENT_LOCAL)
+    world.wait_for(lambda: summaries, "~/dataset")
+    assert "holds train and test" in summaries[-1].message
+
+
 @pytest.mark.parametrize(
     "label", ["", "..", "/", "a/b", "../up", ".hidden", "-rf", "thumbs up", "dämon", "a" * 300]
 )

@@ -100,16 +100,40 @@ def test_too_few_labels_are_rejected(world: World, trained: TrainedModel, labels
     assert "at least two" in answer.message and "~/capture" in answer.message
 
 
-def test_label_without_readable_frames_fails_and_is_named(world: World, trained: TrainedModel) -> None:
-    copy_frames(trained, world.dataset, ["thumbs_up"])
+@pytest.mark.parametrize("content", [b"no image", b"\xff\xd8\xff\xe0 cut off"])
+def test_label_without_readable_frames_fails_and_is_named_or_left_out(
+    world: World, trained: TrainedModel, content: bytes
+) -> None:
+    copy_frames(trained, world.dataset, ["thumbs_down", "thumbs_up"])
     (world.dataset / "broken").mkdir()
     for index in range(5):
-        (world.dataset / "broken" / f"{index}.jpg").write_bytes(b"no image")
-    world.start_node()
-    status = world.train(epochs=1)
-    assert status.state == TrainingStatus.FAILED
-    assert "broken" in status.message
+        (world.dataset / "broken" / f"{index}.jpg").write_bytes(content)
+    node = world.start_node()
+    statuses = world.trainings()
+    answer = world.call("retrain", epochs=1)
+    if answer.success:
+        # Only decoding shows that the images are damaged.
+        world.wait_for(lambda: statuses and statuses[-1].state == TrainingStatus.FAILED, "FAILED", timeout=TRAINING_TIMEOUT)
+    message = statuses[-1].message if answer.success else answer.message
+    assert "label broken" in message and "skip_empty_labels" in message
     assert world.model().model_id == ""
+
+    status = world.train(epochs=1, skip_empty_labels=True)
+    assert status.state == TrainingStatus.SUCCEEDED, status.message
+    warnings = "\n".join(status.warnings)
+    assert "label broken" in warnings and "every image will be taken for a gesture" in warnings
+    assert len(set(status.warnings)) == len(status.warnings), "each warning comes once"
+    world.wait_for(lambda: "every image will be taken for a gesture" in node.output(), "the log has the warning")
+
+
+def test_two_spellings_of_a_label_are_rejected_with_both_names(world: World, trained: TrainedModel) -> None:
+    copy_frames(trained, world.dataset, ["none", "thumbs_up"])
+    (world.dataset / "thumbs_up").rename(world.dataset / "thumbsup")
+    copy_frames(trained, world.dataset, ["thumbs_up"])
+    world.start_node()
+    answer = world.call("retrain")
+    assert not answer.success
+    assert "thumbs_up and thumbsup" in answer.message and "mv " in answer.message
 
 
 def test_corrupt_file_is_skipped_and_named(world: World, trained: TrainedModel) -> None:
@@ -120,6 +144,7 @@ def test_corrupt_file_is_skipped_and_named(world: World, trained: TrainedModel) 
     status = world.train(epochs=1)
     assert status.state == TrainingStatus.SUCCEEDED, status.message
     world.wait_for(lambda: str(corrupt) in node.output(), "the log names the skipped file")
+    assert any(str(corrupt) in warning for warning in status.warnings)
     assert world.model().model_id == status.model_id
 
 

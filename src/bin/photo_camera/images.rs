@@ -172,29 +172,32 @@ fn drawn_source(gesture: Gesture) -> LabelSource {
 
 fn photo_sources(directory: &Path) -> anyhow::Result<Vec<LabelSource>> {
     let dataset = Dataset::read(directory)?;
-    if dataset.labels.is_empty() {
+    for warning in dataset.warnings() {
+        eprintln!("Warning: {warning}");
+    }
+    if dataset.frame_count() == 0 {
         bail!(
-            "{} has no images; it needs one directory of JPEG or PNG images per label",
+            "{} has no images; it needs one directory of images per label",
             directory.display()
         );
     }
-    let sources = dataset.labels.into_iter().map(|frames| LabelSource {
+    let labels = dataset
+        .labels
+        .into_iter()
+        .filter(|frames| !frames.files.is_empty());
+    let sources = labels.map(|frames| LabelSource {
         label: frames.label.to_string(),
         source: Source::Photos(number_blocks(frames.files)),
     });
     Ok(sources.collect())
 }
 
-/// Numbers the blocks of each burst from 1. The files of a burst have the same name up to the last underscore.
+/// Numbers the blocks of each burst from 1. The files of a burst have the same path up to the last underscore of the name.
 fn number_blocks(files: Vec<PathBuf>) -> Vec<Photo> {
     let burst_of = |file: &Path| {
-        let stem = file
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        stem.rsplit_once('_')
-            .map_or(String::new(), |(burst, _)| burst.to_owned())
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+        let burst = stem.rsplit_once('_').map_or("", |(burst, _)| burst);
+        file.with_file_name(burst)
     };
     let (mut burst, mut index) = (None, 0);
     let number = |file: PathBuf| {

@@ -129,6 +129,9 @@ fn activation_ranges(
         return Ok(stored_ranges(model)?);
     };
     let dataset = Dataset::read(directory).context("dataset")?;
+    for warning in dataset.warnings() {
+        output::print_warning(&warning);
+    }
     let files: Vec<&Path> = dataset
         .labels
         .iter()

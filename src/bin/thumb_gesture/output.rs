@@ -59,6 +59,11 @@ pub(crate) fn print_error_line(line: &str) {
     writeln!(std::io::stderr(), "{}", printable(line)).ok();
 }
 
+/// Prints a warning on standard error.
+pub(crate) fn print_warning(message: &str) {
+    print_error_line(&format!("Warning: {message}"));
+}
+
 /// A frame counter on standard error, for work of unknown length; hidden if standard error is not a terminal.
 pub(crate) fn counter(title: &str) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix:>12} {spinner} {pos} frames, {per_sec} {elapsed}")

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
-use thumb_gesture::dataset::Label;
+use thumb_gesture::dataset::{Label, list_images, summarize};
 use thumb_gesture::probability::argmax;
 use thumb_gesture::recognizer::ClassifyFileError;
 
@@ -15,7 +15,8 @@ use crate::runtime::ModelOptions;
 
 /// Classify images, and print one line for each.
 ///
-/// A file that is not a valid image makes the exit status 1; the other files are still classified.
+/// Of a directory, the images in it and its sub-directories are classified. A file that is not a valid image, or a directory without
+/// images, makes the exit status 1; the other files are still classified.
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -23,14 +24,14 @@ pub(crate) struct Arguments {
     /// Print one JSON object for each image
     #[arg(long)]
     json: bool,
-    /// JPEG or PNG images, turned by the orientation in their EXIF data
+    /// Images, turned by the orientation in their EXIF data, or directories of images
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
 #[derive(Serialize)]
 struct Prediction<'a> {
-    file: &'a Path,
+    file: String,
     label: &'a Label,
     confidence: f32,
     probabilities: BTreeMap<&'a str, f32>,
@@ -41,7 +42,30 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let labels = &model.manifest.labels;
     let mut recognizer = arguments.model.load(&model)?.recognizer;
     let mut code = ExitCode::SUCCESS;
-    for file in &arguments.files {
+    let mut files = Vec::new();
+    for path in arguments.files {
+        if !path.is_dir() {
+            files.push(path);
+            continue;
+        }
+        let listing = match list_images(&path) {
+            Ok(listing) => listing,
+            Err(error) => {
+                output::print_error_line(&format!("Error: {}: {error}", path.display()));
+                code = ExitCode::FAILURE;
+                continue;
+            }
+        };
+        for warning in summarize(None, &listing.skipped) {
+            output::print_warning(&warning);
+        }
+        if listing.images.is_empty() {
+            output::print_error_line(&format!("Error: {}: no usable images", path.display()));
+            code = ExitCode::FAILURE;
+        }
+        files.extend(listing.images);
+    }
+    for file in &files {
         match recognizer.probabilities_of_file(file) {
             Ok(probabilities) => print_prediction(file, labels, probabilities, arguments.json)?,
             Err(ClassifyFileError::Frame(error)) => {
@@ -62,7 +86,7 @@ fn print_prediction(
 ) -> anyhow::Result<()> {
     let best = argmax(probabilities);
     let prediction = Prediction {
-        file,
+        file: file.display().to_string(),
         label: &labels[best],
         confidence: probabilities[best],
         probabilities: labels
@@ -76,7 +100,7 @@ fn print_prediction(
     }
     output::print_line(&format!(
         "{}: {} ({})",
-        file.display(),
+        prediction.file,
         prediction.label,
         output::percent(Some(f64::from(prediction.confidence))),
     ))

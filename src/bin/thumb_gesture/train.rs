@@ -27,7 +27,7 @@ use crate::training_table::TrainingTable;
 /// directory.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Directory with one directory of JPEG or PNG images per label
+    /// Directory with one directory of images per label, which may have sub-directories
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
     /// Directory of the model store; created if it does not exist
@@ -42,6 +42,9 @@ pub(crate) struct Arguments {
     /// Number of cross-validation folds; 1 holds out a fifth of the frames once [default: 5 for fewer than 150 frames, else 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=TrainingOptions::MAX_FOLDS as i64))]
     folds: Option<u8>,
+    /// Train without the labels that have no usable image, instead of failing
+    #[arg(long)]
+    skip_empty_labels: bool,
     /// Random seed; the same seed, frames and machine give the same model
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -180,6 +183,7 @@ fn options(arguments: &Arguments) -> TrainingOptions {
         folds: arguments.folds.map(usize::from),
         seed: arguments.seed,
         pretrained: recipe.pretrained.clone(),
+        skip_empty_labels: arguments.skip_empty_labels,
         promotion: if arguments.no_activate {
             Promotion::Never
         } else if arguments.force {
@@ -209,9 +213,6 @@ fn weight_decay(text: &str) -> anyhow::Result<f64> {
 }
 
 fn print_summary(summary: &Summary) -> anyhow::Result<()> {
-    for skipped in &summary.skipped {
-        output::print_error_line(&format!("skipped {}: {}", skipped.file, skipped.reason));
-    }
     let metrics = &summary.metrics;
     let interval = match metrics.interval {
         Some([low, high]) => format!(

@@ -18,6 +18,7 @@ pub(crate) struct TrainingTable {
 impl TrainingTable {
     pub(crate) fn show(&mut self, progress: &Progress) {
         match progress {
+            Progress::Warning { message } => self.warn(message),
             Progress::Features { done, total } => {
                 self.bar("features", *total).set_position(*done as u64);
             }
@@ -39,6 +40,14 @@ impl TrainingTable {
     pub(crate) fn finish(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.abandon();
+        }
+    }
+
+    fn warn(&self, message: &str) {
+        let print = || output::print_warning(message);
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
         }
     }
 

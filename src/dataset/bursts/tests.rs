@@ -14,6 +14,7 @@ fn frame(label: &str, name: &str, seed: u64) -> FrameFile {
     sha256[..8].copy_from_slice(&seed.to_be_bytes());
     FrameFile {
         label: Label::new(label).expect("a label"),
+        directory: label.into(),
         name: name.to_owned(),
         modified: None,
         fingerprint: Fingerprint {
@@ -56,6 +57,18 @@ fn bursts_of_a_single_frame_are_grouped_at_pauses() {
         "20260304T050650.000Z_0000.jpg",
     ]);
     assert_eq!(grouped(&frames), [vec![0, 1, 2], vec![3]]);
+}
+
+#[test]
+fn frames_of_different_directories_are_of_different_bursts() {
+    let mut frames = frames_named(&["a_1.jpg", "a_2.jpg", "a_3.jpg", "a_4.jpg"]);
+    for frame in &mut frames[2..] {
+        frame.directory = "none/session2".into();
+    }
+    assert_eq!(grouped(&frames), [vec![0, 1], vec![2, 3]]);
+    // Frames that look alike are held out together, wherever they are.
+    frames[3].fingerprint = frames[0].fingerprint.clone();
+    assert_eq!(grouped(&frames), [vec![0, 1, 2, 3]]);
 }
 
 /// The least significant part of the time comes first in a UUID, so names do not sort by time.

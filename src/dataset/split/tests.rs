@@ -13,6 +13,7 @@ use crate::dataset::fingerprint::{Fingerprint, Thumbnail};
 pub(super) fn frame(label: &str, name: &str, level: u8) -> FrameFile {
     FrameFile {
         label: Label::new(label).expect("a label"),
+        directory: label.into(),
         name: name.to_owned(),
         modified: None,
         fingerprint: Fingerprint {

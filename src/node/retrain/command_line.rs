@@ -41,6 +41,9 @@ pub(super) fn arguments(request: &Retrain::Request) -> Result<Vec<String>, Strin
     if request.force {
         arguments.push("--force".to_owned());
     }
+    if request.skip_empty_labels {
+        arguments.push("--skip-empty-labels".to_owned());
+    }
     Ok(arguments)
 }
 

@@ -12,7 +12,7 @@ use r2r::thumb_gesture::msg::TrainingStatus;
 use r2r::thumb_gesture::srv::Retrain;
 use tokio::sync::watch;
 
-use crate::dataset::{Dataset, DatasetError, SkippedFile};
+use crate::dataset::{Dataset, DatasetError};
 use crate::node::models::Models;
 use crate::node::params::Params;
 use crate::node::retrain::child_process::TrainingProcess;
@@ -27,7 +27,7 @@ use crate::node::ros::service::respond;
 use crate::node::ros::topic::Topic;
 use crate::node::state::{NodeState, State};
 use crate::sync::lock;
-use crate::training::Progress;
+use crate::training::{self, Progress};
 
 /// Starts, follows and cancels trainings.
 pub(crate) struct Retraining {
@@ -117,7 +117,8 @@ impl Retraining {
         let arguments = arguments(request)?;
         self.check_can_start(&lock(&self.running))?;
         let directory = self.dataset.clone();
-        let counting = tokio::task::spawn_blocking(move || count_frames(&directory));
+        let skip_empty_labels = request.skip_empty_labels;
+        let counting = tokio::task::spawn_blocking(move || count_frames(&directory, skip_empty_labels));
         let frames = counting.await.map_err(|error| error.to_string())??;
         // Checked again under the lock: `cleanup` first changes the state, then cancels the training.
         let mut running = lock(&self.running);
@@ -178,7 +179,6 @@ impl Retraining {
         while let Some(progress) = process.next_progress().await {
             match progress {
                 Progress::Finished(summary) => {
-                    self.warn_of_skipped(&summary.skipped);
                     status.accuracy = or_nan(summary.metrics.accuracy);
                     let gate = summary.gate;
                     return Ok(NewModel {
@@ -189,6 +189,9 @@ impl Retraining {
                 }
                 Progress::Failed { message } => return Err(TrainingError::Failed(message)),
                 progress => {
+                    if let Progress::Warning { message } = &progress {
+                        self.context.warn(&format!("training: {message}"));
+                    }
                     apply_progress(status, &progress);
                     self.publish_running(status, start);
                 }
@@ -225,15 +228,6 @@ impl Retraining {
         self.publish(status);
     }
 
-    fn warn_of_skipped(&self, skipped: &[SkippedFile]) {
-        for file in skipped {
-            self.context.warn(&format!(
-                "file skipped by the training: {}: {}",
-                file.file, file.reason
-            ));
-        }
-    }
-
     fn publish_running(&self, status: &mut TrainingStatus, start: Instant) {
         let elapsed = start.elapsed();
         status.elapsed = duration_message(elapsed);
@@ -247,16 +241,23 @@ impl Retraining {
     }
 }
 
-/// Counts the frames in the dataset, which must have at least two labels.
-fn count_frames(directory: &Path) -> Result<usize, String> {
-    let labels = match Dataset::read(directory) {
-        Ok(dataset) if dataset.labels.len() >= 2 => return Ok(dataset.frame_count()),
-        Ok(dataset) => dataset.labels.len(),
-        Err(DatasetError::Io { cause, .. }) if cause.kind() == ErrorKind::NotFound => 0,
-        Err(error) => return Err(error.to_string()),
+/// Counts the frames in the dataset that a training can use.
+fn count_frames(directory: &Path, skip_empty_labels: bool) -> Result<usize, String> {
+    let too_few = |found: &str| {
+        format!(
+            "{} has {found}, a training needs at least two labels; capture more with ~/capture",
+            directory.display()
+        )
     };
-    Err(format!(
-        "{} has frames of {labels} label(s), a training needs at least two; capture more with ~/capture",
-        directory.display()
-    ))
+    let dataset = match Dataset::read(directory) {
+        Err(DatasetError::Io { cause, .. }) if cause.kind() == ErrorKind::NotFound => {
+            return Err(too_few("no frames"));
+        }
+        dataset => dataset.map_err(|error| error.to_string())?,
+    };
+    match training::usable(&dataset, skip_empty_labels) {
+        Ok(dataset) => Ok(dataset.frame_count()),
+        Err(training::TrainingError::TooFewLabels { found, .. }) => Err(too_few(&found)),
+        Err(error) => Err(error.to_string()),
+    }
 }

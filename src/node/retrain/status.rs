@@ -69,6 +69,10 @@ pub(super) fn apply_progress(status: &mut TrainingStatus, progress: &Progress) {
     let share = |done: usize, total: usize| done as f32 / total.max(1) as f32;
     let between = |from: f32, to: f32, share: f32| from + (to - from) * share;
     let progress_now = match progress {
+        Progress::Warning { message } => {
+            status.warnings.push(message.clone());
+            return;
+        }
         Progress::Features { done, total } => {
             status.stage = "features".to_owned();
             between(0.0, FEATURES_END, share(*done, *total))
@@ -169,6 +173,9 @@ mod tests {
     #[test]
     fn progress_never_decreases() {
         let events = [
+            Progress::Warning {
+                message: "no frames of none".to_owned(),
+            },
             Progress::Features { done: 1, total: 2 },
             Progress::Features { done: 2, total: 2 },
             Progress::Epoch(FoldEpoch {
@@ -195,5 +202,6 @@ mod tests {
             before = status.progress;
         }
         assert_eq!(before, 1.0);
+        assert_eq!(status.warnings, ["no frames of none"]);
     }
 }

@@ -141,10 +141,11 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// The last two components of a path: the label's directory and the file name.
-    fn short_name(file: &str) -> String {
-        let parts: Vec<&str> = file.rsplitn(3, '/').take(2).collect();
-        parts.into_iter().rev().collect::<Vec<_>>().join("/")
+    /// A path without that of the dataset: the label's directory, those below it, and the file name.
+    fn short_name(&self, file: &str) -> String {
+        let root = std::path::absolute(&self.report.dataset.root).unwrap_or_default();
+        let relative = Path::new(file).strip_prefix(root);
+        relative.map_or_else(|_| file.to_owned(), |path| path.display().to_string())
     }
 }
 

@@ -71,6 +71,7 @@ fn report() -> Report {
         strategy: "last_layer".to_owned(),
         strategy_reason: "auto chose last_layer: 120 frames".to_owned(),
         settings: vec![setting("learning rate", "0.001"), setting("seed", "7")],
+        warnings: vec!["label none: 2 files are skipped".to_owned()],
         dataset: DatasetReport {
             root: "/data/thumbs".to_owned(),
             digest: "5f0c".to_owned(),
@@ -206,6 +207,7 @@ fn hostile_names_are_escaped() {
     report.dataset.digest = HOSTILE.to_owned();
     report.dataset.split = HOSTILE.to_owned();
     report.dataset.skipped = vec![SkippedFile::new(Path::new(HOSTILE), &HOSTILE)];
+    report.warnings = vec![HOSTILE.to_owned()];
     report.mistakes = vec![mistake(HOSTILE, 0.9)];
     report.settings[0].name = HOSTILE.to_owned();
     report.settings[0].value = HOSTILE.to_owned();

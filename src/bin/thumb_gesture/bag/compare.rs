@@ -134,7 +134,7 @@ fn classify(
     // The common labels are in the order of the first model's labels.
     let common_index = |label: usize| {
         let label = &second.manifest.labels[label];
-        labels.iter().position(|known| known == label)
+        Label::find(labels, label.as_str())
     };
     let mut timeline = Timeline::default();
     let mut first_frames = first_predictions.frames.iter();
@@ -172,7 +172,10 @@ fn differences<'a>(timeline: &Timeline, labels: &'a [Label]) -> Vec<Difference<'
 /// The labels of both models, in the order of the first. They must have the same labels.
 fn common_labels(models: &[StoredModel; 2]) -> anyhow::Result<Vec<Label>> {
     let [first, second] = models.each_ref().map(|model| &model.manifest.labels);
-    let same = first.len() == second.len() && first.iter().all(|label| second.contains(label));
+    let same = first.len() == second.len()
+        && first
+            .iter()
+            .all(|label| Label::find(second, label.as_str()).is_some());
     same.then(|| first.clone())
         .with_context(|| format!("the models have different labels: {first:?} and {second:?}"))
 }

@@ -19,7 +19,7 @@ const START_NS: u64 = 1_700_000_000_000_000_000;
 /// The expected labels are written to OUTPUT.labels.yaml, for `bag evaluate OUTPUT --expect OUTPUT.labels.yaml`.
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Directory of the dataset, with one directory of JPEG or PNG images per label
+    /// Directory of the dataset, with one directory of images per label
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
     /// Label to export, may be repeated [default: all]
@@ -42,6 +42,9 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let dataset = Dataset::read(&arguments.dataset).context("dataset")?;
     let selected = select_labels(&dataset, &arguments.labels)?;
+    for warning in dataset.warnings() {
+        output::print_warning(&warning);
+    }
     // Removes a trailing slash.
     let output: PathBuf = arguments.output.components().collect();
     let labels = PathBuf::from(format!("{}.labels.yaml", output.display()));
@@ -126,16 +129,10 @@ fn select_labels<'a>(dataset: &'a Dataset, labels: &[String]) -> anyhow::Result<
         return Ok(dataset.labels.iter().collect());
     }
     let find = |label: &String| {
-        let found = dataset
-            .labels
-            .iter()
-            .find(|frames| frames.label.as_str() == label);
+        let known: Vec<Label> = dataset.labels.iter().map(|frames| frames.label.clone()).collect();
+        let found = Label::find(&known, label).map(|index| &dataset.labels[index]);
         found.with_context(|| {
-            let known: Vec<&str> = dataset
-                .labels
-                .iter()
-                .map(|frames| frames.label.as_str())
-                .collect();
+            let known: Vec<&str> = known.iter().map(Label::as_str).collect();
             format!(
                 "the dataset has no label {label}; its labels: {}",
                 known.join(", ")

@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use thumb_gesture::bag::import::{Selection, import_frames};
 use thumb_gesture::bag::{DataLoss, ReasonCount};
-use thumb_gesture::dataset::Label;
+use thumb_gesture::dataset::{Label, existing_spelling};
 
 use super::{BagOptions, Outcome};
 use crate::output;
@@ -21,7 +21,7 @@ use crate::output;
 pub(super) struct Arguments {
     #[command(flatten)]
     bag: BagOptions,
-    /// Label of the frames
+    /// Label of the frames; if the dataset spells it differently, such as thumbsup for thumbs_up, they are saved under its spelling
     #[arg(long, value_name = "LABEL")]
     label: String,
     /// Directory of the dataset; created if it does not exist
@@ -53,7 +53,7 @@ struct Report<'a> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let label = Label::new(&arguments.label)?;
+    let label = existing_spelling(&arguments.dataset, &Label::new(&arguments.label)?);
     let selection = Selection {
         from_secs: arguments.from,
         to_secs: arguments.to.unwrap_or(f64::INFINITY),
