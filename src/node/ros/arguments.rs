@@ -1,0 +1,226 @@
+//! The command line of a ROS program: the arguments of ROS, which rcl parses, and the others.
+//!
+//! Each argument of ROS is parsed on its own, so that a message can name the one that is wrong, and where a parameter comes from.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, ErrorKind};
+
+use super::ffi::{KeyParameters, ParsedArguments, set_logger_level};
+
+/// The flag that begins the arguments of ROS, and the one that ends them.
+const BEGIN: &str = "--ros-args";
+const END: &str = "--";
+const PARAMETER_FILE: &str = "--params-file";
+
+/// rcutils' levels: as inherited, and fatal.
+const UNSET: i32 = 0;
+const FATAL: i32 = 50;
+
+/// The options of ROS that have a value, and what it must be.
+const OPTIONS: &[(&[&str], &str)] = &[
+    (
+        &["-r", "--remap"],
+        "FROM:=TO, such as camera/image_raw:=/usb_cam/image_raw or __ns:=/jetbot, with names of letters, digits and _",
+    ),
+    (&["-p", "--param"], "NAME:=VALUE, such as hold_time:=1.0"),
+    (
+        &[PARAMETER_FILE],
+        "a YAML file, indented with spaces, with NODE: {ros__parameters: {NAME: VALUE}}",
+    ),
+    (
+        &["--log-level"],
+        "debug, info, warn, error or fatal, or LOGGER:=LEVEL",
+    ),
+    (&["--log-config-file"], "a file"),
+    (&["--log-file-name"], "the beginning of a file name"),
+    (&["-e", "--enclave"], "an absolute name, such as /jetbot"),
+];
+
+/// An argument that is not valid.
+#[derive(Debug, thiserror::Error)]
+pub enum ArgumentError {
+    /// It cannot be a name or a path in ROS.
+    #[error("the argument {0:?} is not UTF-8")]
+    NotUnicode(OsString),
+    /// ROS has no such argument.
+    #[error(
+        "unknown ROS argument {0}; the arguments of the program itself come before {BEGIN}, or after {END}"
+    )]
+    Unknown(String),
+    /// Its value is missing, or is not valid.
+    #[error("invalid ROS argument {argument}: {reason}must be {expected}")]
+    Invalid {
+        /// The argument with its value.
+        argument: String,
+        /// rcl's reason, or empty.
+        reason: String,
+        /// Valid values, human-readable.
+        expected: &'static str,
+    },
+    /// A parameter file cannot be read.
+    #[error("cannot read the parameter file {path}: {error}")]
+    File {
+        /// Path as it was given.
+        path: String,
+        /// Why it cannot be read.
+        error: io::Error,
+    },
+}
+
+/// The command line of this process.
+pub struct RosArguments {
+    all: ParsedArguments,
+    plain: Vec<String>,
+    sources: Vec<ParameterSource>,
+}
+
+/// An argument that gives parameters, in a file or directly.
+pub(super) struct ParameterSource {
+    /// The argument, human-readable.
+    pub(super) name: String,
+    pub(super) keys: Vec<KeyParameters>,
+}
+
+impl RosArguments {
+    /// Parses the arguments of this process.
+    ///
+    /// # Errors
+    /// An argument of ROS is not valid.
+    pub fn from_env() -> Result<RosArguments, ArgumentError> {
+        let words: Result<Vec<String>, OsString> = std::env::args_os().map(OsString::into_string).collect();
+        RosArguments::parse(&words.map_err(ArgumentError::NotUnicode)?)
+    }
+
+    /// Parses these arguments, of which the first one is the name of the program.
+    pub(super) fn parse(words: &[String]) -> Result<RosArguments, ArgumentError> {
+        let (options, plain) = split(words);
+        let mut sources = Vec::new();
+        for option in options {
+            let parsed = parse_option(option)?;
+            if let [flag, value] = option
+                && (flag == PARAMETER_FILE || flag == "-p" || flag == "--param")
+            {
+                sources.push(ParameterSource {
+                    name: if flag == PARAMETER_FILE {
+                        value.clone()
+                    } else {
+                        option.join(" ")
+                    },
+                    keys: parsed.parameters(),
+                });
+            }
+        }
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let is_remap = |word: &str| parse_quietly(&[word]).is_ok_and(|parsed| parsed.unknown_count() == 0);
+        Ok(RosArguments {
+            // Last, because a parameter file may be a pipe, which can be read only once.
+            all: parse_quietly(&words).map_err(|reason| ArgumentError::Invalid {
+                argument: BEGIN.to_owned(),
+                reason,
+                expected: "valid",
+            })?,
+            // rcl accepts FROM:=TO also without a flag.
+            plain: plain.into_iter().filter(|word| !is_remap(word)).collect(),
+            sources,
+        })
+    }
+
+    /// The name of the program, and the arguments that are not for ROS.
+    pub fn plain(&self) -> &[String] {
+        &self.plain
+    }
+
+    /// The arguments that give parameters, in their order.
+    pub(super) fn sources(&self) -> &[ParameterSource] {
+        &self.sources
+    }
+
+    /// Applies the remapping rules to an absolute topic name, for a node with this name and namespace; `None` if no rule matches.
+    pub(super) fn remap_topic(&self, topic: &str, node: &str, namespace: &str) -> Option<String> {
+        self.all.remap_topic(topic, node, namespace)
+    }
+}
+
+/// Separates the options of ROS, each one with its value, from the other arguments, as rcl does.
+fn split(words: &[String]) -> (Vec<&[String]>, Vec<String>) {
+    let (mut options, mut plain) = (Vec::new(), Vec::new());
+    let mut is_ros = false;
+    let mut rest = words;
+    while let Some(word) = rest.first() {
+        let mut length = 1;
+        match (is_ros, word.as_str()) {
+            (_, BEGIN) => is_ros = true,
+            (true, END) => is_ros = false,
+            (true, flag) => {
+                length = if expected_value(flag).is_some() {
+                    rest.len().min(2)
+                } else {
+                    1
+                };
+                options.push(&rest[..length]);
+            }
+            (false, _) => plain.push(word.clone()),
+        }
+        rest = &rest[length..];
+    }
+    (options, plain)
+}
+
+/// What the value of an option must be; `None` if it has none, or is unknown.
+fn expected_value(flag: &str) -> Option<&'static str> {
+    let option = OPTIONS.iter().find(|(flags, _)| flags.contains(&flag));
+    option.map(|(_, expected)| *expected)
+}
+
+fn parse_option(option: &[String]) -> Result<ParsedArguments, ArgumentError> {
+    let mut words = vec![BEGIN];
+    words.extend(option.iter().map(String::as_str));
+    if let [PARAMETER_FILE, path] = words[1..] {
+        check_file(path).map_err(|error| ArgumentError::File {
+            path: path.to_owned(),
+            error,
+        })?;
+    }
+    let invalid = |reason: String| ArgumentError::Invalid {
+        argument: option.join(" "),
+        reason,
+        expected: expected_value(words[1]).unwrap_or_default(),
+    };
+    let parsed = parse_quietly(&words).map_err(|reason| {
+        // Otherwise the reason is about rcl's lexer.
+        let is_of_file = words[1] == PARAMETER_FILE && !reason.is_empty();
+        invalid(if is_of_file {
+            format!("{reason}; ")
+        } else {
+            String::new()
+        })
+    })?;
+    match words[1..] {
+        // rcl checks this only when it is initialized.
+        ["-e" | "--enclave", enclave] if !enclave.starts_with('/') => Err(invalid(String::new())),
+        _ if parsed.unknown_count() > 0 => Err(ArgumentError::Unknown(option.join(" "))),
+        _ => Ok(parsed),
+    }
+}
+
+/// rcl does not say why it cannot read a file.
+fn check_file(path: &str) -> io::Result<()> {
+    let metadata = std::fs::metadata(path)?;
+    if metadata.is_dir() {
+        return Err(ErrorKind::IsADirectory.into());
+    }
+    // A pipe can be opened only once.
+    if metadata.is_file() {
+        File::open(path)?;
+    }
+    Ok(())
+}
+
+/// Parses arguments without the messages of rcl's logger, which come again when r2r parses them.
+fn parse_quietly(words: &[&str]) -> Result<ParsedArguments, String> {
+    set_logger_level(c"rcl", FATAL);
+    let parsed = ParsedArguments::parse(words);
+    set_logger_level(c"rcl", UNSET);
+    parsed
+}
