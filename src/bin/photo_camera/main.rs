@@ -32,6 +32,7 @@ const USE_SIM_TIME: &str = "use_sim_time";
 /// A std_msgs/String on ~/show changes what is published, with the values of --show.
 #[derive(Parser)]
 #[command(
+    name = env!("CARGO_BIN_NAME"),
     version,
     after_help = "\
 Examples:

@@ -12,6 +12,7 @@ use super::ffi::{KeyParameters, ParsedArguments, set_logger_level};
 const BEGIN: &str = "--ros-args";
 const END: &str = "--";
 const PARAMETER_FILE: &str = "--params-file";
+const LOG_CONFIGURATION: &str = "--log-config-file";
 
 /// rcutils' levels: as inherited, and fatal.
 const UNSET: i32 = 0;
@@ -21,20 +22,36 @@ const FATAL: i32 = 50;
 const OPTIONS: &[(&[&str], &str)] = &[
     (
         &["-r", "--remap"],
-        "FROM:=TO, such as camera/image_raw:=/usb_cam/image_raw or __ns:=/jetbot, with names of letters, digits and _",
+        "FROM:=TO, such as camera/image_raw:=/usb_cam/image_raw",
     ),
-    (&["-p", "--param"], "NAME:=VALUE, such as hold_time:=1.0"),
+    (
+        &["-p", "--param"],
+        "NAME:=VALUE with a value in YAML, such as hold_time:=1.0",
+    ),
     (
         &[PARAMETER_FILE],
-        "a YAML file, indented with spaces, with NODE: {ros__parameters: {NAME: VALUE}}",
+        "a YAML file, indented with spaces, of NODE: {ros__parameters: {NAME: VALUE}}",
     ),
     (
         &["--log-level"],
         "debug, info, warn, error or fatal, or LOGGER:=LEVEL",
     ),
-    (&["--log-config-file"], "a file"),
+    (&[LOG_CONFIGURATION], "a file"),
     (&["--log-file-name"], "the beginning of a file name"),
     (&["-e", "--enclave"], "an absolute name, such as /jetbot"),
+];
+
+/// Beginnings of remapping rules that are not for topics and services, and what such a rule must be.
+const RULES: &[(&str, &str)] = &[
+    ("__ns:=", "an absolute namespace, such as __ns:=/jetbot"),
+    (
+        "__node:=",
+        "a name of letters, digits and _, such as __node:=gestures",
+    ),
+    (
+        "__name:=",
+        "a name of letters, digits and _, such as __name:=gestures",
+    ),
 ];
 
 /// An argument that is not valid.
@@ -58,11 +75,11 @@ pub enum ArgumentError {
         /// Valid values, human-readable.
         expected: &'static str,
     },
-    /// A parameter file cannot be read.
-    #[error("cannot read the parameter file {path}: {error}")]
+    /// Its file cannot be read.
+    #[error("cannot read the file of {argument}: {error}")]
     File {
-        /// Path as it was given.
-        path: String,
+        /// The argument with the path.
+        argument: String,
         /// Why it cannot be read.
         error: io::Error,
     },
@@ -174,34 +191,47 @@ fn expected_value(flag: &str) -> Option<&'static str> {
 }
 
 fn parse_option(option: &[String]) -> Result<ParsedArguments, ArgumentError> {
-    let mut words = vec![BEGIN];
-    words.extend(option.iter().map(String::as_str));
-    if let [PARAMETER_FILE, path] = words[1..] {
-        check_file(path).map_err(|error| ArgumentError::File {
-            path: path.to_owned(),
+    let flag = option[0].as_str();
+    let value = option.get(1).map_or("", String::as_str);
+    let argument = option.join(" ");
+    if option.len() == 2 && (flag == PARAMETER_FILE || flag == LOG_CONFIGURATION) {
+        check_file(value).map_err(|error| ArgumentError::File {
+            argument: argument.clone(),
             error,
         })?;
     }
-    let invalid = |reason: String| ArgumentError::Invalid {
-        argument: option.join(" "),
-        reason,
-        expected: expected_value(words[1]).unwrap_or_default(),
-    };
-    let parsed = parse_quietly(&words).map_err(|reason| {
-        // Otherwise the reason is about rcl's lexer.
-        let is_of_file = words[1] == PARAMETER_FILE && !reason.is_empty();
-        invalid(if is_of_file {
-            format!("{reason}; ")
-        } else {
-            String::new()
-        })
-    })?;
-    match words[1..] {
+    let mut words = vec![BEGIN];
+    words.extend(option.iter().map(String::as_str));
+    let parsed = match parse_quietly(&words) {
         // rcl checks this only when it is initialized.
-        ["-e" | "--enclave", enclave] if !enclave.starts_with('/') => Err(invalid(String::new())),
-        _ if parsed.unknown_count() > 0 => Err(ArgumentError::Unknown(option.join(" "))),
-        _ => Ok(parsed),
+        Ok(_) if matches!(flag, "-e" | "--enclave") && !is_absolute_name(value) => Err(String::new()),
+        parsed => parsed,
+    };
+    let parsed = parsed.map_err(|reason| {
+        let rule = RULES.iter().find(|(beginning, _)| value.starts_with(beginning));
+        let expected = rule.map(|(_, expected)| *expected).or(expected_value(flag));
+        ArgumentError::Invalid {
+            argument: argument.clone(),
+            // The other reasons are about rcl's lexer.
+            reason: if flag == PARAMETER_FILE && option.len() == 2 {
+                format!("{reason}; ")
+            } else {
+                String::new()
+            },
+            expected: expected.unwrap_or_default(),
+        }
+    })?;
+    if parsed.unknown_count() > 0 {
+        return Err(ArgumentError::Unknown(argument));
     }
+    Ok(parsed)
+}
+
+fn is_absolute_name(name: &str) -> bool {
+    name.starts_with('/')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '/')
 }
 
 /// rcl does not say why it cannot read a file.
@@ -223,4 +253,37 @@ fn parse_quietly(words: &[&str]) -> Result<ParsedArguments, String> {
     let parsed = ParsedArguments::parse(words);
     set_logger_level(c"rcl", UNSET);
     parsed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn arguments_of_ros_are_separated_from_those_of_the_program() {
+        let line = "program --rate 5 a:=b --ros-args -r c:=d --log-level warn --ros-args -p e:=1 -- --count 2 -p --ros-args";
+        let arguments = RosArguments::parse(&words(line)).expect("valid arguments");
+        assert_eq!(arguments.plain(), words("program --rate 5 --count 2 -p"));
+        let names: Vec<&str> = arguments
+            .sources()
+            .iter()
+            .map(|source| source.name.as_str())
+            .collect();
+        assert_eq!(names, ["-p e:=1"]);
+        assert_eq!(arguments.remap_topic("/c", "node", "/").as_deref(), Some("/d"));
+        assert_eq!(arguments.remap_topic("/a", "node", "/").as_deref(), Some("/b"));
+    }
+
+    #[test]
+    fn error_names_the_invalid_argument() {
+        let line = "program --ros-args -r a:=b -p c:=1 --remap d -p e:=2";
+        let error = RosArguments::parse(&words(line)).err().expect("d is not a rule");
+        let expected =
+            "invalid ROS argument --remap d: must be FROM:=TO, such as camera/image_raw:=/usb_cam/image_raw";
+        assert_eq!(error.to_string(), expected);
+    }
 }
