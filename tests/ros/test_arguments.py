@@ -201,6 +201,7 @@ INVALID = {
     "--log-level foo": "--log-level foo: must be debug, info, warn, error or fatal",
     "-e enclave": "-e enclave: must be an absolute name",
     "--enclave /bad-name": "--enclave /bad-name: must be an absolute name",
+    "--log-level=warn": "--log-level=warn; a value follows its option without =",
     "--unknown": "unknown ROS argument --unknown",
     "stray": "unknown ROS argument stray",
 }
@@ -259,16 +260,19 @@ def test_help_and_version(world: World, name: str) -> None:
 
 @pytest.mark.parametrize("name", PROGRAMS)
 @pytest.mark.parametrize(
-    ("variable", "value", "reason"),
+    ("environment", "reason"),
     [
-        ("ROS_DOMAIN_ID", "front", "Error: cannot create the node: ROS_DOMAIN_ID is not an integral number"),
+        ({"ROS_DOMAIN_ID": "front"}, "Error: cannot create the node: ROS_DOMAIN_ID is not an integral number"),
         # Fast DDS ends the process.
-        ("ROS_DOMAIN_ID", "9999", "Probably the domainId is over 232"),
-        ("ROS_SECURITY_ENCLAVE_OVERRIDE", "enclave", "Error: cannot create the node: Enclave name is not valid"),
+        ({"ROS_DOMAIN_ID": "9999"}, "Probably the domainId is over 232"),
+        (
+            {"ROS_SECURITY_ENABLE": "true", "ROS_SECURITY_STRATEGY": "Enforce", "ROS_SECURITY_KEYSTORE": "/missing"},
+            "Error: cannot create the node: SECURITY ERROR: directory '/missing",
+        ),
     ],
 )
-def test_invalid_environment_is_named(world: World, name: str, variable: str, value: str, reason: str) -> None:
-    program = world.start(name, **{variable: value})
+def test_invalid_environment_is_named(world: World, name: str, environment: dict[str, str], reason: str) -> None:
+    program = world.start(name, **environment)
     assert program.wait(10.0) == 1
     assert reason in program.output()
     assert "panicked" not in program.output()

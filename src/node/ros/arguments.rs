@@ -3,6 +3,7 @@
 //! Each argument of ROS is parsed on its own, so that a message can name the one that is wrong, and where a parameter comes from.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 
@@ -62,7 +63,7 @@ pub enum ArgumentError {
     NotUnicode(OsString),
     /// ROS has no such argument.
     #[error(
-        "unknown ROS argument {0}; the arguments of the program itself come before {BEGIN}, or after {END}"
+        "unknown ROS argument {0}; a value follows its option without =, and the arguments of the program itself come before {BEGIN}, or after {END}"
     )]
     Unknown(String),
     /// Its value is missing, or is not valid.
@@ -75,6 +76,9 @@ pub enum ArgumentError {
         /// Valid values, human-readable.
         expected: &'static str,
     },
+    /// Each one is valid, but all together are not.
+    #[error("invalid ROS arguments: {0}")]
+    Together(String),
     /// Its file cannot be read.
     #[error("cannot read the file of {argument}: {error}")]
     File {
@@ -99,6 +103,13 @@ pub(super) struct ParameterSource {
     pub(super) keys: Vec<KeyParameters>,
 }
 
+/// An option of ROS with its value, if it has one.
+#[derive(Clone, Copy)]
+struct RosOption<'a> {
+    flag: &'a str,
+    value: Option<&'a str>,
+}
+
 impl RosArguments {
     /// Parses the arguments of this process.
     ///
@@ -114,29 +125,21 @@ impl RosArguments {
         let (options, plain) = split(words);
         let mut sources = Vec::new();
         for option in options {
-            let parsed = parse_option(option)?;
-            if let [flag, value] = option
-                && (flag == PARAMETER_FILE || flag == "-p" || flag == "--param")
-            {
-                sources.push(ParameterSource {
-                    name: if flag == PARAMETER_FILE {
-                        value.clone()
-                    } else {
-                        option.join(" ")
-                    },
-                    keys: parsed.parameters(),
-                });
+            let parsed = option.parse()?;
+            let name = match option.flag {
+                PARAMETER_FILE => option.value.unwrap_or_default().to_owned(),
+                _ => option.to_string(),
+            };
+            if matches!(option.flag, PARAMETER_FILE | "-p" | "--param") {
+                let keys = parsed.parameters();
+                sources.push(ParameterSource { name, keys });
             }
         }
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let is_remap = |word: &str| parse_quietly(&[word]).is_ok_and(|parsed| parsed.unknown_count() == 0);
         Ok(RosArguments {
             // Last, because a parameter file may be a pipe, which can be read only once.
-            all: parse_quietly(&words).map_err(|reason| ArgumentError::Invalid {
-                argument: BEGIN.to_owned(),
-                reason,
-                expected: "valid",
-            })?,
+            all: parse_quietly(&words).map_err(ArgumentError::Together)?,
             // rcl accepts FROM:=TO also without a flag.
             plain: plain.into_iter().filter(|word| !is_remap(word)).collect(),
             sources,
@@ -159,27 +162,21 @@ impl RosArguments {
     }
 }
 
-/// Separates the options of ROS, each one with its value, from the other arguments, as rcl does.
-fn split(words: &[String]) -> (Vec<&[String]>, Vec<String>) {
+/// Separates the options of ROS from the other arguments, as rcl does.
+fn split(words: &[String]) -> (Vec<RosOption<'_>>, Vec<String>) {
     let (mut options, mut plain) = (Vec::new(), Vec::new());
     let mut is_ros = false;
-    let mut rest = words;
-    while let Some(word) = rest.first() {
-        let mut length = 1;
-        match (is_ros, word.as_str()) {
+    let mut words = words.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        match (is_ros, word) {
             (_, BEGIN) => is_ros = true,
             (true, END) => is_ros = false,
             (true, flag) => {
-                length = if expected_value(flag).is_some() {
-                    rest.len().min(2)
-                } else {
-                    1
-                };
-                options.push(&rest[..length]);
+                let value = expected_value(flag).and_then(|_| words.next());
+                options.push(RosOption { flag, value });
             }
-            (false, _) => plain.push(word.clone()),
+            (false, _) => plain.push(word.to_owned()),
         }
-        rest = &rest[length..];
     }
     (options, plain)
 }
@@ -190,41 +187,49 @@ fn expected_value(flag: &str) -> Option<&'static str> {
     option.map(|(_, expected)| *expected)
 }
 
-fn parse_option(option: &[String]) -> Result<ParsedArguments, ArgumentError> {
-    let flag = option[0].as_str();
-    let value = option.get(1).map_or("", String::as_str);
-    let argument = option.join(" ");
-    if option.len() == 2 && (flag == PARAMETER_FILE || flag == LOG_CONFIGURATION) {
-        check_file(value).map_err(|error| ArgumentError::File {
-            argument: argument.clone(),
-            error,
-        })?;
-    }
-    let mut words = vec![BEGIN];
-    words.extend(option.iter().map(String::as_str));
-    let parsed = match parse_quietly(&words) {
+impl RosOption<'_> {
+    fn parse(self) -> Result<ParsedArguments, ArgumentError> {
+        if let (PARAMETER_FILE | LOG_CONFIGURATION, Some(path)) = (self.flag, self.value) {
+            check_file(path).map_err(|error| ArgumentError::File {
+                argument: self.to_string(),
+                error,
+            })?;
+        }
+        let words: Vec<&str> = [BEGIN, self.flag].into_iter().chain(self.value).collect();
+        let parsed = parse_quietly(&words).map_err(|reason| self.invalid(&reason))?;
         // rcl checks this only when it is initialized.
-        Ok(_) if matches!(flag, "-e" | "--enclave") && !is_absolute_name(value) => Err(String::new()),
-        parsed => parsed,
-    };
-    let parsed = parsed.map_err(|reason| {
-        let rule = RULES.iter().find(|(beginning, _)| value.starts_with(beginning));
-        let expected = rule.map(|(_, expected)| *expected).or(expected_value(flag));
+        let is_enclave = matches!(self.flag, "-e" | "--enclave");
+        if is_enclave && !self.value.is_some_and(is_absolute_name) {
+            return Err(self.invalid(""));
+        }
+        if parsed.unknown_count() > 0 {
+            return Err(ArgumentError::Unknown(self.to_string()));
+        }
+        Ok(parsed)
+    }
+
+    fn invalid(self, reason: &str) -> ArgumentError {
+        let rule = RULES
+            .iter()
+            .find(|(beginning, _)| self.value.is_some_and(|value| value.starts_with(beginning)));
+        let expected = rule.map(|(_, expected)| *expected).or(expected_value(self.flag));
         ArgumentError::Invalid {
-            argument: argument.clone(),
+            argument: self.to_string(),
             // The other reasons are about rcl's lexer.
-            reason: if flag == PARAMETER_FILE && option.len() == 2 {
-                format!("{reason}; ")
-            } else {
-                String::new()
+            reason: match (self.flag, self.value) {
+                (PARAMETER_FILE, Some(_)) => format!("{reason}; "),
+                _ => String::new(),
             },
             expected: expected.unwrap_or_default(),
         }
-    })?;
-    if parsed.unknown_count() > 0 {
-        return Err(ArgumentError::Unknown(argument));
     }
-    Ok(parsed)
+}
+
+impl fmt::Display for RosOption<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.flag)?;
+        self.value.map_or(Ok(()), |value| write!(f, " {value}"))
+    }
 }
 
 fn is_absolute_name(name: &str) -> bool {
