@@ -98,7 +98,6 @@ mod tests {
             ("/jetbot/camera/image_raw:=front", "/jetbot/front"),
             ("camera/image_raw:=~/image", "/jetbot/eye/image"),
             ("eye:camera/image_raw:=/own", "/own"),
-            ("/**/image_raw:=/any", "/any"),
             ("other:camera/image_raw:=/x", "/jetbot/camera/image_raw"),
             ("image_raw:=/x", "/jetbot/camera/image_raw"),
         ] {
