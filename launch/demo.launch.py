@@ -55,10 +55,7 @@ def camera(context: LaunchContext) -> list[Node]:
             name="photo_camera",
             namespace=LaunchConfiguration("namespace"),
             arguments=options,
-            remappings=[
-                ("camera/image_raw", value["image_topic"]),
-                ("camera/image_raw/compressed", f"{value['image_topic']}/compressed"),
-            ],
+            remappings=[("camera/image_raw", value["image_topic"])],
             output="screen",
         )
     ]

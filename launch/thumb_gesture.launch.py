@@ -81,11 +81,7 @@ def generate_launch_description() -> LaunchDescription:
                         allow_substs=True,
                     ),
                 ],
-                # The node subscribes to one of the two, depending on image_transport.
-                remappings=[
-                    ("camera/image_raw", LaunchConfiguration("image_topic")),
-                    ("camera/image_raw/compressed", [LaunchConfiguration("image_topic"), "/compressed"]),
-                ],
+                remappings=[("camera/image_raw", LaunchConfiguration("image_topic"))],
                 ros_arguments=["--log-level", LaunchConfiguration("log_level")],
                 output="screen",
             ),

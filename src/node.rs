@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use r2r::std_srvs::srv::Trigger;
 use r2r::thumb_gesture::srv::{ActivateModel, CaptureFrames, ListModels, Retrain};
-use r2r::{Context, Node, QosProfile};
+use r2r::{Node, QosProfile};
 use tokio::runtime::Runtime;
 
 use capture::Capture;
@@ -35,7 +35,7 @@ use diagnostics::Diagnostics;
 use lifecycle::{Lifecycle, Transitions};
 use models::Models;
 use params::services::ParameterServer;
-use params::{ParameterError, Params};
+use params::{DECLARATIONS, ParameterError, Params};
 use pipeline::camera::Camera;
 use pipeline::classifier_thread::ClassifierThread;
 use pipeline::gesture_output::{GestureOutput, GestureTopics};
@@ -44,10 +44,10 @@ use pipeline::overlay_thread::create_overlay_thread;
 use retrain::Retraining;
 use ros::context::NodeContext;
 use ros::executor::{ExecutorHandle, NodeExecutor};
-use ros::ffi::remap_topic;
 use ros::log::set_log_level;
 use ros::qos::transient_local;
 use ros::service::{answer, answer_from_disk, requests};
+use ros::start::StartError;
 use ros::topic::Topic;
 use ros::tracing_layer;
 use signals::Signals;
@@ -57,8 +57,12 @@ use threads::Threads;
 use crate::model_store::{ModelStore, StoreError};
 use crate::sync::lock;
 
+pub use ros::arguments::RosArguments;
 pub use ros::executor::spin;
+pub use ros::image_topic::ImageTopic;
+pub use ros::overrides::ParameterOverrides;
 pub use ros::qos::ImageTransport;
+pub use ros::start::create_node;
 
 /// Name of the node, unless `__node` is remapped.
 const NODE_NAME: &str = "thumb_gesture";
@@ -71,7 +75,10 @@ pub enum NodeError {
     /// rcl reported an error.
     #[error("ROS reported an error: {0}")]
     Ros(#[from] r2r::Error),
-    /// A parameter is unknown, or its value is rejected.
+    /// The node could not be created.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The value of a parameter is rejected.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
     /// The model store cannot be opened.
@@ -121,7 +128,7 @@ struct RunningNode {
 ///
 /// # Errors
 /// The node could not start, or one of its threads has panicked.
-pub fn run() -> Result<(), NodeError> {
+pub fn run(arguments: &RosArguments) -> Result<(), NodeError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -130,7 +137,7 @@ pub fn run() -> Result<(), NodeError> {
     // Before anything else: a signal during the start must also shut the node down properly.
     let mut signals = Signals::new()?;
 
-    let node = RunningNode::start()?;
+    let node = RunningNode::start(arguments)?;
     let has_panicked = runtime.block_on(async {
         tokio::select! {
             () = signals.wait() => false,
@@ -149,11 +156,11 @@ pub fn run() -> Result<(), NodeError> {
 }
 
 impl RunningNode {
-    fn start() -> Result<RunningNode, NodeError> {
-        let mut node = Node::create(Context::create()?, NODE_NAME, "")?;
+    fn start(arguments: &RosArguments) -> Result<RunningNode, NodeError> {
+        let mut node = create_node(NODE_NAME)?;
         let (executor, executor_handle) = NodeExecutor::new();
-        let components = Components::new(&mut node, executor_handle)?;
-        let pipeline_threads = components.start_pipeline(&mut node)?;
+        let components = Components::new(arguments, &mut node, executor_handle)?;
+        let pipeline_threads = components.start_pipeline(arguments, &mut node)?;
         let lifecycle = components.create_lifecycle(&mut node)?;
         components.create_services(&mut node)?;
         components.start_diagnostics(&mut node)?;
@@ -195,17 +202,26 @@ impl RunningNode {
 }
 
 impl Components {
-    fn new(node: &mut Node, executor: ExecutorHandle) -> Result<Components, NodeError> {
+    fn new(
+        arguments: &RosArguments,
+        node: &mut Node,
+        executor: ExecutorHandle,
+    ) -> Result<Components, NodeError> {
         let context = NodeContext::new(node)?;
-        let initial = Params::from_overrides(&lock(&node.params))?;
+        let overrides = ParameterOverrides::new(arguments, &node.fully_qualified_name()?);
+        let initial = Params::from_overrides(overrides.values())?;
         check_affinity(&initial)?;
         set_log_level(context.logger(), initial.log_level);
+        let known: Vec<&str> = DECLARATIONS.iter().map(|declaration| declaration.name).collect();
+        for warning in overrides.warnings(&known) {
+            context.warn(&warning);
+        }
         tracing_layer::install(&context);
         if initial.use_sim_time {
             node.get_time_source().enable_sim_time(node)?;
         }
         let store = ModelStore::open(&initial.store)?;
-        let cameras = create_cameras(node, &initial)?;
+        let cameras = create_cameras(arguments, node, &initial)?;
         let inbox = Arc::new(Inbox::new(cameras.len()));
         let params = Arc::new(Mutex::new(initial));
         let parameter_server = Arc::new(ParameterServer::new(node, &context, params.clone())?);
@@ -240,12 +256,18 @@ impl Components {
     }
 
     /// Starts the classifier thread and the overlay thread.
-    fn start_pipeline(&self, node: &mut Node) -> Result<[JoinHandle<()>; 2], NodeError> {
+    fn start_pipeline(
+        &self,
+        arguments: &RosArguments,
+        node: &mut Node,
+    ) -> Result<[JoinHandle<()>; 2], NodeError> {
         let mut outputs = Vec::new();
         let use_sim_time = lock(&self.params).use_sim_time;
         for camera in &self.cameras {
             let gesture_qos = QosProfile::default().keep_last(10);
-            let overlay = Topic::new(node, &camera.overlay_topic(), QosProfile::sensor_data())?;
+            let base = camera.overlay_topic();
+            let overlay = ImageTopic::resolve(arguments, node, &base, ImageTransport::Compressed)?;
+            let overlay = Topic::new(node, &overlay.name, QosProfile::sensor_data())?;
             let topics = GestureTopics {
                 gesture: Topic::new(node, &camera.gesture_topic(), gesture_qos)?,
                 overlay: Arc::new(overlay),
@@ -354,20 +376,15 @@ fn check_affinity(params: &Params) -> Result<(), NodeError> {
 }
 
 /// Creates the cameras that the parameter `cameras` names, or a single one without a name.
-fn create_cameras(node: &Node, params: &Params) -> r2r::Result<Vec<Arc<Camera>>> {
-    let (node_name, namespace) = (node.name()?, node.namespace()?);
-    let remapped_topic = |camera: &str| {
-        let relative = Camera::image_topic(camera, params.image_transport);
-        let absolute = format!("{}/{relative}", namespace.trim_end_matches('/'));
-        remap_topic(&absolute, &node_name, &namespace)
-    };
+fn create_cameras(arguments: &RosArguments, node: &Node, params: &Params) -> r2r::Result<Vec<Arc<Camera>>> {
     let camera = |name: String| {
-        let topic = remapped_topic(&name);
-        Arc::new(Camera::new(name, topic))
+        let base = Camera::image_topic(&name);
+        let topic = ImageTopic::resolve(arguments, node, &base, params.image_transport)?;
+        Ok(Arc::new(Camera::new(name, topic)))
     };
     let mut names = params.cameras.clone();
     if names.is_empty() {
         names.push(String::new());
     }
-    Ok(names.into_iter().map(camera).collect())
+    names.into_iter().map(camera).collect()
 }

@@ -1,12 +1,16 @@
 //! `thumb_gesture_node`, the ROS 2 node.
 
+use std::fmt::Write;
 use std::process::ExitCode;
 
-const HELP: &str = "\
-Classifies the images of a camera and publishes the recognized gestures on the topic thumb_gesture.
+use clap::Command;
+use thumb_gesture::node::RosArguments;
+use thumb_gesture::node::params::DECLARATIONS;
 
-Usage: thumb_gesture_node [--ros-args ...]
+const ABOUT: &str =
+    "Classifies the images of a camera and publishes the recognized gestures on the topic thumb_gesture.";
 
+const EXAMPLE: &str = "\
 Example, with your own directories and the camera of a JetBot:
   ros2 run thumb_gesture thumb_gesture_node --ros-args -r __ns:=/jetbot \\
       -p dataset:=$HOME/gestures/dataset -p store:=$HOME/gestures/store
@@ -15,25 +19,37 @@ Parameters, which are set with -p NAME:=VALUE or --params-file FILE after --ros-
 ";
 
 fn main() -> ExitCode {
-    if std::env::args()
-        .skip(1)
-        .take_while(|arg| arg != "--ros-args")
-        .any(|arg| arg == "--help" || arg == "-h")
-    {
-        print!("{HELP}");
-        for declaration in thumb_gesture::node::params::DECLARATIONS {
-            println!(
-                "  {:<18} {} [default: {}]",
-                declaration.name, declaration.description, declaration.default
-            );
+    let arguments = match RosArguments::from_env() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("Error: {error}");
+            return ExitCode::from(2);
         }
-        return ExitCode::SUCCESS;
-    }
-    match thumb_gesture::node::run() {
+    };
+    Command::new(env!("CARGO_BIN_NAME"))
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(ABOUT)
+        .override_usage("thumb_gesture_node [--ros-args ...]")
+        .after_help(help_of_parameters())
+        .get_matches_from(arguments.plain());
+    match thumb_gesture::node::run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("Error: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn help_of_parameters() -> String {
+    let mut help = EXAMPLE.to_owned();
+    for declaration in DECLARATIONS {
+        writeln!(
+            help,
+            "  {:<18} {} [default: {}]",
+            declaration.name, declaration.description, declaration.default
+        )
+        .expect("writing to a string does not fail");
+    }
+    help
 }

@@ -41,7 +41,6 @@ from images import raw
         ("cameras:=[front, front]", 'cameras is ["front", "front"], must be at most 16 different names'),
         ("cameras:=[a/b]", 'cameras is ["a/b"], must be at most 16 different names'),
         ("affinity:=[1000]", "affinity contains CPU 1000, but this process may run on ["),
-        ("treshold:=0.5", "unknown parameter treshold; known: dataset, store"),
     ],
 )
 def test_invalid_parameter_at_the_start_ends_the_node_with_the_rule(world: World, given: str, rule: str) -> None:

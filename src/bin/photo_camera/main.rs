@@ -14,10 +14,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser;
 use futures::{Stream, StreamExt};
-use r2r::{Context, Node, QosProfile};
+use r2r::{Node, QosProfile};
 use thumb_gesture::bag::image::{COMPRESSED_IMAGE, IMAGE};
 use thumb_gesture::node::signals::Signals;
-use thumb_gesture::node::{ImageTransport, spin};
+use thumb_gesture::node::{ImageTopic, ImageTransport, ParameterOverrides, RosArguments, create_node, spin};
 use thumb_gesture::sync::lock;
 use thumb_gesture::text::escape_controls;
 use tokio::time::MissedTickBehavior;
@@ -27,12 +27,16 @@ use images::{LabeledImages, Selection};
 use publisher::{Encoding, ImagePublisher};
 use sensor_noise::SensorNoise;
 
+/// The parameter of every ROS node: whether the time is that of /clock.
+const USE_SIM_TIME: &str = "use_sim_time";
+
 /// Publish photos, the images of a bag, or drawn hands on camera/image_raw.
 ///
 /// The frame_id of each image is `camera_<label>`. A photo that is published again gets other noise in a few pixels, as from a sensor.
 /// A std_msgs/String on ~/show changes what is published, with the values of --show.
 #[derive(Parser)]
 #[command(
+    name = env!("CARGO_BIN_NAME"),
     version,
     after_help = "\
 Examples:
@@ -81,9 +85,15 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    // rcl reads the arguments after --ros-args itself.
-    let arguments = Arguments::parse_from(std::env::args().take_while(|argument| argument != "--ros-args"));
-    match start(&arguments) {
+    let ros_arguments = match RosArguments::from_env() {
+        Ok(ros_arguments) => ros_arguments,
+        Err(error) => {
+            eprintln!("Error: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let arguments = Arguments::parse_from(ros_arguments.plain());
+    match start(&arguments, &ros_arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("Error: {}", escape_controls(&format!("{error:#}")));
@@ -92,15 +102,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(arguments: &Arguments) -> anyhow::Result<()> {
+fn start(arguments: &Arguments, ros_arguments: &RosArguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()?;
-    runtime.block_on(run(arguments))
+    runtime.block_on(run(arguments, ros_arguments))
 }
 
-async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+async fn run(arguments: &Arguments, ros_arguments: &RosArguments) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let images = LabeledImages::open(arguments.photos.as_deref(), arguments.seed, arguments.size)?;
     let selection = Arc::new(Mutex::new(images.validate(arguments.show.clone())?));
@@ -110,15 +120,17 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .map(|path| BagPlayer::open(path, topic, message_type))
         .transpose()?;
 
-    let mut node = Node::create(Context::create()?, "photo_camera", "")?;
+    let mut node = create_node("photo_camera")?;
     let logger = node.logger().to_owned();
+    apply_parameters(ros_arguments, &mut node)?;
     let clock = node.get_ros_clock();
     let transport = if arguments.compressed {
         ImageTransport::Compressed
     } else {
         ImageTransport::Raw
     };
-    let publisher = ImagePublisher::new(&mut node, arguments.encoding, transport)?;
+    let topic = ImageTopic::resolve(ros_arguments, &node, "camera/image_raw", transport)?;
+    let publisher = ImagePublisher::new(&mut node, &topic.name, arguments.encoding, transport)?;
     let requests = node.subscribe::<r2r::std_msgs::msg::String>("~/show", QosProfile::default())?;
     tokio::spawn(update_selection(
         requests,
@@ -142,6 +154,18 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     is_ending.store(true, Ordering::Relaxed);
     spinner.await?;
     result
+}
+
+/// Uses simulated time if the parameters say so, and logs which of them are ignored.
+fn apply_parameters(ros_arguments: &RosArguments, node: &mut Node) -> anyhow::Result<()> {
+    let overrides = ParameterOverrides::new(ros_arguments, &node.fully_qualified_name()?);
+    for warning in overrides.warnings(&[USE_SIM_TIME]) {
+        r2r::log_warn!(node.logger(), "{warning}");
+    }
+    if overrides.is_true(USE_SIM_TIME) {
+        node.get_time_source().enable_sim_time(node)?;
+    }
+    Ok(())
 }
 
 async fn publish_images(

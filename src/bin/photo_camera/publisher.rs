@@ -32,14 +32,14 @@ impl ImagePublisher {
     /// Creates the publisher, with reliable QoS so that it is compatible with reliable and best-effort subscriptions.
     pub(crate) fn new(
         node: &mut Node,
+        topic: &str,
         encoding: Encoding,
         transport: ImageTransport,
     ) -> r2r::Result<ImagePublisher> {
         let qos = QosProfile::default().keep_last(5);
-        let topic = transport.topic("camera/image_raw");
         Ok(match transport {
-            ImageTransport::Raw => ImagePublisher::Raw(node.create_publisher(&topic, qos)?, encoding),
-            ImageTransport::Compressed => ImagePublisher::Compressed(node.create_publisher(&topic, qos)?),
+            ImageTransport::Raw => ImagePublisher::Raw(node.create_publisher(topic, qos)?, encoding),
+            ImageTransport::Compressed => ImagePublisher::Compressed(node.create_publisher(topic, qos)?),
         })
     }
 

@@ -164,19 +164,15 @@ fn subscribe(
     camera_thread: CameraThread,
     threads: &Threads,
 ) -> Result<Subscription, String> {
-    let topic = Camera::image_topic(&camera_thread.camera.name, params.image_transport);
-    let qos = params.image_subscription().profile();
+    let camera = camera_thread.camera.clone();
+    let (topic, qos) = (&camera.requested_topic, params.image_subscription().profile());
     match params.image_transport {
         ImageTransport::Compressed => start(
-            node.subscribe::<CompressedImage>(&topic, qos),
+            node.subscribe::<CompressedImage>(topic, qos),
             camera_thread,
             threads,
         ),
-        ImageTransport::Raw => start(
-            ffi::subscribe_to_images(node, &topic, qos),
-            camera_thread,
-            threads,
-        ),
+        ImageTransport::Raw => start(ffi::subscribe_to_images(node, topic, qos), camera_thread, threads),
     }
 }
 

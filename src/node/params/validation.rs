@@ -77,6 +77,14 @@ pub enum ParameterError {
         /// Valid values, human-readable.
         constraint: String,
     },
+    /// The value that was given when the node was started is rejected.
+    #[error("{source_name}: {error}")]
+    AtStart {
+        /// The argument that has the value.
+        source_name: String,
+        /// Why it is rejected.
+        error: Box<ParameterError>,
+    },
     /// The value is valid, but has no representation in the type that the node uses.
     #[error("the value of {0} cannot be converted")]
     Conversion(&'static str),

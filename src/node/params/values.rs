@@ -2,13 +2,14 @@
 
 use std::ops::Deref;
 
+use r2r::ParameterValue;
 use r2r::indexmap::IndexMap;
-use r2r::{Parameter, ParameterValue};
 
 use super::declarations::{DECLARATIONS, Values, index_of};
 use super::validation::ParameterError;
 use crate::classifier::settings::Settings as ClassifierSettings;
 use crate::decision::DecisionSettings;
+use crate::node::ros::overrides::Override;
 use crate::node::ros::qos::ImageSubscription;
 
 /// Validated values of all parameters. They are read as the fields of [`Values`].
@@ -28,22 +29,24 @@ impl Deref for Params {
 }
 
 impl Params {
-    /// The defaults, with the values that were given when the node was started.
+    /// The defaults, with the values that were given when the node was started. Those of unknown parameters are ignored.
     ///
     /// # Errors
-    /// A parameter is unknown, or its value is rejected.
-    pub(crate) fn from_overrides(overrides: &IndexMap<String, Parameter>) -> Result<Params, ParameterError> {
+    /// A value is rejected.
+    pub(crate) fn from_overrides(overrides: &IndexMap<String, Override>) -> Result<Params, ParameterError> {
         let mut raw: Vec<ParameterValue> = DECLARATIONS
             .iter()
             .map(|declaration| declaration.default.into())
             .collect();
-        for (name, parameter) in overrides {
-            // rclcpp and launch files set these for every node; this node does not use them.
-            if name.starts_with("qos_overrides.") {
+        for (name, given) in overrides {
+            let Some(index) = index_of(name) else {
                 continue;
-            }
-            let index = known_index(name)?;
-            raw[index] = DECLARATIONS[index].validate(&parameter.value)?;
+            };
+            let validated = DECLARATIONS[index].validate(&given.value);
+            raw[index] = validated.map_err(|error| ParameterError::AtStart {
+                source_name: given.source.clone(),
+                error: Box::new(error),
+            })?;
         }
         Params::from_raw(raw)
     }
@@ -139,11 +142,8 @@ mod tests {
     }
 
     fn at_start(name: &str, value: ParameterValue) -> Result<Params, String> {
-        let parameter = Parameter {
-            value,
-            description: "",
-        };
-        let overrides = IndexMap::from_iter([(name.to_owned(), parameter)]);
+        let source = "own.yaml".to_owned();
+        let overrides = IndexMap::from_iter([(name.to_owned(), Override { value, source })]);
         Params::from_overrides(&overrides).map_err(|error| error.to_string())
     }
 
@@ -186,12 +186,16 @@ mod tests {
             ("cameras", ParameterValue::String("front".into()), "string array"),
             ("affinity", ParameterValue::IntegerArray(vec![-1]), "0 to 1023"),
             ("affinity", ParameterValue::IntegerArray(vec![1, 1]), "different"),
-            ("treshold", ParameterValue::Double(0.5), "known: dataset, store"),
         ];
         for (name, value, constraint) in rejections {
             let reason = at_start(name, value).expect_err(name);
-            assert!(reason.contains(constraint), "{reason}");
+            assert!(
+                reason.contains(constraint) && reason.starts_with("own.yaml: "),
+                "{reason}"
+            );
         }
+        let unknown = at_start("treshold", ParameterValue::Double(0.9)).expect("is ignored");
+        assert_eq!(unknown, defaults());
     }
 
     #[test]

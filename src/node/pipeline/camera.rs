@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::decision::StaleCause;
 use crate::frame::Frame;
-use crate::node::ros::qos::ImageTransport;
+use crate::node::ros::image_topic::ImageTopic;
 use crate::sync::lock;
 
 /// A decoded frame with the header of its message.
@@ -31,8 +31,10 @@ pub(crate) struct Arrival {
 pub(crate) struct Camera {
     /// As in the parameter `cameras`; empty for the only camera of a node without that parameter.
     pub(crate) name: String,
-    /// The image topic, fully qualified and remapped.
+    /// The image topic's full name, after remapping.
     pub(crate) topic: String,
+    /// The image topic's name for a subscription, to which rcl applies the remapping rules.
+    pub(crate) requested_topic: String,
     pub(crate) counters: Counters,
     pub(crate) freshness: Freshness,
     pub(crate) capture: CaptureSink,
@@ -84,20 +86,21 @@ pub(crate) type CapturedFrame = (usize, Arc<CameraFrame>);
 
 impl Camera {
     /// A camera without frames yet.
-    pub(crate) fn new(name: String, topic: String) -> Camera {
+    pub(crate) fn new(name: String, topic: ImageTopic) -> Camera {
         Camera {
             name,
-            topic,
+            topic: topic.full_name,
+            requested_topic: topic.name,
             counters: Counters::default(),
             freshness: Freshness::default(),
             capture: CaptureSink::default(),
         }
     }
 
-    /// The topic of a camera's images, relative to the node's namespace. A camera without a name is called `camera`.
-    pub(crate) fn image_topic(name: &str, transport: ImageTransport) -> String {
+    /// The base topic of a camera's images, relative to the node's namespace. A camera without a name is called `camera`.
+    pub(crate) fn image_topic(name: &str) -> String {
         let namespace = if name.is_empty() { "camera" } else { name };
-        transport.topic(&format!("{namespace}/image_raw"))
+        format!("{namespace}/image_raw")
     }
 
     pub(crate) fn gesture_topic(&self) -> String {
@@ -107,10 +110,11 @@ impl Camera {
         }
     }
 
+    /// The base topic of the overlay.
     pub(crate) fn overlay_topic(&self) -> String {
         match self.name.as_str() {
-            "" => "~/overlay/compressed".to_owned(),
-            name => format!("~/{name}/overlay/compressed"),
+            "" => "~/overlay".to_owned(),
+            name => format!("~/{name}/overlay"),
         }
     }
 }

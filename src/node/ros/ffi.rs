@@ -1,4 +1,4 @@
-//! C functions that no crate wraps: image messages without a copy of their pixels, rcutils' log levels, rcl's remapping of topics, and
+//! C functions that no crate wraps: image messages without a copy of their pixels, rcutils' log levels, rcl's arguments and errors, and
 //! glibc's `malloc_trim`. The only module with `unsafe`.
 #![allow(unsafe_code, reason = "each call meets the requirements of its C header")]
 
@@ -10,12 +10,14 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use r2r::sensor_msgs::msg::Image;
-use r2r::{Node, QosProfile, WrappedTypesupport};
+use r2r::{Node, ParameterValue, QosProfile, WrappedTypesupport};
 use r2r_rcl::{
-    RCL_RET_OK, rcl_arguments_fini, rcl_arguments_t, rcl_get_zero_initialized_arguments,
-    rcl_logging_rosout_enabled, rcl_parse_arguments, rcl_ret_t, rcutils_allocator_t,
-    rcutils_get_default_allocator, rcutils_logging_get_logger_level, rcutils_logging_logger_is_enabled_for,
-    rcutils_logging_set_logger_level,
+    RCL_RET_OK, rcl_arguments_fini, rcl_arguments_get_count_unparsed, rcl_arguments_get_count_unparsed_ros,
+    rcl_arguments_get_param_overrides, rcl_arguments_t, rcl_get_zero_initialized_arguments,
+    rcl_logging_rosout_enabled, rcl_parse_arguments, rcl_ret_t, rcl_variant_t, rcl_yaml_node_struct_fini,
+    rcutils_allocator_t, rcutils_get_default_allocator, rcutils_get_error_string,
+    rcutils_logging_get_logger_level, rcutils_logging_logger_is_enabled_for,
+    rcutils_logging_set_logger_level, rcutils_reset_error,
 };
 
 unsafe extern "C" {
@@ -128,57 +130,178 @@ pub(super) fn is_logger_enabled_for(logger: &CStr, level: c_int) -> bool {
     unsafe { rcutils_logging_logger_is_enabled_for(logger.as_ptr(), level) }
 }
 
-/// Applies the remapping rules in this process's arguments to an absolute topic name, for a node with this name and namespace.
-pub(crate) fn remap_topic(topic: &str, node: &str, namespace: &str) -> String {
-    let arguments: Vec<CString> = std::env::args()
-        .filter_map(|arg| CString::new(arg).ok())
-        .collect();
-    let arguments: Vec<*const c_char> = arguments.iter().map(|argument| argument.as_ptr()).collect();
-    let (Ok(name), Ok(node), Ok(namespace)) =
-        (CString::new(topic), CString::new(node), CString::new(namespace))
-    else {
-        return topic.to_owned();
+/// The reason of the last error that rcl reported on this thread, without the places in its source code; empty if there is none.
+pub(super) fn take_error() -> String {
+    // SAFETY: the text ends with a NUL, within the array that is returned by value.
+    let text = unsafe {
+        let error = rcutils_get_error_string();
+        rcutils_reset_error();
+        CStr::from_ptr(error.str_.as_ptr()).to_string_lossy().into_owned()
     };
-    let count = c_int::try_from(arguments.len()).unwrap_or_default();
-    // SAFETY: all strings outlive the calls. `parsed` is zero-initialized, and finalized after it was filled. The output was allocated by
-    // rcutils' default allocator and is freed by the same one.
-    unsafe {
-        let allocator = rcutils_get_default_allocator();
-        let mut parsed = rcl_get_zero_initialized_arguments();
-        if rcl_parse_arguments(count, arguments.as_ptr(), allocator, &mut parsed) != RCL_RET_OK as rcl_ret_t {
-            return topic.to_owned();
+    reason_of(&text)
+}
+
+/// The reason in an error text of rcl, `Couldn't parse WHAT. Error: REASON, at FILE:LINE, at FILE:LINE`.
+pub(super) fn reason_of(text: &str) -> String {
+    let text = text.split_once("Error: ").map_or(text, |(_, reason)| reason);
+    let reason = text.split(", at ").next().unwrap_or_default();
+    reason.replace("error not set", "").trim().to_owned()
+}
+
+/// Arguments that rcl has parsed.
+pub(super) struct ParsedArguments(rcl_arguments_t);
+
+/// The parameters that arguments give to the nodes that a key stands for, such as `/**`.
+pub(super) struct KeyParameters {
+    pub(super) key: String,
+    pub(super) parameters: Vec<(String, ParameterValue)>,
+}
+
+impl ParsedArguments {
+    /// Parses arguments; those of ROS follow `--ros-args`.
+    ///
+    /// # Errors
+    /// rcl's reason, which may be empty.
+    pub(super) fn parse(arguments: &[&str]) -> Result<ParsedArguments, String> {
+        let arguments: Result<Vec<CString>, _> = arguments.iter().map(|&word| CString::new(word)).collect();
+        let arguments = arguments.map_err(|error| error.to_string())?;
+        let words: Vec<*const c_char> = arguments.iter().map(|word| word.as_ptr()).collect();
+        let count = c_int::try_from(words.len()).map_err(|error| error.to_string())?;
+        // SAFETY: the words outlive the call, which copies them, and the output is zero-initialized. On failure rcl frees what it has
+        // allocated.
+        unsafe {
+            let mut parsed = rcl_get_zero_initialized_arguments();
+            let status = rcl_parse_arguments(
+                count,
+                words.as_ptr(),
+                rcutils_get_default_allocator(),
+                &mut parsed,
+            );
+            if status != RCL_RET_OK as rcl_ret_t {
+                return Err(take_error());
+            }
+            Ok(ParsedArguments(parsed))
         }
-        let mut output: *mut c_char = std::ptr::null_mut();
-        let status = rcl_remap_topic_name(
-            std::ptr::null(),
-            &parsed,
-            name.as_ptr(),
-            node.as_ptr(),
-            namespace.as_ptr(),
-            allocator,
-            &mut output,
-        );
-        let found = (status == RCL_RET_OK as rcl_ret_t && !output.is_null())
-            .then(|| CStr::from_ptr(output).to_string_lossy().into_owned());
-        if !output.is_null()
-            && let Some(deallocate) = allocator.deallocate
-        {
-            deallocate(output.cast(), allocator.state);
+    }
+
+    /// Number of arguments that rcl does not know, among those of ROS and the others.
+    pub(super) fn unknown_count(&self) -> c_int {
+        // SAFETY: rcl has filled the arguments.
+        unsafe { rcl_arguments_get_count_unparsed_ros(&self.0) + rcl_arguments_get_count_unparsed(&self.0) }
+    }
+
+    /// Applies the remapping rules to an absolute topic name, for a node with this name and namespace; `None` if no rule matches.
+    pub(super) fn remap_topic(&self, topic: &str, node: &str, namespace: &str) -> Option<String> {
+        let (topic, node) = (CString::new(topic).ok()?, CString::new(node).ok()?);
+        let namespace = CString::new(namespace).ok()?;
+        // SAFETY: all strings outlive the call. The output was allocated by rcutils' default allocator and is freed by the same one.
+        unsafe {
+            let allocator = rcutils_get_default_allocator();
+            let mut output: *mut c_char = std::ptr::null_mut();
+            rcl_remap_topic_name(
+                std::ptr::null(),
+                &self.0,
+                topic.as_ptr(),
+                node.as_ptr(),
+                namespace.as_ptr(),
+                allocator,
+                &mut output,
+            );
+            let remapped = text_of(output);
+            if let (Some(_), Some(deallocate)) = (&remapped, allocator.deallocate) {
+                deallocate(output.cast(), allocator.state);
+            }
+            remapped
         }
-        rcl_arguments_fini(&mut parsed);
-        found.unwrap_or_else(|| topic.to_owned())
+    }
+
+    /// The parameters that the arguments give, in their order.
+    pub(super) fn parameters(&self) -> Vec<KeyParameters> {
+        let mut all = Vec::new();
+        // SAFETY: rcl returns a copy, which is freed at the end, or null. Its arrays have the lengths that it says.
+        unsafe {
+            let mut copy = std::ptr::null_mut();
+            rcl_arguments_get_param_overrides(&self.0, &mut copy);
+            let Some(nodes) = copy.as_ref() else {
+                return all;
+            };
+            let keys = array(nodes.node_names, nodes.num_nodes);
+            for (&key, node) in keys.iter().zip(array(nodes.params, nodes.num_nodes)) {
+                let names = array(node.parameter_names, node.num_params);
+                let values = array(node.parameter_values, node.num_params);
+                all.push(KeyParameters {
+                    key: text_of(key).unwrap_or_default(),
+                    parameters: names
+                        .iter()
+                        .zip(values)
+                        .filter_map(|(&name, value)| Some((text_of(name)?, value_of(value))))
+                        .collect(),
+                });
+            }
+            rcl_yaml_node_struct_fini(copy);
+        }
+        all
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Drop for ParsedArguments {
+    fn drop(&mut self) {
+        // SAFETY: rcl has filled the arguments, and they are finalized once.
+        unsafe {
+            rcl_arguments_fini(&mut self.0);
+        }
+    }
+}
 
-    #[test]
-    fn topic_without_a_remapping_rule_is_unchanged() {
-        assert_eq!(
-            remap_topic("/jetbot/camera/image_raw", "thumb_gesture", "/jetbot"),
-            "/jetbot/camera/image_raw"
-        );
+/// Copies a C string; `None` if it is null.
+///
+/// # Safety
+/// `text` is null or a C string.
+unsafe fn text_of(text: *const c_char) -> Option<String> {
+    // SAFETY: it is a C string.
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+}
+
+/// A C array, which is empty if the pointer is null.
+///
+/// # Safety
+/// `values` is null or points to `length` values, which live for `'a`.
+unsafe fn array<'a, T>(values: *const T, length: usize) -> &'a [T] {
+    if values.is_null() {
+        return &[];
+    }
+    // SAFETY: the array has this length.
+    unsafe { std::slice::from_raw_parts(values, length) }
+}
+
+/// Converts a value; r2r's own conversion is private.
+///
+/// # Safety
+/// The pointers are null or valid, as rcl_yaml_param_parser leaves them.
+unsafe fn value_of(value: &rcl_variant_t) -> ParameterValue {
+    // SAFETY: the pointers are null or valid.
+    unsafe {
+        if let Some(&value) = value.bool_value.as_ref() {
+            ParameterValue::Bool(value)
+        } else if let Some(&value) = value.integer_value.as_ref() {
+            ParameterValue::Integer(value)
+        } else if let Some(&value) = value.double_value.as_ref() {
+            ParameterValue::Double(value)
+        } else if let Some(text) = text_of(value.string_value) {
+            ParameterValue::String(text)
+        } else if let Some(values) = value.byte_array_value.as_ref() {
+            ParameterValue::ByteArray(array(values.values, values.size).to_vec())
+        } else if let Some(values) = value.bool_array_value.as_ref() {
+            ParameterValue::BoolArray(array(values.values, values.size).to_vec())
+        } else if let Some(values) = value.integer_array_value.as_ref() {
+            ParameterValue::IntegerArray(array(values.values, values.size).to_vec())
+        } else if let Some(values) = value.double_array_value.as_ref() {
+            ParameterValue::DoubleArray(array(values.values, values.size).to_vec())
+        } else if let Some(texts) = value.string_array_value.as_ref() {
+            let texts = array(texts.data, texts.size).iter();
+            ParameterValue::StringArray(texts.filter_map(|&text| text_of(text)).collect())
+        } else {
+            ParameterValue::NotSet
+        }
     }
 }
