@@ -63,7 +63,7 @@ fn kinds_are_recognized_by_their_first_bytes() {
         (b"\x89MCAP0\r\n", FileKind::Mcap),
         (b"#ROSBAG V2.0\n", FileKind::Ros1Bag),
         (b"\x1f\x8b\x08\0", FileKind::Gzip),
-            (b"\x04\x22\x4d\x18\x40", FileKind::Lz4),
+        (b"\x04\x22\x4d\x18\x40", FileKind::Lz4),
         (&tar, FileKind::Tar),
         (
             b"<?xml version=\"1.0\"?>\n<net name=\"m\" version=\"11\">",
