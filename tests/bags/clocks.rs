@@ -46,7 +46,7 @@ fn first_stable(frames: &[Value]) -> Option<usize> {
 
 /// At 30 Hz, 16 steps are more than the hold time of 0.5 s, and 31 steps are more than the stale timeout of 1 s.
 pub(crate) fn stamps_that_jump_or_are_missing_do_not_make_a_gesture_stable_earlier() {
-    const SIMULATED_NS: u64 = 1234_000_000_000;
+    const SIMULATED_NS: u64 = 1_234_000_000_000;
     let stamp = |start_ns: u64, index: usize| start_ns + index as u64 * STEP_NS;
     let good = evaluate_frames(40, |index, image| (stamp(START_NS, index), image), &[]);
     assert_eq!(first_stable(&good), Some(16));
