@@ -7,17 +7,14 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 
-use super::ffi::{KeyParameters, ParsedArguments, set_logger_level};
+use super::ffi::{KeyParameters, ParsedArguments};
+use super::log::without_messages_of_rcl;
 
 /// The flag that begins the arguments of ROS, and the one that ends them.
 const BEGIN: &str = "--ros-args";
 const END: &str = "--";
 const PARAMETER_FILE: &str = "--params-file";
 const LOG_CONFIGURATION: &str = "--log-config-file";
-
-/// rcutils' levels: as inherited, and fatal.
-const UNSET: i32 = 0;
-const FATAL: i32 = 50;
 
 /// The options of ROS that have a value, and what it must be.
 const OPTIONS: &[(&[&str], &str)] = &[
@@ -254,10 +251,7 @@ fn check_file(path: &str) -> io::Result<()> {
 
 /// Parses arguments without the messages of rcl's logger, which come again when r2r parses them.
 fn parse_quietly(words: &[&str]) -> Result<ParsedArguments, String> {
-    set_logger_level(c"rcl", FATAL);
-    let parsed = ParsedArguments::parse(words);
-    set_logger_level(c"rcl", UNSET);
-    parsed
+    without_messages_of_rcl(|| ParsedArguments::parse(words))
 }
 
 #[cfg(test)]

@@ -38,6 +38,15 @@ pub(super) fn log_if_enabled(logger: &str, level: LogLevel, emit: impl FnOnce())
     is_enabled
 }
 
+/// Runs `work` without rcl's own messages below fatal ones.
+pub(super) fn without_messages_of_rcl<T>(work: impl FnOnce() -> T) -> T {
+    let _guard = lock(&INITIAL_LEVEL);
+    ffi::set_logger_level(c"rcl", LogLevel::Fatal as c_int);
+    let result = work();
+    ffi::set_logger_level(c"rcl", LogLevel::Default as c_int);
+    result
+}
+
 /// Sets the minimum severity of the node's logger.
 pub(crate) fn set_log_level(logger: &str, level: LogLevel) {
     let mut initial_level = lock(&INITIAL_LEVEL);
