@@ -1,0 +1,161 @@
+//! Which parts of a frame are searched for hands, and how hands are followed from frame to frame.
+
+use std::cmp::Ordering;
+
+use super::detector::{Palm, join_overlapping};
+use super::networks::HandNetworks;
+use super::tiles::{Tile, tiles};
+use super::{Hand, Region};
+use crate::classifier::ClassifierError;
+use crate::frame::Frame;
+
+/// A region with a lower presence contains no hand.
+const MIN_PRESENCE: f32 = 0.5;
+/// A search ends with a hand of at least this presence.
+const SURE_PRESENCE: f32 = 0.85;
+/// A palm with a lower presence at first is no hand; landmarks of a better region would not change that.
+const HOPELESS_PRESENCE: f32 = 0.02;
+/// How often landmarks are computed for a new palm, each time in the region of the previous landmarks. MediaPipe computes them once.
+const PASSES: usize = 3;
+/// Maximum number of palms of one search for which landmarks are computed.
+const MAX_PALMS: usize = 4;
+/// Hands whose regions overlap more than this are one hand.
+const MAX_OVERLAP: f32 = 0.3;
+/// The sides of the tiles in which hands are searched that are too small for the whole frame: its shorter side divided by these numbers.
+/// The palm detector finds hands of about 20 % of its input's height or more.
+const DIVISORS: [f32; 3] = [1.0, 1.5, 2.0];
+/// Tiles with these divisors are searched in streams.
+const STREAM_DIVISORS: [f32; 2] = [1.0, 1.5];
+
+/// Finds the hands in frames. It belongs to one thread.
+pub struct HandFinder {
+    networks: HandNetworks,
+    /// Maximum number of hands.
+    max_hands: usize,
+    /// Where the hands of the last frame are expected.
+    followed: Vec<Region>,
+    /// Number of tiles that were searched since a hand was last seen.
+    searched_tiles: usize,
+}
+
+impl HandFinder {
+    /// A finder of at most `max_hands` hands.
+    pub fn new(networks: HandNetworks, max_hands: usize) -> HandFinder {
+        HandFinder {
+            networks,
+            max_hands,
+            followed: Vec::new(),
+            searched_tiles: 0,
+        }
+    }
+
+    /// The hands in a frame, whatever the previous one was. The surest hand is the first.
+    ///
+    /// Searches the whole frame, then smaller and smaller tiles until there is a sure hand: up to 24 tiles of a frame of 640x480.
+    ///
+    /// # Errors
+    /// ONNX Runtime failed.
+    pub fn search(&mut self, frame: &Frame) -> Result<Vec<Hand>, ClassifierError> {
+        let (width, height) = (frame.width(), frame.height());
+        let mut hands = Vec::new();
+        self.add_hands(frame, [Tile::whole(width, height)], &mut hands)?;
+        for divisor in DIVISORS {
+            if hands.iter().any(|hand| hand.presence >= SURE_PRESENCE) {
+                break;
+            }
+            self.add_hands(frame, tiles(width, height, divisor), &mut hands)?;
+        }
+        Ok(self.surest(hands))
+    }
+
+    /// The hands in the next frame of a stream. The surest hand is the first.
+    ///
+    /// While hands are followed, only their regions are searched. Otherwise the whole frame is searched and, if it shows no sure hand,
+    /// `max_tiles` tiles, others in each frame.
+    ///
+    /// # Errors
+    /// ONNX Runtime failed.
+    pub fn follow(&mut self, frame: &Frame, max_tiles: usize) -> Result<Vec<Hand>, ClassifierError> {
+        let mut hands = Vec::new();
+        for region in std::mem::take(&mut self.followed) {
+            merge(self.networks.hand(frame, region)?, &mut hands);
+        }
+        if hands.is_empty() {
+            let (width, height) = (frame.width(), frame.height());
+            self.add_hands(frame, [Tile::whole(width, height)], &mut hands)?;
+            if hands.iter().all(|hand| hand.presence < SURE_PRESENCE) {
+                let all: Vec<Tile> = STREAM_DIVISORS
+                    .into_iter()
+                    .flat_map(|divisor| tiles(width, height, divisor))
+                    .collect();
+                let turn = all.iter().cycle().skip(self.searched_tiles % all.len());
+                let turn: Vec<Tile> = turn.take(max_tiles.min(all.len())).copied().collect();
+                self.searched_tiles += turn.len();
+                self.add_hands(frame, turn, &mut hands)?;
+            }
+        }
+        let hands = self.surest(hands);
+        if !hands.is_empty() {
+            self.searched_tiles = 0;
+        }
+        self.followed = hands
+            .iter()
+            .map(|hand| Region::from_landmarks(&hand.landmarks))
+            .collect();
+        Ok(hands)
+    }
+
+    /// Adds the hands in some parts of a frame.
+    fn add_hands(
+        &mut self,
+        frame: &Frame,
+        tiles: impl IntoIterator<Item = Tile>,
+        hands: &mut Vec<Hand>,
+    ) -> Result<(), ClassifierError> {
+        let mut palms = Vec::new();
+        for tile in tiles {
+            palms.extend(self.networks.palms(frame, tile)?);
+        }
+        for palm in join_overlapping(palms).iter().take(MAX_PALMS) {
+            merge(self.hand_of(frame, palm)?, hands);
+        }
+        Ok(())
+    }
+
+    /// The hand of a palm. The region of its landmarks fits it better than that of its palm, which for a thumb down is often turned.
+    fn hand_of(&mut self, frame: &Frame, palm: &Palm) -> Result<Hand, ClassifierError> {
+        let mut last = self.networks.hand(frame, Region::from_palm(palm))?;
+        let mut best = last.clone();
+        for _ in 1..PASSES {
+            if best.presence < HOPELESS_PRESENCE {
+                break;
+            }
+            last = self
+                .networks
+                .hand(frame, Region::from_landmarks(&last.landmarks))?;
+            // Of two that are about as certain, the later one is more accurate.
+            if last.presence >= best.presence - 0.05 {
+                best = last.clone();
+            }
+        }
+        Ok(best)
+    }
+
+    fn surest(&self, mut hands: Vec<Hand>) -> Vec<Hand> {
+        hands.sort_by(|a, b| b.presence.partial_cmp(&a.presence).unwrap_or(Ordering::Equal));
+        hands.truncate(self.max_hands);
+        hands
+    }
+}
+
+/// Adds a hand if it is one, in place of the same hand with a lower presence.
+fn merge(hand: Hand, hands: &mut Vec<Hand>) {
+    let is_same = |other: &Hand| other.region.overlap(&hand.region) > MAX_OVERLAP;
+    let is_known = hands
+        .iter()
+        .any(|other| is_same(other) && other.presence >= hand.presence);
+    if hand.presence >= MIN_PRESENCE && !is_known {
+        hands.retain(|other| !is_same(other));
+        hands.push(hand);
+    }
+}
