@@ -10,7 +10,7 @@ use std::path::Path;
 use ort::session::Session;
 use ort::value::{Outlet, TensorRef};
 
-pub(crate) use self::network::OnnxNetwork;
+pub use self::network::OnnxNetwork;
 pub(super) use self::session::has_provider;
 use self::session::{Provider, library_path, session};
 

@@ -12,7 +12,7 @@ use crate::classifier::settings::{Precision, Settings};
 const INPUT_NAME: &str = "image";
 
 /// A network of another architecture than this package's own, in a session of ONNX Runtime.
-pub(crate) struct OnnxNetwork {
+pub struct OnnxNetwork {
     session: Session,
     /// Width and height of the input, in pixels.
     side: usize,
@@ -23,7 +23,7 @@ impl OnnxNetwork {
     ///
     /// # Errors
     /// ONNX Runtime or the file is missing, or the file is damaged.
-    pub(crate) fn load(path: &Path, side: usize, threads: usize) -> Result<OnnxNetwork, ClassifierError> {
+    pub fn load(path: &Path, side: usize, threads: usize) -> Result<OnnxNetwork, ClassifierError> {
         let settings = Settings {
             threads,
             ..Settings::default()
@@ -38,11 +38,7 @@ impl OnnxNetwork {
     ///
     /// # Errors
     /// ONNX Runtime failed, or an output does not exist or has another number of values.
-    pub(crate) fn run(
-        &mut self,
-        image: &[f32],
-        outputs: &mut [(&str, &mut [f32])],
-    ) -> Result<(), ClassifierError> {
+    pub fn run(&mut self, image: &[f32], outputs: &mut [(&str, &mut [f32])]) -> Result<(), ClassifierError> {
         let side = self.side as i64;
         let image = TensorRef::from_array_view(([1, 3, side, side], image))?;
         let found = self.session.run(ort::inputs![INPUT_NAME => image])?;
