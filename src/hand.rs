@@ -10,6 +10,7 @@
 mod detector;
 pub mod features;
 pub mod finder;
+mod geometry;
 mod networks;
 mod region;
 pub mod rule;

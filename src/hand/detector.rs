@@ -2,8 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::region::intersection_over_union;
-use super::sampling::Similarity;
+use super::geometry::{Similarity, intersection_over_union};
 
 /// Width and height of the detector's input, in pixels.
 pub(super) const PALM_SIDE: usize = 192;

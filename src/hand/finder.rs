@@ -30,23 +30,23 @@ const STREAM_DIVISORS: [f32; 2] = [1.0, 1.5];
 /// Finds the hands in frames. It belongs to one thread.
 pub struct HandFinder {
     networks: HandNetworks,
-    /// Maximum number of hands.
+    /// Maximum number of hands in a frame.
     max_hands: usize,
+}
+
+/// What is known of the hands of a camera before its next frame.
+#[derive(Debug, Default)]
+pub struct Followed {
     /// Where the hands of the last frame are expected.
-    followed: Vec<Region>,
+    regions: Vec<Region>,
     /// Number of tiles that were searched since a hand was last seen.
     searched_tiles: usize,
 }
 
 impl HandFinder {
-    /// A finder of at most `max_hands` hands.
+    /// A finder of at most `max_hands` hands in a frame.
     pub fn new(networks: HandNetworks, max_hands: usize) -> HandFinder {
-        HandFinder {
-            networks,
-            max_hands,
-            followed: Vec::new(),
-            searched_tiles: 0,
-        }
+        HandFinder { networks, max_hands }
     }
 
     /// The hands in a frame, whatever the previous one was. The surest hand is the first.
@@ -68,40 +68,47 @@ impl HandFinder {
         Ok(self.surest(hands))
     }
 
-    /// The hands in the next frame of a stream. The surest hand is the first.
+    /// The hands in the next frame of a camera. The surest hand is the first.
     ///
     /// While hands are followed, only their regions are searched. Otherwise the whole frame is searched and, if it shows no sure hand,
     /// `max_tiles` tiles, others in each frame.
     ///
     /// # Errors
     /// ONNX Runtime failed.
-    pub fn follow(&mut self, frame: &Frame, max_tiles: usize) -> Result<Vec<Hand>, ClassifierError> {
+    pub fn follow(
+        &mut self,
+        frame: &Frame,
+        followed: &mut Followed,
+        max_tiles: usize,
+    ) -> Result<Vec<Hand>, ClassifierError> {
         let mut hands = Vec::new();
-        for region in std::mem::take(&mut self.followed) {
+        for region in std::mem::take(&mut followed.regions) {
             merge(self.networks.hand(frame, region)?, &mut hands);
         }
         if hands.is_empty() {
             let (width, height) = (frame.width(), frame.height());
             self.add_hands(frame, [Tile::whole(width, height)], &mut hands)?;
             if hands.iter().all(|hand| hand.presence < SURE_PRESENCE) {
-                let all: Vec<Tile> = STREAM_DIVISORS
+                let tiles = STREAM_DIVISORS
                     .into_iter()
-                    .flat_map(|divisor| tiles(width, height, divisor))
-                    .collect();
-                let turn = all.iter().cycle().skip(self.searched_tiles % all.len());
-                let turn: Vec<Tile> = turn.take(max_tiles.min(all.len())).copied().collect();
-                self.searched_tiles += turn.len();
-                self.add_hands(frame, turn, &mut hands)?;
+                    .flat_map(|divisor| tiles(width, height, divisor));
+                let tiles: Vec<Tile> = tiles.collect();
+                let first = followed.searched_tiles % tiles.len();
+                let count = max_tiles.min(tiles.len());
+                followed.searched_tiles += count;
+                self.add_hands(
+                    frame,
+                    tiles.iter().copied().cycle().skip(first).take(count),
+                    &mut hands,
+                )?;
             }
         }
         let hands = self.surest(hands);
         if !hands.is_empty() {
-            self.searched_tiles = 0;
+            followed.searched_tiles = 0;
         }
-        self.followed = hands
-            .iter()
-            .map(|hand| Region::from_landmarks(&hand.landmarks))
-            .collect();
+        let expected = hands.iter().map(|hand| Region::from_landmarks(&hand.landmarks));
+        followed.regions = expected.collect();
         Ok(hands)
     }
 

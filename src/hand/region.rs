@@ -3,8 +3,8 @@
 use std::f32::consts::{FRAC_PI_2, TAU};
 
 use super::detector::Palm;
+use super::geometry::{Similarity, bounds, intersection_over_union, middle, rotated};
 use super::landmark::{INDEX_KNUCKLE, MIDDLE_KNUCKLE, RING_KNUCKLE, WRIST};
-use super::sampling::Similarity;
 use super::{LANDMARKS, Point};
 
 /// The landmarks that determine the region of the next frame: the palm and the first joints of the fingers.
@@ -74,38 +74,10 @@ impl Region {
     }
 }
 
-/// Intersection over union of two boxes, each given by its smallest and largest coordinates.
-pub(super) fn intersection_over_union(a: [[f32; 2]; 2], b: [[f32; 2]; 2]) -> f32 {
-    let area = |[min, max]: [[f32; 2]; 2]| (max[0] - min[0]).max(0.0) * (max[1] - min[1]).max(0.0);
-    let common = [0, 1].map(|axis| [a[0][axis].max(b[0][axis]), a[1][axis].min(b[1][axis])]);
-    let common = area([[common[0][0], common[1][0]], [common[0][1], common[1][1]]]);
-    if common > 0.0 {
-        common / (area(a) + area(b) - common)
-    } else {
-        0.0
-    }
-}
-
 /// The rotation of a region in which a direction points up; -π to π.
 fn rotation(from: [f32; 2], to: [f32; 2]) -> f32 {
     let angle = FRAC_PI_2 - (from[1] - to[1]).atan2(to[0] - from[0]);
     angle - TAU * ((angle + TAU / 2.0) / TAU).floor()
-}
-
-fn rotated([x, y]: [f32; 2], angle: f32) -> [f32; 2] {
-    let (sin, cos) = angle.sin_cos();
-    [x * cos - y * sin, x * sin + y * cos]
-}
-
-fn middle(a: [f32; 2], b: [f32; 2]) -> [f32; 2] {
-    [(a[0] + b[0]) / 2.0, (a[1] + b[1]) / 2.0]
-}
-
-fn bounds(points: impl Iterator<Item = [f32; 2]>) -> [[f32; 2]; 2] {
-    let empty = [[f32::INFINITY; 2], [f32::NEG_INFINITY; 2]];
-    points.fold(empty, |[min, max], [x, y]| {
-        [[min[0].min(x), min[1].min(y)], [max[0].max(x), max[1].max(y)]]
-    })
 }
 
 #[cfg(test)]

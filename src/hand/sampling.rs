@@ -1,15 +1,7 @@
 //! Square network inputs from rotated parts of a frame.
 
+use super::geometry::Similarity;
 use crate::frame::Frame;
-
-/// A rotation, scaling and translation from the pixels of a network input to the frame.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Similarity {
-    /// One pixel to the right, in pixels of the frame. One pixel down is this vector turned by 90 degrees.
-    pub(super) x_axis: [f32; 2],
-    /// The first pixel.
-    pub(super) origin: [f32; 2],
-}
 
 /// What is outside the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,25 +9,6 @@ pub(super) enum Outside {
     Black,
     /// The nearest pixel of the frame.
     Nearest,
-}
-
-impl Similarity {
-    /// The position in the frame.
-    pub(super) fn apply(&self, [x, y]: [f32; 2]) -> [f32; 2] {
-        let [right, down] = self.turn([x, y]);
-        [self.origin[0] + right, self.origin[1] + down]
-    }
-
-    /// A difference of two positions.
-    pub(super) fn turn(&self, [x, y]: [f32; 2]) -> [f32; 2] {
-        let [a, b] = self.x_axis;
-        [x * a - y * b, x * b + y * a]
-    }
-
-    /// Pixels of the frame per pixel of the input.
-    pub(super) fn scale(&self) -> f32 {
-        self.x_axis[0].hypot(self.x_axis[1])
-    }
 }
 
 /// Writes a network input, `input[channel][row][column]`, red first, with values from 0 to 1.

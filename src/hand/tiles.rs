@@ -1,6 +1,6 @@
 //! The parts of a frame that are searched for hands.
 
-use super::sampling::Similarity;
+use super::geometry::Similarity;
 
 /// A square part of a frame, in pixels; it may extend beyond the frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
