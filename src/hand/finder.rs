@@ -11,7 +11,7 @@ use crate::frame::Frame;
 
 /// A region with a lower presence contains no hand.
 const MIN_PRESENCE: f32 = 0.5;
-/// A search ends with a hand of at least this presence.
+/// A hand of at least this presence ends a search.
 const SURE_PRESENCE: f32 = 0.85;
 /// A palm with a lower presence at first is no hand; landmarks of a better region would not change that.
 const HOPELESS_PRESENCE: f32 = 0.02;
@@ -39,7 +39,7 @@ pub struct HandFinder {
 pub struct Followed {
     /// Where the hands of the last frame are expected.
     regions: Vec<Region>,
-    /// Number of tiles that were searched since a hand was last seen.
+    /// Number of tiles that were searched so far; the next ones follow in turn.
     searched_tiles: usize,
 }
 
@@ -60,7 +60,7 @@ impl HandFinder {
         let mut hands = Vec::new();
         self.add_hands(frame, [Tile::whole(width, height)], &mut hands)?;
         for divisor in DIVISORS {
-            if hands.iter().any(|hand| hand.presence >= SURE_PRESENCE) {
+            if !is_unsure(&hands) {
                 break;
             }
             self.add_hands(frame, tiles(width, height, divisor), &mut hands)?;
@@ -70,8 +70,8 @@ impl HandFinder {
 
     /// The hands in the next frame of a camera. The surest hand is the first.
     ///
-    /// While hands are followed, only their regions are searched. Otherwise the whole frame is searched and, if it shows no sure hand,
-    /// `max_tiles` tiles, others in each frame.
+    /// While a sure hand is followed, only the regions of the followed hands are searched. Otherwise the whole frame is searched too and, if
+    /// it shows no sure hand, `max_tiles` tiles, others in each frame.
     ///
     /// # Errors
     /// ONNX Runtime failed.
@@ -85,28 +85,25 @@ impl HandFinder {
         for region in std::mem::take(&mut followed.regions) {
             merge(self.networks.hand(frame, region)?, &mut hands);
         }
-        if hands.is_empty() {
-            let (width, height) = (frame.width(), frame.height());
+        let (width, height) = (frame.width(), frame.height());
+        if is_unsure(&hands) {
             self.add_hands(frame, [Tile::whole(width, height)], &mut hands)?;
-            if hands.iter().all(|hand| hand.presence < SURE_PRESENCE) {
-                let tiles = STREAM_DIVISORS
-                    .into_iter()
-                    .flat_map(|divisor| tiles(width, height, divisor));
-                let tiles: Vec<Tile> = tiles.collect();
-                let first = followed.searched_tiles % tiles.len();
-                let count = max_tiles.min(tiles.len());
-                followed.searched_tiles += count;
-                self.add_hands(
-                    frame,
-                    tiles.iter().copied().cycle().skip(first).take(count),
-                    &mut hands,
-                )?;
-            }
+        }
+        if is_unsure(&hands) {
+            let divisors = STREAM_DIVISORS.into_iter();
+            let tiles: Vec<Tile> = divisors
+                .flat_map(|divisor| tiles(width, height, divisor))
+                .collect();
+            let first = followed.searched_tiles % tiles.len();
+            let count = max_tiles.min(tiles.len());
+            followed.searched_tiles += count;
+            self.add_hands(
+                frame,
+                tiles.into_iter().cycle().skip(first).take(count),
+                &mut hands,
+            )?;
         }
         let hands = self.surest(hands);
-        if !hands.is_empty() {
-            followed.searched_tiles = 0;
-        }
         let expected = hands.iter().map(|hand| Region::from_landmarks(&hand.landmarks));
         followed.regions = expected.collect();
         Ok(hands)
@@ -153,6 +150,10 @@ impl HandFinder {
         hands.truncate(self.max_hands);
         hands
     }
+}
+
+fn is_unsure(hands: &[Hand]) -> bool {
+    hands.iter().all(|hand| hand.presence < SURE_PRESENCE)
 }
 
 /// Adds a hand if it is one, in place of the same hand with a lower presence.

@@ -17,13 +17,13 @@ struct Condition {
 
 /// The tip of the thumb is farther in the direction of the gesture than every finger, by this share of the palm's size.
 const PROTRUSION: Condition = Condition {
-    limit: 0.25,
+    limit: 0.28,
     scale: 0.07,
 };
-/// The four fingers are folded: the negative distance from knuckle to tip, as a share of the finger's length, of the straightest finger.
+/// The four fingers are folded: the negative extension of the least folded one, see [`extension`].
 const FOLDING: Condition = Condition {
-    limit: -0.85,
-    scale: 0.03,
+    limit: -0.9,
+    scale: 0.04,
 };
 /// The thumb points from the little finger's knuckle to that of the index finger: the cosine of the angle between these directions.
 const ALIGNMENT: Condition = Condition {
@@ -58,6 +58,12 @@ pub struct Thumb {
     pub gesture: Gesture,
     /// Probability of this gesture; the rest is the probability of [`Gesture::None`].
     pub confidence: f32,
+}
+
+/// The surest thumb of several hands; see [`judge`].
+pub fn surest(hands: &[Hand], camera_roll: f32) -> Option<Thumb> {
+    let thumbs = hands.iter().map(|hand| judge(hand, camera_roll));
+    thumbs.max_by(|a, b| a.confidence.total_cmp(&b.confidence))
 }
 
 /// Judges the thumb of a hand. `camera_roll` is the camera's rotation around its optical axis in radians, clockwise as seen from behind it.
@@ -101,21 +107,25 @@ fn measure(landmarks: &[Point; LANDMARKS], world: &[Point; LANDMARKS], camera_ro
     let (sin, cos) = camera_roll.sin_cos();
     Measurements {
         protrusion: (along(&landmarks[THUMB_TIP]) - farthest) / size,
-        // Depth is uncertain, and makes folded fingers look straight in either set of landmarks, but straight fingers in neither folded.
-        folding: -straightness(landmarks).min(straightness(world)),
+        // Depth is uncertain, and makes folded fingers look extended in either set of landmarks, but extended ones folded in neither.
+        folding: -extension(landmarks).min(extension(world)),
         alignment: dot(thumb, knuckles),
         up: dot(direction, [-sin, -cos]),
     }
 }
 
-/// Distance from knuckle to tip as a share of the finger's length, of the straightest of the four fingers.
-fn straightness(points: &[Point; LANDMARKS]) -> f32 {
-    let of_finger = |start: usize| {
-        let finger = &points[start..start + 4];
-        let bones = finger.windows(2).map(|bone| length(difference(bone[1], bone[0])));
-        length(difference(finger[3], finger[0])) / bones.sum::<f32>().max(f32::MIN_POSITIVE)
-    };
-    FINGERS.into_iter().map(of_finger).fold(0.0, f32::max)
+/// Distance from knuckle to tip in units of the palm's size, of the least folded of the four fingers: about 0.5 in a fist, and 1 if it is
+/// stretched. Fingers of different length count as equally long.
+fn extension(points: &[Point; LANDMARKS]) -> f32 {
+    const FACTORS: [f32; 4] = [1.0, 0.93, 1.0, 1.25];
+    let of_finger =
+        |(knuckle, factor): (usize, f32)| factor * length(difference(points[knuckle + 3], points[knuckle]));
+    let longest = FINGERS
+        .into_iter()
+        .zip(FACTORS)
+        .map(of_finger)
+        .fold(0.0, f32::max);
+    longest / palm_size(points)
 }
 
 fn logistic(logit: f32) -> f32 {
