@@ -15,6 +15,7 @@ mod networks;
 mod region;
 pub mod rule;
 mod sampling;
+pub mod simulated;
 mod tiles;
 
 pub use networks::{HandNetworks, Size};
