@@ -13,6 +13,8 @@ use crate::frame::Frame;
 const MIN_PRESENCE: f32 = 0.5;
 /// A hand of at least this presence ends a search.
 const SURE_PRESENCE: f32 = 0.85;
+/// A hand that is less certain than another one by more than this is usually something in the background.
+const MAX_PRESENCE_DIFFERENCE: f32 = 0.1;
 /// A palm with a lower presence at first is no hand; landmarks of a better region would not change that.
 const HOPELESS_PRESENCE: f32 = 0.02;
 /// How often landmarks are computed for a new palm, each time in the region of the previous landmarks. MediaPipe computes them once.
@@ -147,6 +149,9 @@ impl HandFinder {
 
     fn surest(&self, mut hands: Vec<Hand>) -> Vec<Hand> {
         hands.sort_by(|a, b| b.presence.partial_cmp(&a.presence).unwrap_or(Ordering::Equal));
+        if let Some(surest) = hands.first().map(|hand| hand.presence) {
+            hands.retain(|hand| hand.presence >= surest - MAX_PRESENCE_DIFFERENCE);
+        }
         hands.truncate(self.max_hands);
         hands
     }
