@@ -16,6 +16,7 @@ mod region;
 pub mod rule;
 mod sampling;
 pub mod simulated;
+pub mod taught;
 mod tiles;
 
 pub use networks::{HandNetworks, Size};

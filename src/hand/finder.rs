@@ -172,3 +172,41 @@ fn merge(hand: Hand, hands: &mut Vec<Hand>) {
         hands.push(hand);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hand::LANDMARKS;
+
+    fn hand(presence: f32, x: f32) -> Hand {
+        Hand {
+            landmarks: [[0.0; 3]; LANDMARKS],
+            world: [[0.0; 3]; LANDMARKS],
+            presence,
+            right: 0.5,
+            region: Region {
+                center: [x, 0.0],
+                side_px: 100.0,
+                rotation: 0.0,
+            },
+        }
+    }
+
+    fn merged(hands: impl IntoIterator<Item = Hand>) -> Vec<(f32, f32)> {
+        let mut merged = Vec::new();
+        hands.into_iter().for_each(|hand| merge(hand, &mut merged));
+        let place = |hand: &Hand| (hand.presence, hand.region.center[0]);
+        merged.iter().map(place).collect()
+    }
+
+    #[test]
+    fn one_hand_is_found_once_with_its_highest_presence() {
+        assert_eq!(merged([hand(0.7, 0.0), hand(0.9, 10.0)]), [(0.9, 10.0)]);
+        assert_eq!(merged([hand(0.9, 10.0), hand(0.7, 0.0)]), [(0.9, 10.0)]);
+        assert_eq!(
+            merged([hand(0.9, 0.0), hand(0.7, 90.0)]),
+            [(0.9, 0.0), (0.7, 90.0)]
+        );
+        assert_eq!(merged([hand(0.4, 0.0)]), []);
+    }
+}

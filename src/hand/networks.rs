@@ -51,7 +51,11 @@ impl HandNetworks {
         threads: usize,
     ) -> Result<HandNetworks, ClassifierError> {
         let load = |name: &str, size: Size, side: usize| {
-            OnnxNetwork::load(&directory.join(format!("{name}_{size}.onnx")), side, threads)
+            let path = directory.join(format!("{name}_{size}.onnx"));
+            if !path.exists() {
+                return Err(ClassifierError::NoHandNetwork(path));
+            }
+            OnnxNetwork::load(&path, side, threads)
         };
         Ok(HandNetworks {
             palm_detector: load("palm_detection", palm_detector, PALM_SIDE)?,
@@ -118,5 +122,23 @@ impl HandNetworks {
             right: right[0],
             region,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_file_is_named() {
+        let directory = Path::new("no/such/directory");
+        let error = HandNetworks::load(directory, Size::Lite, Size::Full, 1)
+            .err()
+            .expect("an error");
+        let message = error.to_string();
+        assert!(
+            message.contains("no/such/directory/palm_detection_lite.onnx is missing"),
+            "{message}"
+        );
     }
 }
