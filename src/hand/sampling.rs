@@ -3,6 +3,11 @@
 use super::geometry::Similarity;
 use crate::frame::Frame;
 
+/// Distance of the positions of which a value of the input is the mean, in pixels of the frame.
+const SPACING_PX: f32 = 3.0;
+/// Maximum number of positions along one axis.
+const MAX_POSITIONS: f32 = 8.0;
+
 /// What is outside the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outside {
@@ -13,8 +18,9 @@ pub(super) enum Outside {
 
 /// Writes a network input, `input[channel][row][column]`, red first, with values from 0 to 1.
 ///
-/// Interpolates linearly between the four nearest pixels without antialiasing, as MediaPipe does: the networks were trained with it, and
-/// find more hands than with antialiasing.
+/// Interpolates linearly between the four nearest pixels, as MediaPipe does: the networks were trained with it, and find more hands in
+/// frames of 640x480 than with antialiasing. In larger frames the noise of single pixels would hide hands: there, a value is the mean of
+/// several positions, about [`SPACING_PX`] apart.
 ///
 /// # Panics
 /// `input` does not hold three planes of `side` rows and columns.
@@ -23,11 +29,25 @@ pub(super) fn sample(frame: &Frame, to_frame: &Similarity, side: usize, outside:
     let (red, others) = input.split_at_mut(side * side);
     let (green, blue) = others.split_at_mut(side * side);
     let source = Source::new(frame, outside);
+    let offsets = offsets(to_frame.scale());
     let pixels = red.iter_mut().zip(green).zip(blue).enumerate();
     for (index, ((red, green), blue)) in pixels {
-        let position = to_frame.apply([(index % side) as f32, (index / side) as f32]);
-        [*red, *green, *blue] = source.interpolated(position);
+        let (x, y) = ((index % side) as f32, (index / side) as f32);
+        let mut color = [0.0; 3];
+        for [dx, dy] in &offsets {
+            let found = source.interpolated(to_frame.apply([x + dx, y + dy]));
+            color.iter_mut().zip(found).for_each(|(sum, value)| *sum += value);
+        }
+        [*red, *green, *blue] = color.map(|sum| sum / offsets.len() as f32);
     }
+}
+
+/// The positions in a pixel of the input that covers `scale` pixels of the frame, relative to its center.
+fn offsets(scale: f32) -> Vec<[f32; 2]> {
+    let count = (scale / SPACING_PX).round().clamp(1.0, MAX_POSITIONS) as usize;
+    let offset = |index: usize| (index as f32 + 0.5) / count as f32 - 0.5;
+    let row = |y: usize| (0..count).map(move |x| [offset(x), offset(y)]);
+    (0..count).flat_map(row).collect()
 }
 
 /// A frame with random access.
@@ -135,6 +155,17 @@ mod tests {
         assert_near(&input[4..8], &[2.5; 4]);
         assert_near(&input[16..20], &[0.0, 0.5, 1.0, 1.5]);
         assert!((turned.scale() - 0.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn small_input_of_a_large_frame_is_an_average() {
+        assert_eq!(offsets(0.5), [[0.0; 2]]);
+        assert_eq!(offsets(3.3), [[0.0; 2]]);
+        assert_eq!(
+            offsets(6.7),
+            [[-0.25, -0.25], [0.25, -0.25], [-0.25, 0.25], [0.25, 0.25]]
+        );
+        assert_eq!(offsets(f32::INFINITY).len(), 64);
     }
 
     #[test]
