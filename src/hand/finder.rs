@@ -1,6 +1,7 @@
 //! Which parts of a frame are searched for hands, and how hands are followed from frame to frame.
 
 use std::cmp::Ordering;
+use std::f32::consts::{FRAC_PI_2, PI};
 
 use super::detector::{Palm, join_overlapping};
 use super::networks::HandNetworks;
@@ -17,6 +18,8 @@ const SURE_PRESENCE: f32 = 0.85;
 const MAX_PRESENCE_DIFFERENCE: f32 = 0.1;
 /// A palm with a lower presence at first is no hand; landmarks of a better region would not change that.
 const HOPELESS_PRESENCE: f32 = 0.02;
+/// A hand of at least this presence is not turned differently than its palm.
+const UNTURNED_PRESENCE: f32 = 0.95;
 /// How often landmarks are computed for a new palm, each time in the region of the previous landmarks. MediaPipe computes them once.
 const PASSES: usize = 3;
 /// Maximum number of palms of one search for which landmarks are computed.
@@ -128,9 +131,24 @@ impl HandFinder {
         Ok(())
     }
 
-    /// The hand of a palm. The region of its landmarks fits it better than that of its palm, which for a thumb down is often turned.
+    /// The hand of a palm. The detector often mistakes the direction of the fingers of a thumb down: if the hand is unsure, the other
+    /// directions are tried.
     fn hand_of(&mut self, frame: &Frame, palm: &Palm) -> Result<Hand, ClassifierError> {
-        let mut last = self.networks.hand(frame, Region::from_palm(palm))?;
+        let mut best = self.hand_near(frame, Region::from_palm(palm, 0.0))?;
+        if (HOPELESS_PRESENCE..UNTURNED_PRESENCE).contains(&best.presence) {
+            for turn in [FRAC_PI_2, PI, -FRAC_PI_2] {
+                let hand = self.hand_near(frame, Region::from_palm(palm, turn))?;
+                if hand.presence > best.presence {
+                    best = hand;
+                }
+            }
+        }
+        Ok(best)
+    }
+
+    /// The hand in a region that is approximately right: the region of its landmarks fits it better, and so on.
+    fn hand_near(&mut self, frame: &Frame, region: Region) -> Result<Hand, ClassifierError> {
+        let mut last = self.networks.hand(frame, region)?;
         let mut best = last.clone();
         for _ in 1..PASSES {
             if best.presence < HOPELESS_PRESENCE {

@@ -22,9 +22,9 @@ pub struct Region {
 }
 
 impl Region {
-    /// The region around the hand of a palm.
-    pub(super) fn from_palm(palm: &Palm) -> Region {
-        let rotation = rotation(palm.wrist, palm.middle_knuckle);
+    /// The region around the hand of a palm, if its fingers point in the direction of the palm turned clockwise by `turn` radians.
+    pub(super) fn from_palm(palm: &Palm, turn: f32) -> Region {
+        let rotation = rotation(palm.wrist, palm.middle_knuckle) + turn;
         let size = [palm.max[0] - palm.min[0], palm.max[1] - palm.min[1]];
         Region::around(middle(palm.min, palm.max), size, rotation, -0.5, 2.6)
     }
@@ -99,7 +99,7 @@ mod tests {
             wrist: [90.0, 100.0],
             middle_knuckle: [130.0, 100.0],
         };
-        let region = Region::from_palm(&palm);
+        let region = Region::from_palm(&palm, 0.0);
         assert!((region.rotation - FRAC_PI_2).abs() < 1e-6);
         assert!((region.side_px - 104.0).abs() < 1e-3);
         // Moved by half a palm in the direction of the fingers.
