@@ -51,7 +51,7 @@ pub struct Hand {
     pub world: [Point; LANDMARKS],
     /// Probability that the region contains a hand.
     pub presence: f32,
-    /// Probability that it is a right hand, if the frame is not mirrored.
+    /// Probability that it is a right hand, if the frame is mirrored, as MediaPipe assumes.
     pub right: f32,
     /// The part of the frame in which the landmarks were computed.
     pub region: Region,

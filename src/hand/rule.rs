@@ -2,7 +2,7 @@
 //!
 //! Four conditions must hold; the one that is met least determines the confidence. They do not depend on which hand it is, on its size,
 //! on the side from which it is seen, or, except for the last, on its rotation in the image. Their limits are calibrated on photos of
-//! one person, turned and mirrored, and on 21 poses of a simulated hand from all sides.
+//! one person, turned and mirrored, and on simulated hands in many poses from all sides.
 
 use super::features::palm_size;
 use super::landmark::{FINGERS, INDEX_KNUCKLE, LITTLE_KNUCKLE, THUMB_KNUCKLE, THUMB_TIP};
