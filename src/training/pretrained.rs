@@ -8,7 +8,7 @@ use super::error::TrainingError;
 use crate::model_store::ModelStore;
 use crate::network::torch::gpu;
 use crate::network::{Network, parameters};
-use crate::weights::{Weights, WeightsError};
+use crate::weights::{self, Weights, WeightsError};
 
 /// A network with pretrained weights.
 pub(super) struct PretrainedNetwork {
@@ -69,22 +69,7 @@ impl PretrainedNetwork {
     }
 }
 
-/// The weights installed with this program; the environment variable `THUMB_GESTURE_PRETRAINED` selects another directory.
+/// The weights installed with this program.
 fn installed(network: &str) -> PathBuf {
-    const IN_PREFIX: &str = "share/thumb_gesture/weights";
-    let directory = match std::env::var_os("THUMB_GESTURE_PRETRAINED") {
-        Some(directory) => PathBuf::from(directory),
-        None => {
-            // The programs are in <prefix>/lib/thumb_gesture.
-            let program = std::env::current_exe()
-                .and_then(std::fs::canonicalize)
-                .unwrap_or_default();
-            program
-                .ancestors()
-                .nth(3)
-                .unwrap_or(Path::new(""))
-                .join(IN_PREFIX)
-        }
-    };
-    directory.join(format!("{network}_imagenet.safetensors"))
+    weights::installed_directory().join(format!("{network}_imagenet.safetensors"))
 }

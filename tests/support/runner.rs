@@ -22,10 +22,14 @@ pub(crate) enum Requirement {
     OpenVino,
     /// TensorRT for RTX, in the same Python.
     TensorRt,
+    /// LiteRT in the same Python, and MediaPipe's hand networks as it reads them, see [`mediapipe`].
+    LiteRt,
     /// A directory with photos, see [`photos`].
     Photos,
     /// The photos whose bursts are known, see [`reference_photos`].
     ReferencePhotos,
+    /// The same photos, and MediaPipe's hand networks as ONNX files, see [`hand_networks`].
+    HandPhotos,
     /// A machine on which CUDA is not available.
     NoGpu,
     /// Permission to mount a file system in a user namespace.
@@ -38,7 +42,8 @@ impl Requirement {
             Requirement::Torch => "torch",
             Requirement::OpenVino => "openvino",
             Requirement::TensorRt => "tensorrt",
-            Requirement::Photos | Requirement::ReferencePhotos => "photos",
+            Requirement::LiteRt => "litert",
+            Requirement::Photos | Requirement::ReferencePhotos | Requirement::HandPhotos => "photos",
             Requirement::NoGpu => "no_gpu",
             Requirement::Mount => "mount",
         }
@@ -53,8 +58,16 @@ impl Requirement {
                 check_x86_64("TensorRT for RTX")?;
                 check_import("tensorrt_rtx_libs, tensorrt_rtx_bindings")
             }
+            Requirement::LiteRt => {
+                check_hand_networks(&mediapipe())?;
+                check_import("ai_edge_litert.interpreter")
+            }
             Requirement::Photos => check_photos(&photos()),
             Requirement::ReferencePhotos => check_photos(&reference_photos()),
+            Requirement::HandPhotos => {
+                check_hand_networks(&hand_networks())?;
+                check_photos(&reference_photos())
+            }
             Requirement::NoGpu if thumb_gesture::network::torch::gpu().is_ok() => {
                 Err(Unmet::Unsupported("this machine has a GPU".to_owned()))
             }
@@ -160,6 +173,26 @@ fn check_photos(directory: &Path) -> Result<(), Unmet> {
     }
     Err(Unmet::Missing(format!(
         "no photos in {}; set THUMB_GESTURE_PHOTOS to a directory with one directory of photos per label",
+        directory.display()
+    )))
+}
+
+/// MediaPipe's hand networks, converted to ONNX by `scripts/setup.sh`.
+pub(crate) fn hand_networks() -> PathBuf {
+    thumb_gesture::weights::installed_directory().join("hand")
+}
+
+/// MediaPipe's hand networks as they are, which `scripts/setup.sh` keeps beside the weights.
+pub(crate) fn mediapipe() -> PathBuf {
+    thumb_gesture::weights::installed_directory().join("../mediapipe")
+}
+
+fn check_hand_networks(directory: &Path) -> Result<(), Unmet> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    Err(Unmet::Missing(format!(
+        "no hand networks in {}; run scripts/setup.sh",
         directory.display()
     )))
 }
