@@ -399,9 +399,9 @@ class GpuCheck:
             self.note(variant.name, "failed", finished.message())
             return
         predictions = [json.loads(line) for line in finished.output.splitlines()]
-        self.judge(variant, {each["file"]: each["probabilities"] for each in predictions})
+        self.check_probabilities(variant, {each["file"]: each["probabilities"] for each in predictions})
 
-    def judge(self, variant: Variant, found: dict[str, dict[str, float]]) -> None:
+    def check_probabilities(self, variant: Variant, found: dict[str, dict[str, float]]) -> None:
         """Compares probabilities with those of the reference, which the first call sets."""
         self.reference = self.reference or found
         bound = BOUNDS[variant.backend.rsplit("/", 1)[-1]]
@@ -464,7 +464,7 @@ class GpuCheck:
             peer.gpu_mb = finished.gpu_mb if peer.is_on_gpu else None
             peer.forward_ms = {int(batch): ms for batch, ms in report["forward_ms"].items()}
             self.peers.append(peer)
-            self.judge(peer, report["probabilities"])
+            self.check_probabilities(peer, report["probabilities"])
 
     def fallback(self) -> None:
         """What is reported if a better runtime is missing, and ONNX Runtime's CUDA provider as a plugin."""

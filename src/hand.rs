@@ -1,7 +1,7 @@
-//! Finds hands in frames, and judges thumbs, with MediaPipe's palm detector and hand landmark network.
+//! Finds hands in frames, and classifies thumbs, with MediaPipe's palm detector and hand landmark network.
 //!
 //! Data flow: `detector` finds palms in a square part of the frame, a [`Region`] turns a palm upright, `networks` computes 21
-//! landmarks in it, and [`rule`] tells from these whether the thumb is up or down. [`finder`] decides which parts of a frame are
+//! landmarks in it, and [`rule`] decides from these whether the thumb is up or down. [`finder`] decides which parts of a frame are
 //! searched, and follows the hands from frame to frame.
 //!
 //! Equivalent to `mediapipe.solutions.hands` of MediaPipe 0.10.21 as long as only the whole frame is searched and landmarks are computed

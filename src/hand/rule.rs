@@ -60,14 +60,14 @@ pub struct Thumb {
     pub confidence: f32,
 }
 
-/// The surest thumb of several hands; see [`judge`].
+/// The surest thumb of several hands; see [`classify`].
 pub fn surest(hands: &[Hand], camera_roll: f32) -> Option<Thumb> {
-    let thumbs = hands.iter().map(|hand| judge(hand, camera_roll));
+    let thumbs = hands.iter().map(|hand| classify(hand, camera_roll));
     thumbs.max_by(|a, b| a.confidence.total_cmp(&b.confidence))
 }
 
-/// Judges the thumb of a hand. `camera_roll` is the camera's rotation around its optical axis in radians, clockwise as seen from behind it.
-pub fn judge(hand: &Hand, camera_roll: f32) -> Thumb {
+/// Classifies the thumb of a hand. `camera_roll` is the camera's rotation around its optical axis in radians, clockwise as seen from behind it.
+pub fn classify(hand: &Hand, camera_roll: f32) -> Thumb {
     let measured = measure(&hand.landmarks, &hand.world, camera_roll);
     let logits = [
         PROTRUSION.logit(measured.protrusion),

@@ -4,7 +4,7 @@
 //! thumbs up and thumbs down, by simulated hands, and the classifier decides together with the rule.
 
 use super::features::{FEATURES, features};
-use super::rule::judge;
+use super::rule::classify;
 use super::simulated::simulated_hands;
 use super::{Hand, LANDMARKS, Point};
 use crate::gesture::Gesture;
@@ -83,7 +83,7 @@ impl LandmarkClassifier {
         }
     }
 
-    /// The probability of each label for a hand; see [`judge`] for the camera's roll.
+    /// The probability of each label for a hand; see [`classify`] for the camera's roll.
     pub fn probabilities(&self, hand: &Hand, camera_roll: f32) -> Vec<f32> {
         let features = features(&hand.landmarks);
         let rows = self.weight.chunks_exact(FEATURES).zip(&self.bias);
@@ -92,7 +92,7 @@ impl LandmarkClassifier {
         let mut probabilities: Vec<f32> = rows.map(logit).collect();
         softmax(&mut probabilities, 1.0);
         if are_thumbs(&self.gestures) {
-            let thumb = judge(hand, camera_roll);
+            let thumb = classify(hand, camera_roll);
             for (probability, gesture) in probabilities.iter_mut().zip(&self.gestures) {
                 let by_rule = match gesture {
                     Gesture::None => 1.0 - thumb.confidence,
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn rule_decides_only_about_thumbs() {
         let hand = hand();
-        let thumb = judge(&hand, 0.0);
+        let thumb = classify(&hand, 0.0);
         let gestures = vec![thumb.gesture, Gesture::None, opposite(thumb.gesture)];
         let classifier = LandmarkClassifier::new(vec![0.0; 3 * FEATURES], vec![0.0; 3], gestures);
         let found = classifier.probabilities(&hand, 0.0);

@@ -54,8 +54,8 @@ fn thumb_up() -> [Point; LANDMARKS] {
     turned(hand([FOLDED; 4], 80.0), -FRAC_PI_2)
 }
 
-fn judged(points: [Point; LANDMARKS], camera_roll: f32) -> Thumb {
-    judge(&seen(points, points), camera_roll)
+fn classified(points: [Point; LANDMARKS], camera_roll: f32) -> Thumb {
+    classify(&seen(points, points), camera_roll)
 }
 
 fn seen(landmarks: [Point; LANDMARKS], world: [Point; LANDMARKS]) -> Hand {
@@ -73,14 +73,14 @@ fn seen(landmarks: [Point; LANDMARKS], world: [Point; LANDMARKS]) -> Hand {
 }
 
 fn assert_is(gesture: Gesture, points: [Point; LANDMARKS]) {
-    let thumb = judged(points, 0.0);
+    let thumb = classified(points, 0.0);
     assert_eq!(thumb.gesture, gesture);
     assert!(thumb.confidence > 0.9, "{thumb:?}");
 }
 
 fn assert_is_none(points: [Point; LANDMARKS]) {
     for angle in [0.0, FRAC_PI_2, PI, -FRAC_PI_2] {
-        let thumb = judged(turned(points, angle), 0.0);
+        let thumb = classified(turned(points, angle), 0.0);
         assert!(thumb.confidence < 0.1, "{thumb:?} at {angle}");
     }
 }
@@ -101,7 +101,7 @@ fn thumbs_up_and_down_of_both_hands_are_recognized_from_all_sides() {
 #[test]
 fn thumb_to_the_side_is_none() {
     for angle in [-FRAC_PI_2, FRAC_PI_2] {
-        assert!(judged(turned(thumb_up(), angle), 0.0).confidence < 0.1);
+        assert!(classified(turned(thumb_up(), angle), 0.0).confidence < 0.1);
     }
 }
 
@@ -122,15 +122,15 @@ fn other_hand_signs_are_none() {
 fn up_follows_the_roll_of_the_camera() {
     // A camera that is turned clockwise turns the image counterclockwise.
     let seen = turned(thumb_up(), -FRAC_PI_2);
-    assert!(judged(seen, 0.0).confidence < 0.1);
-    let thumb = judged(seen, FRAC_PI_2);
+    assert!(classified(seen, 0.0).confidence < 0.1);
+    let thumb = classified(seen, FRAC_PI_2);
     assert_eq!(thumb.gesture, Gesture::ThumbsUp);
     assert!(thumb.confidence > 0.9, "{thumb:?}");
 }
 
 #[test]
 fn landmarks_that_coincide_are_none() {
-    assert!(judged([[0.0; 3]; LANDMARKS], 0.0).confidence < 0.1);
+    assert!(classified([[0.0; 3]; LANDMARKS], 0.0).confidence < 0.1);
 }
 
 /// The errors of the simulated landmarks hide some gestures, but never turn one into the other.
@@ -138,7 +138,7 @@ fn landmarks_that_coincide_are_none() {
 fn simulated_hands_are_recognized() {
     let mut counts = [[0; 2]; 2];
     for hand in simulated_hands(50, 1) {
-        let thumb = judge(&seen(hand.landmarks, hand.world), 0.0);
+        let thumb = classify(&seen(hand.landmarks, hand.world), 0.0);
         let is_found = thumb.confidence >= 0.5;
         let is_gesture = hand.gesture != Gesture::None;
         assert!(
