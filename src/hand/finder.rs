@@ -1,7 +1,9 @@
 //! Which parts of a frame are searched for hands, and how hands are followed from frame to frame.
 
 use std::cmp::Ordering;
+use std::collections::VecDeque;
 use std::f32::consts::{FRAC_PI_2, PI};
+use std::time::Duration;
 
 use super::detector::{Palm, join_overlapping};
 use super::networks::HandNetworks;
@@ -31,6 +33,10 @@ const MAX_OVERLAP: f32 = 0.3;
 const DIVISORS: [f32; 3] = [1.0, 1.5, 2.0];
 /// Tiles with these divisors are searched in streams.
 const STREAM_DIVISORS: [f32; 2] = [1.0, 1.5];
+/// Maximum number of palms of one search in a stream for which landmarks are computed.
+const MAX_STREAM_PALMS: usize = 2;
+/// While unsure hands are followed, one of this number of frames is searched for others.
+const FRAMES_PER_SEARCH: usize = 2;
 
 /// Finds the hands in frames. It belongs to one thread.
 pub struct HandFinder {
@@ -44,8 +50,22 @@ pub struct HandFinder {
 pub struct Followed {
     /// Where the hands of the last frame are expected.
     regions: Vec<Region>,
-    /// Number of tiles that were searched so far; the next ones follow in turn.
+    /// Where there may be other hands; landmarks are computed in one of these regions per frame.
+    candidates: VecDeque<Candidate>,
+    /// Number of tiles that were searched so far; the next one follows in turn.
     searched_tiles: usize,
+    /// Number of frames so far.
+    frames: usize,
+}
+
+/// A region that may contain a hand.
+#[derive(Debug)]
+struct Candidate {
+    region: Region,
+    /// How often landmarks may still be computed, each time in the region of the previous landmarks.
+    passes: usize,
+    /// The same palm in other directions, which are tried if it is an unsure hand in this one.
+    turned: Vec<Region>,
 }
 
 impl HandFinder {
@@ -75,43 +95,61 @@ impl HandFinder {
 
     /// The hands in the next frame of a camera. The surest hand is the first.
     ///
-    /// While a sure hand is followed, only the regions of the followed hands are searched. Otherwise the whole frame is searched too and, if
-    /// it shows no sure hand, `max_tiles` tiles, others in each frame.
+    /// Landmarks are computed in the regions of the followed hands and, while none of them is sure, one network runs in another part of the
+    /// frame, a different one in each frame. So the cost of a frame is bounded: a search that [`HandFinder::search`] would finish at once is
+    /// distributed over several frames.
     ///
     /// # Errors
     /// ONNX Runtime failed.
-    pub fn follow(
-        &mut self,
-        frame: &Frame,
-        followed: &mut Followed,
-        max_tiles: usize,
-    ) -> Result<Vec<Hand>, ClassifierError> {
+    pub fn follow(&mut self, frame: &Frame, followed: &mut Followed) -> Result<Vec<Hand>, ClassifierError> {
         let mut hands = Vec::new();
         for region in std::mem::take(&mut followed.regions) {
             merge(self.networks.hand(frame, region)?, &mut hands);
         }
-        let (width, height) = (frame.width(), frame.height());
-        if is_unsure(&hands) {
-            self.add_hands(frame, [Tile::whole(width, height)], &mut hands)?;
-        }
-        if is_unsure(&hands) {
-            let divisors = STREAM_DIVISORS.into_iter();
-            let tiles: Vec<Tile> = divisors
-                .flat_map(|divisor| tiles(width, height, divisor))
-                .collect();
-            let first = followed.searched_tiles % tiles.len();
-            let count = max_tiles.min(tiles.len());
-            followed.searched_tiles += count;
-            self.add_hands(
-                frame,
-                tiles.into_iter().cycle().skip(first).take(count),
-                &mut hands,
-            )?;
+        followed.frames += 1;
+        if !is_unsure(&hands) {
+            followed.candidates.clear();
+        } else if hands.is_empty() || followed.frames.is_multiple_of(FRAMES_PER_SEARCH) {
+            match followed.candidates.pop_front() {
+                Some(candidate) => {
+                    let hand = self.networks.hand(frame, candidate.region)?;
+                    followed.candidates.extend(candidate.after(&hand));
+                    merge(hand, &mut hands);
+                }
+                None => {
+                    let tile = followed.next_tile(frame);
+                    let palms = join_overlapping(self.networks.palms(frame, tile)?);
+                    let candidates = palms.iter().take(MAX_STREAM_PALMS).map(Candidate::new);
+                    followed.candidates.extend(candidates);
+                }
+            }
         }
         let hands = self.surest(hands);
         let expected = hands.iter().map(|hand| Region::from_landmarks(&hand.landmarks));
         followed.regions = expected.collect();
         Ok(hands)
+    }
+
+    /// Runs both networks once, so that the first frame is as fast as later ones.
+    ///
+    /// # Errors
+    /// ONNX Runtime failed.
+    pub fn warm_up(&mut self) -> Result<(), ClassifierError> {
+        let black = Frame::from_raw("mono8", 1, 1, 1, vec![0]).expect("a valid frame");
+        let region = Region {
+            center: [0.5; 2],
+            side_px: 1.0,
+            rotation: 0.0,
+        };
+        self.networks.palms(&black, Tile::whole(1, 1))?;
+        self.networks.hand(&black, region)?;
+        self.take_sampling_time();
+        Ok(())
+    }
+
+    /// The time to compute the inputs of the networks since the last call.
+    pub fn take_sampling_time(&mut self) -> Duration {
+        std::mem::take(&mut self.networks.sampling_time)
     }
 
     /// Adds the hands in some parts of a frame.
@@ -136,8 +174,8 @@ impl HandFinder {
     fn hand_of(&mut self, frame: &Frame, palm: &Palm) -> Result<Hand, ClassifierError> {
         let mut best = self.hand_near(frame, Region::from_palm(palm, 0.0))?;
         if (HOPELESS_PRESENCE..UNTURNED_PRESENCE).contains(&best.presence) {
-            for turn in [FRAC_PI_2, PI, -FRAC_PI_2] {
-                let hand = self.hand_near(frame, Region::from_palm(palm, turn))?;
+            for region in turned(palm) {
+                let hand = self.hand_near(frame, region)?;
                 if hand.presence > best.presence {
                     best = hand;
                 }
@@ -173,6 +211,54 @@ impl HandFinder {
         hands.truncate(self.max_hands);
         hands
     }
+}
+
+impl Followed {
+    /// The part of the frame to search next: the whole frame, then its tiles, and again from the start.
+    fn next_tile(&mut self, frame: &Frame) -> Tile {
+        let (width, height) = (frame.width(), frame.height());
+        let divisors = STREAM_DIVISORS.into_iter();
+        let parts = divisors.flat_map(|divisor| tiles(width, height, divisor));
+        let parts: Vec<Tile> = std::iter::once(Tile::whole(width, height)).chain(parts).collect();
+        let tile = parts[self.searched_tiles % parts.len()];
+        self.searched_tiles += 1;
+        tile
+    }
+}
+
+impl Candidate {
+    fn new(palm: &Palm) -> Candidate {
+        Candidate {
+            region: Region::from_palm(palm, 0.0),
+            passes: PASSES,
+            turned: turned(palm).to_vec(),
+        }
+    }
+
+    /// Where to look in the next frames, after this hand was found in the region. A hand of at least [`MIN_PRESENCE`] is followed anyway.
+    fn after(self, hand: &Hand) -> Vec<Candidate> {
+        if !(HOPELESS_PRESENCE..UNTURNED_PRESENCE).contains(&hand.presence) {
+            return Vec::new();
+        }
+        if hand.presence < MIN_PRESENCE && self.passes > 1 {
+            return vec![Candidate {
+                region: Region::from_landmarks(&hand.landmarks),
+                passes: self.passes - 1,
+                turned: self.turned,
+            }];
+        }
+        let turned = self.turned.into_iter().map(|region| Candidate {
+            region,
+            passes: 1,
+            turned: Vec::new(),
+        });
+        turned.collect()
+    }
+}
+
+/// The regions of a palm whose fingers point in another direction than the detector found.
+fn turned(palm: &Palm) -> [Region; 3] {
+    [FRAC_PI_2, PI, -FRAC_PI_2].map(|turn| Region::from_palm(palm, turn))
 }
 
 fn is_unsure(hands: &[Hand]) -> bool {
@@ -226,5 +312,47 @@ mod tests {
             [(0.9, 0.0), (0.7, 90.0)]
         );
         assert_eq!(merged([hand(0.4, 0.0)]), []);
+    }
+
+    fn palm() -> Palm {
+        Palm {
+            score: 1.0,
+            min: [90.0, 80.0],
+            max: [130.0, 120.0],
+            wrist: [90.0, 100.0],
+            middle_knuckle: [130.0, 100.0],
+        }
+    }
+
+    /// Number of runs until nothing is left to try, if every region shows a hand of this presence.
+    fn runs(presence: f32) -> usize {
+        let mut candidates = VecDeque::from([Candidate::new(&palm())]);
+        let mut runs = 0;
+        while let Some(candidate) = candidates.pop_front() {
+            candidates.extend(candidate.after(&hand(presence, 0.0)));
+            runs += 1;
+        }
+        runs
+    }
+
+    #[test]
+    fn unsure_palm_of_a_stream_is_tried_in_all_directions_and_a_hopeless_one_once() {
+        assert_eq!(runs(0.01), 1);
+        assert_eq!(runs(0.3), PASSES + 3);
+        assert_eq!(runs(0.7), 1 + 3);
+        assert_eq!(runs(0.99), 1);
+    }
+
+    #[test]
+    fn parts_of_a_stream_s_frames_are_searched_in_turn() {
+        let frame = Frame::from_raw("mono8", 640, 480, 640, vec![0; 640 * 480]).expect("a valid frame");
+        let mut followed = Followed::default();
+        let sides: Vec<f32> = (0..10).map(|_| followed.next_tile(&frame).side_px).collect();
+        assert_eq!(
+            sides,
+            [
+                640.0, 480.0, 480.0, 320.0, 320.0, 320.0, 320.0, 320.0, 320.0, 640.0
+            ]
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! The palm detector and the hand landmark network.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use strum::{Display, EnumString, VariantNames};
 
@@ -11,6 +12,7 @@ use super::{Hand, LANDMARKS, Region};
 use crate::classifier::ClassifierError;
 use crate::classifier::onnx::OnnxNetwork;
 use crate::frame::Frame;
+use crate::weights;
 
 /// Width and height of the landmark network's input, in pixels.
 const LANDMARK_SIDE: usize = 224;
@@ -37,9 +39,21 @@ pub struct HandNetworks {
     boxes: Vec<f32>,
     scores: Vec<f32>,
     landmark_input: Vec<f32>,
+    /// Time to compute inputs so far.
+    pub(super) sampling_time: Duration,
 }
 
 impl HandNetworks {
+    /// Loads the networks that are installed with this program. Both are the lite ones, with which a followed hand takes 5 ms, and on one
+    /// thread: with a busy second core, two threads are slower than one.
+    ///
+    /// # Errors
+    /// As for [`HandNetworks::load`].
+    pub fn installed() -> Result<HandNetworks, ClassifierError> {
+        let directory = weights::installed_directory().join("hand");
+        HandNetworks::load(&directory, Size::Lite, Size::Lite, 1)
+    }
+
     /// Loads the networks from a directory with the files that `scripts/convert_hand_models.py` writes.
     ///
     /// # Errors
@@ -65,6 +79,7 @@ impl HandNetworks {
             boxes: vec![0.0; ANCHORS * BOX_VALUES],
             scores: vec![0.0; ANCHORS],
             landmark_input: vec![0.0; 3 * LANDMARK_SIDE * LANDMARK_SIDE],
+            sampling_time: Duration::ZERO,
         })
     }
 
@@ -74,7 +89,9 @@ impl HandNetworks {
     /// ONNX Runtime failed.
     pub(super) fn palms(&mut self, frame: &Frame, tile: Tile) -> Result<Vec<Palm>, ClassifierError> {
         let to_frame = tile.to_frame(PALM_SIDE);
+        let start = Instant::now();
         sample(frame, &to_frame, PALM_SIDE, Outside::Black, &mut self.palm_input);
+        self.sampling_time += start.elapsed();
         let outputs = &mut [("boxes", &mut self.boxes[..]), ("scores", &mut self.scores[..])];
         self.palm_detector.run(&self.palm_input, outputs)?;
         Ok(decode(
@@ -92,6 +109,7 @@ impl HandNetworks {
     /// ONNX Runtime failed.
     pub(super) fn hand(&mut self, frame: &Frame, region: Region) -> Result<Hand, ClassifierError> {
         let to_frame = region.to_frame(LANDMARK_SIDE);
+        let start = Instant::now();
         sample(
             frame,
             &to_frame,
@@ -99,6 +117,7 @@ impl HandNetworks {
             Outside::Nearest,
             &mut self.landmark_input,
         );
+        self.sampling_time += start.elapsed();
         let mut landmarks = [[0.0; 3]; LANDMARKS];
         let mut world = [[0.0; 3]; LANDMARKS];
         let (mut presence, mut right) = ([0.0], [0.0]);
