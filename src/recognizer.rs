@@ -1,36 +1,61 @@
-//! From frames to probabilities: preprocessing, network, temperature and softmax, for one frame or a batch.
+//! From frames to probabilities, for one frame or a batch: by the network of a model, or by the landmarks of hands.
 //!
 //! The node, bags, the command line and the training all classify frames with a [`Recognizer`], so that the same frame gets the same
 //! probabilities everywhere.
 
+mod image;
+mod landmarks;
+pub mod settings;
+
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::classifier::{Classifier, ClassifierError};
 use crate::frame::{Frame, FrameError};
+use crate::hand::Hand;
 use crate::model_store::Manifest;
-use crate::preprocess::{INPUT_LEN, Preprocessor};
-use crate::probability::softmax;
+use crate::preprocess::Preprocessor;
+use image::ImageRecognizer;
+use landmarks::LandmarkRecognizer;
 
 /// A loaded model with its preprocessing and buffers. It belongs to one thread.
 pub struct Recognizer {
-    classifier: Box<dyn Classifier>,
-    preprocessor: Preprocessor,
+    method: LoadedMethod,
     labels: usize,
-    temperature: f32,
-    /// The network inputs of all frames, concatenated.
-    inputs: Vec<f32>,
-    /// First the logits, then the probabilities: one row for each frame.
-    outputs: Vec<f32>,
+    results: Results,
+}
+
+/// What a method needs.
+enum LoadedMethod {
+    Image(Box<ImageRecognizer>),
+    Landmarks(Box<LandmarkRecognizer>),
+}
+
+/// Where a frame comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A single image, which is searched for hands thoroughly.
+    Still,
+    /// The next frame of the stream of this number: hands are followed from frame to frame, at a bounded cost per frame.
+    Stream(usize),
+}
+
+/// The results for a batch. The buffers keep the size of the largest batch so far.
+#[derive(Default)]
+struct Results {
+    /// One row for each frame.
+    probabilities: Vec<f32>,
     preprocess_times: Vec<Duration>,
+    inference_time: Duration,
+    /// The hands in each frame; empty if the method does not look for hands.
+    hands: Vec<Vec<Hand>>,
 }
 
 /// The probabilities of a batch of frames.
 pub struct Predictions<'a> {
-    outputs: &'a [f32],
+    results: &'a Results,
     labels: usize,
-    preprocess_times: &'a [Duration],
-    /// Time of network and softmax for the whole batch.
+    /// Time of the networks and what follows for the whole batch.
     pub inference_time: Duration,
 }
 
@@ -39,9 +64,11 @@ pub struct Predictions<'a> {
 pub struct Prediction<'a> {
     /// One for each label, in the model's order; they sum to 1.
     pub probabilities: &'a [f32],
-    /// Time to compute the network input.
+    /// The hands that were found; empty if the method does not look for hands.
+    pub hands: &'a [Hand],
+    /// Time to compute the network inputs.
     pub preprocess_time: Duration,
-    /// Time of network and softmax for the whole batch.
+    /// Time of the networks and what follows for the whole batch.
     pub inference_time: Duration,
 }
 
@@ -59,52 +86,54 @@ pub enum ClassifyFileError {
 impl Recognizer {
     /// The recognizer of a stored model, with the preprocessing, the labels and the temperature of its manifest.
     pub fn new(classifier: Box<dyn Classifier>, manifest: &Manifest) -> Recognizer {
+        let labels = manifest.labels.len();
         Recognizer {
-            preprocessor: Preprocessor::with(&manifest.preprocessing),
-            temperature: manifest.temperature as f32,
-            ..Recognizer::with_labels(classifier, manifest.labels.len())
-        }
-    }
-
-    /// The recognizer of a network with that number of labels, with ImageNet's preprocessing and a temperature of 1.
-    pub fn with_labels(classifier: Box<dyn Classifier>, labels: usize) -> Recognizer {
-        Recognizer {
-            classifier,
-            preprocessor: Preprocessor::new(),
+            method: LoadedMethod::Image(Box::new(ImageRecognizer {
+                classifier,
+                preprocessor: Preprocessor::with(&manifest.preprocessing),
+                labels,
+                temperature: manifest.temperature as f32,
+                inputs: Vec::new(),
+            })),
             labels,
-            temperature: 1.0,
-            inputs: Vec::new(),
-            outputs: Vec::new(),
-            preprocess_times: Vec::new(),
+            results: Results::default(),
         }
     }
 
-    /// What runs the network, as `<runtime>/<device>/<precision>`.
-    pub fn backend(&self) -> &str {
-        self.classifier.backend()
+    fn by_landmarks(recognizer: LandmarkRecognizer) -> Recognizer {
+        Recognizer {
+            labels: recognizer.labels(),
+            method: LoadedMethod::Landmarks(Box::new(recognizer)),
+            results: Results::default(),
+        }
     }
 
-    /// The probabilities of the labels for each frame; the network classifies all frames in one batch.
-    ///
-    /// The buffers keep the size of the largest batch so far.
+    /// What runs the networks, as `<runtime>/<device>/<precision>`.
+    pub fn backend(&self) -> &str {
+        match &self.method {
+            LoadedMethod::Image(image) => image.classifier.backend(),
+            LoadedMethod::Landmarks(_) => LandmarkRecognizer::BACKEND,
+        }
+    }
+
+    /// The probabilities of the labels for each frame. The network of a model classifies all frames in one batch.
     ///
     /// # Errors
     /// The runtime failed.
     pub fn classify<'f>(
         &mut self,
-        frames: impl ExactSizeIterator<Item = &'f Frame>,
+        frames: impl ExactSizeIterator<Item = (Source, &'f Frame)>,
     ) -> Result<Predictions<'_>, ClassifierError> {
-        self.preprocess(frames);
-        let start = Instant::now();
-        self.run_network()?;
-        for logits in self.outputs.chunks_exact_mut(self.labels) {
-            softmax(logits, self.temperature);
+        match &mut self.method {
+            LoadedMethod::Image(image) => {
+                image.classify(frames.map(|(_, frame)| frame), &mut self.results)?;
+            }
+            LoadedMethod::Landmarks(landmarks) => landmarks.classify(frames, &mut self.results)?,
         }
         Ok(Predictions {
-            outputs: &self.outputs,
             labels: self.labels,
-            preprocess_times: &self.preprocess_times,
-            inference_time: start.elapsed(),
+            inference_time: self.results.inference_time,
+            results: &self.results,
         })
     }
 
@@ -112,8 +141,9 @@ impl Recognizer {
     ///
     /// # Errors
     /// The runtime failed.
-    pub fn probabilities(&mut self, frame: &Frame) -> Result<&[f32], ClassifierError> {
-        Ok(self.classify(std::iter::once(frame))?.outputs)
+    pub fn probabilities(&mut self, source: Source, frame: &Frame) -> Result<&[f32], ClassifierError> {
+        self.classify(std::iter::once((source, frame)))?;
+        Ok(&self.results.probabilities)
     }
 
     /// The probability of each label for an image file.
@@ -121,43 +151,34 @@ impl Recognizer {
     /// # Errors
     /// The file is not a valid image, or the runtime failed.
     pub fn probabilities_of_file(&mut self, file: &Path) -> Result<&[f32], ClassifyFileError> {
-        Ok(self.probabilities(&Frame::from_file(file)?)?)
+        Ok(self.probabilities(Source::Still, &Frame::from_file(file)?)?)
     }
 
-    /// The logit of each label for one frame.
-    ///
-    /// # Errors
-    /// The runtime failed.
-    pub fn logits(&mut self, frame: &Frame) -> Result<&[f32], ClassifierError> {
-        self.preprocess(std::iter::once(frame));
-        self.run_network()?;
-        Ok(&self.outputs)
-    }
-
-    fn preprocess<'f>(&mut self, frames: impl ExactSizeIterator<Item = &'f Frame>) {
-        self.inputs.resize(frames.len() * INPUT_LEN, 0.0);
-        self.preprocess_times.clear();
-        for (frame, input) in frames.zip(self.inputs.chunks_exact_mut(INPUT_LEN)) {
-            let start = Instant::now();
-            self.preprocessor.tensor_from_frame(frame, input);
-            self.preprocess_times.push(start.elapsed());
+    /// Forgets the hands of all streams, as if the next frames were their first ones.
+    pub fn forget_streams(&mut self) {
+        if let LoadedMethod::Landmarks(landmarks) = &mut self.method {
+            landmarks.forget_streams();
         }
     }
+}
 
-    fn run_network(&mut self) -> Result<(), ClassifierError> {
-        self.outputs
-            .resize(self.preprocess_times.len() * self.labels, 0.0);
-        self.classifier.logits(&self.inputs, &mut self.outputs)
+impl Results {
+    fn clear(&mut self) {
+        self.probabilities.clear();
+        self.preprocess_times.clear();
+        self.hands.clear();
     }
 }
 
 impl<'a> Predictions<'a> {
     /// The probabilities of each frame, in the order of the frames.
     pub fn iter(&self) -> impl Iterator<Item = Prediction<'a>> + use<'a> {
-        let rows = self.outputs.chunks_exact(self.labels).zip(self.preprocess_times);
-        let inference_time = self.inference_time;
-        rows.map(move |(probabilities, preprocess_time)| Prediction {
+        let (results, inference_time) = (self.results, self.inference_time);
+        let rows = results.probabilities.chunks_exact(self.labels);
+        let rows = rows.zip(&results.preprocess_times).enumerate();
+        rows.map(move |(index, (probabilities, preprocess_time))| Prediction {
             probabilities,
+            hands: results.hands.get(index).map_or(&[], Vec::as_slice),
             preprocess_time: *preprocess_time,
             inference_time,
         })

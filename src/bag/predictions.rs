@@ -1,5 +1,4 @@
-//! Classifies the frames of a bag as the node would, with the same preprocessing, network and decision, with the recorder's clock
-//! for the arrivals.
+//! Classifies the frames of a bag as the node would, with the same recognizer and decision, with the recorder's clock for the arrivals.
 //!
 //! The same bag and the same model give the same predictions, bit for bit.
 
@@ -13,7 +12,7 @@ use super::{Bag, BagError, DataLoss, ReasonCount, Topic, secs_between};
 use crate::classifier::ClassifierError;
 use crate::decision::{DecisionSettings, FrameInfo, GestureFilter, UnknownReason};
 use crate::frame::Frame;
-use crate::recognizer::Recognizer;
+use crate::recognizer::{Recognizer, Source};
 
 /// Number of frames that are read in advance of the classifier.
 const FRAMES_AHEAD: usize = 8;
@@ -74,6 +73,8 @@ pub fn classify_bag(
     settings: &DecisionSettings,
     mut on_frame: impl FnMut(&FramePrediction, &BagImage),
 ) -> Result<BagPredictions, ClassifyBagError> {
+    // A bag does not depend on those before it.
+    recognizer.forget_streams();
     let mut filter = GestureFilter::default();
     let mut clock = FrameClock::of_topic(bag, topic)?;
     let mut last_frame: Option<Frame> = None;
@@ -102,7 +103,7 @@ pub fn classify_bag(
                     continue;
                 }
             };
-            let probabilities = recognizer.probabilities(&image.frame)?;
+            let probabilities = recognizer.probabilities(Source::Stream(0), &image.frame)?;
             let repeats_pixels = last_frame.is_some_and(|last| last.has_same_pixels(&image.frame));
             last_frame = Some(image.frame.clone());
             let info = FrameInfo::recorded(image.stamp_ns, recorded_ns, repeats_pixels);

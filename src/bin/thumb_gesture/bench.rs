@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 use thumb_gesture::frame::Frame;
+use thumb_gesture::recognizer::Source;
 
 use crate::output;
 use crate::runtime::{LoadedModel, ModelOptions};
@@ -64,7 +65,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let ms_per_frame = |time: Duration| time.as_secs_f64() * 1e3 / batch as f64;
     let bar = output::bar("bench", frames);
     for _ in 0..batches {
-        let predictions = recognizer.classify(std::iter::repeat_n(&frame, batch))?;
+        let predictions = recognizer.classify((0..batch).map(|camera| (Source::Stream(camera), &frame)))?;
         let preprocess_time: Duration = predictions.iter().map(|frame| frame.preprocess_time).sum();
         preprocess_ms.push(ms_per_frame(preprocess_time));
         forward_ms.push(ms_per_frame(predictions.inference_time));

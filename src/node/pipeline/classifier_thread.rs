@@ -18,7 +18,7 @@ use crate::node::ros::ffi::trim_heap;
 use crate::node::ros::messages::model_info;
 use crate::node::ros::topic::Topic;
 use crate::node::throttle::Throttle;
-use crate::recognizer::Predictions;
+use crate::recognizer::{Predictions, Source};
 use crate::sync::lock;
 
 /// The model and the outputs that the thread owns, and what it shares.
@@ -126,10 +126,10 @@ impl ClassifierThread {
         let Some(mut model) = self.model.take() else {
             return;
         };
-        match model
-            .recognizer
-            .classify(batch.iter().map(|(_, frame)| &frame.frame))
-        {
+        let frames = batch
+            .iter()
+            .map(|(camera_index, frame)| (Source::Stream(*camera_index), &frame.frame));
+        match model.recognizer.classify(frames) {
             Ok(predictions) => self.publish_gestures(&model.description, batch, &predictions),
             Err(error) => {
                 for (camera_index, _) in batch {
