@@ -5,6 +5,7 @@
 
 mod image;
 mod landmarks;
+pub mod model;
 pub mod settings;
 
 use std::path::Path;

@@ -6,16 +6,21 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use r2r::thumb_gesture::msg::ModelInfo;
 use r2r::thumb_gesture::srv::{ActivateModel, ListModels};
 
-use crate::classifier::settings::Settings;
-use crate::classifier::{self, ClassifierError, EngineState};
-use crate::model_store::{Manifest, ModelStore, StoreError, StoredModel};
+use crate::classifier::EngineState;
+use crate::model_store::{Manifest, ModelStore, StoreError};
 use crate::node::params::Params;
 use crate::node::params::services::{ApplyParams, Change, ParameterServer};
 use crate::node::pipeline::inbox::{Inbox, LoadedModel};
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::messages::model_info;
 use crate::node::ros::topic::Topic;
+use crate::recognizer::model::{BUILTIN, LoadError, Model};
+use crate::recognizer::settings::{Method, RecognizerSettings};
 use crate::sync::lock;
+
+/// What `~/model` says without a model.
+const NO_MODEL: &str =
+    "no model yet; capture frames of at least two labels with ~/capture, then call ~/retrain";
 
 /// Loads models, marks them as active in the store, and hands them to the classifier thread.
 pub(crate) struct Models {
@@ -31,7 +36,7 @@ pub(crate) struct Models {
 
 /// A model that was loaded and run once.
 struct ReadyModel {
-    stored: StoredModel,
+    model: Model,
     loaded: LoadedModel,
     engine: EngineState,
 }
@@ -42,7 +47,7 @@ pub(crate) enum ActivateError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Classifier(#[from] ClassifierError),
+    Load(#[from] LoadError),
     #[error(
         "the node is not configured; run `ros2 lifecycle set <node> configure`, or restart the node after a shutdown"
     )]
@@ -90,13 +95,14 @@ impl Models {
         &self.store
     }
 
-    /// Loads the model that the parameter `model` names, or the active one of the store if the parameter is empty.
+    /// Loads the model that the parameters ask for, or the built-in recognizer: see [`Model::requested_id`].
     ///
-    /// Succeeds without a model if neither `model` nor `require_gpu` is set, so that frames can be captured and a model trained.
-    /// `~/model` then contains the reason and what to do.
+    /// Succeeds without a model if none of `model`, `require_gpu` and `recognizer: landmarks` is set, so that frames can be captured and a
+    /// model trained. `~/model` then contains the reason and what to do.
     ///
     /// # Errors
-    /// The model that `model` names, or with `require_gpu` the GPU, is not available. The store cannot be read or written.
+    /// The model that `model` names, with `require_gpu` the GPU, or with `recognizer: landmarks` the built-in recognizer is not available.
+    /// The store cannot be read or written.
     pub(crate) fn configure(&self) -> Result<(), ConfigureError> {
         let mut is_configured = self.lock_changes();
         let params = self.parameters.current();
@@ -104,21 +110,23 @@ impl Models {
             .requested_id(&params)
             .map_err(ConfigureError::Store)
             .inspect_err(|error| self.publish_no_model(&error.to_string()))?;
-        let is_requested = id.is_some() && (params.model.is_some() || params.require_gpu);
+        let is_required =
+            (params.model.is_some() || params.require_gpu || params.recognizer == Method::Landmarks)
+                && id.as_ref().is_some_and(|id| !is_optional(id, &params));
         let reason = match id {
-            None => "no model yet; capture frames of at least two labels with ~/capture, then call ~/retrain"
-                .to_owned(),
-            Some(id) => match self.load(&id, &params.classifier()) {
+            None => NO_MODEL.to_owned(),
+            Some(id) => match self.load(&id, &params.recognizer_settings()) {
                 Ok(ready) => {
                     self.make_active(ready, || {})?;
                     *is_configured = true;
                     return Ok(());
                 }
+                Err(error) if is_optional(&id, &params) => no_builtin(&error),
                 Err(error) => format!("cannot load model {id}: {error}"),
             },
         };
         self.publish_no_model(&reason);
-        if is_requested {
+        if is_required {
             return Err(ConfigureError::Unavailable(reason));
         }
         self.context.warn(&reason);
@@ -162,18 +170,24 @@ impl Models {
         commit: impl FnOnce(),
     ) -> Result<(), ActivateError> {
         let current = self.parameters.current();
-        let is_same = new_params.classifier() == current.classifier() && new_params.model == current.model;
-        let id = if is_same || !is_configured {
-            None
-        } else {
-            self.requested_id(new_params)?
-        };
-        let Some(id) = id else {
+        let settings = new_params.recognizer_settings();
+        let is_same = settings == current.recognizer_settings() && new_params.model == current.model;
+        if is_same || !is_configured {
             commit();
             return Ok(());
+        }
+        let reason = match self.requested_id(new_params)? {
+            None => NO_MODEL.to_owned(),
+            Some(id) => match self.load(&id, &settings) {
+                Ok(ready) => return self.make_active(ready, commit),
+                Err(error) if is_optional(&id, new_params) => no_builtin(&error),
+                Err(error) => return Err(error),
+            },
         };
-        let ready = self.load(&id, &new_params.classifier())?;
-        self.make_active(ready, commit)
+        commit();
+        self.inbox.drop_model();
+        self.publish_no_model(&reason);
+        Ok(())
     }
 
     /// Loads a model, runs it once, and uses it from the next frame on.
@@ -220,17 +234,14 @@ impl Models {
             return Err(ActivateError::Unconfigured);
         }
         let id = choose()?;
-        let ready = self.load(&id, &self.parameters.current().classifier())?;
+        let ready = self.load(&id, &self.parameters.current().recognizer_settings())?;
         self.make_active(ready, || self.parameters.follow_model(&id))?;
         Ok(id)
     }
 
-    /// The model that the parameter `model` names, or the active one of the store; `None` if the store has none.
+    /// See [`Model::requested_id`].
     fn requested_id(&self, params: &Params) -> Result<Option<String>, StoreError> {
-        match &params.model {
-            None => self.store.active_id(),
-            Some(id) => Ok(Some(id.clone())),
-        }
+        Model::requested_id(&self.store, params.model.as_deref(), params.recognizer)
     }
 
     /// Answers `~/list_models`.
@@ -256,40 +267,42 @@ impl Models {
         }
     }
 
-    fn load(&self, id: &str, settings: &Settings) -> Result<ReadyModel, ActivateError> {
-        let stored = self.store.model(id)?;
-        let (loaded, engine) = classifier::load_at_once(&stored, settings)?;
+    fn load(&self, id: &str, settings: &RecognizerSettings) -> Result<ReadyModel, ActivateError> {
+        let model = Model::open(&self.store, id)?;
+        let loaded = model.load_at_once(settings)?;
         Ok(ReadyModel {
-            loaded: LoadedModel::new(&stored, loaded),
-            stored,
-            engine,
+            engine: loaded.engine,
+            loaded: LoadedModel::new(&model, loaded),
+            model,
         })
     }
 
-    /// Marks the model as active in the store, calls `commit`, and hands the model to the classifier thread. The caller holds
+    /// Marks a stored model as active in the store, calls `commit`, and hands the model to the classifier thread. The caller holds
     /// [`Models::lock_changes`].
     fn make_active(&self, ready: ReadyModel, commit: impl FnOnce()) -> Result<(), ActivateError> {
-        self.store.activate(&ready.stored)?;
+        if let Some(stored) = ready.model.stored() {
+            self.store.activate(stored)?;
+        }
         commit();
         self.inbox.put_model(ready.loaded);
         if ready.engine == EngineState::ToBuild {
-            self.build_engine(ready.stored);
+            self.build_engine(ready.model);
         }
         Ok(())
     }
 
     /// Builds a model's TensorRT engine on a thread of its own, while another backend runs the model. The engine is then used, if the
     /// model is still active and the settings are unchanged.
-    fn build_engine(&self, stored: StoredModel) {
+    fn build_engine(&self, model: Model) {
         let (context, store, inbox) = (self.context.clone(), self.store.clone(), self.inbox.clone());
         let (parameters, is_configured) = (self.parameters.clone(), self.is_configured.clone());
-        let settings = parameters.current().classifier();
-        let build = move || match classifier::load(&stored, &settings) {
-            Ok(loaded) if loaded.classifier.backend().contains("tensorrt") => {
+        let settings = parameters.current().recognizer_settings();
+        let build = move || match model.load(&settings) {
+            Ok(loaded) if loaded.recognizer.backend().contains("tensorrt") => {
                 let is_configured = lock(&is_configured);
-                let is_active = store.active_id().ok().flatten().as_ref() == Some(&stored.manifest.id);
-                if *is_configured && is_active && parameters.current().classifier() == settings {
-                    inbox.put_model(LoadedModel::new(&stored, loaded));
+                let is_active = store.active_id().ok().flatten().as_deref() == Some(model.id());
+                if *is_configured && is_active && parameters.current().recognizer_settings() == settings {
+                    inbox.put_model(LoadedModel::new(&model, loaded));
                 }
             }
             Ok(loaded) => context.warn(&format!("cannot build a TensorRT engine: {}", loaded.reason)),
@@ -297,6 +310,16 @@ impl Models {
         };
         std::thread::spawn(build);
     }
+}
+
+/// Whether nobody has asked for this model: the built-in recognizer, where it is only a start.
+fn is_optional(id: &str, params: &Params) -> bool {
+    id == BUILTIN && params.model.is_none() && params.recognizer == Method::Auto
+}
+
+/// Why there is no model, not even the built-in recognizer.
+fn no_builtin(error: &ActivateError) -> String {
+    format!("{NO_MODEL}; without one, thumbs are not recognized: {error}")
 }
 
 impl ApplyParams for Models {

@@ -30,7 +30,7 @@ def set_level(world: World, level: str) -> None:
 
 
 def test_message_is_on_console_and_rosout_and_in_the_log_file(world: World) -> None:
-    node = world.start_node()
+    node = world.start_node(recognizer="image")
     messages = world.listen(Log, "/rosout", TRANSIENT_LOCAL)
     advice = "no model yet; capture frames"
     world.wait_for(lambda: any(advice in log.msg for log in messages), "the advice on /rosout, for a late subscriber")

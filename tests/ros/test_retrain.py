@@ -19,7 +19,7 @@ FRAMES = 12
 
 
 def test_first_and_second_training_and_back_without_a_restart(world: World) -> None:
-    node = world.start_node()
+    node = world.start_node(recognizer="image")
     models = world.listen(ModelInfo, f"{NODE}/model", TRANSIENT_LOCAL)
     gestures, diagnostics = world.gestures(), world.diagnostics()
     world.wait_for(lambda: models, "a message on ~/model without a model")

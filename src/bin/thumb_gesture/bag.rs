@@ -19,6 +19,7 @@ use thumb_gesture::bag::timeline::{PageInfo, Timeline};
 use thumb_gesture::bag::{Bag, DataLoss, ReasonCount, Topic};
 use thumb_gesture::decision::DecisionSettings;
 
+use crate::numbers::parse_in_range;
 use crate::output;
 
 /// Inspect, classify, compare, import and export rosbag2 bags (MCAP or SQLite3), without ROS.
@@ -155,15 +156,6 @@ fn parse_secs(text: &str) -> Result<f64, String> {
 
 fn parse_stale_timeout(text: &str) -> Result<f64, String> {
     parse_in_range(text, 0.05, 60.0)
-}
-
-fn parse_in_range<T: FromStr + PartialOrd + Display>(text: &str, min: T, max: T) -> Result<T, String> {
-    let number: T = text.parse().map_err(|_| "not a number".to_owned())?;
-    if (&min..=&max).contains(&&number) {
-        Ok(number)
-    } else {
-        Err(format!("must be {min} to {max}"))
-    }
 }
 
 /// The errors and losses of all bags, for the exit status.

@@ -7,9 +7,10 @@ use clap::Args;
 use serde::Serialize;
 use thumb_gesture::frame::Frame;
 use thumb_gesture::recognizer::Source;
+use thumb_gesture::recognizer::model::LoadedModel;
 
 use crate::output;
-use crate::runtime::{LoadedModel, ModelOptions};
+use crate::runtime::ModelOptions;
 
 /// Measure the time to classify 640x480 bgr8 frames: preprocessing, and network with softmax.
 #[derive(Args)]
@@ -51,11 +52,12 @@ struct Percentiles {
 }
 
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let model = arguments.model.stored()?;
+    let model = arguments.model.chosen()?;
     let batch = usize::from(arguments.batch);
     let LoadedModel {
         mut recognizer,
         reason,
+        ..
     } = arguments.model.load_for_benchmark(&model, batch)?;
     let frame = noise_frame()?;
 
@@ -76,7 +78,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
     let backend = recognizer.backend().to_owned();
     let report = Report {
-        model_id: model.manifest.id,
+        model_id: model.id().to_owned(),
         precision: backend.rsplit('/').next().unwrap_or_default().to_owned(),
         backend,
         reason,

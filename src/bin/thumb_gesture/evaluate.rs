@@ -45,8 +45,8 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let dataset = Dataset::read(&arguments.dataset).context("dataset")?;
     let mut warnings = dataset.warnings();
     let dataset = dataset.without_empty_labels(arguments.skip_empty_labels)?;
-    let model = arguments.model.stored()?;
-    let labels = &model.manifest.labels;
+    let model = arguments.model.chosen()?;
+    let labels = model.labels();
     let files = labeled_files(&dataset, labels)?;
     if files.is_empty() {
         bail!(
@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     evaluation.skipped.extend(dataset.all_skipped().cloned());
     let report = Report {
-        model_id: &model.manifest.id,
+        model_id: model.id(),
         backend: recognizer.backend(),
         evaluation: &evaluation,
         warnings: &warnings,

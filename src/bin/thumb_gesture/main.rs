@@ -7,6 +7,7 @@ mod export;
 mod import_weights;
 mod models;
 mod names;
+mod numbers;
 mod output;
 mod predict;
 mod runtime;

@@ -38,8 +38,8 @@ struct Prediction<'a> {
 }
 
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let model = arguments.model.stored()?;
-    let labels = &model.manifest.labels;
+    let model = arguments.model.chosen()?;
+    let labels = model.labels();
     let mut recognizer = arguments.model.load(&model)?.recognizer;
     let mut code = ExitCode::SUCCESS;
     let mut files = Vec::new();

@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Args;
 use thumb_gesture::all_cores;
 use thumb_gesture::classifier::settings::{Backend, Device, Precision, Settings};
-use thumb_gesture::classifier::{self, ClassifierError, LoadedClassifier};
-use thumb_gesture::model_store::{ModelStore, StoreError, StoredModel};
-use thumb_gesture::recognizer::Recognizer;
+use thumb_gesture::model_store::{ModelStore, StoreError};
+use thumb_gesture::recognizer::model::{LoadError, LoadedModel, Model};
+use thumb_gesture::recognizer::settings::{HandSettings, Method, RecognizerSettings};
 
 use crate::names::names;
+use crate::numbers::parse_in_range;
 
 /// How to run a model.
 #[derive(Args)]
@@ -32,81 +34,100 @@ pub(crate) struct RuntimeOptions {
     /// Fail instead of falling back to the CPU
     #[arg(long)]
     require_gpu: bool,
+    /// Maximum number of hands in a frame
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=4))]
+    max_hands: u8,
+    /// Rotation of the camera around its optical axis in degrees, clockwise as seen from behind it, -180 to 180
+    #[arg(long, value_name = "DEGREES", default_value_t = HandSettings::default().camera_roll_deg, allow_negative_numbers = true, value_parser = parse_degrees)]
+    camera_roll: f32,
 }
 
-/// A model of a store, and how to run it.
+/// A model, and how to run it.
 #[derive(Args)]
 pub(crate) struct ModelOptions {
-    /// Directory of the model store
+    /// Directory of the model store [default: none, only the built-in recognizer]
     #[arg(long, value_name = "DIR")]
-    store: PathBuf,
-    /// ID of the model [default: the active model]
-    #[arg(long, value_name = "ID")]
+    store: Option<PathBuf>,
+    /// ID of the model, or builtin [default: the active model, or the built-in recognizer if there is none]
+    #[arg(long, value_name = "ID", requires = "store")]
     model: Option<String>,
+    /// How frames are classified: by the model, or by landmarks without a model (auto), by the whole image, or by the landmarks of hands
+    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = names::<Method>())]
+    recognizer: Method,
     #[command(flatten)]
     runtime: RuntimeOptions,
 }
 
-/// A model that is ready to classify, and what was chosen to run it.
-pub(crate) struct LoadedModel {
-    pub(crate) recognizer: Recognizer,
-    /// Why this backend was chosen; may be empty.
-    pub(crate) reason: String,
-}
-
-impl LoadedModel {
-    fn new(model: &StoredModel, loaded: LoadedClassifier) -> LoadedModel {
-        LoadedModel {
-            recognizer: Recognizer::new(loaded.classifier, &model.manifest),
-            reason: loaded.reason,
-        }
-    }
-}
-
 impl ModelOptions {
-    pub(crate) fn stored(&self) -> Result<StoredModel, StoreError> {
-        ModelStore::open_existing(&self.store)?.model_or_active(self.model.as_deref())
+    /// The model to use.
+    pub(crate) fn chosen(&self) -> Result<Model, StoreError> {
+        let Some(store) = &self.store else {
+            return Ok(Model::builtin());
+        };
+        let store = ModelStore::open_existing(store)?;
+        let id = Model::requested_id(&store, self.model.as_deref(), self.recognizer)?;
+        let id = id.ok_or_else(|| StoreError::NoActiveModel(store.root().to_owned()))?;
+        Model::open(&store, &id)
     }
 
     /// See [`RuntimeOptions::load`].
-    pub(crate) fn load(&self, model: &StoredModel) -> Result<LoadedModel, ClassifierError> {
-        self.runtime.load(model)
+    pub(crate) fn load(&self, model: &Model) -> anyhow::Result<LoadedModel> {
+        explained(model, model.load_at_once(&self.settings()))
     }
 
     /// Loads a model to measure its speed: for batches of `batch` frames, and with TensorRT if possible, even if it has to build an engine.
-    pub(crate) fn load_for_benchmark(
-        &self,
-        model: &StoredModel,
-        batch: usize,
-    ) -> Result<LoadedModel, ClassifierError> {
-        let settings = Settings {
-            batch,
-            ..self.runtime.settings()
-        };
-        Ok(LoadedModel::new(model, classifier::load(model, &settings)?))
+    pub(crate) fn load_for_benchmark(&self, model: &Model, batch: usize) -> anyhow::Result<LoadedModel> {
+        let mut settings = self.settings();
+        settings.network.batch = batch;
+        explained(model, model.load(&settings))
     }
 
     pub(crate) fn threads(&self) -> usize {
-        self.runtime.settings().threads
+        self.settings().network.threads
+    }
+
+    fn settings(&self) -> RecognizerSettings {
+        RecognizerSettings {
+            method: self.recognizer,
+            ..self.runtime.settings()
+        }
     }
 }
 
 impl RuntimeOptions {
     /// Loads a model without waiting for TensorRT to build an engine, which takes longer than it saves for a few images.
-    pub(crate) fn load(&self, model: &StoredModel) -> Result<LoadedModel, ClassifierError> {
-        let (loaded, _) = classifier::load_at_once(model, &self.settings())?;
-        Ok(LoadedModel::new(model, loaded))
+    pub(crate) fn load(&self, model: &Model) -> anyhow::Result<LoadedModel> {
+        explained(model, model.load_at_once(&self.settings()))
     }
 
-    fn settings(&self) -> Settings {
-        Settings {
-            backend: self.backend,
-            device: self.device,
-            precision: self.precision,
-            threads: self.threads.map_or_else(all_cores, usize::from),
-            require_gpu: self.require_gpu,
-            provider_library: self.provider_library.clone(),
-            ..Settings::default()
+    fn settings(&self) -> RecognizerSettings {
+        RecognizerSettings {
+            method: Method::default(),
+            hands: HandSettings {
+                max_hands: usize::from(self.max_hands),
+                camera_roll_deg: self.camera_roll,
+            },
+            network: Settings {
+                backend: self.backend,
+                device: self.device,
+                precision: self.precision,
+                threads: self.threads.map_or_else(all_cores, usize::from),
+                require_gpu: self.require_gpu,
+                provider_library: self.provider_library.clone(),
+                ..Settings::default()
+            },
         }
     }
+}
+
+/// Says of the built-in recognizer, which nobody may have asked for, why it is needed.
+fn explained(model: &Model, loaded: Result<LoadedModel, LoadError>) -> anyhow::Result<LoadedModel> {
+    match model.stored() {
+        Some(_) => Ok(loaded?),
+        None => loaded.context("cannot load the built-in recognizer, which is used without a trained model"),
+    }
+}
+
+fn parse_degrees(text: &str) -> Result<f32, String> {
+    parse_in_range(text, -180.0, 180.0)
 }

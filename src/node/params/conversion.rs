@@ -9,6 +9,7 @@ use crate::classifier::settings::{Backend, Device, Precision};
 use crate::network::Architecture;
 use crate::node::ros::log::LogLevel;
 use crate::node::ros::qos::{Durability, ImageTransport, Reliability};
+use crate::recognizer::settings::Method;
 
 /// A type that a parameter can have in [`Values`](super::declarations::Values).
 pub(super) trait FromParameter: Sized {
@@ -117,6 +118,7 @@ macro_rules! from_name {
 }
 
 from_name!(
+    Method,
     Architecture,
     Backend,
     Device,

@@ -15,6 +15,7 @@ use crate::classifier::settings::{Backend, Device, Precision};
 use crate::network::Architecture;
 use crate::node::ros::log::LogLevel;
 use crate::node::ros::qos::{Durability, ImageTransport, Reliability};
+use crate::recognizer::settings::Method;
 
 macro_rules! parameters {
     ($($(#[doc = $description:literal])+ $name:ident: $type:ty = $declaration:expr,)+) => {
@@ -54,6 +55,15 @@ parameters! {
     /// Empty: the active model of the store.
     /// If it is set, ~/activate_model and ~/retrain change it to the model that they activate.
     model: Option<String> = text("").live(),
+
+    /// What classifies frames: image is the model, landmarks are those of hands, which need no model, and auto is the model or, without one, landmarks.
+    recognizer: Method = choice("auto", Method::VARIANTS).live(),
+
+    /// Maximum number of hands in a frame.
+    max_hands: usize = integer(2, 1.0..=4.0).live(),
+
+    /// Rotation of the camera around its optical axis in degrees, clockwise as seen from behind it; landmarks are judged by it.
+    camera_roll: f32 = double(0.0, -180.0..=180.0).live(),
 
     /// Network that ~/retrain trains.
     /// All except alexnet and vgg16 need imported pretrained weights.

@@ -11,6 +11,7 @@ use crate::classifier::settings::Settings as ClassifierSettings;
 use crate::decision::DecisionSettings;
 use crate::node::ros::overrides::Override;
 use crate::node::ros::qos::ImageSubscription;
+use crate::recognizer::settings::{HandSettings, RecognizerSettings};
 
 /// Validated values of all parameters. They are read as the fields of [`Values`].
 #[derive(Clone, Debug, PartialEq)]
@@ -100,7 +101,18 @@ impl Values {
         }
     }
 
-    pub(crate) fn classifier(&self) -> ClassifierSettings {
+    pub(crate) fn recognizer_settings(&self) -> RecognizerSettings {
+        RecognizerSettings {
+            method: self.recognizer,
+            hands: HandSettings {
+                max_hands: self.max_hands,
+                camera_roll_deg: self.camera_roll,
+            },
+            network: self.network_settings(),
+        }
+    }
+
+    fn network_settings(&self) -> ClassifierSettings {
         ClassifierSettings {
             backend: self.backend,
             device: self.device,
@@ -136,6 +148,7 @@ fn known_index(name: &str) -> Result<usize, ParameterError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recognizer::settings::Method;
 
     fn defaults() -> Params {
         Params::from_overrides(&IndexMap::new()).expect("the defaults are valid")
@@ -149,8 +162,10 @@ mod tests {
 
     /// Without ROS, a bag's frames get the same gestures as in the node.
     #[test]
-    fn default_decision_settings_equal_those_without_ros() {
+    fn default_settings_equal_those_without_ros() {
         assert_eq!(defaults().decision(), DecisionSettings::default());
+        let RecognizerSettings { method, hands, .. } = defaults().recognizer_settings();
+        assert_eq!((method, hands), (Method::default(), HandSettings::default()));
     }
 
     #[test]
@@ -206,9 +221,12 @@ mod tests {
         };
         let params = given(&["front", "_rear2"]).expect("good names");
         assert_eq!(params.cameras, ["front", "_rear2"]);
-        assert_eq!(params.classifier().batch, 2);
+        assert_eq!(params.recognizer_settings().network.batch, 2);
         let empty = at_start("cameras", ParameterValue::NotSet).expect("an empty list in YAML");
-        assert_eq!((empty.cameras.len(), empty.classifier().batch), (0, 1));
+        assert_eq!(
+            (empty.cameras.len(), empty.recognizer_settings().network.batch),
+            (0, 1)
+        );
         for bad in [
             &["2nd"][..],
             &["a/b"],

@@ -9,13 +9,10 @@ use r2r::thumb_gesture::msg::ModelInfo;
 use crate::decision::UnknownReason;
 use crate::node::params::Params;
 use crate::node::pipeline::gesture_output::GestureOutput;
-use crate::node::pipeline::inbox::{
-    Batch, Command, Inbox, LoadedModel, ModelDescription, RunningModel, Work,
-};
+use crate::node::pipeline::inbox::{Batch, Command, Inbox, LoadedModel, RunningModel, Work};
 use crate::node::pipeline::overlay_thread::OverlaySender;
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::ffi::trim_heap;
-use crate::node::ros::messages::model_info;
 use crate::node::ros::topic::Topic;
 use crate::node::throttle::Throttle;
 use crate::recognizer::{Predictions, Source};
@@ -99,22 +96,13 @@ impl ClassifierThread {
     }
 
     fn use_model(&mut self, model: Box<LoadedModel>) {
-        let ModelDescription {
-            manifest, backend, ..
-        } = &model.description;
-        let id = &manifest.id;
-        let reason = match model.reason.as_str() {
-            "" => String::new(),
-            reason => format!(": {reason}"),
-        };
+        let info = &model.info;
+        let (id, backend) = (&info.model_id, &info.backend);
+        let reason = info.message.strip_prefix("in use").unwrap_or_default();
         self.context
             .info(&format!("model {id} is now in use on {backend}{reason}"));
-        let mut info = model_info(manifest);
-        info.backend.clone_from(backend);
-        info.active = true;
-        info.message = format!("in use{reason}");
-        *lock(&self.running) = Some((id.clone(), info.backend.clone()));
-        self.model_topic.publish(&info);
+        *lock(&self.running) = Some((id.clone(), backend.clone()));
+        self.model_topic.publish(info);
         self.outputs.iter_mut().for_each(GestureOutput::forget_gesture);
         if self.model.replace(model).is_some() {
             trim_heap();
@@ -130,7 +118,7 @@ impl ClassifierThread {
             .iter()
             .map(|(camera_index, frame)| (Source::Stream(*camera_index), &frame.frame));
         match model.recognizer.classify(frames) {
-            Ok(predictions) => self.publish_gestures(&model.description, batch, &predictions),
+            Ok(predictions) => self.publish_gestures(&model.info, batch, &predictions),
             Err(error) => {
                 for (camera_index, _) in batch {
                     self.outputs[*camera_index].camera().counters.failed.add_one();
@@ -141,7 +129,7 @@ impl ClassifierThread {
         self.model = Some(model);
     }
 
-    fn publish_gestures(&mut self, model: &ModelDescription, batch: &Batch, predictions: &Predictions) {
+    fn publish_gestures(&mut self, model: &ModelInfo, batch: &Batch, predictions: &Predictions) {
         let settings = lock(&self.params).decision();
         let mut has_non_finite = false;
         for ((camera_index, frame), prediction) in batch.iter().zip(predictions.iter()) {
@@ -162,7 +150,7 @@ impl ClassifierThread {
             }
         }
         if has_non_finite {
-            let id = &model.manifest.id;
+            let id = &model.model_id;
             self.log_error(&format!(
                 "model {id} returns NaN or infinite values; activate another model"
             ));

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use r2r::sensor_msgs::msg::CompressedImage;
-use r2r::thumb_gesture::msg::ThumbGesture;
+use r2r::thumb_gesture::msg::{ModelInfo, ThumbGesture};
 
 use crate::decision::{Decision, DecisionSettings, FrameInfo, GestureFilter, UnknownReason};
 use crate::gesture::{Gesture, UNKNOWN};
 use crate::node::pipeline::camera::{Arrival, Camera, CameraFrame};
-use crate::node::pipeline::inbox::ModelDescription;
 use crate::node::pipeline::overlay_thread::{OverlayJob, OverlaySender};
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::messages::{duration_message, nanos_of};
@@ -79,7 +78,7 @@ impl GestureOutput {
     pub(super) fn publish_gesture(
         &mut self,
         frame: &Arc<CameraFrame>,
-        model: &ModelDescription,
+        model: &ModelInfo,
         prediction: &Prediction,
         settings: &DecisionSettings,
     ) -> Decision {
@@ -102,7 +101,7 @@ impl GestureOutput {
         gesture.labels.clone_from(&model.labels);
         prediction.probabilities.clone_into(&mut gesture.probabilities);
         gesture.stable = decision.is_stable;
-        gesture.model_id.clone_from(&model.manifest.id);
+        gesture.model_id.clone_from(&model.model_id);
         gesture.backend.clone_from(&model.backend);
         gesture.preprocess_time = duration_message(prediction.preprocess_time);
         gesture.inference_time = duration_message(prediction.inference_time);

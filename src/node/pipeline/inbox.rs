@@ -4,30 +4,23 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
+use r2r::thumb_gesture::msg::ModelInfo;
 use tokio::sync::oneshot;
 
-use crate::classifier::LoadedClassifier;
-use crate::dataset::Label;
-use crate::model_store::{Manifest, StoredModel};
 use crate::node::pipeline::camera::CameraFrame;
+use crate::node::ros::messages::info_of;
 use crate::recognizer::Recognizer;
+use crate::recognizer::model::{self, Model};
 use crate::sync::lock;
+
+/// What `~/model` says of the built-in recognizer.
+const HOW_TO_TEACH: &str = "recognizes thumbs up and down without training; to teach it this room and other gestures, capture frames of at least two labels with ~/capture, then call ~/retrain";
 
 /// A model that is ready for its first frame.
 pub(crate) struct LoadedModel {
-    pub(crate) description: ModelDescription,
+    /// As on `~/model` while the model is in use.
+    pub(crate) info: ModelInfo,
     pub(crate) recognizer: Recognizer,
-    /// Why this backend was chosen, human-readable; empty if there is nothing to report.
-    pub(crate) reason: String,
-}
-
-/// The properties of a loaded model that messages contain.
-pub(crate) struct ModelDescription {
-    pub(crate) manifest: Manifest,
-    /// In the order of the model's outputs.
-    pub(crate) labels: Vec<String>,
-    /// What runs the model, as `<runtime>/<device>/<precision>`.
-    pub(crate) backend: String,
 }
 
 /// Id and backend of the model in use; `None` without a model.
@@ -69,16 +62,22 @@ pub(super) enum Work {
 pub(super) type Batch = Vec<(usize, Arc<CameraFrame>)>;
 
 impl LoadedModel {
-    pub(crate) fn new(stored: &StoredModel, loaded: LoadedClassifier) -> LoadedModel {
-        let manifest = stored.manifest.clone();
+    pub(crate) fn new(model: &Model, loaded: model::LoadedModel) -> LoadedModel {
+        let reason = match model.stored() {
+            Some(_) => loaded.reason.as_str(),
+            None => HOW_TO_TEACH,
+        };
         LoadedModel {
-            description: ModelDescription {
-                labels: manifest.labels.iter().map(Label::to_string).collect(),
-                backend: loaded.classifier.backend().to_owned(),
-                manifest,
+            info: ModelInfo {
+                backend: loaded.recognizer.backend().to_owned(),
+                active: true,
+                message: match reason {
+                    "" => "in use".to_owned(),
+                    reason => format!("in use: {reason}"),
+                },
+                ..info_of(model)
             },
-            recognizer: Recognizer::new(loaded.classifier, &stored.manifest),
-            reason: loaded.reason,
+            recognizer: loaded.recognizer,
         }
     }
 }
@@ -125,6 +124,12 @@ impl Inbox {
         self.send(Command::Unload(done));
         // An error means that the thread has stopped, which freed the model as well.
         is_done.await.ok();
+    }
+
+    /// As [`Inbox::unload`], but returns at once.
+    pub(crate) fn drop_model(&self) {
+        let (done, _) = oneshot::channel();
+        self.send(Command::Unload(done));
     }
 
     fn send(&self, command: Command) {

@@ -7,6 +7,7 @@ use r2r::thumb_gesture::msg::ModelInfo;
 
 use crate::dataset::Label;
 use crate::model_store::Manifest;
+use crate::recognizer::model::Model;
 
 /// NaN for `None`.
 pub(crate) fn or_nan(value: Option<f64>) -> f32 {
@@ -22,6 +23,22 @@ pub(crate) fn duration_message(duration: Duration) -> DurationMessage {
     DurationMessage {
         sec: i32::try_from(duration.as_secs()).unwrap_or(i32::MAX),
         nanosec: duration.subsec_nanos(),
+    }
+}
+
+/// Describes a stored model or the built-in recognizer; backend, message and whether it is active are left empty.
+pub(crate) fn info_of(model: &Model) -> ModelInfo {
+    match model.stored() {
+        Some(stored) => model_info(&stored.manifest),
+        None => ModelInfo {
+            model_id: model.id().to_owned(),
+            network: "hand_landmark".to_owned(),
+            labels: model.labels().iter().map(Label::to_string).collect(),
+            strategy: "rule".to_owned(),
+            accuracy: f32::NAN,
+            calibration_error: f32::NAN,
+            ..ModelInfo::default()
+        },
     }
 }
 

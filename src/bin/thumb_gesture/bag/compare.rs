@@ -10,7 +10,8 @@ use thumb_gesture::bag::predictions::{BagPredictions, classify_bag};
 use thumb_gesture::bag::timeline::{PageInfo, Timeline};
 use thumb_gesture::bag::{Bag, DataLoss, ReasonCount, Topic, secs_between};
 use thumb_gesture::dataset::Label;
-use thumb_gesture::model_store::{ModelStore, StoredModel};
+use thumb_gesture::model_store::ModelStore;
+use thumb_gesture::recognizer::model::Model;
 use thumb_gesture::text::escape_controls;
 
 use super::{DecisionOptions, Outcome, TopicOptions, write_page};
@@ -30,7 +31,7 @@ pub(super) struct Arguments {
     /// Directory of trained models
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
-    /// IDs of the two models [default: the previously active model and the active one]
+    /// IDs of the two models, one of which may be builtin [default: the previously active model and the active one]
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     models: Vec<String>,
     /// Write an HTML page with a timeline and images to this file
@@ -73,15 +74,18 @@ struct Difference<'a> {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let store = ModelStore::open_existing(&arguments.store)?;
-    let models = match &arguments.models[..] {
-        [] => [store.model(&store.previous_id()?)?, store.model_or_active(None)?],
-        [first, second] => [store.model(first)?, store.model(second)?],
+    let models: [Model; 2] = match &arguments.models[..] {
+        [] => [
+            store.model(&store.previous_id()?)?.into(),
+            store.model_or_active(None)?.into(),
+        ],
+        [first, second] => [Model::open(&store, first)?, Model::open(&store, second)?],
         given => bail!(
             "--models has {} ids, must be two such as A,B; `thumb_gesture models list` shows them",
             given.len()
         ),
     };
-    let ids = models.each_ref().map(|model| model.manifest.id.clone());
+    let ids = models.each_ref().map(|model| model.id().to_owned());
     let labels = common_labels(&models)?;
     let (bag, topic) = arguments.topic.open(&arguments.bag)?;
     let (predictions, timeline) = classify(arguments, &bag, &topic, &models, &labels)?;
@@ -121,7 +125,7 @@ fn classify(
     arguments: &Arguments,
     bag: &Bag,
     topic: &Topic,
-    [first, second]: &[StoredModel; 2],
+    [first, second]: &[Model; 2],
     labels: &[Label],
 ) -> anyhow::Result<(BagPredictions, Timeline)> {
     let settings = arguments.decision.settings();
@@ -133,7 +137,7 @@ fn classify(
     let mut recognizer = arguments.runtime.load(second)?.recognizer;
     // The common labels are in the order of the first model's labels.
     let common_index = |label: usize| {
-        let label = &second.manifest.labels[label];
+        let label = &second.labels()[label];
         Label::find(labels, label.as_str())
     };
     let mut timeline = Timeline::default();
@@ -170,13 +174,13 @@ fn differences<'a>(timeline: &Timeline, labels: &'a [Label]) -> Vec<Difference<'
 }
 
 /// The labels of both models, in the order of the first. They must have the same labels.
-fn common_labels(models: &[StoredModel; 2]) -> anyhow::Result<Vec<Label>> {
-    let [first, second] = models.each_ref().map(|model| &model.manifest.labels);
+fn common_labels(models: &[Model; 2]) -> anyhow::Result<Vec<Label>> {
+    let [first, second] = models.each_ref().map(Model::labels);
     let same = first.len() == second.len()
         && first
             .iter()
             .all(|label| Label::find(second, label.as_str()).is_some());
-    same.then(|| first.clone())
+    same.then(|| first.to_vec())
         .with_context(|| format!("the models have different labels: {first:?} and {second:?}"))
 }
 

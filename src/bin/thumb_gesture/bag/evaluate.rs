@@ -14,8 +14,8 @@ use thumb_gesture::bag::predictions::{BagPredictions, classify_bag};
 use thumb_gesture::bag::timeline::{PageInfo, Timeline};
 use thumb_gesture::bag::{Bag, Topic};
 use thumb_gesture::dataset::Label;
-use thumb_gesture::model_store::StoredModel;
 use thumb_gesture::recognizer::Recognizer;
+use thumb_gesture::recognizer::model::Model;
 use thumb_gesture::text::escape_controls;
 
 use super::{BagOptions, DecisionOptions, Outcome, page_path, parse_share, write_page};
@@ -65,8 +65,8 @@ struct Report<'a> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let model = arguments.model.stored()?;
-    let labels = &model.manifest.labels;
+    let model = arguments.model.chosen()?;
+    let labels = model.labels();
     let expected = arguments.expect.as_deref();
     let expected = expected.map(|file| expected::read(file, labels)).transpose()?;
     let mut evaluation = Evaluation {
@@ -88,7 +88,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 /// What the bags of a run share.
 struct Evaluation<'a> {
     arguments: &'a Arguments,
-    model: &'a StoredModel,
+    model: &'a Model,
     expected: Option<Vec<Interval>>,
     recognizer: Recognizer,
     /// The text of the CSV file so far.
@@ -98,7 +98,7 @@ struct Evaluation<'a> {
 impl Evaluation<'_> {
     /// Classifies a bag, compares it with the expected labels, and writes the requested output.
     fn evaluate(&mut self, index: usize, path: &Path, outcome: &mut Outcome) -> anyhow::Result<()> {
-        let (arguments, labels) = (self.arguments, &self.model.manifest.labels);
+        let (arguments, labels) = (self.arguments, self.model.labels());
         let (bag, topic) = arguments.bag.topic.open(path)?;
         let start = Instant::now();
         let (predictions, timeline) = self.classify(&bag, &topic)?;
@@ -114,7 +114,7 @@ impl Evaluation<'_> {
         if arguments.csv.is_some() {
             write_rows(&mut self.csv, path, &predictions, labels)?;
         }
-        let (model_id, backend) = (&self.model.manifest.id, self.recognizer.backend());
+        let (model_id, backend) = (self.model.id(), self.recognizer.backend());
         if let Some(html) = &arguments.html {
             let info = PageInfo {
                 bag: &path.display().to_string(),

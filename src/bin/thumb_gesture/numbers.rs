@@ -1,0 +1,18 @@
+//! Numbers as values of options.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+/// Parses a number of `min` to `max`.
+pub(crate) fn parse_in_range<T: FromStr + PartialOrd + Display>(
+    text: &str,
+    min: T,
+    max: T,
+) -> Result<T, String> {
+    let number: T = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (&min..=&max).contains(&&number) {
+        Ok(number)
+    } else {
+        Err(format!("must be {min} to {max}"))
+    }
+}
