@@ -1,8 +1,9 @@
 //! Sixth stage: whether the new model is promoted, that is becomes the active one.
 //!
-//! It is promoted if it classifies at least as many held-out frames correctly as the active model. For a fair comparison, either both
-//! predictions are from models that were trained on the frame, or neither: if the active model was trained on it, the new model, which
-//! was trained on all frames, classifies it; otherwise the prediction of the training that held it out counts.
+//! It is promoted if it classifies at least as many held-out frames correctly as the active model, or the built-in recognizer if there is
+//! none. For a fair comparison, either both predictions are from models that were trained on the frame, or neither: if the active model was
+//! trained on it, the new model, which was trained on all frames, classifies it; otherwise the prediction of the training that held it out
+//! counts.
 
 use std::path::Path;
 
@@ -12,22 +13,24 @@ use super::options::Promotion;
 use super::prepare::PreparedDataset;
 use super::report::GateReport;
 use super::select::Candidate;
-use crate::classifier;
 use crate::classifier::settings::{Device, Settings};
 use crate::dataset::Label;
 use crate::dataset::sample::evenly_spaced;
-use crate::model_store::{ModelStore, StoredModel};
+use crate::model_store::ModelStore;
 use crate::probability::argmax;
 use crate::recognizer::Recognizer;
+use crate::recognizer::model::{BUILTIN, Model};
 
 /// Maximum number of frames to compare; of more, an evenly spaced sample is compared.
 const MAX_FRAMES: usize = 256;
+/// The same for a comparison with the built-in recognizer, which takes up to 0.2 s to search a frame without a hand.
+const MAX_BUILTIN_FRAMES: usize = 64;
 
 /// How the new model compares with the active one.
 struct Comparison {
     is_promoted: bool,
     reason: String,
-    /// The active model; `None` if there is none.
+    /// The active model, or the built-in recognizer; `None` if there is neither.
     active_model: Option<String>,
     /// Number of frames that both classified.
     frames: usize,
@@ -106,14 +109,14 @@ pub(super) fn gate(
 fn compare(store: &ModelStore, frames: &[ComparedFrame]) -> Comparison {
     let active = match store.active_id() {
         Ok(Some(id)) => id,
-        Ok(None) => return Comparison::without_frames("no model was active before".to_owned(), None),
+        Ok(None) => return compare_with_builtin(frames),
         Err(error) => {
             let reason = format!("the active model is unknown: {error}");
             return Comparison::without_frames(reason, None);
         }
     };
     let outcomes = match store.model(&active) {
-        Ok(model) => compare_predictions(&model, frames),
+        Ok(model) => compare_predictions(&model.into(), evenly_spaced(frames, MAX_FRAMES)),
         Err(error) => Err(error.to_string()),
     };
     match outcomes {
@@ -121,19 +124,29 @@ fn compare(store: &ModelStore, frames: &[ComparedFrame]) -> Comparison {
             let reason = format!("the active model {active} cannot classify the held-out frames: {error}");
             Comparison::without_frames(reason, Some(active))
         }
-        Ok(outcomes) if outcomes.is_empty() => {
-            let reason = "no frame was held out for a comparison".to_owned();
-            Comparison::without_frames(reason, Some(active))
-        }
         Ok(outcomes) => Comparison::new(active, &outcomes),
     }
 }
 
-fn compare_predictions(active: &StoredModel, frames: &[ComparedFrame]) -> Result<Vec<Outcome>, String> {
-    let learned = learned_frames::read(&active.directory);
+/// Compares the first model of a store with the built-in recognizer, which the node uses until then.
+fn compare_with_builtin(frames: &[ComparedFrame]) -> Comparison {
+    match compare_predictions(&Model::builtin(), evenly_spaced(frames, MAX_BUILTIN_FRAMES)) {
+        Ok(outcomes) => Comparison::new(BUILTIN.to_owned(), &outcomes),
+        Err(error) => {
+            tracing::debug!("the built-in recognizer cannot classify the held-out frames: {error}");
+            Comparison::without_frames("no model was active before".to_owned(), None)
+        }
+    }
+}
+
+fn compare_predictions(active: &Model, frames: Vec<&ComparedFrame>) -> Result<Vec<Outcome>, String> {
+    let learned = active
+        .stored()
+        .map(|stored| learned_frames::read(&stored.directory));
+    let learned = learned.unwrap_or_default();
     let mut recognizer = None;
     let mut outcomes = Vec::new();
-    for frame in evenly_spaced(frames, MAX_FRAMES) {
+    for frame in frames {
         let outcome = match learned.get(&frame.sha256) {
             Some(prediction) => Outcome {
                 new: frame.learned_prediction == frame.label_index,
@@ -148,8 +161,7 @@ fn compare_predictions(active: &StoredModel, frames: &[ComparedFrame]) -> Result
                 let probabilities = probabilities.map_err(|error| error.to_string())?;
                 Outcome {
                     new: frame.held_out_prediction == frame.label_index,
-                    active: active.manifest.labels[argmax(probabilities)]
-                        .is_spelling_of(frame.label.as_str()),
+                    active: active.labels()[argmax(probabilities)].is_spelling_of(frame.label.as_str()),
                 }
             }
         };
@@ -158,27 +170,35 @@ fn compare_predictions(active: &StoredModel, frames: &[ComparedFrame]) -> Result
     Ok(outcomes)
 }
 
-fn load(active: &StoredModel) -> Result<Recognizer, String> {
+fn load(active: &Model) -> Result<Recognizer, String> {
     // On the CPU, because TensorRT would have to build an engine first.
     let settings = Settings {
         device: Device::Cpu,
         ..Settings::default()
     };
-    let loaded = classifier::load(active, &settings).map_err(|error| error.to_string())?;
-    Ok(Recognizer::new(loaded.classifier, &active.manifest))
+    let loaded = active.load(&settings.into()).map_err(|error| error.to_string())?;
+    Ok(loaded.recognizer)
 }
 
 impl Comparison {
     fn new(active: String, outcomes: &[Outcome]) -> Comparison {
+        if outcomes.is_empty() {
+            let reason = "no frame was held out for a comparison".to_owned();
+            return Comparison::without_frames(reason, Some(active));
+        }
         let frames = outcomes.len();
         let new_correct = outcomes.iter().filter(|outcome| outcome.new).count();
         let active_correct = outcomes.iter().filter(|outcome| outcome.active).count();
         let is_promoted = new_correct >= active_correct;
         let relation = if is_promoted { "no worse" } else { "worse" };
+        let other = match active.as_str() {
+            BUILTIN => "the built-in recognizer".to_owned(),
+            id => format!("the active model {id}"),
+        };
         Comparison {
             is_promoted,
             reason: format!(
-                "{relation} than the active model {active}: {new_correct} of {frames} held-out frames correct, {active_correct} with the active model"
+                "{relation} than {other}: {new_correct} of {frames} held-out frames correct, {active_correct} with {active}"
             ),
             active_model: Some(active),
             frames,
