@@ -1,4 +1,4 @@
-//! Draws a gesture and the probabilities of all labels on a frame.
+//! Draws a gesture, the probabilities of all labels and the landmarks of hands on a frame.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -7,16 +7,31 @@ use embedded_graphics::mono_font::iso_8859_1::{FONT_6X13_BOLD, FONT_10X20};
 use embedded_graphics::mono_font::{MonoFont, MonoTextStyle};
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
-use embedded_graphics::primitives::{PrimitiveStyle, Rectangle};
+use embedded_graphics::primitives::{Circle, Line, PrimitiveStyle, Rectangle};
 use embedded_graphics::text::{Baseline, Text};
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
+
+use crate::hand::Hand;
 
 const JPEG_QUALITY: u8 = 80;
 const BACKGROUND: Rgb888 = Rgb888::new(24, 24, 24);
 const TEXT: Rgb888 = Rgb888::new(255, 255, 255);
 const BAR: Rgb888 = Rgb888::new(64, 160, 96);
 const STABLE_BACKGROUND: Rgb888 = Rgb888::new(32, 96, 192);
+const BONE: Rgb888 = Rgb888::new(255, 208, 64);
+const JOINT: Rgb888 = Rgb888::new(224, 48, 48);
+const BONE_PX: u32 = 2;
+const JOINT_PX: u32 = 5;
+/// Landmarks that are connected: the palm, then the thumb and the fingers from the knuckle to the tip.
+const BONES: [&[usize]; 6] = [
+    &[0, 5, 9, 13, 17, 0],
+    &[0, 1, 2, 3, 4],
+    &[5, 6, 7, 8],
+    &[9, 10, 11, 12],
+    &[13, 14, 15, 16],
+    &[17, 18, 19, 20],
+];
 /// Minimum image height for the larger font, pixels.
 const MIN_TALL_PX: u32 = 400;
 /// Image height per step of the text scale, pixels.
@@ -37,9 +52,10 @@ pub(crate) struct Caption<'a> {
     pub age: Duration,
 }
 
-/// Draws the caption on an image and encodes it as JPEG.
-pub(crate) fn draw_jpeg(image: RgbImage, caption: &Caption) -> Vec<u8> {
+/// Draws hands and the caption on an image and encodes it as JPEG.
+pub(crate) fn draw_jpeg(image: RgbImage, hands: &[Hand], caption: &Caption) -> Vec<u8> {
     let mut canvas = Canvas::new(image);
+    hands.iter().for_each(|hand| canvas.draw_hand(hand));
     let title_background = if caption.is_stable {
         STABLE_BACKGROUND
     } else {
@@ -79,6 +95,29 @@ impl Canvas {
             scale: (image.height() / PX_PER_SCALE).max(1),
             image,
         }
+    }
+
+    fn draw_hand(&mut self, hand: &Hand) {
+        let points = hand.landmarks.map(|[x, y, _]| self.point(x, y));
+        for bone in BONES.iter().flat_map(|bones| bones.windows(2)) {
+            let Ok(()) = Line::new(points[bone[0]], points[bone[1]])
+                .into_styled(PrimitiveStyle::with_stroke(BONE, BONE_PX))
+                .draw(self);
+        }
+        for point in points {
+            let Ok(()) = Circle::with_center(point, JOINT_PX)
+                .into_styled(PrimitiveStyle::with_fill(JOINT))
+                .draw(self);
+        }
+    }
+
+    /// The point of a pixel of the image. One far outside is moved closer, because lines are drawn pixel by pixel.
+    fn point(&self, x: f32, y: f32) -> Point {
+        let place = |pixel: f32, side: u32| {
+            let side = side as f32;
+            (pixel / self.scale as f32).clamp(-side, 2.0 * side) as i32
+        };
+        Point::new(place(x, self.size().width), place(y, self.size().height))
     }
 
     /// Draws a line of text on a background whose length is this fraction of the line's width, 0 to 1.
@@ -133,7 +172,7 @@ mod tests {
             bars: vec![("thumbs_up", probability)],
             age: Duration::from_millis(12),
         };
-        let bytes = draw_jpeg(gray, &caption);
+        let bytes = draw_jpeg(gray, &[], &caption);
         image::load_from_memory(&bytes).expect("an image").into_rgb8()
     }
 
@@ -146,6 +185,30 @@ mod tests {
         let green = |image: &RgbImage| count(image, |pixel| pixel[1] > pixel[0] + 40);
         let share = green(&drawn(640, 480, 0.5, false)) / green(&drawn(640, 480, 1.0, false));
         assert!((0.35..0.65).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn hand_is_drawn_from_landmark_to_landmark_wherever_they_are() {
+        let mut landmarks = [[160.0, 200.0, 0.0]; 21];
+        landmarks[4] = [260.0, 200.0, 0.0];
+        landmarks[20] = [f32::NAN, 1e9, 0.0];
+        let hand = Hand {
+            landmarks,
+            world: [[0.0; 3]; 21],
+            presence: 1.0,
+            right: 0.5,
+            region: crate::hand::Region {
+                center: [0.0; 2],
+                side_px: 1.0,
+                rotation: 0.0,
+            },
+        };
+        let mut canvas = Canvas::new(RgbImage::new(320, 240));
+        canvas.draw_hand(&hand);
+        let pixel = |x, y| canvas.image.get_pixel(x, y).0;
+        assert_eq!(pixel(260, 200), [JOINT.r(), JOINT.g(), JOINT.b()]);
+        assert_eq!(pixel(210, 200), [BONE.r(), BONE.g(), BONE.b()]);
+        assert_eq!(pixel(210, 100), [0; 3]);
     }
 
     #[test]

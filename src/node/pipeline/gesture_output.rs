@@ -8,6 +8,7 @@ use r2r::thumb_gesture::msg::{ModelInfo, ThumbGesture};
 
 use crate::decision::{Decision, DecisionSettings, FrameInfo, GestureFilter, UnknownReason};
 use crate::gesture::{Gesture, UNKNOWN};
+use crate::hand::Hand;
 use crate::node::pipeline::camera::{Arrival, Camera, CameraFrame};
 use crate::node::pipeline::overlay_thread::{OverlayJob, OverlaySender};
 use crate::node::ros::context::NodeContext;
@@ -40,6 +41,8 @@ pub(crate) struct GestureOutput {
     throttle: Throttle,
     /// The last gesture, whose buffers the next one reuses: with the same model and frame id, nothing is allocated per frame.
     gesture: ThumbGesture,
+    /// The hands in the last frame, for the overlay.
+    hands: Vec<Hand>,
     /// When `gesture` was published; `None` before the first frame, and after a deactivation.
     published: Option<Instant>,
 }
@@ -61,6 +64,7 @@ impl GestureOutput {
             last_frame: None,
             throttle: Throttle::default(),
             gesture: ThumbGesture::default(),
+            hands: Vec::new(),
             published: None,
         }
     }
@@ -106,6 +110,7 @@ impl GestureOutput {
         gesture.preprocess_time = duration_message(prediction.preprocess_time);
         gesture.inference_time = duration_message(prediction.inference_time);
         self.publish(ros_now);
+        prediction.hands.clone_into(&mut self.hands);
         decision
     }
 
@@ -180,12 +185,13 @@ impl GestureOutput {
         self.published = Some(Instant::now());
     }
 
-    /// Sends the frame with the last gesture to the overlay thread, if the overlay has subscribers.
+    /// Sends the frame with its gesture and hands to the overlay thread, if the overlay has subscribers.
     pub(super) fn send_overlay(&self, frame: &Arc<CameraFrame>, overlay: &OverlaySender) {
         if self.topics.overlay.has_subscribers() {
             overlay.send(OverlayJob {
                 frame: frame.clone(),
                 gesture: self.gesture.clone(),
+                hands: self.hands.clone(),
                 topic: self.topics.overlay.clone(),
             });
         }

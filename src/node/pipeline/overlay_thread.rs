@@ -9,6 +9,7 @@ use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::thumb_gesture::msg::ThumbGesture;
 
 use crate::gesture::UNKNOWN;
+use crate::hand::Hand;
 use crate::node::pipeline::camera::CameraFrame;
 use crate::node::ros::topic::Topic;
 use crate::overlay::{self, Caption};
@@ -19,6 +20,7 @@ pub(crate) struct OverlaySender(SyncSender<OverlayJob>);
 pub(super) struct OverlayJob {
     pub(super) frame: Arc<CameraFrame>,
     pub(super) gesture: ThumbGesture,
+    pub(super) hands: Vec<Hand>,
     pub(super) topic: Arc<Topic<CompressedImage>>,
 }
 
@@ -39,6 +41,7 @@ fn run(jobs: &Receiver<OverlayJob>) {
     for OverlayJob {
         frame,
         gesture,
+        hands,
         topic,
     } in jobs
     {
@@ -55,7 +58,7 @@ fn run(jobs: &Receiver<OverlayJob>) {
         topic.publish(&CompressedImage {
             header: gesture.header.clone(),
             format: "jpeg".to_owned(),
-            data: overlay::draw_jpeg(frame.frame.to_rgb_image(), &caption),
+            data: overlay::draw_jpeg(frame.frame.to_rgb_image(), &hands, &caption),
         });
     }
 }
