@@ -145,6 +145,7 @@ fn publish(
         },
         metrics: None,
         int8: None,
+        landmarks: None,
         epochs: 0,
         seed: 0,
         dataset: file.display().to_string(),

@@ -37,6 +37,8 @@ pub const ONNX_FILE: &str = "model.onnx";
 pub const INT8_FILE: &str = "model_int8.onnx";
 /// The weights in fp32.
 pub const WEIGHTS_FILE: &str = "weights.safetensors";
+/// The classifier of landmarks; exists only if enough frames of the training show a hand.
+pub const LANDMARKS_FILE: &str = "landmarks.safetensors";
 const MANIFEST_FILE: &str = "manifest.json";
 const ACTIVE_FILE: &str = "active.json";
 const MODELS_DIRECTORY: &str = "models";
@@ -144,9 +146,9 @@ impl ModelStore {
     pub fn publish(&self, draft: Draft, mut manifest: Manifest) -> Result<StoredModel, StoreError> {
         let directory = draft.directory.path();
         manifest.id = draft.id;
-        for name in [ONNX_FILE, WEIGHTS_FILE, INT8_FILE] {
+        for name in [ONNX_FILE, WEIGHTS_FILE, INT8_FILE, LANDMARKS_FILE] {
             let path = directory.join(name);
-            if name == INT8_FILE && !path.exists() {
+            if matches!(name, INT8_FILE | LANDMARKS_FILE) && !path.exists() {
                 continue;
             }
             let digest = sha256(&path).map_err(|cause| io_error(&path, cause))?;

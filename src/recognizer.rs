@@ -3,6 +3,7 @@
 //! The node, bags, the command line and the training all classify frames with a [`Recognizer`], so that the same frame gets the same
 //! probabilities everywhere.
 
+mod auto;
 mod image;
 mod landmarks;
 pub mod model;
@@ -15,7 +16,7 @@ use crate::classifier::{Classifier, ClassifierError};
 use crate::frame::{Frame, FrameError};
 use crate::hand::Hand;
 use crate::model_store::Manifest;
-use crate::preprocess::Preprocessor;
+use auto::AutoRecognizer;
 use image::ImageRecognizer;
 use landmarks::LandmarkRecognizer;
 
@@ -30,6 +31,7 @@ pub struct Recognizer {
 enum LoadedMethod {
     Image(Box<ImageRecognizer>),
     Landmarks(Box<LandmarkRecognizer>),
+    Auto(Box<AutoRecognizer>),
 }
 
 /// Where a frame comes from.
@@ -85,26 +87,31 @@ pub enum ClassifyFileError {
 }
 
 impl Recognizer {
-    /// The recognizer of a stored model, with the preprocessing, the labels and the temperature of its manifest.
+    /// The recognizer of a stored model by its network, with the preprocessing, the labels and the temperature of its manifest.
     pub fn new(classifier: Box<dyn Classifier>, manifest: &Manifest) -> Recognizer {
-        let labels = manifest.labels.len();
-        Recognizer {
-            method: LoadedMethod::Image(Box::new(ImageRecognizer {
-                classifier,
-                preprocessor: Preprocessor::with(&manifest.preprocessing),
-                labels,
-                temperature: manifest.temperature as f32,
-                inputs: Vec::new(),
-            })),
-            labels,
-            results: Results::default(),
-        }
+        let image = ImageRecognizer::new(classifier, manifest);
+        Recognizer::with_method(image.labels, LoadedMethod::Image(Box::new(image)))
+    }
+
+    /// The recognizer of a stored model by the landmarks of hands, and by its network for frames without a hand.
+    fn by_both(
+        landmarks: LandmarkRecognizer,
+        classifier: Box<dyn Classifier>,
+        manifest: &Manifest,
+    ) -> Recognizer {
+        let image = ImageRecognizer::new(classifier, manifest);
+        let auto = AutoRecognizer::new(landmarks, image);
+        Recognizer::with_method(manifest.labels.len(), LoadedMethod::Auto(Box::new(auto)))
     }
 
     fn by_landmarks(recognizer: LandmarkRecognizer) -> Recognizer {
+        Recognizer::with_method(recognizer.labels(), LoadedMethod::Landmarks(Box::new(recognizer)))
+    }
+
+    fn with_method(labels: usize, method: LoadedMethod) -> Recognizer {
         Recognizer {
-            labels: recognizer.labels(),
-            method: LoadedMethod::Landmarks(Box::new(recognizer)),
+            method,
+            labels,
             results: Results::default(),
         }
     }
@@ -113,6 +120,7 @@ impl Recognizer {
     pub fn backend(&self) -> &str {
         match &self.method {
             LoadedMethod::Image(image) => image.classifier.backend(),
+            LoadedMethod::Auto(auto) => auto.image.classifier.backend(),
             LoadedMethod::Landmarks(_) => LandmarkRecognizer::BACKEND,
         }
     }
@@ -123,13 +131,14 @@ impl Recognizer {
     /// The runtime failed.
     pub fn classify<'f>(
         &mut self,
-        frames: impl ExactSizeIterator<Item = (Source, &'f Frame)>,
+        frames: impl ExactSizeIterator<Item = (Source, &'f Frame)> + Clone,
     ) -> Result<Predictions<'_>, ClassifierError> {
         match &mut self.method {
             LoadedMethod::Image(image) => {
                 image.classify(frames.map(|(_, frame)| frame), &mut self.results)?;
             }
             LoadedMethod::Landmarks(landmarks) => landmarks.classify(frames, &mut self.results)?,
+            LoadedMethod::Auto(auto) => auto.classify(frames, &mut self.results)?,
         }
         Ok(Predictions {
             labels: self.labels,
@@ -157,8 +166,10 @@ impl Recognizer {
 
     /// Forgets the hands of all streams, as if the next frames were their first ones.
     pub fn forget_streams(&mut self) {
-        if let LoadedMethod::Landmarks(landmarks) = &mut self.method {
-            landmarks.forget_streams();
+        match &mut self.method {
+            LoadedMethod::Image(_) => {}
+            LoadedMethod::Landmarks(landmarks) => landmarks.forget_streams(),
+            LoadedMethod::Auto(auto) => auto.forget_streams(),
         }
     }
 }

@@ -87,6 +87,17 @@ pub fn classify(hand: &Hand, camera_roll: f32) -> Thumb {
     }
 }
 
+impl Thumb {
+    /// The probability of a gesture; 0 for one that the rule does not know.
+    pub fn probability(&self, gesture: Gesture) -> f32 {
+        match gesture {
+            Gesture::None => 1.0 - self.confidence,
+            gesture if gesture == self.gesture => self.confidence,
+            _ => 0.0,
+        }
+    }
+}
+
 impl Condition {
     fn logit(&self, value: f32) -> f32 {
         (value - self.limit) / self.scale

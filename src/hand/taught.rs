@@ -7,8 +7,10 @@ use super::features::{FEATURES, features};
 use super::rule::classify;
 use super::simulated::simulated_hands;
 use super::{Hand, LANDMARKS, Point};
+use crate::dataset::Label;
 use crate::gesture::Gesture;
 use crate::probability::softmax;
+use crate::weights::{Initialization, ParameterSpec, Tensor, Weights, WeightsError};
 
 /// Views of each simulated pose.
 const SIMULATED_VIEWS: usize = 60;
@@ -16,6 +18,9 @@ const SIMULATED_VIEWS: usize = 60;
 const SIMULATED_WEIGHT: f64 = 0.3;
 /// The rule's share of the probabilities.
 const RULE_SHARE: f32 = 0.5;
+/// Names of the tensors.
+const WEIGHT: &str = "landmarks.weight";
+const BIAS: &str = "landmarks.bias";
 
 /// The examples of a ridge regression.
 pub struct Examples {
@@ -83,6 +88,41 @@ impl LandmarkClassifier {
         }
     }
 
+    /// The classifier that [`LandmarkClassifier::to_weights`] has saved; `labels` are those of the model.
+    ///
+    /// # Errors
+    /// A tensor is missing or has the wrong shape.
+    pub fn from_weights(weights: &Weights, labels: &[Label]) -> Result<LandmarkClassifier, WeightsError> {
+        let values = |parameter: ParameterSpec| Ok(weights.get(&parameter)?.values.clone());
+        Ok(LandmarkClassifier::new(
+            values(parameter(WEIGHT, vec![labels.len(), FEATURES]))?,
+            values(parameter(BIAS, vec![labels.len()]))?,
+            labels
+                .iter()
+                .map(|label| Gesture::from_label(label.as_str()))
+                .collect(),
+        ))
+    }
+
+    /// The tensors of the classifier.
+    pub fn to_weights(&self) -> Weights {
+        let labels = self.gestures.len();
+        let mut weights = Weights::default();
+        for (name, shape, values) in [
+            (WEIGHT, vec![labels, FEATURES], &self.weight),
+            (BIAS, vec![labels], &self.bias),
+        ] {
+            let values = values.clone();
+            weights.insert(name.to_owned(), Tensor { shape, values });
+        }
+        weights
+    }
+
+    /// What the labels mean, in the order of the probabilities.
+    pub fn gestures(&self) -> &[Gesture] {
+        &self.gestures
+    }
+
     /// The probability of each label for a hand; see [`classify`] for the camera's roll.
     pub fn probabilities(&self, hand: &Hand, camera_roll: f32) -> Vec<f32> {
         let features = features(&hand.landmarks);
@@ -94,15 +134,19 @@ impl LandmarkClassifier {
         if are_thumbs(&self.gestures) {
             let thumb = classify(hand, camera_roll);
             for (probability, gesture) in probabilities.iter_mut().zip(&self.gestures) {
-                let by_rule = match gesture {
-                    Gesture::None => 1.0 - thumb.confidence,
-                    gesture if *gesture == thumb.gesture => thumb.confidence,
-                    _ => 0.0,
-                };
-                *probability += RULE_SHARE * (by_rule - *probability);
+                *probability += RULE_SHARE * (thumb.probability(*gesture) - *probability);
             }
         }
         probabilities
+    }
+}
+
+fn parameter(name: &str, shape: Vec<usize>) -> ParameterSpec {
+    ParameterSpec {
+        name: name.to_owned(),
+        shape,
+        initialization: Initialization::Constant(0.0),
+        is_trainable: true,
     }
 }
 
@@ -178,6 +222,24 @@ mod tests {
 
         let classifier = LandmarkClassifier::new(vec![0.0; 2 * FEATURES], vec![0.0; 2], OTHER.to_vec());
         assert_eq!(classifier.probabilities(&hand, 0.0), [0.5, 0.5]);
+    }
+
+    #[test]
+    fn saved_classifier_gives_the_same_probabilities() {
+        let hand = hand();
+        let labels = ["none", "wave"].map(|name| Label::new(name).expect(name));
+        let weight = (0..2 * FEATURES)
+            .map(|index| (index as f32).sin() / 50.0)
+            .collect();
+        let classifier = LandmarkClassifier::new(weight, vec![0.1, -0.2], OTHER.to_vec());
+        let read = LandmarkClassifier::from_weights(&classifier.to_weights(), &labels).expect("reads");
+        assert_eq!(read.gestures(), OTHER);
+        assert_eq!(
+            read.probabilities(&hand, 0.0),
+            classifier.probabilities(&hand, 0.0)
+        );
+        let fewer = LandmarkClassifier::from_weights(&classifier.to_weights(), &labels[..1]);
+        assert!(fewer.is_err(), "the number of labels differs");
     }
 
     fn opposite(gesture: Gesture) -> Gesture {

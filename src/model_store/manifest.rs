@@ -41,6 +41,9 @@ pub struct Manifest {
     /// Agreement of the int8 model with the fp32 model; `None` if there was no int8 model to compare.
     #[serde(default)]
     pub int8: Option<Int8Agreement>,
+    /// Frames that the classifier of landmarks was fitted to; `None` if the model has no such classifier.
+    #[serde(default)]
+    pub landmarks: Option<LandmarkFrames>,
     /// Number of epochs of the training.
     pub epochs: u32,
     /// Random seed of the training.
@@ -70,6 +73,13 @@ pub struct FrameCounts {
     pub train: usize,
     /// Frames among them that were held out at least once, in the trainings that measured the metrics.
     pub validation: usize,
+}
+
+/// The frames of a training that show a hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LandmarkFrames {
+    /// Number of frames in which a hand was found.
+    pub frames: usize,
 }
 
 /// Comparison of the int8 model with the fp32 model on held-out frames.

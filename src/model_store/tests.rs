@@ -24,6 +24,7 @@ fn manifest(created: OffsetDateTime) -> Manifest {
         strategy: "last_layer".to_owned(),
         metrics: None,
         int8: None,
+        landmarks: None,
         dataset_digest: String::new(),
         parent: None,
         epochs: 3,

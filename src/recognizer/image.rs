@@ -5,20 +5,31 @@ use std::time::Instant;
 use super::Results;
 use crate::classifier::{Classifier, ClassifierError};
 use crate::frame::Frame;
+use crate::model_store::Manifest;
 use crate::preprocess::{INPUT_LEN, Preprocessor};
 use crate::probability::softmax;
 
 /// A network with its preprocessing and buffers.
 pub(super) struct ImageRecognizer {
     pub(super) classifier: Box<dyn Classifier>,
-    pub(super) preprocessor: Preprocessor,
+    preprocessor: Preprocessor,
     pub(super) labels: usize,
-    pub(super) temperature: f32,
+    temperature: f32,
     /// The network inputs of all frames, concatenated.
-    pub(super) inputs: Vec<f32>,
+    inputs: Vec<f32>,
 }
 
 impl ImageRecognizer {
+    pub(super) fn new(classifier: Box<dyn Classifier>, manifest: &Manifest) -> ImageRecognizer {
+        ImageRecognizer {
+            classifier,
+            preprocessor: Preprocessor::with(&manifest.preprocessing),
+            labels: manifest.labels.len(),
+            temperature: manifest.temperature as f32,
+            inputs: Vec::new(),
+        }
+    }
+
     /// Classifies all frames in one batch. The buffers keep the size of the largest batch so far.
     pub(super) fn classify<'f>(
         &mut self,

@@ -1,13 +1,15 @@
 //! Which model classifies frames, and how it is loaded.
 
 use super::Recognizer;
-use super::landmarks::{GESTURES, LandmarkRecognizer};
+use super::landmarks::{GESTURES, HandClassifier, LandmarkRecognizer};
 use super::settings::{Method, RecognizerSettings};
 use crate::classifier::settings::Settings;
 use crate::classifier::{self, ClassifierError, EngineState, LoadedClassifier};
 use crate::dataset::Label;
 use crate::gesture::Gesture;
-use crate::model_store::{ModelStore, StoreError, StoredModel};
+use crate::hand::taught::LandmarkClassifier;
+use crate::model_store::{LANDMARKS_FILE, ModelStore, StoreError, StoredModel};
+use crate::weights::Weights;
 
 /// Id of the built-in recognizer.
 pub const BUILTIN: &str = "builtin";
@@ -69,7 +71,7 @@ impl Model {
     }
 
     /// Id of the model that a method uses: the one with the id `named`, otherwise the active one of the store or the built-in recognizer.
-    /// `None` if there is none.
+    /// `None` if there is none. The active model is no model for landmarks if it has no classifier of landmarks.
     ///
     /// # Errors
     /// `active.json` cannot be read.
@@ -81,7 +83,7 @@ impl Model {
         let builtin = || Some(BUILTIN.to_owned());
         Ok(match (named, method) {
             (Some(id), _) => Some(id.to_owned()),
-            (None, Method::Landmarks) => builtin(),
+            (None, Method::Landmarks) => active_with_landmarks(store)?.or_else(builtin),
             (None, Method::Auto) => store.active_id()?.or_else(builtin),
             (None, Method::Image) => store.active_id()?,
         })
@@ -139,32 +141,80 @@ impl Model {
             &Settings,
         ) -> Result<(LoadedClassifier, EngineState), ClassifierError>,
     ) -> Result<LoadedModel, LoadError> {
-        match (&self.stored, settings.method) {
-            (Some(stored), Method::Auto | Method::Image) => {
-                let (loaded, engine) = load_classifier(stored, &settings.network)?;
-                Ok(LoadedModel {
-                    recognizer: Recognizer::new(loaded.classifier, &stored.manifest),
-                    reason: loaded.reason,
-                    engine,
-                })
-            }
-            (None, Method::Auto | Method::Landmarks) => {
-                if settings.network.require_gpu {
-                    let reason = "the networks for hands run on the CPU only".to_owned();
-                    return Err(ClassifierError::NoGpu(reason).into());
-                }
-                Ok(LoadedModel {
-                    recognizer: Recognizer::by_landmarks(LandmarkRecognizer::load(&settings.hands)?),
-                    reason: String::new(),
-                    engine: EngineState::UpToDate,
-                })
-            }
-            (Some(_), Method::Landmarks) | (None, Method::Image) => Err(LoadError::Method {
-                id: self.id.clone(),
-                method: settings.method,
-            }),
+        let wrong_method = || LoadError::Method {
+            id: self.id.clone(),
+            method: settings.method,
+        };
+        let Some(stored) = &self.stored else {
+            return match settings.method {
+                Method::Auto | Method::Landmarks => by_landmarks(HandClassifier::Rule, settings),
+                Method::Image => Err(wrong_method()),
+            };
+        };
+        let taught = match settings.method {
+            Method::Image => None,
+            Method::Auto | Method::Landmarks => taught(stored)?,
+        };
+        if settings.method == Method::Landmarks {
+            return by_landmarks(taught.ok_or_else(wrong_method)?, settings);
         }
+        let (LoadedClassifier { classifier, reason }, engine) = load_classifier(stored, &settings.network)?;
+        let landmarks = taught.map(|taught| LandmarkRecognizer::load(taught, &settings.hands));
+        let (recognizer, reason) = match landmarks.transpose() {
+            Ok(Some(landmarks)) => (
+                Recognizer::by_both(landmarks, classifier, &stored.manifest),
+                reason,
+            ),
+            Ok(None) => (Recognizer::new(classifier, &stored.manifest), reason),
+            // The image alone is better than nothing, as on a robot without the networks for hands.
+            Err(error) => (
+                Recognizer::new(classifier, &stored.manifest),
+                joined(&reason, &format!("landmarks are not used: {error}")),
+            ),
+        };
+        Ok(LoadedModel {
+            recognizer,
+            reason,
+            engine,
+        })
     }
+}
+
+/// Loads the networks for hands, whose landmarks alone decide.
+fn by_landmarks(classifier: HandClassifier, settings: &RecognizerSettings) -> Result<LoadedModel, LoadError> {
+    if settings.network.require_gpu {
+        let reason = "the networks for hands run on the CPU only".to_owned();
+        return Err(ClassifierError::NoGpu(reason).into());
+    }
+    Ok(LoadedModel {
+        recognizer: Recognizer::by_landmarks(LandmarkRecognizer::load(classifier, &settings.hands)?),
+        reason: String::new(),
+        engine: EngineState::UpToDate,
+    })
+}
+
+/// The classifier of landmarks of a stored model, if it has one.
+fn taught(stored: &StoredModel) -> Result<Option<HandClassifier>, ClassifierError> {
+    if stored.manifest.landmarks.is_none() {
+        return Ok(None);
+    }
+    let weights = Weights::read(&stored.path(LANDMARKS_FILE))?;
+    let classifier = LandmarkClassifier::from_weights(&weights, &stored.manifest.labels)?;
+    Ok(Some(HandClassifier::Taught(classifier)))
+}
+
+/// Id of the active model if it has a classifier of landmarks.
+fn active_with_landmarks(store: &ModelStore) -> Result<Option<String>, StoreError> {
+    let Some(id) = store.active_id()? else {
+        return Ok(None);
+    };
+    let has_landmarks = store.manifest(&id)?.landmarks.is_some();
+    Ok(has_landmarks.then_some(id))
+}
+
+fn joined(first: &str, second: &str) -> String {
+    let reasons = [first, second].into_iter().filter(|reason| !reason.is_empty());
+    reasons.collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

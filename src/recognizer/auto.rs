@@ -1,0 +1,67 @@
+//! Classifies frames with a certain hand by its landmarks, and the others by the whole image.
+
+use super::image::ImageRecognizer;
+use super::landmarks::LandmarkRecognizer;
+use super::{Results, Source};
+use crate::classifier::ClassifierError;
+use crate::frame::Frame;
+use crate::hand::Hand;
+
+/// The landmarks of a less certain hand are often wrong.
+const MIN_PRESENCE: f32 = 0.75;
+
+/// Both recognizers of a model, which have the same labels.
+pub(super) struct AutoRecognizer {
+    landmarks: LandmarkRecognizer,
+    pub(super) image: ImageRecognizer,
+    /// For the frames without a certain hand.
+    image_results: Results,
+}
+
+impl AutoRecognizer {
+    pub(super) fn new(landmarks: LandmarkRecognizer, image: ImageRecognizer) -> AutoRecognizer {
+        AutoRecognizer {
+            landmarks,
+            image,
+            image_results: Results::default(),
+        }
+    }
+
+    /// Searches all frames for hands, then classifies those without a certain one by the image, in one batch.
+    pub(super) fn classify<'f>(
+        &mut self,
+        frames: impl ExactSizeIterator<Item = (Source, &'f Frame)> + Clone,
+        results: &mut Results,
+    ) -> Result<(), ClassifierError> {
+        self.landmarks.classify(frames.clone(), results)?;
+        let frames = frames.zip(&results.hands).enumerate();
+        let without_hand = frames.filter(|(_, (_, hands))| !has_certain(hands));
+        let (indices, frames): (Vec<usize>, Vec<&Frame>) = without_hand
+            .map(|(index, ((_, frame), _))| (index, frame))
+            .unzip();
+        if frames.is_empty() {
+            return Ok(());
+        }
+        self.image.classify(frames.into_iter(), &mut self.image_results)?;
+        let labels = self.image.labels;
+        let rows = self.image_results.probabilities.chunks_exact(labels);
+        for ((index, row), time) in indices
+            .into_iter()
+            .zip(rows)
+            .zip(&self.image_results.preprocess_times)
+        {
+            results.probabilities[index * labels..][..labels].copy_from_slice(row);
+            results.preprocess_times[index] += *time;
+        }
+        results.inference_time += self.image_results.inference_time;
+        Ok(())
+    }
+
+    pub(super) fn forget_streams(&mut self) {
+        self.landmarks.forget_streams();
+    }
+}
+
+fn has_certain(hands: &[Hand]) -> bool {
+    hands.iter().any(|hand| hand.presence >= MIN_PRESENCE)
+}
