@@ -56,3 +56,67 @@ pub struct Hand {
     /// The part of the frame in which the landmarks were computed.
     pub region: Region,
 }
+
+impl Hand {
+    /// A less certain hand is neither taught nor decides on a frame: its landmarks are often wrong.
+    const CERTAIN_PRESENCE: f32 = 0.75;
+
+    /// Whether its landmarks can be relied on.
+    pub(crate) fn is_certain(&self) -> bool {
+        self.presence >= Hand::CERTAIN_PRESENCE
+    }
+
+    /// Number of values of [`Hand::to_values`].
+    pub(crate) const VALUES: usize = 2 + 2 * 3 * LANDMARKS;
+
+    /// Presence, handedness, landmarks and world landmarks.
+    pub(crate) fn to_values(&self) -> Vec<f32> {
+        let landmarks = self.landmarks.as_flattened().iter();
+        let points = landmarks.chain(self.world.as_flattened());
+        [self.presence, self.right]
+            .iter()
+            .chain(points)
+            .copied()
+            .collect()
+    }
+
+    /// The hand of [`Hand::to_values`], with the region that follows from its landmarks; `None` if the presence is zero.
+    ///
+    /// # Panics
+    /// There are fewer values than [`Hand::VALUES`].
+    pub(crate) fn from_values(values: &[f32]) -> Option<Hand> {
+        let (landmarks, world) = values[2..Hand::VALUES].split_at(3 * LANDMARKS);
+        let points = |values: &[f32]| {
+            std::array::from_fn(|index| std::array::from_fn(|axis| values[3 * index + axis]))
+        };
+        let landmarks = points(landmarks);
+        (values[0] > 0.0).then(|| Hand {
+            region: Region::from_landmarks(&landmarks),
+            landmarks,
+            world: points(world),
+            presence: values[0],
+            right: values[1],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hand_is_restored_from_its_values() {
+        let simulated = simulated::simulated_hands(1, 3).swap_remove(0);
+        let hand = Hand {
+            region: Region::from_landmarks(&simulated.landmarks),
+            landmarks: simulated.landmarks,
+            world: simulated.world,
+            presence: 0.9,
+            right: 0.2,
+        };
+        let values = hand.to_values();
+        assert_eq!(values.len(), Hand::VALUES);
+        assert_eq!(Hand::from_values(&values), Some(hand));
+        assert_eq!(Hand::from_values(&[0.0; Hand::VALUES]), None);
+    }
+}

@@ -1,4 +1,4 @@
-//! From frames to probabilities, for one frame or a batch: by the network of a model, or by the landmarks of hands.
+//! From frames to probabilities, for one frame or a batch: by the landmarks of hands, by the network of a model, or by both.
 //!
 //! The node, bags, the command line and the training all classify frames with a [`Recognizer`], so that the same frame gets the same
 //! probabilities everywhere.

@@ -12,6 +12,7 @@ mod export;
 mod features;
 mod fit;
 mod gate;
+mod landmarks;
 mod learned_frames;
 mod linear;
 mod options;
@@ -37,6 +38,7 @@ use evaluate::evaluate;
 use export::export;
 use fit::fit;
 use gate::gate;
+use landmarks::{find_hands, fit_landmarks};
 pub use options::{Overrides, Promotion, TrainingOptions};
 use prepare::{PreparedDataset, prepare};
 use pretrained::PretrainedNetwork;
@@ -78,6 +80,8 @@ pub fn train(
     }
     let (pretrained, prepared) = load_and_prepare(dataset, store, options, on_progress)?;
     stopwatch.lap("features");
+    let hands = find_hands(store, &prepared, on_progress)?;
+    stopwatch.lap("hands");
     let selected = select(
         &pretrained,
         &prepared,
@@ -88,11 +92,23 @@ pub fn train(
     )?;
     let evaluated = evaluate(&prepared, &selected)?;
     let trained = fit(&prepared, &selected, on_progress)?;
+    let landmarks = match &hands {
+        Some(hands) => fit_landmarks(&prepared, hands)?,
+        None => None,
+    };
     stopwatch.lap("training");
     let temperature = evaluated.metrics.temperature;
     let exported = export(store, &prepared, &selected, &trained, temperature, on_progress)?;
     stopwatch.lap("export");
-    let gate = gate(store, options.promotion, &prepared, &selected, &trained);
+    let gate = gate(
+        store,
+        options.promotion,
+        &prepared,
+        &selected,
+        &trained,
+        hands.as_ref(),
+        landmarks.as_ref(),
+    );
     stopwatch.lap("comparison");
     let results = Results {
         pretrained: &pretrained,
@@ -100,6 +116,7 @@ pub fn train(
         selected: &selected,
         evaluated,
         trained,
+        landmarks,
         exported,
         gate,
         warnings,

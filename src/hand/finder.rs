@@ -81,10 +81,22 @@ impl HandFinder {
     /// # Errors
     /// ONNX Runtime failed.
     pub fn search(&mut self, frame: &Frame) -> Result<Vec<Hand>, ClassifierError> {
+        self.search_tiles(frame, &DIVISORS)
+    }
+
+    /// Like [`HandFinder::search`], but without the smallest tiles, which [`HandFinder::follow`] does not search either.
+    ///
+    /// # Errors
+    /// ONNX Runtime failed.
+    pub fn search_as_in_streams(&mut self, frame: &Frame) -> Result<Vec<Hand>, ClassifierError> {
+        self.search_tiles(frame, &STREAM_DIVISORS)
+    }
+
+    fn search_tiles(&mut self, frame: &Frame, divisors: &[f32]) -> Result<Vec<Hand>, ClassifierError> {
         let (width, height) = (frame.width(), frame.height());
         let mut hands = Vec::new();
         self.add_hands(frame, [Tile::whole(width, height)], &mut hands)?;
-        for divisor in DIVISORS {
+        for &divisor in divisors {
             if !is_unsure(&hands) {
                 break;
             }

@@ -150,8 +150,8 @@ fn parameter(name: &str, shape: Vec<usize>) -> ParameterSpec {
     }
 }
 
-/// Whether the labels are those that the rule knows.
-fn are_thumbs(gestures: &[Gesture]) -> bool {
+/// Whether the labels are those that the rule knows, for which there are simulated hands.
+pub(crate) fn are_thumbs(gestures: &[Gesture]) -> bool {
     gestures.len() == Gesture::ALL.len() && Gesture::ALL.iter().all(|gesture| gestures.contains(gesture))
 }
 

@@ -7,9 +7,6 @@ use crate::classifier::ClassifierError;
 use crate::frame::Frame;
 use crate::hand::Hand;
 
-/// The landmarks of a less certain hand are often wrong.
-const MIN_PRESENCE: f32 = 0.75;
-
 /// Both recognizers of a model, which have the same labels.
 pub(super) struct AutoRecognizer {
     landmarks: LandmarkRecognizer,
@@ -35,7 +32,7 @@ impl AutoRecognizer {
     ) -> Result<(), ClassifierError> {
         self.landmarks.classify(frames.clone(), results)?;
         let frames = frames.zip(&results.hands).enumerate();
-        let without_hand = frames.filter(|(_, (_, hands))| !has_certain(hands));
+        let without_hand = frames.filter(|(_, (_, hands))| !hands.iter().any(Hand::is_certain));
         let (indices, frames): (Vec<usize>, Vec<&Frame>) = without_hand
             .map(|(index, ((_, frame), _))| (index, frame))
             .unzip();
@@ -60,8 +57,4 @@ impl AutoRecognizer {
     pub(super) fn forget_streams(&mut self) {
         self.landmarks.forget_streams();
     }
-}
-
-fn has_certain(hands: &[Hand]) -> bool {
-    hands.iter().any(|hand| hand.presence >= MIN_PRESENCE)
 }

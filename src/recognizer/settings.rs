@@ -8,12 +8,12 @@ use crate::classifier::settings::Settings;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 pub enum Method {
-    /// By the model, or by landmarks without a model.
+    /// By the landmarks of hands, and frames without a hand by the network of the model.
     #[default]
     Auto,
     /// By the network of the model, which sees the whole frame.
     Image,
-    /// By the landmarks of hands.
+    /// By the landmarks of hands; a frame without a hand shows no gesture.
     Landmarks,
 }
 

@@ -103,6 +103,9 @@ pub enum TrainingError {
     /// ONNX Runtime cannot load or run the exported model.
     #[error("the exported model does not run: {0}")]
     Export(#[from] ClassifierError),
+    /// ONNX Runtime cannot run the networks for hands.
+    #[error("hands cannot be found: {0}")]
+    Hands(#[source] ClassifierError),
     /// The exported model computes other logits than the trained network.
     #[error(
         "the logits of the exported model differ from those of the trained network by {difference} of the largest one; please report this as a bug"

@@ -8,6 +8,7 @@
 use std::path::Path;
 
 use super::fit::TrainedModel;
+use super::landmarks::{Hands, TaughtLandmarks, prediction};
 use super::learned_frames;
 use super::options::Promotion;
 use super::prepare::PreparedDataset;
@@ -16,15 +17,14 @@ use super::select::Candidate;
 use crate::classifier::settings::{Device, Settings};
 use crate::dataset::Label;
 use crate::dataset::sample::evenly_spaced;
-use crate::model_store::ModelStore;
+use crate::gesture::Gesture;
+use crate::model_store::{ModelStore, StoredModel};
 use crate::probability::argmax;
 use crate::recognizer::Recognizer;
 use crate::recognizer::model::{BUILTIN, Model};
 
 /// Maximum number of frames to compare; of more, an evenly spaced sample is compared.
 const MAX_FRAMES: usize = 256;
-/// The same for a comparison with the built-in recognizer, which takes up to 0.2 s to search a frame without a hand.
-const MAX_BUILTIN_FRAMES: usize = 64;
 
 /// How the new model compares with the active one.
 struct Comparison {
@@ -58,6 +58,8 @@ struct ComparedFrame<'a> {
     held_out_prediction: usize,
     /// The prediction of the new model, which was trained on the frame.
     learned_prediction: usize,
+    /// What the built-in recognizer finds; `None` if it is not installed.
+    by_rule: Option<Gesture>,
 }
 
 /// Compares the new model with the active one on the held-out frames; `None` with [`Promotion::Never`].
@@ -67,6 +69,8 @@ pub(super) fn gate(
     prepared: &PreparedDataset,
     selected: &Candidate,
     trained: &TrainedModel,
+    hands: Option<&Hands>,
+    landmarks: Option<&TaughtLandmarks>,
 ) -> Option<GateReport> {
     if promotion == Promotion::Never {
         return None;
@@ -80,8 +84,15 @@ pub(super) fn gate(
             sha256: prepared.sha256(held_out.frame),
             label: prepared.label_of(held_out.frame),
             label_index: prepared.label_indices[held_out.frame],
-            held_out_prediction: argmax(&held_out.logits),
-            learned_prediction: argmax(&trained.logits[held_out.frame]),
+            held_out_prediction: prediction(
+                landmarks.and_then(|taught| taught.held_out[held_out.frame].as_deref()),
+                &held_out.logits,
+            ),
+            learned_prediction: prediction(
+                landmarks.and_then(|taught| taught.learned[held_out.frame].as_deref()),
+                &trained.logits[held_out.frame],
+            ),
+            by_rule: hands.map(|hands| hands.gesture_by_rule(held_out.frame)),
         })
         .collect();
     let comparison = compare(store, &frames);
@@ -116,7 +127,7 @@ fn compare(store: &ModelStore, frames: &[ComparedFrame]) -> Comparison {
         }
     };
     let outcomes = match store.model(&active) {
-        Ok(model) => compare_predictions(&model.into(), evenly_spaced(frames, MAX_FRAMES)),
+        Ok(model) => compare_predictions(&model, frames),
         Err(error) => Err(error.to_string()),
     };
     match outcomes {
@@ -130,23 +141,23 @@ fn compare(store: &ModelStore, frames: &[ComparedFrame]) -> Comparison {
 
 /// Compares the first model of a store with the built-in recognizer, which the node uses until then.
 fn compare_with_builtin(frames: &[ComparedFrame]) -> Comparison {
-    match compare_predictions(&Model::builtin(), evenly_spaced(frames, MAX_BUILTIN_FRAMES)) {
-        Ok(outcomes) => Comparison::new(BUILTIN.to_owned(), &outcomes),
-        Err(error) => {
-            tracing::debug!("the built-in recognizer cannot classify the held-out frames: {error}");
-            Comparison::without_frames("no model was active before".to_owned(), None)
-        }
+    let outcome = |frame: &ComparedFrame| {
+        Some(Outcome {
+            new: frame.held_out_prediction == frame.label_index,
+            active: frame.label.is_spelling_of(frame.by_rule?.label()),
+        })
+    };
+    match frames.iter().map(outcome).collect::<Option<Vec<Outcome>>>() {
+        Some(outcomes) if !outcomes.is_empty() => Comparison::new(BUILTIN.to_owned(), &outcomes),
+        _ => Comparison::without_frames("no model was active before".to_owned(), None),
     }
 }
 
-fn compare_predictions(active: &Model, frames: Vec<&ComparedFrame>) -> Result<Vec<Outcome>, String> {
-    let learned = active
-        .stored()
-        .map(|stored| learned_frames::read(&stored.directory));
-    let learned = learned.unwrap_or_default();
+fn compare_predictions(active: &StoredModel, frames: &[ComparedFrame]) -> Result<Vec<Outcome>, String> {
+    let learned = learned_frames::read(&active.directory);
     let mut recognizer = None;
     let mut outcomes = Vec::new();
-    for frame in frames {
+    for frame in evenly_spaced(frames, MAX_FRAMES) {
         let outcome = match learned.get(&frame.sha256) {
             Some(prediction) => Outcome {
                 new: frame.learned_prediction == frame.label_index,
@@ -161,7 +172,8 @@ fn compare_predictions(active: &Model, frames: Vec<&ComparedFrame>) -> Result<Ve
                 let probabilities = probabilities.map_err(|error| error.to_string())?;
                 Outcome {
                     new: frame.held_out_prediction == frame.label_index,
-                    active: active.labels()[argmax(probabilities)].is_spelling_of(frame.label.as_str()),
+                    active: active.manifest.labels[argmax(probabilities)]
+                        .is_spelling_of(frame.label.as_str()),
                 }
             }
         };
@@ -170,13 +182,14 @@ fn compare_predictions(active: &Model, frames: Vec<&ComparedFrame>) -> Result<Ve
     Ok(outcomes)
 }
 
-fn load(active: &Model) -> Result<Recognizer, String> {
+fn load(active: &StoredModel) -> Result<Recognizer, String> {
     // On the CPU, because TensorRT would have to build an engine first.
     let settings = Settings {
         device: Device::Cpu,
         ..Settings::default()
     };
-    let loaded = active.load(&settings.into()).map_err(|error| error.to_string())?;
+    let model = Model::from(active.clone());
+    let loaded = model.load(&settings.into()).map_err(|error| error.to_string())?;
     Ok(loaded.recognizer)
 }
 

@@ -14,6 +14,7 @@ use super::progress::Progress;
 use super::report::{DatasetReport, LabelCount};
 use super::strategy::{Recipe, Strategy};
 use crate::dataset::bursts::{FrameFile, LabelGroups, conflicts, group_frames};
+use crate::dataset::fingerprint::Fingerprint;
 use crate::dataset::split::{Fold, Split, hold_out, k_folds};
 use crate::dataset::{Dataset, Label, SkippedFile, summarize};
 use crate::disk;
@@ -173,9 +174,14 @@ impl PreparedDataset {
         &self.labels[self.label_indices[frame]]
     }
 
+    /// What identifies a frame's file.
+    pub(super) fn fingerprint(&self, frame: usize) -> &Fingerprint {
+        &self.frames[frame].fingerprint
+    }
+
     /// SHA-256 of a frame's file, in hexadecimal.
     pub(super) fn sha256(&self, frame: usize) -> String {
-        disk::hex(&self.frames[frame].fingerprint.sha256)
+        disk::hex(&self.fingerprint(frame).sha256)
     }
 
     /// The number of frames of the label that has the fewest.

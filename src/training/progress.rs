@@ -26,6 +26,13 @@ pub enum Progress {
         /// Frames in total.
         total: usize,
     },
+    /// Hands are being searched in the frames.
+    Hands {
+        /// Frames done.
+        done: usize,
+        /// Frames in total.
+        total: usize,
+    },
     /// An epoch of a fold's training is done.
     Epoch(FoldEpoch),
     /// An epoch of the final training, with all frames, is done.

@@ -9,6 +9,7 @@ use super::error::TrainingError;
 use super::evaluate::Evaluated;
 use super::export::ExportedDraft;
 use super::fit::TrainedModel;
+use super::landmarks::{TaughtLandmarks, prediction};
 use super::learned_frames::{FRAMES_FILE, LearnedFrames};
 use super::prepare::PreparedDataset;
 use super::pretrained::PretrainedNetwork;
@@ -17,10 +18,9 @@ use super::report::{self, DatasetReport, GateReport, HTML_FILE, JSON_FILE, Repor
 use super::select::Candidate;
 use super::stopwatch::Stopwatch;
 use crate::disk::{self, Existing};
-use crate::model_store::manifest::FrameCounts;
-use crate::model_store::{Draft, MANIFEST_VERSION, Manifest, ModelStore, StoredModel};
+use crate::model_store::manifest::{FrameCounts, LandmarkFrames};
+use crate::model_store::{Draft, LANDMARKS_FILE, MANIFEST_VERSION, Manifest, ModelStore, StoredModel};
 use crate::preprocess::Preprocessing;
-use crate::probability::argmax;
 
 /// The results of the previous stages.
 pub(super) struct Results<'a> {
@@ -29,6 +29,8 @@ pub(super) struct Results<'a> {
     pub(super) selected: &'a Candidate<'a>,
     pub(super) evaluated: Evaluated,
     pub(super) trained: TrainedModel,
+    /// `None` if too few frames show a hand.
+    pub(super) landmarks: Option<TaughtLandmarks>,
     pub(super) exported: ExportedDraft,
     pub(super) gate: Option<GateReport>,
     pub(super) warnings: Vec<String>,
@@ -43,11 +45,18 @@ pub(super) fn publish(
     results: Results,
     stopwatch: &Stopwatch,
 ) -> Result<(StoredModel, Summary), TrainingError> {
-    let learned_frames = learned_frames(results.prepared, &results.trained);
+    let learned_frames = learned_frames(&results);
+    let landmarks = results
+        .landmarks
+        .as_ref()
+        .map(|taught| taught.classifier.to_weights());
     let dataset = results.prepared.report();
     let manifest = manifest(store, &results, &dataset);
     let (prepared, selected) = (results.prepared, results.selected);
     let (draft, report) = training_report(results, &manifest, dataset, stopwatch);
+    if let Some(weights) = landmarks {
+        weights.write(&draft.path(LANDMARKS_FILE))?;
+    }
     write_file(&draft, FRAMES_FILE, &|writer| {
         Ok(serde_json::to_writer(writer, &learned_frames)?)
     })?;
@@ -106,8 +115,13 @@ fn training_report(
     (draft, report)
 }
 
-fn learned_frames(prepared: &PreparedDataset, trained: &TrainedModel) -> LearnedFrames {
-    let prediction = |frame: usize| prepared.labels[argmax(&trained.logits[frame])].clone();
+fn learned_frames(results: &Results) -> LearnedFrames {
+    let (prepared, trained) = (results.prepared, &results.trained);
+    let by_hand = |frame: usize| results.landmarks.as_ref()?.learned[frame].as_deref();
+    let prediction = |frame: usize| {
+        let label = prediction(by_hand(frame), &trained.logits[frame]);
+        prepared.labels[label].clone()
+    };
     let frames = prepared.all_frames().into_iter();
     frames
         .map(|frame| (prepared.sha256(frame), prediction(frame)))
@@ -134,6 +148,9 @@ fn manifest(store: &ModelStore, results: &Results, dataset: &DatasetReport) -> M
         },
         metrics: (metrics.frames > 0).then(|| metrics.clone()),
         int8: results.exported.report.int8,
+        landmarks: results.landmarks.as_ref().map(|landmarks| LandmarkFrames {
+            frames: landmarks.frames,
+        }),
         epochs: selected.validation.epochs,
         seed: selected.trainer.seed,
         dataset: dataset.root.clone(),

@@ -51,7 +51,7 @@ pub(crate) struct ModelOptions {
     /// ID of the model, or builtin [default: the active model, or the built-in recognizer if there is none]
     #[arg(long, value_name = "ID", requires = "store")]
     model: Option<String>,
-    /// How frames are classified: by the model, or by landmarks without a model (auto), by the whole image, or by the landmarks of hands
+    /// What classifies frames: landmarks of hands, the whole image, or auto: landmarks where a hand is seen, the image elsewhere
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = names::<Method>())]
     recognizer: Method,
     #[command(flatten)]

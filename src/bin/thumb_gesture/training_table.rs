@@ -22,6 +22,9 @@ impl TrainingTable {
             Progress::Features { done, total } => {
                 self.bar("features", *total).set_position(*done as u64);
             }
+            Progress::Hands { done, total } => {
+                self.bar("hands", *total).set_position(*done as u64);
+            }
             Progress::Epoch(epoch) => self.show_epoch(epoch),
             Progress::Refit { epoch, epochs } => {
                 self.print_row();

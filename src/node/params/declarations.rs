@@ -56,7 +56,8 @@ parameters! {
     /// If it is set, ~/activate_model and ~/retrain change it to the model that they activate.
     model: Option<String> = text("").live(),
 
-    /// What classifies frames: image is the model, landmarks are those of hands, which need no model, and auto is the model or, without one, landmarks.
+    /// What classifies frames: landmarks of hands, the whole image, or auto: landmarks where a hand is seen, the image elsewhere.
+    /// Without a model, auto and landmarks recognize thumbs up and down.
     recognizer: Method = choice("auto", Method::VARIANTS).live(),
 
     /// Maximum number of hands in a frame.

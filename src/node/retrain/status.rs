@@ -77,6 +77,10 @@ pub(super) fn apply_progress(status: &mut TrainingStatus, progress: &Progress) {
             status.stage = "features".to_owned();
             between(0.0, FEATURES_END, share(*done, *total))
         }
+        Progress::Hands { .. } => {
+            status.stage = "hands".to_owned();
+            FEATURES_END
+        }
         Progress::Epoch(epoch) => {
             status.stage = "fit".to_owned();
             status.strategy = epoch.strategy.to_string();

@@ -1,0 +1,243 @@
+//! Stages beside those of the network: the hands in the frames, and the classifier of landmarks that is fitted to them.
+//!
+//! With the recognizer `auto`, it decides on frames with a certain hand, and the network on the others. The hands are found once and cached
+//! like features.
+
+use tch::Tensor;
+
+use super::cache::{Entry, FeatureCache};
+use super::error::TrainingError;
+use super::linear::ridge;
+use super::prepare::PreparedDataset;
+use super::progress::Progress;
+use crate::dataset::sample::evenly_spaced;
+use crate::disk;
+use crate::frame::Frame;
+use crate::gesture::Gesture;
+use crate::hand::features::FEATURES;
+use crate::hand::finder::HandFinder;
+use crate::hand::rule::classify;
+use crate::hand::taught::{Examples, LandmarkClassifier, are_thumbs};
+use crate::hand::{Hand, HandNetworks};
+use crate::model_store::ModelStore;
+use crate::probability::argmax;
+
+/// Part of the cache key; change it when the code finds other hands in the same files.
+const VERSION: &[u8] = b"1";
+/// Minimum number of frames with a hand of each label that shows a gesture.
+const MIN_FRAMES: usize = 3;
+/// Maximum number of frames that a classifier is fitted to, evenly spaced: the memory of the regression grows with its square.
+const MAX_FRAMES: usize = 1000;
+
+/// The surest hand of each frame, if it is certain.
+pub(super) struct Hands(Vec<Option<Hand>>);
+
+/// The classifier of landmarks of the new model.
+pub(super) struct TaughtLandmarks {
+    pub(super) classifier: LandmarkClassifier,
+    /// Number of frames in which a hand was found.
+    pub(super) frames: usize,
+    /// The probabilities of the labels for each frame, by the classifier; `None` without a certain hand.
+    pub(super) learned: Vec<Option<Vec<f32>>>,
+    /// The same by classifiers that were not taught the frame; `None` also if it was never held out.
+    pub(super) held_out: Vec<Option<Vec<f32>>>,
+}
+
+/// Finds the hands in all frames, in the parts of a frame that are searched in streams too; `None` if the networks for hands are not
+/// installed.
+///
+/// # Errors
+/// A frame cannot be read anymore, or ONNX Runtime failed.
+pub(super) fn find_hands(
+    store: &ModelStore,
+    prepared: &PreparedDataset,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<Option<Hands>, TrainingError> {
+    let mut finder = match HandNetworks::installed() {
+        Ok(networks) => HandFinder::new(networks, 1),
+        Err(error) => {
+            tracing::debug!("no landmarks are taught: {error}");
+            return Ok(None);
+        }
+    };
+    let key = disk::hash_key(&[b"hands".as_slice(), VERSION]);
+    let cache = FeatureCache::open(store.root(), &key, Hand::VALUES);
+    let mut is_cached = true;
+    let mut hands = Vec::with_capacity(prepared.len());
+    for frame in prepared.all_frames() {
+        let fingerprint = prepared.fingerprint(frame);
+        let values = match cache.read(&fingerprint.sha256, 1) {
+            Some(entry) => entry.rows,
+            None => {
+                let image = Frame::from_file(&prepared.files[frame].path)?;
+                let found = finder
+                    .search_as_in_streams(&image)
+                    .map_err(TrainingError::Hands)?;
+                let entry = Entry {
+                    thumbnail: fingerprint.thumbnail.clone(),
+                    rows: found
+                        .first()
+                        .map_or_else(|| vec![0.0; Hand::VALUES], Hand::to_values),
+                };
+                // The training does not depend on the cache; the warning about features names the reason.
+                is_cached = is_cached && cache.write(&fingerprint.sha256, &entry).is_ok();
+                entry.rows
+            }
+        };
+        hands.push(Hand::from_values(&values).filter(Hand::is_certain));
+        on_progress(Progress::Hands {
+            done: frame + 1,
+            total: prepared.len(),
+        });
+    }
+    Ok(Some(Hands(hands)))
+}
+
+impl Hands {
+    /// What the built-in recognizer finds in a frame.
+    pub(super) fn gesture_by_rule(&self, frame: usize) -> Gesture {
+        let thumb = self.0[frame].as_ref().map(|hand| classify(hand, 0.0));
+        let thumb = thumb.filter(|thumb| thumb.confidence > 0.5);
+        thumb.map_or(Gesture::None, |thumb| thumb.gesture)
+    }
+}
+
+/// Fits the classifier to all hands, and one for each fold; `None` if too few frames show a hand.
+///
+/// # Errors
+/// libtorch reported an error.
+pub(super) fn fit_landmarks(
+    prepared: &PreparedDataset,
+    Hands(hands): &Hands,
+) -> Result<Option<TaughtLandmarks>, TrainingError> {
+    let gestures = prepared.labels.iter();
+    let gestures: Vec<Gesture> = gestures
+        .map(|label| Gesture::from_label(label.as_str()))
+        .collect();
+    let labels = &prepared.label_indices;
+    if !are_enough(hands, labels, &gestures) {
+        return Ok(None);
+    }
+    let Some(classifier) = fit(hands, &prepared.all_frames(), labels, &gestures)? else {
+        return Ok(None);
+    };
+    let mut held_out = vec![None; prepared.len()];
+    for fold in &prepared.split.folds {
+        let Some(classifier) = fit(hands, &fold.train, labels, &gestures)? else {
+            continue;
+        };
+        for &frame in &fold.validation {
+            held_out[frame] = probabilities(&classifier, hands[frame].as_ref());
+        }
+    }
+    let by_hand = |hand: &Option<Hand>| probabilities(&classifier, hand.as_ref());
+    Ok(Some(TaughtLandmarks {
+        frames: hands.iter().flatten().count(),
+        learned: hands.iter().map(by_hand).collect(),
+        held_out,
+        classifier,
+    }))
+}
+
+/// The label that the recognizer `auto` gives a frame: by its hand if it is certain, otherwise by the logits of the network.
+pub(super) fn prediction(by_hand: Option<&[f32]>, logits: &[f32]) -> usize {
+    argmax(by_hand.unwrap_or(logits))
+}
+
+/// Whether enough hands of each label are known; those without a gesture are simulated if the others are thumbs. `labels` are the indices
+/// of the frames' labels.
+fn are_enough(hands: &[Option<Hand>], labels: &[usize], gestures: &[Gesture]) -> bool {
+    let count = |label: usize| {
+        let frames = hands.iter().zip(labels);
+        frames
+            .filter(|(hand, index)| hand.is_some() && **index == label)
+            .count()
+    };
+    let is_simulated = |gesture: Gesture| gesture == Gesture::None && are_thumbs(gestures);
+    let mut gestures = gestures.iter().enumerate();
+    gestures.all(|(label, gesture)| is_simulated(*gesture) || count(label) >= MIN_FRAMES)
+}
+
+/// A classifier that is taught the hands in some frames; `None` if there are none to teach.
+fn fit(
+    hands: &[Option<Hand>],
+    frames: &[usize],
+    labels: &[usize],
+    gestures: &[Gesture],
+) -> Result<Option<LandmarkClassifier>, TrainingError> {
+    let taught = |frame: &usize| Some((hands[*frame].as_ref()?.landmarks, labels[*frame]));
+    let taught: Vec<_> = frames.iter().filter_map(taught).collect();
+    let taught: Vec<_> = evenly_spaced(&taught, MAX_FRAMES).into_iter().copied().collect();
+    let examples = Examples::new(&taught, gestures);
+    if examples.labels.is_empty() {
+        return Ok(None);
+    }
+    let rows = Tensor::f_from_slice(&examples.rows)?.f_reshape([-1, FEATURES as i64])?;
+    let [weight, bias] = ridge(&rows, &examples.labels, &examples.weights, gestures.len())?;
+    Ok(Some(LandmarkClassifier::new(
+        Vec::try_from(weight.f_flatten(0, -1)?)?,
+        Vec::try_from(bias)?,
+        gestures.to_vec(),
+    )))
+}
+
+fn probabilities(classifier: &LandmarkClassifier, hand: Option<&Hand>) -> Option<Vec<f32>> {
+    hand.map(|hand| classifier.probabilities(hand, 0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hand::simulated::{SimulatedHand, simulated_hands};
+
+    const GESTURES: [Gesture; 3] = [Gesture::None, Gesture::ThumbsDown, Gesture::ThumbsUp];
+
+    /// Hands in all poses, with the indices of their labels.
+    fn simulated(views: usize) -> (Vec<Option<Hand>>, Vec<usize>) {
+        let hand = |simulated: SimulatedHand| {
+            let mut values = vec![1.0, 0.5];
+            values.extend(simulated.landmarks.as_flattened());
+            values.extend(simulated.world.as_flattened());
+            let label = GESTURES.iter().position(|gesture| *gesture == simulated.gesture);
+            (Hand::from_values(&values), label.expect("a gesture"))
+        };
+        simulated_hands(views, 7).into_iter().map(hand).unzip()
+    }
+
+    #[test]
+    fn classifier_is_taught_the_hands_of_its_frames() {
+        let (hands, labels) = simulated(6);
+        let (even, odd): (Vec<usize>, Vec<usize>) = (0..hands.len()).partition(|frame| frame % 2 == 0);
+        let classifier = fit(&hands, &even, &labels, &GESTURES)
+            .expect("fits")
+            .expect("hands");
+        let is_right = |frame: &&usize| {
+            let found = probabilities(&classifier, hands[**frame].as_ref());
+            argmax(&found.expect("a hand")) == labels[**frame]
+        };
+        let right = odd.iter().filter(is_right).count();
+        assert!(right * 100 >= 80 * odd.len(), "{right} of {}", odd.len());
+    }
+
+    #[test]
+    fn hands_of_each_gesture_are_needed_but_none_of_other_hands_if_the_gestures_are_thumbs() {
+        let (hands, labels) = simulated(1);
+        let thumb = |label: usize| labels.iter().position(|other| *other == label).expect("a thumb");
+        let frames = [vec![thumb(1); MIN_FRAMES], vec![thumb(2); MIN_FRAMES]].concat();
+        let (hands, labels): (Vec<_>, Vec<_>) = frames
+            .iter()
+            .map(|&frame| (hands[frame].clone(), labels[frame]))
+            .unzip();
+        assert!(are_enough(&hands, &labels, &GESTURES));
+        assert!(
+            !are_enough(&hands[1..], &labels[1..], &GESTURES),
+            "two thumbs down"
+        );
+        let others = [Gesture::None, Gesture::Other, Gesture::ThumbsUp];
+        assert!(
+            !are_enough(&hands, &labels, &others),
+            "no hands of the label none"
+        );
+        assert!(!are_enough(&vec![None; hands.len()], &labels, &GESTURES));
+    }
+}
