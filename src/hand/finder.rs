@@ -35,8 +35,8 @@ const DIVISORS: [f32; 3] = [1.0, 1.5, 2.0];
 const STREAM_DIVISORS: [f32; 2] = [1.0, 1.5];
 /// Maximum number of palms of one search in a stream for which landmarks are computed.
 const MAX_STREAM_PALMS: usize = 2;
-/// While unsure hands are followed, one of this number of frames is searched for others.
-const FRAMES_PER_SEARCH: usize = 2;
+/// While unsure hands are followed, at most one of this number of frames is searched for others.
+const FRAMES_PER_UNSURE_SEARCH: usize = 2;
 
 /// Finds the hands in frames. It belongs to one thread.
 pub struct HandFinder {
@@ -109,19 +109,30 @@ impl HandFinder {
     ///
     /// Landmarks are computed in the regions of the followed hands and, while none of them is sure, one network runs in another part of the
     /// frame, a different one in each frame. So the cost of a frame is bounded: a search that [`HandFinder::search`] would finish at once is
-    /// distributed over several frames.
+    /// distributed over several frames. One of `frames_per_search` frames is searched.
     ///
     /// # Errors
     /// ONNX Runtime failed.
-    pub fn follow(&mut self, frame: &Frame, followed: &mut Followed) -> Result<Vec<Hand>, ClassifierError> {
+    pub fn follow(
+        &mut self,
+        frame: &Frame,
+        followed: &mut Followed,
+        frames_per_search: usize,
+    ) -> Result<Vec<Hand>, ClassifierError> {
         let mut hands = Vec::new();
         for region in std::mem::take(&mut followed.regions) {
             merge(self.networks.hand(frame, region)?, &mut hands);
         }
+        let frames_per_search = if hands.is_empty() {
+            frames_per_search
+        } else {
+            frames_per_search.max(FRAMES_PER_UNSURE_SEARCH)
+        };
+        let is_search_due = followed.frames.is_multiple_of(frames_per_search);
         followed.frames += 1;
         if !is_unsure(&hands) {
             followed.candidates.clear();
-        } else if hands.is_empty() || followed.frames.is_multiple_of(FRAMES_PER_SEARCH) {
+        } else if is_search_due {
             match followed.candidates.pop_front() {
                 Some(candidate) => {
                     let hand = self.networks.hand(frame, candidate.region)?;

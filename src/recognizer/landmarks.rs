@@ -20,6 +20,8 @@ pub(super) struct LandmarkRecognizer {
     classifier: HandClassifier,
     /// Radians, clockwise.
     camera_roll: f32,
+    /// One of this number of frames of a stream is searched while no sure hand is followed.
+    frames_per_search: usize,
     /// One for each stream so far.
     followed: Vec<Followed>,
 }
@@ -49,8 +51,17 @@ impl LandmarkRecognizer {
             finder,
             classifier,
             camera_roll: settings.camera_roll_deg.to_radians(),
+            frames_per_search: 1,
             followed: Vec::new(),
         })
+    }
+
+    /// Searches only one of `frames` frames of a stream.
+    pub(super) fn searching_one_of(self, frames: usize) -> LandmarkRecognizer {
+        LandmarkRecognizer {
+            frames_per_search: frames,
+            ..self
+        }
     }
 
     pub(super) fn labels(&self) -> usize {
@@ -84,7 +95,8 @@ impl LandmarkRecognizer {
                 if self.followed.len() <= stream {
                     self.followed.resize_with(stream + 1, Followed::default);
                 }
-                self.finder.follow(frame, &mut self.followed[stream])
+                let followed = &mut self.followed[stream];
+                self.finder.follow(frame, followed, self.frames_per_search)
             }
         }
     }
