@@ -92,10 +92,11 @@ pub fn train(
     )?;
     let evaluated = evaluate(&prepared, &selected)?;
     let trained = fit(&prepared, &selected, on_progress)?;
-    let landmarks = match &hands {
-        Some(hands) => fit_landmarks(&prepared, hands)?,
-        None => None,
-    };
+    let held_out = &selected.validation.held_out;
+    let landmarks = hands
+        .as_ref()
+        .map(|hands| fit_landmarks(&prepared, hands, held_out));
+    let landmarks = landmarks.transpose()?.flatten();
     stopwatch.lap("training");
     let temperature = evaluated.metrics.temperature;
     let exported = export(store, &prepared, &selected, &trained, temperature, on_progress)?;

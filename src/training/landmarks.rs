@@ -6,6 +6,7 @@
 use tch::Tensor;
 
 use super::cache::{Entry, FeatureCache};
+use super::cross_validation::HeldOutFrame;
 use super::error::TrainingError;
 use super::linear::ridge;
 use super::prepare::PreparedDataset;
@@ -26,6 +27,8 @@ use crate::probability::argmax;
 const VERSION: &[u8] = b"1";
 /// Minimum number of frames with a hand of each label that shows a gesture.
 const MIN_FRAMES: usize = 3;
+/// Maximum share of the held-out frames with a hand by which the network may be better.
+const MAX_LOSS: f64 = 0.05;
 /// Maximum number of frames that a classifier is fitted to, evenly spaced: the memory of the regression grows with its square.
 const MAX_FRAMES: usize = 1000;
 
@@ -102,13 +105,15 @@ impl Hands {
     }
 }
 
-/// Fits the classifier to all hands, and one for each fold; `None` if too few frames show a hand.
+/// Fits the classifier to all hands, and one for each fold, and compares these with the network on the held-out frames; `None` if too few
+/// frames show a hand, or the network is clearly better.
 ///
 /// # Errors
 /// libtorch reported an error.
 pub(super) fn fit_landmarks(
     prepared: &PreparedDataset,
     Hands(hands): &Hands,
+    held_out_frames: &[HeldOutFrame],
 ) -> Result<Option<TaughtLandmarks>, TrainingError> {
     let gestures = prepared.labels.iter();
     let gestures: Vec<Gesture> = gestures
@@ -131,12 +136,39 @@ pub(super) fn fit_landmarks(
         }
     }
     let by_hand = |hand: &Option<Hand>| probabilities(&classifier, hand.as_ref());
-    Ok(Some(TaughtLandmarks {
+    let taught = TaughtLandmarks {
         frames: hands.iter().flatten().count(),
         learned: hands.iter().map(by_hand).collect(),
         held_out,
         classifier,
-    }))
+    };
+    let objection = taught.objection(held_out_frames, labels);
+    if let Some(reason) = &objection {
+        tracing::info!("landmarks are not taught: {reason}");
+    }
+    Ok(objection.is_none().then_some(taught))
+}
+
+impl TaughtLandmarks {
+    /// Why the classifier must not decide: on the held-out frames with a hand it is clearly worse than the network, as on drawn hands, whose
+    /// landmarks are wrong. It may be a little worse, because it depends less on the person and the room, which held-out frames share with
+    /// the others.
+    fn objection(&self, held_out: &[HeldOutFrame], labels: &[usize]) -> Option<String> {
+        let compared = held_out.iter().filter_map(|frame| {
+            let label = labels[frame.frame];
+            let by_hand = self.held_out[frame.frame].as_ref()?;
+            Some([argmax(by_hand) == label, argmax(&frame.logits) == label])
+        });
+        let compared: Vec<[bool; 2]> = compared.collect();
+        let correct = |index: usize| compared.iter().filter(|correct| correct[index]).count();
+        let (frames, by_hand, by_image) = (compared.len(), correct(0), correct(1));
+        let is_worse = by_image > by_hand && (by_image - by_hand) as f64 > MAX_LOSS * frames as f64;
+        is_worse.then(|| {
+            format!(
+                "{by_hand} of {frames} held-out frames with a hand are correct by landmarks, {by_image} by the whole image"
+            )
+        })
+    }
 }
 
 /// The label that the recognizer `auto` gives a frame: by its hand if it is certain, otherwise by the logits of the network.
@@ -217,6 +249,37 @@ mod tests {
         };
         let right = odd.iter().filter(is_right).count();
         assert!(right * 100 >= 80 * odd.len(), "{right} of {}", odd.len());
+    }
+
+    #[test]
+    fn classifier_that_is_clearly_worse_than_the_network_is_objected_to() {
+        let labels = [0; 20];
+        let objection = |wrong_by_hand: usize, wrong_by_image: usize| {
+            let row = |is_wrong: bool| if is_wrong { vec![0.0, 1.0] } else { vec![1.0, 0.0] };
+            let by_hand: Vec<_> = (0..20).map(|frame| Some(row(frame < wrong_by_hand))).collect();
+            let taught = TaughtLandmarks {
+                classifier: LandmarkClassifier::new(
+                    vec![0.0; 2 * FEATURES],
+                    vec![0.0; 2],
+                    GESTURES[1..].to_vec(),
+                ),
+                frames: 20,
+                learned: by_hand.clone(),
+                held_out: by_hand,
+            };
+            let held_out = (0..20).map(|frame| HeldOutFrame {
+                frame,
+                logits: row(frame < wrong_by_image),
+            });
+            taught.objection(&held_out.collect::<Vec<_>>(), &labels)
+        };
+        assert_eq!(objection(1, 0), None, "one frame is not clear");
+        assert_eq!(objection(0, 9), None);
+        let reason = objection(4, 1).expect("an objection");
+        assert!(
+            reason.contains("16 of 20") && reason.contains("19 by the whole image"),
+            "{reason}"
+        );
     }
 
     #[test]
