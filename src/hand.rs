@@ -66,6 +66,21 @@ impl Hand {
         self.presence >= Hand::CERTAIN_PRESENCE
     }
 
+    /// The hand as an upright camera would see it, apart from its place in the frame; see [`rule::classify`] for `camera_roll`.
+    pub(crate) fn upright(&self, camera_roll: f32) -> Hand {
+        let turned = |[x, y, depth]: Point| {
+            let [x, y] = geometry::rotated([x, y], camera_roll);
+            [x, y, depth]
+        };
+        let landmarks = self.landmarks.map(turned);
+        Hand {
+            region: Region::from_landmarks(&landmarks),
+            landmarks,
+            world: self.world.map(turned),
+            ..*self
+        }
+    }
+
     /// Number of values of [`Hand::to_values`].
     pub(crate) const VALUES: usize = 2 + 2 * 3 * LANDMARKS;
 
@@ -104,16 +119,30 @@ impl Hand {
 mod tests {
     use super::*;
 
-    #[test]
-    fn hand_is_restored_from_its_values() {
+    fn hand() -> Hand {
         let simulated = simulated::simulated_hands(1, 3).swap_remove(0);
-        let hand = Hand {
+        Hand {
             region: Region::from_landmarks(&simulated.landmarks),
             landmarks: simulated.landmarks,
             world: simulated.world,
             presence: 0.9,
             right: 0.2,
-        };
+        }
+    }
+
+    #[test]
+    fn upright_hand_is_classified_as_the_rotated_camera_sees_it() {
+        for camera_roll in [-1.5f32, 0.4, 3.0] {
+            let expected = rule::classify(&hand(), camera_roll);
+            let found = rule::classify(&hand().upright(camera_roll), 0.0);
+            assert_eq!(found.gesture, expected.gesture);
+            assert!((found.confidence - expected.confidence).abs() < 1e-3);
+        }
+    }
+
+    #[test]
+    fn hand_is_restored_from_its_values() {
+        let hand = hand();
         let values = hand.to_values();
         assert_eq!(values.len(), Hand::VALUES);
         assert_eq!(Hand::from_values(&values), Some(hand));

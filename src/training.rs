@@ -80,7 +80,7 @@ pub fn train(
     }
     let (pretrained, prepared) = load_and_prepare(dataset, store, options, on_progress)?;
     stopwatch.lap("features");
-    let hands = find_hands(store, &prepared, on_progress)?;
+    let hands = find_hands(store, &prepared, options.camera_roll_deg, on_progress)?;
     stopwatch.lap("hands");
     let selected = select(
         &pretrained,
@@ -103,7 +103,7 @@ pub fn train(
     stopwatch.lap("export");
     let gate = gate(
         store,
-        options.promotion,
+        options,
         &prepared,
         &selected,
         &trained,

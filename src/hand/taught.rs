@@ -41,7 +41,7 @@ pub struct LandmarkClassifier {
 }
 
 impl Examples {
-    /// The examples for hands with the indices of their labels.
+    /// The examples for hands, as an upright camera sees them, with the indices of their labels.
     pub fn new(hands: &[([Point; LANDMARKS], usize)], gestures: &[Gesture]) -> Examples {
         let mut examples = Examples {
             rows: Vec::new(),
@@ -125,7 +125,7 @@ impl LandmarkClassifier {
 
     /// The probability of each label for a hand; see [`classify`] for the camera's roll.
     pub fn probabilities(&self, hand: &Hand, camera_roll: f32) -> Vec<f32> {
-        let features = features(&hand.landmarks);
+        let features = features(&hand.upright(camera_roll).landmarks);
         let rows = self.weight.chunks_exact(FEATURES).zip(&self.bias);
         let logit =
             |(row, bias): (&[f32], &f32)| bias + row.iter().zip(&features).map(|(a, b)| a * b).sum::<f32>();

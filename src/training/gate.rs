@@ -10,7 +10,7 @@ use std::path::Path;
 use super::fit::TrainedModel;
 use super::landmarks::{Hands, TaughtLandmarks, prediction};
 use super::learned_frames;
-use super::options::Promotion;
+use super::options::{Promotion, TrainingOptions};
 use super::prepare::PreparedDataset;
 use super::report::GateReport;
 use super::select::Candidate;
@@ -22,6 +22,7 @@ use crate::model_store::{ModelStore, StoredModel};
 use crate::probability::argmax;
 use crate::recognizer::Recognizer;
 use crate::recognizer::model::{BUILTIN, Model};
+use crate::recognizer::settings::RecognizerSettings;
 
 /// Maximum number of frames to compare; of more, an evenly spaced sample is compared.
 const MAX_FRAMES: usize = 256;
@@ -65,14 +66,14 @@ struct ComparedFrame<'a> {
 /// Compares the new model with the active one on the held-out frames; `None` with [`Promotion::Never`].
 pub(super) fn gate(
     store: &ModelStore,
-    promotion: Promotion,
+    options: &TrainingOptions,
     prepared: &PreparedDataset,
     selected: &Candidate,
     trained: &TrainedModel,
     hands: Option<&Hands>,
     landmarks: Option<&TaughtLandmarks>,
 ) -> Option<GateReport> {
-    if promotion == Promotion::Never {
+    if options.promotion == Promotion::Never {
         return None;
     }
     let frames: Vec<ComparedFrame> = selected
@@ -95,8 +96,8 @@ pub(super) fn gate(
             by_rule: hands.map(|hands| hands.gesture_by_rule(held_out.frame)),
         })
         .collect();
-    let comparison = compare(store, &frames);
-    let is_forced = promotion == Promotion::Forced && !comparison.is_promoted;
+    let comparison = compare(store, &frames, options.camera_roll_deg);
+    let is_forced = options.promotion == Promotion::Forced && !comparison.is_promoted;
     let mut reason = comparison.reason;
     if is_forced {
         reason = format!("forced, though {reason}");
@@ -117,7 +118,7 @@ pub(super) fn gate(
 }
 
 /// Compares the models; an active model that cannot classify the frames does not prevent the promotion.
-fn compare(store: &ModelStore, frames: &[ComparedFrame]) -> Comparison {
+fn compare(store: &ModelStore, frames: &[ComparedFrame], camera_roll_deg: f32) -> Comparison {
     let active = match store.active_id() {
         Ok(Some(id)) => id,
         Ok(None) => return compare_with_builtin(frames),
@@ -127,7 +128,7 @@ fn compare(store: &ModelStore, frames: &[ComparedFrame]) -> Comparison {
         }
     };
     let outcomes = match store.model(&active) {
-        Ok(model) => compare_predictions(&model, frames),
+        Ok(model) => compare_predictions(&model, frames, camera_roll_deg),
         Err(error) => Err(error.to_string()),
     };
     match outcomes {
@@ -153,7 +154,11 @@ fn compare_with_builtin(frames: &[ComparedFrame]) -> Comparison {
     }
 }
 
-fn compare_predictions(active: &StoredModel, frames: &[ComparedFrame]) -> Result<Vec<Outcome>, String> {
+fn compare_predictions(
+    active: &StoredModel,
+    frames: &[ComparedFrame],
+    camera_roll_deg: f32,
+) -> Result<Vec<Outcome>, String> {
     let learned = learned_frames::read(&active.directory);
     let mut recognizer = None;
     let mut outcomes = Vec::new();
@@ -166,7 +171,7 @@ fn compare_predictions(active: &StoredModel, frames: &[ComparedFrame]) -> Result
             None => {
                 let recognizer = match &mut recognizer {
                     Some(recognizer) => recognizer,
-                    empty => empty.insert(load(active)?),
+                    empty => empty.insert(load(active, camera_roll_deg)?),
                 };
                 let probabilities = recognizer.probabilities_of_file(frame.path);
                 let probabilities = probabilities.map_err(|error| error.to_string())?;
@@ -182,14 +187,16 @@ fn compare_predictions(active: &StoredModel, frames: &[ComparedFrame]) -> Result
     Ok(outcomes)
 }
 
-fn load(active: &StoredModel) -> Result<Recognizer, String> {
+fn load(active: &StoredModel, camera_roll_deg: f32) -> Result<Recognizer, String> {
     // On the CPU, because TensorRT would have to build an engine first.
-    let settings = Settings {
+    let network = Settings {
         device: Device::Cpu,
         ..Settings::default()
     };
+    let mut settings = RecognizerSettings::from(network);
+    settings.hands.camera_roll_deg = camera_roll_deg;
     let model = Model::from(active.clone());
-    let loaded = model.load(&settings.into()).map_err(|error| error.to_string())?;
+    let loaded = model.load(&settings).map_err(|error| error.to_string())?;
     Ok(loaded.recognizer)
 }
 

@@ -32,7 +32,7 @@ const MAX_LOSS: f64 = 0.05;
 /// Maximum number of frames that a classifier is fitted to, evenly spaced: the memory of the regression grows with its square.
 const MAX_FRAMES: usize = 1000;
 
-/// The surest hand of each frame, if it is certain.
+/// The surest hand of each frame, as an upright camera sees it, if it is certain.
 pub(super) struct Hands(Vec<Option<Hand>>);
 
 /// The classifier of landmarks of the new model.
@@ -54,6 +54,7 @@ pub(super) struct TaughtLandmarks {
 pub(super) fn find_hands(
     store: &ModelStore,
     prepared: &PreparedDataset,
+    camera_roll_deg: f32,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<Option<Hands>, TrainingError> {
     let mut finder = match HandNetworks::installed() {
@@ -87,7 +88,8 @@ pub(super) fn find_hands(
                 entry.rows
             }
         };
-        hands.push(Hand::from_values(&values).filter(Hand::is_certain));
+        let certain = Hand::from_values(&values).filter(Hand::is_certain);
+        hands.push(certain.map(|hand| hand.upright(camera_roll_deg.to_radians())));
         on_progress(Progress::Hands {
             done: frame + 1,
             total: prepared.len(),

@@ -18,6 +18,8 @@ pub struct TrainingOptions {
     pub folds: Option<usize>,
     /// The same seed, frames and machine give the same model.
     pub seed: u64,
+    /// Rotation of the camera around its optical axis in degrees, clockwise as seen from behind it, for landmarks.
+    pub camera_roll_deg: f32,
     /// Safetensors file with the pretrained weights; `None` for the imported or installed ones.
     pub pretrained: Option<PathBuf>,
     /// Train without the labels that have no usable image, instead of failing.

@@ -3,6 +3,11 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+/// Parses an angle of -180 to 180 degrees.
+pub(crate) fn parse_degrees(text: &str) -> Result<f32, String> {
+    parse_in_range(text, -180.0, 180.0)
+}
+
 /// Parses a number of `min` to `max`.
 pub(crate) fn parse_in_range<T: FromStr + PartialOrd + Display>(
     text: &str,

@@ -11,7 +11,7 @@ use thumb_gesture::recognizer::model::{LoadError, LoadedModel, Model};
 use thumb_gesture::recognizer::settings::{HandSettings, Method, RecognizerSettings};
 
 use crate::names::names;
-use crate::numbers::parse_in_range;
+use crate::numbers::parse_degrees;
 
 /// How to run a model.
 #[derive(Args)]
@@ -126,8 +126,4 @@ fn explained(model: &Model, loaded: Result<LoadedModel, LoadError>) -> anyhow::R
         Some(_) => Ok(loaded?),
         None => loaded.context("cannot load the built-in recognizer, which is used without a trained model"),
     }
-}
-
-fn parse_degrees(text: &str) -> Result<f32, String> {
-    parse_in_range(text, -180.0, 180.0)
 }

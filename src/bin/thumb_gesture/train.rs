@@ -15,6 +15,7 @@ use thumb_gesture::training::strategy::{Optimizer, Schedule, Strategy};
 use thumb_gesture::training::{self, Overrides, Progress, Promotion, Summary, TrainingOptions};
 
 use crate::names::names;
+use crate::numbers::parse_degrees;
 use crate::output;
 use crate::training_table::TrainingTable;
 
@@ -48,6 +49,9 @@ pub(crate) struct Arguments {
     /// Random seed; the same seed, frames and machine give the same model
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Rotation of the camera around its optical axis in degrees, clockwise as seen from behind it, -180 to 180
+    #[arg(long, value_name = "DEGREES", default_value_t = 0.0, allow_negative_numbers = true, value_parser = parse_degrees)]
+    camera_roll: f32,
     /// Make the model the active one even if it is worse than the active model
     #[arg(long, conflicts_with = "no_activate")]
     force: bool,
@@ -182,6 +186,7 @@ fn options(arguments: &Arguments) -> TrainingOptions {
         },
         folds: arguments.folds.map(usize::from),
         seed: arguments.seed,
+        camera_roll_deg: arguments.camera_roll,
         pretrained: recipe.pretrained.clone(),
         skip_empty_labels: arguments.skip_empty_labels,
         promotion: if arguments.no_activate {

@@ -48,7 +48,13 @@ pub(super) fn arguments(request: &Retrain::Request) -> Result<Vec<String>, Strin
 }
 
 /// The command that trains on a dataset and adds the model to a store.
-pub(super) fn command(dataset: &Path, store: &Path, network: Architecture, arguments: &[String]) -> Command {
+pub(super) fn command(
+    dataset: &Path,
+    store: &Path,
+    network: Architecture,
+    camera_roll_deg: f32,
+    arguments: &[String],
+) -> Command {
     // Both programs are installed in the same directory.
     let program = std::env::current_exe()
         .unwrap_or_default()
@@ -58,6 +64,7 @@ pub(super) fn command(dataset: &Path, store: &Path, network: Architecture, argum
     command.arg("--dataset").arg(absolute(dataset));
     command.arg("--store").arg(absolute(store));
     command.args(["--network", network.into()]);
+    command.arg(format!("--camera-roll={camera_roll_deg}"));
     command.args(arguments);
     // By default libtorch's threads spin while they wait, which makes a training beside a camera and a classifier take three times
     // as long.

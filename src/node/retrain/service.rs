@@ -123,8 +123,12 @@ impl Retraining {
         // Checked again under the lock: `cleanup` first changes the state, then cancels the training.
         let mut running = lock(&self.running);
         self.check_can_start(&running)?;
-        let network = lock(&self.params).network;
-        let command = command(&self.dataset, self.models.store().root(), network, &arguments);
+        let (network, camera_roll) = {
+            let params = lock(&self.params);
+            (params.network, params.camera_roll)
+        };
+        let store = self.models.store().root();
+        let command = command(&self.dataset, store, network, camera_roll, &arguments);
         let process = TrainingProcess::spawn(command, self.context.clone())
             .map_err(|error| format!("cannot start the training process: {error}"))?;
         let (cancel, cancelled) = watch::channel(false);
