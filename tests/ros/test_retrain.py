@@ -109,7 +109,7 @@ def test_label_without_readable_frames_fails_and_is_named_or_left_out(
     (world.dataset / "broken").mkdir()
     for index in range(5):
         (world.dataset / "broken" / f"{index}.jpg").write_bytes(content)
-    node = world.start_node()
+    node = world.start_node(recognizer="image")
     statuses = world.trainings()
     answer = world.call("retrain", epochs=1)
     if answer.success:
