@@ -575,3 +575,17 @@ fn bench_reports_percentiles() {
         );
     }
 }
+
+#[test]
+fn built_in_recognizer_that_cannot_be_used_is_named_in_the_error() {
+    let root = tempfile::tempdir().expect("a directory");
+    let mut command = program();
+    command.env("THUMB_GESTURE_PRETRAINED", root.path());
+    let error = failure(&command.args(["predict", "image.jpg"]).output().expect("starts"));
+    assert!(
+        error.contains("cannot load the built-in recognizer") && error.contains("scripts/setup.sh"),
+        "{error}"
+    );
+    let error = failure(&thumb_gesture(["predict", "--recognizer", "image", "image.jpg"]));
+    assert!(error.contains("set recognizer to auto"), "{error}");
+}

@@ -140,7 +140,28 @@ fn thumbs_in_photos_are_recognized_without_training() {
     );
 }
 
+/// One photo of each label.
+fn command_line_recognizes_thumbs_without_a_model() {
+    let photos = photos();
+    let third = |label: &PathBuf| photos.iter().filter(|photo| photo.starts_with(label)).nth(2);
+    let mut labels: Vec<PathBuf> = photos
+        .iter()
+        .filter_map(|photo| Some(photo.parent()?.to_owned()))
+        .collect();
+    labels.dedup();
+    let mut right = 0;
+    for label in &labels {
+        let photo = third(label).expect("three photos");
+        let output = support::thumb_gesture(["predict".as_ref(), "--json".as_ref(), photo.as_os_str()]);
+        let found = support::json(&output);
+        let expected = Gesture::from_label(&label.file_name().expect("a name").to_string_lossy());
+        right += usize::from(found["label"] == expected.label());
+    }
+    assert!(right * 3 >= labels.len() * 2, "{right} of {}", labels.len());
+}
+
 support::runner::tests! {
     converted_networks_compute_litert_outputs needs LiteRt,
     thumbs_in_photos_are_recognized_without_training needs HandPhotos,
+    command_line_recognizes_thumbs_without_a_model needs HandPhotos,
 }
