@@ -90,13 +90,13 @@ pub fn train(
         &mut stopwatch,
         on_progress,
     )?;
-    let evaluated = evaluate(&prepared, &selected)?;
-    let trained = fit(&prepared, &selected, on_progress)?;
     let held_out = &selected.validation.held_out;
     let landmarks = hands
         .as_ref()
         .map(|hands| fit_landmarks(&prepared, hands, held_out));
     let landmarks = landmarks.transpose()?.flatten();
+    let evaluated = evaluate(&prepared, &selected, landmarks.as_ref())?;
+    let trained = fit(&prepared, &selected, on_progress)?;
     stopwatch.lap("training");
     let temperature = evaluated.metrics.temperature;
     let exported = export(store, &prepared, &selected, &trained, temperature, on_progress)?;

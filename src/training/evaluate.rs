@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use super::cross_validation::HeldOutFrame;
 use super::error::TrainingError;
+use super::landmarks::TaughtLandmarks;
 use super::prepare::PreparedDataset;
 use super::report::Mistake;
 use super::select::Candidate;
@@ -17,24 +19,34 @@ pub(super) struct Evaluated {
     pub(super) mistakes: Vec<Mistake>,
 }
 
-/// Computes the metrics from the logits of the cross-validation.
+/// Computes the metrics of what the recognizer `auto` decides: by landmarks where a certain hand is seen, otherwise by the logits of the
+/// cross-validation, to which the temperature is fitted.
 ///
 /// # Errors
 /// A logit is not finite.
-pub(super) fn evaluate(prepared: &PreparedDataset, selected: &Candidate) -> Result<Evaluated, TrainingError> {
+pub(super) fn evaluate(
+    prepared: &PreparedDataset,
+    selected: &Candidate,
+    landmarks: Option<&TaughtLandmarks>,
+) -> Result<Evaluated, TrainingError> {
     let held_out = &selected.validation.held_out;
     let (truths, logits): (Vec<usize>, Vec<Vec<f32>>) = held_out
         .iter()
         .map(|held_out| (prepared.label_indices[held_out.frame], held_out.logits.clone()))
         .unzip();
     let temperature = fit_temperature(&logits, &truths);
-    let mistakes = held_out.iter().filter_map(|held_out| {
-        let prediction = argmax(&held_out.logits);
+    let deciding = |(held_out, logits): (&HeldOutFrame, Vec<f32>)| {
+        let by_hand = landmarks.and_then(|taught| taught.held_out_logits(held_out.frame, temperature));
+        by_hand.unwrap_or(logits)
+    };
+    let logits: Vec<Vec<f32>> = held_out.iter().zip(logits).map(deciding).collect();
+    let mistakes = held_out.iter().zip(&logits).filter_map(|(held_out, logits)| {
+        let prediction = argmax(logits);
         (prepared.label_indices[held_out.frame] != prediction).then(|| Mistake {
             file: absolute(&prepared.files[held_out.frame].path),
             truth: prepared.label_of(held_out.frame).clone(),
             prediction: prepared.labels[prediction].clone(),
-            probability: probabilities(&held_out.logits, temperature)[prediction],
+            probability: probabilities(logits, temperature)[prediction],
         })
     });
     Ok(Evaluated {

@@ -152,6 +152,15 @@ pub(super) fn fit_landmarks(
 }
 
 impl TaughtLandmarks {
+    /// The logits of which a softmax at this temperature gives the probabilities of a held-out frame; `None` without a certain hand.
+    pub(super) fn held_out_logits(&self, frame: usize, temperature: f64) -> Option<Vec<f32>> {
+        let logit = |probability: &f32| {
+            let positive = probability.max(f32::MIN_POSITIVE);
+            (temperature * f64::from(positive).ln()) as f32
+        };
+        Some(self.held_out[frame].as_ref()?.iter().map(logit).collect())
+    }
+
     /// Why the classifier must not decide: on the held-out frames with a hand it is clearly worse than the network, as on drawn hands, whose
     /// landmarks are wrong. It may be a little worse, because it depends less on the person and the room, which held-out frames share with
     /// the others.
@@ -223,6 +232,7 @@ fn probabilities(classifier: &LandmarkClassifier, hand: Option<&Hand>) -> Option
 mod tests {
     use super::*;
     use crate::hand::simulated::{SimulatedHand, simulated_hands};
+    use crate::probability::softmax;
 
     const GESTURES: [Gesture; 3] = [Gesture::None, Gesture::ThumbsDown, Gesture::ThumbsUp];
 
@@ -251,6 +261,26 @@ mod tests {
         };
         let right = odd.iter().filter(is_right).count();
         assert!(right * 100 >= 80 * odd.len(), "{right} of {}", odd.len());
+    }
+
+    #[test]
+    fn logits_of_a_held_out_frame_give_its_probabilities_at_any_temperature() {
+        let taught = TaughtLandmarks {
+            classifier: LandmarkClassifier::new(
+                vec![0.0; 2 * FEATURES],
+                vec![0.0; 2],
+                GESTURES[1..].to_vec(),
+            ),
+            frames: 1,
+            learned: vec![None],
+            held_out: vec![Some(vec![0.2, 0.8]), None],
+        };
+        for temperature in [1.0, 2.5] {
+            let mut found = taught.held_out_logits(0, temperature).expect("a hand");
+            softmax(&mut found, temperature as f32);
+            assert!((found[0] - 0.2).abs() < 1e-5, "{found:?}");
+        }
+        assert_eq!(taught.held_out_logits(1, 1.0), None);
     }
 
     #[test]
