@@ -11,7 +11,6 @@ use super::error::TrainingError;
 use super::linear::ridge;
 use super::prepare::PreparedDataset;
 use super::progress::Progress;
-use crate::dataset::sample::evenly_spaced;
 use crate::disk;
 use crate::frame::Frame;
 use crate::gesture::Gesture;
@@ -29,8 +28,6 @@ const VERSION: &[u8] = b"1";
 const MIN_FRAMES: usize = 3;
 /// Maximum share of the held-out frames with a hand by which the network may be better.
 const MAX_LOSS: f64 = 0.05;
-/// Maximum number of frames that a classifier is fitted to, evenly spaced: the memory of the regression grows with its square.
-const MAX_FRAMES: usize = 1000;
 
 /// The surest hand of each frame, as an upright camera sees it, if it is certain.
 pub(super) struct Hands(Vec<Option<Hand>>);
@@ -210,7 +207,6 @@ fn fit(
 ) -> Result<Option<LandmarkClassifier>, TrainingError> {
     let taught = |frame: &usize| Some((hands[*frame].as_ref()?.landmarks, labels[*frame]));
     let taught: Vec<_> = frames.iter().filter_map(taught).collect();
-    let taught: Vec<_> = evenly_spaced(&taught, MAX_FRAMES).into_iter().copied().collect();
     let examples = Examples::new(&taught, gestures);
     if examples.labels.is_empty() {
         return Ok(None);

@@ -15,7 +15,7 @@ const SCALE: f64 = 8.0;
 /// The weight (labels x features) and bias (labels) of the weighted ridge regression from features to one-hot labels.
 ///
 /// `rows` has the shape examples x features; `labels` and `weights` have one value per example, the weights positive. The system
-/// is solved in its dual form: memory grows with the square of the number of examples, not of features.
+/// is solved in the smaller one of its two forms: memory grows with the square of the number of examples or of features, whichever is less.
 ///
 /// # Errors
 /// libtorch reported an error, such as too little memory.
@@ -42,27 +42,64 @@ pub(super) fn ridge(
     let (row_mean, target_mean) = (mean(rows)?, mean(&targets)?);
     let root = weights.f_sqrt()?;
     let rows = (rows - &row_mean) * &root;
-    let targets = ((targets - &target_mean) * &root)
-        .f_to_device(Device::Cpu)?
-        .f_to_kind(Kind::Double)?;
+    let targets = to_double(&((targets - &target_mean) * &root))?;
 
-    let gram = rows
-        .f_matmul(&rows.f_tr()?)?
-        .f_to_device(Device::Cpu)?
-        .f_to_kind(Kind::Double)?;
-    let ridge = gram.f_diag(0)?.f_mean(Kind::Double)? * REGULARIZATION;
-    let identity = Tensor::f_eye(labels.len() as i64, (Kind::Double, Device::Cpu))?;
-    let dual = Tensor::f_linalg_solve(&(gram + identity * ridge), &targets, true)?;
-    let dual = dual.f_to_kind(Kind::Float)?.f_to_device(device)?;
-
-    let weight = dual.f_tr()?.f_matmul(&rows)?;
+    let weight = if rows.size()[1] < labels.len() as i64 {
+        solve_primal(&rows, &targets)?
+    } else {
+        solve_dual(&rows, &targets)?
+    };
     let bias = target_mean - weight.f_mv(&row_mean)?;
     Ok([weight * SCALE, bias * SCALE])
+}
+
+/// The weight (labels x features), from a system with one equation per example. `targets` are doubles on the CPU.
+fn solve_dual(rows: &Tensor, targets: &Tensor) -> Result<Tensor, TchError> {
+    let gram = to_double(&rows.f_matmul(&rows.f_tr()?)?)?;
+    let dual = solve(gram, targets, rows.size()[0])?;
+    let dual = dual.f_to_kind(Kind::Float)?.f_to_device(rows.device())?;
+    dual.f_tr()?.f_matmul(rows)
+}
+
+/// The same weight, from a system with one equation per feature.
+fn solve_primal(rows: &Tensor, targets: &Tensor) -> Result<Tensor, TchError> {
+    let targets = targets.f_to_kind(Kind::Float)?.f_to_device(rows.device())?;
+    let transposed = rows.f_tr()?;
+    let matrix = to_double(&transposed.f_matmul(rows)?)?;
+    let targets = to_double(&transposed.f_matmul(&targets)?)?;
+    let primal = solve(matrix, &targets, rows.size()[0])?;
+    primal.f_tr()?.f_to_kind(Kind::Float)?.f_to_device(rows.device())
+}
+
+/// The values as doubles on the CPU.
+fn to_double(values: &Tensor) -> Result<Tensor, TchError> {
+    values.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)
+}
+
+/// Solves a system with the ridge on its diagonal. Both forms have the same trace, the sum of the squared norms of the examples.
+fn solve(matrix: Tensor, targets: &Tensor, examples: i64) -> Result<Tensor, TchError> {
+    let ridge = matrix.f_trace()? * (REGULARIZATION / examples as f64);
+    let identity = Tensor::f_eye(matrix.size()[0], (Kind::Double, Device::Cpu))?;
+    Tensor::f_linalg_solve(&(matrix + identity * ridge), targets, true)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_forms_give_the_same_weight() {
+        for [examples, features] in [[7, 3], [3, 7]] {
+            let rows = Tensor::arange(examples * features, (Kind::Float, Device::Cpu)).sin();
+            let rows = rows.reshape([examples, features]);
+            let targets = Tensor::arange(examples * 2, (Kind::Double, Device::Cpu)).cos();
+            let targets = targets.reshape([examples, 2]);
+            let dual = solve_dual(&rows, &targets).expect("solves");
+            let primal = solve_primal(&rows, &targets).expect("solves");
+            assert_eq!(dual.size(), [2, features]);
+            assert!((dual - primal).abs().max().double_value(&[]) < 1e-4);
+        }
+    }
 
     #[test]
     fn decision_boundary_lies_halfway_between_two_clusters() {
