@@ -91,11 +91,11 @@ pub fn train(
         on_progress,
     )?;
     let held_out = &selected.validation.held_out;
-    let landmarks = hands
-        .as_ref()
-        .map(|hands| fit_landmarks(&prepared, hands, held_out));
-    let landmarks = landmarks.transpose()?.flatten();
-    let evaluated = evaluate(&prepared, &selected, landmarks.as_ref())?;
+    let landmarks = match &hands {
+        Some(hands) => fit_landmarks(&prepared, hands, held_out)?,
+        None => Err("the networks for hands are not installed".to_owned()),
+    };
+    let evaluated = evaluate(&prepared, &selected, landmarks.as_ref().ok())?;
     let trained = fit(&prepared, &selected, on_progress)?;
     stopwatch.lap("training");
     let temperature = evaluated.metrics.temperature;
@@ -108,7 +108,7 @@ pub fn train(
         &selected,
         &trained,
         hands.as_ref(),
-        landmarks.as_ref(),
+        landmarks.as_ref().ok(),
     );
     stopwatch.lap("comparison");
     let results = Results {

@@ -104,8 +104,8 @@ impl Hands {
     }
 }
 
-/// Fits the classifier to all hands, and one for each fold, and compares these with the network on the held-out frames; `None` if too few
-/// frames show a hand, or the network is clearly better.
+/// Fits the classifier to all hands, and one for each fold, and compares these with the network on the held-out frames. The inner error says
+/// why the model gets none: too few frames show a hand, or the network is clearly better.
 ///
 /// # Errors
 /// libtorch reported an error.
@@ -113,17 +113,20 @@ pub(super) fn fit_landmarks(
     prepared: &PreparedDataset,
     Hands(hands): &Hands,
     held_out_frames: &[HeldOutFrame],
-) -> Result<Option<TaughtLandmarks>, TrainingError> {
+) -> Result<Result<TaughtLandmarks, String>, TrainingError> {
     let gestures = prepared.labels.iter();
     let gestures: Vec<Gesture> = gestures
         .map(|label| Gesture::from_label(label.as_str()))
         .collect();
     let labels = &prepared.label_indices;
-    if !are_enough(hands, labels, &gestures) {
-        return Ok(None);
+    if let Some(label) = lacking_label(hands, labels, &gestures) {
+        let label = &prepared.labels[label];
+        return Ok(Err(format!(
+            "fewer than {MIN_FRAMES} frames of {label} show a hand"
+        )));
     }
     let Some(classifier) = fit(hands, &prepared.all_frames(), labels, &gestures)? else {
-        return Ok(None);
+        return Ok(Err("no frame shows a hand".to_owned()));
     };
     let mut held_out = vec![None; prepared.len()];
     for fold in &prepared.split.folds {
@@ -141,11 +144,10 @@ pub(super) fn fit_landmarks(
         held_out,
         classifier,
     };
-    let objection = taught.objection(held_out_frames, labels);
-    if let Some(reason) = &objection {
-        tracing::info!("landmarks are not taught: {reason}");
-    }
-    Ok(objection.is_none().then_some(taught))
+    Ok(match taught.objection(held_out_frames, labels) {
+        Some(objection) => Err(objection),
+        None => Ok(taught),
+    })
 }
 
 impl TaughtLandmarks {
@@ -184,9 +186,9 @@ pub(super) fn prediction(by_hand: Option<&[f32]>, logits: &[f32]) -> usize {
     argmax(by_hand.unwrap_or(logits))
 }
 
-/// Whether enough hands of each label are known; those without a gesture are simulated if the others are thumbs. `labels` are the indices
-/// of the frames' labels.
-fn are_enough(hands: &[Option<Hand>], labels: &[usize], gestures: &[Gesture]) -> bool {
+/// The first label of which too few hands are known; those without a gesture are simulated if the others are thumbs. `labels` are the
+/// indices of the frames' labels.
+fn lacking_label(hands: &[Option<Hand>], labels: &[usize], gestures: &[Gesture]) -> Option<usize> {
     let count = |label: usize| {
         let frames = hands.iter().zip(labels);
         frames
@@ -195,7 +197,9 @@ fn are_enough(hands: &[Option<Hand>], labels: &[usize], gestures: &[Gesture]) ->
     };
     let is_simulated = |gesture: Gesture| gesture == Gesture::None && are_thumbs(gestures);
     let mut gestures = gestures.iter().enumerate();
-    gestures.all(|(label, gesture)| is_simulated(*gesture) || count(label) >= MIN_FRAMES)
+    let (label, _) =
+        gestures.find(|(label, gesture)| !is_simulated(**gesture) && count(*label) < MIN_FRAMES)?;
+    Some(label)
 }
 
 /// A classifier that is taught the hands in some frames; `None` if there are none to teach.
@@ -235,7 +239,7 @@ mod tests {
     /// Hands in all poses, with the indices of their labels.
     fn simulated(views: usize) -> (Vec<Option<Hand>>, Vec<usize>) {
         let hand = |simulated: SimulatedHand| {
-            let mut values = vec![1.0, 0.5];
+            let mut values: Vec<f32> = vec![1.0, 0.5];
             values.extend(simulated.landmarks.as_flattened());
             values.extend(simulated.world.as_flattened());
             let label = GESTURES.iter().position(|gesture| *gesture == simulated.gesture);
@@ -319,16 +323,18 @@ mod tests {
             .iter()
             .map(|&frame| (hands[frame].clone(), labels[frame]))
             .unzip();
-        assert!(are_enough(&hands, &labels, &GESTURES));
-        assert!(
-            !are_enough(&hands[1..], &labels[1..], &GESTURES),
-            "two thumbs down"
-        );
+        assert_eq!(lacking_label(&hands, &labels, &GESTURES), None);
+        let two_down = lacking_label(&hands[1..], &labels[1..], &GESTURES);
+        assert_eq!(two_down, Some(1));
         let others = [Gesture::None, Gesture::Other, Gesture::ThumbsUp];
-        assert!(
-            !are_enough(&hands, &labels, &others),
-            "no hands of the label none"
+        assert_eq!(
+            lacking_label(&hands, &labels, &others),
+            Some(0),
+            "nobody simulates them"
         );
-        assert!(!are_enough(&vec![None; hands.len()], &labels, &GESTURES));
+        assert_eq!(
+            lacking_label(&vec![None; hands.len()], &labels, &GESTURES),
+            Some(1)
+        );
     }
 }

@@ -29,8 +29,8 @@ pub(super) struct Results<'a> {
     pub(super) selected: &'a Candidate<'a>,
     pub(super) evaluated: Evaluated,
     pub(super) trained: TrainedModel,
-    /// `None` if too few frames show a hand.
-    pub(super) landmarks: Option<TaughtLandmarks>,
+    /// The error says why there are none.
+    pub(super) landmarks: Result<TaughtLandmarks, String>,
     pub(super) exported: ExportedDraft,
     pub(super) gate: Option<GateReport>,
     pub(super) warnings: Vec<String>,
@@ -46,10 +46,8 @@ pub(super) fn publish(
     stopwatch: &Stopwatch,
 ) -> Result<(StoredModel, Summary), TrainingError> {
     let learned_frames = learned_frames(&results);
-    let landmarks = results
-        .landmarks
-        .as_ref()
-        .map(|taught| taught.classifier.to_weights());
+    let landmarks = results.landmarks.as_ref().ok();
+    let landmarks = landmarks.map(|taught| taught.classifier.to_weights());
     let dataset = results.prepared.report();
     let manifest = manifest(store, &results, &dataset);
     let (prepared, selected) = (results.prepared, results.selected);
@@ -86,6 +84,7 @@ fn training_report(
             draft,
             report: export,
         },
+        landmarks,
         gate,
         warnings,
         ..
@@ -97,7 +96,7 @@ fn training_report(
         network: manifest.network.clone(),
         strategy: manifest.strategy.clone(),
         strategy_reason: selected.reason.clone(),
-        settings: settings(pretrained, prepared, selected),
+        settings: settings(pretrained, prepared, selected, &landmarks),
         dataset,
         warnings,
         curves: validation.curves.clone(),
@@ -117,7 +116,7 @@ fn training_report(
 
 fn learned_frames(results: &Results) -> LearnedFrames {
     let (prepared, trained) = (results.prepared, &results.trained);
-    let by_hand = |frame: usize| results.landmarks.as_ref()?.learned[frame].as_deref();
+    let by_hand = |frame: usize| results.landmarks.as_ref().ok()?.learned[frame].as_deref();
     let prediction = |frame: usize| {
         let label = prediction(by_hand(frame), &trained.logits[frame]);
         prepared.labels[label].clone()
@@ -148,7 +147,7 @@ fn manifest(store: &ModelStore, results: &Results, dataset: &DatasetReport) -> M
         },
         metrics: (metrics.frames > 0).then(|| metrics.clone()),
         int8: results.exported.report.int8,
-        landmarks: results.landmarks.as_ref().map(|landmarks| LandmarkFrames {
+        landmarks: results.landmarks.as_ref().ok().map(|landmarks| LandmarkFrames {
             frames: landmarks.frames,
         }),
         epochs: selected.validation.epochs,
@@ -164,6 +163,7 @@ fn settings(
     pretrained: &PretrainedNetwork,
     prepared: &PreparedDataset,
     selected: &Candidate,
+    landmarks: &Result<TaughtLandmarks, String>,
 ) -> Vec<Setting> {
     let recipe = &selected.trainer.recipe;
     let patience = recipe
@@ -178,6 +178,10 @@ fn settings(
         "cpu"
     } else {
         "cuda"
+    };
+    let landmarks = match landmarks {
+        Ok(taught) => format!("taught by {} of {} frames", taught.frames, prepared.len()),
+        Err(reason) => format!("not taught: {reason}"),
     };
     let settings = [
         ("device", device.to_owned()),
@@ -197,6 +201,7 @@ fn settings(
         ("class weights", class_weights.to_owned()),
         ("folds", prepared.split.folds.len().to_string()),
         ("seed", selected.trainer.seed.to_string()),
+        ("landmarks", landmarks),
         ("pretrained weights", pretrained.path.display().to_string()),
     ];
     let setting = |(name, value): (&str, String)| Setting {
