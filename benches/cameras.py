@@ -32,7 +32,7 @@ def measure(python: str, rounds: int, seconds: float) -> dict[str, dict[str, flo
                 show_progress(f"{number} camera(s), round {now} of {rounds}")
                 names = [f"camera{index}" for index in range(number)]
                 with world_in(Path(directory)) as world:
-                    node = world.start_node(cameras=f"[{', '.join(names)}]")
+                    node = world.start_node(recognizer="image", cameras=f"[{', '.join(names)}]")
                     figures.append(watch(world, node, RATE_HZ, seconds, ["--photos", str(dataset), "--size", "640x480"], names))
         show_progress("")
     return {

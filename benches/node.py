@@ -35,7 +35,7 @@ EMPTY_NODE = Path(os.environ["CARGO_TARGET_DIR"], "release", "examples", "empty_
 def start(node_name: str, world: World, python: str, threads: int) -> Program:
     """Starts one of the nodes."""
     if node_name == OURS:
-        return world.start_node(image_reliability="best_effort", threads=threads)
+        return world.start_node(recognizer="image", image_reliability="best_effort", threads=threads)
     if node_name == EMPTY:
         return world.start(str(EMPTY_NODE), *IN_NAMESPACE)
     return start_peer(world, python, threads)
