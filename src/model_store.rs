@@ -37,7 +37,7 @@ pub const ONNX_FILE: &str = "model.onnx";
 pub const INT8_FILE: &str = "model_int8.onnx";
 /// The weights in fp32.
 pub const WEIGHTS_FILE: &str = "weights.safetensors";
-/// The classifier of landmarks; exists only if enough frames of the training show a hand.
+/// The classifier of landmarks, and what is familiar to the network; exists only if enough frames of the training show a hand.
 pub const LANDMARKS_FILE: &str = "landmarks.safetensors";
 const MANIFEST_FILE: &str = "manifest.json";
 const ACTIVE_FILE: &str = "active.json";

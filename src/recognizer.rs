@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::classifier::{Classifier, ClassifierError};
+use crate::familiarity::Familiarity;
 use crate::frame::{Frame, FrameError};
 use crate::hand::Hand;
 use crate::model_store::Manifest;
@@ -93,14 +94,15 @@ impl Recognizer {
         Recognizer::with_method(image.labels, LoadedMethod::Image(Box::new(image)))
     }
 
-    /// The recognizer of a stored model by the landmarks of hands, and by its network for frames without a hand.
+    /// The recognizer of a stored model by the landmarks of hands, and by its network for familiar frames without a hand.
     fn by_both(
         landmarks: LandmarkRecognizer,
+        familiarity: Familiarity,
         classifier: Box<dyn Classifier>,
         manifest: &Manifest,
     ) -> Recognizer {
         let image = ImageRecognizer::new(classifier, manifest);
-        let auto = AutoRecognizer::new(landmarks, image);
+        let auto = AutoRecognizer::new(landmarks, familiarity, image);
         Recognizer::with_method(manifest.labels.len(), LoadedMethod::Auto(Box::new(auto)))
     }
 

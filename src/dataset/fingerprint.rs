@@ -9,7 +9,7 @@ const SIDE_PX: usize = 16;
 /// Side of the block of input pixels that becomes one pixel of the thumbnail.
 const BLOCK_PX: usize = SQUARE_SIDE_PX / SIDE_PX;
 /// Number of pixels in a thumbnail.
-const PIXELS: usize = SIDE_PX * SIDE_PX;
+pub(crate) const PIXELS: usize = SIDE_PX * SIDE_PX;
 
 /// Maximum [`Thumbnail::distance`] between near-duplicates, in gray levels.
 ///

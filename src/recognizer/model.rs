@@ -6,6 +6,7 @@ use super::settings::{Method, RecognizerSettings};
 use crate::classifier::settings::Settings;
 use crate::classifier::{self, ClassifierError, EngineState, LoadedClassifier};
 use crate::dataset::Label;
+use crate::familiarity::Familiarity;
 use crate::gesture::Gesture;
 use crate::hand::taught::LandmarkClassifier;
 use crate::model_store::{LANDMARKS_FILE, ModelStore, StoreError, StoredModel};
@@ -156,13 +157,17 @@ impl Model {
             Method::Auto | Method::Landmarks => taught(stored)?,
         };
         if settings.method == Method::Landmarks {
-            return by_landmarks(taught.ok_or_else(wrong_method)?, settings);
+            let (classifier, _) = taught.ok_or_else(wrong_method)?;
+            return by_landmarks(classifier, settings);
         }
         let (LoadedClassifier { classifier, reason }, engine) = load_classifier(stored, &settings.network)?;
-        let landmarks = taught.map(|taught| LandmarkRecognizer::load(taught, &settings.hands));
-        let (recognizer, reason) = match landmarks.transpose() {
-            Ok(Some(landmarks)) => (
-                Recognizer::by_both(landmarks, classifier, &stored.manifest),
+        let taught = taught.map(|(classifier, familiarity)| {
+            let landmarks = LandmarkRecognizer::load(classifier, &settings.hands)?;
+            Ok::<_, ClassifierError>((landmarks, familiarity))
+        });
+        let (recognizer, reason) = match taught.transpose() {
+            Ok(Some((landmarks, familiarity))) => (
+                Recognizer::by_both(landmarks, familiarity, classifier, &stored.manifest),
                 reason,
             ),
             Ok(None) => (Recognizer::new(classifier, &stored.manifest), reason),
@@ -193,14 +198,15 @@ fn by_landmarks(classifier: HandClassifier, settings: &RecognizerSettings) -> Re
     })
 }
 
-/// The classifier of landmarks of a stored model, if it has one.
-fn taught(stored: &StoredModel) -> Result<Option<HandClassifier>, ClassifierError> {
+/// The classifier of landmarks of a stored model, and what is familiar to its network, if it has one.
+fn taught(stored: &StoredModel) -> Result<Option<(HandClassifier, Familiarity)>, ClassifierError> {
     if stored.manifest.landmarks.is_none() {
         return Ok(None);
     }
     let weights = Weights::read(&stored.path(LANDMARKS_FILE))?;
     let classifier = LandmarkClassifier::from_weights(&weights, &stored.manifest.labels)?;
-    Ok(Some(HandClassifier::Taught(classifier)))
+    let familiarity = Familiarity::from_weights(&weights)?;
+    Ok(Some((HandClassifier::Taught(classifier), familiarity)))
 }
 
 /// Id of the active model if it has a classifier of landmarks.

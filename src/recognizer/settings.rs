@@ -8,7 +8,7 @@ use crate::classifier::settings::Settings;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 pub enum Method {
-    /// By the landmarks of hands, and frames without a hand by the network of the model.
+    /// By the landmarks of hands, and familiar frames without a hand by the network of the model.
     #[default]
     Auto,
     /// By the network of the model, which sees the whole frame.

@@ -18,6 +18,7 @@ use crate::dataset::fingerprint::Fingerprint;
 use crate::dataset::split::{Fold, Split, hold_out, k_folds};
 use crate::dataset::{Dataset, Label, SkippedFile, summarize};
 use crate::disk;
+use crate::familiarity::Familiarity;
 
 /// By default, datasets with fewer frames are cross-validated, because the accuracy on a fifth of their frames would say little.
 const MIN_FRAMES_FOR_HOLD_OUT: usize = 150;
@@ -177,6 +178,16 @@ impl PreparedDataset {
     /// What identifies a frame's file.
     pub(super) fn fingerprint(&self, frame: usize) -> &Fingerprint {
         &self.frames[frame].fingerprint
+    }
+
+    /// What resembles the frames.
+    pub(super) fn familiarity(&self) -> Familiarity {
+        let bursts = self.groups.iter().flat_map(|groups| &groups.groups);
+        let frames = bursts.enumerate().flat_map(|(burst, group)| {
+            let frames = group.frames.iter();
+            frames.map(move |&frame| (self.fingerprint(frame).thumbnail.clone(), burst))
+        });
+        Familiarity::new(&frames.collect::<Vec<_>>())
     }
 
     /// SHA-256 of a frame's file, in hexadecimal.

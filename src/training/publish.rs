@@ -52,7 +52,8 @@ pub(super) fn publish(
     let manifest = manifest(store, &results, &dataset);
     let (prepared, selected) = (results.prepared, results.selected);
     let (draft, report) = training_report(results, &manifest, dataset, stopwatch);
-    if let Some(weights) = landmarks {
+    if let Some(mut weights) = landmarks {
+        weights.extend(prepared.familiarity().to_weights());
         weights.write(&draft.path(LANDMARKS_FILE))?;
     }
     write_file(&draft, FRAMES_FILE, &|writer| {
