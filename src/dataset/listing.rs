@@ -206,7 +206,7 @@ fn unreadable(error: &io::Error) -> String {
 /// Why a file of this kind is skipped, and how to fix it.
 fn reason(kind: FileKind) -> String {
     let fix = match kind {
-        FileKind::Empty => "delete it and capture the frame again",
+        FileKind::Empty | FileKind::Zeros => "delete it and capture the frame again",
         FileKind::Video => "save its frames as JPEG files",
         FileKind::Mcap | FileKind::Sqlite => "import its frames with `thumb_gesture bag import`",
         FileKind::Unknown => "convert it to JPEG if it is an image, or delete it",

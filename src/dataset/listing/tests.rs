@@ -50,7 +50,7 @@ fn content_decides_what_is_an_image() {
         [
             "a HEIF image (HEIC); convert it to JPEG",
             "empty; delete it and capture the frame again",
-            "of an unknown format; convert it to JPEG if it is an image, or delete it",
+            "filled with zeros, as an interrupted download or copy leaves it; delete it and capture the frame again",
         ]
     );
 }

@@ -237,7 +237,7 @@ fn other_content_is_named_with_what_to_do() {
         (
             "",
             b"not an image",
-            "the image is of an unknown format; supported: JPEG, PNG, WebP, GIF, BMP, TIFF",
+            "the image is a text file; supported: JPEG, PNG, WebP, GIF, BMP, TIFF",
         ),
     ] {
         assert!(
