@@ -277,10 +277,5 @@ fn check_even([width, height]: [u32; 2], encoding: Encoding) -> Result<(), Frame
     })
 }
 
-/// Limits the length of untrusted text in a log message.
-fn truncate(text: &str) -> String {
-    text.chars().take(64).collect()
-}
-
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::Label;
+use crate::text::escape_controls;
 
 /// Maximum number of reasons per label in a summary.
 const MAX_REASONS: usize = 8;
@@ -42,10 +43,15 @@ pub fn summarize(label: Option<&Label>, files: &[SkippedFile]) -> Vec<String> {
     let mut sentences: Vec<String> = groups
         .into_iter()
         .map(|(first, count)| match count {
-            1 => format!("{prefix}{} is skipped: {}", first.file, first.reason),
+            1 => format!(
+                "{prefix}{} is skipped: {}",
+                escape_controls(&first.file),
+                first.reason
+            ),
             _ => format!(
                 "{prefix}{count} files are skipped, such as {}: {}",
-                first.file, first.reason
+                escape_controls(&first.file),
+                first.reason
             ),
         })
         .collect();

@@ -16,6 +16,7 @@ use crate::node::ros::context::NodeContext;
 use crate::node::ros::messages::model_info;
 use crate::node::ros::topic::Topic;
 use crate::sync::lock;
+use crate::text;
 
 /// Loads models, marks them as active in the store, and hands them to the classifier thread.
 pub(crate) struct Models {
@@ -140,7 +141,7 @@ impl Models {
         self.topic.publish(&ModelInfo {
             accuracy: f32::NAN,
             calibration_error: f32::NAN,
-            message: message.to_owned(),
+            message: text::message(message),
             ..ModelInfo::default()
         });
     }
@@ -205,7 +206,7 @@ impl Models {
             },
             Err(error) => ActivateModel::Response {
                 success: false,
-                message: format!("{error}; the running model stays in use"),
+                message: text::message(&format!("{error}; the running model stays in use")),
             },
         }
     }
@@ -241,7 +242,7 @@ impl Models {
             Err(error) => {
                 return ListModels::Response {
                     models: Vec::new(),
-                    message: error.to_string(),
+                    message: text::message(&error.to_string()),
                 };
             }
         };
@@ -252,7 +253,7 @@ impl Models {
         let unreadable: Vec<String> = listing.unreadable.iter().map(ToString::to_string).collect();
         ListModels::Response {
             models: listing.models.iter().map(info).collect(),
-            message: unreadable.join("\n"),
+            message: text::message(&unreadable.join("\n")),
         }
     }
 

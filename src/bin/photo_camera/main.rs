@@ -19,7 +19,7 @@ use thumb_gesture::bag::image::{COMPRESSED_IMAGE, IMAGE};
 use thumb_gesture::node::signals::Signals;
 use thumb_gesture::node::{ImageTopic, ImageTransport, ParameterOverrides, RosArguments, create_node, spin};
 use thumb_gesture::sync::lock;
-use thumb_gesture::text::escape_controls;
+use thumb_gesture::text::message;
 use tokio::time::MissedTickBehavior;
 
 use bag::BagPlayer;
@@ -88,7 +88,7 @@ fn main() -> ExitCode {
     let ros_arguments = match RosArguments::from_env() {
         Ok(ros_arguments) => ros_arguments,
         Err(error) => {
-            eprintln!("Error: {error}");
+            eprintln!("Error: {}", message(&error.to_string()));
             return ExitCode::from(2);
         }
     };
@@ -96,7 +96,7 @@ fn main() -> ExitCode {
     match start(&arguments, &ros_arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("Error: {}", escape_controls(&format!("{error:#}")));
+            eprintln!("Error: {}", message(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

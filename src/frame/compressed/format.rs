@@ -1,8 +1,9 @@
 //! The field `format` of a `sensor_msgs/CompressedImage`.
 
 use crate::file_kind::FileKind;
+use crate::frame::FrameError;
 use crate::frame::encoding::{Encoding, Layout};
-use crate::frame::{FrameError, truncate};
+use crate::text::shorten;
 
 const VIDEO: &str = "frames of a video depend on the ones before them; let the camera send JPEG, or convert the video with `ros2 run image_transport republish`";
 /// Message types of the transports for video.
@@ -101,11 +102,11 @@ impl<'a> Format<'a> {
         });
         match fix {
             Some(fix) => FrameError::UnsupportedFormat {
-                format: truncate(self.text),
+                format: shorten(self.text),
                 fix,
             },
             None => FrameError::Content {
-                format: truncate(self.text),
+                format: shorten(self.text),
                 found: kind.name(),
                 fix: fix_of(kind),
             },

@@ -20,6 +20,7 @@ use crate::node::ros::topic::Topic;
 use crate::node::throttle::Throttle;
 use crate::recognizer::Predictions;
 use crate::sync::lock;
+use crate::text;
 
 /// The model and the outputs that the thread owns, and what it shares.
 pub(crate) struct ClassifierThread {
@@ -112,7 +113,7 @@ impl ClassifierThread {
         let mut info = model_info(manifest);
         info.backend.clone_from(backend);
         info.active = true;
-        info.message = format!("in use{reason}");
+        info.message = text::message(&format!("in use{reason}"));
         *lock(&self.running) = Some((id.clone(), info.backend.clone()));
         self.model_topic.publish(&info);
         self.outputs.iter_mut().for_each(GestureOutput::forget_gesture);
