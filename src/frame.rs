@@ -18,6 +18,7 @@ use encoding::{Encoding, RawImage};
 pub use error::FrameError;
 pub use limits::MAX_SIDE_PX;
 use limits::check_size;
+pub(crate) use limits::read_file;
 
 /// The layout of a pixel, 8 bits per channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +175,7 @@ impl Frame {
     /// # Errors
     /// As [`Frame::from_compressed`], or the file cannot be read.
     pub fn from_file(path: &Path) -> Result<Frame, FrameError> {
-        Frame::from_compressed("", &std::fs::read(path)?)
+        Frame::from_compressed("", &read_file(path)?)
     }
 
     /// A frame from a decoded image.

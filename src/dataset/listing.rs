@@ -27,7 +27,7 @@ const JUNK: [&str; 9] = [
 /// The files below a directory.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
-    /// Paths of the images: those of a directory sorted by name, followed by those of its sub-directories.
+    /// Paths of the images: those of a directory sorted by name, followed by those of its subdirectories.
     pub images: Vec<PathBuf>,
     /// Files that are no images, or cannot be read.
     pub skipped: Vec<SkippedFile>,
@@ -74,7 +74,7 @@ impl Lister {
     /// Lists the files below a directory. Follows symbolic links, but reads no directory twice.
     ///
     /// # Errors
-    /// The directory does not exist or cannot be read. Sub-directories that cannot be read are skipped.
+    /// The directory does not exist or cannot be read. Subdirectories that cannot be read are skipped.
     pub(super) fn list(&mut self, directory: &Path) -> io::Result<Listing> {
         let mut listing = Listing::default();
         let mut visited = directories_above(directory);
