@@ -150,7 +150,10 @@ fn damaged_label_is_left_out_too() {
     }
     fs::remove_dir_all(dataset.join("none")).expect("removes");
     let error = failure(&evaluate(&dataset, &store, &["--skip-empty-labels"]));
-    assert!(error.contains("no file of the dataset is a readable image"), "{error}");
+    assert!(
+        error.contains("no file of the dataset is a readable image"),
+        "{error}"
+    );
 }
 
 #[test]

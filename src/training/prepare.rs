@@ -112,9 +112,7 @@ pub(super) fn copies_of(recipe: &Recipe, seed: u64) -> Copies {
 
 /// What is wrong with the files: unreadable ones, and images that are in the directories of two labels.
 fn warnings(labels: &[Label], extraction: &Extraction) -> Vec<String> {
-    let of_label = |(index, label): (usize, &Label)| {
-        summarize(Some(label), &extraction.skipped_of(index))
-    };
+    let of_label = |(index, label): (usize, &Label)| summarize(Some(label), &extraction.skipped_of(index));
     let mut warnings: Vec<String> = labels.iter().enumerate().flat_map(of_label).collect();
     let conflicts = conflicts(&extraction.frames);
     if let Some(first) = conflicts.first() {
