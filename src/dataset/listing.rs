@@ -205,13 +205,16 @@ fn unreadable(error: &io::Error) -> String {
 
 /// Why a file of this kind is skipped, and how to fix it.
 fn reason(kind: FileKind) -> String {
+    const MOVE: &str = "move it out of the dataset";
     let fix = match kind {
+        // Annotations, notes and tools, which no download has replaced.
+        FileKind::Xml | FileKind::Json | FileKind::Utf16 | FileKind::ForeignElf => MOVE,
         FileKind::Empty => "delete it and capture the frame again",
         FileKind::Video => "save its frames as JPEG files",
         FileKind::Mcap | FileKind::Sqlite => "import its frames with `thumb_gesture bag import`",
         FileKind::Unknown => "convert it to JPEG if it is an image, or delete it",
         kind if kind.is_image() => "convert it to JPEG",
-        kind => kind.fix().unwrap_or("move it out of the dataset"),
+        kind => kind.fix().unwrap_or(MOVE),
     };
     format!("{}; {fix}", kind.name())
 }

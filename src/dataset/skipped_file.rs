@@ -24,7 +24,7 @@ impl SkippedFile {
     pub fn new(path: &Path, reason: &impl ToString) -> SkippedFile {
         SkippedFile {
             file: path.display().to_string(),
-            reason: reason.to_string(),
+            reason: escape_controls(&reason.to_string()).into_owned(),
         }
     }
 }
@@ -41,14 +41,21 @@ pub fn summarize(label: Option<&Label>, files: &[SkippedFile]) -> Vec<String> {
         }
     }
     let prefix = label.map_or(String::new(), |label| format!("label {label}: "));
-    let describe = |(first, count): (&SkippedFile, usize)| {
-        let (file, reason) = (escape_controls(&first.file), escape_controls(&first.reason));
-        match count {
-            1 => format!("{prefix}{file} is skipped: {reason}"),
-            _ => format!("{prefix}{count} files are skipped, such as {file}: {reason}"),
-        }
-    };
-    let mut sentences: Vec<String> = groups.into_iter().map(describe).collect();
+    let mut sentences: Vec<String> = groups
+        .into_iter()
+        .map(|(first, count)| match count {
+            1 => format!(
+                "{prefix}{} is skipped: {}",
+                escape_controls(&first.file),
+                first.reason
+            ),
+            _ => format!(
+                "{prefix}{count} files are skipped, such as {}: {}",
+                escape_controls(&first.file),
+                first.reason
+            ),
+        })
+        .collect();
     if others > 0 {
         sentences.push(format!("{prefix}{others} files are skipped for other reasons"));
     }

@@ -42,6 +42,7 @@ fn content_decides_what_is_an_image() {
         ("e.jpg", b""),
         ("f.jpg", &[0; 600]),
         ("g.jpg", &[1; 600]),
+        ("h.json", b"{\"shapes\": []}"),
     ]);
     let (images, skipped) = listed(root.path());
     assert_eq!(images, ["a.JPG", "b.jfif", "c"]);
@@ -53,6 +54,7 @@ fn content_decides_what_is_an_image() {
             "empty; delete it and capture the frame again",
             "filled with zeros, as an interrupted download or copy leaves it; copy or download it again",
             "of an unknown format; convert it to JPEG if it is an image, or delete it",
+            "JSON text; move it out of the dataset",
         ]
     );
 }
