@@ -18,7 +18,6 @@ use encoding::{Encoding, RawImage};
 pub use error::FrameError;
 pub use limits::MAX_SIDE_PX;
 use limits::check_size;
-pub(crate) use limits::read_file;
 
 /// The layout of a pixel, 8 bits per channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,6 +255,14 @@ impl Frame {
     fn row_bytes(&self) -> usize {
         self.width as usize * self.format.bytes_per_pixel()
     }
+}
+
+/// The content of an image file.
+///
+/// # Errors
+/// It cannot be read, is no regular file, or is longer than 512 MiB.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FrameError> {
+    Ok(crate::disk::read_file(path, limits::MAX_FILE_BYTES)?)
 }
 
 /// # Errors

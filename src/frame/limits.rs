@@ -1,24 +1,13 @@
 //! The limits of images from outside: what is larger is an error before it takes memory.
 
-use std::path::Path;
-
 use super::FrameError;
-use crate::disk;
 
 /// Maximum width and height of an image, pixels.
 pub const MAX_SIDE_PX: u32 = 8192;
 /// Maximum size of decoded pixels, bytes: that of the largest image with 8 bits per channel. Twice as much is used while they are converted.
 pub(super) const MAX_DECODED_BYTES: u64 = MAX_SIDE_PX as u64 * MAX_SIDE_PX as u64 * 3;
 /// Maximum size of an image file, bytes: more than twice as much as the pixels of one, for its metadata and further pages.
-const MAX_FILE_BYTES: u64 = 512 << 20;
-
-/// The content of an image file.
-///
-/// # Errors
-/// It cannot be read, is no regular file, or is longer than 512 MiB.
-pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FrameError> {
-    Ok(disk::read_file(path, MAX_FILE_BYTES)?)
-}
+pub(super) const MAX_FILE_BYTES: u64 = 512 << 20;
 
 /// # Errors
 /// A side is 0 or above [`MAX_SIDE_PX`].
