@@ -174,7 +174,7 @@ impl Frame {
     /// # Errors
     /// As [`Frame::from_compressed`], or the file cannot be read.
     pub fn from_file(path: &Path) -> Result<Frame, FrameError> {
-        Frame::from_compressed("", &std::fs::read(path)?)
+        Frame::from_compressed("", &read_file(path)?)
     }
 
     /// A frame from a decoded image.
@@ -255,6 +255,14 @@ impl Frame {
     fn row_bytes(&self) -> usize {
         self.width as usize * self.format.bytes_per_pixel()
     }
+}
+
+/// The content of an image file.
+///
+/// # Errors
+/// It cannot be read, is no regular file, or is longer than 512 MiB.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FrameError> {
+    Ok(crate::disk::read_file(path, limits::MAX_FILE_BYTES)?)
 }
 
 /// # Errors

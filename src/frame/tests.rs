@@ -31,6 +31,12 @@ fn excess_data_is_ignored() {
     assert_eq!(frame.packed(), Some(&[1, 2][..]));
 }
 
+#[test]
+fn only_regular_files_are_read() {
+    let error = Frame::from_file(Path::new("/dev/zero")).expect_err("never ends");
+    assert!(error.to_string().contains("a device, not a file"), "{error}");
+}
+
 fn error_for(encoding: &str) -> String {
     let error = Frame::from_raw(encoding, 2, 2, 8, vec![0; 16]).expect_err("unsupported");
     error.to_string()

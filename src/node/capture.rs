@@ -113,7 +113,7 @@ impl Capture {
             Ok(()) if name != request.label => (
                 true,
                 format!(
-                    "{saved} frames saved under {name}, as the dataset already spells {}",
+                    "{saved} frames saved under {name}, which is how the dataset spells {}",
                     request.label
                 ),
             ),

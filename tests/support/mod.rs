@@ -34,6 +34,16 @@ pub(crate) fn draw_dataset(directory: &Path, seed: u64, per_label: u64) {
     }
 }
 
+/// The paths of the entries of a directory, sorted.
+pub(crate) fn files_in(directory: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(directory)
+        .expect("lists")
+        .map(|entry| entry.expect("lists").path())
+        .collect();
+    files.sort();
+    files
+}
+
 /// Trains quickly on drawn hands. Returns a directory with `dataset`, `store` and images of `unseen` hands, and the summary of the training.
 pub(crate) fn trained_on_drawn_hands() -> (tempfile::TempDir, Value) {
     let root = tempfile::tempdir().expect("a directory");

@@ -40,7 +40,7 @@ pub(crate) struct ModelOptions {
     /// Directory of the model store
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
-    /// ID of the model [default: the active model]
+    /// Id of the model [default: the active model]
     #[arg(long, value_name = "ID")]
     model: Option<String>,
     #[command(flatten)]
