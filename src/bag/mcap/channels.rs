@@ -7,7 +7,7 @@ use std::path::Path;
 use mcap::records::{Record, op};
 
 use super::super::sink::MessageSink;
-use super::super::{BagError, Topic};
+use super::super::{BagError, MAX_NAME_BYTES, Topic};
 use super::records::for_each_record;
 
 /// The schemas and channels announced so far.
@@ -45,15 +45,15 @@ impl<'a> Channels<'a> {
     pub(super) fn process(&mut self, record: Record) -> Option<PendingMessage> {
         match record {
             Record::Schema { header, .. } => {
-                self.schemas.insert(header.id, header.name);
+                self.schemas.insert(header.id, short_name(header.name));
             }
             Record::Channel(channel) => {
                 // rosbag2 writes no schema if it does not find the message's definition.
                 let message_type = self.schemas.get(&channel.schema_id).cloned();
                 let topic = Topic {
-                    name: channel.topic,
+                    name: short_name(channel.topic),
                     message_type: message_type.unwrap_or_default(),
-                    encoding: channel.message_encoding,
+                    encoding: short_name(channel.message_encoding),
                 };
                 self.topics.insert(channel.id, (self.complete)(topic));
             }
@@ -115,5 +115,25 @@ impl<'a> Channels<'a> {
             self.topics.entry(id).or_insert(topic);
         }
         Ok(())
+    }
+}
+
+/// At most [`MAX_NAME_BYTES`] of a name.
+fn short_name(mut name: String) -> String {
+    name.truncate(name.floor_char_boundary(MAX_NAME_BYTES));
+    name.shrink_to_fit();
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_name_is_cut_off_between_characters_and_takes_no_more_memory() {
+        let name = short_name(format!("/{}", "é".repeat(1 << 20)));
+        assert_eq!(name.len(), MAX_NAME_BYTES - 1);
+        assert!(name.capacity() < 2 * MAX_NAME_BYTES);
+        assert_eq!(short_name("/camera".to_owned()), "/camera");
     }
 }
