@@ -28,6 +28,7 @@ support::runner::tests! {
     chunks_of_each_compression_are_read,
     truncated_file_is_read_to_its_end,
     chunk_cut_off_by_the_end_of_the_file_is_read_up_to_there,
+    schema_in_a_damaged_chunk_is_found_in_the_summary,
     damaged_chunk_loses_only_its_own_messages_and_they_are_counted,
     unknown_compression_is_named_once_with_the_number_of_messages,
     announced_sizes_are_not_allocated_before_they_are_checked,

@@ -170,7 +170,7 @@ pub(crate) fn topics_and_counts_are_those_of_the_data() {
     let too_many = metadata(&["bag_0.mcap"], "/front/image_raw", "sensor_msgs/msg/Image", 7);
     let directory = write_directory(&hands(1), &LIKE_ROSBAG2, &too_many);
     let file = directory.path().join("metadata.yaml");
-    for path in [directory.path(), &file] {
+    for path in [directory.path(), file.as_path()] {
         let bag = Bag::open(path).expect("a bag");
         assert_eq!(image_topic(&bag, None).expect("a topic with images").name, TOPIC);
         let contents = bag.contents().expect("readable");
