@@ -217,7 +217,17 @@ fn describe(directory: &Path) -> String {
         .take(MAX_LOOKED_AT)
         .find_map(|file| match FileKind::of_file(&file) {
             // Such files are in any directory.
-            Ok(FileKind::Unknown | FileKind::Empty | FileKind::Html | FileKind::Xml | FileKind::Json)
+            Ok(
+                FileKind::Unknown
+                | FileKind::Empty
+                | FileKind::Zeros
+                | FileKind::Text
+                | FileKind::Utf16
+                | FileKind::AppleDouble
+                | FileKind::Html
+                | FileKind::Xml
+                | FileKind::Json,
+            )
             | Err(_) => None,
             Ok(kind) => Some(format!(
                 "{} in it is {}; {}",
