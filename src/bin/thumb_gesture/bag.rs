@@ -210,7 +210,7 @@ impl Outcome {
             .chain(ReasonCount::summary(bad_reasons));
         for warning in warnings {
             self.has_losses = true;
-            output::print_error_line(&format!("Warning: {warning}"));
+            output::print_warning(&warning);
         }
     }
 

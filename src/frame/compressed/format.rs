@@ -97,7 +97,7 @@ impl<'a> Format<'a> {
         let other = OTHERS.iter().find(|(words, _)| words.iter().any(is_in_format));
         let fix = other.map(|(_, fix)| *fix).or_else(|| {
             Encoding::named(self.raw)
-                .is_ok_and(|_| kind == FileKind::Unknown && !self.text.contains(';'))
+                .is_ok_and(|_| may_be_pixels(kind) && !self.text.contains(';'))
                 .then_some("it is an encoding of raw images, which belong in sensor_msgs/Image")
         });
         match fix {
@@ -112,6 +112,11 @@ impl<'a> Format<'a> {
             },
         }
     }
+}
+
+/// Whether raw pixels may look like this kind: a black image is all zeros.
+fn may_be_pixels(kind: FileKind) -> bool {
+    matches!(kind, FileKind::Unknown | FileKind::Zeros | FileKind::Text)
 }
 
 /// What to do about messages that hold video, if one of their types is in a text.

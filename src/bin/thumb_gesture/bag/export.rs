@@ -47,7 +47,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     // Removes a trailing slash.
     let output: PathBuf = arguments.output.components().collect();
-    let labels = PathBuf::from(format!("{}.labels.yaml", output.display()));
+    let mut labels = output.clone().into_os_string();
+    labels.push(".labels.yaml");
+    let labels = PathBuf::from(labels);
     if labels.exists() {
         bail!("{} exists; choose another output or remove it", labels.display());
     }
