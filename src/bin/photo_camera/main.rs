@@ -88,7 +88,7 @@ fn main() -> ExitCode {
     let ros_arguments = match RosArguments::from_env() {
         Ok(ros_arguments) => ros_arguments,
         Err(error) => {
-            eprintln!("Error: {}", escape_controls(&error.to_string()));
+            eprintln!("Error: {error}");
             return ExitCode::from(2);
         }
     };

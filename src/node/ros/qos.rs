@@ -5,7 +5,6 @@ use r2r::{Node, QosProfile};
 use strum::{Display, EnumString, VariantNames};
 
 use crate::frame::fix_of_video;
-use crate::text::escape_controls;
 
 /// How images are published, as in `image_transport`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, VariantNames)]
@@ -78,15 +77,9 @@ pub(crate) fn publishers(node: &Node, topic: &str) -> Vec<RemotePublisher> {
     let found = node
         .get_publishers_info_by_topic(topic, false)
         .unwrap_or_default();
-    // Other participants of DDS than ROS may announce any name.
     let publisher = found.into_iter().map(|info| RemotePublisher {
-        node: escape_controls(&format!(
-            "{}/{}",
-            info.node_namespace.trim_end_matches('/'),
-            info.node_name
-        ))
-        .into_owned(),
-        message_type: escape_controls(&info.topic_type).into_owned(),
+        node: format!("{}/{}", info.node_namespace.trim_end_matches('/'), info.node_name),
+        message_type: info.topic_type,
         is_reliable: info.qos_profile.reliability == ReliabilityPolicy::Reliable,
         is_transient_local: info.qos_profile.durability == DurabilityPolicy::TransientLocal,
     });
