@@ -30,7 +30,7 @@ pub struct DecisionSettings {
     pub hold_secs: f64,
     /// Maximum age of a frame, maximum time without a new stamp or new pixels, and maximum time between two frames of a hold, seconds.
     pub stale_secs: f64,
-    /// Whether frames with the same pixels for more than `stale_secs` are stale.
+    /// Whether frames that repeat the pixels of the last ones for more than `stale_secs` are stale.
     pub detect_frozen_camera: bool,
 }
 
@@ -80,7 +80,7 @@ pub struct Decision {
 }
 
 /// Turns the probabilities of successive frames into decisions; it remembers the smoothed probabilities, the current gesture, and since
-/// when stamp and pixels are the same.
+/// when stamps and pixels repeat.
 #[derive(Clone, Debug, Default)]
 pub struct GestureFilter {
     stream: Stream,

@@ -7,6 +7,7 @@ mod encoding;
 mod error;
 mod jpeg;
 mod limits;
+mod recent;
 
 use std::path::Path;
 
@@ -18,6 +19,7 @@ use encoding::{Encoding, RawImage};
 pub use error::FrameError;
 pub use limits::MAX_SIDE_PX;
 use limits::check_size;
+pub use recent::{RECENT_FRAMES, RecentFrames};
 
 /// The layout of a pixel, 8 bits per channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,12 +234,6 @@ impl Frame {
             .chunks(self.step)
             .take(self.height as usize)
             .map(move |row| &row[..row_bytes])
-    }
-
-    /// Whether both images are the same, bit for bit. This ends at the first row that differs, in images of a real camera the first one.
-    pub fn has_same_pixels(&self, other: &Frame) -> bool {
-        let layout = |frame: &Frame| (frame.width, frame.height, frame.format);
-        layout(self) == layout(other) && self.rows().eq(other.rows())
     }
 
     /// A copy in RGB, for files and overlays.

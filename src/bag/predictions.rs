@@ -12,7 +12,7 @@ use super::image::{BagImage, is_image_topic};
 use super::{Bag, BagError, DataLoss, ReasonCount, Topic, secs_between};
 use crate::classifier::ClassifierError;
 use crate::decision::{DecisionSettings, FrameInfo, GestureFilter, UnknownReason};
-use crate::frame::Frame;
+use crate::frame::RecentFrames;
 use crate::recognizer::Recognizer;
 
 /// Number of frames that are read in advance of the classifier.
@@ -76,7 +76,7 @@ pub fn classify_bag(
 ) -> Result<BagPredictions, ClassifyBagError> {
     let mut filter = GestureFilter::default();
     let mut clock = FrameClock::of_topic(bag, topic)?;
-    let mut last_frame: Option<Frame> = None;
+    let mut recent_frames = RecentFrames::default();
     let mut predictions = BagPredictions {
         topic: topic.name.clone(),
         frames: Vec::new(),
@@ -103,8 +103,7 @@ pub fn classify_bag(
                 }
             };
             let probabilities = recognizer.probabilities(&image.frame)?;
-            let repeats_pixels = last_frame.is_some_and(|last| last.has_same_pixels(&image.frame));
-            last_frame = Some(image.frame.clone());
+            let repeats_pixels = settings.detect_frozen_camera && recent_frames.repeats(&image.frame);
             let info = FrameInfo::recorded(image.stamp_ns, recorded_ns, repeats_pixels);
             let decision = filter.update(settings, probabilities, &info);
             let prediction = FramePrediction {

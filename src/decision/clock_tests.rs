@@ -228,7 +228,7 @@ fn stale_frames() -> [(&'static str, Vec<FrameInfo>); 5] {
     let still = frame(LAST_FRESH).stamp_ns;
     [
         (
-            "has not changed by a single bit for 1.",
+            "no new image for 1.",
             frames(60, |index, frame| {
                 if after(index) {
                     frame.stamp_ns = still;
@@ -237,7 +237,7 @@ fn stale_frames() -> [(&'static str, Vec<FrameInfo>); 5] {
             }),
         ),
         (
-            "has not changed by a single bit for 1.",
+            "no new image for 1.",
             frames(60, |index, frame| frame.repeats_pixels = after(index)),
         ),
         (

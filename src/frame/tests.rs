@@ -177,21 +177,3 @@ proptest::proptest! {
         }
     }
 }
-
-#[test]
-fn padding_and_step_are_no_part_of_the_pixels() {
-    let frame = |step: u32, padding: u8, last: u8| {
-        let mut data = vec![padding; step as usize * 2];
-        for row in data.chunks_mut(step as usize) {
-            row[..3].copy_from_slice(&[1, 2, last]);
-        }
-        Frame::from_raw("mono8", 3, 2, step, data).expect("a valid frame")
-    };
-    assert!(frame(3, 0, 7).has_same_pixels(&frame(5, 9, 7)));
-    assert!(!frame(3, 0, 7).has_same_pixels(&frame(3, 0, 6)));
-    let other = Frame::from_raw("rgb8", 1, 2, 3, vec![1, 2, 7, 1, 2, 7]).expect("a valid frame");
-    assert!(
-        !frame(3, 0, 7).has_same_pixels(&other),
-        "the same bytes in another layout"
-    );
-}

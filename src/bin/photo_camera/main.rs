@@ -32,7 +32,7 @@ const USE_SIM_TIME: &str = "use_sim_time";
 
 /// Publish photos, the images of a bag, or drawn hands on camera/image_raw.
 ///
-/// The frame_id of each image is `camera_<label>`. A photo that is published again gets other noise in a few pixels, as from a sensor.
+/// The frame_id of each image is `camera_<label>`. Photos and drawn hands get other noise in a few pixels each time, as from a sensor.
 /// A std_msgs/String on ~/show changes what is published, with the values of --show.
 #[derive(Parser)]
 #[command(
@@ -187,8 +187,9 @@ async fn publish_images(
             (Some(image), _) => image,
             (None, Some(bag)) => bag.next()?,
             (None, None) => {
-                let (image, label) = images.next(&selection)?;
-                (noise.apply(image), format!("camera_{label}"))
+                let (mut image, label) = images.next(&selection)?;
+                noise.apply(&mut image);
+                (image, format!("camera_{label}"))
             }
         };
         let now = lock(clock).get_now()?;
