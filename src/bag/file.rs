@@ -53,14 +53,7 @@ pub(super) fn fix(kind: FileKind) -> &'static str {
     }
     match kind {
         FileKind::Ros1Bag => ROS1_FIX,
-        FileKind::Jpeg
-        | FileKind::Png
-        | FileKind::Gif
-        | FileKind::Bmp
-        | FileKind::WebP
-        | FileKind::Tiff
-        | FileKind::Heif
-        | FileKind::Avif => {
+        kind if kind.is_image() => {
             "for images use `thumb_gesture evaluate` or `predict`; `thumb_gesture bag export` makes a bag of a dataset"
         }
         FileKind::Video => {

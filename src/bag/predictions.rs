@@ -75,7 +75,7 @@ pub fn classify_bag(
     mut on_frame: impl FnMut(&FramePrediction, &BagImage),
 ) -> Result<BagPredictions, ClassifyBagError> {
     let mut filter = GestureFilter::default();
-    let mut clock = FrameClock::of_topic(bag, topic)?;
+    let mut clock = FrameClock::new(bag, topic);
     let mut recent_frames = RecentFrames::default();
     let mut predictions = BagPredictions {
         topic: topic.name.clone(),
@@ -107,7 +107,7 @@ pub fn classify_bag(
             let info = FrameInfo::recorded(image.stamp_ns, recorded_ns, repeats_pixels);
             let decision = filter.update(settings, probabilities, &info);
             let prediction = FramePrediction {
-                time_ns: clock.time_ns(image.stamp_ns, recorded_ns),
+                time_ns: clock.time_ns(image.stamp_ns, recorded_ns)?,
                 label: decision.label,
                 confidence: decision.confidence,
                 reason: decision.unknown_reason.map_or("", UnknownReason::reason),

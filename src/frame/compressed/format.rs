@@ -131,12 +131,7 @@ pub(crate) fn fix_of_video(types: &str) -> Option<&'static str> {
 fn fix_of(kind: FileKind) -> &'static str {
     match kind {
         FileKind::Empty => "its camera or the copying of the file was interrupted",
-        FileKind::Heif
-        | FileKind::Avif
-        | FileKind::JpegXl
-        | FileKind::Jpeg2000
-        | FileKind::Qoi
-        | FileKind::Pnm => "convert it to JPEG or PNG",
+        kind if kind.is_image() => "convert it to JPEG or PNG",
         FileKind::Video => "save its frames as JPEG or PNG",
         _ => kind.fix().unwrap_or("supported: JPEG, PNG, WebP, GIF, BMP, TIFF"),
     }
