@@ -37,6 +37,10 @@ use sink::MessageSink;
 
 use crate::text::escape_controls;
 
+/// Maximum length of the name of a topic, type or encoding in a file, bytes; ROS allows 255. The rest is ignored, because a small chunk can
+/// unpack to names of any length, which stay in memory.
+const MAX_NAME_BYTES: usize = 1024;
+
 /// A recording, in one file or several.
 #[derive(Debug)]
 pub struct Bag {
@@ -44,7 +48,7 @@ pub struct Bag {
     files: Vec<PathBuf>,
     /// The topics that `metadata.yaml` lists; empty without the file.
     listed: Vec<TopicContents>,
-    /// Says what the files do not say about topics, first the user's word, then that of `metadata.yaml`.
+    /// Types and encodings for files that do not say them: first those that the user gave, then those in `metadata.yaml`.
     hints: Vec<Topic>,
     /// Losses found while opening the bag.
     losses: Vec<DataLoss>,
@@ -264,8 +268,14 @@ impl Bag {
     fn missing_messages(&self, is_selected: &dyn Fn(&Topic) -> bool, delivered: u64) -> Option<DataLoss> {
         let selected = self.listed.iter().filter(|contents| is_selected(&contents.topic));
         let expected = selected.fold(0_u64, |sum, contents| sum.saturating_add(contents.messages));
+        // The bag may have been opened by its metadata.yaml.
+        let metadata = if self.path.is_dir() {
+            self.path.join(metadata::FILE_NAME)
+        } else {
+            self.path.clone()
+        };
         (expected > delivered).then(|| DataLoss {
-            file: self.path.join(metadata::FILE_NAME).display().to_string(),
+            file: metadata.display().to_string(),
             messages: None,
             reason: format!("lists {expected} messages, but only {delivered} were found"),
         })

@@ -47,7 +47,7 @@ pub struct Dataset {
 pub struct LabeledFrames {
     /// The label, which is also the name of the directory.
     pub label: Label,
-    /// Paths of the images, in the directory and in its sub-directories.
+    /// Paths of the images, in the directory and in its subdirectories.
     pub files: Vec<PathBuf>,
     /// Files that cannot be used.
     pub skipped: Vec<SkippedFile>,
@@ -67,12 +67,6 @@ impl Dataset {
     /// A directory does not exist or cannot be read, its layout is another one, or the name of a directory is not a valid label.
     pub fn read(root: &Path) -> Result<Dataset, DatasetError> {
         DatasetReader::default().read(root)
-    }
-
-    /// Number of frames with this label.
-    pub fn frame_count_of(&self, label: &Label) -> usize {
-        let found = self.labels.iter().find(|frames| frames.label == *label);
-        found.map_or(0, |frames| frames.files.len())
     }
 
     /// Number of frames with any label.

@@ -30,7 +30,7 @@ pub struct DecisionSettings {
     pub hold_secs: f64,
     /// Maximum age of a frame, maximum time without a new stamp or new pixels, and maximum time between two frames of a hold, seconds.
     pub stale_secs: f64,
-    /// Whether frames with the same pixels for more than `stale_secs` are stale.
+    /// Whether frames that repeat the pixels of the last ones for more than `stale_secs` are stale.
     pub detect_frozen_camera: bool,
 }
 
@@ -80,7 +80,7 @@ pub struct Decision {
 }
 
 /// Turns the probabilities of successive frames into decisions; it remembers the smoothed probabilities, the current gesture, and since
-/// when stamp and pixels are the same.
+/// when stamps and pixels repeat.
 #[derive(Clone, Debug, Default)]
 pub struct GestureFilter {
     stream: Stream,
@@ -130,30 +130,32 @@ impl GestureFilter {
         if !frame.is_continuous || has_other_labels {
             self.forget_gesture();
         }
-        let decision = if !probabilities.iter().all(|probability| probability.is_finite()) {
-            self.without_gesture(0, 0.0, UnknownReason::NotFinite)
+        if !probabilities.iter().all(|probability| probability.is_finite()) {
+            self.without_gesture(&frame, 0, 0.0, UnknownReason::NotFinite)
         } else if let Some(cause) = stale_cause {
             let label = argmax(probabilities);
-            self.without_gesture(label, probabilities[label], UnknownReason::Stale(cause))
+            self.without_gesture(&frame, label, probabilities[label], UnknownReason::Stale(cause))
         } else {
             self.smooth(settings.smoothing_secs, probabilities, &frame.info);
             self.decide(settings, &frame)
-        };
-        Decision {
-            is_continuous: frame.is_continuous,
-            ..decision
         }
     }
 
     /// Forgets the gesture; `label` and `confidence` are those of the frame alone.
-    fn without_gesture(&mut self, label: usize, confidence: f32, reason: UnknownReason) -> Decision {
+    fn without_gesture(
+        &mut self,
+        frame: &StreamFrame,
+        label: usize,
+        confidence: f32,
+        reason: UnknownReason,
+    ) -> Decision {
         self.forget_gesture();
         Decision {
             label,
             confidence,
             unknown_reason: Some(reason),
             is_stable: false,
-            is_continuous: true,
+            is_continuous: frame.is_continuous,
         }
     }
 
@@ -186,7 +188,7 @@ impl GestureFilter {
             confidence,
             unknown_reason,
             is_stable: unknown_reason.is_none() && hold_secs.is_some_and(|secs| secs >= settings.hold_secs),
-            is_continuous: true,
+            is_continuous: frame.is_continuous,
         }
     }
 

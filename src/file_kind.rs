@@ -17,6 +17,7 @@ pub(crate) use self::signatures::{TORCH_MAGIC, is_torch_legacy};
 
 /// Number of bytes that determine the kind; a tar archive has its signature at byte 257.
 const FIRST_BYTES: u64 = 512;
+
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileKind {

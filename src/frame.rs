@@ -7,6 +7,7 @@ mod encoding;
 mod error;
 mod jpeg;
 mod limits;
+mod recent;
 
 use std::path::Path;
 
@@ -18,6 +19,7 @@ use encoding::{Encoding, RawImage};
 pub use error::FrameError;
 pub use limits::MAX_SIDE_PX;
 use limits::check_size;
+pub use recent::{RECENT_FRAMES, RecentFrames};
 
 /// The layout of a pixel, 8 bits per channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +176,7 @@ impl Frame {
     /// # Errors
     /// As [`Frame::from_compressed`], or the file cannot be read.
     pub fn from_file(path: &Path) -> Result<Frame, FrameError> {
-        Frame::from_compressed("", &std::fs::read(path)?)
+        Frame::from_compressed("", &read_file(path)?)
     }
 
     /// A frame from a decoded image.
@@ -234,12 +236,6 @@ impl Frame {
             .map(move |row| &row[..row_bytes])
     }
 
-    /// Whether both images are the same, bit for bit. This ends at the first row that differs, in images of a real camera the first one.
-    pub fn has_same_pixels(&self, other: &Frame) -> bool {
-        let layout = |frame: &Frame| (frame.width, frame.height, frame.format);
-        layout(self) == layout(other) && self.rows().eq(other.rows())
-    }
-
     /// A copy in RGB, for files and overlays.
     pub fn to_rgb_image(&self) -> RgbImage {
         let [red, green, blue] = self.format.rgb_offsets();
@@ -255,6 +251,14 @@ impl Frame {
     fn row_bytes(&self) -> usize {
         self.width as usize * self.format.bytes_per_pixel()
     }
+}
+
+/// The content of an image file.
+///
+/// # Errors
+/// It cannot be read, is no regular file, or is longer than 512 MiB.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FrameError> {
+    Ok(crate::disk::read_file(path, limits::MAX_FILE_BYTES)?)
 }
 
 /// # Errors
@@ -275,11 +279,6 @@ fn check_even([width, height]: [u32; 2], encoding: Encoding) -> Result<(), Frame
         height,
         encoding: encoding.name,
     })
-}
-
-/// Limits the length of untrusted text in a log message.
-fn truncate(text: &str) -> String {
-    text.chars().take(64).collect()
 }
 
 #[cfg(test)]

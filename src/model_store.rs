@@ -25,6 +25,7 @@ use crate::disk::{self, Existing, WRITING_PREFIX};
 use crate::file_kind::FileKind;
 use crate::network::{self, Network, onnx};
 use crate::preprocess::Preprocessing;
+use crate::text::shorten;
 use crate::weights::{Weights, WeightsError, tensor_locations};
 
 pub use self::error::StoreError;
@@ -46,6 +47,8 @@ const PRETRAINED_DIRECTORY: &str = "pretrained";
 /// Directory of TensorRT engines: one directory `<model id>-<key>` for each engine.
 pub const ENGINES_DIRECTORY: &str = "engines";
 const DRAFT_PREFIX: &str = ".draft-";
+/// Maximum length of a JSON file; the confusion matrix of a thousand labels has a fifth of it.
+const MAX_JSON_BYTES: u64 = 64 << 20;
 
 /// A directory with models.
 #[derive(Clone, Debug)]
@@ -339,7 +342,7 @@ impl ModelStore {
             return Ok(directory);
         }
         Err(StoreError::NoSuchModel {
-            id: id.to_owned(),
+            id: shorten(id),
             store: self.root.clone(),
         })
     }
@@ -350,7 +353,7 @@ impl ModelStore {
 
     fn read_active(&self) -> Result<ActiveIds, StoreError> {
         let path = self.root.join(ACTIVE_FILE);
-        match fs::read(&path) {
+        match disk::read_file(&path, MAX_JSON_BYTES) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|cause| json_error(&path, &bytes, cause)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ActiveIds::default()),
             Err(cause) => Err(io_error(&path, cause)),
@@ -443,7 +446,7 @@ pub fn metadata(
 
 fn read_manifest(directory: &Path) -> Result<Manifest, StoreError> {
     let path = directory.join(MANIFEST_FILE);
-    let bytes = fs::read(&path).map_err(|cause| io_error(&path, cause))?;
+    let bytes = disk::read_file(&path, MAX_JSON_BYTES).map_err(|cause| io_error(&path, cause))?;
     let json_error = |cause| json_error(&path, &bytes, cause);
     // The version first, since another format may have other fields.
     let version: manifest::Version = serde_json::from_slice(&bytes).map_err(json_error)?;
@@ -495,7 +498,7 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
 
 fn sha256(path: &Path) -> io::Result<String> {
     let mut hasher = Sha256::new();
-    let mut file = File::open(path)?;
+    let mut file = disk::open_file(path)?;
     let mut chunk = vec![0; 1 << 20];
     loop {
         match file.read(&mut chunk)? {

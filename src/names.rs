@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use strum::VariantNames;
 
+use crate::text::shorten;
+
 /// No variant of the enumeration has this name.
 #[derive(Debug, thiserror::Error)]
 #[error("unknown {what} {name:?}; known: {}", known.join(", "))]
@@ -23,7 +25,7 @@ pub(crate) fn parse_name<T: FromStr + VariantNames>(
 ) -> Result<T, UnknownName> {
     name.parse().map_err(|_| UnknownName {
         what,
-        name: name.to_owned(),
+        name: shorten(name),
         known: T::VARIANTS,
     })
 }

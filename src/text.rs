@@ -3,6 +3,11 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+/// Maximum length of a text from outside that a message quotes, in characters.
+const MAX_QUOTED_CHARS: usize = 120;
+/// Maximum length of a message, in characters.
+const MAX_MESSAGE_CHARS: usize = 4096;
+
 /// Text on one line without control characters, which could move a terminal's cursor or change its title.
 ///
 /// They become `\u001b` and the like, which JSON understands as well; tabs are kept.
@@ -22,6 +27,35 @@ pub fn escape_controls(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// Each line of a text as [`escape_controls`] returns it.
+pub fn escape_lines(text: &str) -> String {
+    let lines: Vec<_> = text.split('\n').map(escape_controls).collect();
+    lines.join("\n")
+}
+
+/// A message that may quote text from outside, for a log or a field of a ROS message: [`escape_lines`] of at most 4096 characters.
+pub fn message(text: &str) -> String {
+    cut(&escape_lines(text), MAX_MESSAGE_CHARS)
+}
+
+/// The beginning of a text from outside, at most 120 characters, for a message that quotes it with `{:?}`.
+pub(crate) fn shorten(text: &str) -> String {
+    cut(text, MAX_QUOTED_CHARS)
+}
+
+/// [`shorten`] on one line, for a message that contains the text without quotes.
+pub(crate) fn printable(text: &str) -> String {
+    escape_controls(&shorten(text)).into_owned()
+}
+
+/// The first characters of a text, with `…` for the others.
+fn cut(text: &str, max_chars: usize) -> String {
+    match text.char_indices().nth(max_chars) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +71,21 @@ mod tests {
         let json = format!("\"{}\"", escape_controls(hostile));
         let parsed: String = serde_json::from_str(&json).expect("JSON");
         assert_eq!(parsed, hostile);
+    }
+
+    #[test]
+    fn message_keeps_its_lines_and_is_limited() {
+        assert_eq!(message("a\0b\nc\u{1b}"), "a\\u0000b\nc\\u001b");
+        let long = message(&"é\n".repeat(MAX_MESSAGE_CHARS));
+        assert_eq!(long.chars().count(), MAX_MESSAGE_CHARS + 1);
+        assert!(long.ends_with('…'));
+    }
+
+    #[test]
+    fn long_text_is_shortened_visibly() {
+        let name = "é".repeat(MAX_QUOTED_CHARS);
+        assert_eq!(shorten(&name), name);
+        assert_eq!(shorten(&format!("{name}x")), format!("{name}…"));
+        assert_eq!(printable("a\nb"), "a\\u000ab");
     }
 }

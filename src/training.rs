@@ -143,10 +143,13 @@ fn load_and_prepare(
     let network = Network::named(&options.network, dataset.labels.len())?;
     let pretrained = PretrainedNetwork::load(network, store, options.pretrained.as_deref())?;
     match prepare(&dataset, &pretrained, store.root(), options, on_progress) {
-        Err(TrainingError::NoReadableFrames { label, .. }) if options.skip_empty_labels => {
+        Err(TrainingError::NoReadableFrames { label, skipped }) if options.skip_empty_labels => {
             let message = format!("label {label} is left out: none of its files is a readable image");
             on_progress(Progress::Warning { message });
-            dataset.labels.retain(|frames| frames.label != label);
+            for frames in dataset.labels.iter_mut().filter(|frames| frames.label == label) {
+                frames.files.clear();
+                frames.skipped.extend(skipped.iter().cloned());
+            }
             load_and_prepare(&dataset, store, options, on_progress)
         }
         prepared => Ok((pretrained, prepared?)),

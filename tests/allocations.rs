@@ -9,7 +9,7 @@ use thumb_gesture::classifier::candidates::{Candidate, Runtime};
 use thumb_gesture::classifier::onnx::OnnxClassifier;
 use thumb_gesture::classifier::settings::{Precision, Settings};
 use thumb_gesture::decision::{DecisionSettings, FrameInfo, GestureFilter};
-use thumb_gesture::frame::Frame;
+use thumb_gesture::frame::{Frame, RecentFrames};
 use thumb_gesture::network::Network;
 use thumb_gesture::network::onnx::Batch;
 use thumb_gesture::network::onnx::export::{ExportPrecision, export};
@@ -46,16 +46,19 @@ fn decision_allocates_nothing() {
         smoothing_secs: 0.3,
         ..DecisionSettings::default()
     };
+    let frame = Frame::from_raw("bgr8", 640, 480, 0, vec![7; 640 * 480 * 3]).expect("a valid frame");
+    let mut recent_frames = RecentFrames::default();
     let mut filter = GestureFilter::default();
     let mut now_ns = 1_000_000_000;
     let info = measure_warm(|| {
         let mut probabilities = [1.0, 5.0, 2.0];
         softmax(&mut probabilities, 1.0);
         now_ns += 33_000_000;
+        let repeats_pixels = recent_frames.repeats(&frame);
         filter.update(
             &settings,
             &probabilities,
-            &FrameInfo::recorded(now_ns, now_ns, false),
+            &FrameInfo::recorded(now_ns, now_ns, repeats_pixels),
         );
     });
     assert_eq!(info.count_total, 0, "{info:?}");

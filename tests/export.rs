@@ -165,13 +165,13 @@ fn int8_export_of_an_imported_model_needs_a_dataset_for_calibration() {
     assert!(!file.exists());
     let dataset = root.path().join("dataset");
     draw_dataset(&dataset, 5, 2);
+    std::fs::write(dataset.join("none/cut_off.jpg"), b"\xff\xd8\xff\xe0").expect("writes");
     let dataset = dataset.to_str().expect("UTF-8");
-    json(&export(
-        &store,
-        &file,
-        &["--precision", "int8", "--dataset", dataset],
-    ));
+    let output = export(&store, &file, &["--precision", "int8", "--dataset", dataset]);
+    json(&output);
     assert!(file.exists());
+    let warnings = String::from_utf8_lossy(&output.stderr);
+    assert!(warnings.contains("cut_off.jpg is skipped"), "{warnings}");
     let needless = failure(&export(&store, &file, &["--dataset", dataset]));
     assert!(needless.contains("--precision int8"), "{needless}");
 }

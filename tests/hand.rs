@@ -8,13 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use support::runner::{hand_networks, mediapipe, reference_photos};
+use support::values;
 use thumb_gesture::classifier::onnx::OnnxNetwork;
 use thumb_gesture::drawn_hand;
 use thumb_gesture::frame::Frame;
 use thumb_gesture::gesture::Gesture;
 use thumb_gesture::hand::finder::HandFinder;
 use thumb_gesture::hand::{HandNetworks, Size, rule};
-use thumb_gesture::weights::{Initialization, ParameterSpec, Weights};
+use thumb_gesture::weights::Weights;
 
 /// Maximum difference of an output; boxes and landmarks are in pixels.
 const TOLERANCE: f32 = 1e-3;
@@ -97,16 +98,6 @@ fn compare(network: &str, side: usize, outputs: &[(&str, usize)], images: &Path,
             assert!(greatest < TOLERANCE, "{}: {greatest} apart", key(name));
         }
     }
-}
-
-fn values(weights: &Weights, name: &str, shape: &[usize]) -> Vec<f32> {
-    let parameter = ParameterSpec {
-        name: name.to_owned(),
-        shape: shape.to_vec(),
-        initialization: Initialization::Constant(0.0),
-        is_trainable: true,
-    };
-    weights.get(&parameter).expect(name).values.clone()
 }
 
 /// The photos show one person from afar; some are blurred or show half a hand.

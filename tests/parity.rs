@@ -8,6 +8,7 @@ mod support;
 use std::path::Path;
 
 use image::RgbImage;
+use support::values;
 use tch::{Device, Tensor};
 use thumb_gesture::classifier::Classifier;
 use thumb_gesture::classifier::onnx::OnnxClassifier;
@@ -17,7 +18,7 @@ use thumb_gesture::gesture::Gesture;
 use thumb_gesture::network::torch::TorchModule;
 use thumb_gesture::network::{Network, onnx};
 use thumb_gesture::preprocess::{INPUT_LEN, INPUT_SIDE_PX, Preprocessor, STD};
-use thumb_gesture::weights::{Initialization, ParameterSpec, Weights};
+use thumb_gesture::weights::Weights;
 
 const SCRIPT: &str = "parity/reference.py";
 /// Maximum difference of a logit.
@@ -135,16 +136,6 @@ fn torch_logits(network: &Network, weights: &Path, inputs: &[f32]) -> Vec<f32> {
     let again = tch::no_grad(|| module.forward(&batch, false)).expect("runs");
     assert!(logits.equal(&again), "dropout must be off");
     Vec::try_from(logits.flatten(0, -1)).expect("float values")
-}
-
-fn values(weights: &Weights, name: &str, shape: &[usize]) -> Vec<f32> {
-    let parameter = ParameterSpec {
-        name: name.to_owned(),
-        shape: shape.to_vec(),
-        initialization: Initialization::Constant(0.0),
-        is_trainable: true,
-    };
-    weights.get(&parameter).expect(name).values.clone()
 }
 
 fn assert_close(found: &[f32], expected: &[f32]) {

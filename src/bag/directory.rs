@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use super::metadata::{self, Metadata, last_component};
 use super::{BagError, DataLoss, TopicContents};
 use crate::file_kind::FileKind;
+use crate::text::escape_controls;
 
 /// Name extensions of bag files.
 const EXTENSIONS: [&str; 2] = [".mcap", ".db3"];
@@ -64,7 +65,7 @@ impl Directory {
             }
         };
         if directory.files.is_empty() {
-            return Err(BagError::not_a_bag(path, without_files));
+            return Err(BagError::not_a_bag(path, escape_controls(&without_files)));
         }
         Ok(directory)
     }
@@ -216,7 +217,17 @@ fn describe(directory: &Path) -> String {
         .take(MAX_LOOKED_AT)
         .find_map(|file| match FileKind::of_file(&file) {
             // Such files are in any directory.
-            Ok(FileKind::Unknown | FileKind::Empty | FileKind::Html | FileKind::Xml | FileKind::Json)
+            Ok(
+                FileKind::Unknown
+                | FileKind::Empty
+                | FileKind::Zeros
+                | FileKind::Text
+                | FileKind::Utf16
+                | FileKind::AppleDouble
+                | FileKind::Html
+                | FileKind::Xml
+                | FileKind::Json,
+            )
             | Err(_) => None,
             Ok(kind) => Some(format!(
                 "{} in it is {}; {}",

@@ -2,6 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::DataLoss;
+
+/// Maximum number of losses that an error names.
+const NAMED_LOSSES: usize = 3;
+
 /// Why a bag could not be read at all.
 #[derive(Debug, thiserror::Error)]
 pub enum BagError {
@@ -61,6 +66,21 @@ impl BagError {
             path: path.to_owned(),
             reason: reason.into(),
         }
+    }
+
+    /// The same error with what could not be read, which may be why a topic was not found.
+    pub(super) fn with_losses(mut self, losses: &[DataLoss]) -> BagError {
+        let (BagError::UnknownTopic { known: end, .. }
+        | BagError::NotAnImageTopic { known: end, .. }
+        | BagError::NoImageTopic { hint: end, .. }) = &mut self
+        else {
+            return self;
+        };
+        for loss in DataLoss::summaries(losses).iter().take(NAMED_LOSSES) {
+            *end += "; not read: ";
+            *end += loss;
+        }
+        self
     }
 
     /// The message without the path, for a loss, which has the path beside its reason.

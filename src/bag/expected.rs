@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::metadata::read_text;
+use super::metadata::{parse_yaml, read_text};
 use crate::dataset::Label;
 
 /// Times below this (the year 1973) are seconds from the bag's first frame; others are seconds since the epoch.
@@ -33,17 +33,17 @@ pub enum ExpectedError {
         /// The error of the operating system.
         cause: std::io::Error,
     },
-    /// The file is not a YAML list of intervals.
+    /// The file is not a YAML list of intervals, or has none.
     #[error("{path}: {reason}; expected a list such as `- {{from: 0.0, to: 2.5, label: thumbs_up}}`")]
     Syntax {
         /// The file.
         path: String,
-        /// The error of the parser.
+        /// The error of the parser, or that there are no intervals.
         reason: String,
     },
-    /// An interval is empty, or begins before the end of the previous one.
+    /// An interval is empty, endless, or begins before the end of the previous one.
     #[error(
-        "{path}: invalid interval from {from} to {to}; it must end after it begins and begin after the previous one ends"
+        "{path}: invalid interval from {from} to {to}; its times must be finite, it must end after it begins and begin after the previous one ends"
     )]
     Order {
         /// The file.
@@ -84,14 +84,17 @@ pub fn read(file: &Path, labels: &[Label]) -> Result<Vec<Interval>, ExpectedErro
         Ok(text) => text,
         Err(cause) => return Err(ExpectedError::Io { path, cause }),
     };
-    let mut intervals: Vec<Interval> = match serde_saphyr::from_str(&text) {
+    let mut intervals: Vec<Interval> = match parse_yaml(&text) {
         Ok(intervals) => intervals,
-        Err(error) => {
-            let reason = error.to_string();
-            return Err(ExpectedError::Syntax { path, reason });
-        }
+        Err(reason) => return Err(ExpectedError::Syntax { path, reason }),
     };
-    let mut times = intervals.iter().flat_map(|interval| [interval.from, interval.to]);
+    // The parser takes an empty file for an empty list.
+    if intervals.is_empty() {
+        let reason = "no intervals".to_owned();
+        return Err(ExpectedError::Syntax { path, reason });
+    }
+    let times = intervals.iter().flat_map(|interval| [interval.from, interval.to]);
+    let mut times = times.filter(|secs| secs.is_finite());
     let is_absolute = |secs: f64| secs >= MIN_EPOCH_SECS;
     if times.clone().any(is_absolute) && !times.all(is_absolute) {
         return Err(ExpectedError::MixedClocks { path });
@@ -99,7 +102,8 @@ pub fn read(file: &Path, labels: &[Label]) -> Result<Vec<Interval>, ExpectedErro
     let mut previous_end = f64::NEG_INFINITY;
     for Interval { from, to, label } in &mut intervals {
         let (from, to) = (*from, *to);
-        if !(from < to && from >= previous_end) {
+        let is_finite = from.is_finite() && to.is_finite();
+        if !(is_finite && from < to && from >= previous_end) {
             return Err(ExpectedError::Order { path, from, to });
         }
         previous_end = to;
@@ -177,7 +181,8 @@ mod tests {
     fn invalid_files_are_rejected_with_the_reason() {
         let invalid = [
             ("- {from: 2, to: 1, label: none}", "must end after it begins"),
-            ("- {from: .nan, to: 1, label: none}", "must end after it begins"),
+            ("- {from: .nan, to: 1, label: none}", "must be finite"),
+            ("- {from: 0, to: .inf, label: none}", "must be finite"),
             (
                 "- {from: 0, to: 2, label: none}\n- {from: 1, to: 3, label: none}",
                 "begin after the previous one ends",
@@ -189,10 +194,30 @@ mod tests {
             ("- {from: 0, to: 2, label: wave}", "labels: none, thumbs_up"),
             ("- {from: 0, label: none}", "expected a list such as"),
             ("none", "expected a list such as"),
+            ("", "no intervals; expected a list such as"),
+            ("# - {from: 0, to: 1, label: none}\n", "no intervals"),
+            ("[]", "no intervals"),
         ];
         for (text, reason) in invalid {
             let error = read_intervals(text).expect_err(reason);
-            assert!(error.contains(reason), "{error}");
+            assert!(error.contains(reason) && error.lines().count() == 1, "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_no_text_or_too_long_is_rejected_by_what_it_is() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let file = directory.path().join("labels.yaml");
+        let error = |path: &Path| read(path, &[]).expect_err("is rejected").to_string();
+        std::fs::write(&file, b"\xff\xfe-\0 \0").expect("writable");
+        let utf16 = error(&file);
+        assert!(
+            utf16.ends_with("it is text in UTF-16; save it in UTF-8"),
+            "{utf16}"
+        );
+        let interval = "- {from: 0, to: 1, label: none}\n";
+        std::fs::write(&file, interval.repeat(1 << 20)).expect("writable");
+        assert!(error(&file).contains("at most 16 MB"), "{}", error(&file));
+        assert!(error(directory.path()).contains("a directory, not a file"));
     }
 }

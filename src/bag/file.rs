@@ -1,7 +1,7 @@
 //! Reads one file of a bag: detects its format and decompresses it if it was compressed as a whole.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use super::sink::MessageSink;
@@ -53,14 +53,7 @@ pub(super) fn fix(kind: FileKind) -> &'static str {
     }
     match kind {
         FileKind::Ros1Bag => ROS1_FIX,
-        FileKind::Jpeg
-        | FileKind::Png
-        | FileKind::Gif
-        | FileKind::Bmp
-        | FileKind::WebP
-        | FileKind::Tiff
-        | FileKind::Heif
-        | FileKind::Avif => {
+        kind if kind.is_image() => {
             "for images use `thumb_gesture evaluate` or `predict`; `thumb_gesture bag export` makes a bag of a dataset"
         }
         FileKind::Video => {
@@ -74,8 +67,16 @@ pub(super) fn fix(kind: FileKind) -> &'static str {
 pub(super) const ROS1_FIX: &str = "convert the .bag file to ROS 2 with `rosbags-convert --src RECORDING.bag --dst DIRECTORY`, from `pip install rosbags`";
 
 /// Decompresses the sink's file into a temporary file, as far as possible. Damage is recorded as a loss and is not an error.
-fn decompress(sink: &mut MessageSink) -> std::io::Result<tempfile::NamedTempFile> {
-    let mut decompressed = tempfile::NamedTempFile::new()?;
+fn decompress(sink: &mut MessageSink) -> io::Result<tempfile::NamedTempFile> {
+    let in_temporary = |cause: io::Error| {
+        let directory = std::env::temp_dir();
+        let message = format!(
+            "cannot decompress it to {}: {cause}; TMPDIR selects another directory",
+            directory.display()
+        );
+        io::Error::new(cause.kind(), message)
+    };
+    let mut decompressed = tempfile::NamedTempFile::new().map_err(in_temporary)?;
     let file = File::open(sink.file)?;
     let mut bytes_left = file.metadata()?.len().saturating_mul(MAX_FILE_EXPANSION);
     let mut decoder = zstd::decoder(file)?;
@@ -91,7 +92,7 @@ fn decompress(sink: &mut MessageSink) -> std::io::Result<tempfile::NamedTempFile
                 break;
             }
             Ok(length) => {
-                decompressed.write_all(&buffer[..length])?;
+                decompressed.write_all(&buffer[..length]).map_err(in_temporary)?;
                 bytes_left -= length as u64;
             }
             Err(error) => {
@@ -100,6 +101,5 @@ fn decompress(sink: &mut MessageSink) -> std::io::Result<tempfile::NamedTempFile
             }
         }
     }
-    decompressed.flush()?;
     Ok(decompressed)
 }

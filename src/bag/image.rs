@@ -47,11 +47,9 @@ pub fn image_topic(bag: &Bag, requested: Option<&str>) -> Result<Topic, BagError
     {
         return Ok(topic);
     }
-    let contents = bag.contents()?.topics;
-    choose(
-        contents.into_iter().map(|contents| contents.topic).collect(),
-        requested,
-    )
+    let contents = bag.contents()?;
+    let topics = contents.topics.into_iter().map(|contents| contents.topic);
+    choose(topics.collect(), requested).map_err(|error| error.with_losses(&contents.losses))
 }
 
 /// Whether a topic found in a file has the name of the chosen one, and images. Other types on the same name are not read; the type may
@@ -240,7 +238,7 @@ mod tests {
             let error = choose(vec![video.clone()], requested)
                 .expect_err("no images")
                 .to_string();
-            assert!(error.ends_with("`ros2 run image_transport republish`"), "{error}");
+            assert!(error.contains("`ros2 run image_transport republish`"), "{error}");
         }
         let error = choose(vec![topic("std_msgs/msg/String")], None)
             .expect_err("no images")

@@ -62,12 +62,14 @@ pub fn import_frames(
         last_saved: None,
         summary: ImportSummary::default(),
     };
-    let mut clock = FrameClock::of_topic(bag, topic)?;
+    let mut clock = FrameClock::new(bag, topic);
     let losses = bag.read(&|found| is_image_topic(found, topic), &mut |message| {
         on_frame();
         match BagImage::read(message.topic, message.data) {
             Ok(image) => {
-                let time_ns = clock.time_ns(image.stamp_ns, message.time_ns);
+                let time_ns = clock
+                    .time_ns(image.stamp_ns, message.time_ns)
+                    .map_err(|error| error.to_string())?;
                 if importer.is_selected(time_ns) {
                     importer
                         .save(&image.frame, time_ns)

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
+use crate::text::escape_controls;
+
 /// Maximum number of files that a summary names.
 const NAMED_FILES: usize = 3;
 /// Maximum number of different reasons kept for messages that are not valid images.
@@ -30,7 +32,7 @@ pub struct ReasonCount {
 }
 
 impl DataLoss {
-    /// One line for each reason, with the affected files and, if known, the number of lost messages.
+    /// One line for each reason, with the affected files and, if known, the number of lost messages. Control characters are escaped.
     pub fn summaries(losses: &[DataLoss]) -> Vec<String> {
         let mut groups: Vec<Vec<&DataLoss>> = Vec::new();
         let mut group_of: HashMap<&str, usize> = HashMap::new();
@@ -54,16 +56,19 @@ fn summary(group: &[&DataLoss]) -> String {
         .collect();
     let more = match group.len().saturating_sub(NAMED_FILES) {
         0 => String::new(),
+        1 => " and 1 more file".to_owned(),
         more => format!(" and {more} more files"),
     };
-    let messages: Option<u64> = group.iter().map(|loss| loss.messages).sum();
+    let messages = group
+        .iter()
+        .try_fold(0_u64, |sum, loss| Some(sum.saturating_add(loss.messages?)));
     let count = match messages {
         None => String::new(),
         Some(1) => " (1 message lost)".to_owned(),
         Some(messages) => format!(" ({messages} messages lost)"),
     };
     let reason = group.first().map_or("", |loss| loss.reason.as_str());
-    format!("{}{more}: {reason}{count}", named.join(", "))
+    escape_controls(&format!("{}{more}: {reason}{count}", named.join(", "))).into_owned()
 }
 
 impl ReasonCount {
@@ -126,6 +131,18 @@ mod tests {
                 "bag_9.mcap: not found",
             ]
         );
+        let hostile = [loss(0, None, "a\nWarning: forged")];
+        assert_eq!(
+            DataLoss::summaries(&hostile),
+            ["bag_0.mcap: a\\u000aWarning: forged"]
+        );
+        // A summary may count any number.
+        let huge = [
+            loss(0, Some(u64::MAX), "too few"),
+            loss(1, Some(u64::MAX), "too few"),
+        ];
+        let expected = format!("bag_0.mcap, bag_1.mcap: too few ({} messages lost)", u64::MAX);
+        assert_eq!(DataLoss::summaries(&huge), [expected]);
     }
 
     #[test]

@@ -1,19 +1,21 @@
 //! `metadata.yaml`, which rosbag2 writes next to the files of a bag when the recording ends.
 //!
-//! It is a hint, not an authority: the bag's files say what was recorded. Only fields that no version of the format has given another
+//! Where it contradicts the bag's files, the files are right. Only fields that no version of the format has given another
 //! meaning are read, so that the version does not matter. Version 3 added the compression, version 5 `files`, and up to version 3 the
 //! paths begin with the name of the bag.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::{Topic, TopicContents};
+use crate::disk;
+use crate::file_kind::FileKind;
 
 pub(super) const FILE_NAME: &str = "metadata.yaml";
-/// Text files are read up to this size, bytes.
+/// Maximum size of a YAML file, bytes.
 const MAX_TEXT_BYTES: u64 = 16 << 20;
 
 /// The fields that reading a bag needs.
@@ -70,6 +72,7 @@ impl Metadata {
         match read_text(&directory.join(FILE_NAME)) {
             Ok(text) => parse(&text),
             Err(error) if error.kind() == ErrorKind::NotFound => Err("not found".to_owned()),
+            Err(error) if error.kind() == ErrorKind::InvalidData => Err(error.to_string()),
             Err(error) => Err(format!("cannot be read: {error}")),
         }
     }
@@ -85,23 +88,37 @@ pub(super) fn last_component(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
 
-/// Reads a text file up to 16 MiB.
+/// Reads a text file.
+///
+/// # Errors
+/// The file cannot be read, is no regular file, is longer than 16 MiB, or is not UTF-8.
 pub(super) fn read_text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(MAX_TEXT_BYTES).read_to_string(&mut text)?;
-    Ok(text)
+    String::from_utf8(disk::read_file(path, MAX_TEXT_BYTES)?).map_err(|error| {
+        let kind = FileKind::of_bytes(error.as_bytes());
+        let message = kind.mismatch("text in UTF-8", "save it as text in UTF-8");
+        io::Error::new(ErrorKind::InvalidData, message)
+    })
+}
+
+/// Parses YAML.
+///
+/// # Errors
+/// The text is not YAML or not of this type; the place and the reason, on one line.
+pub(super) fn parse_yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_saphyr::from_str(text).map_err(|error| {
+        // The lines after the first quote the file.
+        let error = error.to_string();
+        let reason = error.lines().next().unwrap_or_default();
+        reason.strip_prefix("error: ").unwrap_or(reason).to_owned()
+    })
 }
 
 fn parse(text: &str) -> Result<Metadata, String> {
     if text.trim().is_empty() {
         return Err("is empty".to_owned());
     }
-    let document: Document = serde_saphyr::from_str(text).map_err(|error| {
-        // The lines after the first quote the file.
-        let error = error.to_string();
-        let reason = error.lines().next().unwrap_or_default();
-        format!("not in the format of rosbag2: {reason}")
-    })?;
+    let document: Document =
+        parse_yaml(text).map_err(|reason| format!("not in the format of rosbag2: {reason}"))?;
     let information = document.rosbag2_bagfile_information;
     let unsupported = unsupported_compression(&information);
     let topics = information.topics_with_message_count.unwrap_or_default();

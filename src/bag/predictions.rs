@@ -11,7 +11,7 @@ use super::image::{BagImage, is_image_topic};
 use super::{Bag, BagError, DataLoss, ReasonCount, Topic, secs_between};
 use crate::classifier::ClassifierError;
 use crate::decision::{DecisionSettings, FrameInfo, GestureFilter, UnknownReason};
-use crate::frame::Frame;
+use crate::frame::RecentFrames;
 use crate::recognizer::{Recognizer, Source};
 
 /// Number of frames that are read in advance of the classifier.
@@ -76,8 +76,8 @@ pub fn classify_bag(
     // A bag does not depend on those before it.
     recognizer.forget_streams();
     let mut filter = GestureFilter::default();
-    let mut clock = FrameClock::of_topic(bag, topic)?;
-    let mut last_frame: Option<Frame> = None;
+    let mut clock = FrameClock::new(bag, topic);
+    let mut recent_frames = RecentFrames::default();
     let mut predictions = BagPredictions {
         topic: topic.name.clone(),
         frames: Vec::new(),
@@ -104,12 +104,11 @@ pub fn classify_bag(
                 }
             };
             let probabilities = recognizer.probabilities(Source::Stream(0), &image.frame)?;
-            let repeats_pixels = last_frame.is_some_and(|last| last.has_same_pixels(&image.frame));
-            last_frame = Some(image.frame.clone());
+            let repeats_pixels = settings.detect_frozen_camera && recent_frames.repeats(&image.frame);
             let info = FrameInfo::recorded(image.stamp_ns, recorded_ns, repeats_pixels);
             let decision = filter.update(settings, probabilities, &info);
             let prediction = FramePrediction {
-                time_ns: clock.time_ns(image.stamp_ns, recorded_ns),
+                time_ns: clock.time_ns(image.stamp_ns, recorded_ns)?,
                 label: decision.label,
                 confidence: decision.confidence,
                 reason: decision.unknown_reason.map_or("", UnknownReason::reason),

@@ -8,11 +8,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Params, Row};
 use tempfile::TempDir;
 
-use super::sink::MessageSink;
-use super::{BagError, Topic};
+use super::sink::{MAX_MESSAGE_BYTES, MessageSink};
+use super::{BagError, MAX_NAME_BYTES, Topic};
+use crate::disk;
 
 /// Ordered by time; messages with equal times keep the order of recording.
 const QUERY_BY_TIME: &str = "SELECT topic_id, timestamp, data, id FROM messages ORDER BY timestamp, id";
@@ -47,7 +49,10 @@ pub(super) fn read(sink: &mut MessageSink, file: &Path) -> Result<(), BagError> 
     let database = match opened {
         Ok(database) => database,
         Err(error) => {
-            sink.record_loss(None, format!("not a database of rosbag2: {error}"));
+            sink.record_loss(
+                None,
+                format!("cannot be opened as a database of rosbag2: {error}"),
+            );
             return Ok(());
         }
     };
@@ -88,7 +93,11 @@ impl Database {
 
     /// Opens a copy, with the messages in the journals that a recorder which was killed left beside the file.
     fn open_copy(file: &Path, complete: &dyn Fn(Topic) -> Topic) -> rusqlite::Result<Database> {
-        let io_error = |cause: io::Error| rusqlite::Error::ToSqlConversionFailure(Box::new(cause));
+        let io_error = |cause: io::Error| {
+            let directory = std::env::temp_dir();
+            let message = format!("cannot copy it to {}: {cause}", directory.display());
+            rusqlite::Error::ToSqlConversionFailure(message.into())
+        };
         let directory = tempfile::tempdir().map_err(io_error)?;
         let copy = directory.path().join("copy.db3");
         let with_suffix = |path: &Path, suffix| {
@@ -98,7 +107,7 @@ impl Database {
         };
         // Without the permissions of the file, which may be read-only.
         let copy_content =
-            |from: &OsStr, to: &OsStr| io::copy(&mut File::open(from)?, &mut File::create(to)?);
+            |from: &OsStr, to: &OsStr| io::copy(&mut disk::open_file(from.as_ref())?, &mut File::create(to)?);
         copy_content(file.as_os_str(), copy.as_os_str()).map_err(io_error)?;
         for suffix in ["-wal", "-journal"] {
             match copy_content(&with_suffix(file, suffix), &with_suffix(&copy, suffix)) {
@@ -116,6 +125,8 @@ impl Database {
         complete: &dyn Fn(Topic) -> Topic,
     ) -> rusqlite::Result<Database> {
         connection.busy_timeout(BUSY_TIMEOUT)?;
+        // Also for a generated column, which could compute values of any length.
+        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_MESSAGE_BYTES as i32)?;
         // A view in place of a table could return rows endlessly.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
         // With this pragma SQLite also opens truncated files.
@@ -233,8 +244,9 @@ fn read_topics(
     topics.collect()
 }
 
-/// The text in a column, also if it is NULL or not UTF-8.
+/// The text in a column, also if it is NULL or not UTF-8; at most [`MAX_NAME_BYTES`] of it.
 fn text(row: &Row, column: usize) -> String {
     let bytes = row.get_ref(column).ok().and_then(|value| value.as_bytes().ok());
-    String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
+    let bytes = bytes.unwrap_or_default();
+    String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_NAME_BYTES)]).into_owned()
 }

@@ -9,6 +9,7 @@ use image::RgbImage;
 use mcap::records::MessageHeader;
 use mcap::{Compression, McapError, WriteOptions, Writer};
 
+use super::image::IMAGE;
 use super::metadata;
 
 /// The message definition, for tools that have no ROS messages installed.
@@ -29,7 +30,6 @@ MSG: builtin_interfaces/Time
 int32 sec
 uint32 nanosec
 ";
-const TYPE: &str = "sensor_msgs/msg/Image";
 /// The type hash of `sensor_msgs/msg/Image` by REP-2011.
 const TYPE_HASH: &str = "RIHS01_d31d41a9a4c4bc8eae9be757b0beed306564f7526c88ea6a4588fb9582527d47";
 
@@ -100,7 +100,7 @@ impl BagWriter {
                 .profile("ros2")
                 .compression(Some(Compression::Zstd));
             let mut writer = options.create(BufWriter::new(file))?;
-            let schema = writer.add_schema(TYPE, "ros2msg", DEFINITION.as_bytes())?;
+            let schema = writer.add_schema(IMAGE, "ros2msg", DEFINITION.as_bytes())?;
             let qos = BTreeMap::from([("offered_qos_profiles".to_owned(), String::new())]);
             let channel = writer.add_channel(schema, topic, "cdr", &qos)?;
             Ok((writer, channel))
@@ -193,7 +193,7 @@ rosbag2_bagfile_information:
   topics_with_message_count:
     - topic_metadata:
         name: {topic}
-        type: {TYPE}
+        type: {IMAGE}
         serialization_format: cdr
         offered_qos_profiles: []
         type_description_hash: {TYPE_HASH}

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Command;
 use thumb_gesture::node::RosArguments;
 use thumb_gesture::node::params::DECLARATIONS;
+use thumb_gesture::text::message;
 
 const ABOUT: &str =
     "Classifies the images of a camera and publishes the recognized gestures on the topic thumb_gesture.";
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
     let arguments = match RosArguments::from_env() {
         Ok(arguments) => arguments,
         Err(error) => {
-            eprintln!("Error: {error}");
+            eprintln!("Error: {}", message(&error.to_string()));
             return ExitCode::from(2);
         }
     };
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
     match thumb_gesture::node::run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("Error: {error}");
+            eprintln!("Error: {}", message(&error.to_string()));
             ExitCode::FAILURE
         }
     }

@@ -88,7 +88,7 @@ mod tests {
         );
 
         let dataset = Dataset::read(root.path()).expect("reads");
-        assert_eq!(dataset.frame_count_of(&label), 2);
+        assert_eq!(dataset.frame_count(), 2);
         let saved = Frame::from_file(&first).expect("decodes").to_rgb_image();
         assert!(
             saved.get_pixel(16, 12).0[0].abs_diff(200) < 8,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::gesture::Gesture;
+use crate::text::shorten;
 
 /// The name of what a frame shows, and of the directory that holds the frame.
 ///
@@ -36,7 +37,7 @@ impl Label {
         if is_valid {
             Ok(Label(name.to_owned()))
         } else {
-            Err(LabelError(name.chars().take(Label::MAX_LEN).collect()))
+            Err(LabelError(shorten(name)))
         }
     }
 

@@ -1,4 +1,4 @@
-//! Recognizes directories that are one level above or below a dataset, so that their sub-directories are not mistaken for labels.
+//! Recognizes directories that are one level above or below a dataset, so that their subdirectories are not mistaken for labels.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -56,7 +56,7 @@ pub(super) fn check(
     }
 }
 
-/// The names of the sub-directories of a label's directory that hold all of its files; empty if a file is directly in it.
+/// The names of the subdirectories of a label's directory that hold all of its files; empty if a file is directly in it.
 pub(super) fn subdirectories<'a>(
     directory: &Path,
     files: impl Iterator<Item = &'a Path>,
@@ -77,10 +77,11 @@ fn is_dataset(path: &Path, listing: &Listing) -> bool {
     let images = listing.images.iter().map(PathBuf::as_path);
     let skipped = listing.skipped.iter().map(|skipped| Path::new(&skipped.file));
     // Files such as a list of the labels may be beside the directories.
-    let mut names = subdirectories(path, images);
-    if names.is_empty() {
-        names = subdirectories(path, skipped);
-    }
+    let names = if listing.images.is_empty() {
+        subdirectories(path, skipped)
+    } else {
+        subdirectories(path, images)
+    };
     let is_part = |name: &OsStr| PARTS.iter().any(|part| name == *part);
     let mut gestures: Vec<Gesture> = Vec::new();
     for gesture in names.iter().map(|name| gesture_of(Some(name))) {

@@ -27,7 +27,7 @@ const JUNK: [&str; 9] = [
 /// The files below a directory.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
-    /// Paths of the images: those of a directory sorted by name, followed by those of its sub-directories.
+    /// Paths of the images: those of a directory sorted by name, followed by those of its subdirectories.
     pub images: Vec<PathBuf>,
     /// Files that are no images, or cannot be read.
     pub skipped: Vec<SkippedFile>,
@@ -74,7 +74,7 @@ impl Lister {
     /// Lists the files below a directory. Follows symbolic links, but reads no directory twice.
     ///
     /// # Errors
-    /// The directory does not exist or cannot be read. Sub-directories that cannot be read are skipped.
+    /// The directory does not exist or cannot be read. Subdirectories that cannot be read are skipped.
     pub(super) fn list(&mut self, directory: &Path) -> io::Result<Listing> {
         let mut listing = Listing::default();
         let mut visited = directories_above(directory);
@@ -205,13 +205,16 @@ fn unreadable(error: &io::Error) -> String {
 
 /// Why a file of this kind is skipped, and how to fix it.
 fn reason(kind: FileKind) -> String {
+    const MOVE: &str = "move it out of the dataset";
     let fix = match kind {
-        FileKind::Empty => "delete it and capture the frame again",
+        // Annotations, notes and tools, which no download has replaced.
+        FileKind::Xml | FileKind::Json | FileKind::Utf16 | FileKind::ForeignElf => MOVE,
+        FileKind::Empty | FileKind::Zeros => "delete it and capture the frame again",
         FileKind::Video => "save its frames as JPEG files",
         FileKind::Mcap | FileKind::Sqlite => "import its frames with `thumb_gesture bag import`",
         FileKind::Unknown => "convert it to JPEG if it is an image, or delete it",
         kind if kind.is_image() => "convert it to JPEG",
-        kind => kind.fix().unwrap_or("move it out of the dataset"),
+        kind => kind.fix().unwrap_or(MOVE),
     };
     format!("{}; {fix}", kind.name())
 }

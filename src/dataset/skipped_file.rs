@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::Label;
+use crate::text::escape_controls;
 
 /// Maximum number of reasons per label in a summary.
 const MAX_REASONS: usize = 8;
@@ -19,10 +20,11 @@ pub struct SkippedFile {
 }
 
 impl SkippedFile {
-    pub(crate) fn new(path: &Path, reason: &impl ToString) -> SkippedFile {
+    /// `reason` says how to fix it as well.
+    pub fn new(path: &Path, reason: &impl ToString) -> SkippedFile {
         SkippedFile {
             file: path.display().to_string(),
-            reason: reason.to_string(),
+            reason: escape_controls(&reason.to_string()).into_owned(),
         }
     }
 }
@@ -42,10 +44,15 @@ pub fn summarize(label: Option<&Label>, files: &[SkippedFile]) -> Vec<String> {
     let mut sentences: Vec<String> = groups
         .into_iter()
         .map(|(first, count)| match count {
-            1 => format!("{prefix}{} is skipped: {}", first.file, first.reason),
+            1 => format!(
+                "{prefix}{} is skipped: {}",
+                escape_controls(&first.file),
+                first.reason
+            ),
             _ => format!(
                 "{prefix}{count} files are skipped, such as {}: {}",
-                first.file, first.reason
+                escape_controls(&first.file),
+                first.reason
             ),
         })
         .collect();
@@ -79,6 +86,12 @@ mod tests {
                 "label none: d/none/b.jpg is skipped: empty",
             ]
         );
+    }
+
+    #[test]
+    fn name_of_a_file_cannot_control_a_terminal_or_add_a_line() {
+        let sentences = summarize(None, &[skipped("a\u{1b}[2J\nb.jpg", "empty")]);
+        assert_eq!(sentences, ["a\\u001b[2J\\u000ab.jpg is skipped: empty"]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub fn check_spellings(dataset: &Dataset) -> Result<(), DatasetError> {
     Ok(())
 }
 
-/// The directories are merged as sub-directories, so that files of the same name do not replace each other.
+/// The directories are merged as subdirectories, so that files of the same name do not replace each other.
 fn merge_error(root: &Path, same: &[&LabeledFrames]) -> DatasetError {
     let usual = |frames: &&&LabeledFrames| {
         let label = frames.label.as_str();

@@ -102,6 +102,8 @@ fn divided_datasets_are_named_with_the_directories_to_use() {
         )
     );
     let labels = directory_with(&["test/a.jpg", "train/b.jpg"]);
+    std::fs::create_dir(labels.path().join("test/raw")).expect("creates");
+    std::fs::write(labels.path().join("test/raw/notes.txt"), "text").expect("writes");
     let dataset = Dataset::read(labels.path()).expect("directories with images are labels");
     assert_eq!(dataset.labels.len(), 2);
 }

@@ -1,18 +1,10 @@
 //! Clocks that jump, stand still or are missing, and cameras that freeze.
 
+use super::tests::SETTINGS;
 use super::*;
 
 mod properties;
 
-const SETTINGS: DecisionSettings = DecisionSettings {
-    threshold: 0.6,
-    margin: 0.2,
-    hysteresis: 0.0,
-    smoothing_secs: 0.0,
-    hold_secs: 0.5,
-    stale_secs: 1.0,
-    detect_frozen_camera: true,
-};
 const MS: i64 = 1_000_000;
 const SECOND: i64 = 1000 * MS;
 const HOUR: i64 = 3600 * SECOND;
@@ -228,7 +220,7 @@ fn stale_frames() -> [(&'static str, Vec<FrameInfo>); 5] {
     let still = frame(LAST_FRESH).stamp_ns;
     [
         (
-            "has not changed by a single bit for 1.",
+            "no new image for 1.",
             frames(60, |index, frame| {
                 if after(index) {
                     frame.stamp_ns = still;
@@ -237,7 +229,7 @@ fn stale_frames() -> [(&'static str, Vec<FrameInfo>); 5] {
             }),
         ),
         (
-            "has not changed by a single bit for 1.",
+            "no new image for 1.",
             frames(60, |index, frame| frame.repeats_pixels = after(index)),
         ),
         (

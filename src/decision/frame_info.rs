@@ -12,7 +12,7 @@ pub struct FrameInfo {
     pub steady_ns: i64,
     /// ROS time of the decision; `None` if it is not known, as in a bag.
     pub ros_now_ns: Option<i64>,
-    /// Whether the pixels are those of the previous frame, bit for bit.
+    /// Whether the pixels are those of one of the last frames, as [`crate::frame::RecentFrames`] compares them.
     pub repeats_pixels: bool,
 }
 

@@ -7,9 +7,9 @@ use super::{DecisionSettings, FrameInfo};
 /// Why a frame is stale, with the measured time, and how to fix it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StaleCause {
-    /// The pixels have not changed.
+    /// The images repeat the last ones.
     #[error(
-        "the image has not changed by a single bit for {}; the driver repeats its last frame or the lens is covered: restart the driver, or set detect_frozen_camera: false for a camera without noise, such as a simulator",
+        "no new image for {}, only repetitions of the last ones, bit for bit; restart the driver, uncover the lens, or set detect_frozen_camera: false for a camera without noise, such as a simulator",
         secs(.0)
     )]
     FrozenPixels(Duration),
@@ -30,12 +30,12 @@ pub enum StaleCause {
     Future(Duration),
 }
 
-/// Since when stamp and pixels are the same.
+/// Since when stamps and pixels repeat.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Freshness {
     /// The first frame with the last stamp.
     stamp_since: Option<FrameInfo>,
-    /// The first frame with the last pixels.
+    /// The last frame with new pixels.
     pixels_since: Option<FrameInfo>,
 }
 

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const SETTINGS: DecisionSettings = DecisionSettings {
+pub(super) const SETTINGS: DecisionSettings = DecisionSettings {
     threshold: 0.6,
     margin: 0.2,
     hysteresis: 0.0,

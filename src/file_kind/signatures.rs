@@ -18,6 +18,50 @@ const MAX_TORCH_MAGIC_OFFSET: usize = 16;
 /// The lowest and highest version of ONNX's format. Lower ones are those of TensorFlow, which begin in the same way.
 const ONNX_VERSIONS: std::ops::RangeInclusive<u8> = 3..=32;
 
+/// First bytes that only files of one kind have.
+const SIGNATURES: &[(&[u8], FileKind)] = &[
+    (b"version https://git-lfs.github.com/", FileKind::GitLfsPointer),
+    (b"PK\x03\x04", FileKind::Zip),
+    (b"PK\x05\x06", FileKind::Zip),
+    (b"ftrt", FileKind::TensorRt),
+    (b"\x89HDF\r\n\x1a\n", FileKind::Hdf5),
+    (b"GGUF", FileKind::Gguf),
+    (b"\x93NUMPY", FileKind::Numpy),
+    (b"\xff\xd8\xff", FileKind::Jpeg),
+    (b"\x89PNG\r\n\x1a\n", FileKind::Png),
+    (b"GIF8", FileKind::Gif),
+    (b"II*\0", FileKind::Tiff),
+    (b"MM\0*", FileKind::Tiff),
+    (b"II+\0", FileKind::Tiff),
+    (b"MM\0+", FileKind::Tiff),
+    (b"\xff\x0a", FileKind::JpegXl),
+    (b"\0\0\0\x0cJXL ", FileKind::JpegXl),
+    (b"\0\0\0\x0cjP  ", FileKind::Jpeg2000),
+    (b"\xff\x4f\xff\x51", FileKind::Jpeg2000),
+    (b"qoif", FileKind::Qoi),
+    (b"P5\n", FileKind::Pnm),
+    (b"P6\n", FileKind::Pnm),
+    // A start code of H.264 or H.265.
+    (b"\0\0\0\x01", FileKind::Video),
+    (b"\x1aE\xdf\xa3", FileKind::Video),
+    (b"\x89MCAP0\r\n", FileKind::Mcap),
+    (b"SQLite format 3\0", FileKind::Sqlite),
+    (b"#ROSBAG V", FileKind::Ros1Bag),
+    (b"\x1f\x8b", FileKind::Gzip),
+    (b"BZh", FileKind::Bzip2),
+    (b"\xfd7zXZ\0", FileKind::Xz),
+    (b"\x28\xb5\x2f\xfd", FileKind::Zstd),
+    (b"\x04\x22\x4d\x18", FileKind::Lz4),
+    (b"7z\xbc\xaf\x27\x1c", FileKind::SevenZip),
+    (b"Rar!\x1a\x07", FileKind::Rar),
+    (b"%PDF-", FileKind::Pdf),
+    (b"\0\0\x01\xba", FileKind::Video),
+    (b"L\0\0\0\x01\x14\x02\0", FileKind::WindowsShortcut),
+    (b"\0\x05\x16\x07", FileKind::AppleDouble),
+    (b"\x7fELF", FileKind::Elf),
+    (b"MZ\x90\0", FileKind::WindowsProgram),
+];
+
 /// Whether `torch.save` before torch 1.6 wrote a file with these first bytes.
 ///
 /// The first byte of a pickle is also a valid first byte of a safetensors file, which begins with the length of its header.
@@ -31,48 +75,6 @@ pub(crate) fn is_torch_legacy(first_bytes: &[u8]) -> bool {
 
 /// The kind by the first bytes; [`FileKind::Zip`] for every zip archive.
 pub(super) fn from_first_bytes(bytes: &[u8]) -> FileKind {
-    const SIGNATURES: [(&[u8], FileKind); 39] = [
-        (b"version https://git-lfs.github.com/", FileKind::GitLfsPointer),
-        (b"PK\x03\x04", FileKind::Zip),
-        (b"PK\x05\x06", FileKind::Zip),
-        (b"ftrt", FileKind::TensorRt),
-        (b"\x89HDF\r\n\x1a\n", FileKind::Hdf5),
-        (b"GGUF", FileKind::Gguf),
-        (b"\x93NUMPY", FileKind::Numpy),
-        (b"\xff\xd8\xff", FileKind::Jpeg),
-        (b"\x89PNG\r\n\x1a\n", FileKind::Png),
-        (b"GIF8", FileKind::Gif),
-        (b"II*\0", FileKind::Tiff),
-        (b"MM\0*", FileKind::Tiff),
-        (b"II+\0", FileKind::Tiff),
-        (b"MM\0+", FileKind::Tiff),
-        (b"\xff\x0a", FileKind::JpegXl),
-        (b"\0\0\0\x0cJXL ", FileKind::JpegXl),
-        (b"\0\0\0\x0cjP  ", FileKind::Jpeg2000),
-        (b"\xff\x4f\xff\x51", FileKind::Jpeg2000),
-        (b"qoif", FileKind::Qoi),
-        (b"P5\n", FileKind::Pnm),
-        (b"P6\n", FileKind::Pnm),
-        // A start code of H.264 or H.265.
-        (b"\0\0\0\x01", FileKind::Video),
-        (b"\x1aE\xdf\xa3", FileKind::Video),
-        (b"\x89MCAP0\r\n", FileKind::Mcap),
-        (b"SQLite format 3\0", FileKind::Sqlite),
-        (b"#ROSBAG V", FileKind::Ros1Bag),
-        (b"\x1f\x8b", FileKind::Gzip),
-        (b"BZh", FileKind::Bzip2),
-        (b"\xfd7zXZ\0", FileKind::Xz),
-        (b"\x28\xb5\x2f\xfd", FileKind::Zstd),
-        (b"\x04\x22\x4d\x18", FileKind::Lz4),
-        (b"7z\xbc\xaf\x27\x1c", FileKind::SevenZip),
-        (b"Rar!\x1a\x07", FileKind::Rar),
-        (b"%PDF-", FileKind::Pdf),
-        (b"\0\0\x01\xba", FileKind::Video),
-        (b"L\0\0\0\x01\x14\x02\0", FileKind::WindowsShortcut),
-        (b"\0\x05\x16\x07", FileKind::AppleDouble),
-        (b"\x7fELF", FileKind::Elf),
-        (b"MZ\x90\0", FileKind::WindowsProgram),
-    ];
     if bytes.is_empty() {
         return FileKind::Empty;
     }

@@ -4,7 +4,8 @@ mod fix;
 
 use bytes::Bytes;
 
-use super::{Frame, FrameError, PixelFormat, truncate};
+use super::{Frame, FrameError, PixelFormat};
+use crate::text::shorten;
 pub(super) use fix::fix;
 
 /// All supported encodings.
@@ -108,9 +109,9 @@ impl Encoding {
         let known = ENCODINGS.iter().find(|encoding| encoding.name == name);
         known.copied().ok_or_else(|| {
             if is_measurement(name) {
-                FrameError::Measurements(truncate(name))
+                FrameError::Measurements(shorten(name))
             } else {
-                FrameError::UnsupportedEncoding(truncate(name))
+                FrameError::UnsupportedEncoding(shorten(name))
             }
         })
     }

@@ -38,6 +38,9 @@ const STANDARD_IDS: [u8; 4] = [0x00, 0x01, 0x10, 0x11];
 const JFIF: &[u8] = b"\x00\x10JFIF\0";
 /// Length of `Exif`, a NUL and a padding byte.
 const EXIF_PREFIX_BYTES: usize = 6;
+/// Maximum number of segments before the first scan. Each takes several times its shortest length in memory; an image with 512 MiB of
+/// metadata has 8192.
+const MAX_SEGMENTS: usize = 1 << 14;
 
 /// A whole JPEG: everything up to its end marker is there.
 pub(super) struct Jpeg<'a> {
@@ -65,20 +68,18 @@ impl<'a> Jpeg<'a> {
     /// Parses the segments. What follows the end marker is ignored.
     ///
     /// # Errors
-    /// The data ends, or another image begins, before the end marker; or the end marker precedes the first scan.
+    /// The data ends, or another image begins, before the end marker; or the end marker precedes the first scan. There are too many
+    /// segments.
     pub(super) fn parse(data: &'a [u8]) -> Result<Jpeg<'a>, FrameError> {
-        Jpeg::find(data).ok_or(FrameError::Truncated)
-    }
-
-    fn find(data: &'a [u8]) -> Option<Jpeg<'a>> {
         let mut reader = Reader { data, position: 0 };
         let mut header = Vec::new();
         loop {
             match reader.header_marker()? {
                 // Some cameras repeat the first marker.
                 SOI | TEM | RST0..=RST7 => {}
-                EOI => return None,
+                EOI => return Err(FrameError::Truncated),
                 SOS => break,
+                _ if header.len() == MAX_SEGMENTS => return Err(FrameError::DecoderMemory),
                 marker => header.push(Segment {
                     marker,
                     content: &data[reader.segment()?],
@@ -89,7 +90,7 @@ impl<'a> Jpeg<'a> {
         reader.segment()?;
         loop {
             match reader.scan_marker()? {
-                SOI => return None,
+                SOI => return Err(FrameError::Truncated),
                 EOI => break,
                 DHT | SOS..=DRI | APP0..=APP15 | COM => {
                     reader.segment()?;
@@ -98,7 +99,7 @@ impl<'a> Jpeg<'a> {
                 _ => {}
             }
         }
-        Some(Jpeg {
+        Ok(Jpeg {
             whole: &data[..reader.position],
             header,
             scans: &data[scans_start..reader.position],
@@ -204,16 +205,18 @@ impl Segment<'_> {
 
 impl Reader<'_> {
     /// The next marker before the first scan. Other bytes before it are skipped; its prefix may be repeated or followed by zeros.
-    fn header_marker(&mut self) -> Option<u8> {
+    fn header_marker(&mut self) -> Result<u8, FrameError> {
         self.marker(|byte| byte == PREFIX || byte == 0)
+            .ok_or(FrameError::Truncated)
     }
 
     /// The next marker in or after a scan. A zero after the prefix makes it a byte of the entropy-coded data.
-    fn scan_marker(&mut self) -> Option<u8> {
+    fn scan_marker(&mut self) -> Result<u8, FrameError> {
         loop {
-            match self.marker(|byte| byte == PREFIX)? {
+            let marker = self.marker(|byte| byte == PREFIX);
+            match marker.ok_or(FrameError::Truncated)? {
                 0 | RST0..=RST7 => {}
-                marker => return Some(marker),
+                marker => return Ok(marker),
             }
         }
     }
@@ -227,13 +230,17 @@ impl Reader<'_> {
     }
 
     /// Skips the segment of the marker that was found, and returns its range.
-    fn segment(&mut self) -> Option<Range<usize>> {
+    fn segment(&mut self) -> Result<Range<usize>, FrameError> {
         let start = self.position;
-        let (length, _) = self.data[start..].split_first_chunk()?;
+        let length = self.data[start..].first_chunk().ok_or(FrameError::Truncated)?;
         // The length includes its own two bytes.
         let end = start + usize::from(u16::from_be_bytes(*length)).max(2);
         self.position = end;
-        (end <= self.data.len()).then_some(start..end)
+        if end <= self.data.len() {
+            Ok(start..end)
+        } else {
+            Err(FrameError::Truncated)
+        }
     }
 }
 

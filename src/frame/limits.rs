@@ -6,6 +6,8 @@ use super::FrameError;
 pub const MAX_SIDE_PX: u32 = 8192;
 /// Maximum size of decoded pixels, bytes: that of the largest image with 8 bits per channel. Twice as much is used while they are converted.
 pub(super) const MAX_DECODED_BYTES: u64 = MAX_SIDE_PX as u64 * MAX_SIDE_PX as u64 * 3;
+/// Maximum size of an image file, bytes: more than twice as much as the pixels of one, for its metadata and further pages.
+pub(super) const MAX_FILE_BYTES: u64 = 512 << 20;
 
 /// # Errors
 /// A side is 0 or above [`MAX_SIDE_PX`].

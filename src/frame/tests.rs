@@ -31,6 +31,12 @@ fn excess_data_is_ignored() {
     assert_eq!(frame.packed(), Some(&[1, 2][..]));
 }
 
+#[test]
+fn only_regular_files_are_read() {
+    let error = Frame::from_file(Path::new("/dev/zero")).expect_err("never ends");
+    assert!(error.to_string().contains("a device, not a file"), "{error}");
+}
+
 fn error_for(encoding: &str) -> String {
     let error = Frame::from_raw(encoding, 2, 2, 8, vec![0; 16]).expect_err("unsupported");
     error.to_string()
@@ -170,22 +176,4 @@ proptest::proptest! {
             proptest::prop_assert_eq!(frame.to_rgb_image().dimensions(), (width, height));
         }
     }
-}
-
-#[test]
-fn padding_and_step_are_no_part_of_the_pixels() {
-    let frame = |step: u32, padding: u8, last: u8| {
-        let mut data = vec![padding; step as usize * 2];
-        for row in data.chunks_mut(step as usize) {
-            row[..3].copy_from_slice(&[1, 2, last]);
-        }
-        Frame::from_raw("mono8", 3, 2, step, data).expect("a valid frame")
-    };
-    assert!(frame(3, 0, 7).has_same_pixels(&frame(5, 9, 7)));
-    assert!(!frame(3, 0, 7).has_same_pixels(&frame(3, 0, 6)));
-    let other = Frame::from_raw("rgb8", 1, 2, 3, vec![1, 2, 7, 1, 2, 7]).expect("a valid frame");
-    assert!(
-        !frame(3, 0, 7).has_same_pixels(&other),
-        "the same bytes in another layout"
-    );
 }

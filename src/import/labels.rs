@@ -2,6 +2,7 @@
 
 use super::ImportError;
 use crate::dataset::Label;
+use crate::text::printable;
 use crate::weights::listing::ClassNames;
 
 /// Maximum number of labels in an example.
@@ -66,11 +67,11 @@ fn described(class_names: &ClassNames) -> String {
         .names
         .iter()
         .take(MAX_EXAMPLES)
-        .map(|name| name.escape_debug().take(Label::MAX_LEN).collect())
+        .map(|name| printable(name))
         .collect();
     format!(
         "{} in the file is {}",
-        class_names.key.escape_debug(),
+        printable(&class_names.key),
         names.join(", ")
     )
 }

@@ -12,6 +12,7 @@ use strum::{IntoEnumIterator, VariantNames};
 
 use super::{IMAGENET_CLASSES, ImportError};
 use crate::network::{Architecture, Network, parameters};
+use crate::text::printable;
 use crate::weights::ParameterSpec;
 use crate::weights::listing::{Listing, TensorInfo};
 
@@ -136,7 +137,7 @@ fn under_prefix<'l>(
     if tensors.is_empty() {
         let first_part = |tensor: &TensorInfo| tensor.name.split('.').next().unwrap_or_default().to_owned();
         let parts: BTreeSet<String> = listing.tensors.iter().map(first_part).collect();
-        let known: Vec<String> = parts.into_iter().take(MAX_PARTS).collect();
+        let known: Vec<String> = parts.iter().take(MAX_PARTS).map(|part| printable(part)).collect();
         return Err(ImportError::UnknownPrefix {
             path: path.to_owned(),
             prefix: prefix.to_owned(),
@@ -374,13 +375,14 @@ impl Fit {
             let parameter = &self.parameters[index];
             match self.tensors[index] {
                 None => {
-                    let name = with_prefix(&self.prefix, &parameter.name);
+                    let name = printable(&with_prefix(&self.prefix, &parameter.name));
                     Some(format!("{name} {:?} is missing", parameter.shape))
                 }
                 Some(tensor) if tensors[tensor].shape != parameter.shape => {
                     let TensorInfo { name, shape, .. } = tensors[tensor];
                     Some(format!(
-                        "{name} has the shape {shape:?} instead of {:?}",
+                        "{} has the shape {shape:?} instead of {:?}",
+                        printable(name),
                         parameter.shape
                     ))
                 }
@@ -438,7 +440,7 @@ fn rejection(
     let is_only_outside = differences.is_empty() && unexpected.iter().all(is_outside);
     differences.extend(unexpected.iter().map(|index| {
         let TensorInfo { name, shape, .. } = tensors[*index];
-        format!("{name} {shape:?} is unexpected")
+        format!("{} {shape:?} is unexpected", printable(name))
     }));
     let mut differences = summary(&differences);
     if is_only_outside {
@@ -519,7 +521,7 @@ fn with_prefix(prefix: &str, name: &str) -> String {
 
 fn described<'t>(tensors: impl Iterator<Item = &'t TensorInfo>) -> String {
     let described: Vec<String> = tensors
-        .map(|tensor| format!("{} {:?}", tensor.name, tensor.shape))
+        .map(|tensor| format!("{} {:?}", printable(&tensor.name), tensor.shape))
         .collect();
     summary(&described)
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use time::OffsetDateTime;
 
 use crate::dataset::Label;
@@ -31,6 +32,7 @@ pub struct Manifest {
     /// Preprocessing of an image before the network.
     pub preprocessing: Preprocessing,
     /// Divisor of the logits before the softmax, which calibrates the probabilities; above 0.
+    #[serde(deserialize_with = "above_zero")]
     pub temperature: f64,
     /// Name of the training strategy, such as `last_layer`, or [`IMPORTED`].
     pub strategy: String,
@@ -63,6 +65,15 @@ impl Manifest {
     /// Accuracy of the same training on held-out frames, 0 to 1; `None` if no frames were held out.
     pub fn accuracy(&self) -> Option<f64> {
         self.metrics.as_ref()?.accuracy
+    }
+}
+
+fn above_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    match f64::deserialize(deserializer)? {
+        temperature if temperature > 0.0 => Ok(temperature),
+        temperature => Err(D::Error::custom(format!(
+            "temperature is {temperature}, must be above 0"
+        ))),
     }
 }
 

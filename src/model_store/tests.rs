@@ -138,6 +138,27 @@ fn damaged_file_is_named_and_other_models_are_listed() {
 }
 
 #[test]
+fn manifest_that_is_no_regular_file_is_unreadable() {
+    let (_root, store) = new_store();
+    let path = published(&store, 1_000).directory.join(MANIFEST_FILE);
+    fs::remove_file(&path).expect("removes");
+    std::os::unix::fs::symlink("/dev/zero", &path).expect("links");
+    let listing = store.list().expect("lists");
+    let error = listing.unreadable[0].to_string();
+    assert!(error.contains("manifest.json: it is a device"), "{error}");
+}
+
+#[test]
+fn temperature_that_would_invert_the_predictions_is_rejected() {
+    let mut json = serde_json::to_value(manifest(OffsetDateTime::UNIX_EPOCH)).expect("JSON");
+    for temperature in [0.0, -1.0] {
+        json["temperature"] = temperature.into();
+        let error = serde_json::from_value::<Manifest>(json.clone()).expect_err("is rejected");
+        assert!(error.to_string().contains("must be above 0"), "{error}");
+    }
+}
+
+#[test]
 fn renamed_directory_is_rejected_with_the_correct_name() {
     let (_root, store) = new_store();
     let model = published(&store, 1_000);

@@ -21,6 +21,7 @@ use crate::node::ros::service::respond;
 use crate::node::ros::topic::Topic;
 use crate::node::state::{NodeState, State};
 use crate::sync::lock;
+use crate::text::{self, shorten};
 
 /// Maximum number of frames per call.
 const MAX_FRAMES: u32 = 1000;
@@ -112,7 +113,7 @@ impl Capture {
             Ok(()) if name != request.label => (
                 true,
                 format!(
-                    "{saved} frames saved under {name}, as the dataset already spells {}",
+                    "{saved} frames saved under {name}, which is how the dataset spells {}",
                     request.label
                 ),
             ),
@@ -121,7 +122,7 @@ impl Capture {
         };
         CaptureFrames::Response {
             success,
-            message,
+            message: text::message(&message),
             saved,
             total,
         }
@@ -189,7 +190,7 @@ impl Capture {
             _ => format!("known: {}", names.join(", ")),
         };
         Err(CaptureError::UnknownCamera {
-            name: name.to_owned(),
+            name: shorten(name),
             known,
         })
     }
@@ -212,7 +213,7 @@ impl Capture {
     }
 
     fn unreadable(&self, error: &str) -> DatasetSummary {
-        let message = format!("cannot read the dataset: {error}");
+        let message = text::message(&format!("cannot read the dataset: {error}"));
         self.context.warn(&message);
         DatasetSummary {
             message,
@@ -228,7 +229,7 @@ fn summary_of(dataset: &Dataset) -> DatasetSummary {
         labels: labels.clone().map(|frames| frames.label.to_string()).collect(),
         frames: labels.clone().map(|frames| count(frames.files.len())).collect(),
         skipped: labels.map(|frames| count(frames.skipped.len())).collect(),
-        message: dataset.warnings().join("\n"),
+        message: text::message(&dataset.warnings().join("\n")),
         ..DatasetSummary::default()
     }
 }

@@ -19,6 +19,7 @@ use crate::node::ros::qos::{RemotePublisher, publishers};
 use crate::node::ros::topic::Topic;
 use crate::node::state::{NodeState, State};
 use crate::sync::lock;
+use crate::text;
 use publisher_watch::{PublisherProblems, PublisherWatch};
 use summary::{Counts, Observation, summarize};
 
@@ -166,7 +167,7 @@ impl Diagnostics {
         DiagnosticStatus {
             level,
             name: name.trim_end().to_owned(),
-            message,
+            message: text::message(&message),
             hardware_id: String::new(),
             values: values.into_iter().map(value).collect(),
         }

@@ -17,6 +17,7 @@ use crate::node::ros::topic::Topic;
 use crate::recognizer::model::{BUILTIN, LoadError, Model};
 use crate::recognizer::settings::{Method, RecognizerSettings};
 use crate::sync::lock;
+use crate::text;
 
 /// What `~/model` says without a model.
 const NO_MODEL: &str =
@@ -148,7 +149,7 @@ impl Models {
         self.topic.publish(&ModelInfo {
             accuracy: f32::NAN,
             calibration_error: f32::NAN,
-            message: message.to_owned(),
+            message: text::message(message),
             ..ModelInfo::default()
         });
     }
@@ -219,7 +220,7 @@ impl Models {
             },
             Err(error) => ActivateModel::Response {
                 success: false,
-                message: format!("{error}; the running model stays in use"),
+                message: text::message(&format!("{error}; the running model stays in use")),
             },
         }
     }
@@ -252,7 +253,7 @@ impl Models {
             Err(error) => {
                 return ListModels::Response {
                     models: Vec::new(),
-                    message: error.to_string(),
+                    message: text::message(&error.to_string()),
                 };
             }
         };
@@ -263,7 +264,7 @@ impl Models {
         let unreadable: Vec<String> = listing.unreadable.iter().map(ToString::to_string).collect();
         ListModels::Response {
             models: listing.models.iter().map(info).collect(),
-            message: unreadable.join("\n"),
+            message: text::message(&unreadable.join("\n")),
         }
     }
 

@@ -38,15 +38,15 @@ pub enum TrainingError {
     },
     /// No file of a label can be decoded.
     #[error(
-        "label {label}: none of its {files} files is a readable image ({example}); capture its frames again, or leave the label out with --skip-empty-labels, which is skip_empty_labels in a call of ~/retrain"
+        "label {label}: none of its {files} files is a readable image ({example}); capture its frames again, or leave the label out with --skip-empty-labels, which is skip_empty_labels in a call of ~/retrain",
+        files = .skipped.len(),
+        example = .skipped.first().map_or("", |skipped| skipped.reason.as_str())
     )]
     NoReadableFrames {
         /// The label.
         label: Label,
-        /// Number of its files.
-        files: usize,
-        /// The decoding error of the first file.
-        example: String,
+        /// Its files, each with the decoding error.
+        skipped: Vec<SkippedFile>,
     },
     /// A frame that was readable at the start of the training could not be read again.
     #[error("{file} changed during the training: {reason}; train again", file = .0.file, reason = .0.reason)]

@@ -3,8 +3,8 @@
 //! The augmented copies of a file depend on its content, the seed and the augmentation level only, not on other files, so that
 //! the [`cache`](super::cache) stays valid if frames are added.
 
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -18,7 +18,7 @@ use crate::dataset::bursts::FrameFile;
 use crate::dataset::fingerprint::{Fingerprint, Thumbnail};
 use crate::dataset::{Dataset, Label, SkippedFile};
 use crate::disk;
-use crate::frame::{Frame, FrameError};
+use crate::frame::{Frame, FrameError, read_file};
 use crate::network::torch::{TorchError, TorchModule};
 use crate::network::{self, Layer, Network};
 use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX, Preprocessor, image_from_square, normalize};
@@ -227,6 +227,12 @@ impl Extractor {
 }
 
 impl Extraction {
+    /// The unreadable files of a label.
+    pub(super) fn skipped_of(&self, label: usize) -> Vec<SkippedFile> {
+        let skipped = self.skipped.iter().filter(|(index, _)| *index == label);
+        skipped.map(|(_, skipped)| skipped.clone()).collect()
+    }
+
     fn push(&mut self, file: &LabeledFile, fingerprint: Fingerprint) {
         self.frames
             .push(FrameFile::new(&file.path, file.label.clone(), fingerprint));
@@ -280,7 +286,7 @@ impl Features {
 /// Reads files on all cores: the features of cached files, the network inputs of others.
 fn load(files: &[LabeledFile], cache: &FeatureCache, copies: Copies) -> Vec<Result<Loaded, FrameError>> {
     on_all_cores(files, |preprocessor, file| {
-        let bytes = fs::read(&file.path)?;
+        let bytes = read_file(&file.path)?;
         let sha256 = Sha256::digest(&bytes).into();
         if let Some(entry) = cache.read(&sha256, 1 + copies.count) {
             let thumbnail = entry.thumbnail;
@@ -317,7 +323,7 @@ pub(super) fn inputs_of_copies(
     copies: Copies,
 ) -> Result<Vec<f32>, FrameError> {
     let inputs = on_all_cores(examples, |preprocessor, (file, copy)| {
-        let bytes = fs::read(&file.path)?;
+        let bytes = read_file(&file.path)?;
         let square = preprocessor.square_from_frame(&Frame::from_compressed("", &bytes)?);
         let image = image_from_square(&square);
         Ok(input_of_copy(

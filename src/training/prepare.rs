@@ -19,6 +19,7 @@ use crate::dataset::split::{Fold, Split, hold_out, k_folds};
 use crate::dataset::{Dataset, Label, SkippedFile, summarize};
 use crate::disk;
 use crate::familiarity::Familiarity;
+use crate::text::escape_controls;
 
 /// By default, datasets with fewer frames are cross-validated, because the accuracy on a fifth of their frames would say little.
 const MIN_FRAMES_FOR_HOLD_OUT: usize = 150;
@@ -113,16 +114,13 @@ pub(super) fn copies_of(recipe: &Recipe, seed: u64) -> Copies {
 
 /// What is wrong with the files: unreadable ones, and images that are in the directories of two labels.
 fn warnings(labels: &[Label], extraction: &Extraction) -> Vec<String> {
-    let of_label = |(index, label): (usize, &Label)| {
-        let skipped = extraction.skipped.iter();
-        let skipped = skipped.filter(|(label_index, _)| *label_index == index);
-        let skipped: Vec<SkippedFile> = skipped.map(|(_, skipped)| skipped.clone()).collect();
-        summarize(Some(label), &skipped)
-    };
+    let of_label = |(index, label): (usize, &Label)| summarize(Some(label), &extraction.skipped_of(index));
     let mut warnings: Vec<String> = labels.iter().enumerate().flat_map(of_label).collect();
     let conflicts = conflicts(&extraction.frames);
     if let Some(first) = conflicts.first() {
-        let [a, b] = first.frames.map(|frame| extraction.files[frame].path.display());
+        let path = |frame: usize| extraction.files[frame].path.display().to_string();
+        let [a, b] = first.frames.map(path);
+        let [a, b] = [escape_controls(&a), escape_controls(&b)];
         warnings.push(match conflicts.len() {
             1 => format!("{a} and {b} are the same image with different labels; delete the wrong one"),
             count => format!(
@@ -150,12 +148,9 @@ fn check_every_label(dataset: &Dataset, extraction: &Extraction) -> Result<(), T
         if extraction.files.iter().any(|file| file.label_index == index) {
             continue;
         }
-        let mut skipped = extraction.skipped.iter();
-        let example = skipped.find(|(label_index, _)| *label_index == index);
         return Err(TrainingError::NoReadableFrames {
             label: frames.label.clone(),
-            files: frames.files.len(),
-            example: example.map_or_else(String::new, |(_, skipped)| skipped.reason.clone()),
+            skipped: extraction.skipped_of(index),
         });
     }
     Ok(())

@@ -17,6 +17,7 @@ use super::listing::{Listing, TensorInfo};
 use super::{MAX_FILE_BYTES, Tensor, Weights};
 use crate::disk;
 use crate::file_kind::is_torch_legacy;
+use crate::text::printable;
 
 mod archive;
 mod contents;
@@ -182,7 +183,7 @@ fn float_tensor(
     }
     let Some(decode) = view.dtype.decode else {
         return Err(ContentError::Dtype {
-            name: error::printable(&named.name),
+            name: printable(&named.name),
             dtype: view.dtype.name,
         });
     };

@@ -175,6 +175,41 @@ pub(crate) fn summary_that_contradicts_the_data_is_not_believed() {
     assert!(losses[0].reason.contains("data after the end"), "{losses:?}");
 }
 
+pub(crate) fn schema_in_a_damaged_chunk_is_found_in_the_summary() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("bag_0.mcap");
+    let options = mcap::WriteOptions::new().chunk_size(Some(100_000));
+    let mut writer = options
+        .create(fs::File::create(&file).expect("a file"))
+        .expect("starts");
+    let schema = writer
+        .add_schema("sensor_msgs/msg/Image", "ros2msg", b"")
+        .expect("a schema");
+    // The second camera starts later, in another chunk than the schema.
+    for topic in ["/left", "/right"] {
+        let channel = writer
+            .add_channel(schema, topic, "cdr", &BTreeMap::new())
+            .expect("a channel");
+        for message in hands(2) {
+            let header = mcap::records::MessageHeader {
+                channel_id: channel,
+                sequence: 0,
+                log_time: START_NS,
+                publish_time: START_NS,
+            };
+            writer.write_to_known_channel(&header, &message).expect("writes");
+        }
+    }
+    writer.finish().expect("finishes");
+    let mut bytes = fs::read(&file).expect("reads");
+    let chunk = record(&bytes, mcap::records::op::CHUNK);
+    bytes[chunk + 200..chunk + 264].fill(0x55);
+    fs::write(&file, bytes).expect("writes");
+    let (images, _, losses) = read_images(&Bag::open(&file).expect("a bag"), Some("/right")).expect("images");
+    assert_eq!((images, losses.len()), (6, 1), "{losses:?}");
+    assert!(losses[0].reason.contains("damaged chunk"), "{losses:?}");
+}
+
 pub(crate) fn chunk_cut_off_by_the_end_of_the_file_is_read_up_to_there() {
     let messages = hands(2);
     for compression in [None, Some(mcap::Compression::Zstd), Some(mcap::Compression::Lz4)] {

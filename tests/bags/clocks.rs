@@ -18,7 +18,7 @@ fn evaluate_frames(
     let messages: Vec<Vec<u8>> = (0..count)
         .map(|index| {
             let mut noisy = hand.clone();
-            noisy.get_pixel_mut(0, 0).0[0] ^= index as u8 % 2;
+            noisy.get_pixel_mut(0, 0).0[0] ^= index as u8;
             let (stamp_ns, image) = message(index, noisy);
             image_message(stamp_ns, &image)
         })
@@ -99,6 +99,17 @@ pub(crate) fn frozen_camera_of_a_bag_is_stale() {
     assert_eq!(
         (first_stable(&frozen), first(&frozen, is_stale)),
         (Some(16), Some(31))
+    );
+    // A frozen driver repeats its last four buffers in turn.
+    let four_in_turn = |index: usize, mut image: image::RgbImage| {
+        let shown = if index < 8 { index } else { 4 + index % 4 };
+        image.put_pixel(0, 0, image::Rgb([shown as u8; 3]));
+        (START_NS + index as u64 * STEP_NS, image)
+    };
+    let in_turn = evaluate_frames(48, four_in_turn, &[]);
+    assert_eq!(
+        (first_stable(&in_turn), first(&in_turn, is_stale)),
+        (Some(16), Some(7 + 31))
     );
     let short = evaluate_frames(40, same_pixels, &["--stale-timeout", "0.1"]);
     assert_eq!((first_stable(&short), first(&short, is_stale)), (None, Some(4)));

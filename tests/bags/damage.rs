@@ -198,7 +198,9 @@ pub(crate) fn view_in_place_of_a_table_is_rejected() {
     let (found, losses) = digests(&file);
     assert!(found.is_empty(), "{} messages", found.len());
     assert!(
-        losses[0].reason.contains("not a database of rosbag2"),
+        losses[0]
+            .reason
+            .contains("cannot be opened as a database of rosbag2"),
         "{losses:?}"
     );
 }

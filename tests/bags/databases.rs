@@ -60,6 +60,33 @@ pub(crate) fn locked_database_is_read() {
     assert_eq!(images_of(&file), (3, 0, vec![]));
 }
 
+pub(crate) fn database_that_cannot_be_opened_is_named_where_no_topic_is_found() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("bag_0.db3");
+    fs::write(&file, b"SQLite format 3\0 and nothing else").expect("writes");
+    for topic in [None, Some(TOPIC)] {
+        let error = read_images(&Bag::open(&file).expect("a file"), topic).expect_err("no images");
+        let error = error.to_string();
+        assert!(
+            error.contains("not read: ") && error.contains("cannot be opened as a database of rosbag2"),
+            "{error}"
+        );
+    }
+}
+
+pub(crate) fn message_above_the_maximum_length_is_lost_and_the_others_are_read() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("bag_0.db3");
+    let database = create(&file, &format!("{TOPICS} {MESSAGES}"));
+    insert(&database, 1, &hands(1));
+    let generated = "ALTER TABLE messages RENAME COLUMN data TO image;
+        ALTER TABLE messages ADD COLUMN data BLOB AS (CASE id WHEN 2 THEN zeroblob(600000000) ELSE image END);";
+    database.execute_batch(generated).expect("alters the table");
+    let (images, others, losses) = images_of(&file);
+    assert_eq!((images, others, losses.len()), (2, 0, 1), "{losses:?}");
+    assert!(losses[0].reason.contains("too big"), "{losses:?}");
+}
+
 pub(crate) fn topics_without_columns_and_messages_without_topics() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("bag_0.db3");

@@ -104,6 +104,9 @@ pub(crate) fn accuracy_below_the_minimum_fails_with_the_accuracy() {
         message.contains("0.00 to 0.25 s, none: "),
         "the interval: {message}"
     );
+    let (_directory, later) = labels_file("- {from: 100, to: 101, label: none}\n");
+    let output = evaluate(&["--expect", &later, "--min-accuracy", "0"]);
+    assert!(failure(&output).contains("no frame is in an interval"));
     let output = evaluate(&["--min-accuracy", "0.9"]);
     assert!(usage_error(&output).contains("--expect"));
     let (_directory, wrong) = labels_file("- {from: 0.0, to: 1.0, label: wave}\n");

@@ -112,6 +112,7 @@ pub(crate) fn directory_of_something_else_is_described() {
     fs::write(path.join("dataset/thumbs_up/1.jpg"), b"\xff\xd8\xff\xe0").expect("writes");
     assert!(info(&path.join("dataset")).contains("thumbs_up/1.jpg in it is a JPEG image; for images use"));
     fs::create_dir(path.join("ros1")).expect("creates");
+    fs::write(path.join("ros1/README.md"), "Two recordings").expect("writes");
     fs::write(path.join("ros1/a.bag"), b"#ROSBAG V2.0\n").expect("writes");
     assert!(info(&path.join("ros1")).contains("a.bag in it is a ROS 1 bag; convert"));
     fs::create_dir(path.join("tuesday")).expect("creates");

@@ -1,6 +1,7 @@
 //! `metadata.yaml` that does not match the files beside it.
 
 use std::fs;
+use std::process::Command;
 
 use thumb_gesture::bag::Bag;
 use thumb_gesture::bag::image::image_topic;
@@ -108,7 +109,7 @@ pub(crate) fn unreadable_metadata_is_reported_and_the_files_are_read() {
     let cases: [(&[u8], &str); 7] = [
         (b"", "is empty"),
         (b"\0\0\0\0\0\0\0\0", "not in the format of rosbag2"),
-        (b"\xff\xfe\x00", "cannot be read"),
+        (b"\xff\xfe\x00", "is not text in UTF-8: it is text in UTF-16"),
         (cut.as_bytes(), "not in the format of rosbag2"),
         (b"name: a web site\n", "not in the format of rosbag2"),
         (b"- a list\n", "not in the format of rosbag2"),
@@ -138,6 +139,19 @@ pub(crate) fn unreadable_metadata_is_reported_and_the_files_are_read() {
     );
 }
 
+pub(crate) fn metadata_that_is_a_pipe_does_not_block() {
+    let (directory, _) = write_bag(&hands(1), &LIKE_ROSBAG2);
+    let pipe = directory.path().join("metadata.yaml");
+    let status = Command::new("mkfifo").arg(pipe).status();
+    assert!(status.expect("starts").success());
+    let (images, _, losses) = images_of(directory.path());
+    assert_eq!((images, losses.len()), (3, 1));
+    assert!(
+        losses[0].reason.contains("it is a pipe, not a file"),
+        "{losses:?}"
+    );
+}
+
 pub(crate) fn topics_and_counts_are_those_of_the_data() {
     // Another topic, another type, no topics, and too few messages.
     let cases = [
@@ -155,12 +169,14 @@ pub(crate) fn topics_and_counts_are_those_of_the_data() {
     }
     let too_many = metadata(&["bag_0.mcap"], "/front/image_raw", "sensor_msgs/msg/Image", 7);
     let directory = write_directory(&hands(1), &LIKE_ROSBAG2, &too_many);
-    let bag = Bag::open(directory.path()).expect("a bag");
-    assert_eq!(image_topic(&bag, None).expect("a topic with images").name, TOPIC);
-    let contents = bag.contents().expect("readable");
-    assert_eq!(contents.messages, 3);
-    assert_eq!(
-        contents.losses[0].reason,
-        "lists 7 messages, but only 3 were found"
-    );
+    let file = directory.path().join("metadata.yaml");
+    for path in [directory.path(), file.as_path()] {
+        let bag = Bag::open(path).expect("a bag");
+        assert_eq!(image_topic(&bag, None).expect("a topic with images").name, TOPIC);
+        let contents = bag.contents().expect("readable");
+        assert_eq!(contents.messages, 3);
+        let loss = &contents.losses[0];
+        assert_eq!(loss.reason, "lists 7 messages, but only 3 were found");
+        assert_eq!(loss.file, file.display().to_string());
+    }
 }

@@ -113,7 +113,7 @@ def test_played_bag_gives_the_labels_of_bag_evaluate(
         check(f"looped, repetition {repetition}", 10)
     player.play(1.0, begin=len(frames) // 2)
     check("after seeking back", len(frames) // 5)
-    player.play(1.0, begin=len(frames) - 8)
+    player.play(1.0, begin=len(frames) - 12)
     check("after seeking ahead", 3)
 
 

@@ -107,9 +107,10 @@ def test_hand_in_front_of_the_camera_drives(trained_world: World, example: list[
 
 def test_frozen_camera_stops(trained_world: World, example: list[str]) -> None:
     """The image that makes the robot drive is repeated bit for bit, with new stamps."""
-    trained_world.start_node(image_reliability="reliable")
-    camera = trained_world.start_camera("--rate", "30", "--show", "odd:thumbs_up", "--frozen")
+    trained_world.start_node(image_reliability="reliable", stale_timeout=3.0)
+    # The robot drives only from hold_time to stale_timeout after the first frame.
     robot = Robot(trained_world, example)
+    camera = trained_world.start_camera("--rate", "30", "--show", "odd:thumbs_up", "--frozen")
     robot.wait_for_speed(SPEED)
     robot.wait_for_speed(0.0)
     assert camera.is_running()

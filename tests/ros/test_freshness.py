@@ -66,6 +66,12 @@ def keep_pixels(camera: LiveCamera) -> None:
     camera.vary(-1)
 
 
+def keep_eight_images(camera: LiveCamera) -> None:
+    """Repeats the last eight images in turn, as a driver of which all buffers are frozen."""
+    if camera.frames % 8 == 0:
+        camera.vary(-8)
+
+
 def keep_message(camera: LiveCamera) -> None:
     """Repeats the last message."""
     keep_stamp(camera)
@@ -75,8 +81,9 @@ def keep_message(camera: LiveCamera) -> None:
 # What the camera does from some frame on, and the warning.
 FROZEN = {
     "no frames": (lambda camera: False, ""),
-    "the same message": (keep_message, "has not changed by a single bit"),
-    "the same pixels": (keep_pixels, "has not changed by a single bit"),
+    "the same message": (keep_message, "no new image for"),
+    "the same pixels": (keep_pixels, "no new image for"),
+    "eight images in turn": (keep_eight_images, "no new image for"),
     "the same stamp": (keep_stamp, "the stamp has not changed"),
     "old stamps": (lambda camera: camera.stamp(camera.now() - 5 * SECOND), "behind ROS time; for a bag, set use_sim_time"),
     "stamps of an hour ahead": (lambda camera: camera.stamp(camera.now() + 3600 * SECOND), "ahead of ROS time"),

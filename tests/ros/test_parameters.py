@@ -192,6 +192,14 @@ def test_invalid_and_read_only_parameters_are_rejected(world: World) -> None:
     assert get_parameter(world, "store").string_value == str(world.store)
 
 
+def test_text_of_a_request_is_escaped_and_shortened_in_the_reason(world: World) -> None:
+    world.start_node()
+    result = set_parameter(world, "\x1b]0;title\x07\n" + "x" * 100_000, number(1.0))
+    assert not result.successful
+    assert result.reason.startswith(r"unknown parameter \u001b]0;title\u0007\u000axxx")
+    assert "x…; known: " in result.reason and len(result.reason) < 2000
+
+
 def test_set_parameters_atomically_sets_all_or_none(world: World) -> None:
     world.start_node(threshold=0.6)
 

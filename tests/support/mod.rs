@@ -20,7 +20,18 @@ use thumb_gesture::gesture::Gesture;
 use thumb_gesture::model_store::WEIGHTS_FILE;
 use thumb_gesture::network::torch::TorchModule;
 use thumb_gesture::network::{Layer, Network, parameters};
-use thumb_gesture::weights::{ParameterSpec, Tensor, Weights};
+use thumb_gesture::weights::{Initialization, ParameterSpec, Tensor, Weights};
+
+/// The values of a tensor in a file of reference results.
+pub(crate) fn values(weights: &Weights, name: &str, shape: &[usize]) -> Vec<f32> {
+    let parameter = ParameterSpec {
+        name: name.to_owned(),
+        shape: shape.to_vec(),
+        initialization: Initialization::Constant(0.0),
+        is_trainable: true,
+    };
+    weights.get(&parameter).expect(name).values.clone()
+}
 
 /// Writes `per_label` drawn images of every gesture, in one directory per label.
 pub(crate) fn draw_dataset(directory: &Path, seed: u64, per_label: u64) {
@@ -32,6 +43,16 @@ pub(crate) fn draw_dataset(directory: &Path, seed: u64, per_label: u64) {
             scene.save(label.join(format!("{index:04}.png"))).expect("writes");
         }
     }
+}
+
+/// The paths of the entries of a directory, sorted.
+pub(crate) fn files_in(directory: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(directory)
+        .expect("lists")
+        .map(|entry| entry.expect("lists").path())
+        .collect();
+    files.sort();
+    files
 }
 
 /// Trains quickly on drawn hands. Returns a directory with `dataset`, `store` and images of `unseen` hands, and the summary of the training.

@@ -7,7 +7,7 @@ use std::path::Path;
 use mcap::records::{Record, op};
 
 use super::super::sink::MessageSink;
-use super::super::{BagError, Topic};
+use super::super::{BagError, MAX_NAME_BYTES, Topic};
 use super::records::for_each_record;
 
 /// The schemas and channels announced so far.
@@ -45,15 +45,19 @@ impl<'a> Channels<'a> {
     pub(super) fn process(&mut self, record: Record) -> Option<PendingMessage> {
         match record {
             Record::Schema { header, .. } => {
-                self.schemas.insert(header.id, header.name);
+                self.schemas.insert(header.id, short_name(header.name));
             }
             Record::Channel(channel) => {
+                if channel.schema_id != 0 && !self.schemas.contains_key(&channel.schema_id) {
+                    // A damaged chunk may have announced it. An error recurs where the file is read on.
+                    self.complete_from_summary().ok();
+                }
                 // rosbag2 writes no schema if it does not find the message's definition.
                 let message_type = self.schemas.get(&channel.schema_id).cloned();
                 let topic = Topic {
-                    name: channel.topic,
+                    name: short_name(channel.topic),
                     message_type: message_type.unwrap_or_default(),
-                    encoding: channel.message_encoding,
+                    encoding: short_name(channel.message_encoding),
                 };
                 self.topics.insert(channel.id, (self.complete)(topic));
             }
@@ -84,7 +88,7 @@ impl<'a> Channels<'a> {
         message: &PendingMessage,
     ) -> Result<(), BagError> {
         if !self.topics.contains_key(&message.channel) {
-            // A damaged chunk may have announced it; a finished file repeats all channels in its summary.
+            // A damaged chunk may have announced it.
             self.complete_from_summary()?;
         }
         match self.topics.get(&message.channel) {
@@ -97,12 +101,16 @@ impl<'a> Channels<'a> {
         }
     }
 
-    /// Adds the channels that the file announces outside its chunks. Only the first call scans the file.
+    /// Adds the schemas and channels that the file announces outside its chunks; a finished file repeats all of them in its summary. Only
+    /// the first call scans the file.
     fn complete_from_summary(&mut self) -> Result<(), BagError> {
         if std::mem::replace(&mut self.are_complete, true) {
             return Ok(());
         }
-        let mut found = Channels::new(self.file, self.complete);
+        let mut found = Channels {
+            are_complete: true,
+            ..Channels::new(self.file, self.complete)
+        };
         for_each_record(self.file, |record| {
             if matches!(record.opcode, op::SCHEMA | op::CHANNEL)
                 && let Ok(record) = mcap::parse_record(record.opcode, record.data)
@@ -111,9 +119,32 @@ impl<'a> Channels<'a> {
             }
             Ok(ControlFlow::Continue(()))
         })?;
+        for (id, name) in found.schemas {
+            self.schemas.entry(id).or_insert(name);
+        }
         for (id, topic) in found.topics {
             self.topics.entry(id).or_insert(topic);
         }
         Ok(())
+    }
+}
+
+/// At most [`MAX_NAME_BYTES`] of a name.
+fn short_name(mut name: String) -> String {
+    name.truncate(name.floor_char_boundary(MAX_NAME_BYTES));
+    name.shrink_to_fit();
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_name_is_cut_off_between_characters_and_takes_no_more_memory() {
+        let name = short_name(format!("/{}", "é".repeat(1 << 20)));
+        assert_eq!(name.len(), MAX_NAME_BYTES - 1);
+        assert!(name.capacity() < 2 * MAX_NAME_BYTES);
+        assert_eq!(short_name("/camera".to_owned()), "/camera");
     }
 }

@@ -8,10 +8,11 @@ use image::RgbImage;
 use image::imageops::{self, FilterType};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use thumb_gesture::dataset::Dataset;
+use thumb_gesture::dataset::{Dataset, Label};
 use thumb_gesture::drawn_hand;
 use thumb_gesture::frame::Frame;
 use thumb_gesture::gesture::Gesture;
+use thumb_gesture::text::escape_controls;
 
 /// Number of photos in a block. Bursts are split into blocks, so that odd and even blocks do not share near-duplicates.
 const BLOCK_LENGTH: usize = 6;
@@ -30,7 +31,7 @@ pub(crate) struct LabeledImages {
 /// The images of one label.
 #[derive(Clone)]
 struct LabelSource {
-    label: String,
+    label: Label,
     source: Source,
 }
 
@@ -67,7 +68,10 @@ impl LabeledImages {
     /// Images of `size`: the photos in a directory with one directory per label, or drawn hands without a directory.
     pub(crate) fn open(photos: Option<&Path>, seed: u64, size: (u32, u32)) -> anyhow::Result<LabeledImages> {
         let sources: Vec<LabelSource> = match photos {
-            None => Gesture::ALL.map(drawn_source).into(),
+            None => Gesture::ALL
+                .into_iter()
+                .map(drawn_source)
+                .collect::<Result<_, _>>()?,
             Some(directory) => photo_sources(directory)?,
         };
         Ok(LabeledImages {
@@ -79,17 +83,19 @@ impl LabeledImages {
         })
     }
 
-    /// Returns the selection if each of its labels exists and has images.
-    pub(crate) fn validate(&self, selection: Selection) -> anyhow::Result<Selection> {
-        if let Some(label) = &selection.label
-            && !self.sources.iter().any(|source| source.label == *label)
-        {
-            let known: Vec<&str> = self.sources.iter().map(|source| source.label.as_str()).collect();
-            bail!("unknown label {label:?}; known: all, {}", known.join(", "));
+    /// Returns the selection, with its label as the images spell it, if each of its labels exists and has images.
+    pub(crate) fn validate(&self, mut selection: Selection) -> anyhow::Result<Selection> {
+        let labels: Vec<Label> = self.sources.iter().map(|source| source.label.clone()).collect();
+        if let Some(name) = &mut selection.label {
+            let Some(index) = Label::find(&labels, name) else {
+                let known: Vec<&str> = labels.iter().map(Label::as_str).collect();
+                bail!("unknown label {name:?}; known: all, {}", known.join(", "));
+            };
+            *name = labels[index].to_string();
         }
         let is_selected = |source: &&LabelSource| {
             let selected = selection.label.as_ref();
-            selected.is_none_or(|label| *label == source.label)
+            selected.is_none_or(|label| label == source.label.as_str())
         };
         let mut selected = self.sources.iter().filter(is_selected);
         if let Some(empty) = selected.find(|source| source.is_empty(selection.subset)) {
@@ -104,7 +110,7 @@ impl LabeledImages {
     /// The next image of a valid selection, and its label.
     pub(crate) fn next(&mut self, selection: &Selection) -> anyhow::Result<(RgbImage, String)> {
         let source = match &selection.label {
-            Some(label) => self.sources.iter().find(|source| source.label == *label),
+            Some(label) => self.sources.iter().find(|source| source.label.as_str() == label),
             None => self.sources.get(self.rng.random_range(0..self.sources.len())),
         };
         let source = source.context("the selection was not validated")?;
@@ -124,7 +130,7 @@ impl LabeledImages {
                 read_photo(&subset[index as usize % subset.len()].file, self.size)?
             }
         };
-        Ok((image, source.label.clone()))
+        Ok((image, source.label.to_string()))
     }
 }
 
@@ -163,17 +169,17 @@ impl FromStr for Selection {
     }
 }
 
-fn drawn_source(gesture: Gesture) -> LabelSource {
-    LabelSource {
-        label: gesture.label().to_owned(),
+fn drawn_source(gesture: Gesture) -> anyhow::Result<LabelSource> {
+    Ok(LabelSource {
+        label: Label::new(gesture.label())?,
         source: Source::Drawn(gesture),
-    }
+    })
 }
 
 fn photo_sources(directory: &Path) -> anyhow::Result<Vec<LabelSource>> {
     let dataset = Dataset::read(directory)?;
     for warning in dataset.warnings() {
-        eprintln!("Warning: {warning}");
+        eprintln!("Warning: {}", escape_controls(&warning));
     }
     if dataset.frame_count() == 0 {
         bail!(
@@ -186,7 +192,7 @@ fn photo_sources(directory: &Path) -> anyhow::Result<Vec<LabelSource>> {
         .into_iter()
         .filter(|frames| !frames.files.is_empty());
     let sources = labels.map(|frames| LabelSource {
-        label: frames.label.to_string(),
+        label: frames.label,
         source: Source::Photos(number_blocks(frames.files)),
     });
     Ok(sources.collect())
@@ -251,6 +257,13 @@ mod tests {
         let images = LabeledImages::open(None, 1, (64, 48)).expect("drawn hands");
         let error = images.validate(selection("wave")).expect_err("unknown label");
         assert!(error.to_string().contains("thumbs_up"), "{error}");
+    }
+
+    #[test]
+    fn another_spelling_of_a_label_selects_it() {
+        let images = LabeledImages::open(None, 1, (64, 48)).expect("drawn hands");
+        let selected = images.validate(selection("odd:Thumbs-Up")).expect("known");
+        assert_eq!(selected, selection("odd:thumbs_up"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use thumb_gesture::bag::image::{COMPRESSED_IMAGE, IMAGE};
 use thumb_gesture::node::signals::Signals;
 use thumb_gesture::node::{ImageTopic, ImageTransport, ParameterOverrides, RosArguments, create_node, spin};
 use thumb_gesture::sync::lock;
-use thumb_gesture::text::escape_controls;
+use thumb_gesture::text::message;
 use tokio::time::MissedTickBehavior;
 
 use bag::BagPlayer;
@@ -32,7 +32,7 @@ const USE_SIM_TIME: &str = "use_sim_time";
 
 /// Publish photos, the images of a bag, or drawn hands on camera/image_raw.
 ///
-/// The frame_id of each image is `camera_<label>`. A photo that is published again gets other noise in a few pixels, as from a sensor.
+/// The frame_id of each image is `camera_<label>`. Photos and drawn hands get other noise in a few pixels each time, as from a sensor.
 /// A std_msgs/String on ~/show changes what is published, with the values of --show.
 #[derive(Parser)]
 #[command(
@@ -88,7 +88,7 @@ fn main() -> ExitCode {
     let ros_arguments = match RosArguments::from_env() {
         Ok(ros_arguments) => ros_arguments,
         Err(error) => {
-            eprintln!("Error: {error}");
+            eprintln!("Error: {}", message(&error.to_string()));
             return ExitCode::from(2);
         }
     };
@@ -96,7 +96,7 @@ fn main() -> ExitCode {
     match start(&arguments, &ros_arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("Error: {}", escape_controls(&format!("{error:#}")));
+            eprintln!("Error: {}", message(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }
@@ -187,8 +187,9 @@ async fn publish_images(
             (Some(image), _) => image,
             (None, Some(bag)) => bag.next()?,
             (None, None) => {
-                let (image, label) = images.next(&selection)?;
-                (noise.apply(image), format!("camera_{label}"))
+                let (mut image, label) = images.next(&selection)?;
+                noise.apply(&mut image);
+                (image, format!("camera_{label}"))
             }
         };
         let now = lock(clock).get_now()?;

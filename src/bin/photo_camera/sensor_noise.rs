@@ -1,4 +1,4 @@
-//! Noise for images that repeat, as a sensor adds it: a live camera never delivers the same pixels twice.
+//! Noise for images, as a sensor adds it: a live camera never delivers the same pixels twice.
 
 use image::RgbImage;
 use rand::{RngExt, SeedableRng};
@@ -10,53 +10,51 @@ const MIN_PIXELS: u32 = 64;
 /// The bits of a channel that change. The lowest alone would often be lost in a JPEG.
 const BITS: u8 = 0b111;
 
-/// Remembers the last image.
+/// Adds noise to images.
 pub(crate) struct SensorNoise {
     rng: ChaCha8Rng,
-    last: Option<RgbImage>,
 }
 
 impl SensorNoise {
     pub(crate) fn new(seed: u64) -> SensorNoise {
         SensorNoise {
             rng: ChaCha8Rng::seed_from_u64(seed),
-            last: None,
         }
     }
 
-    /// The image, with noise if it is the same as the last one.
-    pub(crate) fn apply(&mut self, image: RgbImage) -> RgbImage {
-        if self.last.as_ref() != Some(&image) {
-            self.last = Some(image.clone());
-            return image;
-        }
-        let (mut noisy, (width, height)) = (image.clone(), image.dimensions());
+    /// Adds other noise each time.
+    pub(crate) fn apply(&mut self, image: &mut RgbImage) {
+        let (width, height) = image.dimensions();
         for _ in 0..(width * height / PIXELS_PER_CHANGE).max(MIN_PIXELS) {
             let (x, y) = (self.rng.random_range(0..width), self.rng.random_range(0..height));
             let bits = self.rng.random::<[u8; 3]>();
-            let pixel = &mut noisy.get_pixel_mut(x, y).0;
+            let pixel = &mut image.get_pixel_mut(x, y).0;
             pixel
                 .iter_mut()
                 .zip(bits)
                 .for_each(|(channel, bits)| *channel ^= bits & BITS);
         }
-        noisy
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use image::DynamicImage;
+    use thumb_gesture::frame::{Frame, RecentFrames};
+
     use super::*;
 
     #[test]
-    fn only_repetitions_get_noise_and_each_its_own() {
-        let [gray, white] = [128, 255].map(|level| RgbImage::from_pixel(64, 48, image::Rgb([level; 3])));
-        let mut noise = SensorNoise::new(1);
-        assert_eq!(noise.apply(gray.clone()), gray);
-        let repetitions = [0, 1].map(|_| noise.apply(gray.clone()));
-        assert_ne!(repetitions[0], gray);
-        assert_ne!(repetitions[0], repetitions[1]);
-        assert_eq!(noise.apply(white.clone()), white);
-        assert_eq!(noise.apply(gray.clone()), gray);
+    fn image_that_is_published_again_and_again_looks_live() {
+        for (width, height) in [(16, 16), (64, 48), (4096, 16), (640, 480)] {
+            let mut noise = SensorNoise::new(1);
+            let mut recent = RecentFrames::default();
+            for _ in 0..40 {
+                let mut image = RgbImage::from_pixel(width, height, image::Rgb([128; 3]));
+                noise.apply(&mut image);
+                let frame = Frame::from_image(DynamicImage::from(image)).expect("a valid frame");
+                assert!(!recent.repeats(&frame), "{width}x{height}");
+            }
+        }
     }
 }

@@ -103,7 +103,7 @@ struct DecisionOptions {
     /// Longest time without a frame, a new stamp or a new image, in seconds, 0.05 to 60
     #[arg(long, value_name = "SECS", default_value_t = DecisionSettings::default().stale_secs, value_parser = parse_stale_timeout)]
     stale_timeout: f64,
-    /// Whether an image that has not changed by a single bit for the stale timeout is unknown; false for simulators without noise
+    /// Whether images that repeat the last 8, bit for bit, for the stale timeout are unknown; false for simulators without noise
     #[arg(long, value_name = "BOOL", default_value_t = DecisionSettings::default().detect_frozen_camera, action = ArgAction::Set)]
     detect_frozen_camera: bool,
 }
@@ -202,7 +202,7 @@ impl Outcome {
             .chain(ReasonCount::summary(bad_reasons));
         for warning in warnings {
             self.has_losses = true;
-            output::print_error_line(&format!("Warning: {warning}"));
+            output::print_warning(&warning);
         }
     }
 

@@ -18,7 +18,7 @@ use crate::runtime::ModelOptions;
 /// A directory may spell its label differently than the model, such as thumbsup for thumbs_up.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Directory with one directory of images per label, which may have sub-directories
+    /// Directory with one directory of images per label, which may have subdirectories
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
     #[command(flatten)]
@@ -65,9 +65,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     for warning in &warnings {
         output::print_warning(warning);
     }
-    if !arguments.skip_empty_labels {
-        check_every_label(&files, &evaluation)?;
-    }
+    check_labels(&files, &evaluation, arguments.skip_empty_labels)?;
     evaluation.skipped.extend(dataset.all_skipped().cloned());
     let report = Report {
         model_id: model.id(),
@@ -99,11 +97,19 @@ fn labeled_files(dataset: &Dataset, labels: &[Label]) -> anyhow::Result<Vec<(Pat
     Ok(files)
 }
 
-/// Checks that a file of each label in the dataset was classified.
-fn check_every_label(files: &[(PathBuf, usize)], evaluation: &Evaluation) -> anyhow::Result<()> {
+/// Checks that a file of each label in the dataset was classified, or a file of any label if some may be left out.
+fn check_labels(
+    files: &[(PathBuf, usize)],
+    evaluation: &Evaluation,
+    skip_empty_labels: bool,
+) -> anyhow::Result<()> {
+    ensure!(
+        evaluation.frames > 0,
+        "no file of the dataset is a readable image; replace the files"
+    );
     for (_, index) in files {
         ensure!(
-            evaluation.frames_of(*index) > 0,
+            skip_empty_labels || evaluation.frames_of(*index) > 0,
             "label {}: none of its files is a readable image; replace them, or leave the label out with --skip-empty-labels",
             evaluation.labels[*index]
         );

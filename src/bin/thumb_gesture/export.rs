@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use thumb_gesture::dataset::Dataset;
 use thumb_gesture::dataset::sample::evenly_spaced;
+use thumb_gesture::dataset::{Dataset, SkippedFile, summarize};
 use thumb_gesture::export::{Calibration, export, stored_ranges};
 use thumb_gesture::frame::Frame;
 use thumb_gesture::model_store::{ModelStore, StoredModel, WEIGHTS_FILE};
@@ -25,7 +25,7 @@ const MAX_CALIBRATION_FRAMES: usize = 200;
 /// Write a model as one ONNX file, for TensorRT or another runtime.
 ///
 /// In every precision the input is `input`, batch x 3 x 224 x 224 float32, and the output is `logits`, batch x labels float32. The metadata
-/// of the file contains the ID of the model, the labels in the order of the output, and the preprocessing.
+/// of the file contains the id of the model, the labels in the order of the output, and the preprocessing.
 /// int8 uses the activation ranges that the training calibrated on its frames. --dataset calibrates them on other frames; an imported model
 /// needs that.
 #[derive(Args)]
@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     /// Directory of the model store
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
-    /// ID of the model [default: the active model]
+    /// Id of the model [default: the active model]
     #[arg(long, value_name = "ID")]
     model: Option<String>,
     /// Number format of the computation
@@ -148,12 +148,25 @@ fn activation_ranges(
     let mut preprocessor = Preprocessor::with(&model.manifest.preprocessing);
     let mut input = vec![0.0; INPUT_LEN];
     let bar = output::bar("calibrate", files.len());
-    for file in bar.wrap_iter(files.into_iter()) {
-        let frame = Frame::from_file(file).with_context(|| file.display().to_string())?;
-        preprocessor.tensor_from_frame(&frame, &mut input);
-        calibration.observe(&input)?;
+    let mut skipped = Vec::new();
+    for file in bar.wrap_iter(files.iter()) {
+        match Frame::from_file(file) {
+            Ok(frame) => {
+                preprocessor.tensor_from_frame(&frame, &mut input);
+                calibration.observe(&input)?;
+            }
+            Err(error) => skipped.push(SkippedFile::new(file, &error)),
+        }
     }
     bar.finish_and_clear();
+    for warning in summarize(None, &skipped) {
+        output::print_warning(&warning);
+    }
+    anyhow::ensure!(
+        skipped.len() < files.len(),
+        "{} has no readable images for the calibration",
+        directory.display()
+    );
     Ok(calibration.ranges().clone())
 }
 

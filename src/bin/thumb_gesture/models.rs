@@ -34,17 +34,17 @@ enum Command {
     List,
     /// Show the manifest of a model, and check its files for damage
     Show {
-        /// ID of the model [default: the active model]
+        /// Id of the model [default: the active model]
         id: Option<String>,
     },
     /// Make a model the active one
     Activate {
-        /// ID of the model [default: the previously active model]
+        /// Id of the model [default: the previously active model]
         id: Option<String>,
     },
     /// Delete models permanently
     Delete {
-        /// IDs of the models
+        /// Ids of the models
         #[arg(required = true)]
         ids: Vec<String>,
     },

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use thumb_gesture::dataset::Label;
 use thumb_gesture::metrics::ConfusionMatrix;
-use thumb_gesture::text::escape_controls;
+use thumb_gesture::text::escape_lines;
 
 /// Prints a value as JSON on one line of standard output.
 pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
@@ -15,13 +15,7 @@ pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
 
 /// Prints a line on standard output; returns an error if standard output is closed, where `println!` would panic.
 pub(crate) fn print_line(line: &str) -> anyhow::Result<()> {
-    Ok(writeln!(std::io::stdout(), "{}", printable(line))?)
-}
-
-/// Text for a terminal: names from files may contain control characters. The lines of the text are kept.
-fn printable(text: &str) -> String {
-    let lines: Vec<_> = text.split('\n').map(escape_controls).collect();
-    lines.join("\n")
+    Ok(writeln!(std::io::stdout(), "{}", escape_lines(line))?)
 }
 
 /// Whether the reader of standard output closed it, as `| head` does. That is not a failure of the command.
@@ -56,7 +50,7 @@ pub(crate) fn bar(title: &str, total: usize) -> ProgressBar {
 
 /// Prints a line on standard error; the line is lost if standard error is closed, where `eprintln!` would panic.
 pub(crate) fn print_error_line(line: &str) {
-    writeln!(std::io::stderr(), "{}", printable(line)).ok();
+    writeln!(std::io::stderr(), "{}", escape_lines(line)).ok();
 }
 
 /// Prints a warning on standard error.

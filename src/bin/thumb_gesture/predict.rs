@@ -9,13 +9,14 @@ use serde::Serialize;
 use thumb_gesture::dataset::{Label, list_images, summarize};
 use thumb_gesture::probability::argmax;
 use thumb_gesture::recognizer::ClassifyFileError;
+use thumb_gesture::text::escape_controls;
 
 use crate::output;
 use crate::runtime::ModelOptions;
 
 /// Classify images, and print one line for each.
 ///
-/// Of a directory, the images in it and its sub-directories are classified. A file that is not a valid image, or a directory without
+/// Of a directory, the images in it and its subdirectories are classified. A file that is not a valid image, or a directory without
 /// images, makes the exit status 1; the other files are still classified.
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -100,7 +101,7 @@ fn print_prediction(
     }
     output::print_line(&format!(
         "{}: {} ({})",
-        prediction.file,
+        escape_controls(&prediction.file),
         prediction.label,
         output::percent(Some(f64::from(prediction.confidence))),
     ))

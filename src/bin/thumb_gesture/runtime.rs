@@ -48,7 +48,7 @@ pub(crate) struct ModelOptions {
     /// Directory of the model store [default: none, only the built-in recognizer]
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// ID of the model, or builtin [default: the active model, or the built-in recognizer if there is none]
+    /// Id of the model, or builtin [default: the active model, or the built-in recognizer if there is none]
     #[arg(long, value_name = "ID", requires = "store")]
     model: Option<String>,
     /// What classifies frames: landmarks of hands, the whole image, or auto: landmarks where a hand is seen, the image elsewhere

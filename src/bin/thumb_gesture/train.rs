@@ -28,7 +28,7 @@ use crate::training_table::TrainingTable;
 /// directory.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Directory with one directory of images per label, which may have sub-directories
+    /// Directory with one directory of images per label, which may have subdirectories
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
     /// Directory of the model store; created if it does not exist

@@ -41,6 +41,8 @@ fn content_decides_what_is_an_image() {
         ("d.jpg", b"\0\0\0\x18ftypheic\0\0\0\0"),
         ("e.jpg", b""),
         ("f.jpg", &[0; 600]),
+        ("g.jpg", &[1; 600]),
+        ("h.json", b"{\"shapes\": []}"),
     ]);
     let (images, skipped) = listed(root.path());
     assert_eq!(images, ["a.JPG", "b.jfif", "c"]);
@@ -50,7 +52,9 @@ fn content_decides_what_is_an_image() {
         [
             "a HEIF image (HEIC); convert it to JPEG",
             "empty; delete it and capture the frame again",
+            "filled with zeros, as an interrupted download or copy leaves it; delete it and capture the frame again",
             "of an unknown format; convert it to JPEG if it is an image, or delete it",
+            "JSON text; move it out of the dataset",
         ]
     );
 }

@@ -1,8 +1,9 @@
 //! The field `format` of a `sensor_msgs/CompressedImage`.
 
 use crate::file_kind::FileKind;
+use crate::frame::FrameError;
 use crate::frame::encoding::{Encoding, Layout};
-use crate::frame::{FrameError, truncate};
+use crate::text::shorten;
 
 const VIDEO: &str = "frames of a video depend on the ones before them; let the camera send JPEG, or convert the video with `ros2 run image_transport republish`";
 /// Message types of the transports for video.
@@ -96,21 +97,26 @@ impl<'a> Format<'a> {
         let other = OTHERS.iter().find(|(words, _)| words.iter().any(is_in_format));
         let fix = other.map(|(_, fix)| *fix).or_else(|| {
             Encoding::named(self.raw)
-                .is_ok_and(|_| kind == FileKind::Unknown && !self.text.contains(';'))
+                .is_ok_and(|_| may_be_pixels(kind) && !self.text.contains(';'))
                 .then_some("it is an encoding of raw images, which belong in sensor_msgs/Image")
         });
         match fix {
             Some(fix) => FrameError::UnsupportedFormat {
-                format: truncate(self.text),
+                format: shorten(self.text),
                 fix,
             },
             None => FrameError::Content {
-                format: truncate(self.text),
+                format: shorten(self.text),
                 found: kind.name(),
                 fix: fix_of(kind),
             },
         }
     }
+}
+
+/// Whether raw pixels may look like this kind: a black image is all zeros.
+fn may_be_pixels(kind: FileKind) -> bool {
+    matches!(kind, FileKind::Unknown | FileKind::Zeros | FileKind::Text)
 }
 
 /// What to do about messages that hold video, if one of their types is in a text.
@@ -125,12 +131,7 @@ pub(crate) fn fix_of_video(types: &str) -> Option<&'static str> {
 fn fix_of(kind: FileKind) -> &'static str {
     match kind {
         FileKind::Empty => "its camera or the copying of the file was interrupted",
-        FileKind::Heif
-        | FileKind::Avif
-        | FileKind::JpegXl
-        | FileKind::Jpeg2000
-        | FileKind::Qoi
-        | FileKind::Pnm => "convert it to JPEG or PNG",
+        kind if kind.is_image() => "convert it to JPEG or PNG",
         FileKind::Video => "save its frames as JPEG or PNG",
         _ => kind.fix().unwrap_or("supported: JPEG, PNG, WebP, GIF, BMP, TIFF"),
     }

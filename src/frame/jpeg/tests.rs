@@ -35,6 +35,15 @@ fn jpeg_truncated_anywhere_is_not_whole() {
     }
 }
 
+#[test]
+fn segments_that_would_take_much_memory_are_rejected() {
+    let comments = |count: usize| b"\xFF\xFE\x00\x02".repeat(count);
+    assert!(is_whole(&[&comments(MAX_SEGMENTS), SCAN, END]));
+    let jpeg = [b"\xFF\xD8", &comments(MAX_SEGMENTS + 1)[..], SCAN, END].concat();
+    let error = Jpeg::parse(&jpeg).err().expect("too many segments");
+    assert!(error.to_string().contains("too much metadata"), "{error}");
+}
+
 proptest::proptest! {
     #[test]
     fn arbitrary_segments_are_whole_or_not(

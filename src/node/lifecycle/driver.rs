@@ -15,6 +15,7 @@ use crate::node::lifecycle::transitions::{TransitionError, Transitions};
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::topic::Topic;
 use crate::node::state::{NodeState, State};
+use crate::text::printable;
 
 /// The state of the managed node, and the work of its transitions.
 pub(crate) struct Lifecycle {
@@ -70,7 +71,7 @@ impl Lifecycle {
             let requested = if label.is_empty() {
                 id.to_string()
             } else {
-                label.to_owned()
+                printable(label)
             };
             let available: Vec<&str> = transitions_from(state)
                 .map(|transition| transition.label)

@@ -134,7 +134,7 @@ parameters! {
     /// Time without a frame, a new stamp or a new image until the gesture is unknown with reason stale, and maximum age of a frame, in seconds.
     stale_timeout: Duration = double(1.0, 0.05..=60.0).live(),
 
-    /// An image that has not changed by a single bit for stale_timeout is stale.
+    /// Images that repeat the last 8, bit for bit, for stale_timeout are stale.
     /// false for cameras without noise, such as simulators.
     detect_frozen_camera: bool = boolean(true).live(),
 

@@ -23,6 +23,7 @@ use crate::node::ros::log::set_log_level;
 use crate::node::ros::service::{answer, answer_from_disk};
 use crate::node::ros::topic::Topic;
 use crate::sync::lock;
+use crate::text;
 
 // The constants of `ParameterType.msg`.
 const BOOL: u8 = ParameterType::PARAMETER_BOOL as u8;
@@ -185,7 +186,7 @@ impl ParameterServer {
         });
         SetParametersResult {
             successful: result.is_ok(),
-            reason: result.err().unwrap_or_default(),
+            reason: text::message(&result.err().unwrap_or_default()),
         }
     }
 

@@ -7,6 +7,8 @@ use std::ops::RangeInclusive;
 
 use r2r::ParameterValue;
 
+use crate::text::shorten;
+
 /// Maximum number of entries of a list.
 const MAX_ENTRIES: usize = 16;
 
@@ -128,7 +130,7 @@ impl Declaration {
         }
         Err(ParameterError::Constraint {
             name: self.name,
-            value: display(&value),
+            value: shorten(&display(&value)),
             constraint: self.constraint(),
         })
     }

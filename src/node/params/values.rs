@@ -12,6 +12,7 @@ use crate::decision::DecisionSettings;
 use crate::node::ros::overrides::Override;
 use crate::node::ros::qos::ImageSubscription;
 use crate::recognizer::settings::{HandSettings, RecognizerSettings};
+use crate::text::printable;
 
 /// Validated values of all parameters. They are read as the fields of [`Values`].
 #[derive(Clone, Debug, PartialEq)]
@@ -139,7 +140,7 @@ fn known_index(name: &str) -> Result<usize, ParameterError> {
     index_of(name).ok_or_else(|| {
         let known: Vec<&str> = DECLARATIONS.iter().map(|declaration| declaration.name).collect();
         ParameterError::Unknown {
-            name: name.to_owned(),
+            name: printable(name),
             known: known.join(", "),
         }
     })

@@ -2,7 +2,7 @@
 //! the model between two batches.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use r2r::thumb_gesture::msg::ModelInfo;
 
@@ -63,7 +63,7 @@ impl ClassifierThread {
             let timeout = lock(&self.params).stale_timeout;
             let deadlines = self.outputs.iter().filter_map(|output| output.deadline(timeout));
             match self.inbox.next(deadlines.min(), &mut batch) {
-                Work::Frames => self.classify(&batch),
+                Work::Frames => self.classify(&batch, timeout),
                 Work::Command(command) => self.execute(command),
                 Work::Timeout => {}
                 Work::Stop => {
@@ -110,7 +110,7 @@ impl ClassifierThread {
     }
 
     /// Classifies a batch and publishes its gestures; does nothing without a model.
-    fn classify(&mut self, batch: &Batch) {
+    fn classify(&mut self, batch: &Batch, timeout: Duration) {
         let Some(mut model) = self.model.take() else {
             return;
         };
@@ -121,7 +121,12 @@ impl ClassifierThread {
             Ok(predictions) => self.publish_gestures(&model.info, batch, &predictions),
             Err(error) => {
                 for (camera_index, _) in batch {
-                    self.outputs[*camera_index].camera().counters.failed.add_one();
+                    let output = &mut self.outputs[*camera_index];
+                    output.camera().counters.failed.add_one();
+                    // Also while the next frame is waiting, which may fail as well.
+                    if output.is_due(timeout) {
+                        output.publish_stale();
+                    }
                 }
                 self.log_error(&format!("classification failed: {error}"));
             }
@@ -165,11 +170,9 @@ impl ClassifierThread {
     }
 
     fn publish_stale(&mut self, timeout: Duration) {
-        let now = Instant::now();
         for (camera_index, output) in self.outputs.iter_mut().enumerate() {
-            let is_due = output.deadline(timeout).is_some_and(|deadline| deadline <= now);
             // With a frame waiting, the classifier is late, not the camera.
-            if is_due && !self.inbox.has_frame(camera_index) {
+            if output.is_due(timeout) && !self.inbox.has_frame(camera_index) {
                 output.publish_stale();
             }
         }

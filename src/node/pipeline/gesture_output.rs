@@ -7,6 +7,7 @@ use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::thumb_gesture::msg::{ModelInfo, ThumbGesture};
 
 use crate::decision::{Decision, DecisionSettings, FrameInfo, GestureFilter, UnknownReason};
+use crate::frame::RecentFrames;
 use crate::gesture::{Gesture, UNKNOWN};
 use crate::hand::Hand;
 use crate::node::pipeline::camera::{Arrival, Camera, CameraFrame};
@@ -36,7 +37,7 @@ pub(crate) struct GestureOutput {
     start: Instant,
     filter: GestureFilter,
     /// With which the next frame is compared.
-    last_frame: Option<Arc<CameraFrame>>,
+    recent_frames: RecentFrames,
     /// For warnings of stale frames.
     throttle: Throttle,
     /// The last gesture, whose buffers the next one reuses: with the same model and frame id, nothing is allocated per frame.
@@ -61,7 +62,7 @@ impl GestureOutput {
             use_sim_time,
             start: Instant::now(),
             filter: GestureFilter::default(),
-            last_frame: None,
+            recent_frames: RecentFrames::default(),
             throttle: Throttle::default(),
             gesture: ThumbGesture::default(),
             hands: Vec::new(),
@@ -87,7 +88,8 @@ impl GestureOutput {
         settings: &DecisionSettings,
     ) -> Decision {
         let ros_now = self.context.now();
-        let info = self.frame_info(frame, ros_now, settings.detect_frozen_camera);
+        let repeats_pixels = settings.detect_frozen_camera && self.recent_frames.repeats(&frame.frame);
+        let info = self.frame_info(frame, ros_now, repeats_pixels);
         let decision = self.filter.update(settings, prediction.probabilities, &info);
         self.report_freshness(&decision);
         if !decision.is_continuous {
@@ -114,10 +116,8 @@ impl GestureOutput {
         decision
     }
 
-    /// What the decision needs to know of a frame, which becomes the last one.
-    fn frame_info(&mut self, frame: &Arc<CameraFrame>, ros_now: Duration, compare_pixels: bool) -> FrameInfo {
-        let kept = compare_pixels.then(|| frame.clone());
-        let last = std::mem::replace(&mut self.last_frame, kept);
+    /// What the decision needs to know of a frame.
+    fn frame_info(&self, frame: &CameraFrame, ros_now: Duration, repeats_pixels: bool) -> FrameInfo {
         let Arrival { steady, ros } = frame.arrival;
         let steady_ns = nanos(steady.saturating_duration_since(self.start));
         FrameInfo {
@@ -125,8 +125,7 @@ impl GestureOutput {
             arrival_ns: if self.use_sim_time { nanos(ros) } else { steady_ns },
             steady_ns,
             ros_now_ns: (!ros_now.is_zero()).then(|| nanos(ros_now)),
-            repeats_pixels: compare_pixels
-                && last.is_some_and(|last| last.frame.has_same_pixels(&frame.frame)),
+            repeats_pixels,
         }
     }
 
@@ -150,6 +149,12 @@ impl GestureOutput {
         self.published.map(|published| published + timeout)
     }
 
+    /// Whether the last gesture is stale.
+    pub(super) fn is_due(&self, timeout: Duration) -> bool {
+        self.deadline(timeout)
+            .is_some_and(|deadline| deadline <= Instant::now())
+    }
+
     /// Publishes `UNKNOWN` with the reason `stale`, because no frame arrived for `stale_timeout`. Called again after each further
     /// timeout, for new subscribers.
     pub(super) fn publish_stale(&mut self) {
@@ -163,7 +168,7 @@ impl GestureOutput {
         }
         self.published = None;
         self.filter = GestureFilter::default();
-        self.last_frame = None;
+        self.recent_frames = RecentFrames::default();
         self.camera.freshness.set(None);
     }
 

@@ -12,6 +12,7 @@ use crate::node::ros::messages::info_of;
 use crate::recognizer::Recognizer;
 use crate::recognizer::model::{self, Model};
 use crate::sync::lock;
+use crate::text;
 
 /// What `~/model` says of the built-in recognizer.
 const HOW_TO_TEACH: &str = "recognizes thumbs up and down without training; to teach it this room and other gestures, capture frames of at least two labels with ~/capture, then call ~/retrain";
@@ -73,7 +74,7 @@ impl LoadedModel {
                 active: true,
                 message: match reason {
                     "" => "in use".to_owned(),
-                    reason => format!("in use: {reason}"),
+                    reason => text::message(&format!("in use: {reason}")),
                 },
                 ..info_of(model)
             },

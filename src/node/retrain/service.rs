@@ -27,6 +27,7 @@ use crate::node::ros::service::respond;
 use crate::node::ros::topic::Topic;
 use crate::node::state::{NodeState, State};
 use crate::sync::lock;
+use crate::text;
 use crate::training::{self, Progress};
 
 /// Starts, follows and cancels trainings.
@@ -86,7 +87,7 @@ impl Retraining {
                 true,
                 format!("training on {frames} frames has started; its progress is published on ~/training"),
             ),
-            Err(reason) => (false, reason),
+            Err(reason) => (false, text::message(&reason)),
         };
         Retrain::Response { success, message }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use r2r::thumb_gesture::msg::TrainingStatus;
 
 use crate::node::ros::messages::{duration_message, or_nan};
+use crate::text;
 use crate::training::Progress;
 
 // The states in `TrainingStatus.msg`, compared with that file by a test.
@@ -70,7 +71,7 @@ pub(super) fn apply_progress(status: &mut TrainingStatus, progress: &Progress) {
     let between = |from: f32, to: f32, share: f32| from + (to - from) * share;
     let progress_now = match progress {
         Progress::Warning { message } => {
-            status.warnings.push(message.clone());
+            status.warnings.push(text::message(message));
             return;
         }
         Progress::Features { done, total } => {
@@ -121,7 +122,7 @@ pub(super) fn estimate_time_left(progress: f32, elapsed: Duration) -> Duration {
 pub(super) fn apply_result(status: &mut TrainingStatus, result: Result<NewModel, TrainingError>) {
     status.stage.clear();
     status.time_left = duration_message(Duration::ZERO);
-    (status.state, status.message) = match result {
+    let (state, message) = match result {
         Ok(model) => {
             let (id, reason) = (&model.id, &model.reason);
             let message = if model.is_promoted {
@@ -145,6 +146,7 @@ pub(super) fn apply_result(status: &mut TrainingStatus, result: Result<NewModel,
             (state, format!("{error}; the running model stays in use"))
         }
     };
+    (status.state, status.message) = (state, text::message(&message));
 }
 
 #[cfg(test)]

@@ -8,9 +8,10 @@ use r2r::builtin_interfaces::msg::Time;
 use r2r::rcl_interfaces::msg::Log;
 
 use super::ffi;
-use super::log::{LogLevel, log_if_enabled};
+use super::log::{LogLevel, log};
 use super::topic::Topic;
 use crate::sync::lock;
+use crate::text;
 
 /// QoS history depth and lifespan of `/rosout` in rcl.
 const ROSOUT_DEPTH: usize = 1000;
@@ -70,14 +71,8 @@ impl NodeContext {
 
     /// Writes to the console, the log file and `/rosout` if the logger's level permits it.
     fn log(&self, level: LogLevel, message: &str) {
-        let (logger, message) = (&self.logger, without_nul(message));
-        let is_logged = log_if_enabled(logger, level, || match level {
-            LogLevel::Info => r2r::log_info!(logger, "{message}"),
-            LogLevel::Warn => r2r::log_warn!(logger, "{message}"),
-            LogLevel::Error | LogLevel::Fatal => r2r::log_error!(logger, "{message}"),
-            LogLevel::Default | LogLevel::Debug => r2r::log_debug!(logger, "{message}"),
-        });
-        if !is_logged {
+        let message = text::message(message);
+        if !log(&self.logger, level, &message) {
             return;
         }
         if let Some(rosout) = &self.rosout {
@@ -85,25 +80,10 @@ impl NodeContext {
             rosout.publish(&Log {
                 stamp: r2r::Clock::to_builtin_time(&since_epoch.unwrap_or_default()),
                 level: level as u8,
-                name: logger.to_string(),
+                name: self.logger.to_string(),
                 msg: message,
                 ..Log::default()
             });
         }
-    }
-}
-
-/// Escapes NUL characters: r2r panics on one in a string of a message.
-fn without_nul(message: &str) -> String {
-    message.replace('\0', "\\0")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nul_characters_are_escaped() {
-        assert_eq!(without_nul("a\0b"), "a\\0b");
     }
 }

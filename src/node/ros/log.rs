@@ -1,4 +1,4 @@
-//! Log levels of rcutils.
+//! The log of rcutils: its levels, and messages on the console and in the log file.
 
 use std::ffi::{CString, c_int};
 use std::sync::Mutex;
@@ -26,16 +26,22 @@ pub(crate) enum LogLevel {
 /// The lock serializes all uses of rcutils' table of levels, which is not thread-safe.
 static INITIAL_LEVEL: Mutex<Option<c_int>> = Mutex::new(None);
 
-/// Calls `emit` if the logger's level permits it; returns whether it did.
-pub(super) fn log_if_enabled(logger: &str, level: LogLevel, emit: impl FnOnce()) -> bool {
+/// Writes a message, which has no NUL, if the logger's level permits it; returns whether it did.
+pub(super) fn log(logger: &str, level: LogLevel, message: &str) -> bool {
     let _guard = lock(&INITIAL_LEVEL);
     // The name of a logger has no NUL, because it comes from rcl.
     let is_enabled =
         CString::new(logger).map_or(true, |logger| ffi::is_logger_enabled_for(&logger, level as c_int));
-    if is_enabled {
-        emit();
+    if !is_enabled {
+        return false;
     }
-    is_enabled
+    match level {
+        LogLevel::Info => r2r::log_info!(logger, "{message}"),
+        LogLevel::Warn => r2r::log_warn!(logger, "{message}"),
+        LogLevel::Error | LogLevel::Fatal => r2r::log_error!(logger, "{message}"),
+        LogLevel::Default | LogLevel::Debug => r2r::log_debug!(logger, "{message}"),
+    }
+    true
 }
 
 /// Runs `work` without rcl's own messages below fatal ones.

@@ -8,6 +8,7 @@ use r2r::thumb_gesture::msg::ModelInfo;
 use crate::dataset::Label;
 use crate::model_store::Manifest;
 use crate::recognizer::model::Model;
+use crate::text;
 
 /// NaN for `None`.
 pub(crate) fn or_nan(value: Option<f64>) -> f32 {
@@ -53,9 +54,9 @@ pub(crate) fn model_info(manifest: &Manifest) -> ModelInfo {
             nanosec: manifest.created.nanosecond(),
         },
         model_id: manifest.id.clone(),
-        network: manifest.network.clone(),
+        network: text::message(&manifest.network),
         labels: manifest.labels.iter().map(Label::to_string).collect(),
-        strategy: manifest.strategy.clone(),
+        strategy: text::message(&manifest.strategy),
         accuracy: or_nan(manifest.accuracy()),
         accuracy_interval: interval.into_iter().flatten().map(|bound| bound as f32).collect(),
         calibration_error: or_nan(metrics.and_then(|metrics| metrics.ece)),

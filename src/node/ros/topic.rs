@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use r2r::{Publisher, QosProfile, WrappedTypesupport};
 
+use super::log::{LogLevel, log};
 use crate::sync::lock;
 
 /// A publisher that any thread may use.
@@ -30,7 +31,8 @@ impl<T: WrappedTypesupport + 'static> Topic<T> {
     /// Publishes the message, or logs why it cannot be published.
     pub(crate) fn publish(&self, message: &T) {
         if let Err(error) = lock(&self.publisher).publish(message) {
-            r2r::log_error!(&self.logger, "cannot publish on {}: {error}", self.name);
+            let message = format!("cannot publish on {}: {error}", self.name);
+            log(&self.logger, LogLevel::Error, &message);
         }
     }
 

@@ -11,7 +11,8 @@ use zip::read::{ArchiveOffset, Config};
 use zip::result::ZipError;
 
 use super::StorageBytes;
-use super::error::{ContentError, printable};
+use super::error::ContentError;
+use crate::text::printable;
 
 /// Suffix of the entry with the pickle. The prefix is the name that the file was saved under.
 const PICKLE_ENTRY: &str = "/data.pkl";

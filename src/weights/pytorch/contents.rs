@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::error::{ContentError, printable};
+use super::error::ContentError;
 use super::pickle::{Id, Pickle, Value};
 use super::tensor::TensorView;
+use crate::text::printable;
 use crate::weights::listing::{ClassNames, is_class_key};
 
 /// Longest name of a tensor, in bytes.

@@ -1,8 +1,5 @@
 //! Errors in the content of a PyTorch file.
 
-/// Maximum length of text from a file in an error message.
-const MAX_PRINTED_CHARS: usize = 120;
-
 /// What is wrong with the content of a PyTorch file.
 #[derive(Debug, thiserror::Error)]
 pub enum ContentError {
@@ -70,9 +67,4 @@ pub enum ContentError {
         /// What is wrong with it.
         defect: &'static str,
     },
-}
-
-/// Text from a file for an error message: on one line, with control characters escaped, and shortened.
-pub(super) fn printable(text: &str) -> String {
-    text.escape_debug().take(MAX_PRINTED_CHARS).collect()
 }

@@ -6,10 +6,11 @@
 use std::collections::HashMap;
 
 use super::StorageBytes;
-use super::error::{ContentError, printable};
+use super::error::ContentError;
 use super::pickle::reader::Reader;
 use super::pickle::{Pickle, Value};
 use crate::file_kind::TORCH_MAGIC;
+use crate::text::printable;
 
 /// `torch.serialization.PROTOCOL_VERSION`.
 const PROTOCOL_VERSION: i64 = 1001;

@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     /// Directory of trained models
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
-    /// IDs of the two models, one of which may be builtin [default: the previously active model and the active one]
+    /// Ids of the two models, one of which may be builtin [default: the previously active model and the active one]
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     models: Vec<String>,
     /// Write an HTML page with a timeline and images to this file

@@ -107,7 +107,7 @@ impl Evaluation<'_> {
         let agreement = expected.map(|expected| Agreement::new(&predictions, expected, labels));
         outcome.report_losses(&predictions.losses, &predictions.bad_reasons);
         if let (Some(agreement), Some(min_accuracy)) = (&agreement, arguments.min_accuracy)
-            && agreement.accuracy.unwrap_or_default() < min_accuracy
+            && agreement.accuracy.is_none_or(|accuracy| accuracy < min_accuracy)
         {
             outcome.report_failure(&shortfall(path, agreement, min_accuracy));
         }
@@ -173,6 +173,12 @@ fn csv_header(labels: &[Label]) -> String {
 
 /// The error message for a bag below the minimum accuracy, with the intervals that have wrong frames.
 fn shortfall(bag: &Path, agreement: &Agreement, min_accuracy: f64) -> String {
+    if agreement.accuracy.is_none() {
+        return format!(
+            "{}: no frame is in an interval of --expect, so the accuracy is not measured",
+            bag.display()
+        );
+    }
     let mut message = format!(
         "{}: {} of the frames are correct, below the minimum of {}",
         bag.display(),

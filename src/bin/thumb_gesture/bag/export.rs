@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 use thumb_gesture::bag::write::BagWriter;
-use thumb_gesture::dataset::{Dataset, Label, LabeledFrames};
+use thumb_gesture::dataset::{Dataset, Label, LabeledFrames, SkippedFile, summarize};
 use thumb_gesture::frame::Frame;
 
 use crate::output;
@@ -47,7 +47,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     // Removes a trailing slash.
     let output: PathBuf = arguments.output.components().collect();
-    let labels = PathBuf::from(format!("{}.labels.yaml", output.display()));
+    let mut labels = output.clone().into_os_string();
+    labels.push(".labels.yaml");
+    let labels = PathBuf::from(labels);
     if labels.exists() {
         bail!("{} exists; choose another output or remove it", labels.display());
     }
@@ -74,6 +76,7 @@ fn write_bag(
     let mut writer = BagWriter::create(bag, &arguments.topic)?;
     let mut intervals = String::new();
     let mut written = 0;
+    let mut skipped = Vec::new();
     for frames in selected {
         let first = written;
         for file in &frames.files {
@@ -81,7 +84,7 @@ fn write_bag(
             let image = match Frame::from_file(file) {
                 Ok(frame) => frame.to_rgb_image(),
                 Err(error) => {
-                    output::print_error_line(&format!("Warning: skipped {}: {error}", file.display()));
+                    skipped.push(SkippedFile::new(file, &error));
                     continue;
                 }
             };
@@ -96,6 +99,9 @@ fn write_bag(
         }
     }
     bar.abandon();
+    for warning in summarize(None, &skipped) {
+        output::print_warning(&warning);
+    }
     if written == 0 {
         bail!("{} has no valid images", arguments.dataset.display());
     }

@@ -237,7 +237,17 @@ fn other_content_is_named_with_what_to_do() {
         (
             "",
             b"not an image",
+            "the image is a text file; supported: JPEG, PNG, WebP, GIF, BMP, TIFF",
+        ),
+        (
+            "",
+            b"\x01\x02\x03\x04",
             "the image is of an unknown format; supported: JPEG, PNG, WebP, GIF, BMP, TIFF",
+        ),
+        (
+            "mono8",
+            &[0; 4],
+            "unsupported compressed format \"mono8\": it is an encoding of raw images",
         ),
     ] {
         assert!(

@@ -1,8 +1,9 @@
 //! The classes and functions that a file may reference, with the placeholders for them. None of them is ever called.
 
 use super::value::{Function, Rebuild, Value};
+use crate::text::printable;
 use crate::weights::pytorch::dtype::Dtype;
-use crate::weights::pytorch::error::{ContentError, printable};
+use crate::weights::pytorch::error::ContentError;
 
 /// Prefixes of modules with classes of networks. A file that references them holds a whole model instead of its weights.
 /// Classes in `__torch__` come from TorchScript.
