@@ -47,12 +47,17 @@ pub fn is_thumb(label: &Label) -> bool {
 
 impl ThumblessFrames {
     /// The frames whose true label is no thumb, given the true label and the probabilities of each frame.
-    pub(crate) fn new<'a>(labels: &[Label], frames: impl Iterator<Item = (usize, &'a [f32])>) -> ThumblessFrames {
+    pub(crate) fn new<'a>(
+        labels: &[Label],
+        frames: impl Iterator<Item = (usize, &'a [f32])>,
+    ) -> ThumblessFrames {
         let mut found = ThumblessFrames::default();
         for (_, probabilities) in frames.filter(|(truth, _)| !is_thumb(&labels[*truth])) {
             let label = argmax(probabilities);
             found.frames += 1;
-            found.thumbs.extend(is_thumb(&labels[label]).then(|| probabilities[label]));
+            found
+                .thumbs
+                .extend(is_thumb(&labels[label]).then(|| probabilities[label]));
         }
         found
     }
@@ -65,7 +70,10 @@ impl ThumblessFrames {
         // Hysteresis keeps a gesture down to here.
         let false_thumbs = |threshold: f32| {
             let lowest = threshold - settings.hysteresis;
-            self.thumbs.iter().filter(|confidence| **confidence >= lowest).count()
+            self.thumbs
+                .iter()
+                .filter(|confidence| **confidence >= lowest)
+                .count()
         };
         let hold_secs = settings.hold_secs.max(FRAME_SECS);
         let bound = |threshold: f32| {

@@ -57,7 +57,9 @@ impl Agreement {
         let first = predictions.frames.first();
         let start_secs = first.map_or(0.0, |first| first.time_ns as f64 * 1e-9);
         let times = predictions.frames.iter().map(|frame| predictions.secs(frame));
-        let range = times.fold((0.0_f64, 0.0_f64), |(low, high), secs| (low.min(secs), high.max(secs)));
+        let range = times.fold((0.0_f64, 0.0_f64), |(low, high), secs| {
+            (low.min(secs), high.max(secs))
+        });
         let expected = expected.intervals(start_secs, range);
         let mut confusion = ConfusionMatrix::with_unknown(labels.len());
         let compare_interval =

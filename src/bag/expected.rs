@@ -120,7 +120,9 @@ impl Expected {
             }],
             Expected::Intervals(intervals) => {
                 let intervals = intervals.iter();
-                intervals.map(|interval| interval.relative_to(start_secs)).collect()
+                intervals
+                    .map(|interval| interval.relative_to(start_secs))
+                    .collect()
             }
         }
     }
@@ -172,9 +174,7 @@ pub(super) fn shows(intervals: &[Interval], label: &Label, secs: f64) -> bool {
     let is_labeled = |interval: &Interval| label.is_spelling_of(&interval.label);
     let (labeled, others): (Vec<&Interval>, Vec<&Interval>) =
         intervals.iter().partition(|interval| is_labeled(interval));
-    let is_near = |interval: &&Interval| {
-        (interval.from - hold_secs..interval.to + hold_secs).contains(&secs)
-    };
+    let is_near = |interval: &&Interval| (interval.from - hold_secs..interval.to + hold_secs).contains(&secs);
     labeled.iter().any(|interval| interval.contains(secs)) || is_none && !others.iter().any(is_near)
 }
 
@@ -238,12 +238,17 @@ mod tests {
 
     #[test]
     fn frames_of_none_are_those_far_from_other_labels() {
-        let intervals = read_intervals("- {from: 2, to: 4, label: thumbs_up}\n- {from: 4, to: 5, label: none}\n");
+        let intervals =
+            read_intervals("- {from: 2, to: 4, label: thumbs_up}\n- {from: 4, to: 5, label: none}\n");
         let intervals = intervals.expect("valid");
         let [none, thumbs_up] = labels();
         let of_none = [0.0, 1.49, 4.0, 4.9, 5.0, 9.0];
         assert!(of_none.iter().all(|secs| shows(&intervals, &none, *secs)));
-        assert!([1.5, 2.0, 3.9].iter().all(|secs| !shows(&intervals, &none, *secs)));
+        assert!(
+            [1.5, 2.0, 3.9]
+                .iter()
+                .all(|secs| !shows(&intervals, &none, *secs))
+        );
         assert!(shows(&intervals, &thumbs_up, 2.0) && !shows(&intervals, &thumbs_up, 1.9));
     }
 

@@ -72,7 +72,10 @@ impl fmt::Display for FalseThumbs {
             stable_thumbs,
             ..
         } = self;
-        write!(f, "{stable_thumbs} false thumbs became stable in {seconds:.1} s without thumbs: ")?;
+        write!(
+            f,
+            "{stable_thumbs} false thumbs became stable in {seconds:.1} s without thumbs: "
+        )?;
         match (self.per_minute, self.max_per_minute) {
             (Some(found), Some(max)) => {
                 write!(f, "{found:.1} per minute, at most {max:.1} with 95 % confidence")?;
@@ -91,12 +94,18 @@ impl fmt::Display for Recommendation {
             thumbs_kept,
             thumbs,
         } = self;
-        write!(f, "threshold {threshold:.2} would give {per_minute:.1} false thumbs per minute")?;
+        write!(
+            f,
+            "threshold {threshold:.2} would give {per_minute:.1} false thumbs per minute"
+        )?;
         match *thumbs {
             0 => f.write_str("; no frame with a thumb is correct, so that its cost is not measured"),
             thumbs => {
                 let percent = 100.0 * *thumbs_kept as f64 / thumbs as f64;
-                write!(f, " and keep {percent:.0} % of the correct thumbs ({thumbs_kept} of {thumbs} frames)")
+                write!(
+                    f,
+                    " and keep {percent:.0} % of the correct thumbs ({thumbs_kept} of {thumbs} frames)"
+                )
             }
         }
     }
@@ -125,7 +134,9 @@ impl<'a> ExpectedFrames<'a> {
 
     /// The false thumbs; `None` if each frame may show a thumb, or the model has no label for one.
     pub(super) fn false_thumbs(&self) -> Option<FalseThumbs> {
-        let frames = (0..self.labels.len()).filter(|frame| self.is_thumbless(*frame)).count();
+        let frames = (0..self.labels.len())
+            .filter(|frame| self.is_thumbless(*frame))
+            .count();
         if frames == 0 || !self.is_thumb.contains(&true) {
             return None;
         }

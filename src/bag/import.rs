@@ -18,7 +18,7 @@ use crate::dataset::fingerprint::Thumbnail;
 use crate::dataset::{DatasetError, Label};
 use crate::frame::Frame;
 use crate::preprocess::Preprocessor;
-pub use hard::{Hard, HardCounts, find_hard};
+pub use hard::{Hard, HardCounts, OtherLabel, find_hard};
 
 /// Which frames of a bag are imported.
 #[derive(Clone, Debug)]
@@ -49,6 +49,8 @@ pub struct Found {
     pub frames: usize,
     /// Those of them that may be saved.
     pub candidates: Vec<Candidate>,
+    /// The first of them that seems to show another label; `None` also if that was not asked.
+    pub other_label: Option<OtherLabel>,
     /// Why messages are not valid images.
     pub bad_reasons: Vec<ReasonCount>,
     /// What could not be read of the bag.
@@ -96,7 +98,13 @@ pub fn import_frames(
     on_frame: impl FnMut(),
 ) -> Result<ImportSummary, BagError> {
     let mut selector = Selector::new(selection, target.label);
-    save_frames(bag, topic, target, &mut |_, time_ns| selector.selects(time_ns), on_frame)
+    save_frames(
+        bag,
+        topic,
+        target,
+        &mut |_, time_ns| selector.selects(time_ns),
+        on_frame,
+    )
 }
 
 /// Finds all selected frames.
@@ -126,6 +134,7 @@ pub fn find_selected(
     Ok(Found {
         frames: candidates.len(),
         candidates,
+        other_label: None,
         bad_reasons,
         losses,
     })
@@ -164,7 +173,13 @@ impl Found {
             });
         }
         let indices: BTreeSet<usize> = chosen().map(|candidate| candidate.index).collect();
-        let summary = save_frames(bag, topic, target, &mut |index, _| indices.contains(&index), on_frame)?;
+        let summary = save_frames(
+            bag,
+            topic,
+            target,
+            &mut |index, _| indices.contains(&index),
+            on_frame,
+        )?;
         let others = self.candidates.len() - indices.len();
         Ok(ImportSummary {
             hard,
@@ -253,6 +268,11 @@ impl<'a> Selector<'a> {
         }
     }
 
+    /// The time of a frame in seconds from the bag's first frame.
+    fn secs(&self, time_ns: i64) -> f64 {
+        secs_between(self.start_ns.unwrap_or(time_ns), time_ns)
+    }
+
     /// Whether the selection contains the bag's next frame.
     fn selects(&mut self, time_ns: i64) -> bool {
         let start_ns = *self.start_ns.get_or_insert_with(|| {
@@ -275,13 +295,8 @@ impl<'a> Selector<'a> {
 }
 
 /// Computes thumbnails.
+#[derive(Default)]
 struct Thumbnails(Preprocessor);
-
-impl Default for Thumbnails {
-    fn default() -> Thumbnails {
-        Thumbnails(Preprocessor::new())
-    }
-}
 
 impl Thumbnails {
     fn of(&mut self, frame: &Frame) -> Thumbnail {

@@ -48,7 +48,11 @@ fn threshold_is_the_lowest_that_keeps_the_rate() {
         "above the false thumb, also with hysteresis"
     );
     assert!(raised.max_per_minute <= 1.2);
-    assert_eq!(threshold(&disturbed, 5.0).threshold, 0.5, "one of 300 is tolerated");
+    assert_eq!(
+        threshold(&disturbed, 5.0).threshold,
+        0.5,
+        "one of 300 is tolerated"
+    );
 }
 
 #[test]

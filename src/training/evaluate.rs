@@ -65,12 +65,7 @@ pub(super) fn evaluate(
     })
 }
 
-fn thumbless(
-    labels: &[Label],
-    logits: &[Vec<f32>],
-    truths: &[usize],
-    temperature: f64,
-) -> ThumblessFrames {
+fn thumbless(labels: &[Label], logits: &[Vec<f32>], truths: &[usize], temperature: f64) -> ThumblessFrames {
     let mut probabilities = logits.to_vec();
     let rows = probabilities.iter_mut();
     rows.for_each(|row| softmax(row, temperature as f32));

@@ -69,8 +69,16 @@ fn import(bag: &Path, dataset: &Path, more: &[&str]) -> Output {
 /// Runs `bag import --label none --hard` with the model of drawn hands.
 fn import_hard(bag: &Path, dataset: &Path, more: &[&str]) -> Output {
     let store = trained().0.path().join("store").display().to_string();
-    let options = ["--label", "none", "--hard", "--recognizer", "image", "--store", &store];
-    import(bag, dataset, &[&options, more].concat())
+    let options = [
+        "--label",
+        "none",
+        "--hard",
+        "--recognizer",
+        "image",
+        "--store",
+        &store,
+    ];
+    import(bag, dataset, &[&options[..], more].concat())
 }
 
 pub(crate) fn few_frames_are_spread_over_the_bag_and_an_import_that_ended_early_says_so() {
@@ -106,7 +114,11 @@ pub(crate) fn frames_of_a_label_are_those_of_its_intervals() {
     };
     assert_eq!(selected("none", &labels), Some(8));
     assert_eq!(selected("thumbs_up", &labels), Some(8));
-    assert_eq!(selected("none", &thumbs), Some(0), "the others are less than the hold time away");
+    assert_eq!(
+        selected("none", &thumbs),
+        Some(0),
+        "the others are less than the hold time away"
+    );
     let options = ["--label", "wave", "--expect", &labels];
     let missing = failure(&import(&file, directory.path(), &options));
     assert!(missing.contains("no interval has the label wave"), "{missing}");
@@ -132,10 +144,17 @@ pub(crate) fn hard_frames_are_those_that_the_model_does_not_recognize() {
     let saved = found["saved"].as_u64().expect("a number");
     let reasons = found["reasons"].as_object().expect("reasons");
     assert_eq!(reasons.values().filter_map(Value::as_u64).sum::<u64>(), saved);
-    assert!(found["reasons"].to_string().contains("taken for thumbs_"), "{found}");
+    assert!(
+        found["reasons"].to_string().contains("taken for thumbs_"),
+        "{found}"
+    );
     assert_eq!(support::files_in(&dataset.join("none")).len() as u64, saved);
 
-    let easy: Vec<_> = hands.iter().zip(frames).filter(|(_, frame)| !is_hard(frame)).collect();
+    let easy: Vec<_> = hands
+        .iter()
+        .zip(frames)
+        .filter(|(_, frame)| !is_hard(frame))
+        .collect();
     let easy: Vec<_> = easy.into_iter().map(|(message, _)| message.clone()).collect();
     let (_bag, file) = write_bag(&easy, &LIKE_ROSBAG2);
     let nothing = json(&import_hard(&file, &directory.path().join("other"), &[]));
@@ -149,7 +168,8 @@ pub(crate) fn recording_of_thumbs_is_not_imported_as_hard_frames_of_none() {
     let dataset = directory.path().join("dataset");
     let refused = failure(&import_hard(&file, &dataset, &[]));
     assert!(
-        refused.contains("of 16 frames for another label than none; nothing was saved") && refused.contains("--force"),
+        refused.contains("of 16 frames for another label than none; nothing was saved")
+            && refused.contains("--force"),
         "{refused}"
     );
     assert!(!dataset.exists());
@@ -158,8 +178,15 @@ pub(crate) fn recording_of_thumbs_is_not_imported_as_hard_frames_of_none() {
     assert!(without.contains("--hard"), "{without}");
     let other = ["--label", "wave", "--hard", "--recognizer", "image", "--store"];
     let store = trained().0.path().join("store").display().to_string();
-    let unknown = failure(&import(&file, &dataset, &[&other[..], &[&store]].concat()));
-    assert!(unknown.contains("does not have the label wave") && unknown.contains("none, thumbs_down"), "{unknown}");
+    let unknown = failure(&import(
+        &file,
+        &dataset,
+        &[&other[..], &[store.as_str()]].concat(),
+    ));
+    assert!(
+        unknown.contains("does not have the label wave") && unknown.contains("none, thumbs_down"),
+        "{unknown}"
+    );
 }
 
 pub(crate) fn exported_dataset_is_evaluated_with_its_labels() {

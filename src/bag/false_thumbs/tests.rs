@@ -19,7 +19,9 @@ fn bag(thumbs_up: &[f32], settings: &DecisionSettings) -> BagPredictions {
         infos: Vec::new(),
     };
     for (time_ns, probability) in (STEP_NS..).step_by(STEP_NS as usize).zip(thumbs_up) {
-        predictions.infos.push(FrameInfo::recorded(time_ns, time_ns, false));
+        predictions
+            .infos
+            .push(FrameInfo::recorded(time_ns, time_ns, false));
         predictions.frames.push(crate::bag::predictions::FramePrediction {
             time_ns,
             label: 0,
@@ -39,7 +41,10 @@ fn bag(thumbs_up: &[f32], settings: &DecisionSettings) -> BagPredictions {
     predictions
 }
 
-fn expected(predictions: &BagPredictions, intervals: &[(f64, f64, &str)]) -> (Option<FalseThumbs>, Option<Recommendation>) {
+fn expected(
+    predictions: &BagPredictions,
+    intervals: &[(f64, f64, &str)],
+) -> (Option<FalseThumbs>, Option<Recommendation>) {
     let intervals: Vec<Interval> = intervals
         .iter()
         .map(|(from, to, label)| Interval {
@@ -68,7 +73,10 @@ fn onsets_of_stable_thumbs_are_counted_per_recorded_minute() {
     let predictions = bag(&probabilities, &DecisionSettings::default());
     let (found, recommended) = expected(&predictions, &[(0.0, 100.0, "none")]);
     let found = found.expect("frames without thumbs");
-    assert_eq!((found.frames, found.thumb_frames, found.stable_thumbs), (80, 23, 2));
+    assert_eq!(
+        (found.frames, found.thumb_frames, found.stable_thumbs),
+        (80, 23, 2)
+    );
     assert!((found.seconds - 7.9).abs() < 1e-9);
     let per_minute = found.per_minute.expect("recorded time");
     assert!((per_minute - 2.0 * 60.0 / 7.9).abs() < 1e-9);

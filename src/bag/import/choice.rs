@@ -27,7 +27,9 @@ pub(super) fn choose(candidates: &[Candidate], count: usize) -> BTreeSet<usize> 
 fn halving(count: usize) -> impl Iterator<Item = usize> {
     let bits = count.next_power_of_two().trailing_zeros();
     let reversed = move |step: usize| step.reverse_bits().checked_shr(usize::BITS - bits).unwrap_or(0);
-    (0..1_usize << bits).map(reversed).filter(move |number| *number < count)
+    (0..1_usize << bits)
+        .map(reversed)
+        .filter(move |number| *number < count)
 }
 
 #[cfg(test)]

@@ -24,6 +24,15 @@ pub enum Hard {
 /// How many frames are hard, by the reason.
 pub type HardCounts = BTreeMap<Hard, usize>;
 
+/// Another label that the recording seems to show: its gesture is stable, and a hand is seen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OtherLabel {
+    /// Index of the label.
+    pub label: usize,
+    /// Seconds from the bag's first frame.
+    pub secs: f64,
+}
+
 /// Classifies the bag as the node would by default, and finds the selected frames that are hard for the label with index `truth`.
 ///
 /// # Errors
@@ -48,6 +57,12 @@ pub fn find_hard(
         if selector.selects(prediction.time_ns) {
             found.frames += 1;
             let reason = Hard::of(prediction, previous.as_ref(), truth);
+            if prediction.stable && prediction.hand && prediction.gesture() != Some(truth) {
+                found.other_label.get_or_insert(OtherLabel {
+                    label: prediction.label,
+                    secs: selector.secs(prediction.time_ns),
+                });
+            }
             if reason.is_some() {
                 found.candidates.push(Candidate {
                     index,
@@ -77,16 +92,14 @@ impl Hard {
             !previous.hand && !frame.hand && argmax(&previous.probabilities) != label
         };
         // The other reasons say nothing about what the frame shows.
-        let is_uncertain = ![
-            "",
-            UnknownReason::NotFinite.reason(),
-            UnknownReason::STALE,
-        ]
-        .contains(&frame.reason);
+        let is_uncertain =
+            !["", UnknownReason::NotFinite.reason(), UnknownReason::STALE].contains(&frame.reason);
         if is_uncertain {
             Some(Hard::Uncertain)
         } else {
-            previous.is_some_and(changed_without_hand).then_some(Hard::Changed)
+            previous
+                .is_some_and(changed_without_hand)
+                .then_some(Hard::Changed)
         }
     }
 
@@ -122,9 +135,16 @@ mod tests {
         let [sure, wrong] = [frame(0.9, "", false), frame(0.2, "", false)];
         assert_eq!(reason(&sure, &sure), None);
         assert_eq!(reason(&sure, &wrong), Some(Hard::Wrong(1)));
-        assert_eq!(reason(&wrong, &frame(0.55, "margin", false)), Some(Hard::Uncertain));
+        assert_eq!(
+            reason(&wrong, &frame(0.55, "margin", false)),
+            Some(Hard::Uncertain)
+        );
         assert_eq!(reason(&wrong, &sure), Some(Hard::Changed));
-        assert_eq!(reason(&wrong, &frame(0.9, "", true)), None, "the hand has changed it");
+        assert_eq!(
+            reason(&wrong, &frame(0.9, "", true)),
+            None,
+            "the hand has changed it"
+        );
         assert_eq!(reason(&sure, &frame(0.9, "stale", false)), None);
         assert_eq!(Hard::of(&sure, None, 0), None);
     }

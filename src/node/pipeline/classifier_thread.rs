@@ -9,9 +9,7 @@ use r2r::thumb_gesture::msg::ModelInfo;
 use crate::decision::UnknownReason;
 use crate::node::params::Params;
 use crate::node::pipeline::gesture_output::GestureOutput;
-use crate::node::pipeline::inbox::{
-    Batch, Command, Inbox, LoadedModel, ModelInUse, RunningModel, Work,
-};
+use crate::node::pipeline::inbox::{Batch, Command, Inbox, LoadedModel, ModelInUse, RunningModel, Work};
 use crate::node::pipeline::overlay_thread::OverlaySender;
 use crate::node::pipeline::tolerance::{Explanation, Tolerance};
 use crate::node::ros::context::NodeContext;

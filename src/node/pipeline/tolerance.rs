@@ -117,7 +117,9 @@ fn advice(needed: u64) -> String {
     /// More than anybody captures.
     const MANY_FRAMES: u64 = 1_000_000;
     match needed {
-        MANY_FRAMES.. => "no dataset supports that, so set a higher max_false_thumbs_per_minute or hold_time".to_owned(),
+        MANY_FRAMES.. => {
+            "no dataset supports that, so set a higher max_false_thumbs_per_minute or hold_time".to_owned()
+        }
         needed => format!(
             "capture more frames of none and train again: {needed} without a false thumb would do, or a longer hold_time"
         ),
@@ -166,14 +168,15 @@ mod tests {
     fn threshold_follows_the_rate_and_the_recognizer() {
         let rate = ("max_false_thumbs_per_minute", ParameterValue::Double(2.0));
         let image = ("recognizer", ParameterValue::String("image".to_owned()));
-        let auto = params(&[rate.clone()]);
+        let auto = params(std::slice::from_ref(&rate));
         let kept = Tolerance::new(&auto, Some(&thumbless()));
         assert_eq!(kept.settings().threshold, 0.5);
         let by_image = params(&[rate, image]);
         let raised = Tolerance::new(&by_image, Some(&thumbless()));
         assert_eq!(raised.settings().threshold, 0.86);
         let explanation = raised.explanation().expect("a rate is set");
-        let expected = "threshold 0.86 is in effect, the parameter is 0.50: at most 1.2 false thumbs per minute";
+        let expected =
+            "threshold 0.86 is in effect, the parameter is 0.50: at most 1.2 false thumbs per minute";
         assert!(explanation.text.starts_with(expected), "{explanation:?}");
         assert!(!raised.is_for(&auto));
     }

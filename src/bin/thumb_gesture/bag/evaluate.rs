@@ -72,7 +72,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let model = arguments.model.chosen()?;
     let labels = model.labels();
     let expected = arguments.expect.as_deref();
-    let expected = expected.map(|expected| Expected::read(expected, labels)).transpose()?;
+    let expected = expected
+        .map(|expected| Expected::read(expected, labels))
+        .transpose()?;
     let mut evaluation = Evaluation {
         arguments,
         model: &model,

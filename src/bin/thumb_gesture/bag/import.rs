@@ -8,7 +8,9 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 use serde::Serialize;
 use thumb_gesture::bag::expected::{Interval, read_intervals};
-use thumb_gesture::bag::import::{Found, ImportSummary, Selection, Target, find_hard, find_selected, import_frames};
+use thumb_gesture::bag::import::{
+    Found, ImportSummary, OtherLabel, Selection, Target, find_hard, find_selected, import_frames,
+};
 use thumb_gesture::bag::{Bag, DataLoss, ReasonCount, Topic};
 use thumb_gesture::dataset::{Label, existing_spelling};
 use thumb_gesture::gesture::Gesture;
@@ -59,7 +61,7 @@ pub(super) struct Arguments {
     /// Import only frames that are hard for the model: taken for another label, uncertain, or changing without a hand
     #[arg(long)]
     hard: bool,
-    /// With --hard, import even if more than half of the frames are taken for other labels
+    /// With --hard, import even if a hand shows another label, or more than half of the frames are taken for others
     #[arg(long, requires = "hard")]
     force: bool,
     #[command(flatten)]
@@ -136,7 +138,10 @@ fn intervals(file: &Path, label: &Label) -> anyhow::Result<Vec<Interval>> {
     let intervals = read_intervals(file)?;
     let is_none = Gesture::from_label(label.as_str()) == Gesture::None;
     ensure!(
-        is_none || intervals.iter().any(|interval| label.is_spelling_of(&interval.label)),
+        is_none
+            || intervals
+                .iter()
+                .any(|interval| label.is_spelling_of(&interval.label)),
         "{}: no interval has the label {label}",
         file.display()
     );
@@ -187,7 +192,10 @@ impl Import<'_> {
         let summary = match &found {
             None => import_frames(&bag, &topic, &self.selection, target, || bar.inc(1))?,
             Some(found) => {
-                let frames = self.arguments.frames.map_or(HARD_FRAMES, |frames| frames as usize);
+                let frames = self
+                    .arguments
+                    .frames
+                    .map_or(HARD_FRAMES, |frames| frames as usize);
                 found.import(&bag, &topic, frames, target, || bar.inc(1))?
             }
         };
@@ -198,20 +206,23 @@ impl Import<'_> {
 
     /// The first pass, if not all frames are saved.
     fn find(&mut self, bag: &Bag, topic: &Topic) -> anyhow::Result<Option<Found>> {
+        if self.judge.is_none() && self.arguments.frames.is_none() {
+            return Ok(None);
+        }
         let bar = output::counter("find");
         let on_frame = || bar.inc(1);
         let (selection, label) = (&self.selection, &self.label);
         let found = match &mut self.judge {
-            Some(Judge {
-                recognizer, truth, ..
-            }) => Some(find_hard(bag, topic, selection, label, *truth, recognizer, on_frame)?),
-            None if self.arguments.frames.is_some() => {
-                Some(find_selected(bag, topic, selection, label, on_frame)?)
+            Some(judge) => {
+                let Judge {
+                    recognizer, truth, ..
+                } = judge;
+                find_hard(bag, topic, selection, label, *truth, recognizer, on_frame)?
             }
-            None => None,
+            None => find_selected(bag, topic, selection, label, on_frame)?,
         };
         bar.abandon();
-        Ok(found)
+        Ok(Some(found))
     }
 
     fn print(&self, path: &Path, found: Option<&Found>, summary: &ImportSummary) -> anyhow::Result<()> {
@@ -243,19 +254,31 @@ impl Import<'_> {
 fn reasons(summary: &ImportSummary, judge: &Judge) -> BTreeMap<String, usize> {
     let labels = judge.model.labels();
     let reasons = summary.hard.iter();
-    reasons.map(|(reason, count)| (reason.describe(labels), *count)).collect()
+    reasons
+        .map(|(reason, count)| (reason.describe(labels), *count))
+        .collect()
 }
 
-/// Fails if most frames are taken for other labels: they may well show them.
+/// Fails if the frames may well show another label: if one is stable with a hand in sight, or most frames are taken for others.
 fn check_label(found: &Found, judge: &Judge, label: &Label) -> anyhow::Result<()> {
+    let (id, labels) = (judge.model.id(), judge.model.labels());
     let (wrong, frames) = (found.wrong(), found.frames);
-    ensure!(
-        2 * wrong <= frames,
-        "{} takes {wrong} of {frames} frames for another label than {label}; nothing was saved, because the recording may well show that; \
-         look at it with `bag evaluate --html`, select a part with --from and --to or --expect, or add --force if all frames show {label}",
-        judge.model.id()
-    );
-    Ok(())
+    let doubt = match found.other_label {
+        Some(OtherLabel { label, secs }) => {
+            format!(
+                "{id} sees a hand and a stable {} after {secs:.1} s",
+                labels[label]
+            )
+        }
+        None if 2 * wrong > frames => {
+            format!("{id} takes {wrong} of {frames} frames for another label than {label}")
+        }
+        None => return Ok(()),
+    };
+    bail!(
+        "{doubt}; nothing was saved, because the recording may well show that; look at it with `bag evaluate --html`, \
+         select a part with --from and --to or --expect, or add --force if all frames show {label}"
+    )
 }
 
 impl Report<'_> {
@@ -275,9 +298,11 @@ impl Report<'_> {
             ),
             (Some(selected), Some(hard)) => {
                 let reasons = hard.reasons.iter();
-                let reasons: Vec<String> = reasons.map(|(reason, count)| format!("{count} {reason}")).collect();
+                let reasons: Vec<String> = reasons
+                    .map(|(reason, count)| format!("{count} {reason}"))
+                    .collect();
                 format!(
-                    "{bag}: {saved} frames saved as {label}, of {} of {selected} that are hard for {}: {}; \
+                    "{bag}: {saved} frames saved as {label}, of {} that are hard for {} among {selected}: {}; \
                      look at them in {}, and delete those that do not show {label}",
                     hard.hard,
                     hard.model_id,
@@ -286,7 +311,9 @@ impl Report<'_> {
                 )
             }
             (Some(selected), None) => {
-                format!("{bag}: {saved} of {selected} frames saved as {label}, {near_duplicates} near-duplicates skipped")
+                format!(
+                    "{bag}: {saved} of {selected} frames saved as {label}, {near_duplicates} near-duplicates skipped"
+                )
             }
             (None, _) => {
                 format!("{bag}: {saved} frames saved as {label}, {near_duplicates} near-duplicates skipped")
