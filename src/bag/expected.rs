@@ -72,6 +72,14 @@ pub enum ExpectedError {
         /// The file.
         path: String,
     },
+    /// There is neither such a file nor such a label.
+    #[error("{path} is neither a file nor a label of the model; its labels: {known}")]
+    Unknown {
+        /// What was given.
+        path: String,
+        /// The model's labels.
+        known: String,
+    },
     /// The model has no such label.
     #[error("{path}: unknown label {label:?}; the model's labels: {known}")]
     UnknownLabel {
@@ -94,14 +102,21 @@ impl Expected {
         if let Some(index) = label.filter(|_| !file_or_label.is_file()) {
             return Ok(Expected::Label(labels[index].to_string()));
         }
+        let path = || file_or_label.display().to_string();
+        let known = || labels.iter().map(Label::as_str).collect::<Vec<_>>().join(", ");
+        if !file_or_label.exists() {
+            return Err(ExpectedError::Unknown {
+                path: path(),
+                known: known(),
+            });
+        }
         let mut intervals = read_intervals(file_or_label)?;
         for Interval { label, .. } in &mut intervals {
             let Some(index) = Label::find(labels, label) else {
-                let known: Vec<&str> = labels.iter().map(Label::as_str).collect();
                 return Err(ExpectedError::UnknownLabel {
-                    path: file_or_label.display().to_string(),
+                    path: path(),
                     label: label.clone(),
-                    known: known.join(", "),
+                    known: known(),
                 });
             };
             *label = labels[index].to_string();
@@ -227,7 +242,12 @@ mod tests {
         assert_eq!(intervals[0].label, "thumbs_up");
         assert!([-2.0, 0.0, 5.0].iter().all(|secs| intervals[0].contains(*secs)));
         let error = Expected::read(Path::new("wave"), &labels()).expect_err("neither");
-        assert!(error.to_string().starts_with("wave: "), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("wave is neither a file nor a label"),
+            "{error}"
+        );
         let directory = tempfile::tempdir().expect("a temporary directory");
         std::fs::create_dir(directory.path().join("none")).expect("writable");
         let file = directory.path().join("thumbs_up");
