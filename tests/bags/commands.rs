@@ -189,6 +189,31 @@ pub(crate) fn recording_of_thumbs_is_not_imported_as_hard_frames_of_none() {
     );
 }
 
+pub(crate) fn thumbs_that_a_hand_shows_are_not_imported_as_none() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let bag = directory.path().join("photos");
+    let mut export = support::program();
+    export.args(["bag", "export", "--repeat", "4", "--dataset"]);
+    export.arg(support::runner::photos()).arg(&bag);
+    assert!(export.output().expect("starts").status.success());
+    let dataset = directory.path().join("dataset");
+    let hard = ["--label", "none", "--hard"];
+    let refused = failure(&import(&bag, &dataset, &hard));
+    assert!(
+        refused.contains("builtin sees a hand and a stable thumbs_"),
+        "{refused}"
+    );
+    assert!(!dataset.exists());
+    let labels = directory.path().join("photos.labels.yaml").display().to_string();
+    let found = json(&import(
+        &bag,
+        &dataset,
+        &[&hard[..], &["--expect", labels.as_str()]].concat(),
+    ));
+    assert_eq!(found["selected"], 200, "{found}");
+    assert!(found["hard"].as_u64() < Some(20), "{found}");
+}
+
 pub(crate) fn exported_dataset_is_evaluated_with_its_labels() {
     let (root, _) = trained();
     let directory = tempfile::tempdir().expect("a directory");

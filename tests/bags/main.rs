@@ -70,6 +70,7 @@ support::runner::tests! {
     frames_of_a_label_are_those_of_its_intervals,
     hard_frames_are_those_that_the_model_does_not_recognize,
     recording_of_thumbs_is_not_imported_as_hard_frames_of_none,
+    thumbs_that_a_hand_shows_are_not_imported_as_none needs Photos,
     exported_dataset_is_evaluated_with_its_labels,
     compare_reports_the_frames_on_which_models_differ,
     missing_bag_does_not_prevent_classifying_the_others,

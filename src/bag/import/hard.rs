@@ -7,6 +7,7 @@ use crate::bag::predictions::{ClassifyBagError, FramePrediction, classify_bag};
 use crate::bag::{Bag, Topic};
 use crate::dataset::Label;
 use crate::decision::{DecisionSettings, UnknownReason};
+use crate::gesture::Gesture;
 use crate::probability::argmax;
 use crate::recognizer::Recognizer;
 
@@ -24,7 +25,7 @@ pub enum Hard {
 /// How many frames are hard, by the reason.
 pub type HardCounts = BTreeMap<Hard, usize>;
 
-/// Another label that the recording seems to show: its gesture is stable, and a hand is seen.
+/// Another gesture that the recording seems to show: it is stable, and a hand is seen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OtherLabel {
     /// Index of the label.
@@ -33,7 +34,8 @@ pub struct OtherLabel {
     pub secs: f64,
 }
 
-/// Classifies the bag as the node would by default, and finds the selected frames that are hard for the label with index `truth`.
+/// Classifies the bag as the node would by default, and finds the selected frames that are hard for the label. `labels` are the model's; if
+/// the label is none of them, all frames are.
 ///
 /// # Errors
 /// The bag cannot be read, or the runtime failed.
@@ -42,10 +44,12 @@ pub fn find_hard(
     topic: &Topic,
     selection: &Selection,
     label: &Label,
-    truth: usize,
+    labels: &[Label],
     recognizer: &mut Recognizer,
     mut on_frame: impl FnMut(),
 ) -> Result<Found, ClassifyBagError> {
+    let truth = Label::find(labels, label.as_str());
+    let is_none = |label: usize| Gesture::from_label(labels[label].as_str()) == Gesture::None;
     let mut selector = Selector::new(selection, label);
     let mut thumbnails = Thumbnails::default();
     let mut previous: Option<FramePrediction> = None;
@@ -57,11 +61,10 @@ pub fn find_hard(
         if selector.selects(prediction.time_ns) {
             found.frames += 1;
             let reason = Hard::of(prediction, previous.as_ref(), truth);
-            if prediction.stable && prediction.hand && prediction.gesture() != Some(truth) {
-                found.other_label.get_or_insert(OtherLabel {
-                    label: prediction.label,
-                    secs: selector.secs(prediction.time_ns),
-                });
+            let label = prediction.label;
+            if prediction.stable && prediction.hand && Some(label) != truth && !is_none(label) {
+                let secs = selector.secs(prediction.time_ns);
+                found.other_label.get_or_insert(OtherLabel { label, secs });
             }
             if reason.is_some() {
                 found.candidates.push(Candidate {
@@ -83,9 +86,9 @@ pub fn find_hard(
 
 impl Hard {
     /// Why a frame with the label `truth` is hard; `None` if it is not.
-    fn of(frame: &FramePrediction, previous: Option<&FramePrediction>, truth: usize) -> Option<Hard> {
+    fn of(frame: &FramePrediction, previous: Option<&FramePrediction>, truth: Option<usize>) -> Option<Hard> {
         let label = argmax(&frame.probabilities);
-        if label != truth {
+        if Some(label) != truth {
             return Some(Hard::Wrong(label));
         }
         let changed_without_hand = |previous: &FramePrediction| {
@@ -131,7 +134,8 @@ mod tests {
 
     #[test]
     fn frames_are_hard_for_the_first_reason_that_holds() {
-        let reason = |previous: &FramePrediction, frame: &FramePrediction| Hard::of(frame, Some(previous), 0);
+        let reason =
+            |previous: &FramePrediction, frame: &FramePrediction| Hard::of(frame, Some(previous), Some(0));
         let [sure, wrong] = [frame(0.9, "", false), frame(0.2, "", false)];
         assert_eq!(reason(&sure, &sure), None);
         assert_eq!(reason(&sure, &wrong), Some(Hard::Wrong(1)));
@@ -146,6 +150,6 @@ mod tests {
             "the hand has changed it"
         );
         assert_eq!(reason(&sure, &frame(0.9, "stale", false)), None);
-        assert_eq!(Hard::of(&sure, None, 0), None);
+        assert_eq!(Hard::of(&sure, None, Some(0)), None);
     }
 }

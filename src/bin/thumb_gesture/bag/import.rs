@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use clap::Args;
 use serde::Serialize;
 use thumb_gesture::bag::expected::{Interval, read_intervals};
@@ -61,7 +61,7 @@ pub(super) struct Arguments {
     /// Import only frames that are hard for the model: taken for another label, uncertain, or changing without a hand
     #[arg(long)]
     hard: bool,
-    /// With --hard, import even if a hand shows another label, or more than half of the frames are taken for others
+    /// With --hard, import even if a hand shows another gesture, or more than half of the frames are taken for others
     #[arg(long, requires = "hard")]
     force: bool,
     #[command(flatten)]
@@ -101,8 +101,6 @@ struct HardReport<'a> {
 struct Judge {
     model: Model,
     recognizer: Recognizer,
-    /// Index of the frames' label.
-    truth: usize,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -151,18 +149,16 @@ fn intervals(file: &Path, label: &Label) -> anyhow::Result<Vec<Interval>> {
 impl Judge {
     fn load(options: &ModelOptions, label: &Label) -> anyhow::Result<Judge> {
         let model = options.chosen()?;
-        let truth = Label::find(model.labels(), label.as_str()).with_context(|| {
-            let known: Vec<&str> = model.labels().iter().map(Label::as_str).collect();
-            format!(
-                "{} does not have the label {label}, so no frame is hard for it; its labels are {}",
-                model.id(),
-                known.join(", ")
-            )
-        })?;
+        let labels = model.labels();
+        ensure!(
+            Label::find(labels, label.as_str()).is_some(),
+            "{} does not have the label {label}, so that all frames are hard for it; import them without --hard; its labels are {}",
+            model.id(),
+            labels.iter().map(Label::as_str).collect::<Vec<_>>().join(", ")
+        );
         Ok(Judge {
             recognizer: options.load(&model)?.recognizer,
             model,
-            truth,
         })
     }
 }
@@ -213,11 +209,9 @@ impl Import<'_> {
         let on_frame = || bar.inc(1);
         let (selection, label) = (&self.selection, &self.label);
         let found = match &mut self.judge {
-            Some(judge) => {
-                let Judge {
-                    recognizer, truth, ..
-                } = judge;
-                find_hard(bag, topic, selection, label, *truth, recognizer, on_frame)?
+            Some(Judge { model, recognizer }) => {
+                let labels = model.labels();
+                find_hard(bag, topic, selection, label, labels, recognizer, on_frame)?
             }
             None => find_selected(bag, topic, selection, label, on_frame)?,
         };
