@@ -98,7 +98,7 @@ struct HardReport<'a> {
 }
 
 /// What finds hard frames.
-struct Judge {
+struct HardFinder {
     model: Model,
     recognizer: Recognizer,
 }
@@ -119,12 +119,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             selection.to_secs
         );
     }
-    let judge = arguments.hard.then(|| Judge::load(&arguments.model, &label));
+    let finder = arguments.hard.then(|| HardFinder::load(&arguments.model, &label));
     let mut import = Import {
         arguments,
         label,
         selection,
-        judge: judge.transpose()?,
+        finder: finder.transpose()?,
     };
     Ok(Outcome::for_each_bag(&arguments.bag.bags, |_, path, outcome| {
         import.import(path, outcome)
@@ -146,8 +146,8 @@ fn intervals(file: &Path, label: &Label) -> anyhow::Result<Vec<Interval>> {
     Ok(intervals)
 }
 
-impl Judge {
-    fn load(options: &ModelOptions, label: &Label) -> anyhow::Result<Judge> {
+impl HardFinder {
+    fn load(options: &ModelOptions, label: &Label) -> anyhow::Result<HardFinder> {
         let model = options.chosen()?;
         let labels = model.labels();
         ensure!(
@@ -156,7 +156,7 @@ impl Judge {
             model.id(),
             labels.iter().map(Label::as_str).collect::<Vec<_>>().join(", ")
         );
-        Ok(Judge {
+        Ok(HardFinder {
             recognizer: options.load(&model)?.recognizer,
             model,
         })
@@ -168,17 +168,17 @@ struct Import<'a> {
     arguments: &'a Arguments,
     label: Label,
     selection: Selection,
-    judge: Option<Judge>,
+    finder: Option<HardFinder>,
 }
 
 impl Import<'_> {
     fn import(&mut self, path: &Path, outcome: &mut Outcome) -> anyhow::Result<()> {
         let (bag, topic) = self.arguments.bag.topic.open(path)?;
         let found = self.find(&bag, &topic)?;
-        if let (Some(found), Some(judge)) = (&found, &self.judge)
+        if let (Some(found), Some(finder)) = (&found, &self.finder)
             && !self.arguments.force
         {
-            check_label(found, judge, &self.label)?;
+            check_label(found, finder, &self.label)?;
         }
         let target = Target {
             dataset: &self.arguments.dataset,
@@ -202,14 +202,14 @@ impl Import<'_> {
 
     /// The first pass, if not all frames are saved.
     fn find(&mut self, bag: &Bag, topic: &Topic) -> anyhow::Result<Option<Found>> {
-        if self.judge.is_none() && self.arguments.frames.is_none() {
+        if self.finder.is_none() && self.arguments.frames.is_none() {
             return Ok(None);
         }
         let bar = output::counter("find");
         let on_frame = || bar.inc(1);
         let (selection, label) = (&self.selection, &self.label);
-        let found = match &mut self.judge {
-            Some(Judge { model, recognizer }) => {
+        let found = match &mut self.finder {
+            Some(HardFinder { model, recognizer }) => {
                 let labels = model.labels();
                 find_hard(bag, topic, selection, label, labels, recognizer, on_frame)?
             }
@@ -220,10 +220,10 @@ impl Import<'_> {
     }
 
     fn print(&self, path: &Path, found: Option<&Found>, summary: &ImportSummary) -> anyhow::Result<()> {
-        let hard = self.judge.as_ref().zip(found).map(|(judge, found)| HardReport {
-            model_id: judge.model.id(),
+        let hard = self.finder.as_ref().zip(found).map(|(finder, found)| HardReport {
+            model_id: finder.model.id(),
             hard: found.candidates.len(),
-            reasons: reasons(summary, judge),
+            reasons: reasons(summary, finder),
         });
         let report = Report {
             bag: path,
@@ -245,8 +245,8 @@ impl Import<'_> {
 }
 
 /// Why the saved frames are hard.
-fn reasons(summary: &ImportSummary, judge: &Judge) -> BTreeMap<String, usize> {
-    let labels = judge.model.labels();
+fn reasons(summary: &ImportSummary, finder: &HardFinder) -> BTreeMap<String, usize> {
+    let labels = finder.model.labels();
     let reasons = summary.hard.iter();
     reasons
         .map(|(reason, count)| (reason.describe(labels), *count))
@@ -254,8 +254,8 @@ fn reasons(summary: &ImportSummary, judge: &Judge) -> BTreeMap<String, usize> {
 }
 
 /// Fails if the frames may well show another label: if one is stable with a hand in sight, or most frames are taken for others.
-fn check_label(found: &Found, judge: &Judge, label: &Label) -> anyhow::Result<()> {
-    let (id, labels) = (judge.model.id(), judge.model.labels());
+fn check_label(found: &Found, finder: &HardFinder, label: &Label) -> anyhow::Result<()> {
+    let (id, labels) = (finder.model.id(), finder.model.labels());
     let (wrong, frames) = (found.wrong(), found.frames);
     let doubt = match found.other_label {
         Some(OtherLabel { label, secs }) => {
