@@ -9,6 +9,7 @@ mod cdr;
 mod directory;
 mod error;
 pub mod expected;
+pub mod false_thumbs;
 mod file;
 mod frame_clock;
 pub mod image;

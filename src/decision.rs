@@ -100,6 +100,9 @@ struct CurrentGesture {
 }
 
 impl UnknownReason {
+    /// The value of `reason` for each [`UnknownReason::Stale`].
+    pub(crate) const STALE: &str = "stale";
+
     /// The value of `reason` in `ThumbGesture.msg`.
     pub fn reason(self) -> &'static str {
         self.into()

@@ -146,6 +146,7 @@ fn publish(
         metrics: None,
         int8: None,
         landmarks: None,
+        thumbless: None,
         epochs: 0,
         seed: 0,
         dataset: file.display().to_string(),

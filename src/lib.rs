@@ -19,6 +19,7 @@ mod disk;
 pub mod drawn_hand;
 pub mod evaluation;
 pub mod export;
+pub mod false_thumbs;
 mod familiarity;
 mod file_kind;
 pub mod frame;

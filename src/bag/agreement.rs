@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 
-use super::expected::Interval;
+use super::expected::{Expected, Interval};
+use super::false_thumbs::{ExpectedFrames, FalseThumbs, Recommendation};
 use super::predictions::BagPredictions;
 use crate::dataset::Label;
+use crate::decision::DecisionSettings;
 use crate::metrics::ConfusionMatrix;
 
 /// How the gestures of a bag's frames compare with the expected labels.
@@ -20,6 +22,10 @@ pub struct Agreement {
     pub confusion: ConfusionMatrix,
     /// The same for each interval.
     pub intervals: Vec<IntervalAgreement>,
+    /// The thumbs in intervals with other labels; `None` if there are no such frames, or the model has no label for thumbs.
+    pub false_thumbs: Option<FalseThumbs>,
+    /// The threshold that prevents the false thumbs that are not tolerated; `None` if there are none, or no threshold does.
+    pub recommended: Option<Recommendation>,
 }
 
 /// How the gestures of an interval's frames compare with its label.
@@ -40,24 +46,39 @@ pub struct IntervalAgreement {
 }
 
 impl Agreement {
-    /// Compares predictions with intervals. `labels` are the model's labels.
-    pub fn new(predictions: &BagPredictions, expected: &[Interval], labels: &[Label]) -> Agreement {
+    /// Compares predictions, which the settings gave, with what is expected. `labels` are the model's labels.
+    pub fn new(
+        predictions: &BagPredictions,
+        expected: &Expected,
+        labels: &[Label],
+        settings: &DecisionSettings,
+        max_false_thumbs_per_minute: f64,
+    ) -> Agreement {
         let first = predictions.frames.first();
         let start_secs = first.map_or(0.0, |first| first.time_ns as f64 * 1e-9);
+        let times = predictions.frames.iter().map(|frame| predictions.secs(frame));
+        let range = times.fold((0.0_f64, 0.0_f64), |(low, high), secs| {
+            (low.min(secs), high.max(secs))
+        });
+        let expected = expected.intervals(start_secs, range);
         let mut confusion = ConfusionMatrix::with_unknown(labels.len());
-        let compare_interval = |interval: &Interval| {
-            let interval = interval.relative_to(start_secs);
-            IntervalAgreement::new(predictions, interval, labels, &mut confusion)
-        };
+        let compare_interval =
+            |interval: &Interval| IntervalAgreement::new(predictions, interval, labels, &mut confusion);
         let intervals: Vec<IntervalAgreement> = expected.iter().map(compare_interval).collect();
         let frames = intervals.iter().map(|interval| interval.frames).sum();
         let correct = intervals.iter().map(|interval| interval.correct).sum();
+        let expected = ExpectedFrames::new(predictions, &expected, labels, settings);
+        let false_thumbs = expected.false_thumbs();
+        let exceeds = |found: &FalseThumbs| found.exceeds(max_false_thumbs_per_minute);
+        let recommended = false_thumbs.as_ref().filter(|found| exceeds(found));
         Agreement {
             frames,
             correct,
             accuracy: (frames > 0).then(|| correct as f64 / frames as f64),
             confusion,
             intervals,
+            recommended: recommended.and_then(|_| expected.recommendation(max_false_thumbs_per_minute)),
+            false_thumbs,
         }
     }
 }
@@ -66,7 +87,7 @@ impl IntervalAgreement {
     /// Compares the frames of an interval, relative to the first frame, with its label, and counts them in `confusion`.
     fn new(
         predictions: &BagPredictions,
-        interval: Interval,
+        interval: &Interval,
         labels: &[Label],
         confusion: &mut ConfusionMatrix,
     ) -> IntervalAgreement {
@@ -91,7 +112,7 @@ impl IntervalAgreement {
         IntervalAgreement {
             from: interval.from,
             to: interval.to,
-            label: interval.label,
+            label: interval.label.clone(),
             frames,
             correct,
             stable_after,

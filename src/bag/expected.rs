@@ -1,4 +1,4 @@
-//! The expected labels of a bag: a YAML file with time intervals.
+//! The expected labels of a bag: a YAML file with time intervals, or one label for all of its frames.
 
 use std::path::Path;
 
@@ -6,9 +6,20 @@ use serde::Deserialize;
 
 use super::metadata::{parse_yaml, read_text};
 use crate::dataset::Label;
+use crate::decision::DecisionSettings;
+use crate::gesture::Gesture;
 
 /// Times below this (the year 1973) are seconds from the bag's first frame; others are seconds since the epoch.
 const MIN_EPOCH_SECS: f64 = 1e8;
+
+/// What a bag should show.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expected {
+    /// This label in each frame.
+    Label(String),
+    /// Labels by time; nothing is expected of other frames.
+    Intervals(Vec<Interval>),
+}
 
 /// A time interval with the label that its frames should get.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -61,6 +72,14 @@ pub enum ExpectedError {
         /// The file.
         path: String,
     },
+    /// There is neither such a file nor such a label.
+    #[error("{path} is neither a file nor a label of the model; its labels: {known}")]
+    Unknown {
+        /// What was given.
+        path: String,
+        /// The model's labels.
+        known: String,
+    },
     /// The model has no such label.
     #[error("{path}: unknown label {label:?}; the model's labels: {known}")]
     UnknownLabel {
@@ -73,18 +92,68 @@ pub enum ExpectedError {
     },
 }
 
-/// Reads a YAML file of intervals, which must be sorted by time and must not overlap. Other spellings of the model's labels are replaced
-/// by the model's.
+impl Expected {
+    /// One of the model's labels, or the file of this name. Other spellings of the model's labels are replaced by the model's.
+    ///
+    /// # Errors
+    /// The file cannot be read or is not valid for a model with these labels.
+    pub fn read(file_or_label: &Path, labels: &[Label]) -> Result<Expected, ExpectedError> {
+        let label = file_or_label.to_str().and_then(|name| Label::find(labels, name));
+        if let Some(index) = label.filter(|_| !file_or_label.is_file()) {
+            return Ok(Expected::Label(labels[index].to_string()));
+        }
+        let path = || file_or_label.display().to_string();
+        let known = || labels.iter().map(Label::as_str).collect::<Vec<_>>().join(", ");
+        if !file_or_label.exists() {
+            return Err(ExpectedError::Unknown {
+                path: path(),
+                known: known(),
+            });
+        }
+        let mut intervals = read_intervals(file_or_label)?;
+        for Interval { label, .. } in &mut intervals {
+            let Some(index) = Label::find(labels, label) else {
+                return Err(ExpectedError::UnknownLabel {
+                    path: path(),
+                    label: label.clone(),
+                    known: known(),
+                });
+            };
+            *label = labels[index].to_string();
+        }
+        Ok(Expected::Intervals(intervals))
+    }
+
+    /// The intervals in seconds from the bag's first frame, which was recorded at `start_secs` since the epoch. The other
+    /// argument has the lowest and the highest time of a frame.
+    pub fn intervals(&self, start_secs: f64, (first, last): (f64, f64)) -> Vec<Interval> {
+        match self {
+            Expected::Label(label) => vec![Interval {
+                from: first,
+                to: last.next_up(),
+                label: label.clone(),
+            }],
+            Expected::Intervals(intervals) => {
+                let intervals = intervals.iter();
+                intervals
+                    .map(|interval| interval.relative_to(start_secs))
+                    .collect()
+            }
+        }
+    }
+}
+
+/// Reads a YAML file of intervals, which must be sorted by time and must not overlap.
 ///
 /// # Errors
-/// The file cannot be read or is not valid for a model with these labels.
-pub fn read(file: &Path, labels: &[Label]) -> Result<Vec<Interval>, ExpectedError> {
+/// The file cannot be read, or is not such a file.
+pub fn read_intervals(file: &Path) -> Result<Vec<Interval>, ExpectedError> {
     let path = file.display().to_string();
     let text = match read_text(file) {
         Ok(text) => text,
         Err(cause) => return Err(ExpectedError::Io { path, cause }),
     };
-    let mut intervals: Vec<Interval> = match parse_yaml(&text) {
+    let intervals: Vec<Interval> = match parse_yaml(&text) {
         Ok(intervals) => intervals,
         Err(reason) => return Err(ExpectedError::Syntax { path, reason }),
     };
@@ -100,24 +169,28 @@ pub fn read(file: &Path, labels: &[Label]) -> Result<Vec<Interval>, ExpectedErro
         return Err(ExpectedError::MixedClocks { path });
     }
     let mut previous_end = f64::NEG_INFINITY;
-    for Interval { from, to, label } in &mut intervals {
+    for Interval { from, to, .. } in &intervals {
         let (from, to) = (*from, *to);
         let is_finite = from.is_finite() && to.is_finite();
         if !(is_finite && from < to && from >= previous_end) {
             return Err(ExpectedError::Order { path, from, to });
         }
         previous_end = to;
-        let Some(index) = Label::find(labels, label) else {
-            let known: Vec<&str> = labels.iter().map(Label::as_str).collect();
-            return Err(ExpectedError::UnknownLabel {
-                path,
-                label: label.clone(),
-                known: known.join(", "),
-            });
-        };
-        *label = labels[index].to_string();
     }
     Ok(intervals)
+}
+
+/// Whether a frame at a time shows a label according to intervals on the same clock: it is in one of the label, or none is shown and it is in
+/// no interval. A hand is raised and lowered around an interval with a gesture; the default hold time, after which a robot acts on a gesture,
+/// belongs to neither.
+pub(super) fn shows(intervals: &[Interval], label: &Label, secs: f64) -> bool {
+    let hold_secs = DecisionSettings::default().hold_secs;
+    let is_none = Gesture::from_label(label.as_str()) == Gesture::None;
+    let is_labeled = |interval: &Interval| label.is_spelling_of(&interval.label);
+    let (labeled, others): (Vec<&Interval>, Vec<&Interval>) =
+        intervals.iter().partition(|interval| is_labeled(interval));
+    let is_near = |interval: &&Interval| (interval.from - hold_secs..interval.to + hold_secs).contains(&secs);
+    labeled.iter().any(|interval| interval.contains(secs)) || is_none && !others.iter().any(is_near)
 }
 
 impl Interval {
@@ -147,12 +220,56 @@ impl Interval {
 mod tests {
     use super::*;
 
+    fn labels() -> [Label; 2] {
+        ["none", "thumbs_up"].map(|label| Label::new(label).expect("a valid label"))
+    }
+
     fn read_intervals(text: &str) -> Result<Vec<Interval>, String> {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let file = directory.path().join("labels.yaml");
         std::fs::write(&file, text).expect("writable");
-        let labels = ["none", "thumbs_up"].map(|label| Label::new(label).expect("a valid label"));
-        read(&file, &labels).map_err(|error| error.to_string())
+        match Expected::read(&file, &labels()) {
+            Ok(Expected::Intervals(intervals)) => Ok(intervals),
+            Ok(Expected::Label(label)) => panic!("a file, not the label {label}"),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn label_is_expected_of_each_frame_unless_a_file_has_its_name() {
+        let expected = Expected::read(Path::new("Thumbs-Up"), &labels()).expect("a label");
+        let intervals = expected.intervals(1.7e9, (-2.0, 5.0));
+        assert_eq!(intervals[0].label, "thumbs_up");
+        assert!([-2.0, 0.0, 5.0].iter().all(|secs| intervals[0].contains(*secs)));
+        let error = Expected::read(Path::new("wave"), &labels()).expect_err("neither");
+        assert!(
+            error
+                .to_string()
+                .starts_with("wave is neither a file nor a label"),
+            "{error}"
+        );
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        std::fs::create_dir(directory.path().join("none")).expect("writable");
+        let file = directory.path().join("thumbs_up");
+        std::fs::write(&file, "- {from: 0, to: 1, label: none}").expect("writable");
+        let expected = Expected::read(&file, &labels()).expect("a file");
+        assert!(matches!(expected, Expected::Intervals(_)), "{expected:?}");
+    }
+
+    #[test]
+    fn frames_of_none_are_those_far_from_other_labels() {
+        let intervals =
+            read_intervals("- {from: 2, to: 4, label: thumbs_up}\n- {from: 4, to: 5, label: none}\n");
+        let intervals = intervals.expect("valid");
+        let [none, thumbs_up] = labels();
+        let of_none = [0.0, 1.49, 4.0, 4.9, 5.0, 9.0];
+        assert!(of_none.iter().all(|secs| shows(&intervals, &none, *secs)));
+        assert!(
+            [1.5, 2.0, 3.9]
+                .iter()
+                .all(|secs| !shows(&intervals, &none, *secs))
+        );
+        assert!(shows(&intervals, &thumbs_up, 2.0) && !shows(&intervals, &thumbs_up, 1.9));
     }
 
     #[test]
@@ -208,7 +325,7 @@ mod tests {
     fn what_is_no_text_or_too_long_is_rejected_by_what_it_is() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let file = directory.path().join("labels.yaml");
-        let error = |path: &Path| read(path, &[]).expect_err("is rejected").to_string();
+        let error = |path: &Path| Expected::read(path, &[]).expect_err("is rejected").to_string();
         std::fs::write(&file, b"\xff\xfe-\0 \0").expect("writable");
         let utf16 = error(&file);
         assert!(

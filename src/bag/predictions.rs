@@ -10,7 +10,7 @@ use super::frame_clock::FrameClock;
 use super::image::{BagImage, is_image_topic};
 use super::{Bag, BagError, DataLoss, ReasonCount, Topic, secs_between};
 use crate::classifier::ClassifierError;
-use crate::decision::{DecisionSettings, FrameInfo, GestureFilter, UnknownReason};
+use crate::decision::{Decision, DecisionSettings, FrameInfo, GestureFilter, UnknownReason};
 use crate::frame::RecentFrames;
 use crate::recognizer::{Recognizer, Source};
 
@@ -30,6 +30,8 @@ pub struct FramePrediction {
     pub reason: &'static str,
     /// Whether the gesture is stable.
     pub stable: bool,
+    /// Whether a hand was seen; false if the recognizer does not look for hands.
+    pub hand: bool,
     /// The probabilities before smoothing, in the order of the model's labels.
     pub probabilities: Vec<f32>,
 }
@@ -47,6 +49,9 @@ pub struct BagPredictions {
     pub bad_reasons: Vec<ReasonCount>,
     /// What could not be read of the bag.
     pub losses: Vec<DataLoss>,
+    /// The times of each frame, for [`BagPredictions::decide`].
+    #[serde(skip)]
+    pub(super) infos: Vec<FrameInfo>,
 }
 
 /// Why a bag could not be classified.
@@ -84,6 +89,7 @@ pub fn classify_bag(
         bad_frames: 0,
         bad_reasons: Vec::new(),
         losses: Vec::new(),
+        infos: Vec::new(),
     };
     std::thread::scope(|scope| {
         let (sender, images) = mpsc::sync_channel(FRAMES_AHEAD);
@@ -103,20 +109,25 @@ pub fn classify_bag(
                     continue;
                 }
             };
-            let probabilities = recognizer.probabilities(Source::Stream(0), &image.frame)?;
+            let classified = recognizer.classify(std::iter::once((Source::Stream(0), &image.frame)))?;
+            let Some(classified) = classified.iter().next() else {
+                continue;
+            };
             let repeats_pixels = settings.detect_frozen_camera && recent_frames.repeats(&image.frame);
             let info = FrameInfo::recorded(image.stamp_ns, recorded_ns, repeats_pixels);
-            let decision = filter.update(settings, probabilities, &info);
+            let decision = filter.update(settings, classified.probabilities, &info);
             let prediction = FramePrediction {
                 time_ns: clock.time_ns(image.stamp_ns, recorded_ns)?,
                 label: decision.label,
                 confidence: decision.confidence,
                 reason: decision.unknown_reason.map_or("", UnknownReason::reason),
                 stable: decision.is_stable,
-                probabilities: probabilities.to_vec(),
+                hand: !classified.hands.is_empty(),
+                probabilities: classified.probabilities.to_vec(),
             };
             on_frame(&prediction, &image);
             predictions.frames.push(prediction);
+            predictions.infos.push(info);
         }
         let read = reader
             .join()
@@ -134,6 +145,13 @@ impl FramePrediction {
 }
 
 impl BagPredictions {
+    /// The decisions that other settings give for the same frames.
+    pub(super) fn decide(&self, settings: DecisionSettings) -> impl Iterator<Item = Decision> {
+        let mut filter = GestureFilter::default();
+        let frames = self.frames.iter().zip(&self.infos);
+        frames.map(move |(frame, info)| filter.update(&settings, &frame.probabilities, info))
+    }
+
     /// The time of a frame, seconds from the first frame.
     pub fn secs(&self, frame: &FramePrediction) -> f64 {
         let start_ns = self.frames.first().map_or(0, |first| first.time_ns);

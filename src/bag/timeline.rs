@@ -255,6 +255,7 @@ mod tests {
                 confidence: 0.9,
                 reason: if label.is_some() { "" } else { "margin" },
                 stable: label.is_some(),
+                hand: false,
                 probabilities: vec![0.9, 0.1],
             };
             let image = BagImage {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use time::OffsetDateTime;
 
 use crate::dataset::Label;
+use crate::false_thumbs::ThumblessFrames;
 use crate::metrics::Metrics;
 use crate::preprocess::Preprocessing;
 
@@ -46,6 +47,9 @@ pub struct Manifest {
     /// Frames that the classifier of landmarks was fitted to; `None` if the model has no such classifier.
     #[serde(default)]
     pub landmarks: Option<LandmarkFrames>,
+    /// What the false thumbs of the same training say about the threshold; `None` if it was not measured.
+    #[serde(default)]
+    pub thumbless: Option<Thumbless>,
     /// Number of epochs of the training.
     pub epochs: u32,
     /// Random seed of the training.
@@ -91,6 +95,15 @@ pub struct FrameCounts {
 pub struct LandmarkFrames {
     /// Number of frames in which a hand was found.
     pub frames: usize,
+}
+
+/// The held-out frames without a thumb, by what classifies them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Thumbless {
+    /// Landmarks where a hand is seen, otherwise the network.
+    pub auto: ThumblessFrames,
+    /// The network alone.
+    pub image: ThumblessFrames,
 }
 
 /// Comparison of the int8 model with the fp32 model on held-out frames.

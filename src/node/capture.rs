@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt};
 use r2r::ServiceRequest;
@@ -145,11 +145,19 @@ impl Capture {
             State::Active => {}
             state => return Err(CaptureError::Inactive(state)),
         }
-        let timeout = lock(&self.params).capture_timeout;
+        let (timeout, interval) = {
+            let params = lock(&self.params);
+            (params.capture_timeout, params.capture_interval)
+        };
         let mut burst = None;
         let mut saved_per_camera = vec![0; cameras.len()];
+        let mut last_saved: Vec<Option<Instant>> = vec![None; cameras.len()];
         while *saved < request.frames {
             let (camera_index, frame) = frames.next(timeout).await?;
+            if last_saved[camera_index].is_some_and(|time| time.elapsed() < interval) {
+                continue;
+            }
+            last_saved[camera_index] = Some(Instant::now());
             // The burst is opened with the first frame, so that a label without frames gets no directory.
             let (dataset, label) = (self.dataset.clone(), label.clone());
             let saving = tokio::task::spawn_blocking(move || {

@@ -128,7 +128,8 @@ impl Diagnostics {
             lacks_ros_time: lock(&self.params).use_sim_time && self.context.now().is_zero(),
             topic: &camera.topic,
         });
-        let (model_id, backend) = model.unwrap_or_default();
+        let threshold = model.as_ref().map(|model| format!("{:.2}", model.threshold));
+        let model = model.unwrap_or_default();
         let rate = |current: u64, previous: u64| {
             format!("{:.1}", (current - previous) as f64 / elapsed.as_secs_f64())
         };
@@ -152,8 +153,9 @@ impl Diagnostics {
                 "age of the last gesture, s",
                 format!("{:.3}", camera.counters.last_age().as_secs_f64()),
             ),
-            ("model", model_id),
-            ("backend", backend),
+            ("model", model.id),
+            ("backend", model.backend),
+            ("threshold in effect", threshold.unwrap_or_default()),
             (
                 "training",
                 if is_training { "running" } else { "none" }.to_owned(),

@@ -8,15 +8,19 @@ use super::landmarks::TaughtLandmarks;
 use super::prepare::PreparedDataset;
 use super::report::Mistake;
 use super::select::Candidate;
+use crate::dataset::Label;
+use crate::false_thumbs::ThumblessFrames;
 use crate::metrics::Metrics;
 use crate::metrics::calibration::{fit_temperature, probabilities};
-use crate::probability::argmax;
+use crate::model_store::manifest::Thumbless;
+use crate::probability::{argmax, softmax};
 
 /// The results on the held-out frames, each classified by a training without it.
 pub(super) struct Evaluated {
     /// Including the temperature, which is fitted on the same frames.
     pub(super) metrics: Metrics,
     pub(super) mistakes: Vec<Mistake>,
+    pub(super) thumbless: Thumbless,
 }
 
 /// Computes the metrics of what the recognizer `auto` decides: by landmarks where a certain hand is seen, otherwise by the logits of the
@@ -39,6 +43,8 @@ pub(super) fn evaluate(
         let by_hand = landmarks.and_then(|taught| taught.held_out_logits(held_out.frame, temperature));
         by_hand.unwrap_or(logits)
     };
+    let thumbless = |logits: &[Vec<f32>]| thumbless(&prepared.labels, logits, &truths, temperature);
+    let by_image = thumbless(&logits);
     let logits: Vec<Vec<f32>> = held_out.iter().zip(logits).map(deciding).collect();
     let mistakes = held_out.iter().zip(&logits).filter_map(|(held_out, logits)| {
         let prediction = argmax(logits);
@@ -51,8 +57,20 @@ pub(super) fn evaluate(
     });
     Ok(Evaluated {
         mistakes: mistakes.collect(),
+        thumbless: Thumbless {
+            auto: thumbless(&logits),
+            image: by_image,
+        },
         metrics: Metrics::new(&prepared.labels, &logits, &truths, temperature)?,
     })
+}
+
+fn thumbless(labels: &[Label], logits: &[Vec<f32>], truths: &[usize], temperature: f64) -> ThumblessFrames {
+    let mut probabilities = logits.to_vec();
+    let rows = probabilities.iter_mut();
+    rows.for_each(|row| softmax(row, temperature as f32));
+    let rows = probabilities.iter().map(Vec::as_slice);
+    ThumblessFrames::new(labels, truths.iter().copied().zip(rows))
 }
 
 fn absolute(path: &Path) -> String {

@@ -151,6 +151,7 @@ fn manifest(store: &ModelStore, results: &Results, dataset: &DatasetReport) -> M
         landmarks: results.landmarks.as_ref().ok().map(|landmarks| LandmarkFrames {
             frames: landmarks.frames,
         }),
+        thumbless: (metrics.frames > 0).then(|| results.evaluated.thumbless.clone()),
         epochs: selected.validation.epochs,
         seed: selected.trainer.seed,
         dataset: dataset.root.clone(),

@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Output;
 
-use crate::evaluation::trained;
-use crate::support::{self, failure, json};
+use serde_json::Value;
+
+use crate::evaluation::{EXPECTED, evaluate_bag, labels_file, trained};
+use crate::support::{self, failure, json, usage_error};
 use crate::writing::*;
 
 pub(crate) fn import_uses_the_spelling_of_the_dataset() {
@@ -53,6 +56,162 @@ pub(crate) fn import_saves_one_burst_without_near_duplicates_and_rejects_a_repet
     assert!(failure(&import(&["--from", "2", "--to", "1"])).contains("--to greater than --from"));
     let every = json(&import(&["--from", "0.2", "--every", "2"]));
     assert_eq!(every["saved"], 3);
+}
+
+/// Runs `bag import --json`.
+fn import(bag: &Path, dataset: &Path, more: &[&str]) -> Output {
+    let mut command = support::program();
+    command.args(["bag", "import", "--json"]).arg(bag);
+    command.arg("--dataset").arg(dataset).args(more);
+    command.output().expect("starts")
+}
+
+/// Runs `bag import --label none --hard` with the model of drawn hands.
+fn import_hard(bag: &Path, dataset: &Path, more: &[&str]) -> Output {
+    let store = trained().0.path().join("store").display().to_string();
+    let options = [
+        "--label",
+        "none",
+        "--hard",
+        "--recognizer",
+        "image",
+        "--store",
+        &store,
+    ];
+    import(bag, dataset, &[&options[..], more].concat())
+}
+
+pub(crate) fn few_frames_are_spread_over_the_bag_and_an_import_that_ended_early_says_so() {
+    let (_bag, file) = write_bag(&hands(8), &LIKE_ROSBAG2);
+    let directory = tempfile::tempdir().expect("a directory");
+    let dataset = directory.path().join("dataset");
+    let report = json(&import(&file, &dataset, &["--label", "none", "--frames", "5"]));
+    assert_eq!((&report["saved"], &report["selected"]), (&5.into(), &24.into()));
+    let files = support::files_in(&dataset.join("none"));
+    assert_eq!(files.len(), 5);
+    // The third frame of an import that was interrupted.
+    fs::remove_file(&files[0]).expect("removes");
+    fs::remove_file(&files[1]).expect("removes");
+    let again = failure(&import(&file, &dataset, &["--label", "none", "--frames", "5"]));
+    assert!(
+        again.contains("delete the files of that name") && again.contains("(2 frames saved)"),
+        "{again}"
+    );
+    assert_eq!(support::files_in(&dataset.join("none")).len(), 5);
+    let more = json(&import(&file, &dataset, &["--label", "wave", "--frames", "1000"]));
+    assert_eq!(more["saved"], 24, "there are no more");
+}
+
+pub(crate) fn frames_of_a_label_are_those_of_its_intervals() {
+    let (_bag, file) = write_bag(&hands(8), &LIKE_ROSBAG2);
+    let (_directory, labels) = labels_file(EXPECTED);
+    let (_other, thumbs) = labels_file("- {from: 0.26, to: 0.3, label: thumbsup}\n");
+    let directory = tempfile::tempdir().expect("a directory");
+    let selected = |label: &str, labels: &str| {
+        let options = ["--label", label, "--frames", "1", "--expect", labels];
+        let report = json(&import(&file, &directory.path().join(label), &options));
+        report["selected"].as_u64()
+    };
+    assert_eq!(selected("none", &labels), Some(8));
+    assert_eq!(selected("thumbs_up", &labels), Some(8));
+    assert_eq!(
+        selected("none", &thumbs),
+        Some(0),
+        "the others are less than the hold time away"
+    );
+    let options = ["--label", "wave", "--expect", &labels];
+    let missing = failure(&import(&file, directory.path(), &options));
+    assert!(missing.contains("no interval has the label wave"), "{missing}");
+}
+
+pub(crate) fn hard_frames_are_those_that_the_model_does_not_recognize() {
+    let hands = hands(8);
+    let (_bag, file) = write_bag(&hands[..12], &LIKE_ROSBAG2);
+    let report = json(&evaluate_bag(&file, &["--json", "--recognizer", "image"]));
+    let frames = report["frames"].as_array().expect("frames");
+    let is_hard = |frame: &&Value| {
+        let row = frame["probabilities"].as_array().expect("probabilities");
+        let none = row[0].as_f64();
+        row.iter().any(|other| other.as_f64() > none) || frame["reason"] != ""
+    };
+    let hard = frames.iter().filter(is_hard).count() as u64;
+    assert!(hard > 0, "four frames show thumbs");
+    let directory = tempfile::tempdir().expect("a directory");
+    let dataset = directory.path().join("dataset");
+    let found = json(&import_hard(&file, &dataset, &["--force"]));
+    // Frames that change the label without a hand come on top.
+    assert!(found["hard"].as_u64() >= Some(hard), "{found}");
+    let saved = found["saved"].as_u64().expect("a number");
+    let reasons = found["reasons"].as_object().expect("reasons");
+    assert_eq!(reasons.values().filter_map(Value::as_u64).sum::<u64>(), saved);
+    assert!(
+        found["reasons"].to_string().contains("taken for thumbs_"),
+        "{found}"
+    );
+    assert_eq!(support::files_in(&dataset.join("none")).len() as u64, saved);
+
+    let easy: Vec<_> = hands
+        .iter()
+        .zip(frames)
+        .filter(|(_, frame)| !is_hard(frame))
+        .collect();
+    let easy: Vec<_> = easy.into_iter().map(|(message, _)| message.clone()).collect();
+    let (_bag, file) = write_bag(&easy, &LIKE_ROSBAG2);
+    let nothing = json(&import_hard(&file, &directory.path().join("other"), &[]));
+    assert_eq!((&nothing["hard"], &nothing["saved"]), (&0.into(), &0.into()));
+    assert!(!directory.path().join("other").exists());
+}
+
+pub(crate) fn recording_of_thumbs_is_not_imported_as_hard_frames_of_none() {
+    let (_bag, file) = write_bag(&hands(8)[8..], &LIKE_ROSBAG2);
+    let directory = tempfile::tempdir().expect("a directory");
+    let dataset = directory.path().join("dataset");
+    let refused = failure(&import_hard(&file, &dataset, &[]));
+    assert!(
+        refused.contains("of 16 frames for another label than none; nothing was saved")
+            && refused.contains("--force"),
+        "{refused}"
+    );
+    assert!(!dataset.exists());
+    assert!(json(&import_hard(&file, &dataset, &["--force", "--frames", "3"]))["saved"] == 3);
+    let without = usage_error(&import(&file, &dataset, &["--label", "none", "--max-hands", "1"]));
+    assert!(without.contains("--hard"), "{without}");
+    let other = ["--label", "wave", "--hard", "--recognizer", "image", "--store"];
+    let store = trained().0.path().join("store").display().to_string();
+    let unknown = failure(&import(
+        &file,
+        &dataset,
+        &[&other[..], &[store.as_str()]].concat(),
+    ));
+    assert!(
+        unknown.contains("does not have the label wave") && unknown.contains("none, thumbs_down"),
+        "{unknown}"
+    );
+}
+
+pub(crate) fn thumbs_that_a_hand_shows_are_not_imported_as_none() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let bag = directory.path().join("photos");
+    let mut export = support::program();
+    export.args(["bag", "export", "--repeat", "4", "--dataset"]);
+    export.arg(support::runner::photos()).arg(&bag);
+    assert!(export.output().expect("starts").status.success());
+    let dataset = directory.path().join("dataset");
+    let hard = ["--label", "none", "--hard"];
+    let refused = failure(&import(&bag, &dataset, &hard));
+    assert!(
+        refused.contains("builtin sees a hand and a stable thumbs_"),
+        "{refused}"
+    );
+    assert!(!dataset.exists());
+    let labels = directory.path().join("photos.labels.yaml").display().to_string();
+    let found = json(&import(
+        &bag,
+        &dataset,
+        &[&hard[..], &["--expect", labels.as_str()]].concat(),
+    ));
+    assert_eq!(found["selected"], 200, "{found}");
+    assert!(found["hard"].as_u64() < Some(20), "{found}");
 }
 
 pub(crate) fn exported_dataset_is_evaluated_with_its_labels() {

@@ -22,13 +22,17 @@ pub(crate) fn trained() -> &'static (tempfile::TempDir, PathBuf) {
 }
 
 pub(crate) fn evaluate(more: &[&str]) -> Output {
-    let (root, bag) = trained();
+    evaluate_bag(&trained().1, more)
+}
+
+pub(crate) fn evaluate_bag(bag: &Path, more: &[&str]) -> Output {
+    let store = trained().0.path().join("store");
     let mut command = support::program();
     command
         .args(["bag", "evaluate"])
         .arg(bag)
         .arg("--store")
-        .arg(root.path().join("store"));
+        .arg(store);
     command.args(more).output().expect("starts")
 }
 
@@ -114,6 +118,73 @@ pub(crate) fn accuracy_below_the_minimum_fails_with_the_accuracy() {
         failure(&evaluate(&["--expect", &wrong]))
             .contains("the model's labels: none, thumbs_down, thumbs_up")
     );
+}
+
+pub(crate) fn false_thumbs_are_reported_with_the_threshold_that_prevents_them() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let page = directory.path().join("page.html").display().to_string();
+    // Each frame is stable at once.
+    let expected = [
+        "--expect",
+        "None",
+        "--recognizer",
+        "image",
+        "--hold-time",
+        "0",
+        "--threshold",
+        "0.4",
+    ];
+    let report = json(&evaluate(&[&expected[..], &["--json", "--html", &page]].concat()));
+    let agreement = &report["agreement"];
+    let found = &agreement["false_thumbs"];
+    assert_eq!((&agreement["frames"], &found["frames"]), (&24.into(), &24.into()));
+    let seconds = found["seconds"].as_f64().expect("seconds");
+    assert!((seconds - 23.0 / 30.0).abs() < 1e-6, "{found}");
+    let stable = found["stable_thumbs"].as_u64().expect("a number");
+    assert!(
+        stable >= 2 && found["thumb_frames"].as_u64() >= Some(8),
+        "{found}"
+    );
+    assert!(found["max_per_minute"].as_f64() > found["per_minute"].as_f64());
+    let page = fs::read_to_string(page).expect("exists");
+    assert!(
+        page.contains(&format!(
+            "{stable} false thumbs became stable in 0.8 s without thumbs"
+        )),
+        "{page}"
+    );
+
+    let limit = [&expected[..], &["--max-false-thumbs-per-minute", "0"]].concat();
+    let output = evaluate(&limit);
+    let message = failure(&output);
+    assert!(
+        message.contains("more than the maximum of 0 per minute"),
+        "{message}"
+    );
+    if let Some(threshold) = agreement["recommended"]["threshold"].as_f64() {
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            printed.contains(&format!("threshold {threshold:.2} would give 0.0")),
+            "{printed}"
+        );
+        let higher = threshold.to_string();
+        let limit: Vec<&str> = limit
+            .iter()
+            .map(|option| {
+                if *option == "0.4" {
+                    higher.as_str()
+                } else {
+                    *option
+                }
+            })
+            .collect();
+        assert!(evaluate(&limit).status.success(), "the recommended threshold");
+    }
+    let (_directory, thumbs) = labels_file("- {from: 0.26, to: 0.52, label: thumbs_up}\n");
+    let output = evaluate(&["--expect", &thumbs, "--max-false-thumbs-per-minute", "1"]);
+    assert!(failure(&output).contains("no frame is expected to show another label than a thumb"));
+    assert!(usage_error(&evaluate(&["--max-false-thumbs-per-minute", "1"])).contains("--expect"));
+    assert!(failure(&evaluate(&["--expect", "wave"])).contains("wave"));
 }
 
 pub(crate) fn unknown_topic_is_rejected_with_the_known_ones() {

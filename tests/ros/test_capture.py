@@ -45,6 +45,14 @@ def test_captured_frames_are_saved_and_counted_in_the_summary(camera_world: Worl
     assert summaries[-1].path == str(camera_world.dataset)
 
 
+def test_frames_are_spread_over_time_by_the_interval(world: World) -> None:
+    world.start_node(capture_interval=0.5)
+    world.start_camera("--rate", "30")
+    started = time.monotonic()
+    world.capture("none", 4)
+    assert 1.5 <= time.monotonic() - started < 8.0
+
+
 def test_skipped_files_and_empty_labels_are_counted_in_the_summary(world: World) -> None:
     (world.dataset / "none" / "session").mkdir(parents=True)
     for name in ("a.HEIC", "session/b.jpg"):

@@ -103,6 +103,27 @@ def test_changed_parameter_takes_effect_on_the_next_frame(
         assert (gesture.gesture == ThumbGesture.UNKNOWN) == bool(reason)
 
 
+def test_threshold_follows_the_tolerated_rate_of_false_thumbs(
+    trained_world: World, drawn: dict[str, numpy.ndarray]
+) -> None:
+    trained_world.start_node(threshold=0.6, max_false_thumbs_per_minute=0.0)
+    publisher, gestures = trained_world.camera_publisher(), trained_world.gestures()
+    diagnostics = trained_world.diagnostics()
+    image = raw(drawn["none"], "rgb8")
+    trained_world.gesture_of(publisher, image, gestures)
+    message = trained_world.model().message
+    assert "is in effect, the parameter is 0.60" in message
+    assert "no dataset supports that" in message, "few frames do not say that there are no false thumbs at all"
+    threshold = message.split("threshold ")[1].split(" ")[0]
+    trained_world.wait_for(lambda: diagnostics.value("threshold in effect") == threshold, "the threshold")
+
+    never = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=-1.0)
+    assert set_parameter(trained_world, "max_false_thumbs_per_minute", never).successful
+    trained_world.gesture_of(publisher, image, gestures)
+    assert "false thumbs" not in trained_world.model().message
+    trained_world.wait_for(lambda: diagnostics.value("threshold in effect") == "0.60", "the parameter's threshold")
+
+
 def test_model_and_backend_change_at_run_time_and_unavailable_ones_are_rejected(
     trained_world: World, trained: TrainedModel, drawn: dict[str, numpy.ndarray]
 ) -> None:

@@ -154,6 +154,11 @@ fn parse_secs(text: &str) -> Result<f64, String> {
     parse_in_range(text, 0.0, 60.0)
 }
 
+/// Parses a number per minute, with the range of the node's parameter.
+fn parse_rate(text: &str) -> Result<f64, String> {
+    parse_in_range(text, 0.0, 60.0)
+}
+
 fn parse_stale_timeout(text: &str) -> Result<f64, String> {
     parse_in_range(text, 0.05, 60.0)
 }

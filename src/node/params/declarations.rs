@@ -119,6 +119,10 @@ parameters! {
     /// Minimum probability of a gesture.
     threshold: f32 = double(0.5, 0.0..=1.0).live(),
 
+    /// Stable thumbs per minute that are tolerated while none is shown: a higher threshold is used if the held-out frames of the model ask for it.
+    /// Negative: only threshold is used.
+    max_false_thumbs_per_minute: f32 = double(-1.0, -1.0..=60.0).live(),
+
     /// Minimum difference between the probability of a gesture and the next highest one.
     margin: f32 = double(0.1, 0.0..=1.0).live(),
 
@@ -140,6 +144,9 @@ parameters! {
 
     /// Time without a frame until ~/capture fails, in seconds.
     capture_timeout: Duration = double(5.0, 0.1..=60.0).live(),
+
+    /// Minimum time between two frames of a camera that ~/capture saves, in seconds, such as 0.6 for 100 frames in a minute; 0 saves every frame.
+    capture_interval: Duration = double(0.0, 0.0..=60.0).live(),
 
     /// Publish frames with their gestures drawn on them on ~/overlay/compressed while it has subscribers.
     overlay: bool = boolean(true).live(),

@@ -9,14 +9,16 @@ use r2r::thumb_gesture::msg::ModelInfo;
 use crate::decision::UnknownReason;
 use crate::node::params::Params;
 use crate::node::pipeline::gesture_output::GestureOutput;
-use crate::node::pipeline::inbox::{Batch, Command, Inbox, LoadedModel, RunningModel, Work};
+use crate::node::pipeline::inbox::{Batch, Command, Inbox, LoadedModel, ModelInUse, RunningModel, Work};
 use crate::node::pipeline::overlay_thread::OverlaySender;
+use crate::node::pipeline::tolerance::{Explanation, Tolerance};
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::ffi::trim_heap;
 use crate::node::ros::topic::Topic;
 use crate::node::throttle::Throttle;
 use crate::recognizer::{Predictions, Source};
 use crate::sync::lock;
+use crate::text;
 
 /// The model and the outputs that the thread owns, and what it shares.
 pub(crate) struct ClassifierThread {
@@ -30,6 +32,8 @@ pub(crate) struct ClassifierThread {
     outputs: Vec<GestureOutput>,
     overlay: OverlaySender,
     model: Option<Box<LoadedModel>>,
+    /// The threshold for the model.
+    tolerance: Tolerance,
     throttle: Throttle,
 }
 
@@ -52,6 +56,7 @@ impl ClassifierThread {
             outputs,
             overlay,
             model: None,
+            tolerance: Tolerance::default(),
             throttle: Throttle::default(),
         }
     }
@@ -101,12 +106,38 @@ impl ClassifierThread {
         let reason = info.message.strip_prefix("in use").unwrap_or_default();
         self.context
             .info(&format!("model {id} is now in use on {backend}{reason}"));
-        *lock(&self.running) = Some((id.clone(), backend.clone()));
-        self.model_topic.publish(info);
+        self.update_threshold(&model);
+        self.publish_model(&model);
         self.outputs.iter_mut().for_each(GestureOutput::forget_gesture);
         if self.model.replace(model).is_some() {
             trim_heap();
         }
+    }
+
+    /// Computes the threshold for a model; returns whether there is something new to say about it.
+    fn update_threshold(&mut self, model: &LoadedModel) -> bool {
+        let tolerance = Tolerance::new(&lock(&self.params), model.thumbless.as_ref());
+        *lock(&self.running) = Some(ModelInUse {
+            id: model.info.model_id.clone(),
+            backend: model.info.backend.clone(),
+            threshold: tolerance.settings().threshold,
+        });
+        let previous = std::mem::replace(&mut self.tolerance, tolerance);
+        self.tolerance.explanation() != previous.explanation()
+    }
+
+    /// Publishes `~/model`, and logs why the threshold is not that of the parameters.
+    fn publish_model(&self, model: &LoadedModel) {
+        let mut info = model.info.clone();
+        if let Some(Explanation { text, is_supported }) = self.tolerance.explanation() {
+            if *is_supported {
+                self.context.info(text);
+            } else {
+                self.context.warn(text);
+            }
+            info.message = text::message(&format!("{}; {text}", info.message));
+        }
+        self.model_topic.publish(&info);
     }
 
     /// Classifies a batch and publishes its gestures; does nothing without a model.
@@ -114,6 +145,10 @@ impl ClassifierThread {
         let Some(mut model) = self.model.take() else {
             return;
         };
+        let is_current = self.tolerance.is_for(&lock(&self.params));
+        if !is_current && self.update_threshold(&model) {
+            self.publish_model(&model);
+        }
         let frames = batch
             .iter()
             .map(|(camera_index, frame)| (Source::Stream(*camera_index), &frame.frame));
@@ -135,7 +170,7 @@ impl ClassifierThread {
     }
 
     fn publish_gestures(&mut self, model: &ModelInfo, batch: &Batch, predictions: &Predictions) {
-        let settings = lock(&self.params).decision();
+        let settings = self.tolerance.settings();
         let mut has_non_finite = false;
         for ((camera_index, frame), prediction) in batch.iter().zip(predictions.iter()) {
             let output = &mut self.outputs[*camera_index];

@@ -7,6 +7,7 @@ use std::time::Instant;
 use r2r::thumb_gesture::msg::ModelInfo;
 use tokio::sync::oneshot;
 
+use crate::model_store::manifest::Thumbless;
 use crate::node::pipeline::camera::CameraFrame;
 use crate::node::ros::messages::info_of;
 use crate::recognizer::Recognizer;
@@ -22,10 +23,21 @@ pub(crate) struct LoadedModel {
     /// As on `~/model` while the model is in use.
     pub(crate) info: ModelInfo,
     pub(crate) recognizer: Recognizer,
+    /// What determines the threshold for a rate of false thumbs.
+    pub(super) thumbless: Option<Thumbless>,
 }
 
-/// Id and backend of the model in use; `None` without a model.
-pub(crate) type RunningModel = Arc<Mutex<Option<(String, String)>>>;
+/// What the diagnostics say of the model in use.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ModelInUse {
+    pub(crate) id: String,
+    pub(crate) backend: String,
+    /// The threshold in effect.
+    pub(crate) threshold: f32,
+}
+
+/// `None` without a model.
+pub(crate) type RunningModel = Arc<Mutex<Option<ModelInUse>>>;
 
 /// Hands frames and commands to the classifier thread.
 pub(crate) struct Inbox {
@@ -79,6 +91,9 @@ impl LoadedModel {
                 ..info_of(model)
             },
             recognizer: loaded.recognizer,
+            thumbless: model
+                .stored()
+                .and_then(|stored| stored.manifest.thumbless.clone()),
         }
     }
 }

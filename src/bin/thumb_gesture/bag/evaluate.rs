@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 use thumb_gesture::bag::agreement::{Agreement, IntervalAgreement};
-use thumb_gesture::bag::expected::{self, Interval};
+use thumb_gesture::bag::expected::Expected;
 use thumb_gesture::bag::predictions::{BagPredictions, classify_bag};
 use thumb_gesture::bag::timeline::{PageInfo, Timeline};
 use thumb_gesture::bag::{Bag, Topic};
@@ -18,27 +18,31 @@ use thumb_gesture::recognizer::Recognizer;
 use thumb_gesture::recognizer::model::Model;
 use thumb_gesture::text::escape_controls;
 
-use super::{BagOptions, DecisionOptions, Outcome, page_path, parse_share, write_page};
+use super::{BagOptions, DecisionOptions, Outcome, page_path, parse_rate, parse_share, write_page};
 use crate::output;
 use crate::runtime::ModelOptions;
 
 /// Classify each frame of bags as the node would, and compare the gestures with expected labels.
 ///
 /// The same bag and model give the same output, bit for bit. --expect is a YAML list of labels by time, in seconds from the first frame or
-/// since the epoch, such as `- {from: 0.0, to: 2.5, label: thumbs_up}`.
-/// With --min-accuracy the exit status is 1 if the accuracy is lower, for regression tests.
+/// since the epoch, such as `- {from: 0.0, to: 2.5, label: thumbs_up}`, or a label such as none for the whole recording.
+/// Where another label than a thumb is expected, the stable thumbs per minute are reported, and a threshold that prevents them.
+/// With --min-accuracy and --max-false-thumbs-per-minute the exit status is 1 if one of them is not met, for regression tests.
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     bag: BagOptions,
     #[command(flatten)]
     model: ModelOptions,
-    /// YAML file with the expected labels
-    #[arg(long, value_name = "FILE")]
+    /// YAML file with the expected labels, or one label for all frames
+    #[arg(long, value_name = "FILE|LABEL")]
     expect: Option<PathBuf>,
     /// Fail below this share of correct frames, 0 to 1
     #[arg(long, value_name = "SHARE", requires = "expect", value_parser = parse_share::<f64>)]
     min_accuracy: Option<f64>,
+    /// Fail above this number of stable thumbs per minute where another label is expected, 0 to 60
+    #[arg(long, value_name = "RATE", requires = "expect", value_parser = parse_rate)]
+    max_false_thumbs_per_minute: Option<f64>,
     /// Write the prediction for each frame to this CSV file
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
@@ -68,7 +72,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let model = arguments.model.chosen()?;
     let labels = model.labels();
     let expected = arguments.expect.as_deref();
-    let expected = expected.map(|file| expected::read(file, labels)).transpose()?;
+    let expected = expected
+        .map(|expected| Expected::read(expected, labels))
+        .transpose()?;
     let mut evaluation = Evaluation {
         arguments,
         model: &model,
@@ -89,7 +95,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 struct Evaluation<'a> {
     arguments: &'a Arguments,
     model: &'a Model,
-    expected: Option<Vec<Interval>>,
+    expected: Option<Expected>,
     recognizer: Recognizer,
     /// The text of the CSV file so far.
     csv: String,
@@ -104,12 +110,13 @@ impl Evaluation<'_> {
         let (predictions, timeline) = self.classify(&bag, &topic)?;
         let frames_per_sec = predictions.frames.len() as f64 / start.elapsed().as_secs_f64();
         let expected = self.expected.as_ref();
-        let agreement = expected.map(|expected| Agreement::new(&predictions, expected, labels));
+        let settings = arguments.decision.settings();
+        let max_rate = arguments.max_false_thumbs_per_minute.unwrap_or_default();
+        let agreement =
+            expected.map(|expected| Agreement::new(&predictions, expected, labels, &settings, max_rate));
         outcome.report_losses(&predictions.losses, &predictions.bad_reasons);
-        if let (Some(agreement), Some(min_accuracy)) = (&agreement, arguments.min_accuracy)
-            && agreement.accuracy.is_none_or(|accuracy| accuracy < min_accuracy)
-        {
-            outcome.report_failure(&shortfall(path, agreement, min_accuracy));
+        if let Some(agreement) = &agreement {
+            self.check(path, agreement, outcome);
         }
         if arguments.csv.is_some() {
             write_rows(&mut self.csv, path, &predictions, labels)?;
@@ -137,6 +144,25 @@ impl Evaluation<'_> {
             output::print_json(&report)
         } else {
             print_report(&report, frames_per_sec)
+        }
+    }
+
+    /// Reports what the options require and the bag does not meet.
+    fn check(&self, path: &Path, agreement: &Agreement, outcome: &mut Outcome) {
+        if let Some(min_accuracy) = self.arguments.min_accuracy
+            && agreement.accuracy.is_none_or(|accuracy| accuracy < min_accuracy)
+        {
+            outcome.report_failure(&shortfall(path, agreement, min_accuracy));
+        }
+        if let Some(max_rate) = self.arguments.max_false_thumbs_per_minute {
+            let problem = match &agreement.false_thumbs {
+                None => "no frame is expected to show another label than a thumb".to_owned(),
+                Some(found) if found.exceeds(max_rate) => {
+                    format!("{found}; more than the maximum of {max_rate} per minute")
+                }
+                Some(_) => return,
+            };
+            outcome.report_failure(&format!("{}: {problem}", path.display()));
         }
     }
 
@@ -269,6 +295,11 @@ fn print_agreement(agreement: &Agreement, labels: &[Label]) -> anyhow::Result<()
             "{:>8.2} to {:>8.2} s {:<12} {} of {} correct, {stable}",
             interval.from, interval.to, interval.label, interval.correct, interval.frames
         ))?;
+    }
+    let false_thumbs = agreement.false_thumbs.iter().map(ToString::to_string);
+    let recommended = agreement.recommended.iter().map(ToString::to_string);
+    for line in false_thumbs.chain(recommended) {
+        output::print_line(&line)?;
     }
     let gestures: Vec<&str> = labels.iter().map(Label::as_str).chain(["unknown"]).collect();
     for (label, row) in labels.iter().zip(agreement.confusion.rows()) {
