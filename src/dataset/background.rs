@@ -3,9 +3,9 @@
 use crate::dataset::fingerprint::{PIXELS, Thumbnail};
 
 /// Maximum difference of two pixels that agree, in gray levels.
-const TOLERANCE: i16 = 16;
+const TOLERANCE: u8 = 16;
 /// Maximum difference in brightness that is taken for a difference in exposure, in gray levels.
-const MAX_EXPOSURE: i16 = 48;
+const MAX_EXPOSURE: u8 = 48;
 /// Minimum number of pixels that agree in two frames with the same background.
 ///
 /// The share of the pixels that agree, measured on 100 webcam photos of one person in one room with a fixed camera, and on 400 drawn scenes:
@@ -29,7 +29,7 @@ pub(super) const MIN_RUN: usize = 3;
 /// A frame's thumbnail and its brightness.
 pub(super) struct View<'a> {
     thumbnail: &'a Thumbnail,
-    median: i16,
+    median: u8,
 }
 
 impl<'a> View<'a> {
@@ -37,7 +37,7 @@ impl<'a> View<'a> {
         let mut levels = thumbnail.levels;
         let (_, median, _) = levels.select_nth_unstable(PIXELS / 2);
         View {
-            median: i16::from(*median),
+            median: *median,
             thumbnail,
         }
     }
@@ -46,14 +46,23 @@ impl<'a> View<'a> {
         self.likeness(other) >= MIN_LIKENESS
     }
 
-    /// Number of pixels that agree after an adjustment of the exposure.
+    /// Number of pixels that agree after an adjustment of the exposure: the darker frame is brightened.
     pub(super) fn likeness(&self, other: &View) -> usize {
-        let exposure = (self.median - other.median).clamp(-MAX_EXPOSURE, MAX_EXPOSURE);
-        let pairs = self.thumbnail.levels.iter().zip(&other.thumbnail.levels);
-        let agree = |(a, b): (&u8, &u8)| {
-            let difference = i16::from(*a) - i16::from(*b) - exposure;
-            u16::from(difference.abs() <= TOLERANCE)
+        const HALF: usize = PIXELS / 2;
+        let (dark, bright) = if self.median <= other.median {
+            (self, other)
+        } else {
+            (other, self)
         };
-        usize::from(pairs.map(agree).sum::<u16>())
+        let exposure = (bright.median - dark.median).min(MAX_EXPOSURE);
+        let agree = |(dark, bright): (&u8, &u8)| {
+            u8::from(dark.saturating_add(exposure).abs_diff(*bright) <= TOLERANCE)
+        };
+        let [dark, bright] = [dark, bright].map(|view| view.thumbnail.levels.chunks_exact(HALF));
+        // A half fits into a byte, which makes this several times as fast.
+        let halves = dark.zip(bright);
+        halves
+            .map(|(dark, bright)| usize::from(dark.iter().zip(bright).map(agree).sum::<u8>()))
+            .sum()
     }
 }

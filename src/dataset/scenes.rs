@@ -168,7 +168,8 @@ impl<'a> Burst<'a> {
             };
             2 * burst.views.iter().filter(is_known).count() >= burst.views.len()
         };
-        is_half_like(self, other) || is_half_like(other, self)
+        let are_single = self.views.len() == 1 && other.views.len() == 1;
+        is_half_like(self, other) || !are_single && is_half_like(other, self)
     }
 
     /// From the end of one burst to the start of the other, 0 if they overlap; `None` if a time is unknown.
