@@ -2,18 +2,21 @@
 //! `ImageFolder`.
 //!
 //! [`list_images`] finds the images below a directory. `capture` saves frames. `bursts` groups frames that were captured together or
-//! look alike, as `fingerprint` measures it. `split` divides the groups into training and validation frames. [`augment`] makes
-//! augmented copies of a frame.
+//! look alike, as `fingerprint` measures it. `scenes` finds the groups that were captured in one place. `split` divides the groups into
+//! training and validation frames. [`augment`] makes augmented copies of a frame.
 
 pub mod augment;
+mod background;
 pub mod bursts;
 pub(crate) mod capture;
+mod disjoint_sets;
 mod error;
 pub mod fingerprint;
 mod label;
 mod layout;
 mod listing;
 pub mod sample;
+pub mod scenes;
 mod skipped_file;
 mod spelling;
 pub mod split;

@@ -16,6 +16,7 @@ use tiny_skia::{Pixmap, Transform};
 use crate::gesture::Gesture;
 use hands::{Hand, Part};
 use palette::Tones;
+use scene::CameraEffects;
 use shapes::{Canvas, Limb};
 use view::View;
 
@@ -32,24 +33,58 @@ pub fn draw(gesture: Gesture, seed: u64, index: u64, width: u32, height: u32) ->
         return image::RgbImage::new(width, height);
     };
     let mut rng = scene_rng(gesture, seed, index);
-    let skin = Tones::skin(&mut rng);
-    let mut canvas = Canvas {
-        pixmap: &mut pixmap,
-        to_pixels: Transform::from_scale(height as f32, height as f32),
-        light: [0.0, -1.0],
+    let skin = paint_background(&mut pixmap, &mut rng);
+    add_hand(&mut pixmap, gesture, &skin, &mut rng);
+    CameraEffects::random(&mut rng).apply(&pixmap, &mut rng)
+}
+
+/// Draws a scene as [`draw`] does, in a room: the images of a room have the same background, person and light.
+pub fn draw_in_room(gesture: Gesture, room: u64, index: u64, width: u32, height: u32) -> image::RgbImage {
+    let Some(mut pixmap) = Pixmap::new(width, height) else {
+        return image::RgbImage::new(width, height);
     };
-    let aspect = width as f32 / height as f32;
-    scene::paint(&mut canvas, &mut rng, aspect, skin.base);
-    if let Some(hand) = random_hand(gesture, &mut rng) {
-        let flip = if gesture == Gesture::ThumbsDown { -1.0 } else { 1.0 };
-        let view = View::random(&mut rng, &hand, flip, aspect);
-        view.apply(&mut canvas, height as f32);
-        let sleeve = rng
-            .random_bool(0.7)
-            .then(|| (Tones::cloth(&mut rng, skin.base), rng.random_range(0.35..1.3)));
-        paint_hand(&mut canvas, &hand, &skin, sleeve, view.down());
+    let mut of_room = scene_rng(Gesture::None, room, u64::MAX);
+    let mut of_hand = scene_rng(gesture, room, index);
+    let skin = paint_background(&mut pixmap, &mut of_room);
+    add_hand(&mut pixmap, gesture, &skin, &mut of_hand);
+    CameraEffects::random(&mut of_room).apply(&pixmap, &mut of_hand)
+}
+
+/// Paints a random background, and returns the skin of the hand to draw before it.
+fn paint_background(pixmap: &mut Pixmap, rng: &mut ChaCha8Rng) -> Tones {
+    let skin = Tones::skin(rng);
+    let aspect = aspect_of(pixmap);
+    scene::paint(&mut canvas_of(pixmap), rng, aspect, skin.base);
+    skin
+}
+
+/// Paints a random hand that shows a gesture; without one, some scenes have no hand.
+fn add_hand(pixmap: &mut Pixmap, gesture: Gesture, skin: &Tones, rng: &mut ChaCha8Rng) {
+    let Some(hand) = random_hand(gesture, rng) else {
+        return;
+    };
+    let flip = if gesture == Gesture::ThumbsDown { -1.0 } else { 1.0 };
+    let view = View::random(rng, &hand, flip, aspect_of(pixmap));
+    let height = pixmap.height() as f32;
+    let mut canvas = canvas_of(pixmap);
+    view.apply(&mut canvas, height);
+    let sleeve = rng
+        .random_bool(0.7)
+        .then(|| (Tones::cloth(rng, skin.base), rng.random_range(0.35..1.3)));
+    paint_hand(&mut canvas, &hand, skin, sleeve, view.down());
+}
+
+fn canvas_of(pixmap: &mut Pixmap) -> Canvas<'_> {
+    let height = pixmap.height() as f32;
+    Canvas {
+        pixmap,
+        to_pixels: Transform::from_scale(height, height),
+        light: [0.0, -1.0],
     }
-    scene::apply_camera_effects(&pixmap, &mut rng)
+}
+
+fn aspect_of(pixmap: &Pixmap) -> f32 {
+    pixmap.width() as f32 / pixmap.height() as f32
 }
 
 /// A separate stream of random numbers per scene, so that a scene does not depend on previous ones.
@@ -157,6 +192,21 @@ mod tests {
         for gesture in Gesture::ALL {
             assert_eq!(draw(gesture, 7, 3, 160, 120), draw(gesture, 7, 3, 160, 120));
         }
+    }
+
+    #[test]
+    fn images_of_a_room_differ_in_the_hand_only() {
+        let draw = |gesture, room, index| draw_in_room(gesture, room, index, 160, 120);
+        let up = draw(Gesture::ThumbsUp, 3, 0);
+        assert_eq!(up, draw(Gesture::ThumbsUp, 3, 0));
+        let agreeing = |other: &image::RgbImage| {
+            let pairs = up.pixels().zip(other.pixels());
+            let is_close = |a: &image::Rgb<u8>, b: &image::Rgb<u8>| (0..3).all(|i| a[i].abs_diff(b[i]) < 50);
+            pairs.filter(|(a, b)| is_close(a, b)).count() as f64 / (160.0 * 120.0)
+        };
+        assert!(agreeing(&draw(Gesture::ThumbsDown, 3, 1)) > 0.3);
+        assert_ne!(up, draw(Gesture::ThumbsUp, 3, 1));
+        assert_ne!(up, draw(Gesture::ThumbsUp, 4, 0));
     }
 
     #[test]

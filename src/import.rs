@@ -144,6 +144,7 @@ fn publish(
             validation: 0,
         },
         metrics: None,
+        scenes: None,
         int8: None,
         landmarks: None,
         thumbless: None,

@@ -5,6 +5,7 @@
 
 pub(crate) mod calibration;
 mod confusion;
+pub(crate) mod temperature;
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,19 @@ pub struct Metrics {
     pub temperature: f64,
     /// The reliability diagram at `temperature`.
     pub reliability: Vec<Bin>,
+}
+
+/// How many of some frames a model classified correctly.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accuracy {
+    /// Number of frames.
+    pub frames: usize,
+    /// Number of frames whose predicted label is the true one.
+    pub correct: usize,
+    /// `correct` / `frames`.
+    pub accuracy: f64,
+    /// 95 % confidence interval of the accuracy, see [`wilson_interval`].
+    pub interval: [f64; 2],
 }
 
 /// The metrics of one label; each ratio is 0 to 1, and `None` where it would be 0/0.
@@ -138,6 +152,18 @@ impl Metrics {
             nll: mean_negative_log_likelihood(logits, truths, temperature),
             temperature,
             reliability: bins,
+        })
+    }
+}
+
+impl Accuracy {
+    /// `None` without frames.
+    pub(crate) fn new(correct: usize, frames: usize) -> Option<Accuracy> {
+        Some(Accuracy {
+            frames,
+            correct,
+            accuracy: ratio(correct, frames)?,
+            interval: wilson_interval(correct, frames)?,
         })
     }
 }
@@ -264,7 +290,7 @@ mod tests {
     fn temperature_lowers_the_calibration_error_of_an_overconfident_model_and_keeps_its_predictions() {
         let logits = vec![vec![8.0, 0.0, 0.0]; 20];
         let truths: Vec<usize> = (0..20).map(|frame| usize::from(frame >= 15)).collect();
-        let temperature = calibration::fit_temperature(&logits, &truths);
+        let temperature = temperature::fit_temperature(&logits, &truths);
         let metrics = Metrics::new(&labels(), &logits, &truths, temperature).expect("consistent");
         assert_eq!(metrics.accuracy, Some(0.75));
         assert!(metrics.ece_uncalibrated.expect("frames") > 0.24);

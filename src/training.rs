@@ -3,6 +3,7 @@
 //! [`strategy`] has the recipes; docs/concepts/training.md describes the method and the measurements behind it. Training does not activate
 //! the model: it decides whether the model is promoted, and the caller activates it.
 
+mod advice;
 mod auto;
 mod cache;
 mod cross_validation;
@@ -15,6 +16,7 @@ mod gate;
 mod landmarks;
 mod learned_frames;
 mod linear;
+mod new_scenes;
 mod options;
 mod plan;
 mod prepare;
@@ -39,6 +41,7 @@ use export::export;
 use fit::fit;
 use gate::gate;
 use landmarks::{find_hands, fit_landmarks};
+use new_scenes::measure_new_scenes;
 pub use options::{Overrides, Promotion, TrainingOptions};
 use prepare::{PreparedDataset, prepare};
 use pretrained::PretrainedNetwork;
@@ -79,6 +82,9 @@ pub fn train(
         on_progress(Progress::Warning { message });
     }
     let (pretrained, prepared) = load_and_prepare(dataset, store, options, on_progress)?;
+    for message in advice::warnings(&prepared.scene_reports(), &prepared.labels) {
+        on_progress(Progress::Warning { message });
+    }
     stopwatch.lap("features");
     let hands = find_hands(store, &prepared, options.camera_roll_deg, on_progress)?;
     stopwatch.lap("hands");
@@ -95,7 +101,10 @@ pub fn train(
         Some(hands) => fit_landmarks(&prepared, hands, held_out)?,
         None => Err("the networks for hands are not installed".to_owned()),
     };
-    let evaluated = evaluate(&prepared, &selected, landmarks.as_ref().ok())?;
+    let evaluated = evaluate(&prepared, &selected, landmarks.as_ref().ok(), on_progress)?;
+    let deciding_hands = hands.as_ref().filter(|_| landmarks.is_ok());
+    let scenes = measure_new_scenes(&prepared, &selected, deciding_hands, on_progress)?;
+    stopwatch.lap("new scenes");
     let trained = fit(&prepared, &selected, on_progress)?;
     stopwatch.lap("training");
     let temperature = evaluated.metrics.temperature;
@@ -116,6 +125,7 @@ pub fn train(
         prepared: &prepared,
         selected: &selected,
         evaluated,
+        scenes,
         trained,
         landmarks,
         exported,

@@ -9,6 +9,7 @@ use image::imageops::thumbnail;
 use sha2::{Digest, Sha256};
 use thumb_gesture::dataset::bursts::{FrameFile, GroupedBy, conflicts, group_frames};
 use thumb_gesture::dataset::fingerprint::{Fingerprint, Thumbnail};
+use thumb_gesture::dataset::scenes::find_scenes;
 use thumb_gesture::dataset::split::{SplitSummary, hold_out};
 use thumb_gesture::dataset::{Dataset, Label};
 use thumb_gesture::frame::Frame;
@@ -122,9 +123,22 @@ fn bursts_are_separated_by_appearance_alone() {
     assert!(groups.len() <= 30, "{} groups of 100 frames", groups.len());
 }
 
+fn bursts_of_one_room_are_one_scene() {
+    let mut frames = photos();
+    let scenes = |frames: &[FrameFile]| find_scenes(frames, &group_frames(frames)).len();
+    assert_eq!(scenes(&frames), 1);
+    for (number, frame) in frames.iter_mut().enumerate() {
+        frame.name = format!("{number}-hand.jpg");
+        frame.modified = None;
+    }
+    assert_eq!(scenes(&frames), 1, "by appearance alone");
+}
+
 fn labels_with_two_bursts_are_split_by_burst_and_those_with_one_are_cut() {
     let frames = photos();
-    let split = hold_out(&frames, &group_frames(&frames), 7);
+    let groups = group_frames(&frames);
+    let scenes = find_scenes(&frames, &groups);
+    let split = hold_out(&frames, &groups, &scenes, 7);
     let fold = &split.folds[0];
     let validated: Vec<usize> = split.summaries.iter().map(|label| label.validated).collect();
     assert_eq!(validated, [25, 5, 5]);
@@ -149,5 +163,6 @@ support::runner::tests! {
     groups_are_the_bursts_and_no_bursts_are_merged needs ReferencePhotos,
     most_consecutive_frames_are_near_duplicates_but_no_frames_of_different_bursts needs ReferencePhotos,
     bursts_are_separated_by_appearance_alone needs ReferencePhotos,
+    bursts_of_one_room_are_one_scene needs ReferencePhotos,
     labels_with_two_bursts_are_split_by_burst_and_those_with_one_are_cut needs ReferencePhotos,
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Label;
+use super::background::{MIN_RUN, View};
 use super::fingerprint::Fingerprint;
 use file_name::FileName;
 
@@ -19,6 +20,9 @@ use file_name::FileName;
 /// Someone who captures frame by frame does so about once a second and moves the hand in between; a pause of more than ten seconds
 /// separates two sessions. If the hand did not move in the pause, the frames look alike and are merged for that reason.
 const MAX_PAUSE_MS: i64 = 10_000;
+
+/// The year 2000 in milliseconds since 1970. A capture time before it is that of a clock that was never set.
+const MIN_TIME_MS: i64 = 946_684_800_000;
 
 /// What is known about the file of a frame.
 #[derive(Clone, Debug)]
@@ -107,7 +111,7 @@ impl LabelGroups {
 /// are never of one burst:
 /// - frames of [`super::capture`] by the burst in their names;
 /// - frames with a version 1 UUID as their name, and bursts of a single frame, at pauses of more than ten seconds;
-/// - numbered files by the text before the number;
+/// - numbered files by the text before the number, and where the background changes once in a while;
 /// - other files at pauses between their modification times, if [those are plausible](modification_times_ms).
 ///
 /// The second step merges groups that contain near-duplicates of each other. It compares frames of similar brightness pair by pair:
@@ -133,6 +137,24 @@ pub fn group_frames(frames: &[FrameFile]) -> Vec<LabelGroups> {
         }
     };
     by_label.into_iter().map(groups_of).collect()
+}
+
+/// When each frame was captured, in milliseconds since 1970, by its name, or else by its modification time if [those are
+/// plausible](modification_times_ms). For a burst of [`super::capture`] it is the time of the first frame.
+pub(super) fn capture_times_ms(frames: &[FrameFile]) -> Vec<Option<i64>> {
+    let by_name = |frame: &FrameFile| match FileName::parse(&frame.name) {
+        FileName::Burst { time_ms, .. } | FileName::Uuid1(time_ms) => Some(time_ms),
+        FileName::Numbered { .. } | FileName::Other => None,
+    };
+    let mut times: Vec<Option<i64>> = frames.iter().map(by_name).collect();
+    let others: Vec<usize> = (0..frames.len())
+        .filter(|&frame| times[frame].is_none())
+        .collect();
+    for (time_ms, frame) in modification_times_ms(frames, &others).unwrap_or_default() {
+        times[frame] = Some(time_ms);
+    }
+    let is_set = |time: Option<i64>| time.filter(|&time_ms| time_ms >= MIN_TIME_MS);
+    times.into_iter().map(is_set).collect()
 }
 
 /// Finds files with the content of an earlier file that has another label.
@@ -190,7 +212,10 @@ fn group_by_time(frames: &[FrameFile], members: &[usize]) -> Vec<Group> {
         // A single numbered file is not a series.
         match numbered[..] {
             [(_, index)] => other.push(index),
-            _ => groups.push(group_by_number(frames, numbered, GroupedBy::NumberedName)),
+            _ => groups.extend(cut_at_scenes(
+                frames,
+                group_by_number(frames, numbered, GroupedBy::NumberedName),
+            )),
         }
     }
     for (time_ms, numbered) in bursts.into_values() {
@@ -218,6 +243,34 @@ fn group_by_number(frames: &[FrameFile], mut numbered: Numbered, grouped_by: Gro
     numbered.sort_by_key(|(number, _)| *number);
     let members = numbered.into_iter().map(|(_, index)| index).collect();
     Group::new(frames, members, grouped_by)
+}
+
+/// Cuts a series where the background changes, because the numbers may go on from one room to the next. A series in which it changes all
+/// the time stays whole: the camera moved. Fewer than [`MIN_RUN`] frames with another background stay with the frames before.
+fn cut_at_scenes(frames: &[FrameFile], series: Group) -> Vec<Group> {
+    let is_same_scene = |a: &usize, b: &usize| {
+        let [a, b] = [a, b].map(|&frame| View::new(&frames[frame].fingerprint.thumbnail));
+        a.is_like(&b)
+    };
+    let runs: Vec<&[usize]> = series.frames.chunk_by(is_same_scene).collect();
+    if runs.len() * MIN_RUN > series.frames.len() {
+        return vec![series];
+    }
+    let mut cut: Vec<Vec<usize>> = Vec::new();
+    let mut last_of_long_run: Option<usize> = None;
+    for run in runs {
+        let is_long = run.len() >= MIN_RUN;
+        let goes_on = !is_long || last_of_long_run.is_none_or(|last| is_same_scene(&last, &run[0]));
+        match cut.last_mut() {
+            Some(before) if goes_on => before.extend(run),
+            _ => cut.push(run.to_vec()),
+        }
+        if is_long {
+            last_of_long_run = run.last().copied();
+        }
+    }
+    let group = |members| Group::new(frames, members, series.grouped_by);
+    cut.into_iter().map(group).collect()
 }
 
 /// Starts a new group after each pause of more than [`MAX_PAUSE_MS`].

@@ -147,34 +147,53 @@ fn stripes(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, aspect: f32, skin: Rg
     }
 }
 
-/// Adds the effects of a camera to a drawing: uneven light, vignette, tint and grain.
-pub(super) fn apply_camera_effects(pixmap: &Pixmap, rng: &mut impl RngExt) -> image::RgbImage {
-    let (width, height) = (pixmap.width() as usize, pixmap.height() as usize);
-    let exposure = rng.random_range(0.86..1.10_f32);
-    let tint: [i32; 3] = std::array::from_fn(|_| to_fixed(exposure * rng.random_range(0.96..1.04)));
-    let vignette = rng.random_range(0.0..0.22_f32);
-    let grain = rng.random_range(1..=7_i32);
-    let columns = light_along(width, 0.5, rng.random_range(-0.12..0.12), vignette);
-    let rows = light_along(height, 0.5, rng.random_range(-0.14..0.06), vignette);
-    let mut pixels = vec![0_u8; width * height * 3];
-    // The random bytes for the grain are replaced by the pixels in place, without a second buffer.
-    rng.fill_bytes(&mut pixels);
-    let lines = pixels.chunks_exact_mut(width * 3);
-    let drawn_lines = pixmap.data().chunks_exact(width * 4);
-    for ((line, drawn), row) in lines.zip(drawn_lines).zip(&rows) {
-        let image_pixels = line.chunks_exact_mut(3).zip(drawn.chunks_exact(4));
-        for ((pixel, drawn), column) in image_pixels.zip(&columns) {
-            let light = row + column;
-            let common = i32::from(pixel[0]) + i32::from(pixel[1]);
-            for channel in 0..3 {
-                // Light and tint have FIXED_BITS each. The noise is centered at 0 and reaches 3 * grain.
-                let level = (i32::from(drawn[channel]) * light * tint[channel]) >> (2 * FIXED_BITS);
-                let noise = (grain * (common + i32::from(pixel[channel]) - 382)) >> 7;
-                pixel[channel] = (level + noise).clamp(0, 255) as u8;
-            }
+/// The effects of a camera on a drawing: uneven light, vignette, tint and grain.
+pub(super) struct CameraEffects {
+    tint: [i32; 3],
+    vignette: f32,
+    /// Strength of the noise.
+    grain: i32,
+    /// Slopes of the light across and down.
+    slopes: [f32; 2],
+}
+
+impl CameraEffects {
+    pub(super) fn random(rng: &mut impl RngExt) -> CameraEffects {
+        let exposure = rng.random_range(0.86..1.10_f32);
+        CameraEffects {
+            tint: std::array::from_fn(|_| to_fixed(exposure * rng.random_range(0.96..1.04))),
+            vignette: rng.random_range(0.0..0.22_f32),
+            grain: rng.random_range(1..=7_i32),
+            slopes: [rng.random_range(-0.12..0.12), rng.random_range(-0.14..0.06)],
         }
     }
-    image::RgbImage::from_raw(width as u32, height as u32, pixels).unwrap_or_default()
+
+    /// Applies the effects, with grain from `rng`.
+    pub(super) fn apply(&self, pixmap: &Pixmap, rng: &mut impl RngExt) -> image::RgbImage {
+        let (width, height) = (pixmap.width() as usize, pixmap.height() as usize);
+        let [across, down] = self.slopes;
+        let columns = light_along(width, 0.5, across, self.vignette);
+        let rows = light_along(height, 0.5, down, self.vignette);
+        let mut pixels = vec![0_u8; width * height * 3];
+        // The random bytes for the grain are replaced by the pixels in place, without a second buffer.
+        rng.fill_bytes(&mut pixels);
+        let lines = pixels.chunks_exact_mut(width * 3);
+        let drawn_lines = pixmap.data().chunks_exact(width * 4);
+        for ((line, drawn), row) in lines.zip(drawn_lines).zip(&rows) {
+            let image_pixels = line.chunks_exact_mut(3).zip(drawn.chunks_exact(4));
+            for ((pixel, drawn), column) in image_pixels.zip(&columns) {
+                let light = row + column;
+                let common = i32::from(pixel[0]) + i32::from(pixel[1]);
+                for channel in 0..3 {
+                    // Light and tint have FIXED_BITS each. The noise is centered at 0 and reaches 3 * grain.
+                    let level = (i32::from(drawn[channel]) * light * self.tint[channel]) >> (2 * FIXED_BITS);
+                    let noise = (self.grain * (common + i32::from(pixel[channel]) - 382)) >> 7;
+                    pixel[channel] = (level + noise).clamp(0, 255) as u8;
+                }
+            }
+        }
+        image::RgbImage::from_raw(width as u32, height as u32, pixels).unwrap_or_default()
+    }
 }
 
 /// The light at `count` positions along a side, in fixed point: `middle` plus a slope, with a quadratic falloff toward the ends.

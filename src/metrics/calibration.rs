@@ -1,4 +1,4 @@
-//! Calibration of probabilities: the expected calibration error, and the temperature that reduces it.
+//! Calibration of probabilities: the expected calibration error; [`super::temperature`] reduces it.
 //!
 //! After Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", ICML 2017.
 
@@ -9,11 +9,6 @@ use crate::probability::{argmax, negative_log_likelihood, softmax};
 /// Number of bins of the reliability diagram and of the calibration error, as in the paper. It does not depend on the number of frames, so that
 /// the errors of two models can be compared; with few frames the error is overestimated.
 pub(crate) const BINS: usize = 15;
-/// Minimum number of held-out frames for fitting the temperature: with fewer, a single wrong frame would determine it.
-pub(crate) const MIN_FRAMES: usize = 10;
-/// Maximum temperature; above it the probabilities of usual logits are nearly equal.
-pub(crate) const MAX_TEMPERATURE: f64 = 10.0;
-
 /// A bin of the reliability diagram: the frames whose highest probability is between two bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bin {
@@ -27,48 +22,6 @@ pub struct Bin {
     pub confidence: Option<f64>,
     /// Share of them whose predicted label is the true one; `None` without frames.
     pub accuracy: Option<f64>,
-}
-
-/// The temperature T that minimizes the mean negative log-likelihood of softmax(logits / T) on held-out frames.
-///
-/// 1 to [`MAX_TEMPERATURE`]; exactly 1 with fewer than [`MIN_FRAMES`] frames. Frames with a logit that is not finite, or whose truth
-/// is not an index into their logits, are ignored.
-///
-/// A temperature below 1 would raise the probabilities. If all held-out frames are classified correctly, the likelihood is highest for
-/// T = 0, that is for probabilities of 0 and 1, although the few frames are from the same room as the training frames. For a robot, too low
-/// a confidence is the safer error.
-pub(crate) fn fit_temperature(logits: &[Vec<f32>], truths: &[usize]) -> f64 {
-    const BISECTIONS: usize = 50;
-    let usable = |(logits, truth): &(&Vec<f32>, &usize)| {
-        **truth < logits.len() && logits.iter().all(|logit| logit.is_finite())
-    };
-    let frames: Vec<_> = logits.iter().zip(truths).filter(usable).collect();
-    if frames.len() < MIN_FRAMES {
-        return 1.0;
-    }
-    // The negative log-likelihood is convex in 1/T, so its slope is negative below the minimum and positive above it.
-    let slope = |inverse: f64| -> f64 {
-        let slopes = frames
-            .iter()
-            .map(|(logits, truth)| likelihood_slope(logits, **truth, inverse));
-        slopes.sum()
-    };
-    let (mut low, mut high) = (1.0 / MAX_TEMPERATURE, 1.0);
-    if slope(high) <= 0.0 {
-        return 1.0;
-    }
-    if slope(low) >= 0.0 {
-        return MAX_TEMPERATURE;
-    }
-    for _ in 0..BISECTIONS {
-        let middle = (low + high) / 2.0;
-        if slope(middle) > 0.0 {
-            high = middle;
-        } else {
-            low = middle;
-        }
-    }
-    1.0 / high
 }
 
 /// softmax(logits / temperature), computed with f64.
@@ -126,109 +79,13 @@ pub(crate) fn expected_calibration_error(bins: &[Bin]) -> Option<f64> {
     (frames > 0).then(|| sum / frames as f64)
 }
 
-/// The derivative of a frame's negative log-likelihood with respect to 1/T: the mean logit under the probabilities, minus the logit of
-/// the true label.
-fn likelihood_slope(logits: &[f32], truth: usize, inverse_temperature: f64) -> f64 {
-    let probabilities = probabilities(logits, 1.0 / inverse_temperature);
-    let above_truth = |logit: f32| f64::from(logit) - f64::from(logits[truth]);
-    let terms = probabilities
-        .iter()
-        .zip(logits)
-        .map(|(probability, logit)| probability * above_truth(*logit));
-    terms.sum()
-}
-
-fn to_f64(logits: &[f32]) -> Vec<f64> {
+pub(super) fn to_f64(logits: &[f32]) -> Vec<f64> {
     logits.iter().copied().map(f64::from).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Two labels with logits `gap` apart; the prediction is wrong for `wrong` of `frames` frames.
-    fn two_labels(frames: usize, wrong: usize, gap: f32) -> (Vec<Vec<f32>>, Vec<usize>) {
-        let truths = (0..frames).map(|frame| usize::from(frame < wrong)).collect();
-        (vec![vec![gap, 0.0]; frames], truths)
-    }
-
-    #[test]
-    fn confidence_of_an_overconfident_model_is_lowered_to_its_accuracy() {
-        let (logits, truths) = two_labels(100, 20, 6.0);
-        let temperature = fit_temperature(&logits, &truths);
-        // The sigmoid of 6 / T is 0.8 where 6 / T is ln(4).
-        assert!((temperature - 6.0 / 4_f64.ln()).abs() < 1e-9, "{temperature}");
-        let confidence = probabilities(&logits[0], temperature)[0];
-        assert!((confidence - 0.8).abs() < 1e-9, "{confidence}");
-    }
-
-    #[test]
-    fn fitted_temperature_has_the_lowest_loss() {
-        let logits: Vec<Vec<f32>> = (0..40)
-            .map(|i| vec![(i % 7) as f32 * 2.0, (i % 5) as f32 * 3.0, (i % 3) as f32])
-            .collect();
-        let truth = |(i, logits): (usize, &Vec<f32>)| match i % 4 {
-            0 => 2,
-            _ => argmax(logits),
-        };
-        let truths: Vec<usize> = logits.iter().enumerate().map(truth).collect();
-        let fitted = fit_temperature(&logits, &truths);
-        assert!((1.5..9.0).contains(&fitted), "{fitted} is within the bounds");
-        let loss = |temperature| mean_negative_log_likelihood(&logits, &truths, temperature).expect("frames");
-        for other in [1.0, fitted * 0.99, fitted * 1.01, MAX_TEMPERATURE] {
-            assert!(loss(fitted) <= loss(other), "{fitted} compared with {other}");
-        }
-    }
-
-    #[test]
-    fn confidence_is_never_raised() {
-        let (logits, truths) = two_labels(100, 0, 1.0);
-        assert_eq!(fit_temperature(&logits, &truths), 1.0, "all frames are correct");
-        let (logits, truths) = two_labels(100, 5, 1.0);
-        assert_eq!(
-            fit_temperature(&logits, &truths),
-            1.0,
-            "the confidence is below the accuracy"
-        );
-    }
-
-    #[test]
-    fn temperature_stays_one_with_few_or_no_frames() {
-        for frames in [0, 1, MIN_FRAMES - 1] {
-            let (logits, truths) = two_labels(frames, frames, 20.0);
-            assert_eq!(fit_temperature(&logits, &truths), 1.0);
-        }
-    }
-
-    #[test]
-    fn temperature_is_bounded_where_confident_predictions_are_wrong() {
-        for gap in [1e3, f32::MAX] {
-            let (logits, truths) = two_labels(20, 19, gap);
-            assert_eq!(fit_temperature(&logits, &truths), MAX_TEMPERATURE);
-            let loss = mean_negative_log_likelihood(&logits, &truths, MAX_TEMPERATURE);
-            assert!(loss.expect("frames").is_finite());
-        }
-    }
-
-    #[test]
-    fn identical_logits_leave_the_temperature_at_one() {
-        let truths: Vec<usize> = (0..30).map(|i| i % 3).collect();
-        assert_eq!(fit_temperature(&vec![vec![0.1, 0.1, 0.1]; 30], &truths), 1.0);
-    }
-
-    #[test]
-    fn frames_with_invalid_logits_or_truths_are_ignored() {
-        let (mut logits, mut truths) = two_labels(100, 20, 6.0);
-        let clean = fit_temperature(&logits, &truths);
-        logits.extend([
-            vec![f32::NAN, 0.0],
-            vec![f32::INFINITY, 0.0],
-            vec![],
-            vec![1.0, 0.0],
-        ]);
-        truths.extend([0, 0, 0, 2]);
-        assert_eq!(fit_temperature(&logits, &truths), clean);
-    }
 
     #[test]
     fn calibration_error_is_the_gap_between_confidence_and_accuracy() {

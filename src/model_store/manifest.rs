@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::dataset::Label;
 use crate::false_thumbs::ThumblessFrames;
-use crate::metrics::Metrics;
+use crate::metrics::{Accuracy, Metrics};
 use crate::preprocess::Preprocessing;
 
 /// The supported format version of `manifest.json`.
@@ -41,6 +41,9 @@ pub struct Manifest {
     pub frames: FrameCounts,
     /// Metrics of the same training on held-out frames; `None` if no frames were held out.
     pub metrics: Option<Metrics>,
+    /// Scenes of the training frames; `None` for an imported model, and for one of a version that did not find them.
+    #[serde(default)]
+    pub scenes: Option<SceneMetrics>,
     /// Agreement of the int8 model with the fp32 model; `None` if there was no int8 model to compare.
     #[serde(default)]
     pub int8: Option<Int8Agreement>,
@@ -70,6 +73,11 @@ impl Manifest {
     pub fn accuracy(&self) -> Option<f64> {
         self.metrics.as_ref()?.accuracy
     }
+
+    /// Accuracy of trainings without some of the scenes, measured on these, 0 to 1; `None` if there are too few.
+    pub fn new_scene_accuracy(&self) -> Option<f64> {
+        Some(self.scenes?.new_scene?.accuracy)
+    }
 }
 
 fn above_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
@@ -88,6 +96,15 @@ pub struct FrameCounts {
     pub train: usize,
     /// Frames among them that were held out at least once, in the trainings that measured the metrics.
     pub validation: usize,
+}
+
+/// The scenes of a training, which are rooms seen from one place.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SceneMetrics {
+    /// Number of scenes.
+    pub scenes: usize,
+    /// Of trainings without some of the scenes, measured on these; `None` if there are too few.
+    pub new_scene: Option<Accuracy>,
 }
 
 /// The frames of a training that show a hand.

@@ -23,6 +23,7 @@ fn manifest(created: OffsetDateTime) -> Manifest {
         temperature: 1.0,
         strategy: "last_layer".to_owned(),
         metrics: None,
+        scenes: None,
         int8: None,
         landmarks: None,
         thumbless: None,

@@ -148,6 +148,7 @@ impl Models {
     fn publish_no_model(&self, message: &str) {
         self.topic.publish(&ModelInfo {
             accuracy: f32::NAN,
+            new_scene_accuracy: f32::NAN,
             calibration_error: f32::NAN,
             message: text::message(message),
             ..ModelInfo::default()

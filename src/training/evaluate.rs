@@ -1,17 +1,17 @@
 //! Third stage: the metrics of the selected strategy on the held-out frames.
 
-use std::path::Path;
-
 use super::cross_validation::HeldOutFrame;
 use super::error::TrainingError;
 use super::landmarks::TaughtLandmarks;
-use super::prepare::PreparedDataset;
+use super::prepare::{PreparedDataset, absolute};
+use super::progress::Progress;
 use super::report::Mistake;
 use super::select::Candidate;
 use crate::dataset::Label;
 use crate::false_thumbs::ThumblessFrames;
 use crate::metrics::Metrics;
-use crate::metrics::calibration::{fit_temperature, probabilities};
+use crate::metrics::calibration::probabilities;
+use crate::metrics::temperature::{MAX_USUAL_TEMPERATURE, supported_temperature};
 use crate::model_store::manifest::Thumbless;
 use crate::probability::{argmax, softmax};
 
@@ -32,13 +32,22 @@ pub(super) fn evaluate(
     prepared: &PreparedDataset,
     selected: &Candidate,
     landmarks: Option<&TaughtLandmarks>,
+    on_progress: &mut dyn FnMut(Progress),
 ) -> Result<Evaluated, TrainingError> {
     let held_out = &selected.validation.held_out;
     let (truths, logits): (Vec<usize>, Vec<Vec<f32>>) = held_out
         .iter()
         .map(|held_out| (prepared.label_indices[held_out.frame], held_out.logits.clone()))
         .unzip();
-    let temperature = fit_temperature(&logits, &truths);
+    let temperature = supported_temperature(&logits, &truths, &parts(prepared, held_out));
+    if temperature > MAX_USUAL_TEMPERATURE {
+        on_progress(Progress::Warning {
+            message: format!(
+                "the network is sure of many wrong labels on held-out frames, so its confidence is lowered by a temperature of \
+                 {temperature:.1} and says little; check the labels of the worst mistakes in the report, and capture more bursts"
+            ),
+        });
+    }
     let deciding = |(held_out, logits): (&HeldOutFrame, Vec<f32>)| {
         let by_hand = landmarks.and_then(|taught| taught.held_out_logits(held_out.frame, temperature));
         by_hand.unwrap_or(logits)
@@ -73,7 +82,13 @@ fn thumbless(labels: &[Label], logits: &[Vec<f32>], truths: &[usize], temperatur
     ThumblessFrames::new(labels, truths.iter().copied().zip(rows))
 }
 
-fn absolute(path: &Path) -> String {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    absolute.display().to_string()
+/// The parts by which the temperature is validated: the folds, or with a single fold the bursts.
+fn parts(prepared: &PreparedDataset, held_out: &[HeldOutFrame]) -> Vec<usize> {
+    let mut part_of = prepared.bursts();
+    if let folds @ [_, _, ..] = prepared.split.folds.as_slice() {
+        for (number, fold) in folds.iter().enumerate() {
+            fold.validation.iter().for_each(|&frame| part_of[frame] = number);
+        }
+    }
+    held_out.iter().map(|held_out| part_of[held_out.frame]).collect()
 }

@@ -14,6 +14,7 @@ use super::error::TrainingError;
 use super::linear::ridge;
 use super::prepare::PreparedDataset;
 use super::progress::Progress;
+use crate::dataset::split::Fold;
 use crate::disk;
 use crate::frame::Frame;
 use crate::gesture::Gesture;
@@ -128,13 +129,11 @@ impl Hands {
 /// libtorch reported an error.
 pub(super) fn fit_landmarks(
     prepared: &PreparedDataset,
-    Hands(hands): &Hands,
+    all_hands: &Hands,
     held_out_frames: &[HeldOutFrame],
 ) -> Result<Result<TaughtLandmarks, String>, TrainingError> {
-    let gestures = prepared.labels.iter();
-    let gestures: Vec<Gesture> = gestures
-        .map(|label| Gesture::from_label(label.as_str()))
-        .collect();
+    let Hands(hands) = all_hands;
+    let gestures = gestures(prepared);
     let labels = &prepared.label_indices;
     if let Some(label) = lacking_label(hands, labels, &gestures) {
         let label = &prepared.labels[label];
@@ -145,15 +144,7 @@ pub(super) fn fit_landmarks(
     let Some(classifier) = fit(hands, &prepared.all_frames(), labels, &gestures)? else {
         return Ok(Err("no frame shows a hand".to_owned()));
     };
-    let mut held_out = vec![None; prepared.len()];
-    for fold in &prepared.split.folds {
-        let Some(classifier) = fit(hands, &fold.train, labels, &gestures)? else {
-            continue;
-        };
-        for &frame in &fold.validation {
-            held_out[frame] = probabilities(&classifier, hands[frame].as_ref());
-        }
-    }
+    let held_out = held_out_by_hand(prepared, all_hands, &prepared.split.folds)?;
     let by_hand = |hand: &Option<Hand>| probabilities(&classifier, hand.as_ref());
     let taught = TaughtLandmarks {
         frames: hands.iter().flatten().count(),
@@ -165,6 +156,34 @@ pub(super) fn fit_landmarks(
         Some(objection) => Err(objection),
         None => Ok(taught),
     })
+}
+
+/// The probabilities of the frames that the folds hold out, each by a classifier that was fitted to the training frames of its fold; `None`
+/// without a certain hand, and for frames that no fold holds out.
+///
+/// # Errors
+/// libtorch reported an error.
+pub(super) fn held_out_by_hand(
+    prepared: &PreparedDataset,
+    Hands(hands): &Hands,
+    folds: &[Fold],
+) -> Result<Vec<Option<Vec<f32>>>, TrainingError> {
+    let gestures = gestures(prepared);
+    let mut held_out = vec![None; prepared.len()];
+    for fold in folds {
+        let Some(classifier) = fit(hands, &fold.train, &prepared.label_indices, &gestures)? else {
+            continue;
+        };
+        for &frame in &fold.validation {
+            held_out[frame] = probabilities(&classifier, hands[frame].as_ref());
+        }
+    }
+    Ok(held_out)
+}
+
+fn gestures(prepared: &PreparedDataset) -> Vec<Gesture> {
+    let labels = prepared.labels.iter();
+    labels.map(|label| Gesture::from_label(label.as_str())).collect()
 }
 
 impl TaughtLandmarks {

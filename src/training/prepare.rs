@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
 
 use super::error::TrainingError;
 use super::features::{Copies, Extraction, Extractor, Features, LabeledFile, labeled_files};
@@ -11,11 +12,12 @@ use super::options::TrainingOptions;
 use super::plan::Plan;
 use super::pretrained::PretrainedNetwork;
 use super::progress::Progress;
-use super::report::{DatasetReport, LabelCount};
+use super::report::{DatasetReport, LabelCount, SceneReport};
 use super::strategy::{Recipe, Strategy};
 use crate::dataset::bursts::{FrameFile, LabelGroups, conflicts, group_frames};
 use crate::dataset::fingerprint::Fingerprint;
-use crate::dataset::split::{Fold, Split, hold_out, k_folds};
+use crate::dataset::scenes::{Scene, find_scenes};
+use crate::dataset::split::{Fold, Split, hold_out, hold_out_scenes, k_folds};
 use crate::dataset::{Dataset, Label, SkippedFile, summarize};
 use crate::disk;
 use crate::familiarity::Familiarity;
@@ -41,6 +43,10 @@ pub(super) struct PreparedDataset {
     pub(super) feature_layers: usize,
     pub(super) feature_copies: Copies,
     pub(super) split: Split,
+    /// The largest first.
+    pub(super) scenes: Vec<Scene>,
+    /// Folds that hold out whole scenes; empty if there are too few.
+    pub(super) scene_folds: Vec<Fold>,
     /// Files that cannot be used.
     pub(super) skipped: Vec<SkippedFile>,
     /// Number of frames whose features were not in the cache.
@@ -82,7 +88,9 @@ pub(super) fn prepare(
 
     let frames = extraction.frames;
     let groups = group_frames(&frames);
-    let split = split(&frames, &groups, options);
+    let scenes = find_scenes(&frames, &groups);
+    on_progress(Progress::Scenes { scenes: scenes.len() });
+    let split = split(&frames, &groups, &scenes, options);
     Ok(PreparedDataset {
         root: dataset.root.clone(),
         labels,
@@ -92,6 +100,8 @@ pub(super) fn prepare(
         feature_layers: plan.frozen().len(),
         feature_copies,
         split,
+        scene_folds: hold_out_scenes(&frames, &scenes),
+        scenes,
         skipped: dataset
             .all_skipped()
             .cloned()
@@ -131,15 +141,15 @@ fn warnings(labels: &[Label], extraction: &Extraction) -> Vec<String> {
     warnings
 }
 
-fn split(frames: &[FrameFile], groups: &[LabelGroups], options: &TrainingOptions) -> Split {
+fn split(frames: &[FrameFile], groups: &[LabelGroups], scenes: &[Scene], options: &TrainingOptions) -> Split {
     let default_folds = if frames.len() < MIN_FRAMES_FOR_HOLD_OUT {
         DEFAULT_FOLDS
     } else {
         1
     };
     match options.folds.unwrap_or(default_folds) {
-        0 | 1 => hold_out(frames, groups, options.seed),
-        folds => k_folds(frames, groups, folds, options.seed),
+        0 | 1 => hold_out(frames, groups, scenes, options.seed),
+        folds => k_folds(frames, groups, scenes, folds, options.seed),
     }
 }
 
@@ -154,6 +164,12 @@ fn check_every_label(dataset: &Dataset, extraction: &Extraction) -> Result<(), T
         });
     }
     Ok(())
+}
+
+/// The absolute path of a file, for reports.
+pub(super) fn absolute(path: &Path) -> String {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    absolute.display().to_string()
 }
 
 impl PreparedDataset {
@@ -175,14 +191,21 @@ impl PreparedDataset {
         &self.frames[frame].fingerprint
     }
 
-    /// What resembles the frames.
-    pub(super) fn familiarity(&self) -> Familiarity {
-        let bursts = self.groups.iter().flat_map(|groups| &groups.groups);
-        let frames = bursts.enumerate().flat_map(|(burst, group)| {
-            let frames = group.frames.iter();
-            frames.map(move |&frame| (self.fingerprint(frame).thumbnail.clone(), burst))
-        });
-        Familiarity::new(&frames.collect::<Vec<_>>())
+    /// What resembles some of the frames, which must be sorted.
+    pub(super) fn familiarity(&self, frames: &[usize]) -> Familiarity {
+        let bursts = self.bursts();
+        let thumbnail = |&frame: &usize| (self.fingerprint(frame).thumbnail.clone(), bursts[frame]);
+        Familiarity::new(&frames.iter().map(thumbnail).collect::<Vec<_>>())
+    }
+
+    /// The number of the burst that each frame is in.
+    pub(super) fn bursts(&self) -> Vec<usize> {
+        let mut bursts = vec![0; self.len()];
+        let groups = self.groups.iter().flat_map(|groups| &groups.groups);
+        for (burst, group) in groups.enumerate() {
+            group.frames.iter().for_each(|&frame| bursts[frame] = burst);
+        }
+        bursts
     }
 
     /// SHA-256 of a frame's file, in hexadecimal.
@@ -194,6 +217,27 @@ impl PreparedDataset {
     pub(super) fn smallest_label(&self) -> usize {
         let counts = (0..self.labels.len()).map(|label| self.frames_of_label(label));
         counts.min().unwrap_or(0)
+    }
+
+    /// The scenes as the report shows them.
+    pub(super) fn scene_reports(&self) -> Vec<SceneReport> {
+        let report = |scene: &Scene| {
+            let frames_of = |label: usize| {
+                let frames = scene
+                    .frames
+                    .iter()
+                    .filter(|&&frame| self.label_indices[frame] == label);
+                frames.count()
+            };
+            let nanos = scene.captured_ms.map(|time_ms| i128::from(time_ms) * 1_000_000);
+            SceneReport {
+                example: absolute(&self.files[scene.frames[0]].path),
+                captured: nanos.and_then(|nanos| OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()),
+                frames: (0..self.labels.len()).map(frames_of).collect(),
+                new_scene_correct: None,
+            }
+        };
+        self.scenes.iter().map(report).collect()
     }
 
     /// The part of the report about the dataset.

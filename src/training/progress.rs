@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::report::{FoldResult, GateReport, Point, Timing};
 use super::strategy::Strategy;
 use crate::dataset::{Label, SkippedFile};
-use crate::metrics::{ConfusionMatrix, Metrics};
+use crate::metrics::{Accuracy, ConfusionMatrix, Metrics};
 use crate::model_store::manifest::FrameCounts;
 
 /// An event of a training; `thumb_gesture train --progress json` prints one per line.
@@ -26,6 +26,11 @@ pub enum Progress {
         /// Frames in total.
         total: usize,
     },
+    /// The features are computed, and the scenes of the frames are known.
+    Scenes {
+        /// Number of scenes, which are rooms seen from one place.
+        scenes: usize,
+    },
     /// Hands are being searched in the frames.
     Hands {
         /// Frames done.
@@ -35,6 +40,13 @@ pub enum Progress {
     },
     /// An epoch of a fold's training is done.
     Epoch(FoldEpoch),
+    /// The accuracy is being measured on scenes that are held out whole.
+    NewScenes {
+        /// Trainings done.
+        done: usize,
+        /// Trainings in total.
+        total: usize,
+    },
     /// An epoch of the final training, with all frames, is done.
     Refit {
         /// Epochs done.
@@ -104,6 +116,12 @@ pub struct Summary {
     /// The metrics on held-out frames.
     #[serde(flatten)]
     pub metrics: SummaryMetrics,
+    /// Number of scenes of the frames.
+    pub scenes: usize,
+    /// The accuracy on scenes that were held out whole; `None` with a single scene, or if a label is in too few scenes.
+    pub new_scene: Option<Accuracy>,
+    /// What to record next, one sentence for people.
+    pub advice: String,
     /// The result of each fold; empty if a fifth of the frames was held out once.
     pub folds: Vec<FoldResult>,
     /// How the held-out frames were chosen.

@@ -5,12 +5,14 @@ use std::io::{self, Write};
 use tch::Device;
 use time::OffsetDateTime;
 
+use super::advice::advice;
 use super::error::TrainingError;
 use super::evaluate::Evaluated;
 use super::export::ExportedDraft;
 use super::fit::TrainedModel;
 use super::landmarks::{TaughtLandmarks, prediction};
 use super::learned_frames::{FRAMES_FILE, LearnedFrames};
+use super::new_scenes::MeasuredScenes;
 use super::prepare::PreparedDataset;
 use super::pretrained::PretrainedNetwork;
 use super::progress::Summary;
@@ -18,7 +20,7 @@ use super::report::{self, DatasetReport, GateReport, HTML_FILE, JSON_FILE, Repor
 use super::select::Candidate;
 use super::stopwatch::Stopwatch;
 use crate::disk::{self, Existing};
-use crate::model_store::manifest::{FrameCounts, LandmarkFrames};
+use crate::model_store::manifest::{FrameCounts, LandmarkFrames, SceneMetrics};
 use crate::model_store::{Draft, LANDMARKS_FILE, MANIFEST_VERSION, Manifest, ModelStore, StoredModel};
 use crate::preprocess::Preprocessing;
 
@@ -28,6 +30,7 @@ pub(super) struct Results<'a> {
     pub(super) prepared: &'a PreparedDataset,
     pub(super) selected: &'a Candidate<'a>,
     pub(super) evaluated: Evaluated,
+    pub(super) scenes: MeasuredScenes,
     pub(super) trained: TrainedModel,
     /// The error says why there are none.
     pub(super) landmarks: Result<TaughtLandmarks, String>,
@@ -53,7 +56,7 @@ pub(super) fn publish(
     let (prepared, selected) = (results.prepared, results.selected);
     let (draft, report) = training_report(results, &manifest, dataset, stopwatch);
     if let Some(mut weights) = landmarks {
-        weights.extend(prepared.familiarity().to_weights());
+        weights.extend(prepared.familiarity(&prepared.all_frames()).to_weights());
         weights.write(&draft.path(LANDMARKS_FILE))?;
     }
     write_file(&draft, FRAMES_FILE, &|writer| {
@@ -81,6 +84,7 @@ fn training_report(
         prepared,
         selected,
         evaluated,
+        scenes,
         exported: ExportedDraft {
             draft,
             report: export,
@@ -102,6 +106,9 @@ fn training_report(
         warnings,
         curves: validation.curves.clone(),
         metrics: evaluated.metrics,
+        advice: advice(&scenes.reports, &prepared.labels, scenes.accuracy.as_ref()),
+        scenes: scenes.reports,
+        new_scene: scenes.accuracy,
         folds: if validation.folds.len() > 1 {
             validation.folds.clone()
         } else {
@@ -147,6 +154,10 @@ fn manifest(store: &ModelStore, results: &Results, dataset: &DatasetReport) -> M
             validation: metrics.frames,
         },
         metrics: (metrics.frames > 0).then(|| metrics.clone()),
+        scenes: Some(SceneMetrics {
+            scenes: results.scenes.reports.len(),
+            new_scene: results.scenes.accuracy,
+        }),
         int8: results.exported.report.int8,
         landmarks: results.landmarks.as_ref().ok().map(|landmarks| LandmarkFrames {
             frames: landmarks.frames,
@@ -239,6 +250,9 @@ fn summary(
         labels: manifest.labels.clone(),
         frames: manifest.frames,
         metrics: (&report.metrics).into(),
+        scenes: report.scenes.len(),
+        new_scene: report.new_scene,
+        advice: report.advice,
         folds: report.folds,
         split: report.dataset.split,
         epochs: manifest.epochs,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::dataset::{Label, SkippedFile};
-use crate::metrics::Metrics;
+use crate::metrics::{Accuracy, Metrics};
 use crate::model_store::manifest::Int8Agreement;
 
 pub(super) use html::write_html;
@@ -43,6 +43,12 @@ pub(super) struct Report {
     pub(super) curves: Vec<Curve>,
     /// The metrics on the held-out frames; with several folds on all frames, each classified by the training without it.
     pub(super) metrics: Metrics,
+    /// The scenes of the frames, the largest first.
+    pub(super) scenes: Vec<SceneReport>,
+    /// The accuracy on scenes that were held out whole; `None` with a single scene, or if a label is in too few scenes.
+    pub(super) new_scene: Option<Accuracy>,
+    /// What to record next, for people.
+    pub(super) advice: String,
     /// The result of each fold; empty if the frames were split once.
     pub(super) folds: Vec<FoldResult>,
     /// The misclassified held-out frames.
@@ -100,6 +106,20 @@ pub(super) struct LabelCount {
     pub(super) left_out: usize,
     /// Number of groups that are held out as a whole; most are bursts.
     pub(super) groups: usize,
+}
+
+/// The frames of a scene, which is a room seen from one place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SceneReport {
+    /// Absolute path of one of the images.
+    pub(super) example: String,
+    /// When the first frame was captured; `None` if unknown.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub(super) captured: Option<OffsetDateTime>,
+    /// Number of frames of each label, in the order of the model's labels.
+    pub(super) frames: Vec<usize>,
+    /// Number of frames that a training without the scene classified correctly; `None` if it was not held out.
+    pub(super) new_scene_correct: Option<usize>,
 }
 
 /// Loss and accuracy over the epochs of one training.

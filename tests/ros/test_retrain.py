@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 from itertools import pairwise
@@ -86,6 +87,9 @@ def test_training_reports_progress(trained_world: World) -> None:
     assert stages in (["features", "hands", "fit", "export"], ["features", "fit", "export"])
     assert (statuses[-1].epoch, statuses[-1].epochs) == (3, 3)
     assert 0.0 <= statuses[-1].accuracy <= 1.0
+    assert statuses[-1].scenes == trained_world.model().scenes > 0
+    assert statuses[-1].scenes > 1 or math.isnan(statuses[-1].new_scene_accuracy)
+    assert statuses[-1].advice
     assert statuses[-1].elapsed.sec + statuses[-1].elapsed.nanosec * 1e-9 > 0.0
 
 

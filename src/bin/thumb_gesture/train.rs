@@ -24,7 +24,8 @@ use crate::training_table::TrainingTable;
 /// Training starts from weights pretrained on ImageNet. The strategy determines which layers are trained: last_layer, classifier,
 /// late_layers (all but the early layers), full, or auto, which starts with the last layer and tries more layers if its accuracy is too
 /// low and there are enough frames. To measure the accuracy, whole bursts with about a fifth of each label's frames are held out; with
-/// folds, every frame is held out once. The final model is trained on all frames. The results are written to report.html in the model's
+/// folds, every frame is held out once. Whole scenes, that is rooms seen from one place, are held out to measure the accuracy in a scene
+/// that the training has not seen. The final model is trained on all frames. The results are written to report.html in the model's
 /// directory.
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -227,6 +228,19 @@ fn print_summary(summary: &Summary) -> anyhow::Result<()> {
         ),
         None => String::new(),
     };
+    let new_scene = match &summary.new_scene {
+        Some(measured) => format!(
+            "{} of {} frames, {}",
+            measured.correct,
+            measured.frames,
+            output::percent(Some(measured.accuracy))
+        ),
+        None => "unknown".to_owned(),
+    };
+    let scenes = match summary.scenes {
+        1 => "the one scene of the dataset".to_owned(),
+        scenes => format!("the {scenes} scenes of the dataset"),
+    };
     let state = match &summary.gate {
         None => "is stored".to_owned(),
         Some(gate) if gate.activated => format!("is active: {}", gate.reason),
@@ -236,7 +250,8 @@ fn print_summary(summary: &Summary) -> anyhow::Result<()> {
         ),
     };
     output::print_line(&format!(
-        "{} {state}\n{}: {}\n{} frames in {:.1} s, features of {} computed; {}\naccuracy on {} held-out frames: {}{interval}\n{}\nreport: {}",
+        "{} {state}\n{}: {}\n{} frames in {:.1} s, features of {} computed; {}\naccuracy in {scenes}, on {} held-out frames: {}{interval}\n\
+         accuracy in a scene that it has not seen: {new_scene}\n{}\nnext: {}\nreport: {}",
         summary.model_id,
         summary.strategy,
         summary.strategy_reason,
@@ -247,6 +262,7 @@ fn print_summary(summary: &Summary) -> anyhow::Result<()> {
         summary.frames.validation,
         output::percent(metrics.accuracy),
         output::confusion_table(&summary.labels, &metrics.confusion),
+        summary.advice,
         summary.report.display(),
     ))
 }

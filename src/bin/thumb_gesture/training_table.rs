@@ -22,6 +22,11 @@ impl TrainingTable {
             Progress::Features { done, total } => {
                 self.bar("features", *total).set_position(*done as u64);
             }
+            Progress::Scenes { .. } => {}
+            Progress::NewScenes { done, total } => {
+                self.print_row();
+                self.bar("new scenes", *total).set_position(*done as u64);
+            }
             Progress::Hands { done, total } => {
                 self.bar("hands", *total).set_position(*done as u64);
             }

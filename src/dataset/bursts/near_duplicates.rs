@@ -1,15 +1,16 @@
-//! Merges groups that contain near-duplicates of each other, with a disjoint-set forest.
+//! Merges groups that contain near-duplicates of each other.
 
 use super::{FrameFile, Group};
+use crate::dataset::disjoint_sets::DisjointSets;
 use crate::dataset::fingerprint::MAX_NEAR_DUPLICATE_DISTANCE;
 
 /// Merges the groups of one label that are connected by near-duplicates, directly or through other groups. Frames stay in the order
 /// of the groups.
 pub(super) fn merge(frames: &[FrameFile], groups: Vec<Group>) -> Vec<Group> {
-    let mut parents = connect(frames, &groups);
+    let mut sets = connect(frames, &groups);
     let mut merged: Vec<Option<Group>> = Vec::new();
     for (index, group) in groups.into_iter().enumerate() {
-        let root = find_root(&mut parents, index);
+        let root = sets.root(index);
         merged.push(None);
         match &mut merged[root] {
             Some(first) => absorb(first, group),
@@ -19,9 +20,9 @@ pub(super) fn merge(frames: &[FrameFile], groups: Vec<Group>) -> Vec<Group> {
     merged.into_iter().flatten().collect()
 }
 
-/// Returns the forest: for each group the index of its parent, or its own index for a root. A parent comes before its children.
-fn connect(frames: &[FrameFile], groups: &[Group]) -> Vec<usize> {
-    let mut parents: Vec<usize> = (0..groups.len()).collect();
+/// The groups that are connected.
+fn connect(frames: &[FrameFile], groups: &[Group]) -> DisjointSets {
+    let mut sets = DisjointSets::new(groups.len());
     let mut thumbnails: Vec<_> = groups
         .iter()
         .enumerate()
@@ -36,25 +37,12 @@ fn connect(frames: &[FrameFile], groups: &[Group]) -> Vec<usize> {
             .iter()
             .take_while(|(other_mean, ..)| other_mean - mean <= MAX_NEAR_DUPLICATE_DISTANCE);
         for (_, other, other_group) in candidates {
-            let roots = [
-                find_root(&mut parents, *group),
-                find_root(&mut parents, *other_group),
-            ];
-            if roots[0] != roots[1] && thumbnail.is_near_duplicate(other) {
-                parents[roots[0].max(roots[1])] = roots[0].min(roots[1]);
+            if !sets.are_joined(*group, *other_group) && thumbnail.is_near_duplicate(other) {
+                sets.join(*group, *other_group);
             }
         }
     }
-    parents
-}
-
-/// Returns the root of a group's tree, and shortens the path to it (path halving).
-fn find_root(parents: &mut [usize], mut index: usize) -> usize {
-    while parents[index] != index {
-        parents[index] = parents[parents[index]];
-        index = parents[index];
-    }
-    index
+    sets
 }
 
 fn absorb(first: &mut Group, group: Group) {

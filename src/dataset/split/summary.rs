@@ -30,14 +30,18 @@ pub(super) enum SplitMethod {
         /// `None` if it differs between the groups.
         grouped_by: Option<GroupedBy>,
     },
-    /// The largest group was cut into segments. This makes the measured accuracy higher than on a new burst.
-    CutGroup {
-        /// Number of frames of the group.
+    /// The largest group of each cell was cut into segments. This makes the measured accuracy higher than on a new burst.
+    CutGroups {
+        /// Number of groups that were cut.
+        groups: usize,
+        /// Number of their frames.
         frames: usize,
-        /// As in [`Group::merged_count`].
+        /// As in [`Group::merged_count`], of all these groups.
         merged_count: usize,
+        /// Maximum number of segments of a group.
         segments: usize,
-        grouped_by: GroupedBy,
+        /// `None` if it differs between the groups.
+        grouped_by: Option<GroupedBy>,
         /// Whether near-duplicates remain on both sides of the split.
         has_leakage: bool,
     },
@@ -46,23 +50,28 @@ pub(super) enum SplitMethod {
 }
 
 impl SplitSummary {
-    pub(super) fn new(label: &LabelGroups, plan: &Plan, folds: usize, has_leakage: bool) -> SplitSummary {
-        let held_out: Vec<&Unit> = plan.units.iter().filter(|unit| unit.fold.is_some()).collect();
-        let method = match plan.cut {
-            _ if held_out.is_empty() => SplitMethod::TrainingOnly,
-            Some(group) => SplitMethod::CutGroup {
-                frames: group.frames.len(),
-                merged_count: group.merged_count,
-                segments: plan.units.len() - (label.groups.len() - 1),
-                grouped_by: group.grouped_by,
-                has_leakage,
-            },
-            None => SplitMethod::WholeGroups {
+    pub(super) fn new(label: &LabelGroups, plans: &[Plan], folds: usize, has_leakage: bool) -> SplitSummary {
+        let units = plans.iter().flat_map(|plan| &plan.units);
+        let held_out: Vec<&Unit> = units.filter(|unit| unit.fold.is_some()).collect();
+        let cut: Vec<&Group> = plans.iter().filter_map(|plan| plan.cut).collect();
+        let method = if held_out.is_empty() {
+            SplitMethod::TrainingOnly
+        } else if cut.is_empty() {
+            SplitMethod::WholeGroups {
                 held_out: held_out.len(),
-                groups: plan.units.len(),
+                groups: label.groups.len(),
                 folds: folds.min(held_out.len()),
-                grouped_by: common_reason(&label.groups),
-            },
+                grouped_by: common_reason(label.groups.iter()),
+            }
+        } else {
+            SplitMethod::CutGroups {
+                groups: cut.len(),
+                frames: cut.iter().map(|group| group.frames.len()).sum(),
+                merged_count: cut.iter().map(|group| group.merged_count).sum(),
+                segments: plans.iter().map(Plan::segments).max().unwrap_or(0),
+                grouped_by: common_reason(cut.iter().copied()),
+                has_leakage,
+            }
         };
         SplitSummary {
             label: label.label.clone(),
@@ -97,14 +106,15 @@ impl fmt::Display for SplitSummary {
                 "{label}: {groups} {} in {folds} folds, each held out once",
                 plural(*grouped_by)
             ),
-            SplitMethod::CutGroup {
+            SplitMethod::CutGroups {
+                groups,
                 frames,
                 merged_count,
                 segments,
                 grouped_by,
                 has_leakage,
             } => {
-                let (group, advice) = describe_cut_group(*merged_count, singular(*grouped_by));
+                let (group, advice) = describe_cut_groups(*groups, *merged_count, *grouped_by);
                 let leakage = if *has_leakage {
                     " with near-duplicates on both sides"
                 } else {
@@ -125,24 +135,32 @@ impl fmt::Display for SplitSummary {
     }
 }
 
-/// Describes a group by the number of groups that were merged into it, and says what to capture for a better split.
-fn describe_cut_group(merged_count: usize, noun: &str) -> (String, &'static str) {
-    match merged_count {
-        1 => (format!("one {noun}"), "capture another burst"),
-        count => (
-            format!("{count} {noun}s that look alike"),
+/// Describes the groups that were cut, and says what to capture for a better split.
+fn describe_cut_groups(
+    groups: usize,
+    merged_count: usize,
+    grouped_by: Option<GroupedBy>,
+) -> (String, &'static str) {
+    match (groups, merged_count) {
+        (1, 1) => (format!("one {}", singular(grouped_by)), "capture another burst"),
+        (1, count) => (
+            format!("{count} {}s that look alike", singular(grouped_by)),
             "capture another burst with the hand and the camera in other positions",
+        ),
+        (groups, _) => (
+            format!(
+                "{groups} {}s, each of which has most frames of its scene,",
+                singular(grouped_by)
+            ),
+            "capture another burst in each scene",
         ),
     }
 }
 
 /// The reason that all groups have in common.
-fn common_reason(groups: &[Group]) -> Option<GroupedBy> {
-    let first = groups.first()?.grouped_by;
-    groups
-        .iter()
-        .all(|group| group.grouped_by == first)
-        .then_some(first)
+fn common_reason<'a>(mut groups: impl Iterator<Item = &'a Group>) -> Option<GroupedBy> {
+    let first = groups.next()?.grouped_by;
+    groups.all(|group| group.grouped_by == first).then_some(first)
 }
 
 fn plural(grouped_by: Option<GroupedBy>) -> &'static str {
@@ -153,9 +171,10 @@ fn plural(grouped_by: Option<GroupedBy>) -> &'static str {
     }
 }
 
-fn singular(grouped_by: GroupedBy) -> &'static str {
+fn singular(grouped_by: Option<GroupedBy>) -> &'static str {
     match grouped_by {
-        GroupedBy::CaptureTime | GroupedBy::NumberedName => "burst",
-        GroupedBy::Appearance => "frame",
+        Some(GroupedBy::CaptureTime | GroupedBy::NumberedName) => "burst",
+        Some(GroupedBy::Appearance) => "frame",
+        None => "group",
     }
 }

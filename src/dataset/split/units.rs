@@ -1,15 +1,12 @@
 //! Assigns units, which are groups or segments of a group that was cut, to folds.
-//!
-//! The random numbers are hashes of the seed and of a group's content. The result therefore does not depend on paths, on the order of
-//! files or on other labels, and a new burst changes the assignment of few frames.
 
 use std::cmp::Reverse;
 
-use sha2::{Digest, Sha256};
+use super::cells::Cell;
+use super::random::random_number;
+use crate::dataset::bursts::Group;
 
-use crate::dataset::bursts::{Group, LabelGroups};
-
-/// Share of a label's frames to hold out.
+/// Share of a cell's frames to hold out.
 const TARGET_SHARE: f64 = 1.0 / 5.0;
 /// The search for a selection stops at a share in this range.
 const GOOD_SHARE: std::ops::RangeInclusive<f64> = 0.15..=0.25;
@@ -19,7 +16,7 @@ const MAX_SHARE: f64 = 1.0 / 3.0;
 const ACCEPTABLE_SHARE: std::ops::RangeInclusive<f64> = 0.1..=0.5;
 /// Number of random orders of the groups that are tried.
 const MAX_ATTEMPTS: u64 = 16;
-/// With several folds, a group with more than this share of its label's frames is cut. Otherwise the fold that validates it would
+/// With several folds, a group with more than this share of its cell's frames is cut. Otherwise the fold that validates it would
 /// train on so few frames that its accuracy would be far too low.
 const MAX_WHOLE_SHARE: f64 = 0.6;
 
@@ -36,25 +33,28 @@ pub(super) struct Unit<'a> {
     segment: usize,
 }
 
-/// The assignment of one label's frames to folds.
+/// The assignment of one cell's frames to folds.
 #[derive(Clone, Debug)]
 pub(super) struct Plan<'a> {
-    /// Every frame of the label is in exactly one unit.
+    /// Every frame of the cell is in exactly one unit.
     pub(super) units: Vec<Unit<'a>>,
     /// The group that was cut, if any.
     pub(super) cut: Option<&'a Group>,
 }
 
-/// Assigns about a fifth of the label's frames to fold 0.
-pub(super) fn hold_out(label: &LabelGroups, segments: usize, seed: u64) -> Plan<'_> {
-    let mut plan = Plan::whole(label);
-    let total = label.frame_count();
+/// Assigns about a fifth of the cell's frames to fold 0.
+pub(super) fn hold_out<'a>(cell: &Cell<'a>, segments: usize, seed: u64) -> Plan<'a> {
+    if let Some(place) = cell.whole_scene {
+        return Plan::in_fold(cell, (place % segments == 0).then_some(0));
+    }
+    let mut plan = Plan::whole(cell);
+    let total = cell.frame_count();
     if total < 2 {
         return plan;
     }
     let mut held_out = select(&plan.units, total, seed);
     if held_out.is_empty() {
-        plan = Plan::cut(label, segments);
+        plan = Plan::cut(cell, segments);
         let segments = (0..plan.units.len()).filter(|&unit| plan.is_segment(unit));
         held_out = Vec::from_iter(segments.min_by_key(|&unit| plan.units[unit].random_number(seed, 0)));
     }
@@ -64,44 +64,66 @@ pub(super) fn hold_out(label: &LabelGroups, segments: usize, seed: u64) -> Plan<
     plan
 }
 
-/// Assigns each unit of the label, largest first, to the fold with the fewest frames of the label.
-pub(super) fn k_folds(label: &LabelGroups, segments: usize, folds: usize, seed: u64) -> Plan<'_> {
-    let mut plan = Plan::for_folds(label, segments);
+/// Assigns each unit of the cell, largest first, to the fold with the fewest frames of the cell, and among those of the label.
+/// `frame_counts` has the number of the label's frames in each fold.
+pub(super) fn k_folds<'a>(
+    cell: &Cell<'a>,
+    segments: usize,
+    frame_counts: &mut [usize],
+    seed: u64,
+) -> Plan<'a> {
+    let folds = frame_counts.len();
+    if let Some(place) = cell.whole_scene {
+        return Plan::in_fold(cell, Some(place % folds));
+    }
+    let mut plan = Plan::for_folds(cell, segments);
     if plan.units.len() < 2 {
         return plan;
     }
-    let mut frame_counts = vec![0; folds];
+    let mut of_cell = vec![0; folds];
     plan.units
         .sort_by_key(|unit| (Reverse(unit.frames.len()), unit.random_number(seed, 0)));
     for unit in &mut plan.units {
-        let key = |&fold: &usize| (frame_counts[fold], unit.random_number(seed, 1 + fold as u64));
+        let key = |&fold: &usize| {
+            let random_number = unit.random_number(seed, 1 + fold as u64);
+            (of_cell[fold], frame_counts[fold], random_number)
+        };
         let fold = (0..folds).min_by_key(key).expect("at least one fold");
+        of_cell[fold] += unit.frames.len();
         frame_counts[fold] += unit.frames.len();
         unit.fold = Some(fold);
     }
     plan
 }
 
-/// Number of units of the label, which is also the maximum number of folds that validate on it.
-pub(super) fn count(label: &LabelGroups, segments: usize) -> usize {
-    Plan::for_folds(label, segments).units.len()
+/// Number of units of the cell, which is also the maximum number of folds that validate on it.
+pub(super) fn count(cell: &Cell, segments: usize) -> usize {
+    Plan::for_folds(cell, segments).units.len()
 }
 
 impl<'a> Plan<'a> {
-    fn whole(label: &'a LabelGroups) -> Plan<'a> {
+    fn whole(cell: &Cell<'a>) -> Plan<'a> {
         Plan {
-            units: label.groups.iter().map(Unit::whole).collect(),
+            units: cell.groups.iter().copied().map(Unit::whole).collect(),
             cut: None,
         }
     }
 
+    /// Validates the whole cell in one fold, or in none.
+    fn in_fold(cell: &Cell<'a>, fold: Option<usize>) -> Plan<'a> {
+        let mut plan = Plan::whole(cell);
+        plan.units.iter_mut().for_each(|unit| unit.fold = fold);
+        plan
+    }
+
     /// Cuts the largest group into segments, at most one per frame, and keeps the others whole.
-    fn cut(label: &'a LabelGroups, segments: usize) -> Plan<'a> {
+    fn cut(cell: &Cell<'a>, segments: usize) -> Plan<'a> {
         let size = |group: &&Group| (group.frames.len(), group.content_id);
-        let Some(largest) = label.groups.iter().max_by_key(size) else {
-            return Plan::whole(label);
+        let groups = || cell.groups.iter().copied();
+        let Some(largest) = groups().max_by_key(size) else {
+            return Plan::whole(cell);
         };
-        let others = label.groups.iter().filter(|group| !std::ptr::eq(*group, largest));
+        let others = groups().filter(|group| !std::ptr::eq(*group, largest));
         Plan {
             units: others
                 .map(Unit::whole)
@@ -112,15 +134,22 @@ impl<'a> Plan<'a> {
     }
 
     /// Cuts the largest group if it has more than [`MAX_WHOLE_SHARE`] of the frames.
-    fn for_folds(label: &'a LabelGroups, segments: usize) -> Plan<'a> {
-        let total = label.frame_count();
-        let largest = label.groups.iter().map(|group| group.frames.len()).max();
+    fn for_folds(cell: &Cell<'a>, segments: usize) -> Plan<'a> {
+        let total = cell.frame_count();
+        let largest = cell.groups.iter().map(|group| group.frames.len()).max();
         let max_whole = MAX_WHOLE_SHARE * total as f64;
         if total >= 2 && largest.is_some_and(|largest| largest as f64 > max_whole) {
-            Plan::cut(label, segments)
+            Plan::cut(cell, segments)
         } else {
-            Plan::whole(label)
+            Plan::whole(cell)
         }
+    }
+
+    /// Number of segments of the group that was cut.
+    pub(super) fn segments(&self) -> usize {
+        (0..self.units.len())
+            .filter(|&unit| self.is_segment(unit))
+            .count()
     }
 
     fn is_segment(&self, unit: usize) -> bool {
@@ -139,15 +168,8 @@ impl<'a> Unit<'a> {
         }
     }
 
-    /// Pseudo-random number that depends only on the seed, `draw` and the content of the unit.
     fn random_number(&self, seed: u64, draw: u64) -> u64 {
-        let mut hash = Sha256::new();
-        hash.update(seed.to_le_bytes());
-        hash.update(draw.to_le_bytes());
-        hash.update((self.segment as u64).to_le_bytes());
-        hash.update(self.content_id);
-        let hash: [u8; 32] = hash.finalize().into();
-        u64::from_le_bytes(std::array::from_fn(|i| hash[i]))
+        random_number(seed, draw, self.segment as u64, &self.content_id)
     }
 }
 

@@ -185,6 +185,9 @@ impl Retraining {
             match progress {
                 Progress::Finished(summary) => {
                     status.accuracy = or_nan(summary.metrics.accuracy);
+                    let new_scene = summary.new_scene;
+                    status.new_scene_accuracy = or_nan(new_scene.map(|new_scene| new_scene.accuracy));
+                    status.advice = text::message(&summary.advice);
                     let gate = summary.gate;
                     return Ok(NewModel {
                         id: summary.model_id,

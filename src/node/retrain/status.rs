@@ -61,6 +61,7 @@ fn unmeasured_status() -> TrainingStatus {
         train_loss: f32::NAN,
         validation_loss: f32::NAN,
         accuracy: f32::NAN,
+        new_scene_accuracy: f32::NAN,
         ..TrainingStatus::default()
     }
 }
@@ -78,6 +79,11 @@ pub(super) fn apply_progress(status: &mut TrainingStatus, progress: &Progress) {
             status.stage = "features".to_owned();
             between(0.0, FEATURES_END, share(*done, *total))
         }
+        Progress::Scenes { scenes } => {
+            status.scenes = u32::try_from(*scenes).unwrap_or(u32::MAX);
+            FEATURES_END
+        }
+        Progress::NewScenes { .. } => EPOCHS_END,
         Progress::Hands { .. } => {
             status.stage = "hands".to_owned();
             FEATURES_END
@@ -184,6 +190,7 @@ mod tests {
             },
             Progress::Features { done: 1, total: 2 },
             Progress::Features { done: 2, total: 2 },
+            Progress::Scenes { scenes: 2 },
             Progress::Epoch(FoldEpoch {
                 strategy: Strategy::LastLayer,
                 fold: 0,
@@ -196,6 +203,7 @@ mod tests {
                     accuracy: None,
                 },
             }),
+            Progress::NewScenes { done: 1, total: 2 },
             Progress::Refit { epoch: 1, epochs: 1 },
             Progress::Export { done: 0, total: 4 },
             Progress::Export { done: 4, total: 4 },
@@ -209,5 +217,6 @@ mod tests {
         }
         assert_eq!(before, 1.0);
         assert_eq!(status.warnings, ["no frames of none"]);
+        assert_eq!(status.scenes, 2);
     }
 }

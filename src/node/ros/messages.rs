@@ -37,6 +37,7 @@ pub(crate) fn info_of(model: &Model) -> ModelInfo {
             labels: model.labels().iter().map(Label::to_string).collect(),
             strategy: "rule".to_owned(),
             accuracy: f32::NAN,
+            new_scene_accuracy: f32::NAN,
             calibration_error: f32::NAN,
             ..ModelInfo::default()
         },
@@ -59,6 +60,8 @@ pub(crate) fn model_info(manifest: &Manifest) -> ModelInfo {
         strategy: text::message(&manifest.strategy),
         accuracy: or_nan(manifest.accuracy()),
         accuracy_interval: interval.into_iter().flatten().map(|bound| bound as f32).collect(),
+        scenes: frames(manifest.scenes.map_or(0, |scenes| scenes.scenes)),
+        new_scene_accuracy: or_nan(manifest.new_scene_accuracy()),
         calibration_error: or_nan(metrics.and_then(|metrics| metrics.ece)),
         train_frames: frames(manifest.frames.train),
         validation_frames: frames(manifest.frames.validation),

@@ -7,17 +7,17 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use askama::Template;
-use time::UtcOffset;
 use time::macros::format_description;
+use time::{OffsetDateTime, UtcOffset};
 
 use super::curves::Curves;
 use super::reliability::reliability_diagram;
-use super::{LabelCount, Mistake, Report};
+use super::{LabelCount, Mistake, Report, SceneReport};
 use crate::dataset::SkippedFile;
 use crate::metrics::LabelMetrics;
 use crate::thumbnail;
 
-/// Mistakes shown, each of which adds about 8 kB to the page.
+/// Mistakes shown, and scenes, each of which adds about 8 kB to the page.
 const MAX_IMAGES: usize = 24;
 /// Rows shown of a list that may have thousands, such as the skipped files.
 const MAX_ROWS: usize = 100;
@@ -43,6 +43,7 @@ struct Page<'a> {
     matrix: Vec<MatrixRow<'a>>,
     confusions: Vec<ConfusedPair<'a>>,
     reliability: Option<String>,
+    scenes: Vec<ShownScene<'a>>,
     images: Vec<Image<'a>>,
     skipped: &'a [SkippedFile],
     max_frames: usize,
@@ -71,6 +72,17 @@ struct ConfusedPair<'a> {
     frames: usize,
 }
 
+struct ShownScene<'a> {
+    scene: &'a SceneReport,
+    /// Number of frames of all labels.
+    frames: usize,
+    captured: Option<String>,
+    /// Number of frames of each label.
+    labels: Vec<(&'a str, usize)>,
+    /// As in [`Image`].
+    thumbnail: Result<String, String>,
+}
+
 struct Image<'a> {
     mistake: &'a Mistake,
     /// A `data:` URI, or why the image cannot be shown.
@@ -90,12 +102,18 @@ impl<'a> Page<'a> {
         };
         Page {
             report,
-            created: created(report),
+            created: minute(report.created).unwrap_or_default(),
             measured_on,
             curves: Curves::new(&report.curves),
             matrix: matrix(report),
             confusions: confusions(report),
             reliability: reliability_diagram(&report.metrics.reliability),
+            scenes: report
+                .scenes
+                .iter()
+                .take(MAX_IMAGES)
+                .map(|scene| shown_scene(report, scene))
+                .collect(),
             images: images(report),
             skipped: &skipped[..skipped.len().min(MAX_ROWS)],
             max_frames: report.dataset.labels.iter().map(frames_of).max().unwrap_or(0),
@@ -149,11 +167,25 @@ impl<'a> Page<'a> {
     }
 }
 
-fn created(report: &Report) -> String {
+/// A time to the minute. One at the end of the calendar has no UTC equivalent; it is not shown.
+fn minute(time: OffsetDateTime) -> Option<String> {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
-    // A time at the end of the calendar has no UTC equivalent; it is not shown.
-    let utc = report.created.checked_to_offset(UtcOffset::UTC);
-    utc.and_then(|utc| utc.format(&format).ok()).unwrap_or_default()
+    time.checked_to_offset(UtcOffset::UTC)?.format(&format).ok()
+}
+
+fn shown_scene<'a>(report: &'a Report, scene: &'a SceneReport) -> ShownScene<'a> {
+    let labels = report.dataset.labels.iter().map(|label| label.label.as_str());
+    ShownScene {
+        scene,
+        frames: scene.frames.iter().sum(),
+        captured: scene.captured.and_then(minute),
+        labels: labels.zip(scene.frames.iter().copied()).collect(),
+        thumbnail: thumbnail_of(&scene.example),
+    }
+}
+
+fn thumbnail_of(file: &str) -> Result<String, String> {
+    thumbnail::uri(Path::new(file)).map_err(|error| error.to_string())
 }
 
 /// The rows of the confusion matrix; empty without frames or with too many labels.
@@ -229,6 +261,6 @@ fn images(report: &Report) -> Vec<Image<'_>> {
 fn image(mistake: &Mistake) -> Image<'_> {
     Image {
         mistake,
-        thumbnail: thumbnail::uri(Path::new(&mistake.file)).map_err(|error| error.to_string()),
+        thumbnail: thumbnail_of(&mistake.file),
     }
 }

@@ -6,7 +6,7 @@ use roxmltree::{Document, ParsingOptions};
 use time::macros::datetime;
 
 use super::*;
-use crate::metrics::calibration::fit_temperature;
+use crate::metrics::temperature::fit_temperature;
 
 const HOSTILE: &str =
     "</title></style><script src=\"https://evil.example/x.js\">alert('1')</script>&amp;<img onerror=x>";
@@ -49,6 +49,15 @@ fn count(name: &str) -> LabelCount {
     }
 }
 
+fn scene(example: &str, new_scene_correct: Option<usize>) -> SceneReport {
+    SceneReport {
+        example: example.to_owned(),
+        captured: Some(datetime!(2026-03-04 04:03:02 UTC)),
+        frames: vec![0, 11, 19],
+        new_scene_correct,
+    }
+}
+
 fn report() -> Report {
     let point = |epoch: u32| Point {
         epoch,
@@ -81,6 +90,12 @@ fn report() -> Report {
         },
         curves: vec![curve(0), curve(1)],
         metrics: measured(),
+        scenes: vec![
+            scene("/gone/none/kitchen.jpg", Some(17)),
+            scene("/gone/none/hall.jpg", Some(23)),
+        ],
+        new_scene: Accuracy::new(40, 60),
+        advice: "record none in scene 2 too".to_owned(),
         folds: vec![FoldResult {
             fold: 0,
             frames: 30,
@@ -188,6 +203,13 @@ fn page_shows_the_results() {
         "Fold 1",
         "1.25 s",
         "epoch 12",
+        "these 2 scenes",
+        "40 of 60 frames, each classified by a training without its scene",
+        "record none in scene 2 too",
+        "none 0, thumbs_down 11, thumbs_up 19",
+        "17 of 30 right without it",
+        "2026-03-04 04:03 UTC",
+        "none/kitchen.jpg",
     ] {
         assert!(
             text.contains(wanted),
@@ -212,6 +234,8 @@ fn hostile_names_are_escaped() {
     report.settings[0].name = HOSTILE.to_owned();
     report.settings[0].value = HOSTILE.to_owned();
     report.timings[0].stage = HOSTILE.to_owned();
+    report.advice = HOSTILE.to_owned();
+    report.scenes[0].example = HOSTILE.to_owned();
     let gate = report.gate.as_mut().expect("a gate");
     gate.reason = HOSTILE.to_owned();
     gate.active_model = Some(HOSTILE.to_owned());
@@ -221,7 +245,7 @@ fn hostile_names_are_escaped() {
     assert_self_contained(&document);
     assert!(!page.contains("<script"));
     assert!(
-        text_of(&document).matches(HOSTILE).count() >= 14,
+        text_of(&document).matches(HOSTILE).count() >= 16,
         "all names are shown"
     );
 }
@@ -233,6 +257,8 @@ fn missing_results_are_stated() {
     report.curves = Vec::new();
     report.folds = Vec::new();
     report.gate = None;
+    report.scenes.truncate(1);
+    report.new_scene = None;
     report.timings = Vec::new();
     report.settings = Vec::new();
     report.dataset.labels = Vec::new();
@@ -244,6 +270,7 @@ fn missing_results_are_stated() {
         "Not measured: no frame was held out",
         "No epochs were recorded",
         "There are no frames",
+        "all frames show one scene, so the accuracy beside holds for this scene alone",
     ] {
         assert!(text.contains(wanted), "{wanted}");
     }

@@ -1,0 +1,98 @@
+//! Stage beside those of the network: the accuracy in scenes that no training frame shows.
+
+use super::error::TrainingError;
+use super::landmarks::{Hands, held_out_by_hand};
+use super::prepare::PreparedDataset;
+use super::progress::Progress;
+use super::report::SceneReport;
+use super::select::Candidate;
+use super::strategy::Strategy;
+use crate::dataset::Label;
+use crate::gesture::Gesture;
+use crate::metrics::Accuracy;
+use crate::probability::argmax;
+
+/// Maximum number of trainings for strategies that train more than the last layer, which take many times as long.
+const MAX_SLOW_TRAININGS: usize = 2;
+
+/// The scenes, and how well trainings without them classified their frames.
+pub(super) struct MeasuredScenes {
+    pub(super) reports: Vec<SceneReport>,
+    /// `None` if no scene could be held out.
+    pub(super) accuracy: Option<Accuracy>,
+}
+
+/// Holds out whole scenes, trains the selected strategy on the others, and classifies the held-out frames as the recognizer `auto` does: by
+/// the landmarks of a certain hand, otherwise by the network if the frame is familiar. `hands` are the hands in all frames if the model
+/// decides by landmarks too; without them the network alone decides.
+///
+/// # Errors
+/// libtorch reported an error, a frame cannot be read anymore, or the training diverged.
+pub(super) fn measure_new_scenes(
+    prepared: &PreparedDataset,
+    selected: &Candidate,
+    hands: Option<&Hands>,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<MeasuredScenes, TrainingError> {
+    let is_correct = outcomes(prepared, selected, hands, on_progress)?;
+    let mut reports = prepared.scene_reports();
+    for (report, scene) in reports.iter_mut().zip(&prepared.scenes) {
+        let outcomes: Option<Vec<bool>> = scene.frames.iter().map(|&frame| is_correct[frame]).collect();
+        report.new_scene_correct = outcomes.as_deref().map(count_correct);
+    }
+    let outcomes: Vec<bool> = is_correct.into_iter().flatten().collect();
+    Ok(MeasuredScenes {
+        reports,
+        accuracy: Accuracy::new(count_correct(&outcomes), outcomes.len()),
+    })
+}
+
+/// Whether each frame was classified correctly by a training without its scene; `None` if there was none.
+fn outcomes(
+    prepared: &PreparedDataset,
+    selected: &Candidate,
+    hands: Option<&Hands>,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<Option<bool>>, TrainingError> {
+    let (trainer, epochs) = (&selected.trainer, selected.validation.epochs);
+    let max_folds = match trainer.recipe.strategy {
+        Strategy::LastLayer => usize::MAX,
+        Strategy::Classifier | Strategy::LateLayers | Strategy::Full => MAX_SLOW_TRAININGS,
+    };
+    let folds = &prepared.scene_folds[..prepared.scene_folds.len().min(max_folds)];
+    let by_hand = match hands {
+        Some(hands) => held_out_by_hand(prepared, hands, folds)?,
+        None => vec![None; prepared.len()],
+    };
+    let mut is_correct = vec![None; prepared.len()];
+    for (number, fold) in folds.iter().enumerate() {
+        on_progress(Progress::NewScenes {
+            done: number,
+            total: folds.len(),
+        });
+        let trained = trainer.train(&fold.train, &[], epochs, |_| {})?;
+        let logits = trainer.logits(&trained.module, &fold.validation)?;
+        let familiarity = hands.map(|_| prepared.familiarity(&fold.train));
+        for (&frame, logits) in fold.validation.iter().zip(&logits) {
+            let thumbnail = &prepared.fingerprint(frame).thumbnail;
+            let is_familiar = familiarity.as_ref().is_none_or(|known| known.includes(thumbnail));
+            let prediction = match &by_hand[frame] {
+                Some(probabilities) => Some(argmax(probabilities)),
+                None if is_familiar => Some(argmax(logits)),
+                None => none_label(prepared),
+            };
+            is_correct[frame] = Some(prediction == Some(prepared.label_indices[frame]));
+        }
+    }
+    Ok(is_correct)
+}
+
+/// The label of frames without a gesture.
+fn none_label(prepared: &PreparedDataset) -> Option<usize> {
+    let is_none = |label: &Label| Gesture::from_label(label.as_str()) == Gesture::None;
+    prepared.labels.iter().position(is_none)
+}
+
+fn count_correct(outcomes: &[bool]) -> usize {
+    outcomes.iter().filter(|is_correct| **is_correct).count()
+}

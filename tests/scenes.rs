@@ -1,0 +1,201 @@
+//! Trainings in several rooms: what they are worth in another room, and whether the figures that they report are true.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use image::{Rgb, RgbImage};
+use serde_json::Value;
+use thumb_gesture::dataset::Dataset;
+use thumb_gesture::drawn_hand::draw_in_room;
+use thumb_gesture::frame::Frame;
+use thumb_gesture::gesture::Gesture;
+
+const WIDTH: u32 = 320;
+const HEIGHT: u32 = 240;
+/// Rooms that no training has seen.
+const OTHER_ROOMS: [u64; 4] = [21, 22, 23, 24];
+
+/// Images of a room, as an owner records them: one burst of each label.
+type DrawRoom<'a> = &'a dyn Fn(Gesture, u64, u64) -> RgbImage;
+
+fn drawn(gesture: Gesture, room: u64, index: u64) -> RgbImage {
+    draw_in_room(gesture, room, index, WIDTH, HEIGHT)
+}
+
+/// Writes one burst of each label in each room.
+fn record(directory: &Path, rooms: &[u64], frames: std::ops::Range<u64>, draw: DrawRoom) {
+    for gesture in Gesture::ALL {
+        let label = directory.join(gesture.label());
+        std::fs::create_dir_all(&label).expect("creates");
+        for &room in rooms {
+            for index in frames.clone() {
+                let file = label.join(format!("room{room}_{index:03}.png"));
+                draw(gesture, room, index).save(file).expect("writes");
+            }
+        }
+    }
+}
+
+struct Training {
+    root: tempfile::TempDir,
+    summary: Value,
+}
+
+impl Training {
+    fn new(rooms: &[u64], frames_per_room: u64, draw: DrawRoom) -> Training {
+        let root = tempfile::tempdir().expect("a directory");
+        let dataset = root.path().join("dataset");
+        record(&dataset, rooms, 0..frames_per_room, draw);
+        let arguments = ["--copies", "2", "--strategy", "last_layer"];
+        let summary = support::json(&support::train(&dataset, &root.path().join("store"), &arguments));
+        println!(
+            "rooms {rooms:?}: {} scenes, accuracy {}, temperature {}, new scene {}, {}",
+            summary["scenes"],
+            summary["accuracy"],
+            summary["temperature"],
+            summary["new_scene"]["accuracy"],
+            summary["advice"]
+        );
+        Training { root, summary }
+    }
+
+    /// The accuracy on further frames of some rooms.
+    fn accuracy_in(&self, rooms: &[u64], draw: DrawRoom) -> f64 {
+        let frames = self.root.path().join("frames");
+        std::fs::remove_dir_all(&frames).ok();
+        record(&frames, rooms, 100..112, draw);
+        let arguments: [PathBuf; 4] = [
+            "--dataset".into(),
+            frames,
+            "--store".into(),
+            self.root.path().join("store"),
+        ];
+        let arguments = ["evaluate".into(), "--json".into()].into_iter().chain(arguments);
+        let found = support::json(&support::thumb_gesture(arguments));
+        println!("in rooms {rooms:?}: {}", found["accuracy"]);
+        found["accuracy"].as_f64().expect("a number")
+    }
+
+    fn told(&self, pointer: &str) -> f64 {
+        self.summary
+            .pointer(pointer)
+            .and_then(Value::as_f64)
+            .expect("a number")
+    }
+}
+
+/// A fold that holds out the only burst of a label in a room, and trains on the other labels there, tells an accuracy below chance.
+fn told_accuracies_are_the_true_ones() {
+    let rooms = [1, 2, 3, 4];
+    let training = Training::new(&rooms, 12, &drawn);
+    assert_eq!(training.summary["scenes"], 4);
+    let told = training.told("/accuracy");
+    let found = training.accuracy_in(&rooms, &drawn);
+    assert!(
+        (told - found).abs() < 0.1,
+        "{told} told, {found} found in these rooms"
+    );
+    let told = training.told("/new_scene/accuracy");
+    let found = training.accuracy_in(&OTHER_ROOMS, &drawn);
+    assert!(
+        (told - found).abs() < 0.2,
+        "{told} told, {found} found in other rooms"
+    );
+    assert!(training.told("/temperature") <= 4.0);
+}
+
+fn three_drawn_rooms_teach_more_than_one() {
+    three_rooms_teach_more_than_one(&drawn);
+}
+
+/// The person of a photo before drawn rooms.
+fn three_rooms_behind_a_person_teach_more_than_one() {
+    let photos = Dataset::read(&support::runner::photos()).expect("reads");
+    let composed = |gesture: Gesture, room: u64, index: u64| {
+        let mut labels = photos.labels.iter();
+        let labeled = labels.find(|frames| frames.label.is_spelling_of(gesture.label()));
+        let files = &labeled.expect("the label").files;
+        // Frames of other rooms are of the second half of each burst, which no training uses.
+        let number = if index < 100 { index } else { index - 100 + 13 } % 25;
+        compose(&files[(room * 25 + number) as usize % files.len()], room)
+    };
+    three_rooms_teach_more_than_one(&composed);
+}
+
+/// Trains on as many frames in one room as in three, and compares the accuracies in rooms that neither has seen.
+fn three_rooms_teach_more_than_one(draw: DrawRoom) {
+    let one = Training::new(&[1], 12, draw);
+    assert_eq!(one.summary["scenes"], 1);
+    assert_eq!(one.summary["new_scene"], Value::Null, "unknown");
+    let advice = one.summary["advice"].as_str().expect("a text");
+    assert!(
+        advice.starts_with("record all labels in a second scene"),
+        "{advice}"
+    );
+    let three = Training::new(&[1, 2, 3], 4, draw);
+    assert_eq!(three.summary["scenes"], 3);
+    let [of_one, of_three] = [&one, &three].map(|training| training.accuracy_in(&OTHER_ROOMS, draw));
+    assert!(
+        of_three > of_one + 0.05,
+        "{of_three} with three rooms, {of_one} with one"
+    );
+}
+
+/// A photo whose background is replaced by a drawn room, with a soft edge around the person in the middle.
+fn compose(photo: &Path, room: u64) -> RgbImage {
+    let photo = Frame::from_file(photo).expect("a photo").to_rgb_image();
+    let photo = image::imageops::thumbnail(&photo, WIDTH, HEIGHT);
+    let wall = draw_in_room(Gesture::Other, room, 0, WIDTH, HEIGHT);
+    RgbImage::from_fn(WIDTH, HEIGHT, |x, y| {
+        let [across, down] = [x as f32 / WIDTH as f32 - 0.57, y as f32 / HEIGHT as f32 - 0.72];
+        let distance = ((across / 0.34).powi(2) + (down / 0.40).powi(2)).sqrt();
+        let share = ((1.05 - distance) / 0.1).clamp(0.0, 1.0);
+        let (person, wall) = (photo.get_pixel(x, y), wall.get_pixel(x, y));
+        let level =
+            |channel: usize| f32::from(wall[channel]) * (1.0 - share) + f32::from(person[channel]) * share;
+        Rgb(std::array::from_fn(|channel| level(channel) as u8))
+    })
+}
+
+/// All thumbs up in one room and all thumbs down in another: the model learns the rooms.
+fn rooms_with_a_single_label_are_warned_of() {
+    let root = tempfile::tempdir().expect("a directory");
+    let dataset = root.path().join("dataset");
+    for (gesture, room) in Gesture::ALL.into_iter().zip(1..) {
+        let label = dataset.join(gesture.label());
+        std::fs::create_dir_all(&label).expect("creates");
+        for index in 0..8 {
+            let file = label.join(format!("frame_{index}.png"));
+            drawn(gesture, room, index).save(file).expect("writes");
+        }
+    }
+    let summary = support::json(&support::train(
+        &dataset,
+        &root.path().join("store"),
+        &["--copies", "0"],
+    ));
+    let warnings: Vec<&str> = summary["warnings"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    let of_rooms = warnings
+        .iter()
+        .filter(|warning| warning.contains("was recorded in scene"));
+    assert_eq!(of_rooms.count(), 3, "{warnings:?}");
+    assert_eq!(summary["new_scene"], Value::Null);
+    let advice = summary["advice"].as_str().expect("a text");
+    assert!(
+        advice.starts_with("record ") && advice.contains("in scene 1 ("),
+        "{advice}"
+    );
+}
+
+support::runner::tests! {
+    told_accuracies_are_the_true_ones,
+    three_drawn_rooms_teach_more_than_one,
+    three_rooms_behind_a_person_teach_more_than_one needs Photos,
+    rooms_with_a_single_label_are_warned_of,
+}
