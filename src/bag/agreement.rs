@@ -16,6 +16,10 @@ pub struct Agreement {
     pub correct: usize,
     /// `correct` / `frames`; `None` without frames.
     pub accuracy: Option<f64>,
+    /// The number of frames that are unknown because they are unfamiliar.
+    pub unfamiliar: usize,
+    /// `correct` / the number of the other frames; `None` if there are none.
+    pub familiar_accuracy: Option<f64>,
     /// The confusion matrix: a row for each expected label, a column for each label and a last one for unknown.
     pub confusion: ConfusionMatrix,
     /// The same for each interval.
@@ -35,6 +39,8 @@ pub struct IntervalAgreement {
     pub frames: usize,
     /// The number of frames with the expected gesture.
     pub correct: usize,
+    /// The number of frames that are unknown because they are unfamiliar.
+    pub unfamiliar: usize,
     /// Seconds from the start until the expected gesture was stable; `None` if it never was.
     pub stable_after: Option<f64>,
 }
@@ -50,12 +56,17 @@ impl Agreement {
             IntervalAgreement::new(predictions, interval, labels, &mut confusion)
         };
         let intervals: Vec<IntervalAgreement> = expected.iter().map(compare_interval).collect();
-        let frames = intervals.iter().map(|interval| interval.frames).sum();
-        let correct = intervals.iter().map(|interval| interval.correct).sum();
+        let sum = |count: fn(&IntervalAgreement) -> usize| intervals.iter().map(count).sum::<usize>();
+        let frames = sum(|interval| interval.frames);
+        let correct = sum(|interval| interval.correct);
+        let unfamiliar = sum(|interval| interval.unfamiliar);
+        let share = |frames: usize| (frames > 0).then(|| correct as f64 / frames as f64);
         Agreement {
             frames,
             correct,
-            accuracy: (frames > 0).then(|| correct as f64 / frames as f64),
+            accuracy: share(frames),
+            unfamiliar,
+            familiar_accuracy: share(frames - unfamiliar),
             confusion,
             intervals,
         }
@@ -72,7 +83,7 @@ impl IntervalAgreement {
     ) -> IntervalAgreement {
         let expected = labels.iter().position(|label| label.as_str() == interval.label);
         let expected = expected.unwrap_or_default();
-        let (mut frames, mut correct, mut stable_after) = (0, 0, None);
+        let (mut frames, mut correct, mut unfamiliar, mut stable_after) = (0, 0, 0, None);
         for frame in &predictions.frames {
             let secs = predictions.secs(frame);
             if !interval.contains(secs) {
@@ -81,6 +92,7 @@ impl IntervalAgreement {
             let gesture = frame.gesture().unwrap_or(labels.len());
             confusion.count(expected, gesture);
             frames += 1;
+            unfamiliar += usize::from(frame.is_unfamiliar());
             if gesture == expected {
                 correct += 1;
                 if frame.stable {
@@ -94,6 +106,7 @@ impl IntervalAgreement {
             label: interval.label,
             frames,
             correct,
+            unfamiliar,
             stable_after,
         }
     }

@@ -18,7 +18,6 @@ use crate::dataset::fingerprint::Fingerprint;
 use crate::dataset::split::{Fold, Split, hold_out, k_folds};
 use crate::dataset::{Dataset, Label, SkippedFile, summarize};
 use crate::disk;
-use crate::familiarity::Familiarity;
 use crate::text::escape_controls;
 
 /// By default, datasets with fewer frames are cross-validated, because the accuracy on a fifth of their frames would say little.
@@ -175,14 +174,14 @@ impl PreparedDataset {
         &self.frames[frame].fingerprint
     }
 
-    /// What resembles the frames.
-    pub(super) fn familiarity(&self) -> Familiarity {
-        let bursts = self.groups.iter().flat_map(|groups| &groups.groups);
-        let frames = bursts.enumerate().flat_map(|(burst, group)| {
-            let frames = group.frames.iter();
-            frames.map(move |&frame| (self.fingerprint(frame).thumbnail.clone(), burst))
-        });
-        Familiarity::new(&frames.collect::<Vec<_>>())
+    /// The number of each frame's burst.
+    pub(super) fn bursts(&self) -> Vec<usize> {
+        let mut bursts = vec![0; self.len()];
+        let groups = self.groups.iter().flat_map(|groups| &groups.groups);
+        for (burst, group) in groups.enumerate() {
+            group.frames.iter().for_each(|&frame| bursts[frame] = burst);
+        }
+        bursts
     }
 
     /// SHA-256 of a frame's file, in hexadecimal.
