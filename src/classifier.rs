@@ -26,7 +26,23 @@ pub trait Classifier: Send {
     ///
     /// # Errors
     /// The runtime failed.
-    fn logits(&mut self, inputs: &[f32], logits: &mut [f32]) -> Result<(), ClassifierError>;
+    fn logits(&mut self, inputs: &[f32], logits: &mut [f32]) -> Result<(), ClassifierError> {
+        self.logits_and_features(inputs, logits, &mut [])
+    }
+
+    /// As [`Classifier::logits`], and also writes [`Classifier::feature_values`] features for each input, unless `features` is empty.
+    ///
+    /// # Errors
+    /// The runtime failed.
+    fn logits_and_features(
+        &mut self,
+        inputs: &[f32],
+        logits: &mut [f32],
+        features: &mut [f32],
+    ) -> Result<(), ClassifierError>;
+
+    /// Number of features of one input, which are the inputs of the last layer; 0 if the network does not return them.
+    fn feature_values(&self) -> usize;
 
     /// What runs the network, as `<runtime>/<device>/<precision>`.
     fn backend(&self) -> &str;
@@ -241,8 +257,17 @@ mod tests {
     struct NullClassifier;
 
     impl Classifier for NullClassifier {
-        fn logits(&mut self, _: &[f32], _: &mut [f32]) -> Result<(), ClassifierError> {
+        fn logits_and_features(
+            &mut self,
+            _: &[f32],
+            _: &mut [f32],
+            _: &mut [f32],
+        ) -> Result<(), ClassifierError> {
             Ok(())
+        }
+
+        fn feature_values(&self) -> usize {
+            0
         }
 
         fn backend(&self) -> &str {

@@ -59,6 +59,8 @@ pub enum UnknownReason {
     Margin,
     /// A probability is NaN or infinite.
     NotFinite,
+    /// The frame does not resemble those that the model was trained on, so that its probabilities mean nothing.
+    Unfamiliar,
     /// The frame does not show what is before the camera now.
     Stale(StaleCause),
 }
@@ -109,6 +111,18 @@ impl UnknownReason {
     }
 }
 
+impl Decision {
+    fn unknown(frame: &StreamFrame, label: usize, confidence: f32, reason: UnknownReason) -> Decision {
+        Decision {
+            label,
+            confidence,
+            unknown_reason: Some(reason),
+            is_stable: false,
+            is_continuous: frame.is_continuous,
+        }
+    }
+}
+
 impl GestureFilter {
     /// Forgets the gesture and the smoothed probabilities, but not since when the camera is frozen.
     pub fn forget_gesture(&mut self) {
@@ -120,7 +134,8 @@ impl GestureFilter {
     /// The decision after a frame. There must be at least one probability.
     ///
     /// A probability that is not finite makes the filter forget, because it would make all later averages invalid. So do a stale frame,
-    /// and a frame that does not continue the stream of the previous ones.
+    /// and a frame that does not continue the stream of the previous ones. An unfamiliar frame ends the gesture, and has no weight in the
+    /// averages.
     pub fn update(
         &mut self,
         settings: &DecisionSettings,
@@ -138,6 +153,10 @@ impl GestureFilter {
         } else if let Some(cause) = stale_cause {
             let label = argmax(probabilities);
             self.without_gesture(&frame, label, probabilities[label], UnknownReason::Stale(cause))
+        } else if !frame.info.is_familiar {
+            self.current = None;
+            let label = argmax(probabilities);
+            Decision::unknown(&frame, label, probabilities[label], UnknownReason::Unfamiliar)
         } else {
             self.smooth(settings.smoothing_secs, probabilities, &frame.info);
             self.decide(settings, &frame)
@@ -153,13 +172,7 @@ impl GestureFilter {
         reason: UnknownReason,
     ) -> Decision {
         self.forget_gesture();
-        Decision {
-            label,
-            confidence,
-            unknown_reason: Some(reason),
-            is_stable: false,
-            is_continuous: frame.is_continuous,
-        }
+        Decision::unknown(frame, label, confidence, reason)
     }
 
     /// The decision for the smoothed probabilities after `frame`.

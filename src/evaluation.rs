@@ -21,6 +21,10 @@ pub struct Evaluation {
     pub correct: usize,
     /// `correct` / `frames`; `None` without frames.
     pub accuracy: Option<f64>,
+    /// Number of frames that are unfamiliar to the model, which the node does not take for a gesture. They count in the other figures too.
+    pub unfamiliar: usize,
+    /// Accuracy on the other frames; `None` if all frames are unfamiliar.
+    pub familiar_accuracy: Option<f64>,
     /// Counts of true and predicted label.
     pub confusion: ConfusionMatrix,
     /// Files that cannot be used.
@@ -47,10 +51,17 @@ pub fn evaluate(
     mut progress: impl FnMut(usize),
 ) -> Result<Evaluation, ClassifierError> {
     let mut confusion = ConfusionMatrix::new(labels.len());
+    let mut familiar = ConfusionMatrix::new(labels.len());
     let mut skipped = Vec::new();
     for (index, (file, truth)) in files.iter().enumerate() {
-        match recognizer.probabilities_of_file(file) {
-            Ok(probabilities) => confusion.count(*truth, argmax(probabilities)),
+        match recognizer.classify_file(file) {
+            Ok(prediction) => {
+                let label = argmax(prediction.probabilities);
+                confusion.count(*truth, label);
+                if prediction.is_familiar {
+                    familiar.count(*truth, label);
+                }
+            }
             Err(ClassifyFileError::Frame(error)) => skipped.push(SkippedFile::new(file, &error)),
             Err(ClassifyFileError::Classifier(error)) => return Err(error),
         }
@@ -61,6 +72,8 @@ pub fn evaluate(
         frames: confusion.frames(),
         correct: confusion.correct(),
         accuracy: confusion.accuracy(),
+        unfamiliar: confusion.frames() - familiar.frames(),
+        familiar_accuracy: familiar.accuracy(),
         confusion,
         skipped,
     })

@@ -1,132 +1,156 @@
-//! Whether a frame resembles those that a model was trained on, by thumbnails.
+//! How much a frame resembles those that a model was trained on, by the inputs of the network's last layer.
 //!
-//! The network of a model gives every image a label, also one of another room, of which it knows nothing.
+//! The network of a model gives every image a label, also one of another room, of which it knows nothing. Therefore a model remembers a
+//! sketch of each training frame; `docs/concepts/familiarity.md` has the measurements behind the constants.
 
-use crate::dataset::fingerprint::{PIXELS, Thumbnail};
-use crate::dataset::sample::evenly_spaced;
-use crate::weights::{Initialization, ParameterSpec, Tensor, Weights, WeightsError};
+mod file;
 
-/// Maximum number of training frames that a frame is compared with.
-const MAX_THUMBNAILS: usize = 500;
-/// How much farther from all training frames a familiar frame may be than any of these is from other bursts.
-const MARGIN: f32 = 1.5;
-/// Minimum of the distance up to which a frame is familiar, in gray levels: [`Thumbnail`] has the distances between bursts in one room.
-const MIN_DISTANCE: f32 = 16.0;
-/// Names of the tensors.
-const THUMBNAILS: &str = "familiarity.thumbnails";
-const MAX_DISTANCE: &str = "familiarity.max_distance";
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
-/// Thumbnails of training frames, and how far from them a frame may be, in gray levels.
+/// Maximum number of training frames that are remembered.
+pub(crate) const MAX_FRAMES: usize = 500;
+/// Number of values of a sketch.
+const VALUES: usize = 256;
+/// Share of the held-out frames that are not to be unfamiliar.
+const FAMILIAR_SHARE: f64 = 0.98;
+/// Minimum of [`Familiarity::distance`]: between the largest distance of frames of the same room, and the smallest one of frames whose
+/// changes make the network wrong.
+const MIN_DISTANCE: f32 = 0.2;
+
+/// The features of one frame, reduced to [`VALUES`] values whose angles are about those between the features themselves.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Familiarity {
-    thumbnails: Vec<Thumbnail>,
-    max_distance: f32,
+pub(crate) struct Sketch {
+    /// Scaled so that the largest magnitude is 127.
+    values: [i8; VALUES],
+    norm: f32,
 }
 
-impl Familiarity {
-    /// The familiarity with frames, each of which is given with the number of its burst.
-    pub(crate) fn new(frames: &[(Thumbnail, usize)]) -> Familiarity {
-        let frames = evenly_spaced(frames, MAX_THUMBNAILS);
-        let nearest = |(thumbnail, burst): &(Thumbnail, usize)| {
-            let others = frames.iter().filter(|(_, other)| other != burst);
-            others
-                .map(|(other, _)| thumbnail.distance(other))
-                .reduce(f32::min)
+/// Reduces features to sketches, by a count sketch: each feature is added to one of the sketch's values, or subtracted from it (Charikar,
+/// Chen and Farach-Colton, "Finding frequent items in data streams", 2002; Weinberger et al., "Feature hashing for large scale multitask
+/// learning", arXiv:0902.2206).
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Sketcher {
+    /// For each feature the index of the sketch's value, and whether it is subtracted.
+    places: Vec<(u8, bool)>,
+}
+
+/// What a model remembers of its training frames.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Familiarity {
+    sketcher: Sketcher,
+    frames: Vec<Sketch>,
+    /// Distance from the nearest frame at which the familiarity is one half, 0 to 2.
+    distance: f32,
+}
+
+/// How familiar the training frames are without those of their own burst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HeldOutFamiliarity {
+    /// Number of frames that are remembered.
+    pub(crate) frames: usize,
+    /// Number of these that would be unfamiliar.
+    pub(crate) unfamiliar: usize,
+}
+
+impl Sketcher {
+    /// For frames with this number of features. The same number gives the same sketches, now and later, because they are stored.
+    pub(crate) fn new(features: usize) -> Sketcher {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let place = |_: usize| {
+            let [value, sign, ..] = rng.next_u32().to_le_bytes();
+            (value, sign % 2 == 1)
         };
-        let distances = frames.iter().filter_map(|frame| nearest(frame));
-        let farthest = distances.fold(0.0, f32::max);
-        Familiarity {
-            max_distance: (MARGIN * farthest).max(MIN_DISTANCE),
-            thumbnails: frames.iter().map(|(thumbnail, _)| thumbnail.clone()).collect(),
+        Sketcher {
+            places: (0..features).map(place).collect(),
         }
     }
 
-    /// Whether a training frame looks about like this.
-    pub(crate) fn includes(&self, thumbnail: &Thumbnail) -> bool {
-        let mut known = self.thumbnails.iter();
-        known.any(|known| known.distance(thumbnail) <= self.max_distance)
+    /// Number of features of a frame.
+    pub(crate) fn features(&self) -> usize {
+        self.places.len()
     }
 
-    /// The tensors in which it is saved.
-    pub(crate) fn to_weights(&self) -> Weights {
-        let levels = self.thumbnails.iter().flat_map(|thumbnail| thumbnail.levels);
-        let mut weights = Weights::default();
-        let thumbnails = Tensor {
-            shape: vec![self.thumbnails.len(), PIXELS],
-            values: levels.map(f32::from).collect(),
-        };
-        let max_distance = Tensor {
-            shape: vec![1],
-            values: vec![self.max_distance],
-        };
-        weights.insert(THUMBNAILS.to_owned(), thumbnails);
-        weights.insert(MAX_DISTANCE.to_owned(), max_distance);
-        weights
+    pub(crate) fn sketch(&self, features: &[f32]) -> Sketch {
+        let mut sums = [0.0f32; VALUES];
+        for (feature, (value, is_subtracted)) in features.iter().zip(&self.places) {
+            sums[usize::from(*value)] += if *is_subtracted { -feature } else { *feature };
+        }
+        let largest = sums.iter().fold(0.0f32, |largest, sum| largest.max(sum.abs()));
+        let scale = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+        Sketch::new(sums.map(|sum| (sum * scale).round() as i8))
+    }
+}
+
+impl Sketch {
+    fn new(values: [i8; VALUES]) -> Sketch {
+        let square = |value: &i8| i32::from(*value) * i32::from(*value);
+        let norm = (values.iter().map(square).sum::<i32>() as f32).sqrt();
+        Sketch { values, norm }
     }
 
-    /// What [`Familiarity::to_weights`] has saved.
+    /// 1 minus the cosine of the angle between two sketches: 0 to 2; 1 if one of them is all zero.
+    fn distance(&self, other: &Sketch) -> f32 {
+        let pairs = self.values.iter().zip(&other.values);
+        let product: i32 = pairs.map(|(a, b)| i32::from(*a) * i32::from(*b)).sum();
+        let norms = self.norm * other.norm;
+        if norms > 0.0 {
+            1.0 - product as f32 / norms
+        } else {
+            1.0
+        }
+    }
+}
+
+impl Familiarity {
+    /// The familiarity with at most [`MAX_FRAMES`] frames, each of which is given with the number of its burst.
     ///
-    /// # Errors
-    /// A tensor is missing or has the wrong shape.
-    pub(crate) fn from_weights(weights: &Weights) -> Result<Familiarity, WeightsError> {
-        let count = weights
-            .shape(THUMBNAILS)
-            .and_then(|shape| shape.first().copied())
-            .unwrap_or(0);
-        let values = |name: &str, shape: Vec<usize>| {
-            let parameter = ParameterSpec {
-                name: name.to_owned(),
-                shape,
-                initialization: Initialization::Constant(0.0),
-                is_trainable: false,
-            };
-            Ok::<_, WeightsError>(weights.get(&parameter)?.values.clone())
+    /// The distance at which a frame becomes unfamiliar is that within which [`FAMILIAR_SHARE`] of the frames find one of another burst.
+    pub(crate) fn new(sketcher: Sketcher, frames: Vec<(Sketch, usize)>) -> (Familiarity, HeldOutFamiliarity) {
+        let nearest = |(sketch, burst): &(Sketch, usize)| {
+            let others = frames.iter().filter(|(_, other)| other != burst);
+            let distances = others.map(|(other, _)| sketch.distance(other));
+            distances.reduce(f32::min)
         };
-        let levels = values(THUMBNAILS, vec![count, PIXELS])?;
-        let thumbnail = |levels: &[f32]| Thumbnail {
-            levels: std::array::from_fn(|pixel| levels[pixel] as u8),
+        let mut held_out: Vec<f32> = frames.iter().filter_map(nearest).collect();
+        held_out.sort_by(f32::total_cmp);
+        let last_familiar = (FAMILIAR_SHARE * held_out.len() as f64).ceil() as usize;
+        let distance = last_familiar.checked_sub(1).map_or(0.0, |last| held_out[last]);
+        let familiarity = Familiarity {
+            sketcher,
+            frames: frames.into_iter().map(|(sketch, _)| sketch).collect(),
+            distance: distance.max(MIN_DISTANCE),
         };
-        Ok(Familiarity {
-            thumbnails: levels.chunks_exact(PIXELS).map(thumbnail).collect(),
-            max_distance: values(MAX_DISTANCE, vec![1])?[0],
-        })
+        let is_unfamiliar = |distance: &&f32| **distance > familiarity.distance;
+        let held_out = HeldOutFamiliarity {
+            frames: familiarity.frames.len(),
+            unfamiliar: held_out.iter().filter(is_unfamiliar).count(),
+        };
+        (familiarity, held_out)
+    }
+
+    /// Number of features of a frame.
+    pub(crate) fn features(&self) -> usize {
+        self.sketcher.features()
+    }
+
+    pub(crate) fn sketcher(&self) -> &Sketcher {
+        &self.sketcher
+    }
+
+    /// The familiarity of a frame, 0 to 1: 0.5^(distance from the nearest training frame / the learned distance), so that it is 1 for a
+    /// training frame itself and falls below 0.5 beyond the learned distance.
+    pub(crate) fn of(&self, features: &[f32]) -> f32 {
+        self.of_sketch(&self.sketcher.sketch(features))
+    }
+
+    /// As [`Familiarity::of`], for the sketch of the frame's features.
+    pub(crate) fn of_sketch(&self, sketch: &Sketch) -> f32 {
+        let distances = self.frames.iter().map(|frame| frame.distance(sketch));
+        let nearest = distances.fold(f32::INFINITY, f32::min).max(0.0);
+        0.5f32.powf(nearest / self.distance)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn thumbnail(level: u8) -> Thumbnail {
-        Thumbnail {
-            levels: [level; PIXELS],
-        }
-    }
-
-    #[test]
-    fn frame_is_familiar_if_it_is_hardly_farther_away_than_another_burst() {
-        // The bursts are at least 20 gray levels apart.
-        let frames = [(thumbnail(100), 0), (thumbnail(105), 0), (thumbnail(125), 1)];
-        let familiarity = Familiarity::new(&frames);
-        // 100 is 25 away from the other burst; 1.5 times as far is familiar.
-        assert!(familiarity.includes(&thumbnail(125 + 37)));
-        assert!(!familiarity.includes(&thumbnail(125 + 38)));
-        assert!(familiarity.includes(&thumbnail(100 - 37)));
-    }
-
-    #[test]
-    fn bursts_that_look_alike_leave_some_room_for_others() {
-        let familiarity = Familiarity::new(&[(thumbnail(100), 0), (thumbnail(100), 1)]);
-        assert!(familiarity.includes(&thumbnail(116)) && !familiarity.includes(&thumbnail(117)));
-        let single = Familiarity::new(&[(thumbnail(100), 0)]);
-        assert!(single.includes(&thumbnail(116)) && !single.includes(&thumbnail(117)));
-    }
-
-    #[test]
-    fn saved_familiarity_is_the_same() {
-        let familiarity = Familiarity::new(&[(thumbnail(7), 0), (thumbnail(255), 1)]);
-        let read = Familiarity::from_weights(&familiarity.to_weights());
-        assert_eq!(read.expect("reads"), familiarity);
-        assert!(Familiarity::from_weights(&Weights::default()).is_err());
-    }
-}
+mod tests;

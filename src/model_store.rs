@@ -38,8 +38,12 @@ pub const ONNX_FILE: &str = "model.onnx";
 pub const INT8_FILE: &str = "model_int8.onnx";
 /// The weights in fp32.
 pub const WEIGHTS_FILE: &str = "weights.safetensors";
-/// The classifier of landmarks, and what is familiar to the network; exists only if enough frames of the training show a hand.
+/// The classifier of landmarks; exists only if enough frames of the training show a hand.
 pub const LANDMARKS_FILE: &str = "landmarks.safetensors";
+/// What the model remembers of its training frames; imported models have none.
+pub const FAMILIARITY_FILE: &str = "familiarity.safetensors";
+/// Files that a model may lack.
+const OPTIONAL_FILES: [&str; 3] = [INT8_FILE, LANDMARKS_FILE, FAMILIARITY_FILE];
 const MANIFEST_FILE: &str = "manifest.json";
 const ACTIVE_FILE: &str = "active.json";
 const MODELS_DIRECTORY: &str = "models";
@@ -149,9 +153,9 @@ impl ModelStore {
     pub fn publish(&self, draft: Draft, mut manifest: Manifest) -> Result<StoredModel, StoreError> {
         let directory = draft.directory.path();
         manifest.id = draft.id;
-        for name in [ONNX_FILE, WEIGHTS_FILE, INT8_FILE, LANDMARKS_FILE] {
+        for name in [ONNX_FILE, WEIGHTS_FILE].into_iter().chain(OPTIONAL_FILES) {
             let path = directory.join(name);
-            if matches!(name, INT8_FILE | LANDMARKS_FILE) && !path.exists() {
+            if OPTIONAL_FILES.contains(&name) && !path.exists() {
                 continue;
             }
             let digest = sha256(&path).map_err(|cause| io_error(&path, cause))?;
@@ -392,6 +396,11 @@ impl StoredModel {
     /// Path of a file of the model.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
+    }
+
+    /// Whether the model was published with this file.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.manifest.sha256.contains_key(name)
     }
 
     /// The network of the weights: the one named in the manifest, or its backbone with a linear classifier.

@@ -48,6 +48,8 @@ pub(crate) struct Caption<'a> {
     pub is_stable: bool,
     /// Each label with its probability, 0 to 1.
     pub bars: Vec<(&'a str, f32)>,
+    /// How much the frame resembles those that the model was trained on, 0 to 1; `None` if it was not measured.
+    pub familiarity: Option<f32>,
     /// Age of the frame when its gesture was published.
     pub age: Duration,
 }
@@ -68,9 +70,16 @@ pub(crate) fn draw_jpeg(image: RgbImage, hands: &[Hand], caption: &Caption) -> V
         canvas.draw_line(index, &text, probability.clamp(0.0, 1.0), BAR);
     }
     let last = caption.bars.len() as u32 + 1;
+    let familiarity = caption
+        .familiarity
+        .map(|value| format!("familiar {:.0} %, ", value * 100.0));
     canvas.draw_line(
         last,
-        &format!("{} ms old", caption.age.as_millis()),
+        &format!(
+            "{}{} ms old",
+            familiarity.unwrap_or_default(),
+            caption.age.as_millis()
+        ),
         1.0,
         BACKGROUND,
     );
@@ -170,6 +179,7 @@ mod tests {
             title: "thumbs_up 97 %".to_owned(),
             is_stable,
             bars: vec![("thumbs_up", probability)],
+            familiarity: None,
             age: Duration::from_millis(12),
         };
         let bytes = draw_jpeg(gray, &[], &caption);

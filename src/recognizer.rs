@@ -12,8 +12,10 @@ pub mod settings;
 use std::path::Path;
 use std::time::Duration;
 
+use serde::Serialize;
+use strum::IntoStaticStr;
+
 use crate::classifier::{Classifier, ClassifierError};
-use crate::familiarity::Familiarity;
 use crate::frame::{Frame, FrameError};
 use crate::hand::Hand;
 use crate::model_store::Manifest;
@@ -26,6 +28,17 @@ pub struct Recognizer {
     method: LoadedMethod,
     labels: usize,
     results: Results,
+}
+
+/// What the probabilities of a frame were computed from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, Serialize)]
+#[strum(serialize_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
+pub enum Basis {
+    /// The landmarks of a hand, or that there is none.
+    Landmarks,
+    /// The whole image.
+    Image,
 }
 
 /// What a method needs.
@@ -53,9 +66,16 @@ struct Results {
     inference_time: Duration,
     /// The hands in each frame; empty if the method does not look for hands.
     hands: Vec<Vec<Hand>>,
+    /// One for each frame.
+    bases: Vec<Basis>,
+    /// See [`Prediction::familiarity`].
+    familiarity: Vec<Option<f32>>,
+    /// One for each frame; see [`Prediction::is_familiar`].
+    is_familiar: Vec<bool>,
 }
 
 /// The probabilities of a batch of frames.
+#[derive(Clone, Copy)]
 pub struct Predictions<'a> {
     results: &'a Results,
     labels: usize,
@@ -70,6 +90,12 @@ pub struct Prediction<'a> {
     pub probabilities: &'a [f32],
     /// The hands that were found; empty if the method does not look for hands.
     pub hands: &'a [Hand],
+    /// What decided.
+    pub basis: Basis,
+    /// How much the frame resembles the training frames, 0 to 1; `None` if the image was not classified or the model remembers no frames.
+    pub familiarity: Option<f32>,
+    /// False if the image decided though the frame is unfamiliar: then the probabilities mean nothing.
+    pub is_familiar: bool,
     /// Time to compute the network inputs.
     pub preprocess_time: Duration,
     /// Time of the networks and what follows for the whole batch.
@@ -90,20 +116,17 @@ pub enum ClassifyFileError {
 impl Recognizer {
     /// The recognizer of a stored model by its network, with the preprocessing, the labels and the temperature of its manifest.
     pub fn new(classifier: Box<dyn Classifier>, manifest: &Manifest) -> Recognizer {
-        let image = ImageRecognizer::new(classifier, manifest);
+        Recognizer::by_image(ImageRecognizer::new(classifier, manifest, None))
+    }
+
+    fn by_image(image: ImageRecognizer) -> Recognizer {
         Recognizer::with_method(image.labels, LoadedMethod::Image(Box::new(image)))
     }
 
     /// The recognizer of a stored model by the landmarks of hands, and by its network for familiar frames without a hand.
-    fn by_both(
-        landmarks: LandmarkRecognizer,
-        familiarity: Familiarity,
-        classifier: Box<dyn Classifier>,
-        manifest: &Manifest,
-    ) -> Recognizer {
-        let image = ImageRecognizer::new(classifier, manifest);
-        let auto = AutoRecognizer::new(landmarks, familiarity, image);
-        Recognizer::with_method(manifest.labels.len(), LoadedMethod::Auto(Box::new(auto)))
+    fn by_both(landmarks: LandmarkRecognizer, image: ImageRecognizer) -> Recognizer {
+        let auto = AutoRecognizer::new(landmarks, image);
+        Recognizer::with_method(auto.image.labels, LoadedMethod::Auto(Box::new(auto)))
     }
 
     fn by_landmarks(recognizer: LandmarkRecognizer) -> Recognizer {
@@ -124,6 +147,15 @@ impl Recognizer {
             LoadedMethod::Image(image) => image.classifier.backend(),
             LoadedMethod::Auto(auto) => auto.image.classifier.backend(),
             LoadedMethod::Landmarks(landmarks) => &landmarks.backend,
+        }
+    }
+
+    /// Frames with a lower familiarity are unfamiliar: 0 to 1, where 0 makes no frame unfamiliar.
+    pub fn set_familiarity_threshold(&mut self, threshold: f32) {
+        match &mut self.method {
+            LoadedMethod::Image(image) => image.familiarity_threshold = threshold,
+            LoadedMethod::Auto(auto) => auto.image.familiarity_threshold = threshold,
+            LoadedMethod::Landmarks(_) => {}
         }
     }
 
@@ -149,21 +181,24 @@ impl Recognizer {
         })
     }
 
-    /// The probability of each label for one frame.
+    /// The prediction for one frame.
     ///
     /// # Errors
     /// The runtime failed.
-    pub fn probabilities(&mut self, source: Source, frame: &Frame) -> Result<&[f32], ClassifierError> {
-        self.classify(std::iter::once((source, frame)))?;
-        Ok(&self.results.probabilities)
+    pub fn classify_frame(
+        &mut self,
+        source: Source,
+        frame: &Frame,
+    ) -> Result<Prediction<'_>, ClassifierError> {
+        Ok(self.classify(std::iter::once((source, frame)))?.prediction(0))
     }
 
-    /// The probability of each label for an image file.
+    /// The prediction for an image file.
     ///
     /// # Errors
     /// The file is not a valid image, or the runtime failed.
-    pub fn probabilities_of_file(&mut self, file: &Path) -> Result<&[f32], ClassifyFileError> {
-        Ok(self.probabilities(Source::Still, &Frame::from_file(file)?)?)
+    pub fn classify_file(&mut self, file: &Path) -> Result<Prediction<'_>, ClassifyFileError> {
+        Ok(self.classify_frame(Source::Still, &Frame::from_file(file)?)?)
     }
 
     /// Forgets the hands of all streams, as if the next frames were their first ones.
@@ -181,20 +216,30 @@ impl Results {
         self.probabilities.clear();
         self.preprocess_times.clear();
         self.hands.clear();
+        self.bases.clear();
+        self.familiarity.clear();
+        self.is_familiar.clear();
     }
 }
 
 impl<'a> Predictions<'a> {
     /// The probabilities of each frame, in the order of the frames.
     pub fn iter(&self) -> impl Iterator<Item = Prediction<'a>> + use<'a> {
-        let (results, inference_time) = (self.results, self.inference_time);
-        let rows = results.probabilities.chunks_exact(self.labels);
-        let rows = rows.zip(&results.preprocess_times).enumerate();
-        rows.map(move |(index, (probabilities, preprocess_time))| Prediction {
-            probabilities,
+        let predictions = *self;
+        (0..self.results.bases.len()).map(move |index| predictions.prediction(index))
+    }
+
+    /// The prediction for the frame of this index.
+    fn prediction(&self, index: usize) -> Prediction<'a> {
+        let results = self.results;
+        Prediction {
+            probabilities: &results.probabilities[index * self.labels..][..self.labels],
             hands: results.hands.get(index).map_or(&[], Vec::as_slice),
-            preprocess_time: *preprocess_time,
-            inference_time,
-        })
+            basis: results.bases[index],
+            familiarity: results.familiarity[index],
+            is_familiar: results.is_familiar[index],
+            preprocess_time: results.preprocess_times[index],
+            inference_time: self.inference_time,
+        }
     }
 }

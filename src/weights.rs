@@ -183,11 +183,6 @@ impl Weights {
         self.tensors.insert(name, tensor);
     }
 
-    /// Adds all tensors of `other`, which replace those of the same name.
-    pub fn extend(&mut self, other: Weights) {
-        self.tensors.extend(other.tensors);
-    }
-
     /// The tensor for a parameter of a network.
     ///
     /// # Errors
@@ -320,14 +315,14 @@ fn convert_each<const N: usize>(bytes: &[u8], convert: impl Fn([u8; N]) -> f32) 
     bytes.as_chunks().0.iter().map(|&value| convert(value)).collect()
 }
 
-fn io_error(path: &Path, cause: std::io::Error) -> WeightsError {
+pub(crate) fn io_error(path: &Path, cause: std::io::Error) -> WeightsError {
     WeightsError::Io {
         path: path.to_owned(),
         cause,
     }
 }
 
-fn format_error(path: &Path, cause: safetensors::SafeTensorError) -> WeightsError {
+pub(crate) fn format_error(path: &Path, cause: safetensors::SafeTensorError) -> WeightsError {
     WeightsError::Format {
         path: path.to_owned(),
         cause,

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
@@ -99,6 +99,51 @@ fn backends_compute_the_same_probabilities() {
             assert!(difference < tolerance, "{backend}: {found:?}, not {expected:?}");
         }
     }
+}
+
+fn backends_measure_the_same_familiarity() {
+    let trained = trained();
+    let dataset = trained.root.path().join("dataset/thumbs_up/0003.png");
+    let unseen = trained.root.path().join("unseen/thumbs_up/0003.png");
+    let black = trained.root.path().join("black.png");
+    image::RgbImage::new(320, 240).save(&black).expect("writes");
+    let prediction = |image: &Path, options: &str| {
+        let options = format!("--recognizer image --device cpu {options} {}", image.display());
+        json(&trained.run("predict", &options))
+    };
+    let familiarity = |image: &Path, options: &str| {
+        let prediction = prediction(image, options);
+        assert_eq!(prediction["recognizer"], "image");
+        prediction["familiarity"].as_f64().expect("a number")
+    };
+    for options in [
+        "--precision fp32",
+        "--precision int8",
+        "--backend torch",
+        "--backend torch --precision bf16",
+    ] {
+        let learned = familiarity(&dataset, options);
+        assert!(learned > 0.95, "{options}: {learned}");
+        for image in [&unseen, &black] {
+            let expected = familiarity(image, "--precision fp32");
+            let found = familiarity(image, options);
+            assert!(
+                (found - expected).abs() < 0.03,
+                "{options}: {found}, not {expected}"
+            );
+        }
+    }
+    assert_eq!(prediction(&unseen, "")["unfamiliar"], false);
+    assert_eq!(prediction(&black, "")["unfamiliar"], true);
+    assert_eq!(
+        prediction(&black, "--familiarity-threshold 0")["unfamiliar"],
+        false
+    );
+    assert_eq!(
+        prediction(&dataset, "--familiarity-threshold 1")["unfamiliar"],
+        true
+    );
+    usage_error(&trained.run("predict", "--familiarity-threshold 1.1 x.png"));
 }
 
 fn unsupported_precision_falls_back_to_fp32_with_a_reason() {
@@ -254,6 +299,7 @@ fn missing_onnx_runtime_is_reported_with_the_required_version() {
 support::runner::tests! {
     int8_is_the_default_on_a_cpu_if_the_training_accepted_it,
     backends_compute_the_same_probabilities,
+    backends_measure_the_same_familiarity,
     unsupported_precision_falls_back_to_fp32_with_a_reason,
     without_a_gpu_cuda_falls_back_with_a_reason_and_require_gpu_fails needs NoGpu,
     plugin_computes_the_same_probabilities needs OpenVino,

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use support::{failure, models, program, usage_error};
-use thumb_gesture::model_store::{ONNX_FILE, WEIGHTS_FILE};
+use thumb_gesture::model_store::{FAMILIARITY_FILE, ONNX_FILE, WEIGHTS_FILE};
 
 /// A store with three models. The newest is active, the second newest was active before.
 struct Store {
@@ -157,7 +157,7 @@ fn files_that_are_something_else_are_named() {
     ];
     let store = Store::new();
     let [first, ..] = &store.ids;
-    for file in [ONNX_FILE, WEIGHTS_FILE, "manifest.json"] {
+    for file in [ONNX_FILE, WEIGHTS_FILE, FAMILIARITY_FILE, "manifest.json"] {
         let path = store.directory(first).join(file);
         let content = fs::read(&path).expect("reads");
         for (replaced, kind, fix) in kinds {

@@ -155,6 +155,50 @@ fn labels_with_two_bursts_are_split_by_burst_and_those_with_one_are_cut() {
     }
 }
 
+/// A model that was taught the first half of each burst.
+fn second_halves_are_familiar_and_changed_photos_are_not() {
+    let photos = support::runner::reference_photos();
+    let directory = tempfile::tempdir().expect("a directory");
+    let [store, taught, rest, mirrored] =
+        ["store", "taught", "rest", "mirrored"].map(|name| directory.path().join(name));
+    for label in ["none", "thumbs_down", "thumbs_up"] {
+        [&taught, &rest, &mirrored].map(|part| std::fs::create_dir_all(part.join(label)).expect("creates"));
+        for file in support::files_in(&photos.join(label)) {
+            let name = file.file_name().expect("a name").to_owned();
+            let number = name.to_string_lossy();
+            let number: usize = number[number.len() - 6..number.len() - 4]
+                .parse()
+                .expect("a number");
+            let part = if number < 13 { &taught } else { &rest };
+            std::fs::copy(&file, part.join(label).join(&name)).expect("copies");
+            let image = image::open(&file).expect("an image").fliph();
+            image.save(mirrored.join(label).join(&name)).expect("writes");
+        }
+    }
+    let trained = support::train(&taught, &store, &["--copies", "1"]);
+    assert!(
+        trained.status.success(),
+        "{}",
+        String::from_utf8_lossy(&trained.stderr)
+    );
+    let unfamiliar = |dataset: &Path, more: &[&str]| {
+        let mut command = support::program();
+        command
+            .args(["evaluate", "--json", "--recognizer", "image", "--dataset"])
+            .arg(dataset);
+        command.arg("--store").arg(&store).args(more);
+        let report = support::json(&command.output().expect("starts"));
+        let count = |name: &str| report[name].as_u64().expect(name);
+        (count("unfamiliar"), count("frames"))
+    };
+    assert_eq!(unfamiliar(&taught, &[]), (0, 52));
+    let (of_rest, frames) = unfamiliar(&rest, &[]);
+    assert!(of_rest <= 2 && frames == 48, "{of_rest} of {frames}");
+    let (of_mirrored, frames) = unfamiliar(&mirrored, &[]);
+    assert!(of_mirrored >= 95 && frames == 100, "{of_mirrored} of {frames}");
+    assert_eq!(unfamiliar(&mirrored, &["--familiarity-threshold", "0"]), (0, 100));
+}
+
 fn is_cut(summary: &SplitSummary) -> bool {
     summary.to_string().contains("cut into")
 }
@@ -165,4 +209,5 @@ support::runner::tests! {
     bursts_are_separated_by_appearance_alone needs ReferencePhotos,
     bursts_of_one_room_are_one_scene needs ReferencePhotos,
     labels_with_two_bursts_are_split_by_burst_and_those_with_one_are_cut needs ReferencePhotos,
+    second_halves_are_familiar_and_changed_photos_are_not needs ReferencePhotos,
 }

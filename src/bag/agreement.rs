@@ -18,6 +18,10 @@ pub struct Agreement {
     pub correct: usize,
     /// `correct` / `frames`; `None` without frames.
     pub accuracy: Option<f64>,
+    /// The number of frames that are unknown because they are unfamiliar.
+    pub unfamiliar: usize,
+    /// `correct` / the number of the other frames; `None` if there are none.
+    pub familiar_accuracy: Option<f64>,
     /// The confusion matrix: a row for each expected label, a column for each label and a last one for unknown.
     pub confusion: ConfusionMatrix,
     /// The same for each interval.
@@ -41,6 +45,8 @@ pub struct IntervalAgreement {
     pub frames: usize,
     /// The number of frames with the expected gesture.
     pub correct: usize,
+    /// The number of frames that are unknown because they are unfamiliar.
+    pub unfamiliar: usize,
     /// Seconds from the start until the expected gesture was stable; `None` if it never was.
     pub stable_after: Option<f64>,
 }
@@ -65,8 +71,11 @@ impl Agreement {
         let compare_interval =
             |interval: &Interval| IntervalAgreement::new(predictions, interval, labels, &mut confusion);
         let intervals: Vec<IntervalAgreement> = expected.iter().map(compare_interval).collect();
-        let frames = intervals.iter().map(|interval| interval.frames).sum();
-        let correct = intervals.iter().map(|interval| interval.correct).sum();
+        let sum = |count: fn(&IntervalAgreement) -> usize| intervals.iter().map(count).sum::<usize>();
+        let frames = sum(|interval| interval.frames);
+        let correct = sum(|interval| interval.correct);
+        let unfamiliar = sum(|interval| interval.unfamiliar);
+        let share = |frames: usize| (frames > 0).then(|| correct as f64 / frames as f64);
         let expected = ExpectedFrames::new(predictions, &expected, labels, settings);
         let false_thumbs = expected.false_thumbs();
         let exceeds = |found: &FalseThumbs| found.exceeds(max_false_thumbs_per_minute);
@@ -74,7 +83,9 @@ impl Agreement {
         Agreement {
             frames,
             correct,
-            accuracy: (frames > 0).then(|| correct as f64 / frames as f64),
+            accuracy: share(frames),
+            unfamiliar,
+            familiar_accuracy: share(frames - unfamiliar),
             confusion,
             intervals,
             recommended: recommended.and_then(|_| expected.recommendation(max_false_thumbs_per_minute)),
@@ -93,7 +104,7 @@ impl IntervalAgreement {
     ) -> IntervalAgreement {
         let expected = labels.iter().position(|label| label.as_str() == interval.label);
         let expected = expected.unwrap_or_default();
-        let (mut frames, mut correct, mut stable_after) = (0, 0, None);
+        let (mut frames, mut correct, mut unfamiliar, mut stable_after) = (0, 0, 0, None);
         for frame in &predictions.frames {
             let secs = predictions.secs(frame);
             if !interval.contains(secs) {
@@ -102,6 +113,7 @@ impl IntervalAgreement {
             let gesture = frame.gesture().unwrap_or(labels.len());
             confusion.count(expected, gesture);
             frames += 1;
+            unfamiliar += usize::from(frame.is_unfamiliar());
             if gesture == expected {
                 correct += 1;
                 if frame.stable {
@@ -115,6 +127,7 @@ impl IntervalAgreement {
             label: interval.label.clone(),
             frames,
             correct,
+            unfamiliar,
             stable_after,
         }
     }

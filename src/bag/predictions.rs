@@ -12,7 +12,7 @@ use super::{Bag, BagError, DataLoss, ReasonCount, Topic, secs_between};
 use crate::classifier::ClassifierError;
 use crate::decision::{Decision, DecisionSettings, FrameInfo, GestureFilter, UnknownReason};
 use crate::frame::RecentFrames;
-use crate::recognizer::{Recognizer, Source};
+use crate::recognizer::{Basis, Recognizer, Source};
 
 /// Number of frames that are read in advance of the classifier.
 const FRAMES_AHEAD: usize = 8;
@@ -34,6 +34,10 @@ pub struct FramePrediction {
     pub hand: bool,
     /// The probabilities before smoothing, in the order of the model's labels.
     pub probabilities: Vec<f32>,
+    /// What decided.
+    pub recognizer: Basis,
+    /// How much the frame resembles the training frames, 0 to 1; `None` if it was not measured.
+    pub familiarity: Option<f32>,
 }
 
 /// The predictions for a bag.
@@ -109,12 +113,12 @@ pub fn classify_bag(
                     continue;
                 }
             };
-            let classified = recognizer.classify(std::iter::once((Source::Stream(0), &image.frame)))?;
-            let Some(classified) = classified.iter().next() else {
-                continue;
-            };
+            let classified = recognizer.classify_frame(Source::Stream(0), &image.frame)?;
             let repeats_pixels = settings.detect_frozen_camera && recent_frames.repeats(&image.frame);
-            let info = FrameInfo::recorded(image.stamp_ns, recorded_ns, repeats_pixels);
+            let info = FrameInfo {
+                is_familiar: classified.is_familiar,
+                ..FrameInfo::recorded(image.stamp_ns, recorded_ns, repeats_pixels)
+            };
             let decision = filter.update(settings, classified.probabilities, &info);
             let prediction = FramePrediction {
                 time_ns: clock.time_ns(image.stamp_ns, recorded_ns)?,
@@ -124,6 +128,8 @@ pub fn classify_bag(
                 stable: decision.is_stable,
                 hand: !classified.hands.is_empty(),
                 probabilities: classified.probabilities.to_vec(),
+                recognizer: classified.basis,
+                familiarity: classified.familiarity,
             };
             on_frame(&prediction, &image);
             predictions.frames.push(prediction);
@@ -141,6 +147,11 @@ impl FramePrediction {
     /// The index of the gesture's label; `None` if the gesture is unknown.
     pub fn gesture(&self) -> Option<usize> {
         self.reason.is_empty().then_some(self.label)
+    }
+
+    /// Whether the gesture is unknown because the frame is unfamiliar.
+    pub fn is_unfamiliar(&self) -> bool {
+        self.reason == UnknownReason::Unfamiliar.reason()
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Span {
     pub frames: usize,
     /// The number of frames for which the first model's gesture is stable.
     pub stable: usize,
+    /// The number of frames that are unfamiliar to the first model.
+    pub unfamiliar: usize,
     /// The first frame as a `data:` URI; `None` if it is not shown.
     image: Option<Result<String, FrameError>>,
 }
@@ -98,6 +100,7 @@ struct Figure<'a> {
     to: f64,
     frames: usize,
     stable: usize,
+    unfamiliar: usize,
     /// Name and CSS class of each model's gesture.
     gestures: Vec<(&'a str, String)>,
     image: &'a Result<String, FrameError>,
@@ -119,6 +122,7 @@ impl Timeline {
                 span.to_ns = time_ns;
                 span.frames += 1;
                 span.stable += usize::from(prediction.stable);
+                span.unfamiliar += usize::from(prediction.is_unfamiliar());
             }
             _ => {
                 let has_room = self.images < MAX_IMAGES;
@@ -131,6 +135,7 @@ impl Timeline {
                     to_ns: time_ns,
                     frames: 1,
                     stable: usize::from(prediction.stable),
+                    unfamiliar: usize::from(prediction.is_unfamiliar()),
                     image: show_image.then(|| thumbnail::uri_of(&image.frame)),
                 });
             }
@@ -226,6 +231,7 @@ impl<'a> Scale<'a> {
             to: self.secs(span.to_ns),
             frames: span.frames,
             stable: span.stable,
+            unfamiliar: span.unfamiliar,
             gestures: gestures
                 .map(|label| (self.name(*label), css_class(*label)))
                 .collect(),
@@ -245,11 +251,14 @@ fn css_class(label: Option<usize>) -> String {
 mod tests {
     use super::*;
     use crate::frame::Frame;
+    use crate::recognizer::Basis;
 
     fn page(gestures: &[Option<usize>]) -> String {
         let mut timeline = Timeline::default();
         for (time_ns, label) in (0..).step_by(100_000_000).zip(gestures) {
             let prediction = FramePrediction {
+                recognizer: Basis::Image,
+                familiarity: None,
                 time_ns,
                 label: label.unwrap_or_default(),
                 confidence: 0.9,

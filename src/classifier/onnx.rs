@@ -20,7 +20,7 @@ use super::settings::{Precision, Settings};
 use super::{Classifier, ClassifierError, warm_up_sizes};
 use crate::model_store::StoredModel;
 use crate::network::onnx::int8::ActivationRanges;
-use crate::network::onnx::{INPUT_NAME, OUTPUT_NAME};
+use crate::network::onnx::{FEATURES_NAME, INPUT_NAME, OUTPUT_NAME};
 use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX};
 
 /// Shape of one network input.
@@ -33,6 +33,8 @@ pub struct OnnxClassifier {
     session: Session,
     backend: String,
     labels: usize,
+    /// Number of features of one input; 0 if the file has no such output, as those of `thumb_gesture export`.
+    feature_values: usize,
     /// Maximum batch size.
     batch: usize,
 }
@@ -143,6 +145,7 @@ impl OnnxClassifier {
         let session = session(path, candidate.precision, settings, provider)?;
         let mut classifier = OnnxClassifier {
             batch: max_batch(&session, labels)?.min(settings.batch),
+            feature_values: feature_values(&session),
             session,
             backend: candidate.backend(),
             labels,
@@ -159,11 +162,6 @@ impl OnnxClassifier {
 /// # Errors
 /// The shapes of input and output are not those of a network for this number of labels.
 fn max_batch(session: &Session, labels: usize) -> Result<usize, ClassifierError> {
-    let shape = |outlets: &[Outlet], name: &str| -> Vec<i64> {
-        let outlet = outlets.iter().find(|outlet| outlet.name() == name);
-        let shape = outlet.and_then(|outlet| outlet.dtype().tensor_shape());
-        shape.map_or_else(Vec::new, |shape| shape.to_vec())
-    };
     let inputs = shape(session.inputs(), INPUT_NAME);
     let outputs = shape(session.outputs(), OUTPUT_NAME);
     match (inputs.as_slice(), outputs.as_slice()) {
@@ -180,15 +178,43 @@ fn max_batch(session: &Session, labels: usize) -> Result<usize, ClassifierError>
     }
 }
 
+/// The shape of an input or output; empty if there is none of that name.
+fn shape(outlets: &[Outlet], name: &str) -> Vec<i64> {
+    let outlet = outlets.iter().find(|outlet| outlet.name() == name);
+    let shape = outlet.and_then(|outlet| outlet.dtype().tensor_shape());
+    shape.map_or_else(Vec::new, |shape| shape.to_vec())
+}
+
+/// Number of features of one input; 0 if the file has no such output.
+fn feature_values(session: &Session) -> usize {
+    match shape(session.outputs(), FEATURES_NAME).as_slice() {
+        [_, values @ ..] => values.iter().product::<i64>().try_into().unwrap_or(0),
+        [] => 0,
+    }
+}
+
 impl Classifier for OnnxClassifier {
-    fn logits(&mut self, inputs: &[f32], logits: &mut [f32]) -> Result<(), ClassifierError> {
-        let inputs = inputs.chunks(self.batch.saturating_mul(INPUT_LEN));
-        for (inputs, logits) in inputs.zip(logits.chunks_mut(self.batch.saturating_mul(self.labels))) {
+    fn logits_and_features(
+        &mut self,
+        inputs: &[f32],
+        logits: &mut [f32],
+        features: &mut [f32],
+    ) -> Result<(), ClassifierError> {
+        let batch_of = |values: usize| self.batch.saturating_mul(values);
+        let mut features = features.chunks_mut(batch_of(self.feature_values).max(1));
+        let inputs = inputs.chunks(batch_of(INPUT_LEN));
+        for (inputs, logits) in inputs.zip(logits.chunks_mut(batch_of(self.labels))) {
             let outputs = self.session.run(ort::inputs![INPUT_NAME => tensor(inputs)?])?;
-            let (_, found) = outputs[OUTPUT_NAME].try_extract_tensor::<f32>()?;
-            logits.copy_from_slice(found);
+            logits.copy_from_slice(outputs[OUTPUT_NAME].try_extract_tensor::<f32>()?.1);
+            if let Some(features) = features.next() {
+                features.copy_from_slice(outputs[FEATURES_NAME].try_extract_tensor::<f32>()?.1);
+            }
         }
         Ok(())
+    }
+
+    fn feature_values(&self) -> usize {
+        self.feature_values
     }
 
     fn backend(&self) -> &str {

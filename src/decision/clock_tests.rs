@@ -22,6 +22,7 @@ fn frame(index: usize) -> FrameInfo {
         steady_ns: time_ns,
         ros_now_ns: Some(EPOCH + time_ns),
         repeats_pixels: false,
+        is_familiar: true,
     }
 }
 

@@ -14,10 +14,12 @@ pub struct FrameInfo {
     pub ros_now_ns: Option<i64>,
     /// Whether the pixels are those of one of the last frames, as [`crate::frame::RecentFrames`] compares them.
     pub repeats_pixels: bool,
+    /// Whether the probabilities mean something, as [`crate::recognizer::Prediction::is_familiar`].
+    pub is_familiar: bool,
 }
 
 impl FrameInfo {
-    /// A frame of a bag: the recorder's clock is the only one besides the stamps.
+    /// A familiar frame of a bag: the recorder's clock is the only one besides the stamps.
     pub fn recorded(stamp_ns: i64, recorded_ns: i64, repeats_pixels: bool) -> FrameInfo {
         FrameInfo {
             stamp_ns,
@@ -25,6 +27,7 @@ impl FrameInfo {
             steady_ns: recorded_ns,
             ros_now_ns: None,
             repeats_pixels,
+            is_familiar: true,
         }
     }
 

@@ -48,6 +48,36 @@ fn probability_that_is_not_finite_gives_unknown_and_resets_the_filter() {
 }
 
 #[test]
+fn unfamiliar_frame_is_unknown_and_ends_the_gesture_but_does_not_count_in_the_average() {
+    let settings = DecisionSettings {
+        smoothing_secs: 1.0,
+        ..SETTINGS
+    };
+    let mut filter = GestureFilter::default();
+    for index in 0..10 {
+        filter.update(&settings, &[0.1, 0.9], &at(0.1 * f64::from(index)));
+    }
+    let unfamiliar = FrameInfo {
+        is_familiar: false,
+        ..at(1.0)
+    };
+    let unknown = filter.update(&settings, &[0.99, 0.01], &unfamiliar);
+    assert_eq!(unknown.unknown_reason, Some(UnknownReason::Unfamiliar));
+    assert_eq!(UnknownReason::Unfamiliar.reason(), "unfamiliar");
+    assert_eq!(
+        (unknown.label, unknown.confidence, unknown.is_stable),
+        (0, 0.99, false)
+    );
+    let next = filter.update(&settings, &[0.1, 0.9], &at(1.1));
+    assert_eq!(
+        (next.label, next.confidence, next.unknown_reason),
+        (1, 0.9, None),
+        "the average of the familiar frames"
+    );
+    assert!(!next.is_stable, "the hold begins anew");
+}
+
+#[test]
 fn probability_below_the_threshold_gives_unknown() {
     assert_eq!(
         decision(&[0.55, 0.25, 0.2]).unknown_reason,

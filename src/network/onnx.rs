@@ -5,6 +5,7 @@
 //!
 //! [`write()`] writes the fp32 file of a model in the store, which references the weights in the safetensors file next to it.
 //! [`export`](mod@export) writes a self-contained file in fp32, fp16 or int8.
+//! The files in the store have a second output `features`, the inputs of the last layer, for [`crate::familiarity`].
 
 pub mod export;
 pub mod int8;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 
+use self::int8::has_weights;
 use self::lowering::nodes;
 use self::proto::{Dimension, Graph, Model, Node, OperatorSet, StringStringEntry, Tensor, ValueInfo};
 use super::{Network, Shape, signed_dims};
@@ -23,6 +25,8 @@ use crate::weights::{ParameterSpec, TensorLocation, WeightsError, tensor_locatio
 
 pub(crate) const INPUT_NAME: &str = "input";
 pub(crate) const OUTPUT_NAME: &str = "logits";
+/// The inputs of the last layer.
+pub(crate) const FEATURES_NAME: &str = "features";
 /// Name of the batch dimension of a [`Batch::Dynamic`] graph.
 pub(crate) const BATCH_NAME: &str = "batch";
 
@@ -84,6 +88,7 @@ pub fn write(
         })
         .collect::<Result<_, _>>()?;
     let graph = graph(network, nodes(&network.layers), initializers, Batch::Dynamic);
+    let graph = with_features(graph, network, Batch::Dynamic);
     let bytes = model(graph, metadata).encode_to_vec();
     std::fs::File::create(path)
         .and_then(|mut file| file.write_all(&bytes))
@@ -103,6 +108,21 @@ fn graph(network: &Network, nodes: Vec<Node>, initializers: Vec<Tensor>, batch: 
         inputs: vec![float_value(INPUT_NAME, batch, Network::INPUT)],
         outputs: vec![float_value(OUTPUT_NAME, batch, output)],
     }
+}
+
+/// The graph with the second output [`FEATURES_NAME`].
+fn with_features(mut graph: Graph, network: &Network, batch: Batch) -> Graph {
+    let last = graph.nodes.iter().rposition(has_weights);
+    let last = last.unwrap_or_else(|| unreachable!("a network has weights"));
+    let features = graph.nodes[last].inputs[0].clone();
+    let names = graph.nodes.iter_mut();
+    let names = names.flat_map(|node| node.inputs.iter_mut().chain(&mut node.outputs));
+    names
+        .filter(|name| **name == features)
+        .for_each(|name| FEATURES_NAME.clone_into(name));
+    let shape = super::output_shape(&network.layers[..network.last_layer()], Network::INPUT);
+    graph.outputs.push(float_value(FEATURES_NAME, batch, shape));
+    graph
 }
 
 fn model(graph: Graph, metadata: &[(&str, String)]) -> Model {

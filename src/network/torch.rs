@@ -137,6 +137,14 @@ impl TorchModule {
         Ok(run(&self.layers, &channels_last(batch)?, train)?)
     }
 
+    /// The output of the first `layers` layers for a batch, without dropout.
+    ///
+    /// # Errors
+    /// As for [`TorchModule::forward`].
+    pub(crate) fn forward_first(&self, layers: usize, batch: &Tensor) -> Result<Tensor, TorchError> {
+        Ok(run(&self.layers[..layers], &channels_last(batch)?, false)?)
+    }
+
     /// A copy of the weights.
     ///
     /// # Errors

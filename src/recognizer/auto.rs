@@ -3,13 +3,10 @@
 
 use super::image::ImageRecognizer;
 use super::landmarks::LandmarkRecognizer;
-use super::{Results, Source};
+use super::{Basis, Results, Source};
 use crate::classifier::ClassifierError;
-use crate::dataset::fingerprint::Thumbnail;
-use crate::familiarity::Familiarity;
 use crate::frame::Frame;
 use crate::hand::Hand;
-use crate::preprocess::Preprocessor;
 
 /// The network takes its share of the time while no hand is seen, so that only every second frame is searched then.
 const FRAMES_PER_SEARCH: usize = 2;
@@ -17,61 +14,47 @@ const FRAMES_PER_SEARCH: usize = 2;
 /// Both recognizers of a model, which have the same labels.
 pub(super) struct AutoRecognizer {
     landmarks: LandmarkRecognizer,
-    familiarity: Familiarity,
-    /// For thumbnails.
-    preprocessor: Preprocessor,
     pub(super) image: ImageRecognizer,
-    /// For the familiar frames without a certain hand.
+    /// For the frames without a certain hand.
     image_results: Results,
 }
 
 impl AutoRecognizer {
-    pub(super) fn new(
-        landmarks: LandmarkRecognizer,
-        familiarity: Familiarity,
-        image: ImageRecognizer,
-    ) -> AutoRecognizer {
+    pub(super) fn new(landmarks: LandmarkRecognizer, image: ImageRecognizer) -> AutoRecognizer {
         AutoRecognizer {
             landmarks: landmarks.searching_one_of(FRAMES_PER_SEARCH),
-            familiarity,
-            preprocessor: Preprocessor::new(),
             image,
             image_results: Results::default(),
         }
     }
 
-    /// Searches all frames for hands, then classifies the familiar ones without a certain hand by the image, in one batch.
+    /// Searches all frames for hands, then classifies those without a certain hand by the image, in one batch, which decides on the familiar
+    /// ones.
     pub(super) fn classify<'f>(
         &mut self,
         frames: impl ExactSizeIterator<Item = (Source, &'f Frame)> + Clone,
         results: &mut Results,
     ) -> Result<(), ClassifierError> {
         self.landmarks.classify(frames.clone(), results)?;
-        let (familiarity, preprocessor) = (&self.familiarity, &mut self.preprocessor);
-        let mut is_familiar = |frame: &Frame| {
-            let square = preprocessor.square_from_frame(frame);
-            familiarity.includes(&Thumbnail::from_square(&square))
-        };
         let frames = frames.zip(&results.hands).enumerate();
-        let for_image = frames
-            .filter(|(_, ((_, frame), hands))| !hands.iter().any(Hand::is_certain) && is_familiar(frame));
+        let for_image = frames.filter(|(_, (_, hands))| !hands.iter().any(Hand::is_certain));
         let (indices, frames): (Vec<usize>, Vec<&Frame>) =
             for_image.map(|(index, ((_, frame), _))| (index, frame)).unzip();
         if frames.is_empty() {
             return Ok(());
         }
         self.image.classify(frames.into_iter(), &mut self.image_results)?;
-        let labels = self.image.labels;
-        let rows = self.image_results.probabilities.chunks_exact(labels);
-        for ((index, row), time) in indices
-            .into_iter()
-            .zip(rows)
-            .zip(&self.image_results.preprocess_times)
-        {
-            results.probabilities[index * labels..][..labels].copy_from_slice(row);
-            results.preprocess_times[index] += *time;
+        let (labels, by_image) = (self.image.labels, &self.image_results);
+        let rows = by_image.probabilities.chunks_exact(labels);
+        for (from, (to, row)) in indices.into_iter().zip(rows).enumerate() {
+            results.preprocess_times[to] += by_image.preprocess_times[from];
+            results.familiarity[to] = by_image.familiarity[from];
+            if by_image.is_familiar[from] {
+                results.probabilities[to * labels..][..labels].copy_from_slice(row);
+                results.bases[to] = Basis::Image;
+            }
         }
-        results.inference_time += self.image_results.inference_time;
+        results.inference_time += by_image.inference_time;
         Ok(())
     }
 

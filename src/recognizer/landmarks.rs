@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::settings::HandSettings;
-use super::{Results, Source};
+use super::{Basis, Results, Source};
 use crate::classifier::ClassifierError;
 use crate::classifier::candidates::Runtime;
 use crate::frame::Frame;
@@ -87,6 +87,10 @@ impl LandmarkRecognizer {
             results.preprocess_times.push(self.finder.take_sampling_time());
             results.hands.push(hands);
         }
+        let frames = results.hands.len();
+        results.bases.resize(frames, Basis::Landmarks);
+        results.familiarity.resize(frames, None);
+        results.is_familiar.resize(frames, true);
         let preprocess_time: Duration = results.preprocess_times.iter().sum();
         results.inference_time = start.elapsed().saturating_sub(preprocess_time);
         Ok(())

@@ -1,6 +1,7 @@
 //! Which model classifies frames, and how it is loaded.
 
 use super::Recognizer;
+use super::image::ImageRecognizer;
 use super::landmarks::{GESTURES, HandClassifier, LandmarkRecognizer};
 use super::settings::{Method, RecognizerSettings};
 use crate::classifier::settings::Settings;
@@ -9,7 +10,7 @@ use crate::dataset::Label;
 use crate::familiarity::Familiarity;
 use crate::gesture::Gesture;
 use crate::hand::taught::LandmarkClassifier;
-use crate::model_store::{LANDMARKS_FILE, ModelStore, StoreError, StoredModel};
+use crate::model_store::{FAMILIARITY_FILE, LANDMARKS_FILE, ModelStore, StoreError, StoredModel};
 use crate::weights::Weights;
 
 /// Id of the built-in recognizer.
@@ -157,23 +158,18 @@ impl Model {
             Method::Auto | Method::Landmarks => taught(stored)?,
         };
         if settings.method == Method::Landmarks {
-            let (classifier, _) = taught.ok_or_else(wrong_method)?;
-            return by_landmarks(classifier, settings);
+            return by_landmarks(taught.ok_or_else(wrong_method)?, settings);
         }
         let (LoadedClassifier { classifier, reason }, engine) = load_classifier(stored, &settings.network)?;
-        let taught = taught.map(|(classifier, familiarity)| {
-            let landmarks = LandmarkRecognizer::load(classifier, &settings.hands)?;
-            Ok::<_, ClassifierError>((landmarks, familiarity))
-        });
-        let (recognizer, reason) = match taught.transpose() {
-            Ok(Some((landmarks, familiarity))) => (
-                Recognizer::by_both(landmarks, familiarity, classifier, &stored.manifest),
-                reason,
-            ),
-            Ok(None) => (Recognizer::new(classifier, &stored.manifest), reason),
+        let familiarity = familiarity(stored, classifier.feature_values())?;
+        let image = ImageRecognizer::new(classifier, &stored.manifest, familiarity);
+        let landmarks = taught.map(|classifier| LandmarkRecognizer::load(classifier, &settings.hands));
+        let (recognizer, reason) = match landmarks.transpose() {
+            Ok(Some(landmarks)) => (Recognizer::by_both(landmarks, image), reason),
+            Ok(None) => (Recognizer::by_image(image), reason),
             // The image alone is better than nothing, as on a robot without the networks for hands.
             Err(error) => (
-                Recognizer::new(classifier, &stored.manifest),
+                Recognizer::by_image(image),
                 joined(&reason, &format!("landmarks are not used: {error}")),
             ),
         };
@@ -198,15 +194,23 @@ fn by_landmarks(classifier: HandClassifier, settings: &RecognizerSettings) -> Re
     })
 }
 
-/// The classifier of landmarks of a stored model, and what is familiar to its network, if it has one.
-fn taught(stored: &StoredModel) -> Result<Option<(HandClassifier, Familiarity)>, ClassifierError> {
+/// The classifier of landmarks of a stored model, if it has one.
+fn taught(stored: &StoredModel) -> Result<Option<HandClassifier>, ClassifierError> {
     if stored.manifest.landmarks.is_none() {
         return Ok(None);
     }
     let weights = Weights::read(&stored.path(LANDMARKS_FILE))?;
     let classifier = LandmarkClassifier::from_weights(&weights, &stored.manifest.labels)?;
-    let familiarity = Familiarity::from_weights(&weights)?;
-    Ok(Some((HandClassifier::Taught(classifier), familiarity)))
+    Ok(Some(HandClassifier::Taught(classifier)))
+}
+
+/// What a stored model remembers of its training frames, if anything, for a network with this number of features.
+fn familiarity(stored: &StoredModel, features: usize) -> Result<Option<Familiarity>, ClassifierError> {
+    let path = stored.path(FAMILIARITY_FILE);
+    let read = stored
+        .has(FAMILIARITY_FILE)
+        .then(|| Familiarity::read(&path, features));
+    Ok(read.transpose()?)
 }
 
 /// Id of the active model if it has a classifier of landmarks.

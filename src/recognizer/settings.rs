@@ -4,6 +4,10 @@ use strum::{Display, EnumString, VariantNames};
 
 use crate::classifier::settings::Settings;
 
+/// Default of the familiarity below which a frame is unfamiliar; the familiarity is scaled so that this is the threshold that each model has
+/// learned.
+pub const FAMILIARITY_THRESHOLD: f32 = 0.5;
+
 /// How frames are classified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantNames)]
 #[strum(serialize_all = "lowercase")]

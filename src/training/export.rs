@@ -22,8 +22,7 @@ use crate::export::{self, Calibration};
 use crate::metrics::calibration::probabilities;
 use crate::model_store::manifest::Int8Agreement;
 use crate::model_store::{self, Draft, INT8_FILE, ModelStore, ONNX_FILE};
-use crate::network::onnx::Batch;
-use crate::network::onnx::export::ExportPrecision;
+use crate::network::onnx::export::{ExportPrecision, export_for_store};
 use crate::network::onnx::int8::Target;
 use crate::preprocess::{INPUT_LEN, Preprocessing};
 use crate::probability::argmax;
@@ -186,7 +185,7 @@ impl Exporter<'_> {
             &Preprocessing::IMAGENET,
         );
         let path = self.draft.path(INT8_FILE);
-        crate::network::onnx::export::export(&path, network, weights, precision, Batch::Dynamic, &metadata)
+        export_for_store(&path, network, weights, precision, &metadata)
             .map_err(|error| TrainingError::Int8(error.into()))
     }
 

@@ -4,7 +4,11 @@ use super::error::TrainingError;
 use super::prepare::PreparedDataset;
 use super::progress::Progress;
 use super::select::Candidate;
-use crate::network::Network;
+use super::trainer::Trainer;
+use crate::dataset::sample::evenly_spaced;
+use crate::familiarity::{Familiarity, HeldOutFamiliarity, MAX_FRAMES, Sketcher};
+use crate::network::torch::TorchModule;
+use crate::network::{Network, output_shape};
 use crate::weights::Weights;
 
 /// The network of the new model.
@@ -14,6 +18,8 @@ pub(super) struct TrainedModel {
     pub(super) weights: Weights,
     /// The logits of each frame, by its index.
     pub(super) logits: Vec<Vec<f32>>,
+    pub(super) familiarity: Familiarity,
+    pub(super) held_out_familiarity: HeldOutFamiliarity,
 }
 
 /// Trains the selected strategy on all frames, held-out ones included, for the number of epochs that the cross-validation found.
@@ -32,9 +38,32 @@ pub(super) fn fit(
         on_progress(Progress::Refit { epoch, epochs });
     })?;
     let plan = &trainer.plan;
+    let (familiarity, held_out_familiarity) = familiarity(prepared, trainer, &trained.module, &all_frames)?;
     Ok(TrainedModel {
         network: plan.network.clone(),
         weights: plan.weights(trainer.pretrained, &trained.module.weights()?)?,
         logits: trainer.logits(&trained.module, &all_frames)?,
+        familiarity,
+        held_out_familiarity,
     })
+}
+
+/// Remembers an evenly spaced sample of some frames.
+pub(super) fn familiarity(
+    prepared: &PreparedDataset,
+    trainer: &Trainer,
+    module: &TorchModule,
+    frames: &[usize],
+) -> Result<(Familiarity, HeldOutFamiliarity), TrainingError> {
+    let network = &trainer.plan.network;
+    let features = output_shape(&network.layers[..network.last_layer()], Network::INPUT);
+    let sketcher = Sketcher::new(features.value_count());
+    let frames: Vec<usize> = evenly_spaced(frames, MAX_FRAMES).into_iter().copied().collect();
+    let sketches = trainer.sketches(module, &frames, &sketcher)?;
+    let bursts = prepared.bursts();
+    let bursts = frames.iter().map(|&frame| bursts[frame]);
+    Ok(Familiarity::new(
+        sketcher,
+        sketches.into_iter().zip(bursts).collect(),
+    ))
 }

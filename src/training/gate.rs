@@ -173,12 +173,12 @@ fn compare_predictions(
                     Some(recognizer) => recognizer,
                     empty => empty.insert(load(active, camera_roll_deg)?),
                 };
-                let probabilities = recognizer.probabilities_of_file(frame.path);
-                let probabilities = probabilities.map_err(|error| error.to_string())?;
+                let prediction = recognizer.classify_file(frame.path);
+                let prediction = prediction.map_err(|error| error.to_string())?;
+                let label = &active.manifest.labels[argmax(prediction.probabilities)];
                 Outcome {
                     new: frame.held_out_prediction == frame.label_index,
-                    active: active.manifest.labels[argmax(probabilities)]
-                        .is_spelling_of(frame.label.as_str()),
+                    active: prediction.is_familiar && label.is_spelling_of(frame.label.as_str()),
                 }
             }
         };

@@ -1,16 +1,21 @@
 //! Stage beside those of the network: the accuracy in scenes that no training frame shows.
 
 use super::error::TrainingError;
+use super::fit::familiarity;
 use super::landmarks::{Hands, held_out_by_hand};
 use super::prepare::PreparedDataset;
 use super::progress::Progress;
 use super::report::SceneReport;
 use super::select::Candidate;
 use super::strategy::Strategy;
+use super::trainer::Trainer;
 use crate::dataset::Label;
+use crate::dataset::split::Fold;
 use crate::gesture::Gesture;
 use crate::metrics::Accuracy;
+use crate::network::torch::TorchModule;
 use crate::probability::argmax;
+use crate::recognizer::settings::FAMILIARITY_THRESHOLD;
 
 /// Maximum number of trainings for strategies that train more than the last layer, which take many times as long.
 const MAX_SLOW_TRAININGS: usize = 2;
@@ -72,10 +77,12 @@ fn outcomes(
         });
         let trained = trainer.train(&fold.train, &[], epochs, |_| {})?;
         let logits = trainer.logits(&trained.module, &fold.validation)?;
-        let familiarity = hands.map(|_| prepared.familiarity(&fold.train));
-        for (&frame, logits) in fold.validation.iter().zip(&logits) {
-            let thumbnail = &prepared.fingerprint(frame).thumbnail;
-            let is_familiar = familiarity.as_ref().is_none_or(|known| known.includes(thumbnail));
+        let is_familiar = match hands {
+            Some(_) => familiar_frames(prepared, trainer, &trained.module, fold)?,
+            None => vec![true; fold.validation.len()],
+        };
+        let classified = fold.validation.iter().zip(&logits).zip(is_familiar);
+        for ((&frame, logits), is_familiar) in classified {
             let prediction = match &by_hand[frame] {
                 Some(probabilities) => Some(argmax(probabilities)),
                 None if is_familiar => Some(argmax(logits)),
@@ -85,6 +92,19 @@ fn outcomes(
         }
     }
     Ok(is_correct)
+}
+
+/// Whether each held-out frame of a fold is familiar to a model that was trained on the others.
+fn familiar_frames(
+    prepared: &PreparedDataset,
+    trainer: &Trainer,
+    module: &TorchModule,
+    fold: &Fold,
+) -> Result<Vec<bool>, TrainingError> {
+    let (known, _) = familiarity(prepared, trainer, module, &fold.train)?;
+    let sketches = trainer.sketches(module, &fold.validation, known.sketcher())?;
+    let is_familiar = |sketch| known.of_sketch(sketch) >= FAMILIARITY_THRESHOLD;
+    Ok(sketches.iter().map(is_familiar).collect())
 }
 
 /// The label of frames without a gesture.

@@ -39,6 +39,11 @@ impl Plan {
         &self.network.layers[self.frozen..]
     }
 
+    /// Number of trained layers before the last one with parameters.
+    pub(super) fn trained_before_last(&self) -> usize {
+        self.network.last_layer() - self.frozen
+    }
+
     /// The last layer if it is linear, so that its initial weights can be computed.
     pub(super) fn last_linear(&self) -> Option<&Layer> {
         self.trained()

@@ -20,7 +20,6 @@ use crate::dataset::scenes::{Scene, find_scenes};
 use crate::dataset::split::{Fold, Split, hold_out, hold_out_scenes, k_folds};
 use crate::dataset::{Dataset, Label, SkippedFile, summarize};
 use crate::disk;
-use crate::familiarity::Familiarity;
 use crate::text::escape_controls;
 
 /// By default, datasets with fewer frames are cross-validated, because the accuracy on a fifth of their frames would say little.
@@ -191,14 +190,7 @@ impl PreparedDataset {
         &self.frames[frame].fingerprint
     }
 
-    /// What resembles some of the frames, which must be sorted.
-    pub(super) fn familiarity(&self, frames: &[usize]) -> Familiarity {
-        let bursts = self.bursts();
-        let thumbnail = |&frame: &usize| (self.fingerprint(frame).thumbnail.clone(), bursts[frame]);
-        Familiarity::new(&frames.iter().map(thumbnail).collect::<Vec<_>>())
-    }
-
-    /// The number of the burst that each frame is in.
+    /// The number of each frame's burst.
     pub(super) fn bursts(&self) -> Vec<usize> {
         let mut bursts = vec![0; self.len()];
         let groups = self.groups.iter().flat_map(|groups| &groups.groups);

@@ -20,8 +20,11 @@ use super::report::{self, DatasetReport, GateReport, HTML_FILE, JSON_FILE, Repor
 use super::select::Candidate;
 use super::stopwatch::Stopwatch;
 use crate::disk::{self, Existing};
+use crate::familiarity::HeldOutFamiliarity;
 use crate::model_store::manifest::{FrameCounts, LandmarkFrames, SceneMetrics};
-use crate::model_store::{Draft, LANDMARKS_FILE, MANIFEST_VERSION, Manifest, ModelStore, StoredModel};
+use crate::model_store::{
+    Draft, FAMILIARITY_FILE, LANDMARKS_FILE, MANIFEST_VERSION, Manifest, ModelStore, StoredModel,
+};
 use crate::preprocess::Preprocessing;
 
 /// The results of the previous stages.
@@ -54,11 +57,12 @@ pub(super) fn publish(
     let dataset = results.prepared.report();
     let manifest = manifest(store, &results, &dataset);
     let (prepared, selected) = (results.prepared, results.selected);
-    let (draft, report) = training_report(results, &manifest, dataset, stopwatch);
-    if let Some(mut weights) = landmarks {
-        weights.extend(prepared.familiarity(&prepared.all_frames()).to_weights());
+    let draft = &results.exported.draft;
+    if let Some(weights) = landmarks {
         weights.write(&draft.path(LANDMARKS_FILE))?;
     }
+    results.trained.familiarity.write(&draft.path(FAMILIARITY_FILE))?;
+    let (draft, report) = training_report(results, &manifest, dataset, stopwatch);
     write_file(&draft, FRAMES_FILE, &|writer| {
         Ok(serde_json::to_writer(writer, &learned_frames)?)
     })?;
@@ -90,6 +94,7 @@ fn training_report(
             report: export,
         },
         landmarks,
+        trained,
         gate,
         warnings,
         ..
@@ -101,7 +106,13 @@ fn training_report(
         network: manifest.network.clone(),
         strategy: manifest.strategy.clone(),
         strategy_reason: selected.reason.clone(),
-        settings: settings(pretrained, prepared, selected, &landmarks),
+        settings: settings(
+            pretrained,
+            prepared,
+            selected,
+            &landmarks,
+            trained.held_out_familiarity,
+        ),
         dataset,
         warnings,
         curves: validation.curves.clone(),
@@ -177,6 +188,7 @@ fn settings(
     prepared: &PreparedDataset,
     selected: &Candidate,
     landmarks: &Result<TaughtLandmarks, String>,
+    familiarity: HeldOutFamiliarity,
 ) -> Vec<Setting> {
     let recipe = &selected.trainer.recipe;
     let patience = recipe
@@ -196,6 +208,9 @@ fn settings(
         Ok(taught) => format!("taught by {} of {} frames", taught.frames, prepared.len()),
         Err(reason) => format!("not taught: {reason}"),
     };
+    let HeldOutFamiliarity { frames, unfamiliar } = familiarity;
+    let familiarity =
+        format!("{frames} frames remembered, {unfamiliar} of them unfamiliar without their own burst");
     let settings = [
         ("device", device.to_owned()),
         ("optimizer", recipe.optimizer.to_string()),
@@ -215,6 +230,7 @@ fn settings(
         ("folds", prepared.split.folds.len().to_string()),
         ("seed", selected.trainer.seed.to_string()),
         ("landmarks", landmarks),
+        ("familiarity", familiarity),
         ("pretrained weights", pretrained.path.display().to_string()),
     ];
     let setting = |(name, value): (&str, String)| Setting {

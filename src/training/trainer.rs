@@ -12,6 +12,7 @@ use super::plan::Plan;
 use super::report::Point;
 use super::source::Source;
 use super::strategy::{Optimizer, Recipe};
+use crate::familiarity::{Sketch, Sketcher};
 use crate::network::Layer;
 use crate::network::torch::{TorchError, TorchModule};
 use crate::probability::argmax;
@@ -124,6 +125,31 @@ impl Trainer<'_> {
             logits.extend(outputs);
         }
         Ok(logits)
+    }
+
+    /// The sketches of some frames, for [`crate::familiarity`].
+    ///
+    /// # Errors
+    /// libtorch reported an error, or a frame cannot be read anymore.
+    pub(super) fn sketches(
+        &self,
+        module: &TorchModule,
+        frames: &[usize],
+        sketcher: &Sketcher,
+    ) -> Result<Vec<Sketch>, TrainingError> {
+        let mut sketches = Vec::with_capacity(frames.len());
+        for batch in frames.chunks(INFERENCE_BATCH) {
+            let examples: Vec<(usize, usize)> = batch.iter().map(|&frame| (frame, 0)).collect();
+            let inputs = self.source.batch(&examples)?;
+            let features = tch::no_grad(|| module.forward_first(self.plan.trained_before_last(), &inputs))?;
+            let features: Vec<f32> = features
+                .f_to_device(Device::Cpu)
+                .and_then(|features| features.f_reshape([-1]))
+                .and_then(Vec::try_from)?;
+            let rows = features.chunks_exact(sketcher.features());
+            sketches.extend(rows.map(|row| sketcher.sketch(row)));
+        }
+        Ok(sketches)
     }
 
     /// The trained layers before training: pretrained as far as possible, a linear last layer by ridge regression, the rest random.

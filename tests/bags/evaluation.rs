@@ -84,10 +84,12 @@ pub(crate) fn csv_has_a_row_for_each_frame() {
     let mut lines = table.lines();
     assert_eq!(
         lines.next(),
-        Some("bag,seconds,gesture,confidence,reason,stable,none,thumbs_down,thumbs_up")
+        Some(
+            "bag,seconds,gesture,confidence,reason,stable,recognizer,familiarity,none,thumbs_down,thumbs_up"
+        )
     );
     assert_eq!(lines.clone().count(), 24);
-    assert!(lines.all(|line| line.split(',').count() == 9));
+    assert!(lines.all(|line| line.split(',').count() == 11));
 }
 
 pub(crate) fn accuracy_below_the_minimum_fails_with_the_accuracy() {

@@ -6,10 +6,8 @@ mod export;
 mod import;
 mod info;
 
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::str::FromStr;
 
 use anyhow::Context;
 use clap::{ArgAction, Args, Subcommand};
@@ -19,7 +17,7 @@ use thumb_gesture::bag::timeline::{PageInfo, Timeline};
 use thumb_gesture::bag::{Bag, DataLoss, ReasonCount, Topic};
 use thumb_gesture::decision::DecisionSettings;
 
-use crate::numbers::parse_in_range;
+use crate::numbers::{parse_in_range, parse_share};
 use crate::output;
 
 /// Inspect, classify, compare, import and export rosbag2 bags (MCAP or SQLite3), without ROS.
@@ -143,10 +141,6 @@ fn write_page(
     let mut page = Vec::new();
     timeline.write_html(info, agreement, &mut page)?;
     std::fs::write(file, page).with_context(|| file.display().to_string())
-}
-
-fn parse_share<T: FromStr + PartialOrd + Display + From<u8>>(text: &str) -> Result<T, String> {
-    parse_in_range(text, T::from(0), T::from(1))
 }
 
 /// Parses seconds, with the range of the node's parameters.

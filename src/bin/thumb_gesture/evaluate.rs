@@ -134,8 +134,15 @@ fn missing_labels(evaluation: &Evaluation) -> Option<String> {
 
 fn print_report(report: &Report) -> anyhow::Result<()> {
     let evaluation = report.evaluation;
+    let unfamiliar = match evaluation.unfamiliar {
+        0 => String::new(),
+        frames => format!(
+            "{frames} of them unfamiliar, on which the node sees no gesture; of the others correct: {}\n",
+            output::percent(evaluation.familiar_accuracy)
+        ),
+    };
     output::print_line(&format!(
-        "{} on {}\n{} of {} frames correct: {}\n{}",
+        "{} on {}\n{} of {} frames correct: {}\n{unfamiliar}{}",
         report.model_id,
         report.backend,
         evaluation.correct,

@@ -8,6 +8,11 @@ pub(crate) fn parse_degrees(text: &str) -> Result<f32, String> {
     parse_in_range(text, -180.0, 180.0)
 }
 
+/// Parses a share of 0 to 1.
+pub(crate) fn parse_share<T: FromStr + PartialOrd + Display + From<u8>>(text: &str) -> Result<T, String> {
+    parse_in_range(text, T::from(0), T::from(1))
+}
+
 /// Parses a number of `min` to `max`.
 pub(crate) fn parse_in_range<T: FromStr + PartialOrd + Display>(
     text: &str,

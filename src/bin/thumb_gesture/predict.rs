@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use thumb_gesture::dataset::{Label, list_images, summarize};
 use thumb_gesture::probability::argmax;
-use thumb_gesture::recognizer::ClassifyFileError;
+use thumb_gesture::recognizer::{self, Basis, ClassifyFileError};
 use thumb_gesture::text::escape_controls;
 
 use crate::output;
@@ -36,6 +36,11 @@ struct Prediction<'a> {
     label: &'a Label,
     confidence: f32,
     probabilities: BTreeMap<&'a str, f32>,
+    recognizer: Basis,
+    /// `None` if it was not measured.
+    familiarity: Option<f32>,
+    /// Whether the node would see no gesture, because the frame is unfamiliar.
+    unfamiliar: bool,
 }
 
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -67,8 +72,8 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         files.extend(listing.images);
     }
     for file in &files {
-        match recognizer.probabilities_of_file(file) {
-            Ok(probabilities) => print_prediction(file, labels, probabilities, arguments.json)?,
+        match recognizer.classify_file(file) {
+            Ok(prediction) => print_prediction(file, labels, &prediction, arguments.json)?,
             Err(ClassifyFileError::Frame(error)) => {
                 output::print_error_line(&format!("Error: {}: {error}", file.display()));
                 code = ExitCode::FAILURE;
@@ -82,9 +87,10 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 fn print_prediction(
     file: &Path,
     labels: &[Label],
-    probabilities: &[f32],
+    prediction: &recognizer::Prediction,
     as_json: bool,
 ) -> anyhow::Result<()> {
+    let probabilities = prediction.probabilities;
     let best = argmax(probabilities);
     let prediction = Prediction {
         file: file.display().to_string(),
@@ -95,12 +101,16 @@ fn print_prediction(
             .map(Label::as_str)
             .zip(probabilities.iter().copied())
             .collect(),
+        recognizer: prediction.basis,
+        familiarity: prediction.familiarity,
+        unfamiliar: !prediction.is_familiar,
     };
     if as_json {
         return output::print_json(&prediction);
     }
+    let unfamiliar = if prediction.unfamiliar { ", unfamiliar" } else { "" };
     output::print_line(&format!(
-        "{}: {} ({})",
+        "{}: {} ({}){unfamiliar}",
         escape_controls(&prediction.file),
         prediction.label,
         output::percent(Some(f64::from(prediction.confidence))),

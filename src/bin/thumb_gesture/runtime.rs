@@ -8,10 +8,10 @@ use thumb_gesture::all_cores;
 use thumb_gesture::classifier::settings::{Backend, Device, Precision, Settings};
 use thumb_gesture::model_store::{ModelStore, StoreError};
 use thumb_gesture::recognizer::model::{LoadError, LoadedModel, Model};
-use thumb_gesture::recognizer::settings::{HandSettings, Method, RecognizerSettings};
+use thumb_gesture::recognizer::settings::{FAMILIARITY_THRESHOLD, HandSettings, Method, RecognizerSettings};
 
 use crate::names::names;
-use crate::numbers::parse_degrees;
+use crate::numbers::{parse_degrees, parse_share};
 
 /// How to run a model.
 #[derive(Args)]
@@ -54,6 +54,9 @@ pub(crate) struct ModelOptions {
     /// What classifies frames: landmarks of hands, the whole image, or auto: landmarks where a hand is seen, the image elsewhere
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = names::<Method>())]
     recognizer: Method,
+    /// Minimum familiarity of a frame that the whole image may decide on, 0 to 1; 0 disables the check
+    #[arg(long, value_name = "P", default_value_t = FAMILIARITY_THRESHOLD, value_parser = parse_share::<f32>)]
+    familiarity_threshold: f32,
     #[command(flatten)]
     runtime: RuntimeOptions,
 }
@@ -72,7 +75,11 @@ impl ModelOptions {
 
     /// See [`RuntimeOptions::load`].
     pub(crate) fn load(&self, model: &Model) -> anyhow::Result<LoadedModel> {
-        explained(model, model.load_at_once(&self.settings()))
+        let mut loaded = explained(model, model.load_at_once(&self.settings()))?;
+        loaded
+            .recognizer
+            .set_familiarity_threshold(self.familiarity_threshold);
+        Ok(loaded)
     }
 
     /// Loads a model to measure its speed: for batches of `batch` frames, and with TensorRT if possible, even if it has to build an engine.

@@ -27,6 +27,7 @@ struct AnyFrame {
     age: i64,
     has_ros_time: bool,
     repeats_pixels: bool,
+    is_familiar: bool,
     probabilities: [f32; 2],
 }
 
@@ -40,9 +41,13 @@ fn any_frame() -> impl Strategy<Value = AnyFrame> {
     let age = prop_oneof![60 => 0..=200 * MS, 1 => -2 * SECOND..=2 * SECOND, 1 => Just(HOUR)];
     let up =
         prop_oneof![40 => Just(0.9_f32), 1 => 0.0..=1.0_f32, 1 => Just(f32::NAN), 1 => Just(f32::INFINITY)];
-    let flags = (prop::bool::weighted(0.9), prop::bool::weighted(0.2));
+    let flags = (
+        prop::bool::weighted(0.9),
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.95),
+    );
     (any_step(), stamp, any_step(), age, flags, up).prop_map(
-        |(stamp_step, stamp, arrival_step, age, (has_ros_time, repeats_pixels), up)| AnyFrame {
+        |(stamp_step, stamp, arrival_step, age, (has_ros_time, repeats_pixels, is_familiar), up)| AnyFrame {
             stamp_step,
             stamp,
             // Half of the frames are in step with the arrivals.
@@ -50,6 +55,7 @@ fn any_frame() -> impl Strategy<Value = AnyFrame> {
             age,
             has_ros_time,
             repeats_pixels,
+            is_familiar,
             probabilities: [up, 1.0 - up],
         },
     )
@@ -70,6 +76,7 @@ fn run(any_frames: &[AnyFrame]) -> Vec<(FrameInfo, Decision)> {
             steady_ns,
             ros_now_ns: any.has_ros_time.then_some(stamp_ns + any.age),
             repeats_pixels: any.repeats_pixels,
+            is_familiar: any.is_familiar,
         };
         (frame, filter.update(&SETTINGS, &any.probabilities, &frame))
     };
@@ -86,7 +93,7 @@ fn has_fresh_stamp(frame: &FrameInfo) -> bool {
 
 proptest! {
     /// Robots rely on this: whatever the clocks do, stable means that `hold_secs` have passed on each of them, and that each frame since
-    /// then had this gesture and was fresh.
+    /// then had this gesture, was fresh and familiar.
     #[test]
     fn stable_gesture_was_held_on_both_clocks(any_frames in prop::collection::vec(any_frame(), 1..80)) {
         let run = run(&any_frames);
@@ -96,7 +103,8 @@ proptest! {
             }
             let hold = (SETTINGS.hold_secs * 1e9) as i64;
             let is_same = |(frame, earlier): &&(FrameInfo, Decision)| {
-                (earlier.label, earlier.unknown_reason) == (decision.label, None) && has_fresh_stamp(frame)
+                let is_same = (earlier.label, earlier.unknown_reason) == (decision.label, None);
+                is_same && frame.is_familiar && has_fresh_stamp(frame)
             };
             let held: Vec<&FrameInfo> =
                 run[..=index].iter().rev().take_while(is_same).map(|(frame, _)| frame).collect();
@@ -145,11 +153,38 @@ proptest! {
                 steady_ns: now_ns,
                 ros_now_ns: Some(EPOCH + now_ns),
                 repeats_pixels: pixels_freeze,
+                is_familiar: true,
             });
             let is_frozen = (stamp_freezes || pixels_freeze) && now_ns - last.steady_ns > SECOND;
             if is_frozen || (is_old && !stamp_freezes) {
                 prop_assert_eq!(decision.unknown_reason.map(UnknownReason::reason), Some("stale"));
             }
+        }
+    }
+
+    /// Frames that are unfamiliar have no weight: the others are decided as if these were missing, except that the hold begins anew.
+    #[test]
+    fn unfamiliar_frames_only_begin_the_hold_anew(
+        are_familiar in prop::collection::vec(prop::bool::weighted(0.8), 1..60),
+        ups in prop::collection::vec(0.0..=1.0_f32, 60),
+        smoothing_secs in prop_oneof![Just(0.0), 0.01..2.0_f64],
+    ) {
+        let settings = DecisionSettings { smoothing_secs, hysteresis: 0.0, ..SETTINGS };
+        let (mut filter, mut without_unfamiliar) = (GestureFilter::default(), GestureFilter::default());
+        let mut last_unfamiliar = None;
+        for (index, is_familiar) in are_familiar.into_iter().enumerate() {
+            let probabilities = [ups[index], 1.0 - ups[index]];
+            let found = filter.update(&settings, &probabilities, &FrameInfo { is_familiar, ..frame(index) });
+            if !is_familiar {
+                last_unfamiliar = Some(frame(index));
+                prop_assert_eq!((found.unknown_reason, found.is_stable), (Some(UnknownReason::Unfamiliar), false));
+                continue;
+            }
+            let expected = without_unfamiliar.update(&settings, &probabilities, &frame(index));
+            prop_assert_eq!((found.label, found.unknown_reason), (expected.label, expected.unknown_reason));
+            prop_assert!((found.confidence - expected.confidence).abs() < 1e-5);
+            let was_held = last_unfamiliar.is_none_or(|last| frame(index).held_secs(&last) > settings.hold_secs);
+            prop_assert!(!found.is_stable || (expected.is_stable && was_held));
         }
     }
 

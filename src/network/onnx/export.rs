@@ -8,7 +8,7 @@ use prost::Message;
 use super::int8::{self, ActivationRanges, Target};
 use super::lowering::nodes;
 use super::proto::{self, Attribute, Graph, Node, Tensor};
-use super::{Batch, ExportError, INPUT_NAME, OUTPUT_NAME, graph, model};
+use super::{Batch, ExportError, INPUT_NAME, OUTPUT_NAME, graph, model, with_features};
 use crate::disk::{self, Existing};
 use crate::network::{Layer, Network, fold, parameters};
 use crate::weights::Weights;
@@ -43,6 +43,30 @@ pub fn export(
     batch: Batch,
     metadata: &[(&str, String)],
 ) -> Result<(), ExportError> {
+    write(path, precise_graph(network, weights, precision, batch)?, metadata)
+}
+
+/// As [`export`], for a file in the store: for any batch size, and with the output for [`crate::familiarity`].
+///
+/// # Errors
+/// As [`export`].
+pub(crate) fn export_for_store(
+    path: &Path,
+    network: &Network,
+    weights: &Weights,
+    precision: ExportPrecision,
+    metadata: &[(&str, String)],
+) -> Result<(), ExportError> {
+    let graph = precise_graph(network, weights, precision, Batch::Dynamic)?;
+    write(path, with_features(graph, network, Batch::Dynamic), metadata)
+}
+
+fn precise_graph(
+    network: &Network,
+    weights: &Weights,
+    precision: ExportPrecision,
+    batch: Batch,
+) -> Result<Graph, ExportError> {
     let (layers, weights) = fold::fold_batch_norms(&network.layers, weights)?;
     let nodes = nodes(&layers);
     let (nodes, initializers) = match precision {
@@ -50,7 +74,7 @@ pub fn export(
         ExportPrecision::Fp16 => (to_fp16(nodes), initializers(&layers, &weights, fp16)?),
         ExportPrecision::Int8 { ranges, target } => int8::quantize(nodes, &layers, &weights, ranges, target)?,
     };
-    write(path, graph(network, nodes, initializers, batch), metadata)
+    Ok(graph(network, nodes, initializers, batch))
 }
 
 /// Writes an fp32 file for calibration, whose outputs include each activation that [`ExportPrecision::Int8`] quantizes.

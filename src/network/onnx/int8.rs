@@ -295,7 +295,7 @@ impl QuantizedGraph<'_> {
     }
 }
 
-fn has_weights(node: &Node) -> bool {
+pub(super) fn has_weights(node: &Node) -> bool {
     ["Conv", "Gemm"].contains(&node.op_type.as_str())
 }
 

@@ -129,6 +129,10 @@ parameters! {
     /// How far the current gesture may fall below threshold and margin before it is dropped.
     hysteresis: f32 = double(0.05, 0.0..=1.0).live(),
 
+    /// Minimum familiarity of a frame that the whole image may decide on.
+    /// 0.5 is what the model has learned from its training frames, 0 disables the check.
+    familiarity_threshold: f32 = double(0.5, 0.0..=1.0).live(),
+
     /// Time constant of the exponential smoothing of probabilities, in seconds; 0 disables smoothing.
     smoothing: Duration = double(0.0, 0.0..=60.0).live(),
 

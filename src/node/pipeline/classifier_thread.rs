@@ -152,6 +152,8 @@ impl ClassifierThread {
         let frames = batch
             .iter()
             .map(|(camera_index, frame)| (Source::Stream(*camera_index), &frame.frame));
+        let familiarity_threshold = lock(&self.params).familiarity_threshold;
+        model.recognizer.set_familiarity_threshold(familiarity_threshold);
         match model.recognizer.classify(frames) {
             Ok(predictions) => self.publish_gestures(&model.info, batch, &predictions),
             Err(error) => {

@@ -89,7 +89,10 @@ impl GestureOutput {
     ) -> Decision {
         let ros_now = self.context.now();
         let repeats_pixels = settings.detect_frozen_camera && self.recent_frames.repeats(&frame.frame);
-        let info = self.frame_info(frame, ros_now, repeats_pixels);
+        let info = FrameInfo {
+            is_familiar: prediction.is_familiar,
+            ..self.frame_info(frame, ros_now, repeats_pixels)
+        };
         let decision = self.filter.update(settings, prediction.probabilities, &info);
         self.report_freshness(&decision);
         if !decision.is_continuous {
@@ -106,6 +109,8 @@ impl GestureOutput {
         reason.clone_into(&mut gesture.reason);
         gesture.labels.clone_from(&model.labels);
         prediction.probabilities.clone_into(&mut gesture.probabilities);
+        <&str>::from(prediction.basis).clone_into(&mut gesture.recognizer);
+        gesture.familiarity = prediction.familiarity.unwrap_or(f32::NAN);
         gesture.stable = decision.is_stable;
         gesture.model_id.clone_from(&model.model_id);
         gesture.backend.clone_from(&model.backend);
@@ -116,7 +121,7 @@ impl GestureOutput {
         decision
     }
 
-    /// What the decision needs to know of a frame.
+    /// What the decision needs to know of a frame besides its prediction.
     fn frame_info(&self, frame: &CameraFrame, ros_now: Duration, repeats_pixels: bool) -> FrameInfo {
         let Arrival { steady, ros } = frame.arrival;
         let steady_ns = nanos(steady.saturating_duration_since(self.start));
@@ -126,6 +131,7 @@ impl GestureOutput {
             steady_ns,
             ros_now_ns: (!ros_now.is_zero()).then(|| nanos(ros_now)),
             repeats_pixels,
+            is_familiar: true,
         }
     }
 

@@ -53,6 +53,7 @@ fn run(jobs: &Receiver<OverlayJob>) {
             },
             is_stable: gesture.stable,
             bars: labels.zip(gesture.probabilities.iter().copied()).collect(),
+            familiarity: (!gesture.familiarity.is_nan()).then_some(gesture.familiarity),
             age: Duration::new(u64::try_from(gesture.age.sec).unwrap_or(0), gesture.age.nanosec),
         };
         topic.publish(&CompressedImage {

@@ -18,7 +18,8 @@ use thumb_gesture::recognizer::Recognizer;
 use thumb_gesture::recognizer::model::Model;
 use thumb_gesture::text::escape_controls;
 
-use super::{BagOptions, DecisionOptions, Outcome, page_path, parse_rate, parse_share, write_page};
+use super::{BagOptions, DecisionOptions, Outcome, page_path, parse_rate, write_page};
+use crate::numbers::parse_share;
 use crate::output;
 use crate::runtime::ModelOptions;
 
@@ -189,7 +190,7 @@ impl Evaluation<'_> {
 }
 
 fn csv_header(labels: &[Label]) -> String {
-    let mut header = "bag,seconds,gesture,confidence,reason,stable".to_owned();
+    let mut header = "bag,seconds,gesture,confidence,reason,stable,recognizer,familiarity".to_owned();
     for label in labels {
         header += &format!(",{label}");
     }
@@ -235,13 +236,18 @@ fn write_rows(
     let bag = bag.display().to_string().replace('"', "\"\"");
     for frame in &predictions.frames {
         let gesture = frame.gesture().map_or("unknown", |label| labels[label].as_str());
+        let familiarity = frame
+            .familiarity
+            .map(|value| value.to_string())
+            .unwrap_or_default();
         write!(
             csv,
-            "\"{bag}\",{:.9},{gesture},{},{},{}",
+            "\"{bag}\",{:.9},{gesture},{},{},{},{},{familiarity}",
             predictions.secs(frame),
             frame.confidence,
             frame.reason,
-            frame.stable
+            frame.stable,
+            <&str>::from(frame.recognizer),
         )?;
         frame
             .probabilities
@@ -276,7 +282,12 @@ fn print_counts(predictions: &BagPredictions, labels: &[Label]) -> anyhow::Resul
         output::print_line(&format!("{count:>8} {label}"))?;
     }
     let unknown = predictions.frames.iter().filter(|frame| !frame.reason.is_empty());
-    output::print_line(&format!("{:>8} unknown", unknown.count()))
+    let unknown = unknown.count();
+    let unfamiliar = predictions.frames.iter().filter(|frame| frame.is_unfamiliar());
+    output::print_line(&match unfamiliar.count() {
+        0 => format!("{unknown:>8} unknown"),
+        unfamiliar => format!("{unknown:>8} unknown, {unfamiliar} of them unfamiliar"),
+    })
 }
 
 fn print_agreement(agreement: &Agreement, labels: &[Label]) -> anyhow::Result<()> {
@@ -286,6 +297,13 @@ fn print_agreement(agreement: &Agreement, labels: &[Label]) -> anyhow::Result<()
         agreement.frames,
         output::percent(agreement.accuracy)
     ))?;
+    if agreement.unfamiliar > 0 {
+        output::print_line(&format!(
+            "{} of them unfamiliar, which are unknown gestures; of the others correct: {}",
+            agreement.unfamiliar,
+            output::percent(agreement.familiar_accuracy)
+        ))?;
+    }
     for interval in &agreement.intervals {
         let stable = match interval.stable_after {
             Some(after) => format!("stable after {after:.2} s"),
