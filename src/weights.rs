@@ -183,6 +183,11 @@ impl Weights {
         self.tensors.insert(name, tensor);
     }
 
+    /// Adds all tensors of `other`, which replace those of the same name.
+    pub fn extend(&mut self, other: Weights) {
+        self.tensors.extend(other.tensors);
+    }
+
     /// The tensor for a parameter of a network.
     ///
     /// # Errors

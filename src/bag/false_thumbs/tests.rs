@@ -1,6 +1,7 @@
 use super::*;
 use crate::bag::expected::Expected;
 use crate::decision::{FrameInfo, UnknownReason};
+use crate::recognizer::Basis;
 
 const STEP_NS: i64 = 100_000_000;
 
@@ -30,6 +31,8 @@ fn bag(thumbs_up: &[f32], settings: &DecisionSettings) -> BagPredictions {
             stable: false,
             hand: false,
             probabilities: vec![1.0 - probability, 0.0, *probability],
+            recognizer: Basis::Landmarks,
+            familiarity: None,
         });
     }
     let decisions: Vec<_> = predictions.decide(*settings).collect();

@@ -119,6 +119,7 @@ impl Hard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recognizer::Basis;
 
     fn frame(none: f32, reason: &'static str, hand: bool) -> FramePrediction {
         FramePrediction {
@@ -129,6 +130,8 @@ mod tests {
             stable: false,
             hand,
             probabilities: vec![none, 1.0 - none],
+            recognizer: Basis::Landmarks,
+            familiarity: None,
         }
     }
 
