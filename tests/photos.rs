@@ -148,7 +148,9 @@ fn second_halves_are_familiar_and_changed_photos_are_not() {
     let [store, taught, rest, mirrored] =
         ["store", "taught", "rest", "mirrored"].map(|name| directory.path().join(name));
     for label in ["none", "thumbs_down", "thumbs_up"] {
-        [&taught, &rest, &mirrored].map(|part| std::fs::create_dir_all(part.join(label)).expect("creates"));
+        for part in [&taught, &rest, &mirrored] {
+            std::fs::create_dir_all(part.join(label)).expect("creates");
+        }
         for file in support::files_in(&photos.join(label)) {
             let name = file.file_name().expect("a name").to_owned();
             let number = name.to_string_lossy();
