@@ -1,13 +1,15 @@
-//! From frames to probabilities, for one frame or a batch: by the landmarks of hands, by the network of a model, or by both.
+//! From frames to probabilities, for one frame or a batch: by the landmarks or crops of hands, by the whole image, or by several of these.
 //!
 //! The node, bags, the command line and the training all classify frames with a [`Recognizer`], so that the same frame gets the same
 //! probabilities everywhere.
 
 mod auto;
+mod hand;
 mod image;
 mod landmarks;
 pub mod model;
 pub mod settings;
+mod tracker;
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,6 +20,7 @@ use crate::frame::{Frame, FrameError};
 use crate::hand::Hand;
 use crate::model_store::Manifest;
 use auto::AutoRecognizer;
+use hand::HandRecognizer;
 use image::ImageRecognizer;
 use landmarks::LandmarkRecognizer;
 
@@ -31,6 +34,7 @@ pub struct Recognizer {
 /// What a method needs.
 enum LoadedMethod {
     Image(Box<ImageRecognizer>),
+    Hand(Box<HandRecognizer>),
     Landmarks(Box<LandmarkRecognizer>),
     Auto(Box<AutoRecognizer>),
 }
@@ -106,6 +110,10 @@ impl Recognizer {
         Recognizer::with_method(manifest.labels.len(), LoadedMethod::Auto(Box::new(auto)))
     }
 
+    fn by_hand(recognizer: HandRecognizer, manifest: &Manifest) -> Recognizer {
+        Recognizer::with_method(manifest.labels.len(), LoadedMethod::Hand(Box::new(recognizer)))
+    }
+
     fn by_landmarks(recognizer: LandmarkRecognizer) -> Recognizer {
         Recognizer::with_method(recognizer.labels(), LoadedMethod::Landmarks(Box::new(recognizer)))
     }
@@ -123,7 +131,8 @@ impl Recognizer {
         match &self.method {
             LoadedMethod::Image(image) => image.classifier.backend(),
             LoadedMethod::Auto(auto) => auto.image.classifier.backend(),
-            LoadedMethod::Landmarks(_) => LandmarkRecognizer::BACKEND,
+            LoadedMethod::Hand(hand) => hand.classifier.backend(),
+            LoadedMethod::Landmarks(landmarks) => landmarks.backend(),
         }
     }
 
@@ -139,6 +148,7 @@ impl Recognizer {
             LoadedMethod::Image(image) => {
                 image.classify(frames.map(|(_, frame)| frame), &mut self.results)?;
             }
+            LoadedMethod::Hand(hand) => hand.classify(frames, &mut self.results)?,
             LoadedMethod::Landmarks(landmarks) => landmarks.classify(frames, &mut self.results)?,
             LoadedMethod::Auto(auto) => auto.classify(frames, &mut self.results)?,
         }
@@ -170,6 +180,7 @@ impl Recognizer {
     pub fn forget_streams(&mut self) {
         match &mut self.method {
             LoadedMethod::Image(_) => {}
+            LoadedMethod::Hand(hand) => hand.forget_streams(),
             LoadedMethod::Landmarks(landmarks) => landmarks.forget_streams(),
             LoadedMethod::Auto(auto) => auto.forget_streams(),
         }

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 use super::candidates::{Candidate, Runtime};
 use super::settings::{Precision, Settings};
 use super::{Classifier, ClassifierError, warm_up_sizes};
-use crate::model_store::{StoredModel, WEIGHTS_FILE};
+use crate::model_store::{ModelNetwork, StoredModel};
 use crate::network::torch::{TorchError, TorchModule, gpu};
 use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX};
 use crate::weights::Weights;
@@ -26,6 +26,7 @@ impl TorchClassifier {
     /// The GPU is missing, the weights do not match the network, or libtorch failed.
     pub(super) fn load(
         model: &StoredModel,
+        network: ModelNetwork,
         candidate: &Candidate,
         settings: &Settings,
     ) -> Result<TorchClassifier, ClassifierError> {
@@ -34,8 +35,8 @@ impl TorchClassifier {
             _ => Device::Cpu,
         };
         tch::set_num_threads(i32::try_from(settings.threads).unwrap_or(i32::MAX));
-        let weights = Weights::read(&model.path(WEIGHTS_FILE))?;
-        let network = model.network().map_err(Box::new)?;
+        let weights = Weights::read(&model.path(network.weights_file()))?;
+        let network = model.network(network).map_err(Box::new)?;
         let mut module = TorchModule::with_weights(&network.layers, &weights, device)?;
         let kind = match candidate.precision {
             Precision::Fp16 => Kind::Half,

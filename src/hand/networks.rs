@@ -1,6 +1,6 @@
 //! The palm detector and the hand landmark network.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use strum::{Display, EnumString, VariantNames};
@@ -9,8 +9,9 @@ use super::detector::{ANCHORS, BOX_VALUES, PALM_SIDE, Palm, anchors, decode};
 use super::sampling::{Outside, sample};
 use super::tiles::Tile;
 use super::{Hand, LANDMARKS, Region};
-use crate::classifier::ClassifierError;
 use crate::classifier::onnx::OnnxNetwork;
+use crate::classifier::settings::Settings;
+use crate::classifier::{self, ClassifierError};
 use crate::frame::Frame;
 use crate::weights;
 
@@ -18,6 +19,12 @@ use crate::weights;
 const LANDMARK_SIDE: usize = 224;
 /// Palms with a lower score are ignored. MediaPipe's limit is 0.5; here the landmark network decides, so that fewer hands are missed.
 const MIN_PALM_SCORE: f32 = 0.3;
+
+/// Names of the files, without the size.
+const PALM_DETECTOR: &str = "palm_detection";
+const LANDMARK_NETWORK: &str = "hand_landmark";
+/// The networks that are used unless a caller loads others.
+const INSTALLED_SIZE: Size = Size::Lite;
 
 /// The size of a network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantNames)]
@@ -41,45 +48,77 @@ pub struct HandNetworks {
     landmark_input: Vec<f32>,
     /// Time to compute inputs so far.
     pub(super) sampling_time: Duration,
+    /// What runs the networks, as `<runtime>/<device>/<precision>`.
+    pub backend: String,
+    /// Why this backend was selected, including the failures of better ones; may be empty.
+    pub reason: String,
 }
 
 impl HandNetworks {
-    /// Loads the networks that are installed with this program. Both are the lite ones, with which a followed hand takes 5 ms, and on one
-    /// thread: with a busy second core, two threads are slower than one.
+    /// Loads the networks that are installed with this program. Both are the lite ones, with which a followed hand takes 5 ms.
     ///
     /// # Errors
     /// As for [`HandNetworks::load`].
-    pub fn installed() -> Result<HandNetworks, ClassifierError> {
-        let directory = weights::installed_directory().join("hand");
-        HandNetworks::load(&directory, Size::Lite, Size::Lite, 1)
+    pub fn installed(settings: &Settings) -> Result<HandNetworks, ClassifierError> {
+        HandNetworks::load(
+            &HandNetworks::installed_directory(),
+            INSTALLED_SIZE,
+            INSTALLED_SIZE,
+            settings,
+        )
     }
 
-    /// Loads the networks from a directory with the files that `scripts/convert_hand_models.py` writes.
+    /// The files of the palm detector and the landmark network that [`HandNetworks::installed`] loads.
+    pub fn installed_files() -> [PathBuf; 2] {
+        let directory = HandNetworks::installed_directory();
+        [PALM_DETECTOR, LANDMARK_NETWORK].map(|name| file(&directory, name, INSTALLED_SIZE))
+    }
+
+    fn installed_directory() -> PathBuf {
+        weights::installed_directory().join("hand")
+    }
+
+    /// Loads the networks from a directory with the files that `scripts/convert_hand_models.py` writes, in fp32 with CUDA or on the CPU, and
+    /// runs them once. On the CPU they run on one thread: with a busy second core, two threads are slower than one.
     ///
     /// # Errors
-    /// ONNX Runtime or a file is missing, or a file is damaged.
+    /// ONNX Runtime or a file is missing, a file is damaged, or [`Settings::require_gpu`] is set and no GPU can be used.
     pub fn load(
         directory: &Path,
         palm_detector: Size,
         landmark_network: Size,
-        threads: usize,
+        settings: &Settings,
     ) -> Result<HandNetworks, ClassifierError> {
-        let load = |name: &str, size: Size, side: usize| {
-            let path = directory.join(format!("{name}_{size}.onnx"));
+        let palm_detector = file(directory, PALM_DETECTOR, palm_detector);
+        let landmark_network = file(directory, LANDMARK_NETWORK, landmark_network);
+        for path in [&palm_detector, &landmark_network] {
             if !path.exists() {
-                return Err(ClassifierError::NoHandNetwork(path));
+                return Err(ClassifierError::NoHandNetwork(path.clone()));
             }
-            OnnxNetwork::load(&path, side, threads)
+        }
+        let settings = Settings {
+            threads: 1,
+            ..settings.clone()
         };
+        let ((palm_detector, landmark_network, backend), reason) =
+            classifier::load_without_store(&settings, |candidate| {
+                Ok((
+                    OnnxNetwork::load(&palm_detector, PALM_SIDE, candidate, &settings)?,
+                    OnnxNetwork::load(&landmark_network, LANDMARK_SIDE, candidate, &settings)?,
+                    candidate.backend(),
+                ))
+            })?;
         Ok(HandNetworks {
-            palm_detector: load("palm_detection", palm_detector, PALM_SIDE)?,
-            landmark_network: load("hand_landmark", landmark_network, LANDMARK_SIDE)?,
+            palm_detector,
+            landmark_network,
             anchors: anchors(),
             palm_input: vec![0.0; 3 * PALM_SIDE * PALM_SIDE],
             boxes: vec![0.0; ANCHORS * BOX_VALUES],
             scores: vec![0.0; ANCHORS],
             landmark_input: vec![0.0; 3 * LANDMARK_SIDE * LANDMARK_SIDE],
             sampling_time: Duration::ZERO,
+            backend,
+            reason,
         })
     }
 
@@ -144,6 +183,10 @@ impl HandNetworks {
     }
 }
 
+fn file(directory: &Path, name: &str, size: Size) -> PathBuf {
+    directory.join(format!("{name}_{size}.onnx"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,7 +194,7 @@ mod tests {
     #[test]
     fn missing_file_is_named() {
         let directory = Path::new("no/such/directory");
-        let error = HandNetworks::load(directory, Size::Lite, Size::Full, 1)
+        let error = HandNetworks::load(directory, Size::Lite, Size::Full, &Settings::default())
             .err()
             .expect("an error");
         let message = error.to_string();

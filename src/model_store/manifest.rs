@@ -46,6 +46,9 @@ pub struct Manifest {
     /// Frames that the classifier of landmarks was fitted to; `None` if the model has no such classifier.
     #[serde(default)]
     pub landmarks: Option<LandmarkFrames>,
+    /// The network for crops of hands; `None` if the model has none.
+    #[serde(default)]
+    pub hand: Option<HandNetwork>,
     /// Number of epochs of the training.
     pub epochs: u32,
     /// Random seed of the training.
@@ -91,6 +94,19 @@ pub struct FrameCounts {
 pub struct LandmarkFrames {
     /// Number of frames in which a hand was found.
     pub frames: usize,
+}
+
+/// The network of a model for crops of hands.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HandNetwork {
+    /// Number of frames with a hand that it was fitted to.
+    pub frames: usize,
+    /// As [`Manifest::temperature`], of the logits of this network.
+    #[serde(deserialize_with = "above_zero")]
+    pub temperature: f64,
+    /// As [`Manifest::int8`], of this network.
+    #[serde(default)]
+    pub int8: Option<Int8Agreement>,
 }
 
 /// Comparison of the int8 model with the fp32 model on held-out frames.

@@ -25,6 +25,7 @@ fn manifest(created: OffsetDateTime) -> Manifest {
         metrics: None,
         int8: None,
         landmarks: None,
+        hand: None,
         dataset_digest: String::new(),
         parent: None,
         epochs: 3,

@@ -12,7 +12,7 @@ use crate::hand::Hand;
 use crate::preprocess::Preprocessor;
 
 /// The network takes its share of the time while no hand is seen, so that only every second frame is searched then.
-const FRAMES_PER_SEARCH: usize = 2;
+pub(super) const FRAMES_PER_SEARCH: usize = 2;
 
 /// Both recognizers of a model, which have the same labels.
 pub(super) struct AutoRecognizer {
@@ -32,7 +32,7 @@ impl AutoRecognizer {
         image: ImageRecognizer,
     ) -> AutoRecognizer {
         AutoRecognizer {
-            landmarks: landmarks.searching_one_of(FRAMES_PER_SEARCH),
+            landmarks,
             familiarity,
             preprocessor: Preprocessor::new(),
             image,

@@ -4,19 +4,24 @@ use std::path::Path;
 
 use super::cross_validation::HeldOutFrame;
 use super::error::TrainingError;
+use super::hand::TaughtHand;
 use super::landmarks::TaughtLandmarks;
 use super::prepare::PreparedDataset;
-use super::report::Mistake;
+use super::report::{Mistake, RecognizerAccuracy};
 use super::select::Candidate;
-use crate::metrics::Metrics;
+use crate::gesture::Gesture;
 use crate::metrics::calibration::{fit_temperature, probabilities};
+use crate::metrics::{Metrics, wilson_interval};
 use crate::probability::argmax;
+use crate::recognizer::settings::Method;
 
 /// The results on the held-out frames, each classified by a training without it.
 pub(super) struct Evaluated {
     /// Including the temperature, which is fitted on the same frames.
     pub(super) metrics: Metrics,
     pub(super) mistakes: Vec<Mistake>,
+    /// What each recognizer of the model decides on the same frames.
+    pub(super) recognizers: Vec<RecognizerAccuracy>,
 }
 
 /// Computes the metrics of what the recognizer `auto` decides: by landmarks where a certain hand is seen, otherwise by the logits of the
@@ -28,6 +33,7 @@ pub(super) fn evaluate(
     prepared: &PreparedDataset,
     selected: &Candidate,
     landmarks: Option<&TaughtLandmarks>,
+    hand: Option<&TaughtHand>,
 ) -> Result<Evaluated, TrainingError> {
     let held_out = &selected.validation.held_out;
     let (truths, logits): (Vec<usize>, Vec<Vec<f32>>) = held_out
@@ -51,8 +57,55 @@ pub(super) fn evaluate(
     });
     Ok(Evaluated {
         mistakes: mistakes.collect(),
+        recognizers: recognizers(prepared, held_out, &logits, landmarks, hand),
         metrics: Metrics::new(&prepared.labels, &logits, &truths, temperature)?,
     })
+}
+
+/// The accuracy of each recognizer; `logits` are those of `auto`. For those that need a hand, a frame without a certain one is `none`.
+fn recognizers(
+    prepared: &PreparedDataset,
+    held_out: &[HeldOutFrame],
+    logits: &[Vec<f32>],
+    landmarks: Option<&TaughtLandmarks>,
+    hand: Option<&TaughtHand>,
+) -> Vec<RecognizerAccuracy> {
+    let none = prepared
+        .labels
+        .iter()
+        .position(|label| label.is_spelling_of(Gesture::None.label()));
+    let by_hand = |logits: &[Option<Vec<f32>>]| {
+        let of_frame = |held_out: &HeldOutFrame| logits[held_out.frame].as_deref().map(argmax).or(none);
+        held_out.iter().map(of_frame).collect::<Vec<_>>()
+    };
+    let by_logits =
+        |logits: &dyn Fn(usize) -> usize| (0..held_out.len()).map(|index| Some(logits(index))).collect();
+    let predictions = [
+        (Method::Auto, Some(by_logits(&|index| argmax(&logits[index])))),
+        (
+            Method::Image,
+            Some(by_logits(&|index| argmax(&held_out[index].logits))),
+        ),
+        (Method::Hand, hand.map(|taught| by_hand(&taught.held_out))),
+        (
+            Method::Landmarks,
+            landmarks.map(|taught| by_hand(&taught.held_out)),
+        ),
+    ];
+    let accuracy = |(recognizer, predictions): (Method, Option<Vec<Option<usize>>>)| {
+        let compared = held_out.iter().zip(predictions?);
+        let is_correct = |(held_out, prediction): &(&HeldOutFrame, Option<usize>)| {
+            *prediction == Some(prepared.label_indices[held_out.frame])
+        };
+        let correct = compared.filter(is_correct).count();
+        Some(RecognizerAccuracy {
+            recognizer: recognizer.to_string(),
+            correct,
+            frames: held_out.len(),
+            interval: wilson_interval(correct, held_out.len()),
+        })
+    };
+    predictions.into_iter().filter_map(accuracy).collect()
 }
 
 fn absolute(path: &Path) -> String {

@@ -9,6 +9,7 @@ use super::error::TrainingError;
 use super::evaluate::Evaluated;
 use super::export::ExportedDraft;
 use super::fit::TrainedModel;
+use super::hand::TaughtHand;
 use super::landmarks::{TaughtLandmarks, prediction};
 use super::learned_frames::{FRAMES_FILE, LearnedFrames};
 use super::prepare::PreparedDataset;
@@ -18,7 +19,7 @@ use super::report::{self, DatasetReport, GateReport, HTML_FILE, JSON_FILE, Repor
 use super::select::Candidate;
 use super::stopwatch::Stopwatch;
 use crate::disk::{self, Existing};
-use crate::model_store::manifest::{FrameCounts, LandmarkFrames};
+use crate::model_store::manifest::{FrameCounts, HandNetwork, LandmarkFrames};
 use crate::model_store::{Draft, LANDMARKS_FILE, MANIFEST_VERSION, Manifest, ModelStore, StoredModel};
 use crate::preprocess::Preprocessing;
 
@@ -31,6 +32,8 @@ pub(super) struct Results<'a> {
     pub(super) trained: TrainedModel,
     /// The error says why there are none.
     pub(super) landmarks: Result<TaughtLandmarks, String>,
+    /// The network for crops of hands; the error says why there is none.
+    pub(super) hand: Result<TaughtHand, String>,
     pub(super) exported: ExportedDraft,
     pub(super) gate: Option<GateReport>,
     pub(super) warnings: Vec<String>,
@@ -84,8 +87,10 @@ fn training_report(
         exported: ExportedDraft {
             draft,
             report: export,
+            ..
         },
         landmarks,
+        hand,
         gate,
         warnings,
         ..
@@ -97,11 +102,12 @@ fn training_report(
         network: manifest.network.clone(),
         strategy: manifest.strategy.clone(),
         strategy_reason: selected.reason.clone(),
-        settings: settings(pretrained, prepared, selected, &landmarks),
+        settings: settings(pretrained, prepared, selected, &landmarks, &hand),
         dataset,
         warnings,
         curves: validation.curves.clone(),
         metrics: evaluated.metrics,
+        recognizers: evaluated.recognizers,
         folds: if validation.folds.len() > 1 {
             validation.folds.clone()
         } else {
@@ -151,6 +157,11 @@ fn manifest(store: &ModelStore, results: &Results, dataset: &DatasetReport) -> M
         landmarks: results.landmarks.as_ref().ok().map(|landmarks| LandmarkFrames {
             frames: landmarks.frames,
         }),
+        hand: results.hand.as_ref().ok().map(|taught| HandNetwork {
+            frames: taught.frames,
+            temperature: taught.temperature,
+            int8: results.exported.hand.and_then(|export| export.int8),
+        }),
         epochs: selected.validation.epochs,
         seed: selected.trainer.seed,
         dataset: dataset.root.clone(),
@@ -165,6 +176,7 @@ fn settings(
     prepared: &PreparedDataset,
     selected: &Candidate,
     landmarks: &Result<TaughtLandmarks, String>,
+    hand: &Result<TaughtHand, String>,
 ) -> Vec<Setting> {
     let recipe = &selected.trainer.recipe;
     let patience = recipe
@@ -180,10 +192,12 @@ fn settings(
     } else {
         "cuda"
     };
-    let landmarks = match landmarks {
-        Ok(taught) => format!("taught by {} of {} frames", taught.frames, prepared.len()),
+    let taught = |frames: Result<usize, &String>| match frames {
+        Ok(frames) => format!("taught by {frames} of {} frames", prepared.len()),
         Err(reason) => format!("not taught: {reason}"),
     };
+    let landmarks = taught(landmarks.as_ref().map(|taught| taught.frames));
+    let hand = taught(hand.as_ref().map(|taught| taught.frames));
     let settings = [
         ("device", device.to_owned()),
         ("optimizer", recipe.optimizer.to_string()),
@@ -203,6 +217,7 @@ fn settings(
         ("folds", prepared.split.folds.len().to_string()),
         ("seed", selected.trainer.seed.to_string()),
         ("landmarks", landmarks),
+        ("crops of hands", hand),
         ("pretrained weights", pretrained.path.display().to_string()),
     ];
     let setting = |(name, value): (&str, String)| Setting {
@@ -238,6 +253,7 @@ fn summary(
         labels: manifest.labels.clone(),
         frames: manifest.frames,
         metrics: (&report.metrics).into(),
+        recognizers: report.recognizers,
         folds: report.folds,
         split: report.dataset.split,
         epochs: manifest.epochs,
