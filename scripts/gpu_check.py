@@ -50,6 +50,7 @@ def main() -> int:
             check.train_last_layer,
             check.missing_gpu,
             check.predictions,
+            check.hands,
             check.python_torch,
             check.fallback,
             check.train_all_layers,
@@ -107,6 +108,8 @@ class Variant:
         return "--require-gpu" in self.options or "cuda" in self.options
 
 
+# The network for whole images decides, whose predictions and times are compared.
+BY_IMAGE = ["--recognizer", "image"]
 ON_CPU = ["--device", "cpu"]
 ON_GPU = ["--device", "cuda", "--require-gpu"]
 TORCH = ["--backend", "torch"]
@@ -359,7 +362,7 @@ class GpuCheck:
 
     def missing_gpu(self) -> None:
         """`--require-gpu` fails and `--device cuda` falls back if no GPU is visible."""
-        bench = ["bench", "--json", "--frames", "3", "--store", self.store]
+        bench = ["bench", "--json", *BY_IMAGE, "--frames", "3", "--store", self.store]
         for backend in ("onnx", "torch"):
             chosen = ["--backend", backend]
             required = self.thumb_gesture(*bench, *chosen, "--require-gpu", environment=NO_GPU)
@@ -393,7 +396,7 @@ class GpuCheck:
         return False
 
     def compare(self, variant: Variant) -> None:
-        command = ["predict", "--json", "--store", self.store, *variant.options, *self.photos]
+        command = ["predict", "--json", *BY_IMAGE, "--store", self.store, *variant.options, *self.photos]
         finished = self.thumb_gesture(*command, environment=variant.environment)
         if finished.status != 0:
             self.note(variant.name, "failed", finished.message())
@@ -421,10 +424,35 @@ class GpuCheck:
         )
         self.expect(variant.name, clear_flips == 0 and variant.max_difference <= bound, detail)
 
+    def hands(self) -> None:
+        """The recognizers that find hands: the networks for hands on the GPU, and that for their crops."""
+        recognizers = {
+            "built-in recognizer": [],
+            "recognizer hand": ["--store", self.store, "--recognizer", "hand", "--precision", "fp32"],
+        }
+        for name, options in recognizers.items():
+            if self.is_late(name):
+                continue
+            predict = ["predict", "--json", *options, *self.photos]
+            cpu, gpu = (self.thumb_gesture(*predict, *device) for device in (ON_CPU, ON_GPU))
+            if cpu.status != 0:
+                self.note(f"{name}, CPU", "failed", cpu.message())
+                continue
+            if gpu.status != 0:
+                self.note_missing(f"{name}, GPU", gpu.message())
+                continue
+            expected, found = ([json.loads(line) for line in each.output.splitlines()] for each in (cpu, gpu))
+            # A hand that is found in another place on the GPU, by the last bit of a score, may change a prediction.
+            same = sum(a["label"] == b["label"] for a, b in zip(expected, found, strict=True))
+            seconds = f"CPU {cpu.seconds:.1f} s, GPU {gpu.seconds:.1f} s for {len(expected)} photos"
+            detail = f"{len(expected) - same} of {len(expected)} labels differ, {seconds}"
+            self.expect(f"{name}, GPU", same >= 0.97 * len(expected), detail)
+
     def bench(self, variant: Variant, batch: int) -> bool:
         """Measures a variant; returns whether it ran."""
         frames = 1000 if variant.is_on_gpu else 200
-        command = ["bench", "--json", "--store", self.store, "--frames", frames, "--batch", batch, *variant.options]
+        command = ["bench", "--json", *BY_IMAGE, "--store", self.store, "--frames", frames, "--batch", batch]
+        command += variant.options
         finished = self.thumb_gesture(*command, environment=variant.environment)
         report = json_of(finished)
         if not report:
@@ -471,7 +499,7 @@ class GpuCheck:
         if not self.has_gpu:
             self.note_missing("reason if TensorRT is missing", "")
             return
-        bench = ["bench", "--json", "--frames", "50", "--store", self.store]
+        bench = ["bench", "--json", *BY_IMAGE, "--frames", "50", "--store", self.store]
         report = json_of(self.thumb_gesture(*bench, "--device", "cuda"))
         backend, reason = report.get("backend", ""), report.get("reason", "")
         is_explained = backend.startswith("onnx/tensorrt") or "onnx/tensorrt: " in reason

@@ -8,7 +8,7 @@ mod torch;
 
 use std::path::PathBuf;
 
-use crate::model_store::{INT8_FILE, ONNX_FILE, StoreError, StoredModel};
+use crate::model_store::{ModelNetwork, StoreError, StoredModel};
 use crate::names::UnknownName;
 use crate::network::Network;
 use crate::network::torch::{TorchError, gpu};
@@ -16,7 +16,7 @@ use crate::preprocess::{INPUT_SIDE_PX, PreprocessingError};
 use crate::weights::WeightsError;
 use candidates::{Candidate, Runtime, candidates};
 use onnx::OnnxClassifier;
-use settings::{Precision, Settings};
+use settings::{Backend, Precision, Settings};
 use torch::TorchClassifier;
 
 /// A network loaded into a runtime. It belongs to one thread.
@@ -129,13 +129,18 @@ pub enum EngineState {
     ToBuild,
 }
 
-/// Loads a model into the best runtime that the settings allow, and runs it once, so that its first frame is as fast as later ones.
+/// Loads a network of a model into the best runtime that the settings allow, and runs it once, so that its first frame is as fast as later
+/// ones.
 ///
 /// # Errors
 /// The model does not match this version or its own manifest, no runtime can run it, or [`Settings::require_gpu`] is set and no GPU can be
 /// used.
-pub fn load(model: &StoredModel, settings: &Settings) -> Result<LoadedClassifier, ClassifierError> {
-    Ok(load_first(model, settings, |_| false)?.0)
+pub fn load(
+    model: &StoredModel,
+    network: ModelNetwork,
+    settings: &Settings,
+) -> Result<LoadedClassifier, ClassifierError> {
+    Ok(load_first(model, network, settings, |_| false)?.0)
 }
 
 /// Like [`load`], but prefers what can be loaded at once over a TensorRT engine that would have to be built first. The second value says
@@ -145,14 +150,15 @@ pub fn load(model: &StoredModel, settings: &Settings) -> Result<LoadedClassifier
 /// As [`load`].
 pub fn load_at_once(
     model: &StoredModel,
+    network: ModelNetwork,
     settings: &Settings,
 ) -> Result<(LoadedClassifier, EngineState), ClassifierError> {
     let is_slow = |candidate: &Candidate| {
         candidate.runtime == Runtime::OnnxTensorRt
             && is_available(candidate.runtime)
-            && !onnx::has_engine(model, candidate, settings)
+            && !onnx::has_engine(model, network, candidate, settings)
     };
-    let (mut loaded, engine) = load_first(model, settings, is_slow)?;
+    let (mut loaded, engine) = load_first(model, network, settings, is_slow)?;
     if engine == EngineState::ToBuild {
         loaded.reason += " (the TensorRT engine is being built)";
     }
@@ -161,25 +167,50 @@ pub fn load_at_once(
 
 fn load_first(
     model: &StoredModel,
+    network: ModelNetwork,
     settings: &Settings,
     is_slow: impl Fn(&Candidate) -> bool,
 ) -> Result<(LoadedClassifier, EngineState), ClassifierError> {
     let manifest = &model.manifest;
     manifest.preprocessing.validate()?;
     Network::named(&manifest.network, manifest.labels.len())?;
-    let candidates = candidates(settings, manifest.int8.as_ref(), is_available);
-    load_first_of(candidates, settings.require_gpu, is_slow, |candidate| {
-        load_candidate(model, candidate, settings)
-    })
+    let candidates = candidates(settings, model.int8_agreement(network), is_available);
+    let (classifier, reason, engine) =
+        load_first_of(candidates, settings.require_gpu, is_slow, |candidate| {
+            load_candidate(model, network, candidate, settings)
+        })?;
+    Ok((LoadedClassifier { classifier, reason }, engine))
+}
+
+/// Loads networks that are no model of the store, in fp32 with ONNX Runtime. Without a store, TensorRT has no cache for its engine, so only
+/// CUDA and the CPU are tried. The second value is the reason, as in [`LoadedClassifier`].
+///
+/// # Errors
+/// No runtime can run the networks, or [`Settings::require_gpu`] is set and no GPU can be used.
+pub(crate) fn load_without_store<T>(
+    settings: &Settings,
+    load: impl FnMut(&Candidate) -> Result<T, ClassifierError>,
+) -> Result<(T, String), ClassifierError> {
+    let settings = Settings {
+        backend: Backend::Onnx,
+        precision: Precision::Fp32,
+        provider_library: None,
+        ..settings.clone()
+    };
+    let mut candidates = candidates(&settings, None, is_available);
+    candidates.retain(|candidate| candidate.runtime != Runtime::OnnxTensorRt);
+    let (loaded, reason, _) = load_first_of(candidates, settings.require_gpu, |_| false, load)?;
+    Ok((loaded, reason))
 }
 
 /// Tries the fast candidates in their order, then the slow ones. A slow candidate before the one that was loaded is still to be built.
-fn load_first_of(
+/// Returns the reason for the choice as well.
+fn load_first_of<T>(
     candidates: Vec<Candidate>,
     require_gpu: bool,
     is_slow: impl Fn(&Candidate) -> bool,
-    mut load: impl FnMut(&Candidate) -> Result<Box<dyn Classifier>, ClassifierError>,
-) -> Result<(LoadedClassifier, EngineState), ClassifierError> {
+    mut load: impl FnMut(&Candidate) -> Result<T, ClassifierError>,
+) -> Result<(T, String, EngineState), ClassifierError> {
     let mut failures = Vec::new();
     let mut last_error = None;
     let ranked = candidates.into_iter().enumerate();
@@ -187,15 +218,14 @@ fn load_first_of(
     let first_slow = slow.first().map(|(rank, _)| *rank);
     for (rank, candidate) in fast.into_iter().chain(slow) {
         match load(&candidate) {
-            Ok(classifier) => {
-                tracing::debug!("{} runs the model", classifier.backend());
+            Ok(loaded) => {
+                tracing::debug!("{} runs the model", candidate.backend());
                 let engine = match first_slow {
                     Some(slow) if slow < rank => EngineState::ToBuild,
                     _ => EngineState::UpToDate,
                 };
                 failures.extend(candidate.reason);
-                let reason = failures.join("; ");
-                return Ok((LoadedClassifier { classifier, reason }, engine));
+                return Ok((loaded, failures.join("; "), engine));
             }
             Err(error) => {
                 tracing::debug!("{} cannot run the model: {error}", candidate.backend());
@@ -224,19 +254,22 @@ fn is_available(runtime: Runtime) -> bool {
 
 fn load_candidate(
     model: &StoredModel,
+    network: ModelNetwork,
     candidate: &Candidate,
     settings: &Settings,
 ) -> Result<Box<dyn Classifier>, ClassifierError> {
     let file = model.path(match candidate.precision {
-        Precision::Int8 => INT8_FILE,
-        _ => ONNX_FILE,
+        Precision::Int8 => network.int8_file(),
+        _ => network.onnx_file(),
     });
     let labels = model.manifest.labels.len();
     let classifier: Box<dyn Classifier> = match candidate.runtime {
         Runtime::TorchCpu | Runtime::TorchCuda => {
-            Box::new(TorchClassifier::load(model, candidate, settings)?)
+            Box::new(TorchClassifier::load(model, network, candidate, settings)?)
         }
-        Runtime::OnnxTensorRt => Box::new(OnnxClassifier::load_tensorrt(model, candidate, settings)?),
+        Runtime::OnnxTensorRt => Box::new(OnnxClassifier::load_tensorrt(
+            model, network, candidate, settings,
+        )?),
         Runtime::OnnxPlugin => Box::new(OnnxClassifier::load_plugin(&file, labels, candidate, settings)?),
         Runtime::OnnxCuda | Runtime::OnnxCpu => {
             Box::new(OnnxClassifier::load_on(&file, labels, candidate, settings)?)
@@ -254,27 +287,6 @@ fn warm_up_sizes(batch: usize) -> impl Iterator<Item = usize> {
 mod tests {
     use super::*;
 
-    struct NullClassifier;
-
-    impl Classifier for NullClassifier {
-        fn logits_and_features(
-            &mut self,
-            _: &[f32],
-            _: &mut [f32],
-            _: &mut [f32],
-        ) -> Result<(), ClassifierError> {
-            Ok(())
-        }
-
-        fn feature_values(&self) -> usize {
-            0
-        }
-
-        fn backend(&self) -> &str {
-            ""
-        }
-    }
-
     /// Which runtime is loaded, and whether an engine is still to be built, if TensorRT is slow and the runtimes in `broken` fail.
     fn loaded(runtimes: &[Runtime], broken: &[Runtime]) -> Option<(Runtime, EngineState)> {
         let candidates = runtimes.iter().map(|&runtime| Candidate {
@@ -283,16 +295,14 @@ mod tests {
             reason: None,
         });
         let is_slow = |candidate: &Candidate| candidate.runtime == Runtime::OnnxTensorRt;
-        let mut last = None;
-        let load = |candidate: &Candidate| -> Result<Box<dyn Classifier>, ClassifierError> {
-            last = Some(candidate.runtime);
+        let load = |candidate: &Candidate| {
             if broken.contains(&candidate.runtime) {
                 return Err(ClassifierError::Onnx("broken".to_owned()));
             }
-            Ok(Box::new(NullClassifier))
+            Ok(candidate.runtime)
         };
-        let (_, engine) = load_first_of(candidates.collect(), false, is_slow, load).ok()?;
-        Some((last?, engine))
+        let (runtime, _, engine) = load_first_of(candidates.collect(), false, is_slow, load).ok()?;
+        Some((runtime, engine))
     }
 
     /// An engine is to be built only if it would replace what was loaded.
@@ -309,5 +319,39 @@ mod tests {
         assert_eq!(loaded(&with_plugin, &[]), Some((OnnxPlugin, UpToDate)));
         assert_eq!(loaded(&with_plugin, &[OnnxPlugin]), Some((OnnxCpu, ToBuild)));
         assert_eq!(loaded(&[OnnxCpu], &[OnnxCpu]), None);
+    }
+
+    #[test]
+    fn networks_without_a_store_run_with_cuda_or_on_the_cpu_in_fp32() {
+        let tried = |settings: &Settings| {
+            let mut tried = Vec::new();
+            let result = load_without_store(settings, |candidate| {
+                tried.push(candidate.backend());
+                match candidate.runtime {
+                    Runtime::OnnxCuda => Err(ClassifierError::Onnx("no driver".to_owned())),
+                    _ => Ok(()),
+                }
+            });
+            (tried, result.map(|((), reason)| reason))
+        };
+        let settings = Settings {
+            backend: Backend::Torch,
+            device: settings::Device::Cuda,
+            precision: Precision::Int8,
+            ..Settings::default()
+        };
+        let (backends, reason) = tried(&settings);
+        assert_eq!(backends, ["onnx/cuda/fp32", "onnx/cpu/fp32"]);
+        assert!(
+            reason
+                .expect("the CPU")
+                .contains("onnx/cuda: ONNX Runtime: no driver")
+        );
+        let (backends, reason) = tried(&Settings {
+            require_gpu: true,
+            ..settings
+        });
+        assert_eq!(backends, ["onnx/cuda/fp32"]);
+        assert!(matches!(reason, Err(ClassifierError::NoGpu(_))));
     }
 }

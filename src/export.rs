@@ -1,19 +1,21 @@
-//! Exports a stored model as one ONNX file for another runtime, and calibrates the activation ranges for int8.
+//! Exports the networks of a stored model as ONNX files for another runtime, and calibrates the activation ranges for int8.
+
+mod directory;
 
 use std::path::{Path, PathBuf};
 
 use crate::classifier::ClassifierError;
 use crate::classifier::onnx::Observer;
 use crate::disk::{self, Existing};
-use crate::model_store::{self, Draft, StoreError, StoredModel, WEIGHTS_FILE};
+use crate::model_store::{self, ModelNetwork, StoreError, StoredModel};
 use crate::network::Network;
 use crate::network::onnx::export::{self, ExportPrecision};
 use crate::network::onnx::int8::ActivationRanges;
 use crate::network::onnx::{self, Batch};
+use crate::preprocess::Preprocessing;
 use crate::weights::{Weights, WeightsError};
 
-/// File in a model's directory with the activation ranges of the network, calibrated on training frames.
-pub const RANGES_FILE: &str = "ranges.json";
+pub use directory::export_directory;
 
 /// Why a model cannot be exported.
 #[derive(Debug, thiserror::Error)]
@@ -43,40 +45,60 @@ pub enum ExportError {
         /// The error of the file system or the parser.
         cause: std::io::Error,
     },
+    /// The directory of the exported files cannot be created.
+    #[error("cannot write {path}: {cause}; pass a new or empty directory with --directory DIR")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// The error of the file system.
+        cause: std::io::Error,
+    },
     /// A temporary file or the activation ranges cannot be written.
-    #[error("cannot write a file of the calibration: {0}")]
+    #[error("cannot write a file: {0}")]
     Io(#[from] std::io::Error),
 }
 
-/// Writes a stored model as an ONNX file, atomically: on failure there is no file, or the previous one.
+/// Writes a network of a stored model as an ONNX file, atomically: on failure there is no file, or the previous one.
 ///
 /// # Errors
 /// The weights cannot be read, or the file cannot be written.
 pub fn export(
     model: &StoredModel,
+    network: ModelNetwork,
     path: &Path,
     precision: ExportPrecision,
     batch: Batch,
 ) -> Result<(), ExportError> {
     let manifest = &model.manifest;
-    let weights = Weights::read(&model.path(WEIGHTS_FILE))?;
+    let weights = Weights::read(&model.path(network.weights_file()))?;
+    let preprocessing = match network {
+        ModelNetwork::Image => &manifest.preprocessing,
+        ModelNetwork::Hand => &Preprocessing::IMAGENET,
+    };
     let metadata = model_store::metadata(
         &manifest.id,
         &manifest.labels,
-        manifest.temperature,
-        &manifest.preprocessing,
+        model.temperature(network),
+        preprocessing,
     );
-    export::export(path, &model.network()?, &weights, precision, batch, &metadata)?;
+    export::export(
+        path,
+        &model.network(network)?,
+        &weights,
+        precision,
+        batch,
+        &metadata,
+    )?;
     Ok(())
 }
 
-/// The activation ranges that the training stored with a model.
+/// The activation ranges of a network that the training stored with the model.
 ///
 /// # Errors
-/// [`ExportError::NoRanges`] if the model has no [`RANGES_FILE`], for example because it was imported; [`ExportError::Ranges`] if it
-/// is damaged.
-pub fn stored_ranges(model: &StoredModel) -> Result<ActivationRanges, ExportError> {
-    let path = model.path(RANGES_FILE);
+/// [`ExportError::NoRanges`] if there are none, for example because the model was imported; [`ExportError::Ranges`] if their file is
+/// damaged.
+pub fn stored_ranges(model: &StoredModel, network: ModelNetwork) -> Result<ActivationRanges, ExportError> {
+    let path = model.path(network.ranges_file());
     if !path.exists() {
         return Err(ExportError::NoRanges(model.manifest.id.clone()));
     }
@@ -88,12 +110,12 @@ pub fn stored_ranges(model: &StoredModel) -> Result<ActivationRanges, ExportErro
     })
 }
 
-/// Stores the activation ranges with a model.
+/// Stores the activation ranges of a network.
 ///
 /// # Errors
 /// The file cannot be written.
-pub(crate) fn write_ranges(draft: &Draft, ranges: &ActivationRanges) -> Result<(), ExportError> {
-    let write = disk::write_atomic(&draft.path(RANGES_FILE), Existing::Replace, |writer| {
+pub(crate) fn write_ranges(path: &Path, ranges: &ActivationRanges) -> Result<(), ExportError> {
+    let write = disk::write_atomic(path, Existing::Replace, |writer| {
         Ok(serde_json::to_writer(writer, ranges)?)
     });
     Ok(write?)

@@ -7,6 +7,7 @@
 //! Equivalent to `mediapipe.solutions.hands` of MediaPipe 0.10.21 as long as only the whole frame is searched and landmarks are computed
 //! once. The constants are those of MediaPipe's graphs unless a comment says otherwise.
 
+pub(crate) mod crop;
 mod detector;
 pub mod features;
 pub mod finder;

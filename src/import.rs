@@ -14,7 +14,7 @@ use crate::classifier::onnx::OnnxClassifier;
 use crate::dataset::Label;
 use crate::disk::{self, Existing};
 use crate::model_store::manifest::{FrameCounts, IMPORTED};
-use crate::model_store::{MANIFEST_VERSION, Manifest, ModelStore, ONNX_FILE, StoredModel};
+use crate::model_store::{MANIFEST_VERSION, Manifest, ModelNetwork, ModelStore, ONNX_FILE, StoredModel};
 use crate::network::Network;
 use crate::preprocess::Preprocessing;
 use crate::weights::Weights;
@@ -128,7 +128,14 @@ fn publish(
 ) -> Result<StoredModel, ImportError> {
     let now = OffsetDateTime::now_utc();
     let draft = store.draft(network.name(), now)?;
-    draft.write_network(network, weights, &labels, TEMPERATURE, &preprocessing)?;
+    draft.write_network(
+        ModelNetwork::Image,
+        network,
+        weights,
+        &labels,
+        TEMPERATURE,
+        &preprocessing,
+    )?;
     OnnxClassifier::load(&draft.path(ONNX_FILE), labels.len(), crate::all_cores())?;
     let manifest = Manifest {
         version: MANIFEST_VERSION,
@@ -148,6 +155,7 @@ fn publish(
         int8: None,
         landmarks: None,
         thumbless: None,
+        hand: None,
         epochs: 0,
         seed: 0,
         dataset: file.display().to_string(),

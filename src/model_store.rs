@@ -1,7 +1,7 @@
 //! Versioned models on disk: publish, activate, roll back, delete.
 //!
 //! ```text
-//! <store>/models/<id>/manifest.json model.onnx weights.safetensors model_int8.onnx    and other files of the draft
+//! <store>/models/<id>/manifest.json model.onnx weights.safetensors model_int8.onnx hand.onnx    and other files of the draft
 //! <store>/active.json                              ids of the active model and of the previously active one
 //! <store>/engines/<id>-<key>/                      TensorRT engines of a model
 //! <store>/pretrained/<network>.safetensors         imported weights, from which trainings start
@@ -10,6 +10,7 @@
 
 mod error;
 pub mod manifest;
+mod network;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -23,14 +24,15 @@ use time::OffsetDateTime;
 use crate::dataset::Label;
 use crate::disk::{self, Existing, WRITING_PREFIX};
 use crate::file_kind::FileKind;
-use crate::network::{self, Network, onnx};
+use crate::network::{Network, onnx};
 use crate::preprocess::Preprocessing;
 use crate::text::shorten;
-use crate::weights::{Weights, WeightsError, tensor_locations};
+use crate::weights::{Weights, WeightsError};
 
 pub use self::error::StoreError;
 use self::error::{damaged, io_error, json_error};
 pub use manifest::{MANIFEST_VERSION, Manifest};
+pub use network::ModelNetwork;
 
 /// The fp32 model for ONNX Runtime; references the weights in [`WEIGHTS_FILE`].
 pub const ONNX_FILE: &str = "model.onnx";
@@ -42,8 +44,6 @@ pub const WEIGHTS_FILE: &str = "weights.safetensors";
 pub const LANDMARKS_FILE: &str = "landmarks.safetensors";
 /// What the model remembers of its training frames; imported models have none.
 pub const FAMILIARITY_FILE: &str = "familiarity.safetensors";
-/// Files that a model may lack.
-const OPTIONAL_FILES: [&str; 3] = [INT8_FILE, LANDMARKS_FILE, FAMILIARITY_FILE];
 const MANIFEST_FILE: &str = "manifest.json";
 const ACTIVE_FILE: &str = "active.json";
 const MODELS_DIRECTORY: &str = "models";
@@ -153,9 +153,15 @@ impl ModelStore {
     pub fn publish(&self, draft: Draft, mut manifest: Manifest) -> Result<StoredModel, StoreError> {
         let directory = draft.directory.path();
         manifest.id = draft.id;
-        for name in [ONNX_FILE, WEIGHTS_FILE].into_iter().chain(OPTIONAL_FILES) {
+        let files = [ModelNetwork::Image, ModelNetwork::Hand]
+            .map(|network| [network.onnx_file(), network.weights_file(), network.int8_file()]);
+        for name in files
+            .into_iter()
+            .flatten()
+            .chain([LANDMARKS_FILE, FAMILIARITY_FILE])
+        {
             let path = directory.join(name);
-            if OPTIONAL_FILES.contains(&name) && !path.exists() {
+            if !matches!(name, ONNX_FILE | WEIGHTS_FILE) && !path.exists() {
                 continue;
             }
             let digest = sha256(&path).map_err(|cause| io_error(&path, cause))?;
@@ -368,22 +374,23 @@ impl ModelStore {
 impl Draft {
     /// Writes the weights of a network, and the ONNX file that references them.
     ///
-    /// `weights` holds all parameters of the network; `labels` are in the order of its outputs.
+    /// `weights` holds all parameters of the layers in `network`; `labels` are in the order of its outputs.
     ///
     /// # Errors
     /// A weight is missing or misshaped, or a file cannot be written, for example because the disk is full.
     pub fn write_network(
         &self,
+        kind: ModelNetwork,
         network: &Network,
         weights: &Weights,
         labels: &[Label],
         temperature: f64,
         preprocessing: &Preprocessing,
     ) -> Result<(), WeightsError> {
-        let weights_file = self.path(WEIGHTS_FILE);
+        let weights_file = self.path(kind.weights_file());
         weights.write(&weights_file)?;
         let metadata = metadata(&self.id, labels, temperature, preprocessing);
-        onnx::write(&self.path(ONNX_FILE), network, &weights_file, &metadata)
+        onnx::write(&self.path(kind.onnx_file()), network, &weights_file, &metadata)
     }
 
     /// Path of a file in the draft.
@@ -401,26 +408,6 @@ impl StoredModel {
     /// Whether the model was published with this file.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.manifest.sha256.contains_key(name)
-    }
-
-    /// The network of the weights: the one named in the manifest, or its backbone with a linear classifier.
-    ///
-    /// # Errors
-    /// The name of the network is unknown, or the weights cannot be read.
-    pub fn network(&self) -> Result<Network, StoreError> {
-        let network = Network::named(&self.manifest.network, self.manifest.labels.len())?;
-        let tensors = tensor_locations(&self.path(WEIGHTS_FILE))?;
-        let mut parameters = network::parameters(&network.layers).into_iter();
-        if parameters.all(|parameter| tensors.contains_key(&parameter.name)) {
-            Ok(network)
-        } else {
-            Ok(network.with_linear_classifier())
-        }
-    }
-
-    /// Path of the fp32 ONNX file.
-    pub fn onnx_file(&self) -> PathBuf {
-        self.directory.join(ONNX_FILE)
     }
 }
 

@@ -67,6 +67,11 @@ impl Network {
         }
     }
 
+    /// The network for crops of hands, with one output for each of `labels`.
+    pub fn for_hands(labels: usize) -> Network {
+        alexnet::alexnet_for_hands(labels)
+    }
+
     /// A network by the name of its architecture.
     ///
     /// # Errors

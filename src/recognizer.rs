@@ -1,13 +1,15 @@
-//! From frames to probabilities, for one frame or a batch: by the landmarks of hands, by the network of a model, or by both.
+//! From frames to probabilities, for one frame or a batch: by the landmarks or crops of hands, by the whole image, or by several of these.
 //!
 //! The node, bags, the command line and the training all classify frames with a [`Recognizer`], so that the same frame gets the same
 //! probabilities everywhere.
 
 mod auto;
+mod hand;
 mod image;
 mod landmarks;
 pub mod model;
 pub mod settings;
+mod tracker;
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,6 +22,7 @@ use crate::frame::{Frame, FrameError};
 use crate::hand::Hand;
 use crate::model_store::Manifest;
 use auto::AutoRecognizer;
+use hand::HandRecognizer;
 use image::ImageRecognizer;
 use landmarks::LandmarkRecognizer;
 
@@ -37,6 +40,8 @@ pub struct Recognizer {
 pub enum Basis {
     /// The landmarks of a hand, or that there is none.
     Landmarks,
+    /// The crop of a hand, or that there is none.
+    Hand,
     /// The whole image.
     Image,
 }
@@ -44,6 +49,7 @@ pub enum Basis {
 /// What a method needs.
 enum LoadedMethod {
     Image(Box<ImageRecognizer>),
+    Hand(Box<HandRecognizer>),
     Landmarks(Box<LandmarkRecognizer>),
     Auto(Box<AutoRecognizer>),
 }
@@ -129,6 +135,10 @@ impl Recognizer {
         Recognizer::with_method(auto.image.labels, LoadedMethod::Auto(Box::new(auto)))
     }
 
+    fn by_hand(recognizer: HandRecognizer, manifest: &Manifest) -> Recognizer {
+        Recognizer::with_method(manifest.labels.len(), LoadedMethod::Hand(Box::new(recognizer)))
+    }
+
     fn by_landmarks(recognizer: LandmarkRecognizer) -> Recognizer {
         Recognizer::with_method(recognizer.labels(), LoadedMethod::Landmarks(Box::new(recognizer)))
     }
@@ -146,7 +156,8 @@ impl Recognizer {
         match &self.method {
             LoadedMethod::Image(image) => image.classifier.backend(),
             LoadedMethod::Auto(auto) => auto.image.classifier.backend(),
-            LoadedMethod::Landmarks(landmarks) => &landmarks.backend,
+            LoadedMethod::Hand(hand) => hand.classifier.backend(),
+            LoadedMethod::Landmarks(landmarks) => landmarks.backend(),
         }
     }
 
@@ -155,7 +166,7 @@ impl Recognizer {
         match &mut self.method {
             LoadedMethod::Image(image) => image.familiarity_threshold = threshold,
             LoadedMethod::Auto(auto) => auto.image.familiarity_threshold = threshold,
-            LoadedMethod::Landmarks(_) => {}
+            LoadedMethod::Hand(_) | LoadedMethod::Landmarks(_) => {}
         }
     }
 
@@ -171,6 +182,7 @@ impl Recognizer {
             LoadedMethod::Image(image) => {
                 image.classify(frames.map(|(_, frame)| frame), &mut self.results)?;
             }
+            LoadedMethod::Hand(hand) => hand.classify(frames, &mut self.results)?,
             LoadedMethod::Landmarks(landmarks) => landmarks.classify(frames, &mut self.results)?,
             LoadedMethod::Auto(auto) => auto.classify(frames, &mut self.results)?,
         }
@@ -205,6 +217,7 @@ impl Recognizer {
     pub fn forget_streams(&mut self) {
         match &mut self.method {
             LoadedMethod::Image(_) => {}
+            LoadedMethod::Hand(hand) => hand.forget_streams(),
             LoadedMethod::Landmarks(landmarks) => landmarks.forget_streams(),
             LoadedMethod::Auto(auto) => auto.forget_streams(),
         }
@@ -219,6 +232,14 @@ impl Results {
         self.bases.clear();
         self.familiarity.clear();
         self.is_familiar.clear();
+    }
+
+    /// Notes that all frames were classified by their hands, where familiarity is of no importance.
+    fn set_hand_basis(&mut self, basis: Basis) {
+        let frames = self.hands.len();
+        self.bases.resize(frames, basis);
+        self.familiarity.resize(frames, None);
+        self.is_familiar.resize(frames, true);
     }
 }
 

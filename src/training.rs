@@ -13,6 +13,7 @@ mod export;
 mod features;
 mod fit;
 mod gate;
+mod hand;
 mod landmarks;
 mod learned_frames;
 mod linear;
@@ -40,6 +41,7 @@ use evaluate::evaluate;
 use export::export;
 use fit::fit;
 use gate::gate;
+use hand::fit_hand;
 use landmarks::{find_hands, fit_landmarks};
 use new_scenes::measure_new_scenes;
 pub use options::{Overrides, Promotion, TrainingOptions};
@@ -47,13 +49,16 @@ use prepare::{PreparedDataset, prepare};
 use pretrained::PretrainedNetwork;
 pub use progress::{FoldEpoch, Progress, Summary, SummaryMetrics};
 use publish::{Results, publish};
-pub use report::{FoldResult, GateReport, Point, Timing};
+pub use report::{FoldResult, GateReport, Point, RecognizerAccuracy, Timing};
 use select::select;
 use stopwatch::Stopwatch;
 pub use usable::usable;
 
 /// Environment variable through which a node passes its process id to its training process.
 pub const PARENT_VARIABLE: &str = "THUMB_GESTURE_PARENT";
+
+/// Why neither landmarks nor crops of hands are taught.
+const NO_HAND_NETWORKS: &str = "the networks for hands are not installed";
 
 /// Trains a model on a dataset and publishes it in the store, without activating it.
 ///
@@ -87,6 +92,10 @@ pub fn train(
     }
     stopwatch.lap("features");
     let hands = find_hands(store, &prepared, options.camera_roll_deg, on_progress)?;
+    let hand = match &hands {
+        Some(hands) => fit_hand(store, &pretrained, &prepared, hands, on_progress)?,
+        None => Err(NO_HAND_NETWORKS.to_owned()),
+    };
     stopwatch.lap("hands");
     let selected = select(
         &pretrained,
@@ -99,16 +108,30 @@ pub fn train(
     let held_out = &selected.validation.held_out;
     let landmarks = match &hands {
         Some(hands) => fit_landmarks(&prepared, hands, held_out)?,
-        None => Err("the networks for hands are not installed".to_owned()),
+        None => Err(NO_HAND_NETWORKS.to_owned()),
     };
-    let evaluated = evaluate(&prepared, &selected, landmarks.as_ref().ok(), on_progress)?;
+    let evaluated = evaluate(
+        &prepared,
+        &selected,
+        landmarks.as_ref().ok(),
+        hand.as_ref().ok(),
+        on_progress,
+    )?;
     let deciding_hands = hands.as_ref().filter(|_| landmarks.is_ok());
     let scenes = measure_new_scenes(&prepared, &selected, deciding_hands, on_progress)?;
     stopwatch.lap("new scenes");
     let trained = fit(&prepared, &selected, on_progress)?;
     stopwatch.lap("training");
     let temperature = evaluated.metrics.temperature;
-    let exported = export(store, &prepared, &selected, &trained, temperature, on_progress)?;
+    let exported = export(
+        store,
+        &prepared,
+        &selected,
+        &trained,
+        temperature,
+        hand.as_ref().ok().zip(hands.as_ref()),
+        on_progress,
+    )?;
     stopwatch.lap("export");
     let gate = gate(
         store,
@@ -128,6 +151,7 @@ pub fn train(
         scenes,
         trained,
         landmarks,
+        hand,
         exported,
         gate,
         warnings,

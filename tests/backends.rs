@@ -10,7 +10,7 @@ use serde_json::Value;
 use support::{failure, json, model_directory, program, usage_error};
 use thumb_gesture::classifier;
 use thumb_gesture::classifier::settings::{Backend, Device, Precision, Settings};
-use thumb_gesture::model_store::ModelStore;
+use thumb_gesture::model_store::{ModelNetwork, ModelStore};
 use thumb_gesture::preprocess::INPUT_LEN;
 
 /// One training, shared by all tests.
@@ -263,7 +263,9 @@ fn batch_gives_the_same_logits_as_single_frames() {
         };
         let store = ModelStore::open_existing(&trained.root.path().join("store")).expect("exists");
         let model = store.model_or_active(None).expect("there is an active model");
-        let mut classifier = classifier::load(&model, &settings).expect("loads").classifier;
+        let mut classifier = classifier::load(&model, ModelNetwork::Image, &settings)
+            .expect("loads")
+            .classifier;
         let labels = model.manifest.labels.len();
         let inputs: Vec<f32> = (0..3 * INPUT_LEN).map(|index| (index as f32).sin()).collect();
         let mut alone = vec![0.0; 3 * labels];

@@ -10,8 +10,14 @@ use support::{draw_dataset, failure, json, model_id, program, random_weights, th
 use thumb_gesture::classifier::Classifier;
 use thumb_gesture::classifier::onnx::OnnxClassifier;
 use thumb_gesture::frame::Frame;
+use thumb_gesture::gesture::Gesture;
+use thumb_gesture::hand::features::FEATURES;
+use thumb_gesture::hand::simulated::simulated_hands;
+use thumb_gesture::hand::taught::LandmarkClassifier;
+use thumb_gesture::hand::{Hand, Region};
 use thumb_gesture::model_store::ONNX_FILE;
 use thumb_gesture::network::Network;
+use thumb_gesture::network::onnx::Batch;
 use thumb_gesture::preprocess::{INPUT_LEN, Preprocessor};
 use thumb_gesture::probability::argmax;
 
@@ -188,6 +194,82 @@ fn failed_export_leaves_no_file() {
     assert!(!file.exists());
 }
 
+fn directory_has_every_network_of_the_model_and_a_manifest() {
+    let trained = trained();
+    let directory = trained.root.path().join("all");
+    let mut command = program();
+    command.args(["export", "--json", "--dynamic-batch", "--store"]);
+    command.arg(trained.store()).arg("--directory").arg(&directory);
+    let report = json(&command.output().expect("starts"));
+    let names: Vec<String> = support::files_in(&directory)
+        .iter()
+        .map(|file| file.file_name().expect("a name").to_string_lossy().into_owned())
+        .collect();
+    // The drawn hands are too few to teach landmarks or crops.
+    assert_eq!(names, ["image.onnx", "manifest.json"]);
+    assert_eq!(report["files"], serde_json::json!(names));
+    let manifest = std::fs::read(directory.join("manifest.json")).expect("reads");
+    let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+    assert_eq!(manifest["model_id"], trained.id);
+    let network = &manifest["networks"][0];
+    assert_eq!(
+        network["inputs"][0]["shape"],
+        serde_json::json!(["batch", 3, 224, 224])
+    );
+    assert_eq!(network["outputs"][0]["name"], "logits");
+    let again = failure(&command.output().expect("starts"));
+    assert!(again.contains("pass a new or empty directory"), "{again}");
+}
+
+fn model_without_crops_of_hands_is_rejected_where_they_are_to_decide() {
+    let trained = trained();
+    let mut command = program();
+    command.args(["predict", "--recognizer", "hand", "--store"]);
+    command.arg(trained.store()).args(trained.unseen());
+    let message = failure(&command.output().expect("starts"));
+    assert!(
+        message.contains("at least three frames of each label that show a hand"),
+        "{message}"
+    );
+}
+
+fn landmark_classifier_gives_the_same_probabilities_in_python() {
+    const GESTURES: [Gesture; 2] = [Gesture::None, Gesture::Other];
+    let weight = (0..2 * FEATURES).map(|index| (index as f32).sin() / 20.0);
+    let classifier = LandmarkClassifier::new(weight.collect(), vec![0.3, -0.2], GESTURES.to_vec());
+    let hands = simulated_hands(2, 7);
+    let write = |directory: &Path| {
+        let landmarks: Vec<_> = hands.iter().map(|hand| hand.landmarks).collect();
+        let text = serde_json::to_vec(&landmarks).expect("JSON");
+        std::fs::write(directory.join("landmarks.json"), text).expect("writes");
+        let file = directory.join("landmarks.onnx");
+        classifier.write_onnx(&file, Batch::Dynamic, &[]).expect("writes");
+    };
+    let directory = support::reference("parity/reference.py", &["landmarks"], write);
+    let found = std::fs::read(directory.path().join("probabilities.json")).expect("was written");
+    let found: Vec<Vec<f32>> = serde_json::from_slice(&found).expect("JSON");
+    assert_eq!(found.len(), hands.len());
+    for (hand, found) in hands.into_iter().zip(found) {
+        let hand = Hand {
+            landmarks: hand.landmarks,
+            world: hand.world,
+            presence: 1.0,
+            right: 0.5,
+            region: Region {
+                center: [0.0; 2],
+                side_px: 1.0,
+                rotation: 0.0,
+            },
+        };
+        let expected = classifier.probabilities(&hand, 0.0);
+        let differences = found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+        assert!(
+            differences.fold(0.0, f32::max) < 1e-5,
+            "{found:?}, not {expected:?}"
+        );
+    }
+}
+
 fn classifier(file: &Path) -> OnnxClassifier {
     OnnxClassifier::load(file, LABELS, 1).expect("loads")
 }
@@ -206,4 +288,7 @@ support::runner::tests! {
     onnx_package_accepts_all_files_and_reads_their_shapes_and_metadata needs Torch,
     int8_export_of_an_imported_model_needs_a_dataset_for_calibration,
     failed_export_leaves_no_file,
+    directory_has_every_network_of_the_model_and_a_manifest,
+    model_without_crops_of_hands_is_rejected_where_they_are_to_decide,
+    landmark_classifier_gives_the_same_probabilities_in_python needs Torch,
 }

@@ -6,16 +6,25 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+use serde_json::Value;
 use support::runner::{hand_networks, mediapipe, reference_photos};
 use support::values;
-use thumb_gesture::classifier::onnx::OnnxNetwork;
-use thumb_gesture::classifier::settings::Precision;
+use thumb_gesture::classifier::Classifier;
+use thumb_gesture::classifier::candidates::{Candidate, Runtime};
+use thumb_gesture::classifier::onnx::{OnnxClassifier, OnnxNetwork};
+use thumb_gesture::classifier::settings::{Device, Precision, Settings};
 use thumb_gesture::drawn_hand;
 use thumb_gesture::frame::Frame;
 use thumb_gesture::gesture::Gesture;
 use thumb_gesture::hand::finder::HandFinder;
 use thumb_gesture::hand::{Hand, HandNetworks, LandmarkNetwork, rule};
+use thumb_gesture::model_store::ModelStore;
+use thumb_gesture::preprocess::INPUT_LEN;
+use thumb_gesture::recognizer::model::Model;
+use thumb_gesture::recognizer::settings::{Method, RecognizerSettings};
+use thumb_gesture::recognizer::{Basis, Source};
 use thumb_gesture::weights::Weights;
 
 /// Maximum difference of an output; boxes and landmarks are in pixels.
@@ -80,7 +89,12 @@ fn photos() -> Vec<PathBuf> {
 
 fn compare(network: &str, side: usize, outputs: &[(&str, usize)], images: &Path, expected: &Weights) {
     let file = hand_networks().join(format!("{network}.onnx"));
-    let mut session = OnnxNetwork::load(&file, Precision::Fp32, side, 1).expect("loads");
+    let candidate = Candidate {
+        runtime: Runtime::OnnxCpu,
+        precision: Precision::Fp32,
+        reason: None,
+    };
+    let mut session = OnnxNetwork::load(&file, side, &candidate, &Settings::default()).expect("loads");
     for image in fs::read_dir(images).expect("reads") {
         let image = image.expect("reads").file_name().into_string().expect("UTF-8");
         if image == "expected.safetensors" {
@@ -103,7 +117,11 @@ fn compare(network: &str, side: usize, outputs: &[(&str, usize)], images: &Path,
 
 /// The hands that a landmark network finds in each photo.
 fn hands_in_photos(network: LandmarkNetwork) -> Vec<(PathBuf, Vec<Hand>)> {
-    let networks = HandNetworks::load(&hand_networks(), network, 1).expect("loads");
+    let settings = Settings {
+        device: Device::Cpu,
+        ..Settings::default()
+    };
+    let networks = HandNetworks::load(&hand_networks(), network, &settings).expect("loads");
     let mut finder = HandFinder::new(networks, 2);
     let hands = |photo: PathBuf| {
         let frame = Frame::from_file(&photo).expect("a photo");
@@ -177,9 +195,154 @@ fn command_line_recognizes_thumbs_without_a_model() {
     assert!(right * 3 >= labels.len() * 2, "{right} of {}", labels.len());
 }
 
+/// A training on half of the photos, shared by the tests.
+struct Trained {
+    root: tempfile::TempDir,
+    summary: Value,
+}
+
+impl Trained {
+    fn store(&self) -> PathBuf {
+        self.root.path().join("store")
+    }
+
+    fn photos(&self) -> PathBuf {
+        self.root.path().join("others")
+    }
+}
+
+/// Blocks of six photos are alternately trained on and left out.
+fn trained() -> &'static Trained {
+    static TRAINED: OnceLock<Trained> = OnceLock::new();
+    TRAINED.get_or_init(|| {
+        let root = tempfile::tempdir().expect("a directory");
+        for (index, photo) in photos().iter().enumerate() {
+            let part = ["dataset", "others"][index % 25 / 6 % 2];
+            let label = photo.parent().and_then(Path::file_name).expect("a label");
+            let directory = root.path().join(part).join(label);
+            fs::create_dir_all(&directory).expect("creates");
+            fs::copy(photo, directory.join(photo.file_name().expect("a name"))).expect("copies");
+        }
+        let (dataset, store) = (root.path().join("dataset"), root.path().join("store"));
+        let summary = support::json(&support::train(&dataset, &store, &["--force"]));
+        Trained { root, summary }
+    })
+}
+
+/// What `evaluate --json` prints about the photos that were left out.
+fn evaluated(options: &[&str]) -> Value {
+    let trained = trained();
+    let mut command = support::program();
+    command
+        .args(["evaluate", "--json", "--store"])
+        .arg(trained.store());
+    command.arg("--dataset").arg(trained.photos()).args(options);
+    support::json(&command.output().expect("starts"))
+}
+
+fn crops_of_hands_are_taught_measured_and_classified() {
+    let summary = &trained().summary;
+    let recognizers = summary["recognizers"].as_array().expect("a list");
+    let names: Vec<&Value> = recognizers.iter().map(|each| &each["recognizer"]).collect();
+    assert_eq!(names, ["auto", "image", "hand", "landmarks"]);
+    assert_eq!(
+        recognizers[0]["correct"].as_f64().expect("a number")
+            / recognizers[0]["frames"].as_f64().expect("a number"),
+        summary["accuracy"].as_f64().expect("a number")
+    );
+    let fp32 = evaluated(&["--recognizer", "hand", "--precision", "fp32"]);
+    let accuracy = fp32["accuracy"].as_f64().expect("a number");
+    assert!(accuracy >= 0.85, "{accuracy}");
+    for (options, backend) in [
+        (["--backend", "torch"], "torch/cpu/fp32"),
+        (["--precision", "auto"], "onnx/cpu/int8"),
+    ] {
+        let other = evaluated(&[&["--recognizer", "hand", "--device", "cpu"][..], &options].concat());
+        assert_eq!(other["backend"], backend);
+        let difference = other["accuracy"].as_f64().expect("a number") - accuracy;
+        assert!(difference.abs() < 0.03, "{backend}: {difference}");
+    }
+}
+
+/// Cameras of other rooms, and without a hand: no gesture, and no influence on the frames of another camera.
+fn batch_of_cameras_gives_the_same_predictions_as_single_frames() {
+    let trained = trained();
+    let store = ModelStore::open(&trained.store()).expect("opens");
+    let model = Model::open(&store, &support::model_id(&trained.summary)).expect("a model");
+    let mut settings = RecognizerSettings::from(Settings::default());
+    settings.method = Method::Hand;
+    settings.network.batch = 3;
+    let mut recognizer = model.load(&settings).expect("loads").recognizer;
+    let photo = |index: usize| Frame::from_file(&photos()[index]).expect("a photo");
+    let black = Frame::from_raw("mono8", 640, 480, 640, vec![0; 640 * 480]).expect("a valid frame");
+    let frames = [photo(60), black, photo(85)];
+    let single = frames.each_ref().map(|frame| {
+        let prediction = recognizer.classify_frame(Source::Still, frame).expect("runs");
+        assert_eq!(prediction.basis, Basis::Hand);
+        prediction.probabilities.to_vec()
+    });
+    assert_eq!(single[1], [1.0, 0.0, 0.0]);
+    let batch = recognizer.classify(frames.iter().map(|frame| (Source::Still, frame)));
+    for (single, batch) in single.iter().zip(batch.expect("runs").iter()) {
+        let differences = single.iter().zip(batch.probabilities).map(|(a, b)| (a - b).abs());
+        assert!(differences.fold(0.0, f32::max) < 1e-4, "{single:?}");
+    }
+}
+
+fn exported_directory_has_the_networks_for_hands() {
+    let trained = trained();
+    let directory = trained.root.path().join("exported");
+    let mut command = support::program();
+    command.args([
+        "export",
+        "--json",
+        "--precision",
+        "int8",
+        "--target",
+        "cpu",
+        "--store",
+    ]);
+    command.arg(trained.store()).arg("--directory").arg(&directory);
+    let report = support::json(&command.output().expect("starts"));
+    let expected = [
+        "image.onnx",
+        "hand.onnx",
+        "landmarks.onnx",
+        "palm_detection.onnx",
+        "hand_landmark.onnx",
+        "manifest.json",
+    ];
+    assert_eq!(report["files"], serde_json::json!(expected));
+    let manifest = fs::read(directory.join("manifest.json")).expect("reads");
+    let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+    let networks = manifest["networks"].as_array().expect("a list");
+    let files: Vec<&Value> = networks.iter().map(|network| &network["file"]).collect();
+    assert_eq!(serde_json::json!(files), serde_json::json!(expected[..5]));
+    for file in ["image.onnx", "hand.onnx"] {
+        let mut classifier = OnnxClassifier::load(&directory.join(file), 3, 1).expect("loads");
+        let mut logits = [0.0; 3];
+        classifier
+            .logits(&vec![0.0; INPUT_LEN], &mut logits)
+            .expect("runs");
+    }
+    for (installed, exported) in [
+        ("palm_detection_lite", "palm_detection"),
+        ("hand_landmark_full", "hand_landmark"),
+    ] {
+        let [installed, exported] = [
+            hand_networks().join(format!("{installed}.onnx")),
+            directory.join(format!("{exported}.onnx")),
+        ];
+        assert!(fs::read(installed).expect("reads") == fs::read(exported).expect("reads"));
+    }
+}
+
 support::runner::tests! {
     converted_networks_compute_litert_outputs needs LiteRt,
     thumbs_in_photos_are_recognized_without_training needs HandPhotos,
     int8_network_computes_the_landmarks_of_the_full_one needs HandPhotos,
     command_line_recognizes_thumbs_without_a_model needs HandPhotos,
+    crops_of_hands_are_taught_measured_and_classified needs HandPhotos,
+    batch_of_cameras_gives_the_same_predictions_as_single_frames needs HandPhotos,
+    exported_directory_has_the_networks_for_hands needs HandPhotos,
 }

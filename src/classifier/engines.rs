@@ -4,7 +4,7 @@
 //! <store>/engines/<model id>-<key>/    the engine and the timing cache, as ONNX Runtime's TensorRT provider writes them
 //! ```
 //! The provider looks an engine up by the names in the graph, not by the weights, so it would run the old engine for a retrained model.
-//! Therefore each model has its own directory. The key is a digest of the model's files, the precision, the maximum batch size, the GPU
+//! Therefore each network of a model has its own directory. The key is a digest of the model's files, the network, the precision, the maximum batch size, the GPU
 //! and ONNX Runtime's library (if `ORT_DYLIB_PATH` is the path of its file).
 //!
 //! A directory appears once its engine has run a frame. It is deleted together with its model, or if its engine cannot be loaded. All
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::disk;
-use crate::model_store::{ENGINES_DIRECTORY, StoredModel};
+use crate::model_store::{ENGINES_DIRECTORY, ModelNetwork, StoredModel};
 
 const DRAFT_PREFIX: &str = ".draft-";
 /// Model of a Jetson, and version of its software.
@@ -34,15 +34,28 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// The engine for a model, a precision, a maximum batch size, the GPU of this machine and a library of ONNX Runtime.
-    pub(super) fn new(model: &StoredModel, precision: &str, batch: usize, library: &Path) -> Engine {
+    /// The engine for a network of a model, a precision, a maximum batch size, the GPU of this machine and a library of ONNX Runtime.
+    pub(super) fn new(
+        model: &StoredModel,
+        network: ModelNetwork,
+        precision: &str,
+        batch: usize,
+        library: &Path,
+    ) -> Engine {
         let store = model.directory.ancestors().nth(2).unwrap_or(&model.directory);
         Engine {
             engines: store.join(ENGINES_DIRECTORY),
             name: format!(
                 "{}-{}",
                 model.manifest.id,
-                key(model, precision, batch, &gpu_identity(), &file_identity(library))
+                key(
+                    model,
+                    network,
+                    precision,
+                    batch,
+                    &gpu_identity(),
+                    &file_identity(library)
+                )
             ),
         }
     }
@@ -92,12 +105,21 @@ impl Engine {
     }
 }
 
-/// A digest that differs for other weights, another graph, precision, batch size, GPU or library.
-fn key(model: &StoredModel, precision: &str, batch: usize, gpu: &str, library: &str) -> String {
+/// A digest that differs for other weights, another network, precision, batch size, GPU or library.
+fn key(
+    model: &StoredModel,
+    network: ModelNetwork,
+    precision: &str,
+    batch: usize,
+    gpu: &str,
+    library: &str,
+) -> String {
     let hashes = model.manifest.sha256.iter();
     let files = hashes.flat_map(|(name, hash)| [name.as_str(), hash.as_str()]);
     let batch = batch.to_string();
-    let parts = files.chain([precision, &batch, gpu, library]).map(str::as_bytes);
+    let parts = files
+        .chain([network.onnx_file(), precision, &batch, gpu, library])
+        .map(str::as_bytes);
     disk::hash_key(&parts.collect::<Vec<_>>())
 }
 
@@ -135,24 +157,26 @@ mod tests {
     use crate::model_store::tests::published_with;
 
     #[test]
-    fn key_differs_for_another_model_precision_batch_size_gpu_or_library() {
+    fn key_differs_for_another_model_network_precision_batch_size_gpu_or_library() {
         let root = tempfile::tempdir().expect("a directory");
         let store = ModelStore::open(root.path()).expect("opens");
         let model = published_with(&store, 1, b"weights");
         let retrained = published_with(&store, 2, b"others");
+        use ModelNetwork::{Hand, Image};
         let keys = [
-            key(&model, "fp16", 1, "Orin", "1.22"),
-            key(&retrained, "fp16", 1, "Orin", "1.22"),
-            key(&model, "fp32", 1, "Orin", "1.22"),
-            key(&model, "fp16", 4, "Orin", "1.22"),
-            key(&model, "fp16", 1, "Thor", "1.22"),
-            key(&model, "fp16", 1, "Orin", "1.23"),
+            key(&model, Hand, "fp16", 1, "Orin", "1.22"),
+            key(&model, Image, "fp16", 1, "Orin", "1.22"),
+            key(&retrained, Image, "fp16", 1, "Orin", "1.22"),
+            key(&model, Image, "fp32", 1, "Orin", "1.22"),
+            key(&model, Image, "fp16", 4, "Orin", "1.22"),
+            key(&model, Image, "fp16", 1, "Thor", "1.22"),
+            key(&model, Image, "fp16", 1, "Orin", "1.23"),
         ];
         let distinct: std::collections::BTreeSet<&String> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len());
         assert_eq!(
-            keys[0],
-            key(&model, "fp16", 1, "Orin", "1.22"),
+            keys[1],
+            key(&model, Image, "fp16", 1, "Orin", "1.22"),
             "equal for equal arguments"
         );
     }
@@ -162,7 +186,13 @@ mod tests {
         let root = tempfile::tempdir().expect("a directory");
         let store = ModelStore::open(root.path()).expect("opens");
         let model = published_with(&store, 1, b"weights");
-        let engine = Engine::new(&model, "fp16", 1, Path::new("/usr/lib/libonnxruntime.so"));
+        let engine = Engine::new(
+            &model,
+            ModelNetwork::Image,
+            "fp16",
+            1,
+            Path::new("/usr/lib/libonnxruntime.so"),
+        );
         let draft = engine.draft().expect("a directory");
         fs::write(draft.path().join("part"), b"engine").expect("writes");
         assert_eq!(engine.built_directory(), None);

@@ -18,7 +18,7 @@ use super::candidates::{Candidate, Runtime};
 use super::engines::Engine;
 use super::settings::{Precision, Settings};
 use super::{Classifier, ClassifierError, warm_up_sizes};
-use crate::model_store::StoredModel;
+use crate::model_store::{ModelNetwork, StoredModel};
 use crate::network::onnx::int8::ActivationRanges;
 use crate::network::onnx::{FEATURES_NAME, INPUT_NAME, OUTPUT_NAME};
 use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX};
@@ -57,17 +57,18 @@ impl OnnxClassifier {
         OnnxClassifier::load_on(path, labels, &candidate, &settings)
     }
 
-    /// Loads a model's fp32 file with TensorRT, with the cached engine if there is one; otherwise it builds and caches the engine first.
+    /// Loads the fp32 file of a network with TensorRT, with the cached engine if there is one; otherwise it builds and caches the engine first.
     ///
     /// # Errors
     /// As [`OnnxClassifier::load`], or the GPU cannot be used.
     pub(super) fn load_tensorrt(
         model: &StoredModel,
+        network: ModelNetwork,
         candidate: &Candidate,
         settings: &Settings,
     ) -> Result<OnnxClassifier, ClassifierError> {
-        let engine = engine(model, candidate, settings);
-        let (path, labels) = (model.onnx_file(), model.manifest.labels.len());
+        let engine = engine(model, network, candidate, settings);
+        let (path, labels) = (model.onnx_file(network), model.manifest.labels.len());
         let load = |directory: &Path| -> Result<OnnxClassifier, ClassifierError> {
             let provider = Provider::TensorRt { directory };
             OnnxClassifier::load_with(&path, labels, candidate, settings, provider)
@@ -103,11 +104,7 @@ impl OnnxClassifier {
         candidate: &Candidate,
         settings: &Settings,
     ) -> Result<OnnxClassifier, ClassifierError> {
-        let provider = match candidate.runtime {
-            Runtime::OnnxCuda => Provider::Cuda,
-            _ => Provider::Cpu,
-        };
-        OnnxClassifier::load_with(path, labels, candidate, settings, provider)
+        OnnxClassifier::load_with(path, labels, candidate, settings, provider(candidate))
     }
 
     /// Loads an ONNX file with the execution provider of [`Settings::provider_library`] for single frames, without falling back.
@@ -154,6 +151,14 @@ impl OnnxClassifier {
             classifier.logits(&vec![0.0; frames * INPUT_LEN], &mut vec![0.0; frames * labels])?;
         }
         Ok(classifier)
+    }
+}
+
+/// The provider of a candidate that needs no files of its own: CUDA or the CPU.
+fn provider(candidate: &Candidate) -> Provider<'static> {
+    match candidate.runtime {
+        Runtime::OnnxCuda => Provider::Cuda,
+        _ => Provider::Cpu,
     }
 }
 
@@ -273,14 +278,22 @@ impl From<ort::Error> for ClassifierError {
     }
 }
 
-/// Whether the cache has a TensorRT engine for the model.
-pub(super) fn has_engine(model: &StoredModel, candidate: &Candidate, settings: &Settings) -> bool {
-    engine(model, candidate, settings).built_directory().is_some()
+/// Whether the cache has a TensorRT engine for a network of the model.
+pub(super) fn has_engine(
+    model: &StoredModel,
+    network: ModelNetwork,
+    candidate: &Candidate,
+    settings: &Settings,
+) -> bool {
+    engine(model, network, candidate, settings)
+        .built_directory()
+        .is_some()
 }
 
-fn engine(model: &StoredModel, candidate: &Candidate, settings: &Settings) -> Engine {
+fn engine(model: &StoredModel, network: ModelNetwork, candidate: &Candidate, settings: &Settings) -> Engine {
     Engine::new(
         model,
+        network,
         &candidate.precision.to_string(),
         settings.batch,
         &library_path(),
@@ -306,13 +319,14 @@ mod tests {
             reason: None,
         };
         let settings = Settings::default();
-        let engine = engine(&model, &candidate, &settings);
+        let network = ModelNetwork::Image;
+        let engine = engine(&model, network, &candidate, &settings);
         let draft = engine.draft().expect("a directory");
         fs::write(draft.path().join("model.engine"), b"truncated").expect("writes");
         engine.publish(draft).expect("publishes");
-        assert!(has_engine(&model, &candidate, &settings));
-        assert!(OnnxClassifier::load_tensorrt(&model, &candidate, &settings).is_err());
-        assert!(!has_engine(&model, &candidate, &settings));
+        assert!(has_engine(&model, network, &candidate, &settings));
+        assert!(OnnxClassifier::load_tensorrt(&model, network, &candidate, &settings).is_err());
+        assert!(!has_engine(&model, network, &candidate, &settings));
         let left = fs::read_dir(root.path().join("engines")).expect("reads").count();
         assert_eq!(left, 0, "a failed build leaves nothing either");
     }

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 use super::candidates::{Candidate, Runtime};
 use super::settings::{Precision, Settings};
 use super::{Classifier, ClassifierError, warm_up_sizes};
-use crate::model_store::{StoredModel, WEIGHTS_FILE};
+use crate::model_store::{ModelNetwork, StoredModel};
 use crate::network::torch::{TorchError, TorchModule, gpu};
 use crate::network::{Layer, Network, output_shape};
 use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX};
@@ -31,6 +31,7 @@ impl TorchClassifier {
     /// The GPU is missing, the weights do not match the network, or libtorch failed.
     pub(super) fn load(
         model: &StoredModel,
+        network: ModelNetwork,
         candidate: &Candidate,
         settings: &Settings,
     ) -> Result<TorchClassifier, ClassifierError> {
@@ -39,8 +40,8 @@ impl TorchClassifier {
             _ => Device::Cpu,
         };
         tch::set_num_threads(i32::try_from(settings.threads).unwrap_or(i32::MAX));
-        let weights = Weights::read(&model.path(WEIGHTS_FILE))?;
-        let network = model.network().map_err(Box::new)?;
+        let weights = Weights::read(&model.path(network.weights_file()))?;
+        let network = model.network(network).map_err(Box::new)?;
         let (body, head) = network.layers.split_at(network.last_layer());
         let module = |layers: &[Layer]| TorchModule::with_weights(layers, &weights, device);
         let feature_values = output_shape(body, Network::INPUT).value_count();

@@ -6,13 +6,21 @@ use super::{LANDMARKS, Point};
 /// Number of features: two coordinates of each landmark, and the distance of each pair.
 pub const FEATURES: usize = 2 * LANDMARKS + LANDMARKS * (LANDMARKS - 1) / 2;
 
+/// The landmarks around the palm, whose mean is its center.
+pub(crate) const PALM: [usize; 5] = [WRIST, INDEX_KNUCKLE, MIDDLE_KNUCKLE, RING_KNUCKLE, LITTLE_KNUCKLE];
+/// The sides of the triangle of wrist, index knuckle and little knuckle, whose mean length is the size of the palm.
+pub(crate) const SIDES: [[usize; 2]; 3] = [
+    [WRIST, INDEX_KNUCKLE],
+    [WRIST, LITTLE_KNUCKLE],
+    [INDEX_KNUCKLE, LITTLE_KNUCKLE],
+];
+
 /// The features of landmarks in a frame: positions relative to the palm, and distances, both in units of the palm's size.
 ///
 /// They do not depend on where the hand is and how large, but on its rotation in the image, which distinguishes up from down.
 pub fn features(landmarks: &[Point; LANDMARKS]) -> Vec<f32> {
-    let palm = [WRIST, INDEX_KNUCKLE, MIDDLE_KNUCKLE, RING_KNUCKLE, LITTLE_KNUCKLE];
     let center =
-        [0, 1].map(|axis| palm.iter().map(|&index| landmarks[index][axis]).sum::<f32>() / palm.len() as f32);
+        [0, 1].map(|axis| PALM.iter().map(|&index| landmarks[index][axis]).sum::<f32>() / PALM.len() as f32);
     let size = palm_size(landmarks);
     let points = landmarks.map(|[x, y, _]| [(x - center[0]) / size, (y - center[1]) / size]);
     let distances = (0..LANDMARKS).flat_map(|first| {
@@ -24,16 +32,14 @@ pub fn features(landmarks: &[Point; LANDMARKS]) -> Vec<f32> {
     points.as_flattened().iter().copied().chain(distances).collect()
 }
 
-/// The mean length of the sides of the triangle of wrist, index knuckle and little knuckle.
+/// The mean length of [`SIDES`].
 pub(super) fn palm_size(landmarks: &[Point; LANDMARKS]) -> f32 {
     let distance = |a: usize, b: usize| {
         let [dx, dy, dz] = [0, 1, 2].map(|axis| landmarks[a][axis] - landmarks[b][axis]);
         (dx * dx + dy * dy + dz * dz).sqrt()
     };
-    let sides = distance(WRIST, INDEX_KNUCKLE)
-        + distance(WRIST, LITTLE_KNUCKLE)
-        + distance(INDEX_KNUCKLE, LITTLE_KNUCKLE);
-    (sides / 3.0).max(f32::MIN_POSITIVE)
+    let sides: f32 = SIDES.iter().map(|&[a, b]| distance(a, b)).sum();
+    (sides / SIDES.len() as f32).max(f32::MIN_POSITIVE)
 }
 
 #[cfg(test)]

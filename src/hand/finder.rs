@@ -74,6 +74,11 @@ impl HandFinder {
         HandFinder { networks, max_hands }
     }
 
+    /// What runs the landmark network, as `<runtime>/<device>/<precision>`.
+    pub fn backend(&self) -> &str {
+        &self.networks.backend
+    }
+
     /// The hands in a frame, whatever the previous one was. The surest hand is the first.
     ///
     /// Searches the whole frame, also at half the size, then smaller and smaller tiles until there is a sure hand: up to 25 parts of a
@@ -155,23 +160,6 @@ impl HandFinder {
         let expected = hands.iter().map(|hand| Region::from_landmarks(&hand.landmarks));
         followed.regions = expected.collect();
         Ok(hands)
-    }
-
-    /// Runs both networks once, so that the first frame is as fast as later ones.
-    ///
-    /// # Errors
-    /// ONNX Runtime failed.
-    pub fn warm_up(&mut self) -> Result<(), ClassifierError> {
-        let black = Frame::from_raw("mono8", 1, 1, 1, vec![0]).expect("a valid frame");
-        let region = Region {
-            center: [0.5; 2],
-            side_px: 1.0,
-            rotation: 0.0,
-        };
-        self.networks.palms(&black, Tile::whole(1, 1))?;
-        self.networks.hand(&black, region)?;
-        self.take_sampling_time();
-        Ok(())
     }
 
     /// The time to compute the inputs of the networks since the last call.

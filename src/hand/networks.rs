@@ -9,9 +9,10 @@ use super::detector::{ANCHORS, BOX_VALUES, PALM_SIDE, Palm, anchors, decode};
 use super::sampling::{Outside, sample};
 use super::tiles::Tile;
 use super::{Hand, LANDMARKS, Region};
-use crate::classifier::ClassifierError;
+use crate::classifier::candidates::{Candidate, Runtime};
 use crate::classifier::onnx::OnnxNetwork;
-use crate::classifier::settings::Precision;
+use crate::classifier::settings::{Precision, Settings};
+use crate::classifier::{self, ClassifierError};
 use crate::frame::Frame;
 use crate::weights;
 
@@ -19,6 +20,9 @@ use crate::weights;
 const LANDMARK_SIDE: usize = 224;
 /// Palms with a lower score are ignored. MediaPipe's limit is 0.5; here the landmark network decides, so that fewer hands are missed.
 const MIN_PALM_SCORE: f32 = 0.3;
+
+/// The file of the palm detector.
+const PALM_DETECTOR: &str = "palm_detection_lite.onnx";
 
 /// A hand landmark network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display)]
@@ -33,16 +37,24 @@ pub enum LandmarkNetwork {
 }
 
 impl LandmarkNetwork {
-    /// The most accurate network that takes no more time than the lite one.
-    fn choose(has_int8_dot_product: bool, is_installed: impl Fn(LandmarkNetwork) -> bool) -> LandmarkNetwork {
-        let reason = if !has_int8_dot_product {
+    /// The most accurate network for a runtime: with CUDA the full one, on a CPU one that takes no more time than the lite one.
+    fn choose(
+        runtime: Runtime,
+        has_int8_dot_product: bool,
+        is_installed: impl Fn(LandmarkNetwork) -> bool,
+    ) -> LandmarkNetwork {
+        let best = match runtime {
+            Runtime::OnnxCuda => LandmarkNetwork::Full,
+            _ => LandmarkNetwork::FullInt8,
+        };
+        let reason = if best == LandmarkNetwork::FullInt8 && !has_int8_dot_product {
             "this CPU has no dot product of int8 numbers (VNNI)"
-        } else if !is_installed(LandmarkNetwork::FullInt8) {
+        } else if !is_installed(best) {
             "its file is missing; run scripts/setup.sh and build the package again"
         } else {
-            return LandmarkNetwork::FullInt8;
+            return best;
         };
-        tracing::debug!("landmarks are computed by the lite network, not by the full one in int8: {reason}");
+        tracing::debug!("landmarks are computed by the lite network, not by {best}: {reason}");
         LandmarkNetwork::Lite
     }
 
@@ -73,7 +85,6 @@ fn has_int8_dot_product() -> bool {
 pub struct HandNetworks {
     /// Of the palm detector and the landmark network.
     files: [PathBuf; 2],
-    precision: Precision,
     palm_detector: OnnxNetwork,
     landmark_network: OnnxNetwork,
     anchors: Vec<[f32; 2]>,
@@ -83,45 +94,85 @@ pub struct HandNetworks {
     landmark_input: Vec<f32>,
     /// Time to compute inputs so far.
     pub(super) sampling_time: Duration,
+    /// What runs the landmark network, as `<runtime>/<device>/<precision>`.
+    pub backend: String,
+    /// Why this backend was selected, including the failures of better ones; may be empty.
+    pub reason: String,
 }
 
 impl HandNetworks {
-    /// Loads the networks that are installed with this program: the lite palm detector, and the landmark network that suits the CPU. They use
-    /// one thread: with a busy second core, two threads are slower than one.
+    /// Loads the networks that are installed with this program: the lite palm detector, and the landmark network that suits the device.
     ///
     /// # Errors
     /// As for [`HandNetworks::load`].
-    pub fn installed() -> Result<HandNetworks, ClassifierError> {
-        let directory = weights::installed_directory().join("hand");
+    pub fn installed(settings: &Settings) -> Result<HandNetworks, ClassifierError> {
+        let directory = installed_directory();
         let is_installed = |network: LandmarkNetwork| network.file(&directory).exists();
-        let network = LandmarkNetwork::choose(has_int8_dot_product(), is_installed);
-        HandNetworks::load(&directory, network, 1)
+        HandNetworks::load_with(&directory, settings, |runtime| {
+            LandmarkNetwork::choose(runtime, has_int8_dot_product(), is_installed)
+        })
+    }
+
+    /// The files of the installed palm detector and full landmark network, in fp32, which every runtime can run.
+    pub(crate) fn installed_fp32_files() -> [PathBuf; 2] {
+        let directory = installed_directory();
+        [
+            directory.join(PALM_DETECTOR),
+            LandmarkNetwork::Full.file(&directory),
+        ]
     }
 
     /// Loads the lite palm detector and a landmark network from a directory with the files that `scripts/convert_hand_models.py` and
-    /// `scripts/quantize_hand_models.py` write.
+    /// `scripts/quantize_hand_models.py` write, with CUDA or on the CPU, and runs them once. On the CPU they use one thread: with a busy
+    /// second core, two threads are slower than one.
     ///
     /// # Errors
-    /// ONNX Runtime or a file is missing, or a file is damaged.
+    /// ONNX Runtime or a file is missing, a file is damaged, or [`Settings::require_gpu`] is set and no GPU can be used.
     pub fn load(
         directory: &Path,
         network: LandmarkNetwork,
-        threads: usize,
+        settings: &Settings,
     ) -> Result<HandNetworks, ClassifierError> {
-        let files = [
-            directory.join("palm_detection_lite.onnx"),
-            network.file(directory),
-        ];
+        HandNetworks::load_with(directory, settings, |_| network)
+    }
+
+    /// As [`HandNetworks::load`], with the landmark network that is chosen for a runtime.
+    fn load_with(
+        directory: &Path,
+        settings: &Settings,
+        choose: impl Fn(Runtime) -> LandmarkNetwork,
+    ) -> Result<HandNetworks, ClassifierError> {
+        let settings = Settings {
+            threads: 1,
+            ..settings.clone()
+        };
+        let (networks, reason) = classifier::load_without_store(&settings, |candidate| {
+            HandNetworks::load_candidate(directory, choose(candidate.runtime), candidate, &settings)
+        })?;
+        Ok(HandNetworks { reason, ..networks })
+    }
+
+    fn load_candidate(
+        directory: &Path,
+        network: LandmarkNetwork,
+        candidate: &Candidate,
+        settings: &Settings,
+    ) -> Result<HandNetworks, ClassifierError> {
+        let files = [directory.join(PALM_DETECTOR), network.file(directory)];
         if let Some(missing) = files.iter().find(|file| !file.exists()) {
             return Err(ClassifierError::NoHandNetwork(missing.clone()));
         }
+        let landmark_candidate = Candidate {
+            precision: network.precision(),
+            ..candidate.clone()
+        };
         let [palm_file, landmark_file] = &files;
-        let precision = network.precision();
         Ok(HandNetworks {
-            palm_detector: OnnxNetwork::load(palm_file, Precision::Fp32, PALM_SIDE, threads)?,
-            landmark_network: OnnxNetwork::load(landmark_file, precision, LANDMARK_SIDE, threads)?,
+            palm_detector: OnnxNetwork::load(palm_file, PALM_SIDE, candidate, settings)?,
+            landmark_network: OnnxNetwork::load(landmark_file, LANDMARK_SIDE, &landmark_candidate, settings)?,
             files,
-            precision,
+            backend: landmark_candidate.backend(),
+            reason: String::new(),
             anchors: anchors(),
             palm_input: vec![0.0; 3 * PALM_SIDE * PALM_SIDE],
             boxes: vec![0.0; ANCHORS * BOX_VALUES],
@@ -134,11 +185,6 @@ impl HandNetworks {
     /// The files of both networks.
     pub(crate) fn files(&self) -> &[PathBuf; 2] {
         &self.files
-    }
-
-    /// That of the landmark network.
-    pub fn precision(&self) -> Precision {
-        self.precision
     }
 
     /// The palms in a part of a frame; the same palm may occur several times.
@@ -202,26 +248,36 @@ impl HandNetworks {
     }
 }
 
+fn installed_directory() -> PathBuf {
+    weights::installed_directory().join("hand")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn int8_is_chosen_on_a_cpu_that_computes_it_fast_if_it_is_installed() {
-        use LandmarkNetwork::{FullInt8, Lite};
-        let choose = |has_int8_dot_product, installed: &[LandmarkNetwork]| {
-            LandmarkNetwork::choose(has_int8_dot_product, |network| installed.contains(&network))
+    fn most_accurate_network_is_chosen_that_the_device_computes_fast_if_it_is_installed() {
+        use LandmarkNetwork::{Full, FullInt8, Lite};
+        let choose = |runtime, has_int8_dot_product, installed: &[LandmarkNetwork]| {
+            LandmarkNetwork::choose(runtime, has_int8_dot_product, |network| {
+                installed.contains(&network)
+            })
         };
-        assert_eq!(choose(true, &[Lite, FullInt8]), FullInt8);
-        assert_eq!(choose(false, &[Lite, FullInt8]), Lite);
-        assert_eq!(choose(true, &[Lite]), Lite);
+        let all = [Lite, Full, FullInt8];
+        assert_eq!(choose(Runtime::OnnxCpu, true, &all), FullInt8);
+        assert_eq!(choose(Runtime::OnnxCpu, false, &all), Lite);
+        assert_eq!(choose(Runtime::OnnxCpu, true, &[Lite, Full]), Lite);
+        assert_eq!(choose(Runtime::OnnxCuda, false, &all), Full);
+        assert_eq!(choose(Runtime::OnnxCuda, true, &[Lite]), Lite);
     }
 
     #[test]
     fn missing_file_is_named() {
         let directory = tempfile::tempdir().expect("a directory");
         let missing = || {
-            let error = HandNetworks::load(directory.path(), LandmarkNetwork::FullInt8, 1).err();
+            let network = LandmarkNetwork::FullInt8;
+            let error = HandNetworks::load(directory.path(), network, &Settings::default()).err();
             error.expect("an error").to_string()
         };
         let message = missing();

@@ -3,12 +3,16 @@
 //! Examples of one person show few poses from few sides. Therefore they are completed by their mirror images and, if the labels are none,
 //! thumbs up and thumbs down, by simulated hands, and the classifier decides together with the rule.
 
-use super::features::{FEATURES, features};
+use std::path::Path;
+
+use super::features::{FEATURES, PALM, SIDES, features};
 use super::rule::classify;
 use super::simulated::simulated_hands;
 use super::{Hand, LANDMARKS, Point};
 use crate::dataset::Label;
 use crate::gesture::Gesture;
+use crate::network::onnx::landmarks::LandmarkGraph;
+use crate::network::onnx::{Batch, ExportError};
 use crate::probability::softmax;
 use crate::weights::{Initialization, ParameterSpec, Tensor, Weights, WeightsError};
 
@@ -17,7 +21,7 @@ const SIMULATED_VIEWS: usize = 60;
 /// Weight of the simulated hands of a label relative to the taught ones.
 const SIMULATED_WEIGHT: f64 = 0.3;
 /// The rule's share of the probabilities.
-const RULE_SHARE: f32 = 0.5;
+pub(crate) const RULE_SHARE: f32 = 0.5;
 /// Names of the tensors.
 const WEIGHT: &str = "landmarks.weight";
 const BIAS: &str = "landmarks.bias";
@@ -116,6 +120,27 @@ impl LandmarkClassifier {
             weights.insert(name.to_owned(), Tensor { shape, values });
         }
         weights
+    }
+
+    /// Writes the classifier as an ONNX file that computes the probabilities from landmarks in a frame. The rule, which has a share of
+    /// [`RULE_SHARE`] in [`LandmarkClassifier::probabilities`] if the labels are thumbs, is not part of it.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_onnx(
+        &self,
+        path: &Path,
+        batch: Batch,
+        metadata: &[(&str, String)],
+    ) -> Result<(), ExportError> {
+        let graph = LandmarkGraph {
+            landmarks: LANDMARKS,
+            palm: &PALM,
+            sides: &SIDES,
+            weight: &self.weight,
+            bias: &self.bias,
+        };
+        graph.write(path, batch, metadata)
     }
 
     /// What the labels mean, in the order of the probabilities.

@@ -53,6 +53,9 @@ pub struct Manifest {
     /// What the false thumbs of the same training say about the threshold; `None` if it was not measured.
     #[serde(default)]
     pub thumbless: Option<Thumbless>,
+    /// The network for crops of hands; `None` if the model has none.
+    #[serde(default)]
+    pub hand: Option<HandNetwork>,
     /// Number of epochs of the training.
     pub epochs: u32,
     /// Random seed of the training.
@@ -121,6 +124,22 @@ pub struct Thumbless {
     pub auto: ThumblessFrames,
     /// The network alone.
     pub image: ThumblessFrames,
+    /// The network for crops of hands; `None` if the model has none.
+    #[serde(default)]
+    pub hand: Option<ThumblessFrames>,
+}
+
+/// The network of a model for crops of hands.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HandNetwork {
+    /// Number of frames with a hand that it was fitted to.
+    pub frames: usize,
+    /// As [`Manifest::temperature`], of the logits of this network.
+    #[serde(deserialize_with = "above_zero")]
+    pub temperature: f64,
+    /// As [`Manifest::int8`], of this network.
+    #[serde(default)]
+    pub int8: Option<Int8Agreement>,
 }
 
 /// Comparison of the int8 model with the fp32 model on held-out frames.

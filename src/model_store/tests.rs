@@ -27,6 +27,7 @@ fn manifest(created: OffsetDateTime) -> Manifest {
         int8: None,
         landmarks: None,
         thumbless: None,
+        hand: None,
         dataset_digest: String::new(),
         parent: None,
         epochs: 3,

@@ -9,6 +9,7 @@
 
 pub mod export;
 pub mod int8;
+pub mod landmarks;
 mod lowering;
 mod proto;
 

@@ -9,7 +9,7 @@ use crate::frame::Frame;
 use crate::hand::Hand;
 
 /// The network takes its share of the time while no hand is seen, so that only every second frame is searched then.
-const FRAMES_PER_SEARCH: usize = 2;
+pub(super) const FRAMES_PER_SEARCH: usize = 2;
 
 /// Both recognizers of a model, which have the same labels.
 pub(super) struct AutoRecognizer {
@@ -22,7 +22,7 @@ pub(super) struct AutoRecognizer {
 impl AutoRecognizer {
     pub(super) fn new(landmarks: LandmarkRecognizer, image: ImageRecognizer) -> AutoRecognizer {
         AutoRecognizer {
-            landmarks: landmarks.searching_one_of(FRAMES_PER_SEARCH),
+            landmarks,
             image,
             image_results: Results::default(),
         }

@@ -2,31 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use super::settings::HandSettings;
+use super::tracker::{HandTracker, of_surest_hand};
 use super::{Basis, Results, Source};
 use crate::classifier::ClassifierError;
-use crate::classifier::candidates::Runtime;
 use crate::frame::Frame;
 use crate::gesture::Gesture;
-use crate::hand::finder::{Followed, HandFinder};
 use crate::hand::taught::LandmarkClassifier;
-use crate::hand::{Hand, HandNetworks, rule};
+use crate::hand::{Hand, rule};
 
 /// The gestures that the rule distinguishes, in the order of its probabilities, which is that of a dataset's labels.
 pub(super) const GESTURES: [Gesture; 3] = [Gesture::None, Gesture::ThumbsDown, Gesture::ThumbsUp];
 
 /// Finds hands, follows those of streams, and classifies them.
 pub(super) struct LandmarkRecognizer {
-    finder: HandFinder,
-    /// What runs the landmark network.
-    pub(super) backend: String,
+    tracker: HandTracker,
     classifier: HandClassifier,
-    /// Radians, clockwise.
-    camera_roll: f32,
-    /// One of this number of frames of a stream is searched while no sure hand is followed.
-    frames_per_search: usize,
-    /// One for each stream so far.
-    followed: Vec<Followed>,
 }
 
 /// What classifies the landmarks of a hand.
@@ -38,34 +28,12 @@ pub(super) enum HandClassifier {
 }
 
 impl LandmarkRecognizer {
-    /// Loads the installed networks for hands, and runs them once.
-    ///
-    /// # Errors
-    /// A network is not installed, or the runtime failed.
-    pub(super) fn load(
-        classifier: HandClassifier,
-        settings: &HandSettings,
-    ) -> Result<LandmarkRecognizer, ClassifierError> {
-        let networks = HandNetworks::installed()?;
-        let backend = format!("{}/{}", Runtime::OnnxCpu, networks.precision());
-        let mut finder = HandFinder::new(networks, settings.max_hands);
-        finder.warm_up()?;
-        Ok(LandmarkRecognizer {
-            finder,
-            backend,
-            classifier,
-            camera_roll: settings.camera_roll_deg.to_radians(),
-            frames_per_search: 1,
-            followed: Vec::new(),
-        })
+    pub(super) fn new(tracker: HandTracker, classifier: HandClassifier) -> LandmarkRecognizer {
+        LandmarkRecognizer { tracker, classifier }
     }
 
-    /// Searches only one of `frames` frames of a stream.
-    pub(super) fn searching_one_of(self, frames: usize) -> LandmarkRecognizer {
-        LandmarkRecognizer {
-            frames_per_search: frames,
-            ..self
-        }
+    pub(super) fn backend(&self) -> &str {
+        self.tracker.backend()
     }
 
     pub(super) fn labels(&self) -> usize {
@@ -81,36 +49,20 @@ impl LandmarkRecognizer {
         results.clear();
         let start = Instant::now();
         for (source, frame) in frames {
-            let hands = self.hands(source, frame)?;
-            let probabilities = self.classifier.probabilities(&hands, self.camera_roll);
+            let hands = self.tracker.hands(source, frame)?;
+            let probabilities = self.classifier.probabilities(&hands, self.tracker.camera_roll);
             results.probabilities.extend(probabilities);
-            results.preprocess_times.push(self.finder.take_sampling_time());
+            results.preprocess_times.push(self.tracker.take_sampling_time());
             results.hands.push(hands);
         }
-        let frames = results.hands.len();
-        results.bases.resize(frames, Basis::Landmarks);
-        results.familiarity.resize(frames, None);
-        results.is_familiar.resize(frames, true);
+        results.set_hand_basis(Basis::Landmarks);
         let preprocess_time: Duration = results.preprocess_times.iter().sum();
         results.inference_time = start.elapsed().saturating_sub(preprocess_time);
         Ok(())
     }
 
-    fn hands(&mut self, source: Source, frame: &Frame) -> Result<Vec<Hand>, ClassifierError> {
-        match source {
-            Source::Still => self.finder.search(frame),
-            Source::Stream(stream) => {
-                if self.followed.len() <= stream {
-                    self.followed.resize_with(stream + 1, Followed::default);
-                }
-                let followed = &mut self.followed[stream];
-                self.finder.follow(frame, followed, self.frames_per_search)
-            }
-        }
-    }
-
     pub(super) fn forget_streams(&mut self) {
-        self.followed.clear();
+        self.tracker.forget_streams();
     }
 }
 
@@ -123,28 +75,12 @@ impl HandClassifier {
         }
     }
 
-    /// The probability of each label for a frame: those of the hand whose gesture is the most probable one.
-    ///
-    /// A frame without a hand shows no gesture. If there is no label for that, no label is more probable than another.
+    /// The probability of each label for a frame; see [`of_surest_hand`].
     fn probabilities(&self, hands: &[Hand], camera_roll: f32) -> Vec<f32> {
-        let gestures = self.gestures();
-        let of_gestures = |row: &Vec<f32>| {
-            let gestures = row.iter().zip(gestures);
-            let gestures = gestures.filter(|(_, gesture)| **gesture != Gesture::None);
-            gestures.map(|(probability, _)| *probability).fold(0.0, f32::max)
-        };
         let rows = hands
             .iter()
             .map(|hand| self.probabilities_of_hand(hand, camera_roll));
-        rows.max_by(|a, b| of_gestures(a).total_cmp(&of_gestures(b)))
-            .unwrap_or_else(|| {
-                let none = gestures.iter().position(|gesture| *gesture == Gesture::None);
-                let without_hand = |index| match none {
-                    Some(none) => f32::from(u8::from(index == none)),
-                    None => 1.0 / gestures.len() as f32,
-                };
-                (0..gestures.len()).map(without_hand).collect()
-            })
+        of_surest_hand(rows, self.gestures())
     }
 
     fn probabilities_of_hand(&self, hand: &Hand, camera_roll: f32) -> Vec<f32> {

@@ -1,16 +1,22 @@
 //! Which model classifies frames, and how it is loaded.
 
 use super::Recognizer;
+use super::auto::FRAMES_PER_SEARCH;
+use super::hand::HandRecognizer;
 use super::image::ImageRecognizer;
 use super::landmarks::{GESTURES, HandClassifier, LandmarkRecognizer};
 use super::settings::{Method, RecognizerSettings};
+use super::tracker::HandTracker;
 use crate::classifier::settings::Settings;
 use crate::classifier::{self, ClassifierError, EngineState, LoadedClassifier};
 use crate::dataset::Label;
 use crate::familiarity::Familiarity;
 use crate::gesture::Gesture;
 use crate::hand::taught::LandmarkClassifier;
-use crate::model_store::{FAMILIARITY_FILE, LANDMARKS_FILE, ModelStore, StoreError, StoredModel};
+use crate::model_store::manifest::HandNetwork;
+use crate::model_store::{
+    FAMILIARITY_FILE, LANDMARKS_FILE, Manifest, ModelNetwork, ModelStore, StoreError, StoredModel,
+};
 use crate::weights::Weights;
 
 /// Id of the built-in recognizer.
@@ -42,13 +48,23 @@ pub enum LoadError {
     #[error(transparent)]
     Classifier(#[from] ClassifierError),
     /// The model has nothing that the method could use.
-    #[error("the model {id} cannot be used with the recognizer {method}; set recognizer to auto")]
+    #[error("the model {id} cannot be used with the recognizer {method}; {}", remedy(*method))]
     Method {
         /// Id of the model.
         id: String,
         /// The requested method.
         method: Method,
     },
+}
+
+/// What to do about a model that has nothing that a method could use.
+fn remedy(method: Method) -> &'static str {
+    match method {
+        Method::Hand => {
+            "train a model with at least three frames of each label that show a hand, or set recognizer to auto"
+        }
+        _ => "set recognizer to auto",
+    }
 }
 
 impl From<StoredModel> for Model {
@@ -87,7 +103,7 @@ impl Model {
             (Some(id), _) => Some(id.to_owned()),
             (None, Method::Landmarks) => active_with_landmarks(store)?.or_else(builtin),
             (None, Method::Auto) => store.active_id()?.or_else(builtin),
-            (None, Method::Image) => store.active_id()?,
+            (None, Method::Image | Method::Hand) => store.active_id()?,
         })
     }
 
@@ -122,8 +138,11 @@ impl Model {
     /// # Errors
     /// As for [`classifier::load`]; the networks for hands are not installed; the model has nothing that the method could use.
     pub fn load(&self, settings: &RecognizerSettings) -> Result<LoadedModel, LoadError> {
-        self.load_with(settings, |stored, network| {
-            Ok((classifier::load(stored, network)?, EngineState::UpToDate))
+        self.load_with(settings, |stored, network, settings| {
+            Ok((
+                classifier::load(stored, network, settings)?,
+                EngineState::UpToDate,
+            ))
         })
     }
 
@@ -140,6 +159,7 @@ impl Model {
         settings: &RecognizerSettings,
         load_classifier: impl FnOnce(
             &StoredModel,
+            ModelNetwork,
             &Settings,
         ) -> Result<(LoadedClassifier, EngineState), ClassifierError>,
     ) -> Result<LoadedModel, LoadError> {
@@ -150,46 +170,85 @@ impl Model {
         let Some(stored) = &self.stored else {
             return match settings.method {
                 Method::Auto | Method::Landmarks => by_landmarks(HandClassifier::Rule, settings),
-                Method::Image => Err(wrong_method()),
+                Method::Image | Method::Hand => Err(wrong_method()),
             };
         };
-        let taught = match settings.method {
-            Method::Image => None,
-            Method::Auto | Method::Landmarks => taught(stored)?,
-        };
-        if settings.method == Method::Landmarks {
-            return by_landmarks(taught.ok_or_else(wrong_method)?, settings);
+        match settings.method {
+            Method::Auto | Method::Image => {
+                let taught = match settings.method {
+                    Method::Auto => taught(stored)?,
+                    _ => None,
+                };
+                let loaded = load_classifier(stored, ModelNetwork::Image, &settings.network)?;
+                by_image_and(taught, loaded, stored, settings)
+            }
+            Method::Landmarks => by_landmarks(taught(stored)?.ok_or_else(wrong_method)?, settings),
+            Method::Hand => {
+                let network = stored.manifest.hand.ok_or_else(wrong_method)?;
+                let loaded = load_classifier(stored, ModelNetwork::Hand, &settings.network)?;
+                by_hand(&network, loaded, &stored.manifest, settings)
+            }
         }
-        let (LoadedClassifier { classifier, reason }, engine) = load_classifier(stored, &settings.network)?;
-        let familiarity = familiarity(stored, classifier.feature_values())?;
-        let image = ImageRecognizer::new(classifier, &stored.manifest, familiarity);
-        let landmarks = taught.map(|classifier| LandmarkRecognizer::load(classifier, &settings.hands));
-        let (recognizer, reason) = match landmarks.transpose() {
-            Ok(Some(landmarks)) => (Recognizer::by_both(landmarks, image), reason),
-            Ok(None) => (Recognizer::by_image(image), reason),
-            // The image alone is better than nothing, as on a robot without the networks for hands.
-            Err(error) => (
-                Recognizer::by_image(image),
-                joined(&reason, &format!("landmarks are not used: {error}")),
-            ),
-        };
-        Ok(LoadedModel {
-            recognizer,
-            reason,
-            engine,
-        })
     }
+}
+
+/// The network for crops of hands decides.
+fn by_hand(
+    network: &HandNetwork,
+    (LoadedClassifier { classifier, reason }, engine): (LoadedClassifier, EngineState),
+    manifest: &Manifest,
+    settings: &RecognizerSettings,
+) -> Result<LoadedModel, LoadError> {
+    let tracker = HandTracker::load(settings, true)?;
+    Ok(LoadedModel {
+        reason: joined(&reason, &tracker.reason),
+        recognizer: Recognizer::by_hand(
+            HandRecognizer::new(tracker, classifier, manifest, network),
+            manifest,
+        ),
+        engine,
+    })
+}
+
+/// The network for whole images decides, together with the landmarks if there are any.
+fn by_image_and(
+    taught: Option<HandClassifier>,
+    (LoadedClassifier { classifier, reason }, engine): (LoadedClassifier, EngineState),
+    stored: &StoredModel,
+    settings: &RecognizerSettings,
+) -> Result<LoadedModel, LoadError> {
+    let familiarity = familiarity(stored, classifier.feature_values())?;
+    let image = ImageRecognizer::new(classifier, &stored.manifest, familiarity);
+    let taught = taught.map(|classifier| {
+        let tracker = HandTracker::load(settings, true)?.searching_one_of(FRAMES_PER_SEARCH);
+        Ok::<_, ClassifierError>((tracker, classifier))
+    });
+    let (recognizer, reason) = match taught.transpose() {
+        Ok(Some((tracker, classifier))) => {
+            let reason = joined(&reason, &tracker.reason);
+            let landmarks = LandmarkRecognizer::new(tracker, classifier);
+            (Recognizer::by_both(landmarks, image), reason)
+        }
+        Ok(None) => (Recognizer::by_image(image), reason),
+        // The image alone is better than nothing, as on a robot without the networks for hands.
+        Err(error) => (
+            Recognizer::by_image(image),
+            joined(&reason, &format!("landmarks are not used: {error}")),
+        ),
+    };
+    Ok(LoadedModel {
+        recognizer,
+        reason,
+        engine,
+    })
 }
 
 /// Loads the networks for hands, whose landmarks alone decide.
 fn by_landmarks(classifier: HandClassifier, settings: &RecognizerSettings) -> Result<LoadedModel, LoadError> {
-    if settings.network.require_gpu {
-        let reason = "the networks for hands run on the CPU only".to_owned();
-        return Err(ClassifierError::NoGpu(reason).into());
-    }
+    let tracker = HandTracker::load(settings, false)?;
     Ok(LoadedModel {
-        recognizer: Recognizer::by_landmarks(LandmarkRecognizer::load(classifier, &settings.hands)?),
-        reason: String::new(),
+        reason: tracker.reason.clone(),
+        recognizer: Recognizer::by_landmarks(LandmarkRecognizer::new(tracker, classifier)),
         engine: EngineState::UpToDate,
     })
 }
@@ -242,6 +301,7 @@ mod tests {
         assert_eq!(requested(None, Method::Auto), BUILTIN);
         assert_eq!(requested(None, Method::Landmarks), BUILTIN);
         assert_eq!(requested(None, Method::Image), "");
+        assert_eq!(requested(None, Method::Hand), "");
         assert_eq!(requested(Some("alexnet-1"), Method::Auto), "alexnet-1");
     }
 
@@ -256,19 +316,24 @@ mod tests {
     }
 
     #[test]
-    fn built_in_recognizer_is_rejected_where_the_image_is_to_decide() {
-        let settings = RecognizerSettings {
-            method: Method::Image,
-            ..Settings::default().into()
+    fn built_in_recognizer_is_rejected_where_a_network_of_a_model_is_to_decide() {
+        let error = |method| {
+            let settings = RecognizerSettings {
+                method,
+                ..Settings::default().into()
+            };
+            let error = Model::builtin().load(&settings).err();
+            error.expect("an error").to_string()
         };
-        let error = Model::builtin()
-            .load(&settings)
-            .err()
-            .expect("an error")
-            .to_string();
+        let image = error(Method::Image);
         assert!(
-            error.contains("builtin cannot be used with the recognizer image"),
-            "{error}"
+            image.contains("builtin cannot be used with the recognizer image"),
+            "{image}"
+        );
+        let hand = error(Method::Hand);
+        assert!(
+            hand.contains("recognizer hand; train a model with at least three frames"),
+            "{hand}"
         );
     }
 }

@@ -17,6 +17,8 @@ pub enum Method {
     Auto,
     /// By the network of the model, which sees the whole frame.
     Image,
+    /// By the network of the model for crops of hands; a frame without a hand shows no gesture.
+    Hand,
     /// By the landmarks of hands; a frame without a hand shows no gesture.
     Landmarks,
 }

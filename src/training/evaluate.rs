@@ -2,18 +2,20 @@
 
 use super::cross_validation::HeldOutFrame;
 use super::error::TrainingError;
+use super::hand::TaughtHand;
 use super::landmarks::TaughtLandmarks;
 use super::prepare::{PreparedDataset, absolute};
 use super::progress::Progress;
-use super::report::Mistake;
+use super::report::{Mistake, RecognizerAccuracy};
 use super::select::Candidate;
 use crate::dataset::Label;
 use crate::false_thumbs::ThumblessFrames;
-use crate::metrics::Metrics;
 use crate::metrics::calibration::probabilities;
 use crate::metrics::temperature::{MAX_USUAL_TEMPERATURE, supported_temperature};
+use crate::metrics::{Metrics, wilson_interval};
 use crate::model_store::manifest::Thumbless;
 use crate::probability::{argmax, softmax};
+use crate::recognizer::settings::Method;
 
 /// The results on the held-out frames, each classified by a training without it.
 pub(super) struct Evaluated {
@@ -21,6 +23,8 @@ pub(super) struct Evaluated {
     pub(super) metrics: Metrics,
     pub(super) mistakes: Vec<Mistake>,
     pub(super) thumbless: Thumbless,
+    /// What each recognizer of the model decides on the same frames.
+    pub(super) recognizers: Vec<RecognizerAccuracy>,
 }
 
 /// Computes the metrics of what the recognizer `auto` decides: by landmarks where a certain hand is seen, otherwise by the logits of the
@@ -32,6 +36,7 @@ pub(super) fn evaluate(
     prepared: &PreparedDataset,
     selected: &Candidate,
     landmarks: Option<&TaughtLandmarks>,
+    hand: Option<&TaughtHand>,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<Evaluated, TrainingError> {
     let held_out = &selected.validation.held_out;
@@ -39,7 +44,9 @@ pub(super) fn evaluate(
         .iter()
         .map(|held_out| (prepared.label_indices[held_out.frame], held_out.logits.clone()))
         .unzip();
-    let temperature = supported_temperature(&logits, &truths, &parts(prepared, held_out));
+    let part_of = prepared.parts();
+    let parts: Vec<usize> = held_out.iter().map(|held_out| part_of[held_out.frame]).collect();
+    let temperature = supported_temperature(&logits, &truths, &parts);
     if temperature > MAX_USUAL_TEMPERATURE {
         on_progress(Progress::Warning {
             message: format!(
@@ -69,7 +76,9 @@ pub(super) fn evaluate(
         thumbless: Thumbless {
             auto: thumbless(&logits),
             image: by_image,
+            hand: hand.map(|taught| thumbless_by_hand(prepared, held_out, &truths, taught)),
         },
+        recognizers: recognizers(prepared, held_out, &logits, landmarks, hand),
         metrics: Metrics::new(&prepared.labels, &logits, &truths, temperature)?,
     })
 }
@@ -82,13 +91,70 @@ fn thumbless(labels: &[Label], logits: &[Vec<f32>], truths: &[usize], temperatur
     ThumblessFrames::new(labels, truths.iter().copied().zip(rows))
 }
 
-/// The parts by which the temperature is validated: the folds, or with a single fold the bursts.
-fn parts(prepared: &PreparedDataset, held_out: &[HeldOutFrame]) -> Vec<usize> {
-    let mut part_of = prepared.bursts();
-    if let folds @ [_, _, ..] = prepared.split.folds.as_slice() {
-        for (number, fold) in folds.iter().enumerate() {
-            fold.validation.iter().for_each(|&frame| part_of[frame] = number);
-        }
-    }
-    held_out.iter().map(|held_out| part_of[held_out.frame]).collect()
+/// As [`thumbless`], by the network for crops of hands; a frame without a certain hand is `none`.
+fn thumbless_by_hand(
+    prepared: &PreparedDataset,
+    held_out: &[HeldOutFrame],
+    truths: &[usize],
+    taught: &TaughtHand,
+) -> ThumblessFrames {
+    let none = prepared.none_label();
+    let without_hand = (0..prepared.labels.len()).map(|label| match none {
+        Some(none) if none != label => f32::NEG_INFINITY,
+        _ => 0.0,
+    });
+    let without_hand: Vec<f32> = without_hand.collect();
+    let logits = held_out.iter().map(|held_out| {
+        let by_hand = taught.held_out[held_out.frame].clone();
+        by_hand.unwrap_or_else(|| without_hand.clone())
+    });
+    thumbless(
+        &prepared.labels,
+        &logits.collect::<Vec<_>>(),
+        truths,
+        taught.temperature,
+    )
+}
+
+/// The accuracy of each recognizer; `logits` are those of `auto`. For those that need a hand, a frame without a certain one is `none`.
+fn recognizers(
+    prepared: &PreparedDataset,
+    held_out: &[HeldOutFrame],
+    logits: &[Vec<f32>],
+    landmarks: Option<&TaughtLandmarks>,
+    hand: Option<&TaughtHand>,
+) -> Vec<RecognizerAccuracy> {
+    let none = prepared.none_label();
+    let by_hand = |logits: &[Option<Vec<f32>>]| {
+        let of_frame = |held_out: &HeldOutFrame| logits[held_out.frame].as_deref().map(argmax).or(none);
+        held_out.iter().map(of_frame).collect::<Vec<_>>()
+    };
+    let by_logits =
+        |logits: &dyn Fn(usize) -> usize| (0..held_out.len()).map(|index| Some(logits(index))).collect();
+    let predictions = [
+        (Method::Auto, Some(by_logits(&|index| argmax(&logits[index])))),
+        (
+            Method::Image,
+            Some(by_logits(&|index| argmax(&held_out[index].logits))),
+        ),
+        (Method::Hand, hand.map(|taught| by_hand(&taught.held_out))),
+        (
+            Method::Landmarks,
+            landmarks.map(|taught| by_hand(&taught.held_out)),
+        ),
+    ];
+    let accuracy = |(recognizer, predictions): (Method, Option<Vec<Option<usize>>>)| {
+        let compared = held_out.iter().zip(predictions?);
+        let is_correct = |(held_out, prediction): &(&HeldOutFrame, Option<usize>)| {
+            *prediction == Some(prepared.label_indices[held_out.frame])
+        };
+        let correct = compared.filter(is_correct).count();
+        Some(RecognizerAccuracy {
+            recognizer: recognizer.to_string(),
+            correct,
+            frames: held_out.len(),
+            interval: wilson_interval(correct, held_out.len()),
+        })
+    };
+    predictions.into_iter().filter_map(accuracy).collect()
 }

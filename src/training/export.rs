@@ -6,8 +6,10 @@
 use time::OffsetDateTime;
 
 use super::error::TrainingError;
-use super::features::{Copies, LabeledFile, inputs_of_copies};
+use super::features::{Copies, inputs_of_copies};
 use super::fit::TrainedModel;
+use super::hand::{TaughtHand, inputs_of_crops};
+use super::landmarks::Hands;
 use super::prepare::PreparedDataset;
 use super::progress::Progress;
 use super::report::ExportReport;
@@ -21,11 +23,13 @@ use crate::dataset::sample::evenly_spaced;
 use crate::export::{self, Calibration};
 use crate::metrics::calibration::probabilities;
 use crate::model_store::manifest::Int8Agreement;
-use crate::model_store::{self, Draft, INT8_FILE, ModelStore, ONNX_FILE};
+use crate::model_store::{self, Draft, ModelNetwork, ModelStore};
+use crate::network::Network;
 use crate::network::onnx::export::{ExportPrecision, export_for_store};
 use crate::network::onnx::int8::Target;
 use crate::preprocess::{INPUT_LEN, Preprocessing};
 use crate::probability::argmax;
+use crate::weights::Weights;
 
 /// Maximum number of frames to compare; of more, an evenly spaced sample is compared.
 const MAX_COMPARED_FRAMES: usize = 200;
@@ -51,26 +55,32 @@ const NO_COPIES: Copies = Copies {
 pub(super) struct ExportedDraft {
     pub(super) draft: Draft,
     pub(super) report: ExportReport,
+    /// Of the network for crops of hands; `None` if there is none.
+    pub(super) hand: Option<ExportReport>,
 }
 
-/// Writes and compares the network files of a draft.
+/// Writes and compares the files of a network of a draft.
 struct Exporter<'a> {
     draft: &'a Draft,
-    trained: &'a TrainedModel,
+    kind: ModelNetwork,
+    network: &'a Network,
+    weights: &'a Weights,
     labels: &'a [Label],
     temperature: f64,
+    /// The concatenated network inputs of frames.
+    inputs: &'a dyn Fn(&[usize]) -> Result<Vec<f32>, TrainingError>,
 }
 
 /// A frame with the trained network's logits.
 struct ComparedFrame<'a> {
-    file: &'a LabeledFile,
+    frame: usize,
     logits: &'a [f32],
 }
 
-/// Writes the network's files into a draft and compares them with the trained network on held-out frames.
+/// Writes the files of the networks into a draft and compares them with the trained networks on held-out frames.
 ///
 /// # Errors
-/// A file cannot be written, the fp32 file does not run or computes other logits, or a frame cannot be read anymore. An int8 file
+/// A file cannot be written, an fp32 file does not run or computes other logits, or a frame cannot be read anymore. An int8 file
 /// that cannot be made is not an error.
 pub(super) fn export(
     store: &ModelStore,
@@ -78,37 +88,47 @@ pub(super) fn export(
     selected: &Candidate,
     trained: &TrainedModel,
     temperature: f64,
+    hand: Option<(&TaughtHand, &Hands)>,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<ExportedDraft, TrainingError> {
-    let calibration_frames = calibration_frames(prepared);
-    let calibration: Vec<&LabeledFile> = calibration_frames
-        .iter()
-        .map(|&frame| &prepared.files[frame])
-        .collect();
-    let compared: Vec<ComparedFrame> = frames_to_compare(prepared, selected, &calibration_frames)
-        .into_iter()
-        .map(|frame| ComparedFrame {
-            file: &prepared.files[frame],
-            logits: &trained.logits[frame],
-        })
-        .collect();
     let draft = store.draft(trained.network.name(), OffsetDateTime::now_utc())?;
     let exporter = Exporter {
         draft: &draft,
-        trained,
+        kind: ModelNetwork::Image,
+        network: &trained.network,
+        weights: &trained.weights,
         labels: &prepared.labels,
         temperature,
+        inputs: &|frames| {
+            let files = frames.iter().map(|frame| (&prepared.files[*frame], 0));
+            Ok(inputs_of_copies(&files.collect::<Vec<_>>(), NO_COPIES)?)
+        },
     };
-    let report = exporter.write_and_compare(&calibration, &compared, on_progress)?;
-    Ok(ExportedDraft { draft, report })
+    let logits = |frame: usize| Some(trained.logits[frame].as_slice());
+    let report = exporter.export(prepared, selected, logits, on_progress)?;
+    let hand = hand.map(|(taught, hands)| {
+        let exporter = Exporter {
+            kind: ModelNetwork::Hand,
+            network: &taught.network,
+            weights: &taught.weights,
+            temperature: taught.temperature,
+            inputs: &|frames| inputs_of_crops(prepared, hands, frames),
+            ..exporter
+        };
+        let logits = |frame: usize| taught.learned[frame].as_deref();
+        exporter.export(prepared, selected, logits, on_progress)
+    });
+    let hand = hand.transpose()?;
+    Ok(ExportedDraft { draft, report, hand })
 }
 
 /// A sample of the training frames of the first fold, whose held-out frames are compared afterwards.
-fn calibration_frames(prepared: &PreparedDataset) -> Vec<usize> {
+fn calibration_frames(prepared: &PreparedDataset, is_input: impl Fn(&usize) -> bool) -> Vec<usize> {
     let all_frames = prepared.all_frames();
     let fold = prepared.split.folds.first();
     let frames = fold.map_or(&all_frames, |fold| &fold.train);
-    evenly_spaced(frames, MAX_CALIBRATION_FRAMES)
+    let frames: Vec<usize> = frames.iter().copied().filter(is_input).collect();
+    evenly_spaced(&frames, MAX_CALIBRATION_FRAMES)
         .into_iter()
         .copied()
         .collect()
@@ -119,6 +139,7 @@ fn frames_to_compare(
     prepared: &PreparedDataset,
     selected: &Candidate,
     calibration_frames: &[usize],
+    is_input: impl Fn(&usize) -> bool,
 ) -> Vec<usize> {
     let held_out = &selected.validation.held_out;
     let candidates = if held_out.is_empty() {
@@ -126,6 +147,7 @@ fn frames_to_compare(
     } else {
         held_out.iter().map(|held_out| held_out.frame).collect()
     };
+    let candidates: Vec<usize> = candidates.into_iter().filter(is_input).collect();
     let is_independent = |frame: &usize| !calibration_frames.contains(frame);
     let independent: Vec<usize> = candidates.iter().copied().filter(is_independent).collect();
     if independent.is_empty() {
@@ -136,44 +158,61 @@ fn frames_to_compare(
 }
 
 impl Exporter<'_> {
+    /// Writes and compares the files. `logits` are those of the trained network for a frame; `None` if it is no input of the network.
+    fn export<'l>(
+        &self,
+        prepared: &PreparedDataset,
+        selected: &Candidate,
+        logits: impl Fn(usize) -> Option<&'l [f32]>,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<ExportReport, TrainingError> {
+        let is_input = |frame: &usize| logits(*frame).is_some();
+        let calibration = calibration_frames(prepared, is_input);
+        let compared = frames_to_compare(prepared, selected, &calibration, is_input).into_iter();
+        let compared = compared.filter_map(|frame| {
+            let logits = logits(frame)?;
+            Some(ComparedFrame { frame, logits })
+        });
+        self.write_and_compare(&calibration, &compared.collect::<Vec<_>>(), on_progress)
+    }
+
     /// Removes the int8 file if its predictions do not agree with those of the fp32 file.
     fn write_and_compare(
         &self,
-        calibration: &[&LabeledFile],
+        calibration: &[usize],
         compared: &[ComparedFrame],
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<ExportReport, TrainingError> {
-        let TrainedModel { network, weights, .. } = self.trained;
         self.draft.write_network(
-            network,
-            weights,
+            self.kind,
+            self.network,
+            self.weights,
             self.labels,
             self.temperature,
             &Preprocessing::IMAGENET,
         )?;
         let int8 = self
             .write_int8(calibration)
-            .and_then(|()| self.load(INT8_FILE))
+            .and_then(|()| self.load(self.kind.int8_file()))
             .map_err(|error| tracing::warn!("the model has no int8 file: {error}"))
             .ok();
         let report = self.compare(&evenly_spaced(compared, MAX_COMPARED_FRAMES), int8, on_progress)?;
-        let path = self.draft.path(INT8_FILE);
+        let path = self.draft.path(self.kind.int8_file());
         if !report.int8.is_some_and(|int8| int8.accepted) && path.exists() {
             std::fs::remove_file(&path).map_err(|cause| TrainingError::Io { path, cause })?;
         }
         Ok(report)
     }
 
-    fn write_int8(&self, calibration: &[&LabeledFile]) -> Result<(), TrainingError> {
-        let TrainedModel { network, weights, .. } = self.trained;
-        let mut ranges = Calibration::new(network, weights, &self.draft.path(""))?;
+    fn write_int8(&self, calibration: &[usize]) -> Result<(), TrainingError> {
+        let mut ranges = Calibration::new(self.network, self.weights, &self.draft.path(""))?;
         for batch in calibration.chunks(BATCH) {
-            for input in inputs(batch.iter().copied())?.chunks_exact(INPUT_LEN) {
+            for input in (self.inputs)(batch)?.chunks_exact(INPUT_LEN) {
                 ranges.observe(input)?;
             }
         }
         let ranges = ranges.ranges();
-        export::write_ranges(self.draft, ranges)?;
+        export::write_ranges(&self.draft.path(self.kind.ranges_file()), ranges)?;
         let precision = ExportPrecision::Int8 {
             ranges,
             target: Target::Cpu,
@@ -184,8 +223,8 @@ impl Exporter<'_> {
             self.temperature,
             &Preprocessing::IMAGENET,
         );
-        let path = self.draft.path(INT8_FILE);
-        export_for_store(&path, network, weights, precision, &metadata)
+        let path = self.draft.path(self.kind.int8_file());
+        export_for_store(&path, self.network, self.weights, precision, &metadata)
             .map_err(|error| TrainingError::Int8(error.into()))
     }
 
@@ -200,7 +239,7 @@ impl Exporter<'_> {
         mut int8: Option<OnnxClassifier>,
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<ExportReport, TrainingError> {
-        let mut fp32 = self.load(ONNX_FILE)?;
+        let mut fp32 = self.load(self.kind.onnx_file())?;
         let mut onnx_difference = 0.0f32;
         let mut flips = Vec::new();
         let total = frames.len();
@@ -209,7 +248,7 @@ impl Exporter<'_> {
                 done: number * BATCH,
                 total,
             });
-            let inputs = inputs(batch.iter().map(|frame| frame.file))?;
+            let inputs = (self.inputs)(&batch.iter().map(|frame| frame.frame).collect::<Vec<_>>())?;
             // One runtime after the other: if they alternated, each would evict the other's weights from the CPU caches.
             let run = |classifier: &mut OnnxClassifier| -> Result<Vec<f32>, TrainingError> {
                 let mut logits = vec![0.0; batch.len() * self.labels.len()];
@@ -283,11 +322,6 @@ fn int8_agreement(frames: usize, flips: &[f64]) -> Int8Agreement {
         confident_flips,
         accepted: flips.len() as f64 <= MAX_FLIP_SHARE * frames as f64 && confident_flips == 0,
     }
-}
-
-fn inputs<'a>(files: impl Iterator<Item = &'a LabeledFile>) -> Result<Vec<f32>, TrainingError> {
-    let frames: Vec<(&LabeledFile, usize)> = files.map(|file| (file, 0)).collect();
-    Ok(inputs_of_copies(&frames, NO_COPIES)?)
 }
 
 #[cfg(test)]

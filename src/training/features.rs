@@ -241,6 +241,11 @@ impl Extraction {
 }
 
 impl Features {
+    /// For each frame one row, followed by one for each of its copies.
+    pub(super) fn new(rows: Tensor, copies: usize) -> Features {
+        Features { rows, copies }
+    }
+
     pub(super) fn copies(&self) -> usize {
         self.copies
     }
@@ -344,7 +349,8 @@ fn inputs_of_square(square: &[u8], sha256: &[u8; 32], copies: Copies) -> Vec<f32
     inputs.collect()
 }
 
-fn input_of_copy(image: &[f32], sha256: &[u8; 32], copies: Copies, copy: usize) -> Vec<f32> {
+/// The network input of a frame's image with values from 0 to 1, or of one of its copies.
+pub(super) fn input_of_copy(image: &[f32], sha256: &[u8; 32], copies: Copies, copy: usize) -> Vec<f32> {
     let mut input = image.to_vec();
     if copy > 0 {
         let mut seed = *sha256;
@@ -362,7 +368,11 @@ fn input_of_copy(image: &[f32], sha256: &[u8; 32], copies: Copies, copy: usize) 
 }
 
 /// A hash of everything that features depend on except the file: layers, weights, augmentation and seed.
-fn cache_key(frozen: &[Layer], pretrained: &Weights, copies: Copies) -> Result<String, TorchError> {
+pub(super) fn cache_key(
+    frozen: &[Layer],
+    pretrained: &Weights,
+    copies: Copies,
+) -> Result<String, TorchError> {
     let layers = format!("{frozen:?}");
     let mut hasher = Sha256::new();
     for parameter in network::parameters(frozen) {
@@ -379,7 +389,10 @@ fn cache_key(frozen: &[Layer], pretrained: &Weights, copies: Copies) -> Result<S
 }
 
 /// The results of `work` for each item, in order, computed on all cores.
-fn on_all_cores<I: Sync, T: Send>(items: &[I], work: impl Fn(&mut Preprocessor, &I) -> T + Sync) -> Vec<T> {
+pub(super) fn on_all_cores<I: Sync, T: Send>(
+    items: &[I],
+    work: impl Fn(&mut Preprocessor, &I) -> T + Sync,
+) -> Vec<T> {
     let share = items.len().div_ceil(all_cores()).max(1);
     let work_on = |items: &[I]| -> Vec<T> {
         let mut preprocessor = Preprocessor::new();

@@ -14,6 +14,7 @@ use super::error::TrainingError;
 use super::linear::ridge;
 use super::prepare::PreparedDataset;
 use super::progress::Progress;
+use crate::classifier::settings::{Device, Settings};
 use crate::dataset::split::Fold;
 use crate::disk;
 use crate::frame::Frame;
@@ -22,19 +23,27 @@ use crate::hand::features::FEATURES;
 use crate::hand::finder::HandFinder;
 use crate::hand::rule::classify;
 use crate::hand::taught::{Examples, LandmarkClassifier, are_thumbs};
-use crate::hand::{Hand, HandNetworks};
+use crate::hand::{Hand, HandNetworks, Region};
 use crate::model_store::ModelStore;
 use crate::probability::argmax;
 
 /// Part of the cache key; change it when the code finds other hands with the same networks.
 const VERSION: &[u8] = b"2";
 /// Minimum number of frames with a hand of each label that shows a gesture.
-const MIN_FRAMES: usize = 3;
+pub(super) const MIN_FRAMES: usize = 3;
 /// Maximum share of the held-out frames with a hand by which the network may be better.
 const MAX_LOSS: f64 = 0.05;
 
-/// The surest hand of each frame, as an upright camera sees it, if it is certain.
-pub(super) struct Hands(Vec<Option<Hand>>);
+/// The surest hand of each frame, if it is certain.
+pub(super) struct Hands {
+    /// As an upright camera sees it.
+    upright: Vec<Option<Hand>>,
+    /// Its crop.
+    pub(super) crops: Vec<Option<Region>>,
+    pub(super) camera_roll_deg: f32,
+    /// A hash of everything but frame and camera roll that the hands depend on.
+    pub(super) cache_key: String,
+}
 
 /// The classifier of landmarks of the new model.
 pub(super) struct TaughtLandmarks {
@@ -58,7 +67,12 @@ pub(super) fn find_hands(
     camera_roll_deg: f32,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<Option<Hands>, TrainingError> {
-    let networks = match HandNetworks::installed() {
+    // The GPU belongs to the node, which runs at the same time.
+    let settings = Settings {
+        device: Device::Cpu,
+        ..Settings::default()
+    };
+    let networks = match HandNetworks::installed(&settings) {
         Ok(networks) => networks,
         Err(error) => {
             tracing::debug!("no landmarks are taught: {error}");
@@ -69,7 +83,13 @@ pub(super) fn find_hands(
     let cache = FeatureCache::open(store.root(), &key, Hand::VALUES);
     let mut finder = HandFinder::new(networks, 1);
     let mut is_cached = true;
-    let mut hands = Vec::with_capacity(prepared.len());
+    let camera_roll = camera_roll_deg.to_radians();
+    let mut hands = Hands {
+        upright: Vec::with_capacity(prepared.len()),
+        crops: Vec::with_capacity(prepared.len()),
+        camera_roll_deg,
+        cache_key: key,
+    };
     for frame in prepared.all_frames() {
         let fingerprint = prepared.fingerprint(frame);
         let values = match cache.read(&fingerprint.sha256, 1) {
@@ -91,13 +111,16 @@ pub(super) fn find_hands(
             }
         };
         let certain = Hand::from_values(&values).filter(Hand::is_certain);
-        hands.push(certain.map(|hand| hand.upright(camera_roll_deg.to_radians())));
+        hands
+            .crops
+            .push(certain.as_ref().map(|hand| hand.crop(camera_roll)));
+        hands.upright.push(certain.map(|hand| hand.upright(camera_roll)));
         on_progress(Progress::Hands {
             done: frame + 1,
             total: prepared.len(),
         });
     }
-    Ok(Some(Hands(hands)))
+    Ok(Some(hands))
 }
 
 /// A hash of everything but the frame that its cached hands depend on. Other networks find other landmarks.
@@ -116,7 +139,7 @@ fn cache_key(networks: &[PathBuf; 2]) -> Result<String, TrainingError> {
 impl Hands {
     /// What the built-in recognizer finds in a frame.
     pub(super) fn gesture_by_rule(&self, frame: usize) -> Gesture {
-        let thumb = self.0[frame].as_ref().map(|hand| classify(hand, 0.0));
+        let thumb = self.upright[frame].as_ref().map(|hand| classify(hand, 0.0));
         let thumb = thumb.filter(|thumb| thumb.confidence > 0.5);
         thumb.map_or(Gesture::None, |thumb| thumb.gesture)
     }
@@ -132,7 +155,7 @@ pub(super) fn fit_landmarks(
     all_hands: &Hands,
     held_out_frames: &[HeldOutFrame],
 ) -> Result<Result<TaughtLandmarks, String>, TrainingError> {
-    let Hands(hands) = all_hands;
+    let hands = &all_hands.upright;
     let gestures = gestures(prepared);
     let labels = &prepared.label_indices;
     if let Some(label) = lacking_label(hands, labels, &gestures) {
@@ -165,7 +188,7 @@ pub(super) fn fit_landmarks(
 /// libtorch reported an error.
 pub(super) fn held_out_by_hand(
     prepared: &PreparedDataset,
-    Hands(hands): &Hands,
+    Hands { upright: hands, .. }: &Hands,
     folds: &[Fold],
 ) -> Result<Vec<Option<Vec<f32>>>, TrainingError> {
     let gestures = gestures(prepared);

@@ -9,9 +9,7 @@ use super::report::SceneReport;
 use super::select::Candidate;
 use super::strategy::Strategy;
 use super::trainer::Trainer;
-use crate::dataset::Label;
 use crate::dataset::split::Fold;
-use crate::gesture::Gesture;
 use crate::metrics::Accuracy;
 use crate::network::torch::TorchModule;
 use crate::probability::argmax;
@@ -86,7 +84,7 @@ fn outcomes(
             let prediction = match &by_hand[frame] {
                 Some(probabilities) => Some(argmax(probabilities)),
                 None if is_familiar => Some(argmax(logits)),
-                None => none_label(prepared),
+                None => prepared.none_label(),
             };
             is_correct[frame] = Some(prediction == Some(prepared.label_indices[frame]));
         }
@@ -105,12 +103,6 @@ fn familiar_frames(
     let sketches = trainer.sketches(module, &fold.validation, known.sketcher())?;
     let is_familiar = |sketch| known.of_sketch(sketch) >= FAMILIARITY_THRESHOLD;
     Ok(sketches.iter().map(is_familiar).collect())
-}
-
-/// The label of frames without a gesture.
-fn none_label(prepared: &PreparedDataset) -> Option<usize> {
-    let is_none = |label: &Label| Gesture::from_label(label.as_str()) == Gesture::None;
-    prepared.labels.iter().position(is_none)
 }
 
 fn count_correct(outcomes: &[bool]) -> usize {

@@ -20,6 +20,7 @@ use crate::dataset::scenes::{Scene, find_scenes};
 use crate::dataset::split::{Fold, Split, hold_out, hold_out_scenes, k_folds};
 use crate::dataset::{Dataset, Label, SkippedFile, summarize};
 use crate::disk;
+use crate::gesture::Gesture;
 use crate::text::escape_controls;
 
 /// By default, datasets with fewer frames are cross-validated, because the accuracy on a fifth of their frames would say little.
@@ -198,6 +199,23 @@ impl PreparedDataset {
             group.frames.iter().for_each(|&frame| bursts[frame] = burst);
         }
         bursts
+    }
+
+    /// For each frame the part by which a temperature is validated: its fold, or with a single fold its burst.
+    pub(super) fn parts(&self) -> Vec<usize> {
+        let mut parts = self.bursts();
+        if let folds @ [_, _, ..] = self.split.folds.as_slice() {
+            for (number, fold) in folds.iter().enumerate() {
+                fold.validation.iter().for_each(|&frame| parts[frame] = number);
+            }
+        }
+        parts
+    }
+
+    /// The label of frames without a gesture.
+    pub(super) fn none_label(&self) -> Option<usize> {
+        let is_none = |label: &Label| Gesture::from_label(label.as_str()) == Gesture::None;
+        self.labels.iter().position(is_none)
     }
 
     /// SHA-256 of a frame's file, in hexadecimal.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::report::{FoldResult, GateReport, Point, Timing};
+use super::report::{FoldResult, GateReport, Point, RecognizerAccuracy, Timing};
 use super::strategy::Strategy;
 use crate::dataset::{Label, SkippedFile};
 use crate::metrics::{Accuracy, ConfusionMatrix, Metrics};
@@ -122,6 +122,9 @@ pub struct Summary {
     pub new_scene: Option<Accuracy>,
     /// What to record next, one sentence for people.
     pub advice: String,
+    /// The accuracy of each recognizer of the model on the held-out frames; [`Summary::metrics`] are those of `auto`.
+    #[serde(default)]
+    pub recognizers: Vec<RecognizerAccuracy>,
     /// The result of each fold; empty if a fifth of the frames was held out once.
     pub folds: Vec<FoldResult>,
     /// How the held-out frames were chosen.

@@ -10,6 +10,7 @@ use super::error::TrainingError;
 use super::evaluate::Evaluated;
 use super::export::ExportedDraft;
 use super::fit::TrainedModel;
+use super::hand::TaughtHand;
 use super::landmarks::{TaughtLandmarks, prediction};
 use super::learned_frames::{FRAMES_FILE, LearnedFrames};
 use super::new_scenes::MeasuredScenes;
@@ -21,7 +22,7 @@ use super::select::Candidate;
 use super::stopwatch::Stopwatch;
 use crate::disk::{self, Existing};
 use crate::familiarity::HeldOutFamiliarity;
-use crate::model_store::manifest::{FrameCounts, LandmarkFrames, SceneMetrics};
+use crate::model_store::manifest::{FrameCounts, HandNetwork, LandmarkFrames, SceneMetrics};
 use crate::model_store::{
     Draft, FAMILIARITY_FILE, LANDMARKS_FILE, MANIFEST_VERSION, Manifest, ModelStore, StoredModel,
 };
@@ -37,6 +38,8 @@ pub(super) struct Results<'a> {
     pub(super) trained: TrainedModel,
     /// The error says why there are none.
     pub(super) landmarks: Result<TaughtLandmarks, String>,
+    /// The network for crops of hands; the error says why there is none.
+    pub(super) hand: Result<TaughtHand, String>,
     pub(super) exported: ExportedDraft,
     pub(super) gate: Option<GateReport>,
     pub(super) warnings: Vec<String>,
@@ -92,9 +95,11 @@ fn training_report(
         exported: ExportedDraft {
             draft,
             report: export,
+            ..
         },
         landmarks,
         trained,
+        hand,
         gate,
         warnings,
         ..
@@ -111,6 +116,7 @@ fn training_report(
             prepared,
             selected,
             &landmarks,
+            &hand,
             trained.held_out_familiarity,
         ),
         dataset,
@@ -120,6 +126,7 @@ fn training_report(
         advice: advice(&scenes.reports, &prepared.labels, scenes.accuracy.as_ref()),
         scenes: scenes.reports,
         new_scene: scenes.accuracy,
+        recognizers: evaluated.recognizers,
         folds: if validation.folds.len() > 1 {
             validation.folds.clone()
         } else {
@@ -174,6 +181,11 @@ fn manifest(store: &ModelStore, results: &Results, dataset: &DatasetReport) -> M
             frames: landmarks.frames,
         }),
         thumbless: (metrics.frames > 0).then(|| results.evaluated.thumbless.clone()),
+        hand: results.hand.as_ref().ok().map(|taught| HandNetwork {
+            frames: taught.frames,
+            temperature: taught.temperature,
+            int8: results.exported.hand.and_then(|export| export.int8),
+        }),
         epochs: selected.validation.epochs,
         seed: selected.trainer.seed,
         dataset: dataset.root.clone(),
@@ -188,6 +200,7 @@ fn settings(
     prepared: &PreparedDataset,
     selected: &Candidate,
     landmarks: &Result<TaughtLandmarks, String>,
+    hand: &Result<TaughtHand, String>,
     familiarity: HeldOutFamiliarity,
 ) -> Vec<Setting> {
     let recipe = &selected.trainer.recipe;
@@ -204,10 +217,12 @@ fn settings(
     } else {
         "cuda"
     };
-    let landmarks = match landmarks {
-        Ok(taught) => format!("taught by {} of {} frames", taught.frames, prepared.len()),
+    let taught = |frames: Result<usize, &String>| match frames {
+        Ok(frames) => format!("taught by {frames} of {} frames", prepared.len()),
         Err(reason) => format!("not taught: {reason}"),
     };
+    let landmarks = taught(landmarks.as_ref().map(|taught| taught.frames));
+    let hand = taught(hand.as_ref().map(|taught| taught.frames));
     let HeldOutFamiliarity { frames, unfamiliar } = familiarity;
     let familiarity =
         format!("{frames} frames remembered, {unfamiliar} of them unfamiliar without their own burst");
@@ -230,6 +245,7 @@ fn settings(
         ("folds", prepared.split.folds.len().to_string()),
         ("seed", selected.trainer.seed.to_string()),
         ("landmarks", landmarks),
+        ("crops of hands", hand),
         ("familiarity", familiarity),
         ("pretrained weights", pretrained.path.display().to_string()),
     ];
@@ -269,6 +285,7 @@ fn summary(
         scenes: report.scenes.len(),
         new_scene: report.new_scene,
         advice: report.advice,
+        recognizers: report.recognizers,
         folds: report.folds,
         split: report.dataset.split,
         epochs: manifest.epochs,

@@ -49,6 +49,9 @@ pub(super) struct Report {
     pub(super) new_scene: Option<Accuracy>,
     /// What to record next, for people.
     pub(super) advice: String,
+    /// The accuracy of each recognizer of the model on the same frames.
+    #[serde(default)]
+    pub(super) recognizers: Vec<RecognizerAccuracy>,
     /// The result of each fold; empty if the frames were split once.
     pub(super) folds: Vec<FoldResult>,
     /// The misclassified held-out frames.
@@ -155,6 +158,19 @@ pub struct FoldResult {
     pub correct: usize,
     /// `correct` / `frames`; `None` without frames.
     pub accuracy: Option<f64>,
+}
+
+/// What a recognizer decides on the held-out frames, by trainings without them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecognizerAccuracy {
+    /// A value of the parameter `recognizer`.
+    pub recognizer: String,
+    /// Number of held-out frames.
+    pub frames: usize,
+    /// Number of frames that it classified correctly.
+    pub correct: usize,
+    /// 95 % confidence interval of the accuracy, lower and upper bound; `None` without held-out frames.
+    pub interval: Option<[f64; 2]>,
 }
 
 /// A misclassified frame.

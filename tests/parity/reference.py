@@ -130,6 +130,21 @@ def inputs(directory: Path) -> None:
     write_tensors(directory / "expected.safetensors", {image.name: preprocess(image) for image in images})
 
 
+def landmarks(directory: Path) -> None:
+    """Writes the probabilities that landmarks.onnx computes from the landmarks in landmarks.json."""
+    import numpy
+
+    file = str(directory / "landmarks.onnx")
+    hands = numpy.array(json.loads((directory / "landmarks.json").read_text()), dtype=numpy.float32)
+    try:
+        from onnxruntime import InferenceSession as Session
+    except ImportError:
+        # ONNX Runtime has no release for Python 3.10.
+        from onnx.reference import ReferenceEvaluator as Session
+    (probabilities,) = Session(file).run(None, {"landmarks": hands})
+    (directory / "probabilities.json").write_text(json.dumps(probabilities.tolist()))
+
+
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["network", name, directory]:
@@ -138,6 +153,8 @@ if __name__ == "__main__":
             checkpoint(name, int(outputs), file_format, Path(directory))
         case ["inputs", directory]:
             inputs(Path(directory))
+        case ["landmarks", directory]:
+            landmarks(Path(directory))
         case ["onnx", directory]:
             describe_onnx(Path(directory))
         case _:

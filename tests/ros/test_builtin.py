@@ -51,7 +51,7 @@ def test_frames_are_classified_without_a_model(world: World) -> None:
 def test_recognizer_is_changed_at_run_time(world: World) -> None:
     world.start_node(recognizer="image")
     assert "no model yet" in world.model().message
-    for name, model in [("landmarks", "builtin"), ("image", ""), ("auto", "builtin")]:
+    for name, model in [("landmarks", "builtin"), ("image", ""), ("auto", "builtin"), ("hand", "")]:
         use_recognizer(world, name)
         world.wait_for(lambda model=model: world.model().model_id == model, f"{model!r} with {name}")
 

@@ -51,7 +51,7 @@ pub(crate) struct ModelOptions {
     /// Id of the model, or builtin [default: the active model, or the built-in recognizer if there is none]
     #[arg(long, value_name = "ID", requires = "store")]
     model: Option<String>,
-    /// What classifies frames: landmarks of hands, the whole image, or auto: landmarks where a hand is seen, the image elsewhere
+    /// What classifies frames: landmarks of hands, the crop of a hand, the whole image, or auto: landmarks where a hand is seen, the image elsewhere
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = names::<Method>())]
     recognizer: Method,
     /// Minimum familiarity of a frame that the whole image may decide on, 0 to 1; 0 disables the check

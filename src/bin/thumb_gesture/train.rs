@@ -12,7 +12,9 @@ use thumb_gesture::dataset::augment::Level;
 use thumb_gesture::model_store::ModelStore;
 use thumb_gesture::network::Architecture;
 use thumb_gesture::training::strategy::{Optimizer, Schedule, Strategy};
-use thumb_gesture::training::{self, Overrides, Progress, Promotion, Summary, TrainingOptions};
+use thumb_gesture::training::{
+    self, Overrides, Progress, Promotion, RecognizerAccuracy, Summary, TrainingOptions,
+};
 
 use crate::names::names;
 use crate::numbers::parse_degrees;
@@ -250,7 +252,7 @@ fn print_summary(summary: &Summary) -> anyhow::Result<()> {
         ),
     };
     output::print_line(&format!(
-        "{} {state}\n{}: {}\n{} frames in {:.1} s, features of {} computed; {}\naccuracy in {scenes}, on {} held-out frames: {}{interval}\n\
+        "{} {state}\n{}: {}\n{} frames in {:.1} s, features of {} computed; {}\naccuracy in {scenes}, on {} held-out frames: {}{interval}{}\n\
          accuracy in a scene that it has not seen: {new_scene}\n{}\nnext: {}\nreport: {}",
         summary.model_id,
         summary.strategy,
@@ -261,10 +263,22 @@ fn print_summary(summary: &Summary) -> anyhow::Result<()> {
         summary.split,
         summary.frames.validation,
         output::percent(metrics.accuracy),
+        by_recognizer(summary),
         output::confusion_table(&summary.labels, &metrics.confusion),
         summary.advice,
         summary.report.display(),
     ))
+}
+
+/// The correct frames of each recognizer, in a line of its own; empty if the model has one recognizer only.
+fn by_recognizer(summary: &Summary) -> String {
+    if summary.frames.validation == 0 || summary.recognizers.len() < 2 {
+        return String::new();
+    }
+    let correct =
+        |each: &RecognizerAccuracy| format!("{} {} of {}", each.recognizer, each.correct, each.frames);
+    let correct: Vec<String> = summary.recognizers.iter().map(correct).collect();
+    format!("\ncorrect by recognizer: {}", correct.join(", "))
 }
 
 /// Lowers the priority of this process, and makes it end with its parent.

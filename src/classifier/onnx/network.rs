@@ -1,13 +1,15 @@
-//! Runs a network with one image as its input and named outputs, on the CPU.
+//! Runs a network with one image as its input and named outputs.
 
 use std::path::Path;
 
 use ort::session::Session;
 use ort::value::TensorRef;
 
-use super::session::{Provider, session};
+use super::provider;
+use super::session::session;
 use crate::classifier::ClassifierError;
-use crate::classifier::settings::{Precision, Settings};
+use crate::classifier::candidates::Candidate;
+use crate::classifier::settings::Settings;
 
 const INPUT_NAME: &str = "image";
 
@@ -19,24 +21,20 @@ pub struct OnnxNetwork {
 }
 
 impl OnnxNetwork {
-    /// Loads an ONNX file of a precision, with an input of `side` by `side` pixels.
+    /// Loads an ONNX file of a precision, with an input of `side` by `side` pixels, with CUDA or on the CPU, and runs it once.
     ///
     /// # Errors
-    /// ONNX Runtime or the file is missing, or the file is damaged.
+    /// ONNX Runtime or the file is missing, the file is damaged, or the GPU cannot be used.
     pub fn load(
         path: &Path,
-        precision: Precision,
         side: usize,
-        threads: usize,
+        candidate: &Candidate,
+        settings: &Settings,
     ) -> Result<OnnxNetwork, ClassifierError> {
-        let settings = Settings {
-            threads,
-            ..Settings::default()
-        };
-        Ok(OnnxNetwork {
-            session: session(path, precision, &settings, Provider::Cpu)?,
-            side,
-        })
+        let session = session(path, candidate.precision, settings, provider(candidate))?;
+        let mut network = OnnxNetwork { session, side };
+        network.run(&vec![0.0; 3 * side * side], &mut [])?;
+        Ok(network)
     }
 
     /// Computes outputs for an image, `image[channel][row][column]`.

@@ -101,7 +101,7 @@ pub(crate) fn export_with_activations(
     Ok(activations)
 }
 
-fn write(path: &Path, graph: Graph, metadata: &[(&str, String)]) -> Result<(), ExportError> {
+pub(super) fn write(path: &Path, graph: Graph, metadata: &[(&str, String)]) -> Result<(), ExportError> {
     let bytes = model(graph, metadata).encode_to_vec();
     disk::write_atomic(path, Existing::Replace, |writer| writer.write_all(&bytes)).map_err(|cause| {
         ExportError::Io {

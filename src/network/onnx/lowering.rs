@@ -89,8 +89,8 @@ fn node(layer: &Layer, input: Shape) -> Option<Node> {
         } => ("MaxPool", window(kernel, stride, padding)),
         Layer::AdaptiveAvgPool2d { side } => match input {
             Shape::Image { side: given, .. } if given != side => {
-                assert_eq!(given % side, 0, "ONNX needs windows of equal size");
-                ("AveragePool", window(given / side, given / side, 0))
+                let (size, stride) = equal_windows(given, side);
+                ("AveragePool", window(size, stride, 0))
             }
             _ => return None,
         },
@@ -106,6 +106,19 @@ fn node(layer: &Layer, input: Shape) -> Option<Node> {
         attributes,
         ..Node::default()
     })
+}
+
+/// Size and stride of the windows of an adaptive pooling, which ONNX needs to be equal. libtorch's window `i` of `count` in `given`
+/// pixels starts at `i * given / count` and ends before `(i + 1) * given / count`, rounded up.
+fn equal_windows(given: usize, count: usize) -> (usize, usize) {
+    let stride = given / count;
+    let size = given.div_ceil(count);
+    let is_regular = |index: usize| {
+        let (start, end) = (index * given / count, ((index + 1) * given).div_ceil(count));
+        (start, end) == (index * stride, index * stride + size)
+    };
+    assert!((0..count).all(is_regular), "ONNX needs windows of equal size");
+    (size, stride)
 }
 
 fn window(kernel: usize, stride: usize, padding: usize) -> Vec<Attribute> {

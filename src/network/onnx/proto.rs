@@ -12,6 +12,8 @@ pub(super) const UINT8: i32 = 2;
 pub(super) const INT8: i32 = 3;
 /// `TensorProto.DataType.INT32`.
 pub(super) const INT32: i32 = 6;
+/// `TensorProto.DataType.INT64`.
+pub(super) const INT64: i32 = 7;
 /// `TensorProto.DataType.FLOAT16`.
 pub(super) const FLOAT16: i32 = 10;
 /// `TensorProto.DataLocation.EXTERNAL`.

@@ -56,7 +56,7 @@ parameters! {
     /// If it is set, ~/activate_model and ~/retrain change it to the model that they activate.
     model: Option<String> = text("").live(),
 
-    /// What classifies frames: landmarks of hands, the whole image, or auto: landmarks where a hand is seen, the image elsewhere.
+    /// What classifies frames: landmarks of hands, the crop of a hand, the whole image, or auto: landmarks where a hand is seen, the image elsewhere.
     /// Without a model, auto and landmarks recognize thumbs up and down.
     recognizer: Method = choice("auto", Method::VARIANTS).live(),
 

@@ -50,12 +50,14 @@ impl Tolerance {
         if max_per_minute < 0.0 {
             return unneeded;
         }
-        let frames = match (thumbless, method) {
-            (None, _) => &ThumblessFrames::default(),
-            (Some(thumbless), Method::Image) => &thumbless.image,
+        let frames = thumbless.and_then(|thumbless| match method {
+            Method::Image => Some(&thumbless.image),
+            Method::Hand => thumbless.hand.as_ref(),
             // Landmarks alone take no more frames for thumbs than with the image.
-            (Some(thumbless), Method::Auto | Method::Landmarks) => &thumbless.auto,
-        };
+            Method::Auto | Method::Landmarks => Some(&thumbless.auto),
+        });
+        let no_frames = ThumblessFrames::default();
+        let frames = frames.unwrap_or(&no_frames);
         let found = frames.threshold_for(max_per_minute.into(), &settings);
         let threshold = format!(
             "threshold {:.2} is in effect, the parameter is {:.2}",
@@ -152,6 +154,7 @@ mod tests {
         Thumbless {
             auto: frames(&[]),
             image: frames(&[0.8]),
+            hand: None,
         }
     }
 
@@ -171,7 +174,7 @@ mod tests {
         let auto = params(std::slice::from_ref(&rate));
         let kept = Tolerance::new(&auto, Some(&thumbless()));
         assert_eq!(kept.settings().threshold, 0.5);
-        let by_image = params(&[rate, image]);
+        let by_image = params(&[rate.clone(), image]);
         let raised = Tolerance::new(&by_image, Some(&thumbless()));
         assert_eq!(raised.settings().threshold, 0.86);
         let explanation = raised.explanation().expect("a rate is set");
@@ -179,6 +182,10 @@ mod tests {
             "threshold 0.86 is in effect, the parameter is 0.50: at most 1.2 false thumbs per minute";
         assert!(explanation.text.starts_with(expected), "{explanation:?}");
         assert!(!raised.is_for(&auto));
+        let hand = ("recognizer", ParameterValue::String("hand".to_owned()));
+        let by_hand = Tolerance::new(&params(&[rate, hand]), Some(&thumbless()));
+        let explanation = by_hand.explanation().expect("a rate is set");
+        assert!(explanation.text.contains("no held-out frames"), "{explanation:?}");
     }
 
     #[test]

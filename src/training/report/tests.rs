@@ -96,6 +96,7 @@ fn report() -> Report {
         ],
         new_scene: Accuracy::new(40, 60),
         advice: "record none in scene 2 too".to_owned(),
+        recognizers: vec![accuracy("auto", 54), accuracy("hand", 51)],
         folds: vec![FoldResult {
             fold: 0,
             frames: 30,
@@ -124,6 +125,15 @@ fn report() -> Report {
             stage: "features".to_owned(),
             seconds: 1.25,
         }],
+    }
+}
+
+fn accuracy(recognizer: &str, correct: usize) -> RecognizerAccuracy {
+    RecognizerAccuracy {
+        recognizer: recognizer.to_owned(),
+        frames: 60,
+        correct,
+        interval: None,
     }
 }
 
@@ -248,6 +258,15 @@ fn hostile_names_are_escaped() {
         text_of(&document).matches(HOSTILE).count() >= 16,
         "all names are shown"
     );
+}
+
+#[test]
+fn recognizers_are_compared_if_there_are_several() {
+    let mut report = report();
+    let text = text_of(&parsed(&html(&report)));
+    assert!(text.contains("Recognizers") && text.contains("hand51"), "{text}");
+    report.recognizers.truncate(1);
+    assert!(!text_of(&parsed(&html(&report))).contains("Recognizers"));
 }
 
 #[test]
