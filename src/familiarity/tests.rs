@@ -55,8 +55,8 @@ fn training_frame_is_fully_familiar_and_what_has_nothing_in_common_is_not() {
 
 #[test]
 fn frame_is_unfamiliar_beyond_the_distance_of_the_training_bursts() {
-    // Bursts that resemble each other less than the minimum.
-    let (familiarity, held_out) = familiarity(&[1.0; 40]);
+    // Bursts that resemble each other more than the minimum.
+    let (familiarity, held_out) = familiarity(&[0.3; 40]);
     assert_eq!(
         held_out,
         HeldOutFamiliarity {
@@ -72,7 +72,7 @@ fn frame_is_unfamiliar_beyond_the_distance_of_the_training_bursts() {
         values[1] = (127.0 * angle.sin()).round() as i8;
         Sketch::new(values)
     };
-    // 49 bursts in pairs, two of which are far from all others.
+    // The first burst is far from all others.
     let angles = (0..49).map(|burst| {
         if burst == 0 {
             0.0
