@@ -4,7 +4,7 @@
     mediapipe_peer.py gestures TASK_FILE     the same, with MediaPipe's gesture recognizer and its file gesture_recognizer.task
 
 `rule` is MediaPipe's hand solution (full landmarks, two hands, single images) with the rule of this package's src/hand/rule.rs, so that
-both differ only in how hands are found.
+both differ only in how hands are found. A file that is no image has no line in the output.
 """
 
 import json
@@ -99,7 +99,11 @@ def main() -> None:
     classify = load_rule() if sys.argv[1] == "rule" else load_gestures(sys.argv[2])
     for line in sys.stdin:
         file = line.rstrip("\n")
-        image = numpy.ascontiguousarray(ImageOps.exif_transpose(Image.open(file)).convert("RGB"))
+        try:
+            image = numpy.ascontiguousarray(ImageOps.exif_transpose(Image.open(file)).convert("RGB"))
+        except OSError as error:
+            print(error, file=sys.stderr)
+            continue
         print(json.dumps({"file": file, "probabilities": classify(image)}), flush=True)
 
 

@@ -20,6 +20,8 @@ from programs import run, show_progress
 
 PEER = Path(__file__).with_name("mediapipe_peer.py")
 IMAGES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+# Files in one command line, whose length the system limits.
+MAX_ARGUMENTS = 500
 TRAIN = ["thumb_gesture", "train", "--json", "--force"]
 
 
@@ -64,35 +66,37 @@ def measure(arguments: argparse.Namespace) -> dict:
 def others(arguments: argparse.Namespace, taught_on: Path | None, directory: Path, skipped: list[str]) -> dict:
     """The figures on photos of other people."""
     photos = read(arguments.people)
-    predictions = {"thumb_gesture, built-in": of_program(photos, "--model", "builtin")}
+    found = {"thumb_gesture, built-in": of_program(photos, "--recognizer", "landmarks")}
     if taught_on:
         show_progress(f"training on {taught_on}")
         store = directory / "taught"
         run(*TRAIN, "--dataset", taught_on, "--store", store)
         for recognizer in recognizers():
             name = f"thumb_gesture, taught, {recognizer}"
-            predictions[name] = of_program(photos, "--store", store, "--recognizer", recognizer)
-    predictions |= of_mediapipe(photos, arguments.gesture_recognizer, skipped)
+            found[name] = of_program(photos, "--store", store, "--recognizer", recognizer)
+    found |= of_mediapipe(photos, arguments.gesture_recognizer, skipped)
     sources = sorted({photo.source for photo in photos})
-    counts = {source: sum(photo.source == source for photo in photos) for source in sources}
     if len(sources) > 1 and not arguments.without_left_out:
-        predictions["thumb_gesture, taught on other sources"] = left_out(photos, sources, directory / "left_out")
+        found["thumb_gesture, taught on other sources"] = left_out(photos, sources, directory / "left_out")
+    usable = [index for index in range(len(photos)) if all(each[index] for each in found.values())]
+    if len(usable) < len(photos):
+        skipped.append(f"{len(photos) - len(usable)} files that are no images")
+    of_source = {source: [index for index in usable if photos[index].source == source] for source in sources}
     return {
-        "photos": len(photos),
-        "sources": counts,
-        "recognizers": {name: score(each) for name, each in predictions.items()},
+        "photos": len(usable),
+        "sources": {source: len(indices) for source, indices in of_source.items()},
+        "recognizers": {name: score(each[index] for index in usable) for name, each in found.items()},
         "by_source": {
-            source: {name: score(select(photos, each, source)) for name, each in predictions.items()} for source in sources
+            source: {name: score(each[index] for index in indices) for name, each in found.items()}
+            for source, indices in of_source.items()
         },
     }
 
 
-def select(photos: list[Photo], predictions: list[Prediction], source: str) -> list[Prediction]:
-    return [each for photo, each in zip(photos, predictions, strict=True) if photo.source == source]
-
-
 def read(directory: Path) -> list[Photo]:
     """The photos of a directory with one directory per label, or with one per source that has them."""
+    if not directory.is_dir():
+        raise SystemExit(f"{directory} is not a directory")
     directories = sorted(path for path in directory.iterdir() if path.is_dir())
     sources = [(path.name, path) for path in directories]
     if any(gesture_of(path.name) in (UP, DOWN) for path in directories):
@@ -117,18 +121,28 @@ def recognizers() -> list[str]:
     return re.split(r",\s*", values[1]) if values else ["auto"]
 
 
-def of_program(photos: list[Photo], *options: object) -> list[Prediction]:
-    """The predictions of this package, in the order of the photos."""
+def of_program(photos: list[Photo], *options: object) -> list[Prediction | None]:
+    """The predictions of this package, in the order of the photos; `None` for what is no image."""
     show_progress(f"thumb_gesture, {options[-1]}")
-    return predictions(photos, run("thumb_gesture", "predict", "--json", *options, *(photo.file for photo in photos)))
+    files = [photo.file for photo in photos]
+    parts = [files[start : start + MAX_ARGUMENTS] for start in range(0, len(files), MAX_ARGUMENTS)]
+    return predictions(photos, "".join(answers(["thumb_gesture", "predict", "--json", *options, *part]) for part in parts))
 
 
-def predictions(photos: list[Photo], lines: str) -> list[Prediction]:
+def answers(command: list, files: str | None = None) -> str:
+    """The output of a program that exits with 1 if a file is no image."""
+    done = subprocess.run([str(part) for part in command], input=files, capture_output=True, text=True)
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"{command[0]} failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def predictions(photos: list[Photo], lines: str) -> list[Prediction | None]:
     found = {Path(line["file"]): line["probabilities"] for line in map(json.loads, lines.splitlines())}
-    return [predict(photo.gesture, found[photo.file]) for photo in photos]
+    return [predict(photo.gesture, found[photo.file]) if photo.file in found else None for photo in photos]
 
 
-def of_mediapipe(photos: list[Photo], gesture_recognizer: Path | None, skipped: list[str]) -> dict[str, list[Prediction]]:
+def of_mediapipe(photos: list[Photo], gesture_recognizer: Path | None, skipped: list[str]) -> dict[str, list[Prediction | None]]:
     """The predictions of MediaPipe, as far as it is installed."""
     python = os.environ.get("THUMB_GESTURE_MEDIAPIPE_PYTHON")
     if python is None:
@@ -144,15 +158,14 @@ def of_mediapipe(photos: list[Photo], gesture_recognizer: Path | None, skipped: 
         show_progress(name)
         files = "".join(f"{photo.file}\n" for photo in photos)
         # scripts/env.sh sets them for this package's programs.
-        command = ["env", "-u", "LD_LIBRARY_PATH", "-u", "PYTHONPATH", python, str(PEER), *map(str, options)]
-        output = subprocess.run(command, check=True, input=files, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
-        found[name] = predictions(photos, output)
+        command = ["env", "-u", "LD_LIBRARY_PATH", "-u", "PYTHONPATH", python, PEER, *options]
+        found[name] = predictions(photos, answers(command, files))
     return found
 
 
-def left_out(photos: list[Photo], sources: list[str], directory: Path) -> list[Prediction]:
+def left_out(photos: list[Photo], sources: list[str], directory: Path) -> list[Prediction | None]:
     """Predictions for each source by a model that was taught on all others. They share a store, and so the features of the photos."""
-    found: dict[Path, Prediction] = {}
+    found: dict[Path, Prediction | None] = {}
     for index, source in enumerate(sources):
         show_progress(f"taught without {source}, {index + 1} of {len(sources)}")
         dataset = directory / "dataset"
@@ -179,7 +192,7 @@ def own_room(photos: Path, directory: Path) -> dict[str, dict]:
         show_progress(f"own room, {name}")
         train, test = split(photos, directory / name, is_for_training)
         run(*TRAIN, "--dataset", train, "--store", directory / name / "store")
-        found[name] = score(of_program(read(test), "--store", directory / name / "store"))
+        found[name] = score(each for each in of_program(read(test), "--store", directory / name / "store") if each)
     return found
 
 
