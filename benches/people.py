@@ -126,14 +126,16 @@ def of_program(photos: list[Photo], *options: object) -> list[Prediction | None]
     show_progress(f"thumb_gesture, {options[-1]}")
     files = [photo.file for photo in photos]
     parts = [files[start : start + MAX_ARGUMENTS] for start in range(0, len(files), MAX_ARGUMENTS)]
-    return predictions(photos, "".join(answers(["thumb_gesture", "predict", "--json", *options, *part]) for part in parts))
+    # It exits with 1 if a file is no image.
+    lines = [answers(["thumb_gesture", "predict", "--json", *options, *part], max_status=1) for part in parts]
+    return predictions(photos, "".join(lines))
 
 
-def answers(command: list, files: str | None = None) -> str:
-    """The output of a program that exits with 1 if a file is no image."""
+def answers(command: list, max_status: int, files: str | None = None) -> str:
+    """The output of a program, which may exit with a status of at most `max_status`."""
     done = subprocess.run([str(part) for part in command], input=files, capture_output=True, text=True)
-    if done.returncode not in (0, 1):
-        raise SystemExit(f"{command[0]} failed: {done.stderr.strip()}")
+    if not 0 <= done.returncode <= max_status:
+        raise SystemExit(f"{' '.join(map(str, command[:8]))} failed: {done.stderr.strip()}")
     return done.stdout
 
 
@@ -159,7 +161,7 @@ def of_mediapipe(photos: list[Photo], gesture_recognizer: Path | None, skipped: 
         files = "".join(f"{photo.file}\n" for photo in photos)
         # scripts/env.sh sets them for this package's programs.
         command = ["env", "-u", "LD_LIBRARY_PATH", "-u", "PYTHONPATH", python, PEER, *options]
-        found[name] = predictions(photos, answers(command, files))
+        found[name] = predictions(photos, answers(command, 0, files))
     return found
 
 
