@@ -315,6 +315,12 @@ WRAPPER
     "$directory/bin/thumb_gesture_python" -c 'import torch, torchvision, onnx'
 }
 
+has_mediapipe_wheel() {
+    [[ $(uname -m) == x86_64 ]] && "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && return
+    echo "setup: MediaPipe 0.10.21 is only available for x86_64 and Python 3.12 or older; benchmarks run without it"
+    return 1
+}
+
 # In a virtual environment of its own: it needs an old numpy.
 install_mediapipe_python() {
     local directory=$environment/mediapipe_python
@@ -378,7 +384,7 @@ run_stages() {
         stage torchvision "Python's torch and torchvision, for tests and benchmarks (2 GB, minutes)" "$environment" "$python" \
             "$("$python" --version)" "$requirements/torchvision.txt"
     fi
-    if [[ $mediapipe == yes ]]; then
+    if [[ $mediapipe == yes ]] && has_mediapipe_wheel; then
         stage mediapipe_python "MediaPipe in Python, for benchmarks (0.4 GB)" "$environment" "$python" "$("$python" --version)" \
             "$requirements/mediapipe.txt"
     fi
