@@ -163,15 +163,3 @@ fn frames_that_all_differ_are_scenes_of_their_own() {
     assert_eq!(found(&frames[..1]), [[0]]);
     assert!(found(&[]).is_empty());
 }
-
-#[test]
-fn five_thousand_different_frames_take_seconds_at_most() {
-    let single = |room: u64| frame("none", &format!("{room}-x.jpg"), room, 0);
-    let frames: Vec<FrameFile> = (0..5000).map(single).collect();
-    let groups = group_frames(&frames);
-    let start = Instant::now();
-    find_scenes(&frames, &groups);
-    let elapsed = start.elapsed();
-    println!("{elapsed:?}");
-    assert!(elapsed < Duration::from_secs(10), "{elapsed:?}");
-}
