@@ -6,6 +6,7 @@
 mod advice;
 mod auto;
 mod cache;
+mod copies;
 mod cross_validation;
 mod error;
 mod evaluate;
@@ -81,12 +82,15 @@ pub fn train(
     for message in dataset.warnings() {
         on_progress(Progress::Warning { message });
     }
-    let (pretrained, prepared) = load_and_prepare(dataset, store, options, on_progress)?;
+    let (pretrained, mut prepared) = load_and_prepare(dataset, store, options, on_progress)?;
     for message in advice::warnings(&prepared.scene_reports(), &prepared.labels) {
         on_progress(Progress::Warning { message });
     }
     stopwatch.lap("features");
     let hands = find_hands(store, &prepared, options.camera_roll_deg, on_progress)?;
+    if let Some(hands) = &hands {
+        hands.add_to(&mut prepared.files, options.camera_roll_deg);
+    }
     stopwatch.lap("hands");
     let selected = select(
         &pretrained,

@@ -5,8 +5,9 @@
 
 use time::OffsetDateTime;
 
+use super::copies::Copies;
 use super::error::TrainingError;
-use super::features::{Copies, LabeledFile, inputs_of_copies};
+use super::features::{LabeledFile, inputs_of_copies};
 use super::fit::TrainedModel;
 use super::prepare::PreparedDataset;
 use super::progress::Progress;

@@ -11,6 +11,7 @@ use tch::Tensor;
 use super::cache::{Entry, FeatureCache};
 use super::cross_validation::HeldOutFrame;
 use super::error::TrainingError;
+use super::features::LabeledFile;
 use super::linear::ridge;
 use super::prepare::PreparedDataset;
 use super::progress::Progress;
@@ -114,6 +115,16 @@ fn cache_key(networks: &[PathBuf; 2]) -> Result<String, TrainingError> {
 }
 
 impl Hands {
+    /// Adds the hands to the files of the frames, as the camera sees them.
+    pub(super) fn add_to(&self, files: &mut [LabeledFile], camera_roll_deg: f32) {
+        for (file, hand) in files.iter_mut().zip(&self.0) {
+            let as_seen = hand
+                .as_ref()
+                .map(|hand| hand.upright(-camera_roll_deg.to_radians()));
+            file.hand = as_seen.map(|hand| hand.landmarks.iter().map(|[x, y, _]| [*x, *y]).collect());
+        }
+    }
+
     /// What the built-in recognizer finds in a frame.
     pub(super) fn gesture_by_rule(&self, frame: usize) -> Gesture {
         let thumb = self.0[frame].as_ref().map(|hand| classify(hand, 0.0));

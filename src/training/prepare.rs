@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
+use super::copies::Copies;
 use super::error::TrainingError;
-use super::features::{Copies, Extraction, Extractor, Features, LabeledFile, labeled_files};
+use super::features::{Extraction, Extractor, Features, LabeledFile, labeled_files};
 use super::options::TrainingOptions;
 use super::plan::Plan;
 use super::pretrained::PretrainedNetwork;
 use super::progress::Progress;
 use super::report::{DatasetReport, LabelCount, SceneReport};
 use super::strategy::{Recipe, Strategy};
+use crate::dataset::augment::Level;
 use crate::dataset::bursts::{FrameFile, LabelGroups, conflicts, group_frames};
 use crate::dataset::fingerprint::Fingerprint;
 use crate::dataset::scenes::{Scene, find_scenes};
@@ -70,7 +72,14 @@ pub(super) fn prepare(
     let files = labeled_files(dataset);
     let recipe = options.recipe(Strategy::LastLayer, files.len());
     let plan = Plan::new(&pretrained.network, Strategy::LastLayer, &pretrained.weights);
-    let feature_copies = copies_of(&recipe, options.seed);
+    let feature_copies = Copies {
+        // The hands are found later.
+        level: match recipe.augmentation {
+            Level::Scenes => Level::Light,
+            level => level,
+        },
+        ..copies_of(&recipe, options.seed)
+    };
     let extractor = Extractor::new(
         plan.frozen(),
         &pretrained.weights,

@@ -204,6 +204,10 @@ fn settings(
     } else {
         "cuda"
     };
+    let augmentation = match selected.augmentation_reason.as_str() {
+        "" => recipe.augmentation.to_string(),
+        reason => format!("{}: {reason}", recipe.augmentation),
+    };
     let landmarks = match landmarks {
         Ok(taught) => format!("taught by {} of {} frames", taught.frames, prepared.len()),
         Err(reason) => format!("not taught: {reason}"),
@@ -224,7 +228,7 @@ fn settings(
             selected.validation.epochs.to_string(),
         ),
         ("patience", patience),
-        ("augmentation", recipe.augmentation.to_string()),
+        ("augmentation", augmentation),
         ("augmented copies per frame", recipe.copies.to_string()),
         ("class weights", class_weights.to_owned()),
         ("folds", prepared.split.folds.len().to_string()),
