@@ -76,7 +76,7 @@ fn scene_is_found_again_at_another_exposure() {
     }
     for frame in &mut frames[4..] {
         let levels = &mut frame.fingerprint.thumbnail.levels;
-        *levels = levels.map(|level| level + 40);
+        *levels = levels.map(|level| level + 30);
     }
     assert_eq!(found(&frames).len(), 1);
 }
