@@ -22,6 +22,7 @@ use crate::dataset::scenes::{Scene, find_scenes};
 use crate::dataset::split::{Fold, Split, hold_out, hold_out_scenes, k_folds};
 use crate::dataset::{Dataset, Label, SkippedFile, summarize};
 use crate::disk;
+use crate::familiarity::Origin;
 use crate::text::escape_controls;
 
 /// By default, datasets with fewer frames are cross-validated, because the accuracy on a fifth of their frames would say little.
@@ -207,6 +208,19 @@ impl PreparedDataset {
             group.frames.iter().for_each(|&frame| bursts[frame] = burst);
         }
         bursts
+    }
+
+    /// The burst and the scene of each frame.
+    pub(super) fn origins(&self) -> Vec<Origin> {
+        let origin = |burst| Origin { burst, scene: 0 };
+        let mut origins: Vec<Origin> = self.bursts().into_iter().map(origin).collect();
+        for (number, scene) in self.scenes.iter().enumerate() {
+            scene
+                .frames
+                .iter()
+                .for_each(|&frame| origins[frame].scene = number);
+        }
+        origins
     }
 
     /// SHA-256 of a frame's file, in hexadecimal.
