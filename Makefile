@@ -30,12 +30,12 @@ demo: build ## Train on drawn hands and classify them, without a robot
 	. scripts/env.sh
 	python3 scripts/demo.py
 
-bench: ## Measure speed on this machine, in comparison with Python
-	scripts/setup.sh --tests
+bench: ## Measure speed and accuracy on this machine, in comparison with Python; PEOPLE=DIR has photos of other people by label
+	scripts/setup.sh --tests --mediapipe
 	scripts/build.sh
 	. scripts/env.sh
 	cargo build --release --locked --example empty_node
-	python3 benches/run.py
+	python3 benches/run.py $${PEOPLE:+--people "$$PEOPLE"}
 
 tensorrt-check: ## Compile exported models with TensorRT; needs no GPU
 	scripts/setup.sh --tests

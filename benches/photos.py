@@ -1,9 +1,10 @@
-"""Accuracy on photos of bursts that are partly in the training set: two splits and several seeds, compared with the cross-validation.
+"""Accuracy on photos of bursts that are partly in the training set: three splits and several seeds, compared with the cross-validation.
 
     python3 benches/photos.py PHOTOS    a directory with one directory of photos per label, numbered within each burst
 
 `blocks`: blocks of six neighboring photos of each burst are alternately used for training and test. `last quarter`: the first three
-quarters of each burst are used for training, the last one for the test, in which the hand has moved on. Needs `. scripts/env.sh`.
+quarters of each burst are used for training, the last one for the test, in which the hand has moved on. `second half`: the same with
+halves. Needs `. scripts/env.sh`.
 """
 
 import json
@@ -24,6 +25,7 @@ BLOCK = 6
 SPLITS: dict[str, Callable[[int, int], bool]] = {
     "blocks": lambda index, count: index // BLOCK % 2 == 0,
     "last quarter": lambda index, count: index < count * 3 // 4,
+    "second half": lambda index, count: index < count // 2,
 }
 
 

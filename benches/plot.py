@@ -24,6 +24,10 @@ def charts(results: dict) -> list[tuple[str, list[tuple[str, float]]]]:
         rows = [(f"thumb_gesture, {name}", variant["seconds"]) for name, variant in variants]
         rows.append(("Python, the notebook's loop", results["training"]["notebook"]["seconds"]))
         found.append(("30 epochs of last_layer on 228 frames, s", rows))
+    if "recognizers" in results.get("people", {}):
+        scores = results["people"]["recognizers"].items()
+        rows = [(name, 100 * figures["correct"]["count"] / figures["correct"]["of"]) for name, figures in scores]
+        found.append((f"{results['people']['photos']} photos of other people, % correct", rows))
     return [(title, rows) for title, rows in found if rows]
 
 

@@ -1,8 +1,8 @@
-"""Compares the speed of this package with Python: `make bench`.
+"""Compares the speed and the accuracy of this package with Python: `make bench`.
 
 Both run alternately in several rounds, so that a drifting speed of the machine affects both; compare the ratios. Parts: the network
 (forward.py), the node (node.py), several cameras (cameras.py), a training (training.py), the age of frames during a training
-(frame_age.py), frames lost by the middleware (image_loss.py). Writes build/bench.json and build/bench.svg (plot.py).
+(frame_age.py), frames lost by the middleware (image_loss.py), the accuracy on photos of other people (people.py). Writes build/bench.json and build/bench.svg (plot.py).
 """
 
 import argparse
@@ -16,12 +16,13 @@ import forward
 import frame_age
 import image_loss
 import node
+import people
 import plot
 import training
 
 RESULT = Path(__file__).parent.parent / "build" / "bench.json"
 PLOT = RESULT.with_suffix(".svg")
-PARTS = ["forward", "node", "cameras", "training", "frame_age", "image_loss"]
+PARTS = ["forward", "node", "cameras", "training", "frame_age", "image_loss", "people"]
 
 
 def main() -> None:
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--node-seconds", type=float, default=5.0, help="duration per node, rate and round [default: 5]")
     parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="parts to run [default: all]")
     training.add_options(parser)
+    people.add_options(parser)
     arguments = parser.parse_args()
     python = os.environ.get("THUMB_GESTURE_TEST_PYTHON")
     if python is None:
@@ -47,6 +49,7 @@ def main() -> None:
         "training": (lambda: training.measure(python, arguments), training.report),
         "frame_age": (frame_age.measure, frame_age.report),
         "image_loss": (image_loss.measure, image_loss.report),
+        "people": (lambda: people.measure(arguments), people.report),
     }
     results = json.loads(RESULT.read_text()) if RESULT.exists() and arguments.only != PARTS else {}
     for name in arguments.only:

@@ -102,6 +102,9 @@ _thumb_gesture_source() { # this file
     if [ -e "$_thumb_gesture_environment/stamps/torchvision" ]; then
         export THUMB_GESTURE_TEST_PYTHON="$_thumb_gesture_environment/torchvision/bin/thumb_gesture_python"
     fi
+    if [ -e "$_thumb_gesture_environment/stamps/mediapipe_python" ]; then
+        export THUMB_GESTURE_MEDIAPIPE_PYTHON="$_thumb_gesture_environment/mediapipe_python/bin/python"
+    fi
 }
 
 if [ -n "${ZSH_VERSION:-}" ]; then

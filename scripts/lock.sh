@@ -32,3 +32,4 @@ lock hand_tools --no-deps
 lock libtorch_cuda --no-emit-package=triton --no-emit-package=cuda-bindings --no-emit-package=cuda-pathfinder
 lock libtorch --no-deps -c libtorch_cuda.txt
 lock torchvision --no-deps -c libtorch_cuda.txt
+lock mediapipe --no-deps

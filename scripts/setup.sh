@@ -4,6 +4,7 @@
 #
 #   scripts/setup.sh            dependencies of build and node
 #   scripts/setup.sh --tests    also those of tests and benchmarks (Python's torch and torchvision, 2 GB more)
+#   scripts/setup.sh --mediapipe    also MediaPipe in Python, for the part `people` of the benchmarks (0.4 GB more)
 #
 # Needs gcc, g++, make, Python 3.10 to 3.13 and cargo; neither root nor apt. If a ROS 2 is sourced, it is used, and only what it
 # lacks is installed. Safe to run again at any time: finished stages are skipped, interrupted downloads are resumed.
@@ -15,6 +16,7 @@ environment=${THUMB_GESTURE_ENVIRONMENT:-$repository/.environment}
 requirements=$repository/requirements
 venv=$environment/venv
 tests=no
+mediapipe=no
 
 min_rustc=1.92 # required by ort
 
@@ -314,16 +316,31 @@ WRAPPER
     "$directory/bin/thumb_gesture_python" -c 'import torch, torchvision, onnx'
 }
 
+has_mediapipe_wheel() {
+    [[ $(uname -m) == x86_64 ]] && "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && return
+    echo "setup: MediaPipe 0.10.21 is only available for x86_64 and Python 3.12 or older; benchmarks run without it"
+    return 1
+}
+
+# In a virtual environment of its own: it needs an old numpy.
+install_mediapipe_python() {
+    local directory=$environment/mediapipe_python
+    rm -rf "$directory"
+    "$python" -m venv --without-pip "$directory"
+    pip_get --python "$directory/bin/python" install "${bars[@]}" --no-deps --only-binary :all: -r "$requirements/mediapipe.txt"
+}
+
 parse() {
     local argument
     for argument in "$@"; do
         case $argument in
         --tests) tests=yes ;;
+        --mediapipe) mediapipe=yes ;;
         -h | --help)
             sed -n '3,/^set /{/^set /!s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
             exit
             ;;
-        *) fail "unknown argument $argument" "usage: scripts/setup.sh [--tests]" ;;
+        *) fail "unknown argument $argument" "usage: scripts/setup.sh [--tests] [--mediapipe]" ;;
         esac
     done
 }
@@ -368,6 +385,10 @@ run_stages() {
     if [[ $tests == yes ]]; then
         stage torchvision "Python's torch and torchvision, for tests and benchmarks (2 GB, minutes)" "$environment" "$python" \
             "$("$python" --version)" "$requirements/torchvision.txt"
+    fi
+    if [[ $mediapipe == yes ]] && has_mediapipe_wheel; then
+        stage mediapipe_python "MediaPipe in Python, for benchmarks (0.4 GB)" "$environment" "$python" "$("$python" --version)" \
+            "$requirements/mediapipe.txt"
     fi
 }
 

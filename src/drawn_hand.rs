@@ -33,29 +33,25 @@ pub fn draw(gesture: Gesture, seed: u64, index: u64, width: u32, height: u32) ->
         return image::RgbImage::new(width, height);
     };
     let mut rng = scene_rng(gesture, seed, index);
-    let skin = paint_background(&mut pixmap, &mut rng);
+    let skin = Tones::skin(&mut rng);
+    let aspect = aspect_of(&pixmap);
+    scene::paint(&mut canvas_of(&mut pixmap), &mut rng, aspect, skin.base);
     add_hand(&mut pixmap, gesture, &skin, &mut rng);
     CameraEffects::random(&mut rng).apply(&pixmap, &mut rng)
 }
 
-/// Draws a scene as [`draw`] does, in a room: the images of a room have the same background, person and light.
+/// Draws a scene as [`draw`] does, in a furnished room: the images of a room have the same background, person and light.
 pub fn draw_in_room(gesture: Gesture, room: u64, index: u64, width: u32, height: u32) -> image::RgbImage {
     let Some(mut pixmap) = Pixmap::new(width, height) else {
         return image::RgbImage::new(width, height);
     };
     let mut of_room = scene_rng(Gesture::None, room, u64::MAX);
     let mut of_hand = scene_rng(gesture, room, index);
-    let skin = paint_background(&mut pixmap, &mut of_room);
+    let skin = Tones::skin(&mut of_room);
+    let aspect = aspect_of(&pixmap);
+    scene::paint_room(&mut canvas_of(&mut pixmap), &mut of_room, aspect, skin.base);
     add_hand(&mut pixmap, gesture, &skin, &mut of_hand);
     CameraEffects::random(&mut of_room).apply(&pixmap, &mut of_hand)
-}
-
-/// Paints a random background, and returns the skin of the hand to draw before it.
-fn paint_background(pixmap: &mut Pixmap, rng: &mut ChaCha8Rng) -> Tones {
-    let skin = Tones::skin(rng);
-    let aspect = aspect_of(pixmap);
-    scene::paint(&mut canvas_of(pixmap), rng, aspect, skin.base);
-    skin
 }
 
 /// Paints a random hand that shows a gesture; without one, some scenes have no hand.

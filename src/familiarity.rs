@@ -44,6 +44,15 @@ pub(crate) struct Familiarity {
     distance: f32,
 }
 
+/// Where a training frame is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// Number of its burst.
+    pub(crate) burst: usize,
+    /// Number of its scene.
+    pub(crate) scene: usize,
+}
+
 /// How familiar the training frames are without those of their own burst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HeldOutFamiliarity {
@@ -103,12 +112,17 @@ impl Sketch {
 }
 
 impl Familiarity {
-    /// The familiarity with at most [`MAX_FRAMES`] frames, each of which is given with the number of its burst.
+    /// The familiarity with at most [`MAX_FRAMES`] frames.
     ///
-    /// The distance at which a frame becomes unfamiliar is that within which [`FAMILIAR_SHARE`] of the frames find one of another burst.
-    pub(crate) fn new(sketcher: Sketcher, frames: Vec<(Sketch, usize)>) -> (Familiarity, HeldOutFamiliarity) {
-        let nearest = |(sketch, burst): &(Sketch, usize)| {
-            let others = frames.iter().filter(|(_, other)| other != burst);
+    /// The distance at which a frame becomes unfamiliar is that within which [`FAMILIAR_SHARE`] of the frames find one of another burst of
+    /// their scene. Other scenes do not count: a dataset of many rooms is no reason to know the next one.
+    pub(crate) fn new(
+        sketcher: Sketcher,
+        frames: Vec<(Sketch, Origin)>,
+    ) -> (Familiarity, HeldOutFamiliarity) {
+        let nearest = |(sketch, origin): &(Sketch, Origin)| {
+            let is_other = |other: &Origin| other.scene == origin.scene && other.burst != origin.burst;
+            let others = frames.iter().filter(|(_, other)| is_other(other));
             let distances = others.map(|(other, _)| sketch.distance(other));
             distances.reduce(f32::min)
         };

@@ -6,6 +6,7 @@
 mod advice;
 mod auto;
 mod cache;
+mod copies;
 mod cross_validation;
 mod error;
 mod evaluate;
@@ -86,7 +87,7 @@ pub fn train(
     for message in dataset.warnings() {
         on_progress(Progress::Warning { message });
     }
-    let (pretrained, prepared) = load_and_prepare(dataset, store, options, on_progress)?;
+    let (pretrained, mut prepared) = load_and_prepare(dataset, store, options, on_progress)?;
     for message in advice::warnings(&prepared.scene_reports(), &prepared.labels) {
         on_progress(Progress::Warning { message });
     }
@@ -96,6 +97,9 @@ pub fn train(
         Some(hands) => fit_hand(store, &pretrained, &prepared, hands, on_progress)?,
         None => Err(NO_HAND_NETWORKS.to_owned()),
     };
+    if let Some(hands) = &hands {
+        hands.add_to(&mut prepared.files);
+    }
     stopwatch.lap("hands");
     let selected = select(
         &pretrained,

@@ -276,7 +276,7 @@ fn invalid_options_are_rejected_with_the_valid_values() {
         ("--strategy", "last_layer, classifier, late_layers, full"),
         ("--optimizer", "sgd, adamw"),
         ("--schedule", "constant, cosine"),
-        ("--augmentation", "off, light, strong"),
+        ("--augmentation", "off, light, strong, scenes"),
         ("--epochs", "nope"),
         ("--folds", "nope"),
     ];

@@ -2,12 +2,13 @@
 //!
 //! Applies torchvision's `RandomResizedCrop`, `RandomHorizontalFlip`, `RandomAffine` and `ColorJitter`, in this order.
 //! A horizontal flip keeps the label. Vertical flips and large rotations are not used, because they turn thumbs up into thumbs
-//! down. `ranges` samples the parameters, `geometry` resamples the pixels, `color` changes their values. The caller
-//! normalizes the result.
+//! down. `ranges` samples the parameters, `geometry` resamples the pixels, `color` changes their values. `scenes` changes what surrounds
+//! the hand. The caller normalizes the result.
 
 mod color;
 mod geometry;
 mod ranges;
+mod scenes;
 
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use strum::{Display, EnumIter, EnumString, VariantNames};
 pub use color::{Adjustment, ColorJitter};
 pub use geometry::{Crop, Geometry};
 pub use ranges::Ranges;
+pub(crate) use scenes::{drawn_none, replace_background};
 
 use crate::preprocess::INPUT_LEN;
 
@@ -32,6 +34,9 @@ pub enum Level {
     Light,
     /// Stronger color jitter and crops in addition, for other rooms, lighting and hands.
     Strong,
+    /// As [`Level::Light`], with other scenes in some copies: random backgrounds behind the hand and, among the copies of `none`, drawn
+    /// scenes.
+    Scenes,
 }
 
 /// The sampled parameters of one augmentation.
@@ -48,7 +53,7 @@ impl Level {
     pub fn ranges(self) -> Option<&'static Ranges> {
         match self {
             Level::Off => None,
-            Level::Light => Some(&ranges::LIGHT),
+            Level::Light | Level::Scenes => Some(&ranges::LIGHT),
             Level::Strong => Some(&ranges::STRONG),
         }
     }
@@ -167,7 +172,7 @@ mod tests {
         let error = parse_name::<Level>("augmentation level", "heavy").expect_err("no such level");
         assert_eq!(
             error.to_string(),
-            "unknown augmentation level \"heavy\"; known: off, light, strong"
+            "unknown augmentation level \"heavy\"; known: off, light, strong, scenes"
         );
     }
 }

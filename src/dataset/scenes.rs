@@ -4,13 +4,13 @@
 //! measured on scenes that are held out whole, in all labels at once. Where a label was not recorded in a scene, the background alone
 //! tells the labels apart.
 
-use super::background::{MIN_LIKENESS, MIN_LIKENESS_SOON, MIN_RUN, View};
+use super::background::{MIN_LIKENESS, MIN_LIKENESS_SOON, MIN_RUN, MIN_STILL, View};
 use super::bursts::{FrameFile, Group, LabelGroups, capture_times_ms};
 use super::disjoint_sets::DisjointSets;
 use super::sample::evenly_spaced;
 
-/// Maximum number of frames of a burst that are compared with those of other bursts.
-const MAX_VIEWS: usize = 8;
+/// Maximum number of frames of a burst from which its background is computed.
+const MAX_VIEWS: usize = 9;
 /// Bursts at most this far apart are of one scene even if the backgrounds differ somewhat: a robot is carried to another room and started
 /// there in no less than a minute.
 const SOON_MS: i64 = 60_000;
@@ -35,8 +35,11 @@ pub struct Scene {
 /// A burst, as far as scenes depend on it.
 struct Burst<'a> {
     group: &'a Group,
-    views: Vec<View<'a>>,
-    /// Whether the camera moved, so that most of the views differ from the ones before.
+    /// Some of the frames.
+    views: Vec<View>,
+    /// What most of them show.
+    background: View,
+    /// Whether the camera moved, so that they have no common background.
     is_moving: bool,
     /// First and last capture time, in milliseconds since 1970.
     span_ms: Option<[i64; 2]>,
@@ -45,9 +48,9 @@ struct Burst<'a> {
 /// Finds the scenes of a dataset, the largest first.
 ///
 /// `groups` must be the result of [`super::bursts::group_frames`] for `frames`; a group is in one scene as a whole. Two bursts are of one
-/// scene if half of the frames of one of them have the background of a frame of the other. Bursts of a moving camera have no common
-/// background: those of one drive are one scene, and so are all of them if their times are unknown. The scenes do not depend on the
-/// location of the dataset or the order of `frames`.
+/// scene if their backgrounds are alike. Bursts of a moving camera have no common background: those of one drive are one scene, and so are
+/// all of them if their times are unknown; with another burst they are one scene if half of their frames are like its background. The
+/// scenes do not depend on the location of the dataset or the order of `frames`.
 ///
 /// Compares the bursts pair by pair: 5000 single frames take about a second.
 pub fn find_scenes(frames: &[FrameFile], groups: &[LabelGroups]) -> Vec<Scene> {
@@ -101,10 +104,9 @@ fn join_strays(bursts: &[Burst], sets: &mut DisjointSets) {
     }
     for stray in strays {
         let likeness = |&other: &usize| {
-            (
-                bursts[stray].likeness(&bursts[other]),
-                bursts[other].group.content_id,
-            )
+            let other = &bursts[other];
+            let likeness = bursts[stray].background.likeness(&other.background);
+            (likeness, other.group.content_id)
         };
         if let Some(&nearest) = others.iter().max_by_key(|other| likeness(other)) {
             sets.join(stray, nearest);
@@ -135,11 +137,11 @@ impl<'a> Burst<'a> {
         let views: Vec<View> = sample
             .map(|&frame| View::new(&frames[frame].fingerprint.thumbnail))
             .collect();
-        let changes = views.windows(2).filter(|pair| !pair[0].is_like(&pair[1]));
         let times = group.frames.iter().filter_map(|&frame| times[frame]);
         let times: Vec<i64> = times.collect();
         Burst {
-            is_moving: group.frames.len() >= MIN_SCENE_FRAMES && 2 * changes.count() >= views.len(),
+            is_moving: group.frames.len() >= MIN_SCENE_FRAMES && mean_likeness(&views) < MIN_STILL,
+            background: View::background(&views),
             span_ms: times
                 .iter()
                 .min()
@@ -159,17 +161,16 @@ impl<'a> Burst<'a> {
             Some(..=SOON_MS) => MIN_LIKENESS_SOON,
             _ => MIN_LIKENESS,
         };
-        let is_half_like = |burst: &Burst, other: &Burst| {
-            let is_known = |view: &&View| {
-                other
-                    .views
-                    .iter()
-                    .any(|other| view.likeness(other) >= min_likeness)
-            };
-            2 * burst.views.iter().filter(is_known).count() >= burst.views.len()
+        let shows = |burst: &Burst, background: &View| {
+            let is_like = |view: &&View| view.likeness(background) >= min_likeness;
+            2 * burst.views.iter().filter(is_like).count() >= burst.views.len()
         };
-        let are_single = self.views.len() == 1 && other.views.len() == 1;
-        is_half_like(self, other) || !are_single && is_half_like(other, self)
+        match (self.is_moving, other.is_moving) {
+            (false, false) => self.background.likeness(&other.background) >= min_likeness,
+            (true, false) => shows(self, &other.background),
+            (false, true) => shows(other, &self.background),
+            (true, true) => false,
+        }
     }
 
     /// From the end of one burst to the start of the other, 0 if they overlap; `None` if a time is unknown.
@@ -177,15 +178,16 @@ impl<'a> Burst<'a> {
         let ([start, end], [other_start, other_end]) = (self.span_ms?, other.span_ms?);
         Some(start.max(other_start).saturating_sub(end.min(other_end)).max(0))
     }
+}
 
-    /// The largest likeness of two frames.
-    fn likeness(&self, other: &Burst) -> usize {
-        let pairs = self
-            .views
-            .iter()
-            .flat_map(|view| other.views.iter().map(move |other| (view, other)));
-        pairs.map(|(a, b)| a.likeness(b)).max().unwrap_or(0)
-    }
+/// The mean likeness of the pairs of views.
+fn mean_likeness(views: &[View]) -> usize {
+    let pairs = views
+        .iter()
+        .enumerate()
+        .flat_map(|(index, view)| views[index + 1..].iter().map(move |other| (view, other)));
+    let likenesses: Vec<usize> = pairs.map(|(a, b)| a.likeness(b)).collect();
+    likenesses.iter().sum::<usize>() / likenesses.len().max(1)
 }
 
 #[cfg(test)]

@@ -22,6 +22,13 @@ pub(super) fn paint(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, aspect: f32,
     }
 }
 
+/// Paints a random furnished room over the whole canvas, as [`paint`] does.
+pub(super) fn paint_room(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, aspect: f32, skin: Rgb) {
+    let wall = palette::background(rng, skin);
+    canvas.fill(rectangle(0.0, 0.0, aspect, 1.0), wall, 1.0);
+    room(canvas, rng, aspect, skin);
+}
+
 fn room(canvas: &mut Canvas<'_>, rng: &mut impl RngExt, aspect: f32, skin: Rgb) {
     floor(canvas, rng, aspect, skin);
     let pieces = rng.random_range(2..=4);

@@ -15,11 +15,18 @@ fn cosine(a: &[f32], b: &[f32]) -> f32 {
     product(a, b) / (product(a, a) * product(b, b)).sqrt()
 }
 
+fn in_one_scene(burst: usize) -> Origin {
+    Origin { burst, scene: 0 }
+}
+
 /// The familiarity with frames of one base, where each frame is a burst.
 fn familiarity(changes: &[f32]) -> (Familiarity, HeldOutFamiliarity) {
     let sketcher = Sketcher::new(FEATURES);
     let frames = changes.iter().enumerate();
-    let frames = frames.map(|(burst, share)| (sketcher.sketch(&features(1, burst as u64, *share)), burst));
+    let frames = frames.map(|(burst, share)| {
+        let sketch = sketcher.sketch(&features(1, burst as u64, *share));
+        (sketch, in_one_scene(burst))
+    });
     let frames = frames.collect();
     Familiarity::new(sketcher, frames)
 }
@@ -82,7 +89,7 @@ fn frame_is_unfamiliar_beyond_the_distance_of_the_training_bursts() {
     });
     let frames: Vec<_> = angles
         .enumerate()
-        .map(|(burst, angle)| (sketch(angle), burst))
+        .map(|(burst, angle)| (sketch(angle), in_one_scene(burst)))
         .collect();
     let (familiarity, held_out) = Familiarity::new(Sketcher::new(2), frames.clone());
     assert_eq!(
@@ -92,7 +99,7 @@ fn frame_is_unfamiliar_beyond_the_distance_of_the_training_bursts() {
     assert!(familiarity.distance > 0.6, "{}", familiarity.distance);
     let more = frames
         .into_iter()
-        .chain((49..60).map(|burst| (sketch(1.21), burst)));
+        .chain((49..60).map(|burst| (sketch(1.21), in_one_scene(burst))));
     let (familiarity, held_out) = Familiarity::new(Sketcher::new(2), more.collect());
     assert_eq!(held_out.unfamiliar, 1);
     assert_eq!(familiarity.distance, MIN_DISTANCE);
@@ -101,7 +108,7 @@ fn frame_is_unfamiliar_beyond_the_distance_of_the_training_bursts() {
 #[test]
 fn frames_of_a_single_burst_leave_room_for_others() {
     let sketcher = Sketcher::new(FEATURES);
-    let frame = (sketcher.sketch(&features(1, 0, 0.0)), 0);
+    let frame = (sketcher.sketch(&features(1, 0, 0.0)), in_one_scene(0));
     let (familiarity, held_out) = Familiarity::new(sketcher, vec![frame.clone(), frame]);
     assert_eq!(familiarity.distance, MIN_DISTANCE);
     assert_eq!(
@@ -129,4 +136,22 @@ fn file_has_the_same_familiarity_and_fits_only_its_network() {
         let error = Familiarity::read(&path, FEATURES).expect_err("truncated");
         assert!(error.to_string().contains("familiarity.safetensors"), "{error}");
     }
+}
+
+#[test]
+fn many_scenes_do_not_make_the_next_one_familiar() {
+    // Scenes have nothing in common; the bursts of one are alike.
+    let sketch = |scene: usize, burst: usize| {
+        let mut values = [0; VALUES];
+        values[scene] = 120;
+        values[VALUES - 1] = burst as i8;
+        Sketch::new(values)
+    };
+    let frame = |scene: usize, burst: usize| (sketch(scene, burst), Origin { burst, scene });
+    let frames = (0..20).flat_map(|scene| [frame(scene, 2 * scene), frame(scene, 2 * scene + 1)]);
+    let (familiarity, held_out) = Familiarity::new(Sketcher::new(2), frames.collect());
+    assert_eq!(familiarity.distance, MIN_DISTANCE);
+    assert_eq!(held_out.unfamiliar, 0);
+    assert!(familiarity.of_sketch(&sketch(7, 99)) >= 0.5, "a known scene");
+    assert!(familiarity.of_sketch(&sketch(50, 0)) < 0.5, "another one");
 }

@@ -5,8 +5,9 @@
 
 use time::OffsetDateTime;
 
+use super::copies::Copies;
 use super::error::TrainingError;
-use super::features::{Copies, inputs_of_copies};
+use super::features::inputs_of_copies;
 use super::fit::TrainedModel;
 use super::hand::{TaughtHand, inputs_of_crops};
 use super::landmarks::Hands;

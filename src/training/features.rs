@@ -6,14 +6,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 use tch::{Device, TchError, Tensor};
 
 use super::cache::{Entry, FeatureCache};
+use super::copies::{Copies, ImageOfFile, is_none};
 use crate::all_cores;
-use crate::dataset::augment::{Augmentation, Level};
+use crate::dataset::augment::Level;
 use crate::dataset::bursts::FrameFile;
 use crate::dataset::fingerprint::{Fingerprint, Thumbnail};
 use crate::dataset::{Dataset, Label, SkippedFile};
@@ -21,7 +20,7 @@ use crate::disk;
 use crate::frame::{Frame, FrameError, read_file};
 use crate::network::torch::{TorchError, TorchModule};
 use crate::network::{self, Layer, Network};
-use crate::preprocess::{INPUT_LEN, INPUT_SIDE_PX, Preprocessor, image_from_square, normalize};
+use crate::preprocess::{INPUT_SIDE_PX, Preprocessor};
 use crate::weights::Weights;
 
 /// Number of frames per forward pass; with eight copies each, their inputs take 43 MB.
@@ -30,16 +29,8 @@ const BATCH: usize = 8;
 /// 1. pixels as stored in the file;
 /// 2. pixels rotated by the file's EXIF orientation.
 const VERSION: &[u8] = b"2";
-
-/// The augmented copies of each frame.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Copies {
-    /// Number per frame, not counting the frame itself.
-    pub(super) count: usize,
-    pub(super) level: Level,
-    /// The same seed gives the same copies.
-    pub(super) seed: u64,
-}
+/// The same for copies of [`Level::Scenes`].
+const SCENES_VERSION: &str = " scenes 1";
 
 /// A file of the dataset with its label.
 #[derive(Clone, Debug)]
@@ -48,6 +39,8 @@ pub(super) struct LabeledFile {
     pub(super) label: Label,
     /// Index of the label among the model's labels.
     pub(super) label_index: usize,
+    /// The landmarks of the hand, in pixels of the frame, for [`Level::Scenes`].
+    pub(super) hand: Option<Vec<[f32; 2]>>,
 }
 
 /// The features of some frames.
@@ -75,8 +68,14 @@ pub(super) struct Extractor {
     module: TorchModule,
     row_shape: Vec<i64>,
     copies: Copies,
-    cache: FeatureCache,
+    caches: Caches,
     device: Device,
+}
+
+/// The caches of frames with a label. Copies of [`Level::Scenes`] depend on whether it is `none`, and a file may be moved to another label.
+struct Caches {
+    none: FeatureCache,
+    others: FeatureCache,
 }
 
 /// A file after reading, before the forward pass.
@@ -88,9 +87,10 @@ enum Loaded {
 }
 
 /// A file whose inputs go through the network in the current batch.
-struct Pending {
+struct Pending<'a> {
     /// Index among the rows.
     place: usize,
+    cache: &'a FeatureCache,
     fingerprint: Fingerprint,
     inputs: Vec<f32>,
 }
@@ -103,6 +103,7 @@ pub(super) fn labeled_files(dataset: &Dataset) -> Vec<LabeledFile> {
             path: path.clone(),
             label: frames.label.clone(),
             label_index,
+            hand: None,
         }));
     }
     files
@@ -123,11 +124,19 @@ impl Extractor {
         let module = TorchModule::with_weights(frozen, pretrained, device)?;
         let shape = network::output_shape(frozen, Network::INPUT);
         let key = cache_key(frozen, pretrained, copies)?;
+        let cache = |key: &str| FeatureCache::open(store, key, shape.value_count());
+        let none = match copies.level {
+            Level::Scenes => cache(&disk::hash_key(&[key.as_bytes(), b"none"])),
+            _ => cache(&key),
+        };
         Ok(Extractor {
             module,
             row_shape: shape.dims().iter().map(|&length| length as i64).collect(),
             copies,
-            cache: FeatureCache::open(store, &key, shape.value_count()),
+            caches: Caches {
+                none,
+                others: cache(&key),
+            },
             device,
         })
     }
@@ -157,7 +166,7 @@ impl Extractor {
         let mut cache_error = None;
         for (number, batch) in files.chunks(BATCH).enumerate() {
             let mut pending = Vec::new();
-            for (file, loaded) in batch.iter().zip(load(batch, &self.cache, self.copies)) {
+            for (file, loaded) in batch.iter().zip(load(batch, &self.caches, self.copies)) {
                 match loaded {
                     Ok(Loaded::Cached(fingerprint, values)) => {
                         rows.push(self.tensor(&values)?);
@@ -166,6 +175,7 @@ impl Extractor {
                     Ok(Loaded::Inputs(fingerprint, inputs)) => {
                         pending.push(Pending {
                             place: rows.len(),
+                            cache: self.caches.of(file),
                             fingerprint: fingerprint.clone(),
                             inputs,
                         });
@@ -194,7 +204,7 @@ impl Extractor {
     /// Computes the rows of the pending files and caches them, until an entry cannot be written.
     fn compute(
         &self,
-        pending: Vec<Pending>,
+        pending: Vec<Pending<'_>>,
         rows: &mut [Tensor],
         cache_error: &mut Option<io::Error>,
     ) -> Result<(), TorchError> {
@@ -211,7 +221,7 @@ impl Extractor {
                 rows: Vec::try_from(features.f_flatten(0, -1)?)?,
             };
             if cache_error.is_none() {
-                *cache_error = self.cache.write(&file.fingerprint.sha256, &entry).err();
+                *cache_error = file.cache.write(&file.fingerprint.sha256, &entry).err();
             }
             rows[file.place] = features;
         }
@@ -223,6 +233,16 @@ impl Extractor {
             .chain(self.row_shape.iter().copied())
             .collect();
         Tensor::f_from_slice(values)?.f_reshape(shape)
+    }
+}
+
+impl Caches {
+    fn of(&self, file: &LabeledFile) -> &FeatureCache {
+        if is_none(&file.label) {
+            &self.none
+        } else {
+            &self.others
+        }
     }
 }
 
@@ -289,17 +309,20 @@ impl Features {
 }
 
 /// Reads files on all cores: the features of cached files, the network inputs of others.
-fn load(files: &[LabeledFile], cache: &FeatureCache, copies: Copies) -> Vec<Result<Loaded, FrameError>> {
+fn load(files: &[LabeledFile], caches: &Caches, copies: Copies) -> Vec<Result<Loaded, FrameError>> {
     on_all_cores(files, |preprocessor, file| {
         let bytes = read_file(&file.path)?;
         let sha256 = Sha256::digest(&bytes).into();
-        if let Some(entry) = cache.read(&sha256, 1 + copies.count) {
+        if let Some(entry) = caches.of(file).read(&sha256, 1 + copies.count) {
             let thumbnail = entry.thumbnail;
             return Ok(Loaded::Cached(Fingerprint { sha256, thumbnail }, entry.rows));
         }
-        let square = preprocessor.square_from_frame(&Frame::from_compressed("", &bytes)?);
+        let frame = Frame::from_compressed("", &bytes)?;
+        let square = preprocessor.square_from_frame(&frame);
         let thumbnail = Thumbnail::from_square(&square);
-        let inputs = inputs_of_square(&square, &sha256, copies);
+        let image = ImageOfFile::new(&file.label, file.hand.as_deref(), &frame, &square, sha256);
+        let inputs = (0..=copies.count).flat_map(|copy| image.input_of_copy(copies, copy));
+        let inputs = inputs.collect();
         Ok(Loaded::Inputs(Fingerprint { sha256, thumbnail }, inputs))
     })
 }
@@ -329,42 +352,14 @@ pub(super) fn inputs_of_copies(
 ) -> Result<Vec<f32>, FrameError> {
     let inputs = on_all_cores(examples, |preprocessor, (file, copy)| {
         let bytes = read_file(&file.path)?;
-        let square = preprocessor.square_from_frame(&Frame::from_compressed("", &bytes)?);
-        let image = image_from_square(&square);
-        Ok(input_of_copy(
-            &image,
-            &Sha256::digest(&bytes).into(),
-            copies,
-            *copy,
-        ))
+        let frame = Frame::from_compressed("", &bytes)?;
+        let square = preprocessor.square_from_frame(&frame);
+        let sha256 = Sha256::digest(&bytes).into();
+        let image = ImageOfFile::new(&file.label, file.hand.as_deref(), &frame, &square, sha256);
+        Ok(image.input_of_copy(copies, *copy))
     });
     let inputs: Result<Vec<_>, FrameError> = inputs.into_iter().collect();
     Ok(inputs?.concat())
-}
-
-/// The network input of a frame, followed by those of its copies.
-fn inputs_of_square(square: &[u8], sha256: &[u8; 32], copies: Copies) -> Vec<f32> {
-    let image = image_from_square(square);
-    let inputs = (0..=copies.count).flat_map(|copy| input_of_copy(&image, sha256, copies, copy));
-    inputs.collect()
-}
-
-/// The network input of a frame's image with values from 0 to 1, or of one of its copies.
-pub(super) fn input_of_copy(image: &[f32], sha256: &[u8; 32], copies: Copies, copy: usize) -> Vec<f32> {
-    let mut input = image.to_vec();
-    if copy > 0 {
-        let mut seed = *sha256;
-        seed.iter_mut()
-            .zip(copies.seed.to_le_bytes())
-            .for_each(|(byte, seed_byte)| *byte ^= seed_byte);
-        let mut rng = ChaCha8Rng::from_seed(seed);
-        rng.set_stream(copy as u64);
-        let mut augmented = vec![0.0; INPUT_LEN];
-        Augmentation::random(copies.level, &mut rng).apply(&input, &mut augmented);
-        input = augmented;
-    }
-    normalize(&mut input);
-    input
 }
 
 /// A hash of everything that features depend on except the file: layers, weights, augmentation and seed.
@@ -379,7 +374,11 @@ pub(super) fn cache_key(
         let values = &pretrained.get(&parameter)?.values;
         hasher.update(bytemuck::cast_slice::<f32, u8>(values));
     }
-    let ranges = format!("{:?} {}", copies.level.ranges(), copies.seed);
+    let scenes = match copies.level {
+        Level::Scenes => SCENES_VERSION,
+        _ => "",
+    };
+    let ranges = format!("{:?} {}{scenes}", copies.level.ranges(), copies.seed);
     Ok(disk::hash_key(&[
         VERSION,
         layers.as_bytes(),

@@ -60,10 +60,10 @@ pub(super) fn familiarity(
     let sketcher = Sketcher::new(features.value_count());
     let frames: Vec<usize> = evenly_spaced(frames, MAX_FRAMES).into_iter().copied().collect();
     let sketches = trainer.sketches(module, &frames, &sketcher)?;
-    let bursts = prepared.bursts();
-    let bursts = frames.iter().map(|&frame| bursts[frame]);
+    let origins = prepared.origins();
+    let origins = frames.iter().map(|&frame| origins[frame]);
     Ok(Familiarity::new(
         sketcher,
-        sketches.into_iter().zip(bursts).collect(),
+        sketches.into_iter().zip(origins).collect(),
     ))
 }

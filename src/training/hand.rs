@@ -8,8 +8,9 @@ use std::path::Path;
 use tch::{Device, TchError, Tensor};
 
 use super::cache::{Entry, FeatureCache};
+use super::copies::{Copies, input_of_copy};
 use super::error::TrainingError;
-use super::features::{Copies, Features, cache_key, forward_frozen, input_of_copy, on_all_cores};
+use super::features::{Features, cache_key, forward_frozen, on_all_cores};
 use super::landmarks::{Hands, MIN_FRAMES};
 use super::linear::ridge;
 use super::prepare::PreparedDataset;

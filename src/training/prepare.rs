@@ -6,20 +6,23 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
+use super::copies::Copies;
 use super::error::TrainingError;
-use super::features::{Copies, Extraction, Extractor, Features, LabeledFile, labeled_files};
+use super::features::{Extraction, Extractor, Features, LabeledFile, labeled_files};
 use super::options::TrainingOptions;
 use super::plan::Plan;
 use super::pretrained::PretrainedNetwork;
 use super::progress::Progress;
 use super::report::{DatasetReport, LabelCount, SceneReport};
 use super::strategy::{Recipe, Strategy};
+use crate::dataset::augment::Level;
 use crate::dataset::bursts::{FrameFile, LabelGroups, conflicts, group_frames};
 use crate::dataset::fingerprint::Fingerprint;
 use crate::dataset::scenes::{Scene, find_scenes};
 use crate::dataset::split::{Fold, Split, hold_out, hold_out_scenes, k_folds};
 use crate::dataset::{Dataset, Label, SkippedFile, summarize};
 use crate::disk;
+use crate::familiarity::Origin;
 use crate::gesture::Gesture;
 use crate::text::escape_controls;
 
@@ -71,7 +74,14 @@ pub(super) fn prepare(
     let files = labeled_files(dataset);
     let recipe = options.recipe(Strategy::LastLayer, files.len());
     let plan = Plan::new(&pretrained.network, Strategy::LastLayer, &pretrained.weights);
-    let feature_copies = copies_of(&recipe, options.seed);
+    let feature_copies = Copies {
+        // The hands are found later.
+        level: match recipe.augmentation {
+            Level::Scenes => Level::Light,
+            level => level,
+        },
+        ..copies_of(&recipe, options.seed)
+    };
     let extractor = Extractor::new(
         plan.frozen(),
         &pretrained.weights,
@@ -216,6 +226,19 @@ impl PreparedDataset {
     pub(super) fn none_label(&self) -> Option<usize> {
         let is_none = |label: &Label| Gesture::from_label(label.as_str()) == Gesture::None;
         self.labels.iter().position(is_none)
+    }
+
+    /// The burst and the scene of each frame.
+    pub(super) fn origins(&self) -> Vec<Origin> {
+        let origin = |burst| Origin { burst, scene: 0 };
+        let mut origins: Vec<Origin> = self.bursts().into_iter().map(origin).collect();
+        for (number, scene) in self.scenes.iter().enumerate() {
+            scene
+                .frames
+                .iter()
+                .for_each(|&frame| origins[frame].scene = number);
+        }
+        origins
     }
 
     /// SHA-256 of a frame's file, in hexadecimal.

@@ -31,7 +31,7 @@ pub(super) struct Trainer<'a> {
     /// The inputs of the trained layers.
     pub(super) source: Source<'a>,
     /// The inputs of the last layer before any training, from which its initial weights are computed.
-    pub(super) features: &'a Features,
+    pub(super) features: Features,
     /// Initial weights, also of trained layers if they are pretrained.
     pub(super) pretrained: &'a Weights,
     /// The label index of each frame.

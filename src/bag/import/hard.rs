@@ -16,7 +16,7 @@ use crate::recognizer::Recognizer;
 pub enum Hard {
     /// It is taken for the label with this index.
     Wrong(usize),
-    /// Threshold or margin of the node's defaults make it unknown.
+    /// By the node's defaults its gesture is unknown, for example because of threshold or margin.
     Uncertain,
     /// The label changed with it although no hand is seen.
     Changed,

@@ -234,7 +234,8 @@ fn frame_in(room: u8, label: &str, name: &str) -> FrameFile {
     let shown = Sha256::digest(format!("{label}/{name}"));
     for (pixel, level) in frame.fingerprint.thumbnail.levels.iter_mut().enumerate() {
         // A pattern for each room; the upper half of the image differs from frame to frame by a few levels.
-        let wall = Sha256::digest([room, (pixel / 16) as u8])[0];
+        let [row, column] = [pixel / 16, pixel % 16 / 4].map(|part| part as u8);
+        let wall = Sha256::digest([room, row, column])[0];
         *level = (wall / 2).saturating_add(if pixel < 128 { shown[pixel % 32] % 28 } else { 0 });
     }
     frame

@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn threshold_follows_the_rate_and_the_recognizer() {
-        let rate = ("max_false_thumbs_per_minute", ParameterValue::Double(2.0));
+        let rate = ("max_false_thumbs_per_minute", ParameterValue::Double(1.5));
         let image = ("recognizer", ParameterValue::String("image".to_owned()));
         let auto = params(std::slice::from_ref(&rate));
         let kept = Tolerance::new(&auto, Some(&thumbless()));
