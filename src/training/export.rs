@@ -60,6 +60,9 @@ pub(super) struct ExportedDraft {
     pub(super) hand: Option<ExportReport>,
 }
 
+/// Computes the concatenated network inputs of frames.
+type InputsOfFrames<'a> = dyn Fn(&[usize]) -> Result<Vec<f32>, TrainingError> + 'a;
+
 /// Writes and compares the files of a network of a draft.
 struct Exporter<'a> {
     draft: &'a Draft,
@@ -69,7 +72,7 @@ struct Exporter<'a> {
     labels: &'a [Label],
     temperature: f64,
     /// The concatenated network inputs of frames.
-    inputs: &'a dyn Fn(&[usize]) -> Result<Vec<f32>, TrainingError>,
+    inputs: &'a InputsOfFrames<'a>,
 }
 
 /// A frame with the trained network's logits.

@@ -106,10 +106,18 @@ pub(super) fn fit_hand(
             )?;
         }
     }
-    let truths = prepared.label_indices.iter().copied();
-    let measured = held_out.iter().zip(truths.zip(prepared.parts()));
-    let measured = measured.filter_map(|(logits, truth_and_part)| Some((logits.clone()?, truth_and_part)));
-    let (logits, (truths, parts)): (Vec<Vec<f32>>, (Vec<usize>, Vec<usize>)) = measured.unzip();
+    let measured = prepared.all_frames().into_iter();
+    let measured: Vec<usize> = measured.filter(|frame| held_out[*frame].is_some()).collect();
+    let logits: Vec<Vec<f32>> = measured
+        .iter()
+        .filter_map(|&frame| held_out[frame].clone())
+        .collect();
+    let truths: Vec<usize> = measured
+        .iter()
+        .map(|&frame| prepared.label_indices[frame])
+        .collect();
+    let part_of = prepared.parts();
+    let parts: Vec<usize> = measured.iter().map(|&frame| part_of[frame]).collect();
     Ok(Ok(TaughtHand {
         weights: classifier.weights(&network, &pretrained.weights)?,
         network,
