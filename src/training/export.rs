@@ -59,6 +59,9 @@ pub(super) struct ExportedDraft {
     pub(super) hand: Option<ExportReport>,
 }
 
+/// Computes network inputs of frames.
+type Inputs<'a> = dyn Fn(&[usize]) -> Result<Vec<f32>, TrainingError> + 'a;
+
 /// Writes and compares the files of a network of a draft.
 struct Exporter<'a> {
     draft: &'a Draft,
@@ -68,7 +71,7 @@ struct Exporter<'a> {
     labels: &'a [Label],
     temperature: f64,
     /// The concatenated network inputs of frames.
-    inputs: &'a dyn Fn(&[usize]) -> Result<Vec<f32>, TrainingError>,
+    inputs: &'a Inputs<'a>,
 }
 
 /// A frame with the trained network's logits.

@@ -105,10 +105,18 @@ pub(super) fn fit_hand(
             )?;
         }
     }
-    let truths = prepared.label_indices.iter().copied();
-    let measured = held_out.iter().zip(truths.zip(prepared.parts()));
-    let measured = measured.filter_map(|(logits, truth_and_part)| Some((logits.clone()?, truth_and_part)));
-    let (logits, (truths, parts)): (Vec<Vec<f32>>, (Vec<usize>, Vec<usize>)) = measured.unzip();
+    let logits: Vec<Vec<f32>> = held_out.iter().flatten().cloned().collect();
+    let of_measured = |values: &[usize]| -> Vec<usize> {
+        let measured = values
+            .iter()
+            .zip(&held_out)
+            .filter(|(_, logits)| logits.is_some());
+        measured.map(|(value, _)| *value).collect()
+    };
+    let (truths, parts) = (
+        of_measured(&prepared.label_indices),
+        of_measured(&prepared.parts()),
+    );
     Ok(Ok(TaughtHand {
         weights: classifier.weights(&network, &pretrained.weights)?,
         network,
