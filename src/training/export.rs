@@ -60,8 +60,8 @@ pub(super) struct ExportedDraft {
     pub(super) hand: Option<ExportReport>,
 }
 
-/// Computes the concatenated network inputs of frames.
-type InputsOfFrames<'a> = dyn Fn(&[usize]) -> Result<Vec<f32>, TrainingError> + 'a;
+/// Computes network inputs of frames.
+type Inputs<'a> = dyn Fn(&[usize]) -> Result<Vec<f32>, TrainingError> + 'a;
 
 /// Writes and compares the files of a network of a draft.
 struct Exporter<'a> {
@@ -72,7 +72,7 @@ struct Exporter<'a> {
     labels: &'a [Label],
     temperature: f64,
     /// The concatenated network inputs of frames.
-    inputs: &'a InputsOfFrames<'a>,
+    inputs: &'a Inputs<'a>,
 }
 
 /// A frame with the trained network's logits.

@@ -106,18 +106,18 @@ pub(super) fn fit_hand(
             )?;
         }
     }
-    let measured = prepared.all_frames().into_iter();
-    let measured: Vec<usize> = measured.filter(|frame| held_out[*frame].is_some()).collect();
-    let logits: Vec<Vec<f32>> = measured
-        .iter()
-        .filter_map(|&frame| held_out[frame].clone())
-        .collect();
-    let truths: Vec<usize> = measured
-        .iter()
-        .map(|&frame| prepared.label_indices[frame])
-        .collect();
-    let part_of = prepared.parts();
-    let parts: Vec<usize> = measured.iter().map(|&frame| part_of[frame]).collect();
+    let logits: Vec<Vec<f32>> = held_out.iter().flatten().cloned().collect();
+    let of_measured = |values: &[usize]| -> Vec<usize> {
+        let measured = values
+            .iter()
+            .zip(&held_out)
+            .filter(|(_, logits)| logits.is_some());
+        measured.map(|(value, _)| *value).collect()
+    };
+    let (truths, parts) = (
+        of_measured(&prepared.label_indices),
+        of_measured(&prepared.parts()),
+    );
     Ok(Ok(TaughtHand {
         weights: classifier.weights(&network, &pretrained.weights)?,
         network,
