@@ -115,18 +115,16 @@ impl Familiarity {
     /// The familiarity with at most [`MAX_FRAMES`] frames.
     ///
     /// The distance at which a frame becomes unfamiliar is that within which [`FAMILIAR_SHARE`] of the frames find one of another burst of
-    /// their scene. Other scenes do not count: a dataset of many rooms is no reason to know the next one.
+    /// their scene. Other scenes do not count: a dataset of some rooms is no reason to know the next one. Only if most frames are the only
+    /// burst of their scene, so that the dataset shows ever new ones, it is the distance to any other burst.
     pub(crate) fn new(
         sketcher: Sketcher,
         frames: Vec<(Sketch, Origin)>,
     ) -> (Familiarity, HeldOutFamiliarity) {
-        let nearest = |(sketch, origin): &(Sketch, Origin)| {
-            let is_other = |other: &Origin| other.scene == origin.scene && other.burst != origin.burst;
-            let others = frames.iter().filter(|(_, other)| is_other(other));
-            let distances = others.map(|(other, _)| sketch.distance(other));
-            distances.reduce(f32::min)
-        };
-        let mut held_out: Vec<f32> = frames.iter().filter_map(nearest).collect();
+        let mut held_out = distances(&frames, |a, b| a.scene == b.scene && a.burst != b.burst);
+        if 2 * held_out.len() < frames.len() {
+            held_out = distances(&frames, |a, b| a.burst != b.burst);
+        }
         held_out.sort_by(f32::total_cmp);
         let last_familiar = (FAMILIAR_SHARE * held_out.len() as f64).ceil() as usize;
         let distance = last_familiar.checked_sub(1).map_or(0.0, |last| held_out[last]);
@@ -164,6 +162,16 @@ impl Familiarity {
         let nearest = distances.fold(f32::INFINITY, f32::min).max(0.0);
         0.5f32.powf(nearest / self.distance)
     }
+}
+
+/// The distance of each frame from the nearest one whose origin is comparable; frames without such a one are left out.
+fn distances(frames: &[(Sketch, Origin)], is_comparable: impl Fn(&Origin, &Origin) -> bool) -> Vec<f32> {
+    let nearest = |(sketch, origin): &(Sketch, Origin)| {
+        let others = frames.iter().filter(|(_, other)| is_comparable(origin, other));
+        let distances = others.map(|(other, _)| sketch.distance(other));
+        distances.reduce(f32::min)
+    };
+    frames.iter().filter_map(nearest).collect()
 }
 
 #[cfg(test)]

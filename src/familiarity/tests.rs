@@ -155,3 +155,18 @@ fn many_scenes_do_not_make_the_next_one_familiar() {
     assert!(familiarity.of_sketch(&sketch(7, 99)) >= 0.5, "a known scene");
     assert!(familiarity.of_sketch(&sketch(50, 0)) < 0.5, "another one");
 }
+
+#[test]
+fn new_scene_is_familiar_if_each_training_frame_shows_a_new_one() {
+    // Half of each scene is the same in all of them.
+    let sketch = |scene: usize| {
+        let mut values = [0; VALUES];
+        values[scene] = 120;
+        values[VALUES - 1] = 120;
+        Sketch::new(values)
+    };
+    let frame = |scene: usize| (sketch(scene), Origin { burst: scene, scene });
+    let (familiarity, held_out) = Familiarity::new(Sketcher::new(2), (0..50).map(frame).collect());
+    assert_eq!(held_out.unfamiliar, 0);
+    assert!(familiarity.of_sketch(&sketch(99)) >= 0.5);
+}
