@@ -163,8 +163,8 @@ fn same_seed_gives_the_same_model_and_earlier_models_can_be_activated() {
     let root = tempfile::tempdir().expect("a directory");
     let (dataset, store) = (root.path().join("dataset"), root.path().join("store"));
     draw_dataset(&dataset, 5, 6);
-    let first = json(&train(&dataset, &store, &["--epochs", "2"]));
-    let second = json(&train(&dataset, &store, &["--epochs", "2"]));
+    let first = json(&train(&dataset, &store, &["--epochs", "2", "--force"]));
+    let second = json(&train(&dataset, &store, &["--epochs", "2", "--force"]));
     let weights = |summary: &Value| {
         let directory = support::model_directory(&store, summary);
         fs::read(directory.join("weights.safetensors")).expect("reads")
@@ -173,7 +173,7 @@ fn same_seed_gives_the_same_model_and_earlier_models_can_be_activated() {
 
     let models = |more: &[&str]| json(&models(&store, &[&["--json"], more].concat()));
     let report = models(&[]);
-    assert_eq!(report["active"], second["model_id"]);
+    assert_eq!(report["active"], second["model_id"], "{}", second["gate"]);
     assert_eq!(report["models"][1]["id"], first["model_id"]);
     assert_eq!(models(&["activate"])["active"], first["model_id"]);
     let id = support::model_id(&second);
@@ -231,6 +231,8 @@ fn missing_damaged_and_unknown_models_are_reported() {
     let predict = || {
         failure(&thumb_gesture([
             "predict".as_ref(),
+            "--recognizer".as_ref(),
+            "image".as_ref(),
             "--store".as_ref(),
             store.as_os_str(),
             image.as_os_str(),
@@ -243,7 +245,7 @@ fn missing_damaged_and_unknown_models_are_reported() {
     let empty = predict();
     assert!(empty.contains("train one first"), "{empty}");
 
-    let id = support::model_id(&json(&train(&dataset, &store, &["--epochs", "1"])));
+    let id = support::model_id(&json(&train(&dataset, &store, &["--epochs", "1", "--force"])));
     let manifest = store.join("models").join(&id).join("manifest.json");
     let whole = fs::read_to_string(&manifest).expect("reads");
     fs::write(
@@ -289,7 +291,7 @@ fn killed_training_leaves_no_incomplete_model() {
         assert_eq!(report["models"], serde_json::json!([]), "killed at {stage}");
         assert_eq!(report["unreadable"], serde_json::json!([]));
     }
-    json(&train(&dataset, &store, &["--epochs", "1"]));
+    json(&train(&dataset, &store, &["--epochs", "1", "--force"]));
 }
 
 #[test]
