@@ -76,7 +76,8 @@ impl HandFinder {
 
     /// The hands in a frame, whatever the previous one was. The surest hand is the first.
     ///
-    /// Searches the whole frame, then smaller and smaller tiles until there is a sure hand: up to 24 tiles of a frame of 640x480.
+    /// Searches the whole frame, also at half the size, then smaller and smaller tiles until there is a sure hand: up to 25 parts of a
+    /// frame of 640x480.
     ///
     /// # Errors
     /// ONNX Runtime failed.
@@ -95,12 +96,13 @@ impl HandFinder {
     fn search_tiles(&mut self, frame: &Frame, divisors: &[f32]) -> Result<Vec<Hand>, ClassifierError> {
         let (width, height) = (frame.width(), frame.height());
         let mut hands = Vec::new();
-        self.add_hands(frame, [Tile::whole(width, height)], &mut hands)?;
-        for &divisor in divisors {
+        let whole = [Tile::whole, Tile::zoomed_out].map(|tile| vec![tile(width, height)]);
+        let tiles = divisors.iter().map(|divisor| tiles(width, height, *divisor).collect());
+        for parts in whole.into_iter().chain(tiles) {
+            self.add_hands(frame, parts, &mut hands)?;
             if !is_unsure(&hands) {
                 break;
             }
-            self.add_hands(frame, tiles(width, height, divisor), &mut hands)?;
         }
         Ok(self.surest(hands))
     }
@@ -179,11 +181,11 @@ impl HandFinder {
     fn add_hands(
         &mut self,
         frame: &Frame,
-        tiles: impl IntoIterator<Item = Tile>,
+        parts: Vec<Tile>,
         hands: &mut Vec<Hand>,
     ) -> Result<(), ClassifierError> {
         let mut palms = Vec::new();
-        for tile in tiles {
+        for tile in parts {
             palms.extend(self.networks.palms(frame, tile)?);
         }
         for palm in join_overlapping(palms).iter().take(MAX_PALMS) {
@@ -237,12 +239,13 @@ impl HandFinder {
 }
 
 impl Followed {
-    /// The part of the frame to search next: the whole frame, then its tiles, and again from the start.
+    /// The part of the frame to search next: the whole frame, the same at half the size, its tiles, and again from the start.
     fn next_tile(&mut self, frame: &Frame) -> Tile {
         let (width, height) = (frame.width(), frame.height());
         let divisors = STREAM_DIVISORS.into_iter();
-        let parts = divisors.flat_map(|divisor| tiles(width, height, divisor));
-        let parts: Vec<Tile> = std::iter::once(Tile::whole(width, height)).chain(parts).collect();
+        let tiles = divisors.flat_map(|divisor| tiles(width, height, divisor));
+        let whole = [Tile::whole(width, height), Tile::zoomed_out(width, height)];
+        let parts: Vec<Tile> = whole.into_iter().chain(tiles).collect();
         let tile = parts[self.searched_tiles % parts.len()];
         self.searched_tiles += 1;
         tile
@@ -370,11 +373,11 @@ mod tests {
     fn parts_of_a_stream_s_frames_are_searched_in_turn() {
         let frame = Frame::from_raw("mono8", 640, 480, 640, vec![0; 640 * 480]).expect("a valid frame");
         let mut followed = Followed::default();
-        let sides: Vec<f32> = (0..10).map(|_| followed.next_tile(&frame).side_px).collect();
+        let sides: Vec<f32> = (0..11).map(|_| followed.next_tile(&frame).side_px).collect();
         assert_eq!(
             sides,
             [
-                640.0, 480.0, 480.0, 320.0, 320.0, 320.0, 320.0, 320.0, 320.0, 640.0
+                640.0, 1280.0, 480.0, 480.0, 320.0, 320.0, 320.0, 320.0, 320.0, 320.0, 640.0
             ]
         );
     }

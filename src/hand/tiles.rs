@@ -20,6 +20,15 @@ impl Tile {
         }
     }
 
+    /// The whole frame at half the size, for hands that almost fill it.
+    pub(super) fn zoomed_out(width: u32, height: u32) -> Tile {
+        let Tile { origin, side_px } = Tile::whole(width, height);
+        Tile {
+            origin: origin.map(|start| start - side_px / 2.0),
+            side_px: 2.0 * side_px,
+        }
+    }
+
     /// Maps the pixels of an image of this tile, `side` wide and high, to the frame.
     pub(super) fn to_frame(self, side: usize) -> Similarity {
         Similarity {
@@ -57,6 +66,8 @@ mod tests {
     fn whole_frame_is_centered_in_its_tile() {
         let tile = Tile::whole(640, 480);
         assert_eq!((tile.origin, tile.side_px), ([0.0, -80.0], 640.0));
+        let tile = Tile::zoomed_out(640, 480);
+        assert_eq!((tile.origin, tile.side_px), ([-320.0, -400.0], 1280.0));
     }
 
     #[test]

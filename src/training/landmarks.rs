@@ -23,7 +23,7 @@ use crate::model_store::ModelStore;
 use crate::probability::argmax;
 
 /// Part of the cache key; change it when the code finds other hands in the same files.
-const VERSION: &[u8] = b"1";
+const VERSION: &[u8] = b"2";
 /// Minimum number of frames with a hand of each label that shows a gesture.
 const MIN_FRAMES: usize = 3;
 /// Maximum share of the held-out frames with a hand by which the network may be better.
