@@ -97,7 +97,9 @@ impl HandFinder {
         let (width, height) = (frame.width(), frame.height());
         let mut hands = Vec::new();
         let whole = [Tile::whole, Tile::zoomed_out].map(|tile| vec![tile(width, height)]);
-        let tiles = divisors.iter().map(|divisor| tiles(width, height, *divisor).collect());
+        let tiles = divisors
+            .iter()
+            .map(|divisor| tiles(width, height, *divisor).collect());
         for parts in whole.into_iter().chain(tiles) {
             self.add_hands(frame, parts, &mut hands)?;
             if !is_unsure(&hands) {
