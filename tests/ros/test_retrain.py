@@ -228,7 +228,7 @@ def test_worse_model_is_stored_and_promoted_only_with_force(trained_world: World
 
 def test_only_the_newest_models_are_kept(trained_world: World, trained: TrainedModel) -> None:
     trained_world.start_node(keep_models=2)
-    ids = [trained_world.train(epochs=1, seed=seed).model_id for seed in (1, 2, 3)]
+    ids = [trained_world.train(epochs=1, seed=seed, force=True).model_id for seed in (1, 2, 3)]
     listed = [model.model_id for model in trained_world.call("list_models").models]
     assert listed == [ids[2], ids[1]]
 

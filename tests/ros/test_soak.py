@@ -87,7 +87,10 @@ def test_memory_and_threads_stay_constant_over_changes_of_model(
     trained_world: World, trained: TrainedModel, drawn: dict[str, numpy.ndarray]
 ) -> None:
     world = trained_world
-    node = world.start_node(use_sim_time=True, image_reliability="reliable", keep_models=2, stale_timeout=1.0)
+    # With `auto`, only some of the models would need the networks for hands.
+    node = world.start_node(
+        use_sim_time=True, image_reliability="reliable", keep_models=2, stale_timeout=1.0, recognizer="image"
+    )
     seen: Counter[str] = Counter()
     last: list[ThumbGesture] = []
 
