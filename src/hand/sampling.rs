@@ -8,6 +8,9 @@ const SPACING_PX: f32 = 3.0;
 /// Maximum number of positions along one axis.
 const MAX_POSITIONS: f32 = 8.0;
 
+/// Number of values that are computed together, so that the compiler vectorizes the arithmetic.
+const LANES: usize = 16;
+
 /// What is outside the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outside {
@@ -30,15 +33,28 @@ pub(super) fn sample(frame: &Frame, to_frame: &Similarity, side: usize, outside:
     let (green, blue) = others.split_at_mut(side * side);
     let source = Source::new(frame, outside);
     let offsets = offsets(to_frame.scale());
-    let pixels = red.iter_mut().zip(green).zip(blue).enumerate();
-    for (index, ((red, green), blue)) in pixels {
-        let (x, y) = ((index % side) as f32, (index / side) as f32);
-        let mut color = [0.0; 3];
+    let planes = red
+        .chunks_mut(LANES)
+        .zip(green.chunks_mut(LANES))
+        .zip(blue.chunks_mut(LANES));
+    for (index, ((red, green), blue)) in planes.enumerate() {
+        let first = index * LANES;
+        let pixels: [[f32; 2]; LANES] = std::array::from_fn(|lane| {
+            let pixel = (first + lane) as u32;
+            [(pixel % side as u32) as f32, (pixel / side as u32) as f32]
+        });
+        let mut colors = [[0.0; LANES]; 3];
         for [dx, dy] in &offsets {
-            let found = source.interpolated(to_frame.apply([x + dx, y + dy]));
-            color.iter_mut().zip(found).for_each(|(sum, value)| *sum += value);
+            let positions = pixels.map(|[x, y]| to_frame.apply([x + dx, y + dy]));
+            let found = source.interpolated(&positions);
+            let sums = colors.as_flattened_mut().iter_mut();
+            sums.zip(found.as_flattened())
+                .for_each(|(sum, value)| *sum += value);
         }
-        [*red, *green, *blue] = color.map(|sum| sum / offsets.len() as f32);
+        for (plane, color) in [red, green, blue].into_iter().zip(colors) {
+            let color = color.map(|sum| sum / offsets.len() as f32);
+            plane.copy_from_slice(&color[..plane.len()]);
+        }
     }
 }
 
@@ -70,25 +86,43 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn interpolated(&self, [x, y]: [f32; 2]) -> [f32; 3] {
-        let (left, top) = (x.floor(), y.floor());
-        let (right_share, lower_share) = (x - left, y - top);
-        let (left, top) = (left as i32, top as i32);
-        let (right, bottom) = (left.saturating_add(1), top.saturating_add(1));
-        let mut color = [0.0; 3];
-        for (column, row, share) in [
-            (left, top, (1.0 - right_share) * (1.0 - lower_share)),
-            (right, top, right_share * (1.0 - lower_share)),
-            (left, bottom, (1.0 - right_share) * lower_share),
-            (right, bottom, right_share * lower_share),
-        ] {
-            if let Some(pixel) = self.pixel(column, row) {
-                for (value, offset) in color.iter_mut().zip(self.offsets) {
-                    *value += share / 255.0 * f32::from(pixel[offset]);
+    /// The values at each position, for each channel. The levels of the four nearest pixels are copied first, because only the
+    /// arithmetic can be vectorized.
+    fn interpolated(&self, positions: &[[f32; 2]; LANES]) -> [[f32; LANES]; 3] {
+        let mut levels = [[[0; LANES]; 3]; 4];
+        let mut shares = [[0.0; LANES]; 4];
+        for (lane, &[x, y]) in positions.iter().enumerate() {
+            let [left, top] = [x, y].map(floor);
+            // Limited for coordinates beyond the range of i32.
+            let [right_share, lower_share] =
+                [x - left as f32, y - top as f32].map(|share| share.clamp(0.0, 1.0));
+            let (right, bottom) = (left.saturating_add(1), top.saturating_add(1));
+            for (corner, (column, row, share)) in [
+                (left, top, (1.0 - right_share) * (1.0 - lower_share)),
+                (right, top, right_share * (1.0 - lower_share)),
+                (left, bottom, (1.0 - right_share) * lower_share),
+                (right, bottom, right_share * lower_share),
+            ]
+            .into_iter()
+            .enumerate()
+            {
+                shares[corner][lane] = share;
+                if let Some(pixel) = self.pixel(column, row) {
+                    for channel in 0..3 {
+                        levels[corner][channel][lane] = pixel[self.offsets[channel]];
+                    }
                 }
             }
         }
-        color
+        let mut colors = [[0.0; LANES]; 3];
+        for (levels, shares) in levels.iter().zip(&shares) {
+            for (color, levels) in colors.iter_mut().zip(levels) {
+                for ((value, level), share) in color.iter_mut().zip(levels).zip(shares) {
+                    *value += share / 255.0 * f32::from(*level);
+                }
+            }
+        }
+        colors
     }
 
     fn pixel(&self, column: i32, row: i32) -> Option<&[u8]> {
@@ -100,6 +134,12 @@ impl<'a> Source<'a> {
         let start = nearest_column as usize * self.pixel_bytes;
         Some(&self.rows[nearest_row as usize][start..start + self.pixel_bytes])
     }
+}
+
+/// Like [`f32::floor`], which is a function call on processors without SSE 4.1.
+fn floor(value: f32) -> i32 {
+    let truncated = value as i32;
+    truncated.saturating_sub(i32::from(truncated as f32 > value))
 }
 
 #[cfg(test)]
@@ -182,5 +222,7 @@ mod tests {
             ..IDENTITY
         };
         assert_near(&sampled(far, Outside::Black), &[0.0; 48]);
+        assert_near(&sampled(far, Outside::Nearest)[..16], &[0.0; 16]);
+        assert_near(&sampled(far, Outside::Nearest)[16..32], &[3.0; 16]);
     }
 }
