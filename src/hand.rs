@@ -19,7 +19,7 @@ pub mod simulated;
 pub mod taught;
 mod tiles;
 
-pub use networks::{HandNetworks, Size};
+pub use networks::{HandNetworks, LandmarkNetwork};
 pub use region::Region;
 
 /// Number of landmarks.

@@ -123,7 +123,7 @@ impl Recognizer {
         match &self.method {
             LoadedMethod::Image(image) => image.classifier.backend(),
             LoadedMethod::Auto(auto) => auto.image.classifier.backend(),
-            LoadedMethod::Landmarks(_) => LandmarkRecognizer::BACKEND,
+            LoadedMethod::Landmarks(landmarks) => &landmarks.backend,
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::settings::HandSettings;
 use super::{Results, Source};
 use crate::classifier::ClassifierError;
+use crate::classifier::candidates::Runtime;
 use crate::frame::Frame;
 use crate::gesture::Gesture;
 use crate::hand::finder::{Followed, HandFinder};
@@ -17,6 +18,8 @@ pub(super) const GESTURES: [Gesture; 3] = [Gesture::None, Gesture::ThumbsDown, G
 /// Finds hands, follows those of streams, and classifies them.
 pub(super) struct LandmarkRecognizer {
     finder: HandFinder,
+    /// What runs the landmark network.
+    pub(super) backend: String,
     classifier: HandClassifier,
     /// Radians, clockwise.
     camera_roll: f32,
@@ -35,8 +38,6 @@ pub(super) enum HandClassifier {
 }
 
 impl LandmarkRecognizer {
-    pub(super) const BACKEND: &'static str = "onnx/cpu/fp32";
-
     /// Loads the installed networks for hands, and runs them once.
     ///
     /// # Errors
@@ -45,10 +46,13 @@ impl LandmarkRecognizer {
         classifier: HandClassifier,
         settings: &HandSettings,
     ) -> Result<LandmarkRecognizer, ClassifierError> {
-        let mut finder = HandFinder::new(HandNetworks::installed()?, settings.max_hands);
+        let networks = HandNetworks::installed()?;
+        let backend = format!("{}/{}", Runtime::OnnxCpu, networks.precision());
+        let mut finder = HandFinder::new(networks, settings.max_hands);
         finder.warm_up()?;
         Ok(LandmarkRecognizer {
             finder,
+            backend,
             classifier,
             camera_roll: settings.camera_roll_deg.to_radians(),
             frames_per_search: 1,

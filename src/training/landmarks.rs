@@ -3,6 +3,9 @@
 //! With the recognizer `auto`, it decides on frames with a certain hand, and the network on the others. The hands are found once and cached
 //! like features.
 
+use std::fs;
+use std::path::PathBuf;
+
 use tch::Tensor;
 
 use super::cache::{Entry, FeatureCache};
@@ -22,7 +25,7 @@ use crate::hand::{Hand, HandNetworks};
 use crate::model_store::ModelStore;
 use crate::probability::argmax;
 
-/// Part of the cache key; change it when the code finds other hands in the same files.
+/// Part of the cache key; change it when the code finds other hands with the same networks.
 const VERSION: &[u8] = b"2";
 /// Minimum number of frames with a hand of each label that shows a gesture.
 const MIN_FRAMES: usize = 3;
@@ -54,15 +57,16 @@ pub(super) fn find_hands(
     camera_roll_deg: f32,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<Option<Hands>, TrainingError> {
-    let mut finder = match HandNetworks::installed() {
-        Ok(networks) => HandFinder::new(networks, 1),
+    let networks = match HandNetworks::installed() {
+        Ok(networks) => networks,
         Err(error) => {
             tracing::debug!("no landmarks are taught: {error}");
             return Ok(None);
         }
     };
-    let key = disk::hash_key(&[b"hands".as_slice(), VERSION]);
+    let key = cache_key(networks.files())?;
     let cache = FeatureCache::open(store.root(), &key, Hand::VALUES);
+    let mut finder = HandFinder::new(networks, 1);
     let mut is_cached = true;
     let mut hands = Vec::with_capacity(prepared.len());
     for frame in prepared.all_frames() {
@@ -93,6 +97,19 @@ pub(super) fn find_hands(
         });
     }
     Ok(Some(Hands(hands)))
+}
+
+/// A hash of everything but the frame that its cached hands depend on. Other networks find other landmarks.
+fn cache_key(networks: &[PathBuf; 2]) -> Result<String, TrainingError> {
+    let read = |path: &PathBuf| {
+        fs::read(path).map_err(|cause| TrainingError::Io {
+            path: path.clone(),
+            cause,
+        })
+    };
+    let [palm_detector, landmark_network] = networks;
+    let networks = [read(palm_detector)?, read(landmark_network)?];
+    Ok(disk::hash_key(&[b"hands", VERSION, &networks[0], &networks[1]]))
 }
 
 impl Hands {
@@ -246,6 +263,21 @@ mod tests {
             (Hand::from_values(&values), label.expect("a gesture"))
         };
         simulated_hands(views, 7).into_iter().map(hand).unzip()
+    }
+
+    #[test]
+    fn hands_of_other_networks_are_not_taken_from_the_cache() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let files = ["palm", "landmarks"].map(|name| directory.path().join(name));
+        let key = |contents: [&str; 2]| {
+            for (file, content) in files.iter().zip(contents) {
+                fs::write(file, content).expect("writes");
+            }
+            cache_key(&files).expect("reads")
+        };
+        let lite = key(["palm", "lite"]);
+        assert_eq!(lite, key(["palm", "lite"]));
+        assert_ne!(lite, key(["palm", "full"]));
     }
 
     #[test]

@@ -38,7 +38,8 @@ def test_frames_are_classified_without_a_model(world: World) -> None:
     world.start_node()
     world.wait_for(lambda: world.model().active, "the built-in recognizer is loaded")
     model = world.model()
-    assert (model.model_id, model.backend) == ("builtin", "onnx/cpu/fp32")
+    assert model.model_id == "builtin"
+    assert model.backend in ("onnx/cpu/int8", "onnx/cpu/fp32"), "int8 depends on the CPU"
     assert "~/capture" in model.message and "~/retrain" in model.message
     gesture = world.gesture_of(world.camera_publisher(), IMAGE, world.gestures())
     assert (gesture.gesture, gesture.model_id) == (ThumbGesture.NONE, "builtin")

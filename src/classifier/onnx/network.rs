@@ -19,17 +19,22 @@ pub struct OnnxNetwork {
 }
 
 impl OnnxNetwork {
-    /// Loads an ONNX file with an input of `side` by `side` pixels.
+    /// Loads an ONNX file of a precision, with an input of `side` by `side` pixels.
     ///
     /// # Errors
     /// ONNX Runtime or the file is missing, or the file is damaged.
-    pub fn load(path: &Path, side: usize, threads: usize) -> Result<OnnxNetwork, ClassifierError> {
+    pub fn load(
+        path: &Path,
+        precision: Precision,
+        side: usize,
+        threads: usize,
+    ) -> Result<OnnxNetwork, ClassifierError> {
         let settings = Settings {
             threads,
             ..Settings::default()
         };
         Ok(OnnxNetwork {
-            session: session(path, Precision::Fp32, &settings, Provider::Cpu)?,
+            session: session(path, precision, &settings, Provider::Cpu)?,
             side,
         })
     }
