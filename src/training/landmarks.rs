@@ -5,15 +5,18 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::thread;
 
 use tch::Tensor;
 
 use super::cache::{Entry, FeatureCache};
 use super::cross_validation::HeldOutFrame;
 use super::error::TrainingError;
+use super::features::LabeledFile;
 use super::linear::ridge;
 use super::prepare::PreparedDataset;
 use super::progress::Progress;
+use crate::all_cores;
 use crate::disk;
 use crate::frame::Frame;
 use crate::gesture::Gesture;
@@ -27,6 +30,10 @@ use crate::probability::argmax;
 
 /// Part of the cache key; change it when the code finds other hands with the same networks.
 const VERSION: &[u8] = b"2";
+/// Maximum number of threads that search hands; each has networks of its own.
+const MAX_FINDERS: usize = 4;
+/// Number of frames that each thread searches between two reports of the progress.
+const FRAMES_PER_FINDER: usize = 4;
 /// Minimum number of frames with a hand of each label that shows a gesture.
 const MIN_FRAMES: usize = 3;
 /// Maximum share of the held-out frames with a hand by which the network may be better.
@@ -66,37 +73,72 @@ pub(super) fn find_hands(
     };
     let key = cache_key(networks.files())?;
     let cache = FeatureCache::open(store.root(), &key, Hand::VALUES);
-    let mut finder = HandFinder::new(networks, 1);
+    let cached = |frame: usize| Some(cache.read(&prepared.fingerprint(frame).sha256, 1)?.rows);
+    let mut values: Vec<Option<Vec<f32>>> = prepared.all_frames().into_iter().map(cached).collect();
+    let missing: Vec<usize> = (0..values.len())
+        .filter(|frame| values[*frame].is_none())
+        .collect();
+    let mut finders = vec![HandFinder::new(networks, 1)];
+    while finders.len() < missing.len().min(all_cores()).min(MAX_FINDERS) {
+        let networks = HandNetworks::installed().map_err(TrainingError::Hands)?;
+        finders.push(HandFinder::new(networks, 1));
+    }
     let mut is_cached = true;
-    let mut hands = Vec::with_capacity(prepared.len());
-    for frame in prepared.all_frames() {
-        let fingerprint = prepared.fingerprint(frame);
-        let values = match cache.read(&fingerprint.sha256, 1) {
-            Some(entry) => entry.rows,
-            None => {
-                let image = Frame::from_file(&prepared.files[frame].path)?;
-                let found = finder
-                    .search_as_in_streams(&image)
-                    .map_err(TrainingError::Hands)?;
-                let entry = Entry {
-                    thumbnail: fingerprint.thumbnail.clone(),
-                    rows: found
-                        .first()
-                        .map_or_else(|| vec![0.0; Hand::VALUES], Hand::to_values),
-                };
-                // The training does not depend on the cache; the warning about features names the reason.
-                is_cached = is_cached && cache.write(&fingerprint.sha256, &entry).is_ok();
-                entry.rows
-            }
-        };
-        let certain = Hand::from_values(&values).filter(Hand::is_certain);
-        hands.push(certain.map(|hand| hand.upright(camera_roll_deg.to_radians())));
+    let mut done = values.len() - missing.len();
+    for frames in missing.chunks(FRAMES_PER_FINDER * finders.len()) {
+        for (&frame, rows) in frames.iter().zip(search(&mut finders, &prepared.files, frames)?) {
+            let fingerprint = prepared.fingerprint(frame);
+            let entry = Entry {
+                thumbnail: fingerprint.thumbnail.clone(),
+                rows,
+            };
+            // The training does not depend on the cache; the warning about features names the reason.
+            is_cached = is_cached && cache.write(&fingerprint.sha256, &entry).is_ok();
+            values[frame] = Some(entry.rows);
+        }
+        done += frames.len();
         on_progress(Progress::Hands {
-            done: frame + 1,
-            total: prepared.len(),
+            done,
+            total: values.len(),
         });
     }
-    Ok(Some(Hands(hands)))
+    let certain = |values: Vec<f32>| Hand::from_values(&values).filter(Hand::is_certain);
+    let hands = values.into_iter().map(|values| values.and_then(certain));
+    let upright = |hand: Hand| hand.upright(camera_roll_deg.to_radians());
+    Ok(Some(Hands(hands.map(|hand| hand.map(upright)).collect())))
+}
+
+/// The values of the surest hand of each frame, or zeros without one; each finder searches a share of the frames on a thread of its own.
+fn search(
+    finders: &mut [HandFinder],
+    files: &[LabeledFile],
+    frames: &[usize],
+) -> Result<Vec<Vec<f32>>, TrainingError> {
+    let find = |finder: &mut HandFinder, frame: &usize| {
+        let image = Frame::from_file(&files[*frame].path)?;
+        let hands = finder.search_as_in_streams(&image);
+        let hands = hands.map_err(TrainingError::Hands)?;
+        Ok(hands
+            .first()
+            .map_or_else(|| vec![0.0; Hand::VALUES], Hand::to_values))
+    };
+    let share = frames.len().div_ceil(finders.len());
+    thread::scope(|scope| {
+        let shares = finders.iter_mut().zip(frames.chunks(share));
+        let workers: Vec<_> = shares
+            .map(|(finder, frames)| {
+                scope.spawn(|| -> Vec<Result<Vec<f32>, TrainingError>> {
+                    frames.iter().map(|frame| find(finder, frame)).collect()
+                })
+            })
+            .collect();
+        let found = workers.into_iter().flat_map(|worker| {
+            worker
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        found.collect()
+    })
 }
 
 /// A hash of everything but the frame that its cached hands depend on. Other networks find other landmarks.
