@@ -216,7 +216,7 @@ fn spellings_of_a_label_are_merged_by_the_command_in_the_error() {
     );
     let merged = std::process::Command::new("sh").arg("-c").arg(command).status();
     assert!(merged.expect("starts").success(), "{command}");
-    let summary = json(&train(&dataset, &store, &SHORT));
+    let summary = json(&train(&dataset, &store, &[&SHORT[..], &["--force"]].concat()));
     assert_eq!(summary["frames"]["train"], 12);
     assert_eq!(
         summary["labels"],

@@ -146,7 +146,7 @@ def test_corrupt_file_is_skipped_and_named(world: World, trained: TrainedModel) 
     corrupt = world.dataset / "none" / "0_corrupt.jpg"
     corrupt.write_bytes(b"\xff\xd8\xff" + b"\x17" * 1000)
     node = world.start_node()
-    status = world.train(epochs=1)
+    status = world.train(epochs=1, force=True)
     assert status.state == TrainingStatus.SUCCEEDED, status.message
     world.wait_for(lambda: str(corrupt) in node.output(), "the log names the skipped file")
     assert any(str(corrupt) in warning for warning in status.warnings)

@@ -10,7 +10,7 @@ use thumb_gesture::bag::predictions::{BagPredictions, classify_bag};
 use thumb_gesture::bag::timeline::{PageInfo, Timeline};
 use thumb_gesture::bag::{Bag, DataLoss, ReasonCount, Topic, secs_between};
 use thumb_gesture::dataset::Label;
-use thumb_gesture::model_store::ModelStore;
+use thumb_gesture::model_store::{ModelStore, StoreError};
 use thumb_gesture::recognizer::model::Model;
 use thumb_gesture::text::escape_controls;
 
@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     /// Directory of trained models
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
-    /// Ids of the two models, one of which may be builtin [default: the previously active model and the active one]
+    /// Ids of the two models, one of which may be builtin [default: the previously active model, or builtin without one, and the active one]
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     models: Vec<String>,
     /// Write an HTML page with a timeline and images to this file
@@ -72,13 +72,19 @@ struct Difference<'a> {
     seen: Vec<&'a str>,
 }
 
+/// What was used before the active model.
+fn previous(store: &ModelStore) -> Result<Model, StoreError> {
+    match store.previous_id() {
+        Ok(id) => Model::open(store, &id),
+        Err(StoreError::NoEarlierModel) => Ok(Model::builtin()),
+        Err(error) => Err(error),
+    }
+}
+
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let store = ModelStore::open_existing(&arguments.store)?;
     let models: [Model; 2] = match &arguments.models[..] {
-        [] => [
-            store.model(&store.previous_id()?)?.into(),
-            store.model_or_active(None)?.into(),
-        ],
+        [] => [previous(&store)?, store.model_or_active(None)?.into()],
         [first, second] => [Model::open(&store, first)?, Model::open(&store, second)?],
         given => bail!(
             "--models has {} ids, must be two such as A,B; `thumb_gesture models list` shows them",
