@@ -33,6 +33,8 @@ use crate::weights::{self, Weights};
 const VERSION: &[u8] = b"1";
 /// Number of frames that are read together.
 const BATCH: usize = 8;
+/// Maximum number of augmented copies of a crop: each takes a pass through the network, and crops vary less than whole images.
+const MAX_COPIES: usize = 2;
 /// Maximum number of examples for the ridge regression, whose system of equations grows with the square of this number.
 const MAX_EXAMPLES: usize = 3000;
 
@@ -206,7 +208,7 @@ fn extract<'a>(
     let frames: Vec<usize> = frames.into_iter().copied().collect();
     let all = prepared.feature_copies;
     let copies = Copies {
-        count: all.count.min(MAX_EXAMPLES / frames.len() - 1),
+        count: all.count.min(MAX_COPIES).min(MAX_EXAMPLES / frames.len() - 1),
         ..all
     };
     let module = TorchModule::with_weights(network.features(), &pretrained.weights, pretrained.device)?;

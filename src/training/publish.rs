@@ -217,10 +217,6 @@ fn settings(
     } else {
         "cuda"
     };
-    let augmentation = match selected.augmentation_reason.as_str() {
-        "" => recipe.augmentation.to_string(),
-        reason => format!("{}: {reason}", recipe.augmentation),
-    };
     let taught = |frames: Result<usize, &String>| match frames {
         Ok(frames) => format!("taught by {frames} of {} frames", prepared.len()),
         Err(reason) => format!("not taught: {reason}"),
@@ -243,7 +239,7 @@ fn settings(
             selected.validation.epochs.to_string(),
         ),
         ("patience", patience),
-        ("augmentation", augmentation),
+        ("augmentation", recipe.augmentation.to_string()),
         ("augmented copies per frame", recipe.copies.to_string()),
         ("class weights", class_weights.to_owned()),
         ("folds", prepared.split.folds.len().to_string()),

@@ -16,14 +16,11 @@ use super::source::Source;
 use super::stopwatch::Stopwatch;
 use super::strategy::{Recipe, Strategy};
 use super::trainer::Trainer;
-use crate::dataset::augment::Level;
 use crate::network::torch::TorchModule;
 use crate::network::{self, Network};
 
 /// Maximum size of the features in memory; larger ones are computed again in each epoch.
 const MAX_FEATURE_BYTES: usize = 1 << 30;
-/// Minimum share of the frames with a hand for copies that show other scenes; with fewer, few copies would change.
-const MIN_HANDS: f64 = 0.5;
 
 /// A strategy with its cross-validation.
 pub(super) struct Candidate<'a> {
@@ -31,13 +28,9 @@ pub(super) struct Candidate<'a> {
     pub(super) validation: CrossValidation,
     /// Why this strategy was chosen.
     pub(super) reason: String,
-    /// Why this augmentation was chosen.
-    pub(super) augmentation_reason: String,
 }
 
 /// Cross-validates the requested strategy; with `auto`, the last layer, and another strategy if the last layer is not good enough.
-///
-/// The last layer is tried with light copies and then, unless all held-out frames are correct, with copies that show other scenes.
 ///
 /// `store` is the directory of the model store, which has the feature cache.
 ///
@@ -51,7 +44,8 @@ pub(super) fn select<'a>(
     stopwatch: &mut Stopwatch,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<Candidate<'a>, TrainingError> {
-    let mut try_recipe = |recipe: Recipe, reason: String| -> Result<Candidate<'a>, TrainingError> {
+    let mut try_strategy = |strategy: Strategy, reason: String| -> Result<Candidate<'a>, TrainingError> {
+        let recipe = options.recipe(strategy, prepared.len());
         let trainer = trainer(pretrained, prepared, recipe, options.seed, store, on_progress)?;
         stopwatch.lap("features");
         let validation = cross_validate(&trainer, &prepared.split.folds, |epoch| {
@@ -62,68 +56,18 @@ pub(super) fn select<'a>(
             trainer,
             validation,
             reason,
-            augmentation_reason: String::new(),
         })
     };
-    let recipe = |strategy: Strategy| options.recipe(strategy, prepared.len());
-    let first = match options.strategy {
-        None => try_recipe(recipe(Strategy::LastLayer), String::new())?,
-        Some(strategy) => try_recipe(recipe(strategy), "requested".to_owned())?,
-    };
-    let first = if may_try_scenes(&first, options, prepared) {
-        let recipe = Recipe {
-            augmentation: Level::Scenes,
-            ..first.trainer.recipe
-        };
-        let reason = first.reason.clone();
-        with_better_augmentation(first, try_recipe(recipe, reason)?)
-    } else {
-        first
-    };
-    if options.strategy.is_some() {
-        return Ok(first);
+    if let Some(strategy) = options.strategy {
+        return try_strategy(strategy, "requested".to_owned());
     }
+    let first = try_strategy(Strategy::LastLayer, String::new())?;
     match after_last_layer(first.validation.accuracy(), prepared.smallest_label()) {
         NextStep::Keep(reason) => Ok(Candidate { reason, ..first }),
         NextStep::Try(strategy, reason) => {
-            let second = try_recipe(recipe(strategy), reason)?;
+            let second = try_strategy(strategy, reason)?;
             Ok(better(first, second))
         }
-    }
-}
-
-/// Whether copies that show other scenes are to be compared with light ones.
-fn may_try_scenes(first: &Candidate, options: &TrainingOptions, prepared: &PreparedDataset) -> bool {
-    let recipe = &first.trainer.recipe;
-    let is_free = options.overrides.augmentation.is_none() && recipe.copies > 0;
-    let hands = prepared.files.iter().filter(|file| file.hand.is_some()).count();
-    let has_hands = hands as f64 >= MIN_HANDS * prepared.len() as f64;
-    let is_perfect = first.validation.accuracy().is_none_or(|accuracy| accuracy == 1.0);
-    is_free && recipe.strategy == Strategy::LastLayer && has_hands && !is_perfect
-}
-
-/// The second candidate, whose copies show other scenes, if more held-out frames are correct.
-fn with_better_augmentation<'a>(first: Candidate<'a>, second: Candidate<'a>) -> Candidate<'a> {
-    let correct = |candidate: &Candidate| -> usize {
-        let folds = candidate.validation.folds.iter();
-        folds.map(|fold| fold.correct).sum()
-    };
-    let augmentation_reason = format!(
-        "{} of {} held-out frames are correct with {}, {} with {}",
-        correct(&first),
-        first.validation.held_out.len(),
-        first.trainer.recipe.augmentation,
-        correct(&second),
-        second.trainer.recipe.augmentation,
-    );
-    let better = if correct(&second) > correct(&first) {
-        second
-    } else {
-        first
-    };
-    Candidate {
-        augmentation_reason,
-        ..better
     }
 }
 
