@@ -152,15 +152,15 @@ impl Model {
                 Method::Image => Err(wrong_method()),
             };
         };
+        if settings.method == Method::Landmarks {
+            let (classifier, _) = taught(stored)?.ok_or_else(wrong_method)?;
+            return by_landmarks(classifier, settings);
+        }
+        let (LoadedClassifier { classifier, reason }, engine) = load_classifier(stored, &settings.network)?;
         let taught = match settings.method {
             Method::Image => None,
             Method::Auto | Method::Landmarks => taught(stored)?,
         };
-        if settings.method == Method::Landmarks {
-            let (classifier, _) = taught.ok_or_else(wrong_method)?;
-            return by_landmarks(classifier, settings);
-        }
-        let (LoadedClassifier { classifier, reason }, engine) = load_classifier(stored, &settings.network)?;
         let taught = taught.map(|(classifier, familiarity)| {
             let landmarks = LandmarkRecognizer::load(classifier, &settings.hands)?;
             Ok::<_, ClassifierError>((landmarks, familiarity))

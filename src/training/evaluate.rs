@@ -6,7 +6,7 @@ use super::cross_validation::HeldOutFrame;
 use super::error::TrainingError;
 use super::landmarks::TaughtLandmarks;
 use super::prepare::PreparedDataset;
-use super::report::Mistake;
+use super::report::{FoldResult, Mistake};
 use super::select::Candidate;
 use crate::metrics::Metrics;
 use crate::metrics::calibration::{fit_temperature, probabilities};
@@ -17,6 +17,8 @@ pub(super) struct Evaluated {
     /// Including the temperature, which is fitted on the same frames.
     pub(super) metrics: Metrics,
     pub(super) mistakes: Vec<Mistake>,
+    /// In the order of the folds.
+    pub(super) folds: Vec<FoldResult>,
 }
 
 /// Computes the metrics of what the recognizer `auto` decides: by landmarks where a certain hand is seen, otherwise by the logits of the
@@ -51,8 +53,20 @@ pub(super) fn evaluate(
     });
     Ok(Evaluated {
         mistakes: mistakes.collect(),
+        folds: folds(prepared, selected, &logits),
         metrics: Metrics::new(&prepared.labels, &logits, &truths, temperature)?,
     })
+}
+
+/// The results of the folds by the logits of their held-out frames, which are in the order of the folds.
+fn folds(prepared: &PreparedDataset, selected: &Candidate, logits: &[Vec<f32>]) -> Vec<FoldResult> {
+    let held_out = selected.validation.held_out.iter().zip(logits);
+    let mut correct = held_out.map(|(held_out, logits)| argmax(logits) == prepared.label_indices[held_out.frame]);
+    let folds = selected.validation.folds.iter().map(|fold| {
+        let correct = correct.by_ref().take(fold.frames).filter(|correct| *correct).count();
+        FoldResult::new(fold.fold, fold.frames, correct)
+    });
+    folds.collect()
 }
 
 fn absolute(path: &Path) -> String {

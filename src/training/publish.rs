@@ -102,8 +102,8 @@ fn training_report(
         warnings,
         curves: validation.curves.clone(),
         metrics: evaluated.metrics,
-        folds: if validation.folds.len() > 1 {
-            validation.folds.clone()
+        folds: if evaluated.folds.len() > 1 {
+            evaluated.folds
         } else {
             Vec::new()
         },

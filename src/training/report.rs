@@ -137,6 +137,17 @@ pub struct FoldResult {
     pub accuracy: Option<f64>,
 }
 
+impl FoldResult {
+    pub(super) fn new(fold: usize, frames: usize, correct: usize) -> FoldResult {
+        FoldResult {
+            fold,
+            frames,
+            correct,
+            accuracy: (frames > 0).then(|| correct as f64 / frames as f64),
+        }
+    }
+}
+
 /// A misclassified frame.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Mistake {
