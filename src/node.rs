@@ -68,6 +68,9 @@ pub use ros::start::create_node;
 const NODE_NAME: &str = "thumb_gesture";
 /// Maximum time that each step of the shutdown waits for its tasks.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
+/// Maximum time for blocking work after that, such as loading a model, which crashes if the process ends meanwhile. `ros2 launch` sends
+/// SIGTERM after 5 s.
+const BLOCKING_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why the node could not start, or ended without a signal.
 #[derive(Debug, thiserror::Error)]
@@ -147,7 +150,7 @@ pub fn run(arguments: &RosArguments) -> Result<(), NodeError> {
     node.shut_down(&runtime);
 
     drop(runtime_guard);
-    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+    runtime.shutdown_timeout(BLOCKING_TIMEOUT);
     if has_panicked {
         Err(NodeError::Panic)
     } else {

@@ -175,11 +175,11 @@ impl Model {
         };
         match settings.method {
             Method::Auto | Method::Image => {
+                let loaded = load_classifier(stored, ModelNetwork::Image, &settings.network)?;
                 let taught = match settings.method {
                     Method::Auto => taught(stored)?,
                     _ => None,
                 };
-                let loaded = load_classifier(stored, ModelNetwork::Image, &settings.network)?;
                 by_image_and(taught, loaded, stored, settings)
             }
             Method::Landmarks => by_landmarks(taught(stored)?.ok_or_else(wrong_method)?, settings),

@@ -13,6 +13,7 @@ pub(super) struct CrossValidation {
     /// In the order of the folds.
     pub(super) held_out: Vec<HeldOutFrame>,
     pub(super) curves: Vec<Curve>,
+    /// Of the network alone.
     pub(super) folds: Vec<FoldResult>,
     /// Number of epochs for the final training: the mean over the folds of the best epoch, rounded.
     pub(super) epochs: u32,
@@ -66,13 +67,7 @@ pub(super) fn cross_validate(
         let is_correct =
             |held_out: &&HeldOutFrame| argmax(&held_out.logits) == trainer.label_indices[held_out.frame];
         let correct = held_out.iter().filter(is_correct).count();
-        let frames = held_out.len();
-        result.folds.push(FoldResult {
-            fold: number,
-            frames,
-            correct,
-            accuracy: (frames > 0).then(|| correct as f64 / frames as f64),
-        });
+        result.folds.push(FoldResult::new(number, held_out.len(), correct));
         result.curves.push(Curve { fold: number, points });
         result.held_out.extend(held_out);
         total_epochs += trained.epoch;

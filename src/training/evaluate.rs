@@ -6,7 +6,7 @@ use super::hand::TaughtHand;
 use super::landmarks::TaughtLandmarks;
 use super::prepare::{PreparedDataset, absolute};
 use super::progress::Progress;
-use super::report::{Mistake, RecognizerAccuracy};
+use super::report::{FoldResult, Mistake, RecognizerAccuracy};
 use super::select::Candidate;
 use crate::dataset::Label;
 use crate::false_thumbs::ThumblessFrames;
@@ -25,6 +25,8 @@ pub(super) struct Evaluated {
     pub(super) thumbless: Thumbless,
     /// What each recognizer of the model decides on the same frames.
     pub(super) recognizers: Vec<RecognizerAccuracy>,
+    /// In the order of the folds.
+    pub(super) folds: Vec<FoldResult>,
 }
 
 /// Computes the metrics of what the recognizer `auto` decides: by landmarks where a certain hand is seen, otherwise by the logits of the
@@ -79,6 +81,7 @@ pub(super) fn evaluate(
             hand: hand.map(|taught| thumbless_by_hand(prepared, held_out, &truths, taught)),
         },
         recognizers: recognizers(prepared, held_out, &logits, landmarks, hand),
+        folds: folds(prepared, selected, &logits),
         metrics: Metrics::new(&prepared.labels, &logits, &truths, temperature)?,
     })
 }
@@ -157,4 +160,15 @@ fn recognizers(
         })
     };
     predictions.into_iter().filter_map(accuracy).collect()
+}
+
+/// The results of the folds by the logits of their held-out frames, which are in the order of the folds.
+fn folds(prepared: &PreparedDataset, selected: &Candidate, logits: &[Vec<f32>]) -> Vec<FoldResult> {
+    let held_out = selected.validation.held_out.iter().zip(logits);
+    let mut correct = held_out.map(|(held_out, logits)| argmax(logits) == prepared.label_indices[held_out.frame]);
+    let folds = selected.validation.folds.iter().map(|fold| {
+        let correct = correct.by_ref().take(fold.frames).filter(|correct| *correct).count();
+        FoldResult::new(fold.fold, fold.frames, correct)
+    });
+    folds.collect()
 }

@@ -127,8 +127,8 @@ fn training_report(
         scenes: scenes.reports,
         new_scene: scenes.accuracy,
         recognizers: evaluated.recognizers,
-        folds: if validation.folds.len() > 1 {
-            validation.folds.clone()
+        folds: if evaluated.folds.len() > 1 {
+            evaluated.folds
         } else {
             Vec::new()
         },

@@ -160,6 +160,17 @@ pub struct FoldResult {
     pub accuracy: Option<f64>,
 }
 
+impl FoldResult {
+    pub(super) fn new(fold: usize, frames: usize, correct: usize) -> FoldResult {
+        FoldResult {
+            fold,
+            frames,
+            correct,
+            accuracy: (frames > 0).then(|| correct as f64 / frames as f64),
+        }
+    }
+}
+
 /// What a recognizer decides on the held-out frames, by trainings without them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecognizerAccuracy {

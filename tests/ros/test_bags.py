@@ -20,7 +20,8 @@ from images import png_of, raw
 RELIABLE = QoSProfile(depth=1000)
 RATE_HZ = 30
 PER_LABEL = 15
-SETTINGS = {"threshold": 0.5, "margin": 0.1, "hysteresis": 0.0, "smoothing": 0.0}
+# The recognizer `auto` follows hands, so that its probabilities also depend on the frames before, of which a loaded node drops some.
+SETTINGS = {"recognizer": "image", "threshold": 0.5, "margin": 0.1, "hysteresis": 0.0, "smoothing": 0.0}
 
 
 class Player:

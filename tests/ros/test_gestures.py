@@ -65,9 +65,12 @@ class ClassifierNode:
 
 
 def start_classifier(world: World, trained: TrainedModel, kind: type, **parameters: object) -> ClassifierNode:
-    """Starts a node without smoothing, for images that do not change, and waits until it has loaded the trained model."""
+    """Starts a node without smoothing, for images that do not change, and waits until it has loaded the trained model.
+
+    The recognizer `auto` follows hands, so that its probabilities also depend on the images before.
+    """
     copy(trained.store, world.store)
-    node = world.start_node(smoothing=0.0, detect_frozen_camera=False, **parameters)
+    node = world.start_node(recognizer="image", smoothing=0.0, detect_frozen_camera=False, **parameters)
     world.wait_for(lambda: world.model().model_id == trained.model_id, "the model is loaded")
     return ClassifierNode(world, node, world.camera_publisher(kind), world.gestures(), world.diagnostics())
 
