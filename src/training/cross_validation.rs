@@ -67,7 +67,9 @@ pub(super) fn cross_validate(
         let is_correct =
             |held_out: &&HeldOutFrame| argmax(&held_out.logits) == trainer.label_indices[held_out.frame];
         let correct = held_out.iter().filter(is_correct).count();
-        result.folds.push(FoldResult::new(number, held_out.len(), correct));
+        result
+            .folds
+            .push(FoldResult::new(number, held_out.len(), correct));
         result.curves.push(Curve { fold: number, points });
         result.held_out.extend(held_out);
         total_epochs += trained.epoch;

@@ -165,9 +165,14 @@ fn recognizers(
 /// The results of the folds by the logits of their held-out frames, which are in the order of the folds.
 fn folds(prepared: &PreparedDataset, selected: &Candidate, logits: &[Vec<f32>]) -> Vec<FoldResult> {
     let held_out = selected.validation.held_out.iter().zip(logits);
-    let mut correct = held_out.map(|(held_out, logits)| argmax(logits) == prepared.label_indices[held_out.frame]);
+    let mut correct =
+        held_out.map(|(held_out, logits)| argmax(logits) == prepared.label_indices[held_out.frame]);
     let folds = selected.validation.folds.iter().map(|fold| {
-        let correct = correct.by_ref().take(fold.frames).filter(|correct| *correct).count();
+        let correct = correct
+            .by_ref()
+            .take(fold.frames)
+            .filter(|correct| *correct)
+            .count();
         FoldResult::new(fold.fold, fold.frames, correct)
     });
     folds.collect()
