@@ -8,7 +8,8 @@
 use std::path::Path;
 
 use super::fit::TrainedModel;
-use super::landmarks::{Hands, TaughtLandmarks, prediction};
+use super::found_hands::Hands;
+use super::landmarks::{TaughtLandmarks, prediction};
 use super::learned_frames;
 use super::options::{Promotion, TrainingOptions};
 use super::prepare::PreparedDataset;

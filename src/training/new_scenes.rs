@@ -2,7 +2,8 @@
 
 use super::error::TrainingError;
 use super::fit::familiarity;
-use super::landmarks::{Hands, held_out_by_hand};
+use super::found_hands::Hands;
+use super::landmarks::held_out_by_hand;
 use super::prepare::PreparedDataset;
 use super::progress::Progress;
 use super::report::SceneReport;
