@@ -25,6 +25,7 @@ use auto::AutoRecognizer;
 use hand::HandRecognizer;
 use image::ImageRecognizer;
 use landmarks::LandmarkRecognizer;
+use settings::Method;
 
 /// A loaded model with its preprocessing and buffers. It belongs to one thread.
 pub struct Recognizer {
@@ -158,6 +159,16 @@ impl Recognizer {
             LoadedMethod::Auto(auto) => auto.image.classifier.backend(),
             LoadedMethod::Hand(hand) => hand.classifier.backend(),
             LoadedMethod::Landmarks(landmarks) => landmarks.backend(),
+        }
+    }
+
+    /// What decides: not the requested method if the networks for hands could not be loaded.
+    pub fn method(&self) -> Method {
+        match &self.method {
+            LoadedMethod::Image(_) => Method::Image,
+            LoadedMethod::Auto(_) => Method::Auto,
+            LoadedMethod::Hand(_) => Method::Hand,
+            LoadedMethod::Landmarks(_) => Method::Landmarks,
         }
     }
 

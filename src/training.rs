@@ -100,7 +100,7 @@ pub fn train(
         None => Err(NO_HAND_NETWORKS.to_owned()),
     };
     if let Some(hands) = &hands {
-        hands.add_to(&mut prepared.files);
+        hands.add_to(&mut prepared);
     }
     stopwatch.lap("hands");
     let selected = select(

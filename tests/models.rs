@@ -274,6 +274,14 @@ fn missing_and_empty_stores_are_reported() {
     assert_eq!(report, json!({"active": null, "models": [], "unreadable": []}));
     let nothing_active = failure(&models(&store, &["show"]));
     assert!(nothing_active.contains("train one first"), "{nothing_active}");
+    let without_store = program()
+        .args(["predict", "--model", "alexnet-1", "x.png"])
+        .output();
+    let without_store = failure(&without_store.expect("starts"));
+    assert!(
+        without_store.contains("alexnet-1 is in a store: add --store"),
+        "{without_store}"
+    );
     let unknown_command = usage_error(&models(Path::new("anywhere"), &["remove"]));
     assert!(unknown_command.contains("remove"), "{unknown_command}");
 }

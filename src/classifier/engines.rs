@@ -118,7 +118,8 @@ fn key(
     let files = hashes.flat_map(|(name, hash)| [name.as_str(), hash.as_str()]);
     let batch = batch.to_string();
     let parts = files
-        .chain([network.onnx_file(), precision, &batch, gpu, library])
+        .chain((network == ModelNetwork::Hand).then(|| network.onnx_file()))
+        .chain([precision, &batch, gpu, library])
         .map(str::as_bytes);
     disk::hash_key(&parts.collect::<Vec<_>>())
 }

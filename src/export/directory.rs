@@ -1,6 +1,7 @@
 //! All networks of a model as ONNX files in one directory, and a manifest that describes their inputs and outputs.
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 use super::{ExportError, export};
 use crate::classifier::ClassifierError;
 use crate::dataset::Label;
+use crate::disk::{self, Existing};
 use crate::gesture::Gesture;
 use crate::hand::taught::{LandmarkClassifier, RULE_SHARE, are_thumbs};
 use crate::hand::{HandNetworks, LANDMARKS};
@@ -112,10 +114,10 @@ pub fn export_directory<'r>(
         labels: &manifest.labels,
         networks: &networks,
     });
-    fs::write(
-        draft.path().join(MANIFEST_FILE),
-        text.map_err(std::io::Error::from)?,
-    )?;
+    let text = text.map_err(std::io::Error::from)?;
+    disk::write_atomic(&draft.path().join(MANIFEST_FILE), Existing::Replace, |writer| {
+        writer.write_all(&text)
+    })?;
     // An empty directory is replaced; one with files is an error.
     fs::rename(draft.path(), directory).map_err(draft_error)?;
     drop(draft.keep());
@@ -127,7 +129,10 @@ fn copy(installed: &PathBuf, path: &Path) -> Result<(), ExportError> {
     if !installed.exists() {
         return Err(ClassifierError::NoHandNetwork(installed.clone()).into());
     }
-    fs::copy(installed, path)?;
+    let mut file = fs::File::open(installed)?;
+    disk::write_atomic(path, Existing::Replace, |writer| {
+        io::copy(&mut file, writer).map(|_| ())
+    })?;
     Ok(())
 }
 

@@ -54,7 +54,7 @@ impl Familiarity {
         let distance = data(DISTANCE)?.try_into().map_or(f32::NAN, f32::from_le_bytes);
         let features = data(FEATURES)?.try_into().map_or(0, u64::from_le_bytes);
         let is_valid = !sketches.is_empty() && rest.is_empty() && distance > 0.0 && distance.is_finite();
-        if !is_valid || features != network_features as u64 {
+        if !is_valid || features == 0 || features != network_features as u64 {
             let cause =
                 std::io::Error::other("it does not belong to the model's network; train the model again");
             return Err(io_error(path, cause));

@@ -107,16 +107,15 @@ fn thumbless_by_hand(
         _ => 0.0,
     });
     let without_hand: Vec<f32> = without_hand.collect();
-    let logits = held_out.iter().map(|held_out| {
-        let by_hand = taught.held_out[held_out.frame].clone();
-        by_hand.unwrap_or_else(|| without_hand.clone())
-    });
-    thumbless(
-        &prepared.labels,
-        &logits.collect::<Vec<_>>(),
-        truths,
-        taught.temperature,
-    )
+    let measured = held_out.iter().zip(truths);
+    let measured = measured.filter(|(held_out, _)| !taught.is_left_out[held_out.frame]);
+    let (logits, truths): (Vec<Vec<f32>>, Vec<usize>) = measured
+        .map(|(held_out, truth)| {
+            let by_hand = taught.held_out[held_out.frame].clone();
+            (by_hand.unwrap_or_else(|| without_hand.clone()), *truth)
+        })
+        .unzip();
+    thumbless(&prepared.labels, &logits, &truths, taught.temperature)
 }
 
 /// The accuracy of each recognizer; `logits` are those of `auto`. For those that need a hand, a frame without a certain one is `none`.
@@ -147,16 +146,22 @@ fn recognizers(
         ),
     ];
     let accuracy = |(recognizer, predictions): (Method, Option<Vec<Option<usize>>>)| {
+        let is_left_out =
+            |frame: usize| recognizer == Method::Hand && hand.is_some_and(|taught| taught.is_left_out[frame]);
         let compared = held_out.iter().zip(predictions?);
+        let compared: Vec<_> = compared
+            .filter(|(held_out, _)| !is_left_out(held_out.frame))
+            .collect();
+        let frames = compared.len();
         let is_correct = |(held_out, prediction): &(&HeldOutFrame, Option<usize>)| {
             *prediction == Some(prepared.label_indices[held_out.frame])
         };
-        let correct = compared.filter(is_correct).count();
+        let correct = compared.into_iter().filter(is_correct).count();
         Some(RecognizerAccuracy {
             recognizer: recognizer.to_string(),
             correct,
-            frames: held_out.len(),
-            interval: wilson_interval(correct, held_out.len()),
+            frames,
+            interval: wilson_interval(correct, frames),
         })
     };
     predictions.into_iter().filter_map(accuracy).collect()

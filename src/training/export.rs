@@ -109,7 +109,19 @@ pub(super) fn export(
         },
     };
     let logits = |frame: usize| Some(trained.logits[frame].as_slice());
-    let report = exporter.export(prepared, selected, logits, on_progress)?;
+    let networks = 1 + usize::from(hand.is_some());
+    let mut on_progress_of = |network: usize, progress: Progress| {
+        on_progress(match progress {
+            Progress::Export { done, total } => Progress::Export {
+                done: network * total + done,
+                total: networks * total,
+            },
+            other => other,
+        });
+    };
+    let report = exporter.export(prepared, selected, logits, &mut |progress| {
+        on_progress_of(0, progress)
+    })?;
     let hand = hand.map(|(taught, hands)| {
         let exporter = Exporter {
             kind: ModelNetwork::Hand,
@@ -120,7 +132,9 @@ pub(super) fn export(
             ..exporter
         };
         let logits = |frame: usize| taught.learned[frame].as_deref();
-        exporter.export(prepared, selected, logits, on_progress)
+        exporter.export(prepared, selected, logits, &mut |progress| {
+            on_progress_of(1, progress)
+        })
     });
     let hand = hand.transpose()?;
     Ok(ExportedDraft { draft, report, hand })

@@ -112,18 +112,25 @@ pub(super) fn labeled_files(dataset: &Dataset) -> Vec<LabeledFile> {
 impl Extractor {
     /// An extractor with the frozen layers and their pretrained weights; the cache is in `store`, the directory of the model store.
     ///
+    /// `hands_key` tells apart the hands of the files, which copies of [`Level::Scenes`] depend on.
+    ///
     /// # Errors
     /// A weight is missing or has the wrong shape.
     pub(super) fn new(
         frozen: &[Layer],
         pretrained: &Weights,
         copies: Copies,
+        hands_key: &str,
         store: &Path,
         device: Device,
     ) -> Result<Extractor, TorchError> {
         let module = TorchModule::with_weights(frozen, pretrained, device)?;
         let shape = network::output_shape(frozen, Network::INPUT);
         let key = cache_key(frozen, pretrained, copies)?;
+        let key = match copies.level {
+            Level::Scenes => disk::hash_key(&[key.as_bytes(), hands_key.as_bytes()]),
+            _ => key,
+        };
         let cache = |key: &str| FeatureCache::open(store, key, shape.value_count());
         let none = match copies.level {
             Level::Scenes => cache(&disk::hash_key(&[key.as_bytes(), b"none"])),

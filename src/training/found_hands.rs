@@ -154,8 +154,9 @@ fn cache_key(networks: &[PathBuf; 2]) -> Result<String, TrainingError> {
 
 impl Hands {
     /// Adds the hands to the files of the frames, as the camera sees them.
-    pub(super) fn add_to(&self, files: &mut [LabeledFile]) {
-        for (file, hand) in files.iter_mut().zip(&self.upright) {
+    pub(super) fn add_to(&self, prepared: &mut PreparedDataset) {
+        prepared.hands_key.clone_from(&self.cache_key);
+        for (file, hand) in prepared.files.iter_mut().zip(&self.upright) {
             let as_seen = hand
                 .as_ref()
                 .map(|hand| hand.upright(-self.camera_roll_deg.to_radians()));

@@ -51,6 +51,8 @@ pub(super) struct TaughtHand {
     pub(super) learned: Vec<Option<Vec<f32>>>,
     /// The same by networks that were not fitted to the frame; `None` also if it was never held out.
     pub(super) held_out: Vec<Option<Vec<f32>>>,
+    /// Whether each frame has a hand that was left out, because there are more than [`MAX_EXAMPLES`].
+    pub(super) is_left_out: Vec<bool>,
 }
 
 /// The features of the crops.
@@ -95,6 +97,8 @@ pub(super) fn fit_hand(
         &alexnet
     };
     let crops = extract(store, pretrained, &network, prepared, hands, on_progress)?;
+    let is_left_out = |frame: usize| hands.crops[frame].is_some() && !crops.frames.contains(&frame);
+    let is_left_out = prepared.all_frames().into_iter().map(is_left_out).collect();
     let classifier = crops.fit(|_| true)?;
     let mut learned = vec![None; prepared.len()];
     crops.classify(&classifier, |_| true, &mut learned)?;
@@ -128,6 +132,7 @@ pub(super) fn fit_hand(
         temperature: supported_temperature(&logits, &truths, &parts),
         learned,
         held_out,
+        is_left_out,
     }))
 }
 

@@ -50,6 +50,8 @@ pub(super) struct PreparedDataset {
     pub(super) scenes: Vec<Scene>,
     /// Folds that hold out whole scenes; empty if there are too few.
     pub(super) scene_folds: Vec<Fold>,
+    /// Part of the cache key of copies that depend on the hands; empty without hands.
+    pub(super) hands_key: String,
     /// Files that cannot be used.
     pub(super) skipped: Vec<SkippedFile>,
     /// Number of frames whose features were not in the cache.
@@ -86,6 +88,7 @@ pub(super) fn prepare(
         plan.frozen(),
         &pretrained.weights,
         feature_copies,
+        "",
         store,
         pretrained.device,
     )?;
@@ -112,6 +115,7 @@ pub(super) fn prepare(
         split,
         scene_folds: hold_out_scenes(&frames, &scenes),
         scenes,
+        hands_key: String::new(),
         skipped: dataset
             .all_skipped()
             .cloned()

@@ -151,7 +151,7 @@ fn source<'a>(
             device,
         });
     }
-    let extractor = Extractor::new(frozen, weights, copies, store, device)?;
+    let extractor = Extractor::new(frozen, weights, copies, &prepared.hands_key, store, device)?;
     let extraction = extractor.extract(&prepared.files, |done| {
         on_progress(Progress::Features { done, total });
     })?;

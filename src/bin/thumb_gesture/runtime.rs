@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use thumb_gesture::all_cores;
 use thumb_gesture::classifier::settings::{Backend, Device, Precision, Settings};
 use thumb_gesture::model_store::{ModelStore, StoreError};
-use thumb_gesture::recognizer::model::{LoadError, LoadedModel, Model};
+use thumb_gesture::recognizer::model::{BUILTIN, LoadError, LoadedModel, Model};
 use thumb_gesture::recognizer::settings::{FAMILIARITY_THRESHOLD, HandSettings, Method, RecognizerSettings};
 
 use crate::names::names;
@@ -49,7 +49,7 @@ pub(crate) struct ModelOptions {
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
     /// Id of the model, or builtin [default: the active model, or the built-in recognizer if there is none]
-    #[arg(long, value_name = "ID", requires = "store")]
+    #[arg(long, value_name = "ID")]
     model: Option<String>,
     /// What classifies frames: landmarks of hands, the crop of a hand, the whole image, or auto: landmarks where a hand is seen, the image elsewhere
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = names::<Method>())]
@@ -63,14 +63,16 @@ pub(crate) struct ModelOptions {
 
 impl ModelOptions {
     /// The model to use.
-    pub(crate) fn chosen(&self) -> Result<Model, StoreError> {
-        let Some(store) = &self.store else {
-            return Ok(Model::builtin());
+    pub(crate) fn chosen(&self) -> anyhow::Result<Model> {
+        let store = match (&self.store, self.model.as_deref()) {
+            (Some(store), _) => store,
+            (None, None | Some(BUILTIN)) => return Ok(Model::builtin()),
+            (None, Some(id)) => bail!("the model {id} is in a store: add --store with its directory"),
         };
         let store = ModelStore::open_existing(store)?;
         let id = Model::requested_id(&store, self.model.as_deref(), self.recognizer)?;
         let id = id.ok_or_else(|| StoreError::NoActiveModel(store.root().to_owned()))?;
-        Model::open(&store, &id)
+        Ok(Model::open(&store, &id)?)
     }
 
     /// See [`RuntimeOptions::load`].

@@ -116,7 +116,11 @@ impl ClassifierThread {
 
     /// Computes the threshold for a model; returns whether there is something new to say about it.
     fn update_threshold(&mut self, model: &LoadedModel) -> bool {
-        let tolerance = Tolerance::new(&lock(&self.params), model.thumbless.as_ref());
+        let tolerance = Tolerance::new(
+            &lock(&self.params),
+            model.recognizer.method(),
+            model.thumbless.as_ref(),
+        );
         *lock(&self.running) = Some(ModelInUse {
             id: model.info.model_id.clone(),
             backend: model.info.backend.clone(),

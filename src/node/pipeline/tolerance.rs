@@ -34,13 +34,15 @@ struct Parameters {
 }
 
 impl Tolerance {
-    /// The threshold for a model, whose held-out frames are `None` if it has none.
-    pub(super) fn new(params: &Params, thumbless: Option<&Thumbless>) -> Tolerance {
+    /// The threshold for a model that decides by a method, and whose held-out frames are `None` if it has none.
+    ///
+    /// The method is not that of the parameters if the networks for hands could not be loaded.
+    pub(super) fn new(params: &Params, method: Method, thumbless: Option<&Thumbless>) -> Tolerance {
         let parameters = Parameters::of(params);
         let Parameters {
             settings,
             max_per_minute,
-            method,
+            ..
         } = parameters;
         let unneeded = Tolerance {
             parameters: Some(parameters),
@@ -53,7 +55,7 @@ impl Tolerance {
         let frames = thumbless.and_then(|thumbless| match method {
             Method::Image => Some(&thumbless.image),
             Method::Hand => thumbless.hand.as_ref(),
-            // Landmarks alone take no more frames for thumbs than with the image.
+            // Landmarks alone have no figures of their own.
             Method::Auto | Method::Landmarks => Some(&thumbless.auto),
         });
         let no_frames = ThumblessFrames::default();
@@ -161,7 +163,7 @@ mod tests {
     #[test]
     fn threshold_is_that_of_the_parameters_unless_a_rate_is_set() {
         let params = params(&[("threshold", ParameterValue::Double(0.6))]);
-        let tolerance = Tolerance::new(&params, Some(&thumbless()));
+        let tolerance = Tolerance::new(&params, params.recognizer, Some(&thumbless()));
         assert_eq!(tolerance.settings(), params.decision());
         assert_eq!(tolerance.explanation(), None);
         assert!(tolerance.is_for(&params) && !Tolerance::default().is_for(&params));
@@ -172,10 +174,10 @@ mod tests {
         let rate = ("max_false_thumbs_per_minute", ParameterValue::Double(1.5));
         let image = ("recognizer", ParameterValue::String("image".to_owned()));
         let auto = params(std::slice::from_ref(&rate));
-        let kept = Tolerance::new(&auto, Some(&thumbless()));
+        let kept = Tolerance::new(&auto, auto.recognizer, Some(&thumbless()));
         assert_eq!(kept.settings().threshold, 0.5);
         let by_image = params(&[rate.clone(), image]);
-        let raised = Tolerance::new(&by_image, Some(&thumbless()));
+        let raised = Tolerance::new(&by_image, by_image.recognizer, Some(&thumbless()));
         assert_eq!(raised.settings().threshold, 0.86);
         let explanation = raised.explanation().expect("a rate is set");
         let expected =
@@ -183,7 +185,7 @@ mod tests {
         assert!(explanation.text.starts_with(expected), "{explanation:?}");
         assert!(!raised.is_for(&auto));
         let hand = ("recognizer", ParameterValue::String("hand".to_owned()));
-        let by_hand = Tolerance::new(&params(&[rate, hand]), Some(&thumbless()));
+        let by_hand = Tolerance::new(&params(&[rate, hand]), Method::Hand, Some(&thumbless()));
         let explanation = by_hand.explanation().expect("a rate is set");
         assert!(explanation.text.contains("no held-out frames"), "{explanation:?}");
     }
@@ -192,7 +194,7 @@ mod tests {
     fn what_the_frames_cannot_support_is_said_with_what_would() {
         let text = |rate: f64, thumbless: Option<&Thumbless>| {
             let rate = ("max_false_thumbs_per_minute", ParameterValue::Double(rate));
-            let tolerance = Tolerance::new(&params(&[rate]), thumbless);
+            let tolerance = Tolerance::new(&params(&[rate]), Method::Auto, thumbless);
             assert_eq!(tolerance.settings().threshold, 0.5);
             let explanation = tolerance.explanation().expect("a rate is set");
             assert!(!explanation.is_supported);

@@ -157,7 +157,8 @@ impl Evaluation<'_> {
         }
         if let Some(max_rate) = self.arguments.max_false_thumbs_per_minute {
             let problem = match &agreement.false_thumbs {
-                None => "no frame is expected to show another label than a thumb".to_owned(),
+                None => "false thumbs cannot be counted: the model has no label of a thumb, or no frame is expected to show another label"
+                    .to_owned(),
                 Some(found) if found.exceeds(max_rate) => {
                     format!("{found}; more than the maximum of {max_rate} per minute")
                 }
