@@ -52,6 +52,8 @@ pub struct Hand {
     pub world: [Point; LANDMARKS],
     /// Probability that the region contains a hand.
     pub presence: f32,
+    /// Share of the landmarks that are in the frame. The network guesses where the others are.
+    pub visible: f32,
     /// Probability that it is a right hand, if the frame is mirrored, as MediaPipe assumes.
     pub right: f32,
     /// The part of the frame in which the landmarks were computed.
@@ -59,12 +61,12 @@ pub struct Hand {
 }
 
 impl Hand {
-    /// A less certain hand is neither taught nor decides on a frame: its landmarks are often wrong.
-    const CERTAIN_PRESENCE: f32 = 0.75;
+    /// A less certain hand is not taught, and in familiar surroundings the image decides instead: its landmarks are often wrong.
+    const MIN_CERTAINTY: f32 = 0.75;
 
-    /// Whether its landmarks can be relied on.
+    /// Whether its landmarks can be relied on. A hand that the border of the frame cuts off must have a higher presence.
     pub(crate) fn is_certain(&self) -> bool {
-        self.presence >= Hand::CERTAIN_PRESENCE
+        self.presence * (1.0 + self.visible) / 2.0 >= Hand::MIN_CERTAINTY
     }
 
     /// The hand as an upright camera would see it, apart from its place in the frame; see [`rule::classify`] for `camera_roll`.
@@ -83,13 +85,13 @@ impl Hand {
     }
 
     /// Number of values of [`Hand::to_values`].
-    pub(crate) const VALUES: usize = 2 + 2 * 3 * LANDMARKS;
+    pub(crate) const VALUES: usize = 3 + 2 * 3 * LANDMARKS;
 
-    /// Presence, handedness, landmarks and world landmarks.
+    /// Presence, visible share, handedness, landmarks and world landmarks.
     pub(crate) fn to_values(&self) -> Vec<f32> {
         let landmarks = self.landmarks.as_flattened().iter();
         let points = landmarks.chain(self.world.as_flattened());
-        [self.presence, self.right]
+        [self.presence, self.visible, self.right]
             .iter()
             .chain(points)
             .copied()
@@ -101,7 +103,7 @@ impl Hand {
     /// # Panics
     /// There are fewer values than [`Hand::VALUES`].
     pub(crate) fn from_values(values: &[f32]) -> Option<Hand> {
-        let (landmarks, world) = values[2..Hand::VALUES].split_at(3 * LANDMARKS);
+        let (landmarks, world) = values[3..Hand::VALUES].split_at(3 * LANDMARKS);
         let points = |values: &[f32]| {
             std::array::from_fn(|index| std::array::from_fn(|axis| values[3 * index + axis]))
         };
@@ -111,7 +113,8 @@ impl Hand {
             landmarks,
             world: points(world),
             presence: values[0],
-            right: values[1],
+            visible: values[1],
+            right: values[2],
         })
     }
 }
@@ -127,6 +130,7 @@ mod tests {
             landmarks: simulated.landmarks,
             world: simulated.world,
             presence: 0.9,
+            visible: 0.8,
             right: 0.2,
         }
     }
@@ -139,6 +143,20 @@ mod tests {
             assert_eq!(found.gesture, expected.gesture);
             assert!((found.confidence - expected.confidence).abs() < 1e-3);
         }
+    }
+
+    #[test]
+    fn hand_that_the_border_cuts_off_must_have_a_higher_presence() {
+        let is_certain = |presence, visible| {
+            let hand = Hand {
+                presence,
+                visible,
+                ..hand()
+            };
+            hand.is_certain()
+        };
+        assert!(is_certain(0.8, 1.0) && is_certain(0.9, 0.7) && is_certain(0.99, 0.55));
+        assert!(!is_certain(0.7, 1.0) && !is_certain(0.8, 0.7) && !is_certain(0.9, 0.55));
     }
 
     #[test]

@@ -206,6 +206,7 @@ mod tests {
             landmarks,
             world: [[0.0; 3]; 21],
             presence: 1.0,
+            visible: 1.0,
             right: 0.5,
             region: crate::hand::Region {
                 center: [0.0; 2],

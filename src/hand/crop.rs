@@ -64,6 +64,7 @@ mod tests {
             landmarks,
             world: simulated.world,
             presence: 1.0,
+            visible: 1.0,
             right: 0.5,
         };
         (hand, frame.expect("a valid frame"))

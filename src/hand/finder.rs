@@ -303,6 +303,7 @@ mod tests {
             landmarks: [[0.0; 3]; LANDMARKS],
             world: [[0.0; 3]; LANDMARKS],
             presence,
+            visible: 1.0,
             right: 0.5,
             region: Region {
                 center: [x, 0.0],

@@ -8,7 +8,7 @@ use strum::Display;
 use super::detector::{ANCHORS, BOX_VALUES, PALM_SIDE, Palm, anchors, decode};
 use super::sampling::{Outside, sample};
 use super::tiles::Tile;
-use super::{Hand, LANDMARKS, Region};
+use super::{Hand, LANDMARKS, Point, Region};
 use crate::classifier::candidates::{Candidate, Runtime};
 use crate::classifier::onnx::OnnxNetwork;
 use crate::classifier::settings::{Precision, Settings};
@@ -232,16 +232,20 @@ impl HandNetworks {
             ("handedness", &mut right[..]),
         ];
         self.landmark_network.run(&self.landmark_input, outputs)?;
+        let landmarks = landmarks.map(|[x, y, depth]| {
+            let [x, y] = to_frame.apply([x, y]);
+            [x, y, depth * to_frame.scale()]
+        });
+        let (width, height) = (frame.width() as f32, frame.height() as f32);
+        let is_visible = |[x, y, _]: &&Point| (0.0..width).contains(x) && (0.0..height).contains(y);
         Ok(Hand {
-            landmarks: landmarks.map(|[x, y, depth]| {
-                let [x, y] = to_frame.apply([x, y]);
-                [x, y, depth * to_frame.scale()]
-            }),
+            landmarks,
             world: world.map(|[x, y, depth]| {
                 let (sin, cos) = region.rotation.sin_cos();
                 [x * cos - y * sin, x * sin + y * cos, depth]
             }),
             presence: presence[0],
+            visible: landmarks.iter().filter(is_visible).count() as f32 / LANDMARKS as f32,
             right: right[0],
             region,
         })

@@ -193,6 +193,7 @@ mod tests {
             landmarks: simulated.landmarks,
             world: simulated.world,
             presence: 1.0,
+            visible: 1.0,
             right: 0.5,
             region: Region {
                 center: [0.0; 2],

@@ -20,7 +20,7 @@ use crate::hand::{Hand, HandNetworks, Region};
 use crate::model_store::ModelStore;
 
 /// Part of the cache key; change it when the code finds other hands with the same networks.
-const VERSION: &[u8] = b"2";
+const VERSION: &[u8] = b"3";
 /// Maximum number of threads that search hands; each has networks of its own.
 const MAX_FINDERS: usize = 4;
 /// Number of frames that each thread searches between two reports of the progress.

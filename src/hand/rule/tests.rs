@@ -63,6 +63,7 @@ fn seen(landmarks: [Point; LANDMARKS], world: [Point; LANDMARKS]) -> Hand {
         landmarks: landmarks.map(|point| point.map(|value| value * 60.0 + 200.0)),
         world: world.map(|point| point.map(|value| value * 0.09)),
         presence: 0.98,
+        visible: 1.0,
         right: 0.5,
         region: Region {
             center: [200.0; 2],
