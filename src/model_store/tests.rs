@@ -174,15 +174,58 @@ fn renamed_directory_is_rejected_with_the_correct_name() {
 #[test]
 fn drafts_of_killed_processes_are_removed_and_current_ones_are_kept() {
     let (_root, store) = new_store();
-    let models = store.root().join("models");
-    // 4194304 is the maximum process id on Linux.
-    fs::create_dir(models.join(".draft-4194305-left")).expect("creates");
+    // Named by earlier versions after a process id, here one that runs.
+    let left = store.root().join("models/.draft-1-left");
+    fs::create_dir(&left).expect("creates");
     let current = store
         .draft("alexnet", OffsetDateTime::UNIX_EPOCH)
         .expect("a draft");
     ModelStore::open(store.root()).expect("opens");
-    assert!(!models.join(".draft-4194305-left").exists());
+    assert!(!left.exists());
     assert!(current.path("").is_dir());
+}
+
+#[test]
+fn deleted_model_never_becomes_the_active_one() {
+    let (_root, store) = new_store();
+    let [first, second] = [1, 2].map(|second| published(&store, second));
+    store.activate(&first).expect("activates");
+    store.delete(&second.manifest.id).expect("deletes");
+    let error = store
+        .activate(&second)
+        .expect_err("was deleted after it was opened");
+    assert!(matches!(error, StoreError::NoSuchModel { .. }), "{error}");
+    assert_eq!(store.active_id().expect("reads"), Some(first.manifest.id));
+}
+
+#[test]
+fn changes_wait_for_each_other() {
+    let (_root, store) = new_store();
+    let [first, second] = [1, 2].map(|second| published(&store, second));
+    store.activate(&first).expect("activates");
+    let lock = store.lock().expect("locks");
+    std::thread::scope(|scope| {
+        let activating = scope.spawn(|| store.activate(&second));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        assert_eq!(store.active_id().expect("reads"), Some(first.manifest.id.clone()));
+        drop(lock);
+        activating.join().expect("no panic").expect("activates");
+    });
+    assert_eq!(store.active_id().expect("reads"), Some(second.manifest.id));
+}
+
+#[test]
+fn previous_model_is_one_that_exists() {
+    let (_root, store) = new_store();
+    let [first, second, third] = [1, 2, 3].map(|second| published(&store, second));
+    store.activate(&first).expect("activates");
+    store.activate(&second).expect("activates");
+    fs::remove_dir_all(&second.directory).expect("removes");
+    store.activate(&third).expect("activates");
+    assert_eq!(store.previous_id().expect("reads"), first.manifest.id);
+    fs::remove_dir_all(&third.directory).expect("removes");
+    store.activate(&first).expect("activates");
+    assert!(matches!(store.previous_id(), Err(StoreError::NoEarlierModel)));
 }
 
 #[test]
