@@ -102,6 +102,21 @@ impl ModelStore {
         Ok(store)
     }
 
+    /// Checks that a model could be published and activated now.
+    ///
+    /// # Errors
+    /// [`StoreError::NotWritable`].
+    pub(crate) fn check_writable(&self) -> Result<(), StoreError> {
+        let probe = || {
+            disk::draft_file(&self.root)?;
+            DraftDirectory::create(&self.root.join(MODELS_DIRECTORY), DRAFT_PREFIX).map(drop)
+        };
+        probe().map_err(|cause| StoreError::NotWritable {
+            store: self.root.clone(),
+            cause,
+        })
+    }
+
     /// Removes the incomplete files of killed processes. What cannot be removed is a warning.
     pub fn sweep(&self) {
         disk::sweep(&self.root.join(MODELS_DIRECTORY), DRAFT_PREFIX);
