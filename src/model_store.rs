@@ -80,7 +80,7 @@ pub struct Draft {
 /// Readable models, and errors for the others.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// Manifests of the readable models, newest first.
+    /// Manifests of the readable models, the last published first.
     pub models: Vec<Manifest>,
     /// One error for each directory without a readable model.
     pub unreadable: Vec<StoreError>,
@@ -184,6 +184,11 @@ impl ModelStore {
             sync.map_err(|cause| io_error(&path, cause))?;
         }
         let _lock = self.lock()?;
+        let models = self.list()?.models;
+        manifest.sequence = models
+            .first()
+            .map_or(0, |newest| newest.sequence)
+            .saturating_add(1);
         write_json(&directory.join(MANIFEST_FILE), &manifest)?;
         sync_directory(directory)?;
         let target = self.model_directory(&manifest.id);
@@ -215,7 +220,7 @@ impl ModelStore {
         }
         listing
             .models
-            .sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
+            .sort_by(|a, b| (b.sequence, b.created, &b.id).cmp(&(a.sequence, a.created, &a.id)));
         Ok(listing)
     }
 

@@ -9,6 +9,7 @@ fn manifest(created: OffsetDateTime) -> Manifest {
     Manifest {
         version: MANIFEST_VERSION,
         id: String::new(),
+        sequence: 0,
         network: "alexnet".to_owned(),
         labels: vec![
             Label::new("none").expect("a label"),
@@ -76,6 +77,22 @@ fn published_models_are_read_back_and_listed_newest_first() {
     let listing = store.list().expect("lists");
     assert_eq!(listing.models, [new.manifest, old.manifest]);
     assert!(listing.unreadable.is_empty());
+}
+
+#[test]
+fn last_published_model_is_the_newest_whatever_the_clock_says() {
+    let (_root, store) = new_store();
+    // As an earlier version wrote it, which had no sequence.
+    let old = published(&store, 9_000);
+    let mut json = serde_json::to_value(&old.manifest).expect("JSON");
+    json.as_object_mut().expect("an object").remove("sequence");
+    write_json(&old.directory.join(MANIFEST_FILE), &json).expect("writes");
+    let [first, last] = [8_000, 1_000].map(|unix_secs| published(&store, unix_secs));
+    let models = store.list().expect("lists").models;
+    let ids: Vec<&String> = models.iter().map(|manifest| &manifest.id).collect();
+    assert_eq!(ids, [&last, &first, &old].map(|model| &model.manifest.id));
+    assert_eq!(store.prune(1).expect("prunes").len(), 2);
+    store.model(&last.manifest.id).expect("is kept");
 }
 
 #[test]
