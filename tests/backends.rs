@@ -134,9 +134,11 @@ fn backends_measure_the_same_familiarity() {
         }
     }
     assert_eq!(prediction(&unseen, "")["unfamiliar"], false);
-    for (threshold, is_unfamiliar) in [("0", false), ("1", true)] {
-        let options = format!("--familiarity-threshold {threshold}");
-        assert_eq!(prediction(&unseen, &options)["unfamiliar"], is_unfamiliar);
+    for image in [&unseen, &black, &dataset] {
+        for (threshold, is_unfamiliar) in [("0", false), ("1", true)] {
+            let options = format!("--familiarity-threshold {threshold}");
+            assert_eq!(prediction(image, &options)["unfamiliar"], is_unfamiliar);
+        }
     }
     usage_error(&trained.run("predict", "--familiarity-threshold 1.1 x.png"));
 }

@@ -199,6 +199,11 @@ fn second_halves_are_familiar_and_changed_photos_are_not() {
     let (of_mirrored, frames) = unfamiliar(&mirrored, &[]);
     assert!(of_mirrored >= 95 && frames == 100, "{of_mirrored} of {frames}");
     assert_eq!(unfamiliar(&mirrored, &["--familiarity-threshold", "0"]), (0, 100));
+    let covered = directory.path().join("covered");
+    std::fs::create_dir_all(covered.join("none")).expect("creates");
+    let black = image::RgbImage::new(640, 480);
+    black.save(covered.join("none/black.png")).expect("writes");
+    assert_eq!(unfamiliar(&covered, &[]), (1, 1), "a covered camera");
 }
 
 fn is_cut(summary: &SplitSummary) -> bool {

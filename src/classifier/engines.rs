@@ -110,6 +110,7 @@ fn key(
     let hashes = model.manifest.sha256.iter();
     let files = hashes.flat_map(|(name, hash)| [name.as_str(), hash.as_str()]);
     let batch = batch.to_string();
+    // Without a name for the image network, whose engines were built before there was another one.
     let parts = files
         .chain((network == ModelNetwork::Hand).then(|| network.onnx_file()))
         .chain([precision, &batch, gpu, library])
