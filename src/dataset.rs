@@ -184,18 +184,13 @@ impl DatasetReader {
     }
 }
 
-/// Removes partially written files that killed processes left in the directories of the labels.
-///
-/// # Errors
-/// A directory does not exist or cannot be read, or a file cannot be removed.
-pub fn remove_leftovers(root: &Path) -> Result<(), DatasetError> {
-    for directory in entries(root)?.into_iter().filter(|path| path.is_dir()) {
-        disk::remove_leftovers(&directory, WRITING_PREFIX).map_err(|cause| DatasetError::Io {
-            path: directory.clone(),
-            cause,
-        })?;
+/// Removes the incomplete files that killed processes left in a dataset. What cannot be removed is a warning; a dataset that does not exist
+/// has none.
+pub fn sweep(root: &Path) {
+    disk::sweep(root, WRITING_PREFIX);
+    for directory in entries(root).unwrap_or_default() {
+        disk::sweep(&directory, WRITING_PREFIX);
     }
-    Ok(())
 }
 
 /// Paths of the entries of a dataset that are neither hidden nor junk, sorted by name.

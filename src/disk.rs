@@ -1,19 +1,17 @@
-//! Reading of regular files, atomic writes, removal of temporary files left by killed processes, and names for files and directories.
+//! Reading of regular files, atomic writes, temporary files and directories, and names for both.
 
-use std::fs::{self, File, Permissions};
+mod draft;
+
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
-/// Permissions before the umask is applied. The default of a temporary file would allow access only to its owner.
-const MODE: u32 = 0o666;
-
-/// Prefix of the name of a file that is being written; the id of the writing process follows.
-pub(crate) const WRITING_PREFIX: &str = ".writing-";
+pub(crate) use draft::{DraftDirectory, WRITING_PREFIX, draft_file, lock_directory, sweep};
 
 /// What happens if the file exists.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,10 +72,7 @@ pub(crate) fn write_atomic(
     existing: Existing,
     write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut file = tempfile::Builder::new()
-        .prefix(&own_prefix(WRITING_PREFIX))
-        .permissions(Permissions::from_mode(MODE))
-        .tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
+    let mut file = draft_file(parent(path))?;
     let mut writer = BufWriter::new(file.as_file_mut());
     write(&mut writer)?;
     writer.flush()?;
@@ -90,37 +85,12 @@ pub(crate) fn write_atomic(
     Ok(())
 }
 
-/// Appends the id of this process to a prefix.
-pub(crate) fn own_prefix(prefix: &str) -> String {
-    format!("{prefix}{}-", std::process::id())
-}
-
-/// Removes the temporary files and directories of processes that no longer run: entries whose names begin with [`own_prefix`] of
-/// `prefix`. A missing directory counts as empty.
-///
-/// # Errors
-/// The file system reported an error.
-pub(crate) fn remove_leftovers(directory: &Path, prefix: &str) -> io::Result<()> {
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        let process_id = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(prefix)?.split('-').next());
-        if process_id.is_none_or(|process_id| Path::new("/proc").join(process_id).exists()) {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(entry.path())?;
-        } else {
-            fs::remove_file(entry.path())?;
-        }
+/// The directory that a path is in, which is the current one if the path is only a name.
+pub(crate) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     }
-    Ok(())
 }
 
 /// Lower-case hexadecimal digits.
@@ -151,21 +121,6 @@ pub(crate) fn file_timestamp(time: OffsetDateTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_files_of_processes_that_ended_are_removed() {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let path = |name: &str| directory.path().join(name);
-        // Above the maximum process id of Linux, 4194304.
-        let leftover = path(".writing-4194305-abc");
-        let own_file = path(&format!("{}abc", own_prefix(WRITING_PREFIX)));
-        for file in [&leftover, &own_file, &path("frame.jpg")] {
-            fs::write(file, b"x").expect("writable");
-        }
-        remove_leftovers(directory.path(), WRITING_PREFIX).expect("readable");
-        assert!(!leftover.exists() && own_file.exists() && path("frame.jpg").exists());
-        remove_leftovers(&path("missing"), WRITING_PREFIX).expect("a missing directory");
-    }
 
     #[test]
     fn only_regular_files_up_to_a_length_are_read() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::classifier::ClassifierError;
 use crate::classifier::onnx::Observer;
-use crate::disk::{self, Existing};
+use crate::disk::{self, DraftDirectory, Existing, WRITING_PREFIX};
 use crate::model_store::{self, ModelNetwork, StoreError, StoredModel};
 use crate::network::Network;
 use crate::network::onnx::export::{self, ExportPrecision};
@@ -133,7 +133,7 @@ impl Calibration {
     /// # Errors
     /// A weight is missing or has another shape, the file cannot be written, or the runtime failed.
     pub fn new(network: &Network, weights: &Weights, directory: &Path) -> Result<Calibration, ExportError> {
-        let directory = tempfile::tempdir_in(directory)?;
+        let directory = DraftDirectory::create(directory, WRITING_PREFIX)?;
         let file = directory.path().join("activations.onnx");
         let activations = export::export_with_activations(&file, network, weights)?;
         Ok(Calibration {

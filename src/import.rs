@@ -140,6 +140,7 @@ fn publish(
     let manifest = Manifest {
         version: MANIFEST_VERSION,
         id: String::new(),
+        sequence: 0,
         network: network.name().to_owned(),
         labels,
         created: now,

@@ -8,6 +8,8 @@
 //! ```
 //! A model appears atomically: its directory is filled under a temporary name, then renamed. Its files never change afterwards.
 
+mod active;
+mod deletion;
 mod error;
 pub mod manifest;
 mod network;
@@ -16,13 +18,12 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
-use tempfile::TempDir;
 use time::OffsetDateTime;
 
 use crate::dataset::Label;
-use crate::disk::{self, Existing, WRITING_PREFIX};
+use crate::disk::{self, DraftDirectory, Existing, WRITING_PREFIX};
 use crate::file_kind::FileKind;
 use crate::network::{Network, onnx};
 use crate::preprocess::Preprocessing;
@@ -71,7 +72,7 @@ pub struct StoredModel {
 
 /// An unpublished model: a temporary directory, which [`ModelStore::publish`] makes visible.
 pub struct Draft {
-    directory: TempDir,
+    directory: DraftDirectory,
     /// Id of the model after publication.
     pub id: String,
 }
@@ -79,36 +80,48 @@ pub struct Draft {
 /// Readable models, and errors for the others.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// Manifests of the readable models, newest first.
+    /// Manifests of the readable models, the last published first.
     pub models: Vec<Manifest>,
     /// One error for each directory without a readable model.
     pub unreadable: Vec<StoreError>,
 }
 
-/// Content of `active.json`.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct ActiveIds {
-    active: Option<String>,
-    previous: Option<String>,
-}
-
 impl ModelStore {
-    /// Opens a store. Creates its directory if it does not exist, and removes incomplete files of killed processes.
+    /// Opens a store. Creates its directory if it does not exist, and [sweeps](ModelStore::sweep) it.
     ///
     /// # Errors
-    /// A directory cannot be created or cleaned up.
+    /// The directory cannot be created.
     pub fn open(root: &Path) -> Result<ModelStore, StoreError> {
         check_root(root)?;
         let models = root.join(MODELS_DIRECTORY);
         fs::create_dir_all(&models).map_err(|cause| io_error(&models, cause))?;
-        disk::remove_leftovers(&models, DRAFT_PREFIX).map_err(|cause| io_error(&models, cause))?;
-        for directory in [root.to_owned(), root.join(PRETRAINED_DIRECTORY)] {
-            disk::remove_leftovers(&directory, WRITING_PREFIX)
-                .map_err(|cause| io_error(&directory, cause))?;
-        }
-        Ok(ModelStore {
+        let store = ModelStore {
             root: root.to_owned(),
+        };
+        store.sweep();
+        Ok(store)
+    }
+
+    /// Checks that a model could be published and activated now.
+    ///
+    /// # Errors
+    /// [`StoreError::NotWritable`].
+    pub(crate) fn check_writable(&self) -> Result<(), StoreError> {
+        let probe = || {
+            disk::draft_file(&self.root)?;
+            DraftDirectory::create(&self.root.join(MODELS_DIRECTORY), DRAFT_PREFIX).map(drop)
+        };
+        probe().map_err(|cause| StoreError::NotWritable {
+            store: self.root.clone(),
+            cause,
         })
+    }
+
+    /// Removes the incomplete files of killed processes. What cannot be removed is a warning.
+    pub fn sweep(&self) {
+        disk::sweep(&self.root.join(MODELS_DIRECTORY), DRAFT_PREFIX);
+        disk::sweep(&self.root, WRITING_PREFIX);
+        disk::sweep(&self.root.join(PRETRAINED_DIRECTORY), WRITING_PREFIX);
     }
 
     /// Opens an existing store without changing it.
@@ -136,10 +149,8 @@ impl ModelStore {
     /// The directory cannot be created.
     pub fn draft(&self, network: &str, now: OffsetDateTime) -> Result<Draft, StoreError> {
         let models = self.root.join(MODELS_DIRECTORY);
-        let directory = tempfile::Builder::new()
-            .prefix(&disk::own_prefix(DRAFT_PREFIX))
-            .tempdir_in(&models)
-            .map_err(|cause| io_error(&models, cause))?;
+        let directory =
+            DraftDirectory::create(&models, DRAFT_PREFIX).map_err(|cause| io_error(&models, cause))?;
         Ok(Draft {
             directory,
             id: format!("{network}-{}", disk::file_timestamp(now)),
@@ -172,12 +183,17 @@ impl ModelStore {
             let sync = File::open(&path).and_then(|file| file.sync_all());
             sync.map_err(|cause| io_error(&path, cause))?;
         }
+        let _lock = self.lock()?;
+        let models = self.list()?.models;
+        manifest.sequence = models
+            .first()
+            .map_or(0, |newest| newest.sequence)
+            .saturating_add(1);
         write_json(&directory.join(MANIFEST_FILE), &manifest)?;
         sync_directory(directory)?;
         let target = self.model_directory(&manifest.id);
-        fs::rename(directory, &target).map_err(|cause| io_error(&target, cause))?;
-        // The directory was renamed: disarm its guard, which would delete the old path.
-        drop(draft.directory.keep());
+        let publish = draft.directory.publish(&target);
+        publish.map_err(|cause| io_error(&target, cause))?;
         sync_directory(&self.root.join(MODELS_DIRECTORY))?;
         Ok(StoredModel {
             directory: target,
@@ -204,7 +220,7 @@ impl ModelStore {
         }
         listing
             .models
-            .sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
+            .sort_by(|a, b| (b.sequence, b.created, &b.id).cmp(&(a.sequence, a.created, &a.id)));
         Ok(listing)
     }
 
@@ -233,22 +249,6 @@ impl ModelStore {
         read_manifest(&self.existing_directory(id)?)
     }
 
-    /// Id of the active model; `None` if no model has been activated yet.
-    ///
-    /// # Errors
-    /// `active.json` cannot be read.
-    pub fn active_id(&self) -> Result<Option<String>, StoreError> {
-        Ok(self.read_active()?.active)
-    }
-
-    /// Id of the previously active model.
-    ///
-    /// # Errors
-    /// [`StoreError::NoEarlierModel`] if there is none; `active.json` cannot be read.
-    pub fn previous_id(&self) -> Result<String, StoreError> {
-        self.read_active()?.previous.ok_or(StoreError::NoEarlierModel)
-    }
-
     /// Opens the model with this id, or the active model if `id` is `None`.
     ///
     /// # Errors
@@ -261,79 +261,6 @@ impl ModelStore {
                 None => Err(StoreError::NoActiveModel(self.root.clone())),
             },
         }
-    }
-
-    /// Makes a model the active one, and records the previously active one.
-    ///
-    /// # Errors
-    /// `active.json` cannot be read or written; the active model is then unchanged.
-    pub fn activate(&self, model: &StoredModel) -> Result<(), StoreError> {
-        let before = self.read_active()?;
-        let id = &model.manifest.id;
-        if before.active.as_ref() == Some(id) {
-            return Ok(());
-        }
-        let after = ActiveIds {
-            active: Some(id.clone()),
-            previous: before.active,
-        };
-        write_json(&self.root.join(ACTIVE_FILE), &after)?;
-        sync_directory(&self.root)
-    }
-
-    /// Deletes a model and its TensorRT engines.
-    ///
-    /// # Errors
-    /// There is no such model, it is the active one, or a file cannot be deleted.
-    pub fn delete(&self, id: &str) -> Result<(), StoreError> {
-        let directory = self.existing_directory(id)?;
-        let active = self.read_active()?;
-        if active.active.as_deref() == Some(id) {
-            return Err(StoreError::DeleteActive(id.to_owned()));
-        }
-        // First, so that `previous` never names a deleted model, even if this process is killed.
-        if active.previous.as_deref() == Some(id) {
-            let after = ActiveIds {
-                previous: None,
-                ..active
-            };
-            write_json(&self.root.join(ACTIVE_FILE), &after)?;
-        }
-        // The rename makes the model disappear atomically. If this process is killed, [`ModelStore::open`] removes the rest like a draft.
-        let models = self.root.join(MODELS_DIRECTORY);
-        let renamed = models.join(disk::own_prefix(DRAFT_PREFIX) + id);
-        fs::rename(&directory, &renamed).map_err(|cause| io_error(&directory, cause))?;
-        sync_directory(&models)?;
-        fs::remove_dir_all(&renamed).map_err(|cause| io_error(&renamed, cause))?;
-        self.delete_engines(id)
-    }
-
-    fn delete_engines(&self, id: &str) -> Result<(), StoreError> {
-        let prefix = format!("{id}-");
-        let engines = self.root.join(ENGINES_DIRECTORY);
-        for engine in fs::read_dir(&engines).into_iter().flatten().flatten() {
-            let path = engine.path();
-            if engine.file_name().to_string_lossy().starts_with(&prefix) {
-                fs::remove_dir_all(&path).map_err(|cause| io_error(&path, cause))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Deletes all models except the newest `keep`, the active one and the previously active one. Returns the deleted ids.
-    ///
-    /// # Errors
-    /// The models cannot be listed or deleted.
-    pub fn prune(&self, keep: usize) -> Result<Vec<String>, StoreError> {
-        let active = self.read_active()?;
-        let is_needed =
-            |id: &String| active.active.as_ref() == Some(id) || active.previous.as_ref() == Some(id);
-        let models = self.list()?.models.into_iter().map(|manifest| manifest.id);
-        let deleted: Vec<String> = models.skip(keep).filter(|id| !is_needed(id)).collect();
-        for id in &deleted {
-            self.delete(id)?;
-        }
-        Ok(deleted)
     }
 
     /// Path of the imported pretrained weights of a network, which may not exist.
@@ -359,15 +286,6 @@ impl ModelStore {
 
     fn model_directory(&self, id: &str) -> PathBuf {
         self.root.join(MODELS_DIRECTORY).join(id)
-    }
-
-    fn read_active(&self) -> Result<ActiveIds, StoreError> {
-        let path = self.root.join(ACTIVE_FILE);
-        match disk::read_file(&path, MAX_JSON_BYTES) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|cause| json_error(&path, &bytes, cause)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ActiveIds::default()),
-            Err(cause) => Err(io_error(&path, cause)),
-        }
     }
 }
 

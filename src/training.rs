@@ -86,6 +86,7 @@ pub fn train(
         on_progress(progress);
     };
     let mut stopwatch = Stopwatch::start();
+    store.check_writable()?;
     for message in dataset.warnings() {
         on_progress(Progress::Warning { message });
     }

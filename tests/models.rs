@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
@@ -254,6 +255,31 @@ fn prune_keeps_the_newest_the_active_and_the_previously_active_model() {
         json!(third),
         "both models are intact"
     );
+}
+
+#[test]
+fn processes_that_start_at_once_remove_leftovers_together() {
+    let store = Store::new();
+    let models_directory = store.path().join("models");
+    for number in 0..100 {
+        let left = models_directory.join(format!(".draft-{number}-left"));
+        fs::create_dir(&left).expect("creates");
+        fs::write(left.join("weights.safetensors"), b"half").expect("writes");
+    }
+    let children: Vec<_> = (0..10)
+        .map(|_| {
+            let mut command = program();
+            command.args(["models", "prune", "--store"]).arg(store.path());
+            let piped = command.stdout(Stdio::null()).stderr(Stdio::piped());
+            piped.spawn().expect("starts")
+        })
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().expect("ends");
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && log.is_empty(), "{log}");
+    }
+    assert_eq!(fs::read_dir(&models_directory).expect("lists").count(), 3);
 }
 
 #[test]

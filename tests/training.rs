@@ -12,8 +12,10 @@ use support::{
     changed_and_same, draw_dataset, failure, model_directory, model_weights, usage_error,
     write_random_pretrained,
 };
+use thumb_gesture::model_store::ModelStore;
 use thumb_gesture::network::{Layer, Network, parameters};
 use thumb_gesture::weights::{ParameterSpec, Weights};
+use time::OffsetDateTime;
 
 /// The installed pretrained weights, without a classifier.
 const INSTALLED: &str = "alexnet_imagenet.safetensors";
@@ -334,6 +336,52 @@ fn full_disk_fails_the_training_and_leaves_no_files() {
     assert!(leftovers.is_empty(), "{leftovers:?}");
 }
 
+fn read_only_store_is_noticed_before_the_training() {
+    const SCRIPT: &str = r#"mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@""#;
+    let directories = Directories::new(2);
+    let store = directories.store();
+    fs::create_dir_all(store.join("models/.draft-left")).expect("creates");
+    let mut command = support::runner::unshare();
+    command.args(["sh", "-c", SCRIPT]).arg(&store);
+    command.arg(env!("CARGO_BIN_EXE_thumb_gesture"));
+    command.args("train --progress json --dataset".split(' '));
+    command.arg(directories.dataset()).arg("--store").arg(&store);
+    let output = command.output().expect("starts");
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        log.contains("cannot delete"),
+        "leftovers are only a warning: {log}"
+    );
+    let events = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(events.lines().count(), 1, "{events}");
+    assert!(
+        events.contains("cannot write to the store") && events.contains("Read-only file system"),
+        "{events}"
+    );
+}
+
+fn draft_of_another_container_is_left_alone() {
+    let root = tempfile::tempdir().expect("a directory");
+    let store = ModelStore::open(root.path()).expect("opens");
+    let draft = store
+        .draft("alexnet", OffsetDateTime::UNIX_EPOCH)
+        .expect("a draft");
+    // Every container has a process 1.
+    let left = root.path().join("models/.draft-1-left");
+    fs::create_dir(&left).expect("creates");
+    let mut command = support::runner::container();
+    command.arg(env!("CARGO_BIN_EXE_thumb_gesture"));
+    command.args(["models", "prune", "--store"]).arg(root.path());
+    let output = command.output().expect("starts");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(draft.path("").is_dir(), "this process still writes it");
+    assert!(!left.exists());
+}
+
 /// Trains in a store that is a separate file system of this size, and appends a list of its files to stderr.
 fn train_on_disk_of(size: &str, directories: &Directories) -> Output {
     const SCRIPT: &str = r#"
@@ -393,4 +441,6 @@ support::runner::tests! {
     invalid_options_are_rejected_with_the_valid_values,
     almost_full_disk_gives_a_model_without_feature_cache needs Mount,
     full_disk_fails_the_training_and_leaves_no_files needs Mount,
+    read_only_store_is_noticed_before_the_training needs Mount,
+    draft_of_another_container_is_left_alone needs PidNamespace,
 }

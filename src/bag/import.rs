@@ -13,7 +13,7 @@ use super::expected::{Interval, shows};
 use super::frame_clock::FrameClock;
 use super::image::{BagImage, is_image_topic};
 use super::{Bag, BagError, DataLoss, ReasonCount, Topic, secs_between};
-use crate::dataset::capture::Burst;
+use crate::dataset::capture::{Burst, Saved};
 use crate::dataset::fingerprint::Thumbnail;
 use crate::dataset::{DatasetError, Label};
 use crate::frame::Frame;
@@ -73,6 +73,8 @@ pub struct Candidate {
 pub struct ImportSummary {
     /// The number of frames saved.
     pub saved: usize,
+    /// The number of frames that an earlier import of the same frames has saved.
+    pub present: usize,
     /// The number of selected frames skipped because they look like the frame saved before, or like another one that a first pass found.
     pub near_duplicates: usize,
     /// Why the saved frames are hard; empty if that was not asked.
@@ -86,10 +88,12 @@ pub struct ImportSummary {
 /// Saves the selected frames of a bag as one burst, without those that look like the one saved before, and calls `on_frame` after each
 /// message read.
 ///
-/// The burst is named after the time of its first frame, so that importing the same selection again fails instead of duplicating it.
+/// The burst is named after the time of its first frame, so that an import that was interrupted goes on where it stopped: frames that are
+/// there already are not saved again.
 ///
 /// # Errors
-/// The bag cannot be read, or a frame cannot be saved. Frames saved before the error are kept.
+/// The bag cannot be read, a frame cannot be saved, or another import from this frame on has saved others. Frames saved before the error
+/// are kept.
 pub fn import_frames(
     bag: &Bag,
     topic: &Topic,
@@ -331,8 +335,10 @@ impl Importer<'_> {
                 burst.insert(Burst::open(self.target.dataset, self.target.label, time)?)
             }
         };
-        burst.save(frame)?;
-        self.summary.saved += 1;
+        match burst.save(frame)? {
+            Saved::Written => self.summary.saved += 1,
+            Saved::Present => self.summary.present += 1,
+        }
         self.last_saved = Some(thumbnail);
         Ok(())
     }
@@ -341,7 +347,7 @@ impl Importer<'_> {
     fn failure(&self, error: &DatasetError) -> String {
         let fix = match error {
             DatasetError::Io { cause, .. } if cause.kind() == ErrorKind::AlreadyExists => {
-                "; an import from here has saved it before, so delete the files of that name to repeat the import"
+                "; an import of other frames has saved it before; delete the files with the same time in their names to import these"
             }
             _ => "",
         };

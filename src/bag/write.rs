@@ -11,6 +11,7 @@ use mcap::{Compression, McapError, WriteOptions, Writer};
 
 use super::image::IMAGE;
 use super::metadata;
+use crate::disk::DraftDirectory;
 
 /// The message definition, for tools that have no ROS messages installed.
 const DEFINITION: &str = "\
@@ -61,7 +62,7 @@ pub enum WriteError {
 pub struct BagWriter {
     bag: PathBuf,
     /// A directory next to `bag`, which it is renamed to.
-    unfinished: tempfile::TempDir,
+    unfinished: DraftDirectory,
     writer: Writer<BufWriter<File>>,
     channel: u16,
     topic: String,
@@ -72,7 +73,7 @@ pub struct BagWriter {
 }
 
 impl BagWriter {
-    /// Starts a bag with one image topic.
+    /// Starts a bag with one image topic. Removes what killed processes left of others next to it.
     ///
     /// # Errors
     /// The path exists, or files cannot be created next to it.
@@ -84,14 +85,7 @@ impl BagWriter {
         if bag.exists() {
             return Err(WriteError::Exists(bag.to_owned()));
         }
-        let parent = match bag.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let unfinished = tempfile::Builder::new()
-            .prefix(".bag")
-            .tempdir_in(parent)
-            .map_err(io_error)?;
+        let unfinished = DraftDirectory::beside(bag).map_err(io_error)?;
         let name = bag.file_name().unwrap_or(bag.as_os_str()).to_string_lossy();
         let file_name = format!("{name}_0.mcap");
         let file = File::create(unfinished.path().join(&file_name)).map_err(io_error)?;
@@ -160,10 +154,7 @@ impl BagWriter {
                 .and_then(|file| file.sync_all())
                 .map_err(io_error)?;
         }
-        std::fs::rename(self.unfinished.path(), &self.bag).map_err(io_error)?;
-        // The directory was renamed: keep() only prevents that its old path is removed.
-        drop(self.unfinished.keep());
-        Ok(())
+        self.unfinished.publish(&self.bag).map_err(io_error)
     }
 
     fn mcap_error(&self, cause: McapError) -> WriteError {

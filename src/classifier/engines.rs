@@ -14,9 +14,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
-
-use crate::disk;
+use crate::disk::{self, DraftDirectory};
 use crate::model_store::{ENGINES_DIRECTORY, ModelNetwork, StoredModel};
 
 const DRAFT_PREFIX: &str = ".draft-";
@@ -70,23 +68,18 @@ impl Engine {
     ///
     /// # Errors
     /// The directory cannot be created.
-    pub(super) fn draft(&self) -> io::Result<TempDir> {
+    pub(super) fn draft(&self) -> io::Result<DraftDirectory> {
         fs::create_dir_all(&self.engines)?;
-        disk::remove_leftovers(&self.engines, DRAFT_PREFIX)?;
-        tempfile::Builder::new()
-            .prefix(&disk::own_prefix(DRAFT_PREFIX))
-            .tempdir_in(&self.engines)
+        disk::sweep(&self.engines, DRAFT_PREFIX);
+        DraftDirectory::create(&self.engines, DRAFT_PREFIX)
     }
 
     /// Moves an engine that was built into the cache.
     ///
     /// # Errors
     /// The directory cannot be renamed, for example because the engine exists.
-    pub(super) fn publish(&self, draft: TempDir) -> io::Result<()> {
-        fs::rename(draft.path(), self.directory())?;
-        // The directory was renamed: disarm its guard, which would delete the old path.
-        drop(draft.keep());
-        Ok(())
+    pub(super) fn publish(&self, draft: DraftDirectory) -> io::Result<()> {
+        draft.publish(&self.directory())
     }
 
     /// Deletes the engine, if there is one.

@@ -1,12 +1,14 @@
 //! Saves camera frames to the dataset, burst by burst.
 
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use image::codecs::jpeg::JpegEncoder;
 use time::OffsetDateTime;
 
 use super::{DatasetError, Label};
-use crate::disk::{self, Existing};
+use crate::disk::{self, DraftDirectory, Existing, WRITING_PREFIX};
 use crate::frame::Frame;
 
 /// JPEG quality of saved frames, 1 to 100. 95 is nearly lossless at a tenth of the raw size.
@@ -17,50 +19,74 @@ const JPEG_QUALITY: u8 = 95;
 /// The files are named `<UTC time of the burst>_<number>.jpg`: sorting them by name sorts them by time, and the name identifies
 /// the burst.
 pub(crate) struct Burst {
+    /// That of the label, which the first frame creates.
     directory: PathBuf,
     name: String,
-    saved: u32,
+    /// The number of frames.
+    frames: u32,
+}
+
+/// What was done with a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Saved {
+    Written,
+    /// The file has the same content, because the same frames were saved before.
+    Present,
 }
 
 impl Burst {
-    /// Starts a burst and creates the directory of its label if it does not exist.
+    /// Starts a burst and creates the directory of the dataset if it does not exist.
     ///
     /// # Errors
     /// The directory cannot be created.
     pub(crate) fn open(dataset: &Path, label: &Label, now: OffsetDateTime) -> Result<Burst, DatasetError> {
-        let directory = dataset.join(label.as_str());
-        std::fs::create_dir_all(&directory).map_err(|cause| DatasetError::Io {
-            path: directory.clone(),
+        fs::create_dir_all(dataset).map_err(|cause| DatasetError::Io {
+            path: dataset.to_owned(),
             cause,
         })?;
         Ok(Burst {
-            directory,
+            directory: dataset.join(label.as_str()),
             name: disk::file_timestamp(now),
-            saved: 0,
+            frames: 0,
         })
     }
 
-    /// Saves a frame as JPEG and returns the path. Writes the file atomically and never overwrites one.
+    /// Saves a frame as JPEG. Writes the file atomically and never overwrites one.
     ///
     /// # Errors
-    /// The file exists or cannot be written, for example because the disk is full. Frames saved before are kept.
-    pub(crate) fn save(&mut self, frame: &Frame) -> Result<PathBuf, DatasetError> {
-        let path = self
-            .directory
-            .join(format!("{}_{:04}.jpg", self.name, self.saved));
-        let image = frame.to_rgb_image();
-        let write = disk::write_atomic(&path, Existing::Keep, |writer| {
-            JpegEncoder::new_with_quality(writer, JPEG_QUALITY)
-                .encode_image(&image)
-                .map_err(std::io::Error::other)
-        });
-        write.map_err(|cause| DatasetError::Io {
-            path: path.clone(),
-            cause,
-        })?;
-        self.saved += 1;
-        Ok(path)
+    /// The file exists with other content or cannot be written, for example because the disk is full. Frames saved before are kept.
+    pub(crate) fn save(&mut self, frame: &Frame) -> Result<Saved, DatasetError> {
+        let name = format!("{}_{:04}.jpg", self.name, self.frames);
+        let path = self.directory.join(&name);
+        let saved = write(&self.directory, &name, frame).map_err(|cause| DatasetError::Io { path, cause })?;
+        self.frames += 1;
+        Ok(saved)
     }
+}
+
+fn write(directory: &Path, name: &str, frame: &Frame) -> io::Result<Saved> {
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY)
+        .encode_image(&frame.to_rgb_image())
+        .map_err(io::Error::other)?;
+    let write = |path: &Path| disk::write_atomic(path, Existing::Keep, |writer| writer.write_all(&jpeg));
+    if !directory.exists() {
+        // The directory appears with its first frame: an empty one would stop a training.
+        let draft = DraftDirectory::create(disk::parent(directory), WRITING_PREFIX)?;
+        let filled = draft.path().join("label");
+        fs::create_dir(&filled)?;
+        write(&filled.join(name))?;
+        match fs::rename(&filled, directory) {
+            // Another process was faster.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            renamed => return renamed.map(|()| Saved::Written),
+        }
+    }
+    let path = directory.join(name);
+    if disk::read_file(&path, jpeg.len() as u64).is_ok_and(|present| present == jpeg) {
+        return Ok(Saved::Present);
+    }
+    write(&path).map(|()| Saved::Written)
 }
 
 #[cfg(test)]
@@ -80,15 +106,12 @@ mod tests {
         let label = Label::new("thumbs_up").expect("a label");
         let now = datetime!(2026-03-04 05:06:07.089 UTC);
         let mut burst = Burst::open(root.path(), &label, now).expect("opens");
-        let first = burst.save(&frame()).expect("saves");
         burst.save(&frame()).expect("saves");
-        assert!(
-            first.ends_with("thumbs_up/20260304T050607.089Z_0000.jpg"),
-            "{first:?}"
-        );
+        burst.save(&frame()).expect("saves");
 
         let dataset = Dataset::read(root.path()).expect("reads");
         assert_eq!(dataset.frame_count(), 2);
+        let first = root.path().join("thumbs_up/20260304T050607.089Z_0000.jpg");
         let saved = Frame::from_file(&first).expect("decodes").to_rgb_image();
         assert!(
             saved.get_pixel(16, 12).0[0].abs_diff(200) < 8,
@@ -100,17 +123,26 @@ mod tests {
     fn existing_files_are_not_overwritten() {
         let root = tempfile::tempdir().expect("a directory");
         let label = Label::new("none").expect("a label");
-        let now = OffsetDateTime::UNIX_EPOCH;
-        Burst::open(root.path(), &label, now)
-            .expect("opens")
-            .save(&frame())
-            .expect("saves");
-        let mut second = Burst::open(root.path(), &label, now).expect("opens");
-        second.save(&frame()).expect_err("the file exists");
+        let open = || Burst::open(root.path(), &label, OffsetDateTime::UNIX_EPOCH).expect("opens");
+        assert_eq!(open().save(&frame()).expect("saves"), Saved::Written);
+        assert_eq!(open().save(&frame()).expect("is the same"), Saved::Present);
+        let other = Frame::from_raw("bgr8", 1, 1, 3, vec![0; 3]).expect("a valid frame");
+        open().save(&other).expect_err("the file exists");
         assert_eq!(
             Dataset::read(root.path()).expect("reads").frame_count(),
             1,
             "no partially written file is left"
         );
+    }
+
+    #[test]
+    fn directory_of_a_label_appears_with_its_first_frame() {
+        let root = tempfile::tempdir().expect("a directory");
+        let entries = |path: &Path| fs::read_dir(path).expect("reads").count();
+        let label = Label::new("none").expect("a label");
+        let mut burst = Burst::open(root.path(), &label, OffsetDateTime::UNIX_EPOCH).expect("opens");
+        assert_eq!(entries(root.path()), 0);
+        burst.save(&frame()).expect("saves");
+        assert_eq!((entries(root.path()), entries(&root.path().join("none"))), (1, 1));
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{ExportError, export};
 use crate::classifier::ClassifierError;
 use crate::dataset::Label;
-use crate::disk::{self, Existing};
+use crate::disk::{self, DraftDirectory, Existing};
 use crate::gesture::Gesture;
 use crate::hand::taught::{LandmarkClassifier, RULE_SHARE, are_thumbs};
 use crate::hand::{HandNetworks, LANDMARKS};
@@ -23,7 +23,6 @@ use crate::weights::Weights;
 
 /// The manifest in the directory.
 const MANIFEST_FILE: &str = "manifest.json";
-const DRAFT_PREFIX: &str = ".export-";
 const LOGITS: &str = "one for each label, in their order; divide by the temperature before the softmax";
 const RGB: &str = "RGB, 0 to 1";
 
@@ -70,14 +69,7 @@ pub fn export_directory<'r>(
         path: directory.to_owned(),
         cause,
     };
-    let parent = match directory.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let draft = tempfile::Builder::new()
-        .prefix(DRAFT_PREFIX)
-        .tempdir_in(parent)
-        .map_err(draft_error)?;
+    let draft = DraftDirectory::beside(directory).map_err(draft_error)?;
     let manifest = &model.manifest;
     let mut networks = Vec::new();
     for network in model.networks() {
@@ -119,8 +111,7 @@ pub fn export_directory<'r>(
         writer.write_all(&text)
     })?;
     // An empty directory is replaced; one with files is an error.
-    fs::rename(draft.path(), directory).map_err(draft_error)?;
-    drop(draft.keep());
+    draft.publish(directory).map_err(draft_error)?;
     let files = networks.iter().map(|network| network.file);
     Ok(files.chain([MANIFEST_FILE]).collect())
 }

@@ -78,6 +78,14 @@ pub enum StoreError {
         /// Root directory of the store.
         store: PathBuf,
     },
+    /// Nothing can be written to the store.
+    #[error("cannot write to the store {store}: {cause}; a training needs a writable store with free space")]
+    NotWritable {
+        /// Root directory of the store.
+        store: PathBuf,
+        /// The error of the file system.
+        cause: io::Error,
+    },
     /// No model has been activated yet.
     #[error("there is no active model in {0}; train one first")]
     NoActiveModel(PathBuf),

@@ -27,6 +27,10 @@ pub struct Manifest {
     pub network: String,
     /// Labels in the order of the network's outputs.
     pub labels: Vec<Label>,
+    /// Position in the order of publication, which a clock that jumps does not change: one more than the largest in the store; 0 for a model
+    /// of a version that had none.
+    #[serde(default)]
+    pub sequence: u64,
     /// Time at which the training ended, or the model was imported.
     #[serde(with = "time::serde::rfc3339")]
     pub created: OffsetDateTime,

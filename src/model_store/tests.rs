@@ -9,6 +9,7 @@ fn manifest(created: OffsetDateTime) -> Manifest {
     Manifest {
         version: MANIFEST_VERSION,
         id: String::new(),
+        sequence: 0,
         network: "alexnet".to_owned(),
         labels: vec![
             Label::new("none").expect("a label"),
@@ -76,6 +77,22 @@ fn published_models_are_read_back_and_listed_newest_first() {
     let listing = store.list().expect("lists");
     assert_eq!(listing.models, [new.manifest, old.manifest]);
     assert!(listing.unreadable.is_empty());
+}
+
+#[test]
+fn last_published_model_is_the_newest_whatever_the_clock_says() {
+    let (_root, store) = new_store();
+    // As an earlier version wrote it, which had no sequence.
+    let old = published(&store, 9_000);
+    let mut json = serde_json::to_value(&old.manifest).expect("JSON");
+    json.as_object_mut().expect("an object").remove("sequence");
+    write_json(&old.directory.join(MANIFEST_FILE), &json).expect("writes");
+    let [first, last] = [8_000, 1_000].map(|unix_secs| published(&store, unix_secs));
+    let models = store.list().expect("lists").models;
+    let ids: Vec<&String> = models.iter().map(|manifest| &manifest.id).collect();
+    assert_eq!(ids, [&last, &first, &old].map(|model| &model.manifest.id));
+    assert_eq!(store.prune(1).expect("prunes").len(), 2);
+    store.model(&last.manifest.id).expect("is kept");
 }
 
 #[test]
@@ -174,15 +191,58 @@ fn renamed_directory_is_rejected_with_the_correct_name() {
 #[test]
 fn drafts_of_killed_processes_are_removed_and_current_ones_are_kept() {
     let (_root, store) = new_store();
-    let models = store.root().join("models");
-    // 4194304 is the maximum process id on Linux.
-    fs::create_dir(models.join(".draft-4194305-left")).expect("creates");
+    // Named by earlier versions after a process id, here one that runs.
+    let left = store.root().join("models/.draft-1-left");
+    fs::create_dir(&left).expect("creates");
     let current = store
         .draft("alexnet", OffsetDateTime::UNIX_EPOCH)
         .expect("a draft");
     ModelStore::open(store.root()).expect("opens");
-    assert!(!models.join(".draft-4194305-left").exists());
+    assert!(!left.exists());
     assert!(current.path("").is_dir());
+}
+
+#[test]
+fn deleted_model_never_becomes_the_active_one() {
+    let (_root, store) = new_store();
+    let [first, second] = [1, 2].map(|second| published(&store, second));
+    store.activate(&first).expect("activates");
+    store.delete(&second.manifest.id).expect("deletes");
+    let error = store
+        .activate(&second)
+        .expect_err("was deleted after it was opened");
+    assert!(matches!(error, StoreError::NoSuchModel { .. }), "{error}");
+    assert_eq!(store.active_id().expect("reads"), Some(first.manifest.id));
+}
+
+#[test]
+fn changes_wait_for_each_other() {
+    let (_root, store) = new_store();
+    let [first, second] = [1, 2].map(|second| published(&store, second));
+    store.activate(&first).expect("activates");
+    let lock = store.lock().expect("locks");
+    std::thread::scope(|scope| {
+        let activating = scope.spawn(|| store.activate(&second));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        assert_eq!(store.active_id().expect("reads"), Some(first.manifest.id.clone()));
+        drop(lock);
+        activating.join().expect("no panic").expect("activates");
+    });
+    assert_eq!(store.active_id().expect("reads"), Some(second.manifest.id));
+}
+
+#[test]
+fn previous_model_is_one_that_exists() {
+    let (_root, store) = new_store();
+    let [first, second, third] = [1, 2, 3].map(|second| published(&store, second));
+    store.activate(&first).expect("activates");
+    store.activate(&second).expect("activates");
+    fs::remove_dir_all(&second.directory).expect("removes");
+    store.activate(&third).expect("activates");
+    assert_eq!(store.previous_id().expect("reads"), first.manifest.id);
+    fs::remove_dir_all(&third.directory).expect("removes");
+    store.activate(&first).expect("activates");
+    assert!(matches!(store.previous_id(), Err(StoreError::NoEarlierModel)));
 }
 
 #[test]

@@ -82,12 +82,7 @@ impl Capture {
         self,
         mut requests: impl Stream<Item = ServiceRequest<CaptureFrames::Service>> + Unpin,
     ) {
-        if self.dataset.exists()
-            && let Err(error) = dataset::remove_leftovers(&self.dataset)
-        {
-            self.context
-                .warn(&format!("cannot delete temporary files in the dataset: {error}"));
-        }
+        dataset::sweep(&self.dataset);
         self.publish_summary().await;
         while let Some(request) = requests.next().await {
             let response = self.answer(&request.message).await;

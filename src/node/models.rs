@@ -40,6 +40,8 @@ struct ReadyModel {
     model: Model,
     loaded: LoadedModel,
     engine: EngineState,
+    /// Whether it stands in for the active model, which the store keeps.
+    is_fallback: bool,
 }
 
 /// Why a model was not activated; the running model stays in use.
@@ -116,9 +118,16 @@ impl Models {
                 && id.as_ref().is_some_and(|id| !is_optional(id, &params));
         let reason = match id {
             None => NO_MODEL.to_owned(),
-            Some(id) => match self.load(&id, &params.recognizer_settings()) {
+            Some(id) => match self.load_or_previous(&id, &params) {
                 Ok(ready) => {
-                    self.make_active(ready, || {})?;
+                    match self.mark_active(&ready) {
+                        // A read-only store, for example.
+                        Err(error @ StoreError::Io { .. }) => self.context.warn(&format!(
+                            "cannot mark model {id} as the active one: {error}; it is used nevertheless"
+                        )),
+                        result => result.map_err(ActivateError::from)?,
+                    }
+                    self.put_model(ready);
                     *is_configured = true;
                     return Ok(());
                 }
@@ -180,7 +189,7 @@ impl Models {
         }
         let reason = match self.requested_id(new_params)? {
             None => NO_MODEL.to_owned(),
-            Some(id) => match self.load(&id, &settings) {
+            Some(id) => match self.load_or_previous(&id, new_params) {
                 Ok(ready) => return self.make_active(ready, commit),
                 Err(error) if is_optional(&id, new_params) => no_builtin(&error),
                 Err(error) => return Err(error),
@@ -276,21 +285,57 @@ impl Models {
             engine: loaded.engine,
             loaded: LoadedModel::new(&model, loaded),
             model,
+            is_fallback: false,
+        })
+    }
+
+    /// Loads the model that the parameters ask for. If it is the active one and cannot be loaded, loads the model that was active before it
+    /// instead, and logs an error.
+    fn load_or_previous(&self, id: &str, params: &Params) -> Result<ReadyModel, ActivateError> {
+        let settings = params.recognizer_settings();
+        let error = match self.load(id, &settings) {
+            Err(error) if params.model.is_none() && id != BUILTIN => error,
+            result => return result,
+        };
+        let Ok(previous) = self.store.previous_id() else {
+            return Err(error);
+        };
+        let Ok(ready) = self.load(&previous, &settings) else {
+            return Err(error);
+        };
+        self.context.error(&format!(
+            "cannot load the active model {id}: {error}; model {previous}, which was active before it, is used instead; \
+             restore the files of {id}, or call ~/activate_model or ~/retrain"
+        ));
+        Ok(ReadyModel {
+            is_fallback: true,
+            ..ready
         })
     }
 
     /// Marks a stored model as active in the store, calls `commit`, and hands the model to the classifier thread. The caller holds
     /// [`Models::lock_changes`].
     fn make_active(&self, ready: ReadyModel, commit: impl FnOnce()) -> Result<(), ActivateError> {
-        if let Some(stored) = ready.model.stored() {
-            self.store.activate(stored)?;
-        }
+        self.mark_active(&ready)?;
         commit();
+        self.put_model(ready);
+        Ok(())
+    }
+
+    /// Marks a stored model as active in the store, unless it stands in for the active one.
+    fn mark_active(&self, ready: &ReadyModel) -> Result<(), StoreError> {
+        match ready.model.stored() {
+            Some(stored) if !ready.is_fallback => self.store.activate(stored),
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands a model to the classifier thread.
+    fn put_model(&self, ready: ReadyModel) {
         self.inbox.put_model(ready.loaded);
         if ready.engine == EngineState::ToBuild {
             self.build_engine(ready.model);
         }
-        Ok(())
     }
 
     /// Builds a model's TensorRT engine on a thread of its own, while another backend runs the model. The engine is then used, if the

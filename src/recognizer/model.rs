@@ -272,12 +272,13 @@ fn familiarity(stored: &StoredModel, features: usize) -> Result<Option<Familiari
     Ok(read.transpose()?)
 }
 
-/// Id of the active model if it has a classifier of landmarks.
+/// Id of the active model if it has a classifier of landmarks, or if its manifest cannot be read, which its loading then reports.
 fn active_with_landmarks(store: &ModelStore) -> Result<Option<String>, StoreError> {
     let Some(id) = store.active_id()? else {
         return Ok(None);
     };
-    let has_landmarks = store.manifest(&id)?.landmarks.is_some();
+    let manifest = store.manifest(&id);
+    let has_landmarks = manifest.map_or(true, |manifest| manifest.landmarks.is_some());
     Ok(has_landmarks.then_some(id))
 }
 

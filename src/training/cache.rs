@@ -14,7 +14,7 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 
 use crate::dataset::fingerprint::Thumbnail;
-use crate::disk::{self, WRITING_PREFIX};
+use crate::disk::{self, WRITING_PREFIX, draft_file};
 
 /// Size to which [`trim`] reduces the cache.
 const MAX_BYTES: u64 = 2 << 30;
@@ -74,9 +74,7 @@ impl FeatureCache {
         let mut content = entry.thumbnail.levels.to_vec();
         content.extend_from_slice(bytemuck::cast_slice(&entry.rows));
         let checksum = Sha256::digest(&content);
-        let mut file = tempfile::Builder::new()
-            .prefix(&disk::own_prefix(WRITING_PREFIX))
-            .tempfile_in(&self.directory)?;
+        let mut file = draft_file(&self.directory)?;
         file.write_all(&content)?;
         file.write_all(&checksum)?;
         file.persist(self.path(sha256))?;
@@ -117,7 +115,7 @@ fn files_by_age(directory: &Path) -> io::Result<Vec<(SystemTime, PathBuf, u64)>>
     }
     for key in fs::read_dir(directory)? {
         let key = key?.path();
-        disk::remove_leftovers(&key, WRITING_PREFIX)?;
+        disk::sweep(&key, WRITING_PREFIX);
         for file in fs::read_dir(key)? {
             let file = file?;
             let metadata = file.metadata()?;

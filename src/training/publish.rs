@@ -158,8 +158,9 @@ fn manifest(store: &ModelStore, results: &Results, dataset: &DatasetReport) -> M
     let metrics = &results.evaluated.metrics;
     Manifest {
         version: MANIFEST_VERSION,
-        // The store sets the id and the hashes.
+        // The store sets the id, the sequence and the hashes.
         id: String::new(),
+        sequence: 0,
         sha256: Default::default(),
         network: results.pretrained.network.name().to_owned(),
         labels: prepared.labels.clone(),

@@ -21,7 +21,7 @@ pub(crate) fn import_uses_the_spelling_of_the_dataset() {
     assert!(!dataset.path().join("thumbs_up").exists());
 }
 
-pub(crate) fn import_saves_one_burst_without_near_duplicates_and_rejects_a_repetition() {
+pub(crate) fn import_saves_one_burst_without_near_duplicates_and_only_once() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut messages = hands(4);
     messages.insert(1, messages[0].clone());
@@ -49,8 +49,10 @@ pub(crate) fn import_saves_one_burst_without_near_duplicates_and_rejects_a_repet
         files.iter().all(|name| name.starts_with("20231114T221320")),
         "{files:?}"
     );
-    assert!(
-        failure(&import(&["--to", "0.15"])).contains("exists"),
+    let again = json(&import(&["--to", "0.15"]));
+    assert_eq!(
+        (&again["saved"], &again["present"]),
+        (&0.into(), &5.into()),
         "the same frames a second time"
     );
     assert!(failure(&import(&["--from", "2", "--to", "1"])).contains("--to greater than --from"));
@@ -81,7 +83,7 @@ fn import_hard(bag: &Path, dataset: &Path, more: &[&str]) -> Output {
     import(bag, dataset, &[&options[..], more].concat())
 }
 
-pub(crate) fn few_frames_are_spread_over_the_bag_and_an_import_that_ended_early_says_so() {
+pub(crate) fn few_frames_are_spread_over_the_bag_and_an_interrupted_import_goes_on() {
     let (_bag, file) = write_bag(&hands(8), &LIKE_ROSBAG2);
     let directory = tempfile::tempdir().expect("a directory");
     let dataset = directory.path().join("dataset");
@@ -89,13 +91,27 @@ pub(crate) fn few_frames_are_spread_over_the_bag_and_an_import_that_ended_early_
     assert_eq!((&report["saved"], &report["selected"]), (&5.into(), &24.into()));
     let files = support::files_in(&dataset.join("none"));
     assert_eq!(files.len(), 5);
-    // The third frame of an import that was interrupted.
-    fs::remove_file(&files[0]).expect("removes");
-    fs::remove_file(&files[1]).expect("removes");
-    let again = failure(&import(&file, &dataset, &["--label", "none", "--frames", "5"]));
+    let contents = || {
+        files
+            .iter()
+            .map(|file| fs::read(file).expect("exists"))
+            .collect::<Vec<_>>()
+    };
+    let whole = contents();
+    // What an import that is killed while it writes its third frame leaves.
+    for file in &files[2..] {
+        fs::remove_file(file).expect("removes");
+    }
+    fs::write(dataset.join("none/.writing-left"), b"half a frame").expect("writes");
+    let rest = json(&import(&file, &dataset, &["--label", "none", "--frames", "5"]));
+    assert_eq!((&rest["saved"], &rest["present"]), (&3.into(), &2.into()));
+    assert_eq!(contents(), whole);
+    assert_eq!(fs::read_dir(dataset.join("none")).expect("lists").count(), 5);
+
+    let others = failure(&import(&file, &dataset, &["--label", "none", "--frames", "3"]));
     assert!(
-        again.contains("delete the files of that name") && again.contains("(2 frames saved)"),
-        "{again}"
+        others.contains("delete the files with the same time") && others.contains("(0 frames saved)"),
+        "{others}"
     );
     assert_eq!(support::files_in(&dataset.join("none")).len(), 5);
     let more = json(&import(&file, &dataset, &["--label", "wave", "--frames", "1000"]));
@@ -223,7 +239,11 @@ pub(crate) fn exported_dataset_is_evaluated_with_its_labels() {
         .args(["bag", "export", "--rate", "20", "--dataset"])
         .arg(root.path().join("unseen"))
         .arg(&bag);
+    // What an export that was killed leaves.
+    let left = directory.path().join(".thumb_gesture-unfinished-left");
+    fs::create_dir(&left).expect("creates");
     assert!(export.output().expect("starts").status.success());
+    assert!(!left.exists());
     assert!(failure(&export.output().expect("starts")).contains("exists"));
 
     let page = directory.path().join("page.html");

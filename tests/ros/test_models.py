@@ -35,6 +35,13 @@ def missing_file(model: Path) -> str:
     return "model.onnx"
 
 
+def remove(model: Path) -> None:
+    """Removes a model's directory."""
+    for file in model.iterdir():
+        file.unlink()
+    os.rmdir(model)
+
+
 def unknown_network(model: Path) -> str:
     """Sets an unknown network in the manifest."""
     change_manifest(model, network="resnet9000")
@@ -188,6 +195,20 @@ def test_damaged_active_model_is_reported_and_the_node_runs(
     trained_world.wait_for(lambda: diagnostics.level() == ord(DiagnosticStatus.WARN), "diagnostics WARN", node)
 
 
+@pytest.mark.parametrize("damage", [truncated_weights, remove])
+def test_model_that_was_active_before_replaces_one_that_cannot_be_loaded(
+    trained_world: World, trained: TrainedModel, damage: Callable[[Path], object]
+) -> None:
+    active = trained_world.store / "active.json"
+    ids = {"active": OTHER, "previous": trained.model_id}
+    damage(add_model(trained_world.store, trained))
+    active.write_text(json.dumps(ids))
+    node = trained_world.start_node()
+    trained_world.wait_for(lambda: trained_world.model().model_id == trained.model_id, "the model before")
+    assert f"cannot load the active model {OTHER}" in node.output()
+    assert json.loads(active.read_text()) == ids, "the store is unchanged"
+
+
 def test_list_names_models_that_cannot_be_read(trained_world: World, trained: TrainedModel) -> None:
     invalid_manifest(add_model(trained_world.store, trained))
     trained_world.start_node()
@@ -202,10 +223,3 @@ def test_list_names_models_that_cannot_be_read(trained_world: World, trained: Tr
     assert model.strategy == "last_layer"
     low, high = model.accuracy_interval
     assert 0.0 <= low <= model.accuracy <= high <= 1.0
-
-
-def remove(model: Path) -> None:
-    """Removes a model's directory."""
-    for file in model.iterdir():
-        file.unlink()
-    os.rmdir(model)

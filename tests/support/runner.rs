@@ -34,6 +34,8 @@ pub(crate) enum Requirement {
     NoGpu,
     /// Permission to mount a file system in a user namespace.
     Mount,
+    /// Permission to create a namespace of process ids.
+    PidNamespace,
 }
 
 impl Requirement {
@@ -46,6 +48,7 @@ impl Requirement {
             Requirement::Photos | Requirement::ReferencePhotos | Requirement::HandPhotos => "photos",
             Requirement::NoGpu => "no_gpu",
             Requirement::Mount => "mount",
+            Requirement::PidNamespace => "pid_namespace",
         }
     }
 
@@ -72,7 +75,14 @@ impl Requirement {
                 Err(Unmet::Unsupported("this machine has a GPU".to_owned()))
             }
             Requirement::NoGpu => Ok(()),
-            Requirement::Mount => check_mount(),
+            Requirement::Mount => check_permission(
+                unshare().args(["mount", "-t", "tmpfs", "tmpfs", "/tmp"]),
+                "unshare --user --mount is not permitted, so no small file system can be mounted",
+            ),
+            Requirement::PidNamespace => check_permission(
+                container().arg("true"),
+                "unshare --user --pid --mount-proc is not permitted, so no container can be simulated",
+            ),
         }
     }
 
@@ -204,14 +214,18 @@ pub(crate) fn unshare() -> Command {
     command
 }
 
-fn check_mount() -> Result<(), Unmet> {
-    let output = unshare().args(["mount", "-t", "tmpfs", "tmpfs", "/tmp"]).output();
-    if output.is_ok_and(|output| output.status.success()) {
+/// `unshare` with process ids and `/proc` of its own, as in a container, without the command to run.
+pub(crate) fn container() -> Command {
+    let mut command = unshare();
+    command.args(["--pid", "--fork", "--mount-proc"]);
+    command
+}
+
+fn check_permission(command: &mut Command, reason: &str) -> Result<(), Unmet> {
+    if command.output().is_ok_and(|output| output.status.success()) {
         return Ok(());
     }
-    Err(Unmet::Unsupported(
-        "unshare --user --mount is not permitted, so no small file system can be mounted".to_owned(),
-    ))
+    Err(Unmet::Unsupported(reason.to_owned()))
 }
 
 /// A test function and what it needs.

@@ -75,7 +75,11 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .context("--store DIR is missing; set it to the directory of the model store")?;
     let store = ModelStore::open_existing(&root)?;
     let as_json = arguments.json;
-    match arguments.command.unwrap_or(Command::List) {
+    let command = arguments.command.unwrap_or(Command::List);
+    if !matches!(command, Command::List | Command::Show { .. }) {
+        store.sweep();
+    }
+    match command {
         Command::List => list(&store, as_json)?,
         Command::Show { id } => show(&store, id.as_deref(), as_json)?,
         Command::Activate { id } => {

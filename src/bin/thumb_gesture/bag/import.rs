@@ -12,7 +12,7 @@ use thumb_gesture::bag::import::{
     Found, ImportSummary, OtherLabel, Selection, Target, find_hard, find_selected, import_frames,
 };
 use thumb_gesture::bag::{Bag, DataLoss, ReasonCount, Topic};
-use thumb_gesture::dataset::{Label, existing_spelling};
+use thumb_gesture::dataset::{Label, existing_spelling, sweep};
 use thumb_gesture::gesture::Gesture;
 use thumb_gesture::recognizer::Recognizer;
 use thumb_gesture::recognizer::model::Model;
@@ -76,6 +76,8 @@ struct Report<'a> {
     bag: &'a Path,
     label: &'a Label,
     saved: usize,
+    /// Frames that an earlier import has saved.
+    present: usize,
     near_duplicates: usize,
     /// With --frames or --hard, the number of frames that were to choose from.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,6 +106,7 @@ struct HardFinder {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    sweep(&arguments.dataset);
     let label = existing_spelling(&arguments.dataset, &Label::new(&arguments.label)?);
     let expected = arguments.expect.as_deref();
     let selection = Selection {
@@ -229,6 +232,7 @@ impl Import<'_> {
             bag: path,
             label: &self.label,
             saved: summary.saved,
+            present: summary.present,
             near_duplicates: summary.near_duplicates,
             selected: found.map(|found| found.frames),
             hard,
@@ -284,6 +288,10 @@ impl Report<'_> {
             ..
         } = self;
         let bag = self.bag.display();
+        let earlier = match self.present {
+            0 => String::new(),
+            present => format!(", {present} were saved by an earlier import"),
+        };
         match (self.selected, &self.hard) {
             (Some(0), _) => format!("{bag}: no frame is selected, nothing was saved"),
             (Some(selected), Some(hard)) if hard.hard == 0 => format!(
@@ -296,7 +304,7 @@ impl Report<'_> {
                     .map(|(reason, count)| format!("{count} {reason}"))
                     .collect();
                 format!(
-                    "{bag}: {saved} frames saved as {label}, of {} that are hard for {} among {selected}: {}; \
+                    "{bag}: {saved} frames saved as {label}{earlier}, of {} that are hard for {} among {selected}: {}; \
                      look at them in {}, and delete those that do not show {label}",
                     hard.hard,
                     hard.model_id,
@@ -306,11 +314,13 @@ impl Report<'_> {
             }
             (Some(selected), None) => {
                 format!(
-                    "{bag}: {saved} of {selected} frames saved as {label}, {near_duplicates} near-duplicates skipped"
+                    "{bag}: {saved} of {selected} frames saved as {label}{earlier}, {near_duplicates} near-duplicates skipped"
                 )
             }
             (None, _) => {
-                format!("{bag}: {saved} frames saved as {label}, {near_duplicates} near-duplicates skipped")
+                format!(
+                    "{bag}: {saved} frames saved as {label}{earlier}, {near_duplicates} near-duplicates skipped"
+                )
             }
         }
     }

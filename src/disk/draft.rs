@@ -1,0 +1,225 @@
+//! Temporary files and directories, and removal of those that killed processes left.
+//!
+//! The process that fills one holds a lock (`flock`) on it, which ends with the process. Unlike a process id, it is valid in all containers
+//! that share a file system.
+
+use std::fs::{self, File, Permissions, TryLockError};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use tempfile::{NamedTempFile, TempDir};
+
+use super::parent;
+
+/// Permissions before the umask is applied. The default of a temporary file would allow access only to its owner.
+const MODE: u32 = 0o666;
+/// Prefix of the name of a file or directory that is being written.
+pub(crate) const WRITING_PREFIX: &str = ".writing-";
+/// Prefix of the same in a directory that may belong to another program.
+const OUTPUT_PREFIX: &str = ".thumb_gesture-unfinished-";
+
+/// A directory that is being filled, and that [`sweep`] leaves alone. Removed on drop unless it is published.
+pub(crate) struct DraftDirectory {
+    // Dropped first, so that the directory is removed while it is locked.
+    directory: TempDir,
+    _lock: File,
+}
+
+impl DraftDirectory {
+    /// Creates a directory whose name begins with `prefix`.
+    ///
+    /// # Errors
+    /// The directory cannot be created.
+    pub(crate) fn create(parent: &Path, prefix: &str) -> io::Result<DraftDirectory> {
+        loop {
+            let directory = tempfile::Builder::new().prefix(prefix).tempdir_in(parent)?;
+            match lock_directory(directory.path()) {
+                Ok(lock) if directory.path().exists() => {
+                    return Ok(DraftDirectory {
+                        directory,
+                        _lock: lock,
+                    });
+                }
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                // Another process removed it before it was locked.
+                _ => {}
+            }
+        }
+    }
+
+    /// Creates a directory next to the path that it is published as, and removes those that killed processes left there.
+    ///
+    /// # Errors
+    /// The directory cannot be created.
+    pub(crate) fn beside(path: &Path) -> io::Result<DraftDirectory> {
+        sweep(parent(path), OUTPUT_PREFIX);
+        DraftDirectory::create(parent(path), OUTPUT_PREFIX)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Renames the directory.
+    ///
+    /// # Errors
+    /// The file system reported an error, for example because `path` is a directory with files. The draft is removed then.
+    pub(crate) fn publish(self, path: &Path) -> io::Result<()> {
+        fs::rename(self.path(), path)?;
+        // Disarms the guard, which would delete the old path.
+        drop(self.directory.keep());
+        Ok(())
+    }
+}
+
+/// Creates a file that is being written, and that [`sweep`] leaves alone. Removed on drop unless it is persisted.
+///
+/// # Errors
+/// The file cannot be created.
+pub(crate) fn draft_file(directory: &Path) -> io::Result<NamedTempFile> {
+    loop {
+        let file = tempfile::Builder::new()
+            .prefix(WRITING_PREFIX)
+            .permissions(Permissions::from_mode(MODE))
+            .tempfile_in(directory)?;
+        lock(file.as_file());
+        // Otherwise another process removed it before it was locked.
+        if file.path().exists() {
+            return Ok(file);
+        }
+    }
+}
+
+/// Waits for the lock of a directory, and holds it until the file is dropped.
+///
+/// # Errors
+/// The directory cannot be opened.
+pub(crate) fn lock_directory(directory: &Path) -> io::Result<File> {
+    let file = File::open(directory)?;
+    lock(&file);
+    Ok(file)
+}
+
+/// A file system without locks is no error: only other processes at the same time are a risk there, and [`sweep`] removes nothing.
+fn lock(file: &File) {
+    while let Err(error) = file.lock() {
+        if error.kind() != io::ErrorKind::Interrupted {
+            tracing::debug!("the file system does not support locks: {error}");
+            break;
+        }
+    }
+}
+
+/// Removes the files and directories whose names begin with `prefix` and that no process has locked. What cannot be removed is a warning,
+/// because it is in nobody's way; other processes may do the same at the same time.
+pub(crate) fn sweep(directory: &Path, prefix: &str) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if !entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(prefix.as_bytes())
+        {
+            continue;
+        }
+        let path = entry.path();
+        match remove_unlocked(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => tracing::warn!(
+                "cannot delete {}, which an interrupted command may have left: {error}",
+                path.display()
+            ),
+            _ => {}
+        }
+    }
+}
+
+fn remove_unlocked(path: &Path) -> io::Result<()> {
+    let kind = fs::symlink_metadata(path)?.file_type();
+    if !kind.is_dir() && !kind.is_file() {
+        return Ok(());
+    }
+    // NFS locks a file only if it is open for writing.
+    let file = File::options().read(true).write(kind.is_file()).open(path)?;
+    match file.try_lock() {
+        Ok(()) if kind.is_dir() => fs::remove_dir_all(path),
+        Ok(()) => fs::remove_file(path),
+        Err(TryLockError::WouldBlock) => Ok(()),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn only_what_nobody_writes_is_swept() {
+        let root = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| root.path().join(name);
+        let file = draft_file(root.path()).expect("creates");
+        let directory = DraftDirectory::create(root.path(), WRITING_PREFIX).expect("creates");
+        fs::write(directory.path().join("part"), b"x").expect("writes");
+        let left: [PathBuf; 3] = [
+            ".writing-left",
+            ".writing-1-named-by-process",
+            ".writing-directory",
+        ]
+        .map(path);
+        fs::write(&left[0], b"x").expect("writes");
+        fs::write(&left[1], b"x").expect("writes");
+        fs::create_dir_all(left[2].join("below")).expect("creates");
+        fs::write(path("frame.jpg"), b"x").expect("writes");
+
+        sweep(root.path(), WRITING_PREFIX);
+        assert!(left.iter().all(|path| !path.exists()));
+        assert!(file.path().exists() && directory.path().join("part").exists());
+        assert!(path("frame.jpg").exists());
+        sweep(&path("missing"), WRITING_PREFIX);
+    }
+
+    #[test]
+    fn directory_is_published_whole_or_removed() {
+        let root = tempfile::tempdir().expect("a directory");
+        let target = root.path().join("target");
+        drop(DraftDirectory::beside(&target).expect("creates"));
+        let draft = DraftDirectory::beside(&target).expect("creates");
+        fs::write(draft.path().join("file"), b"x").expect("writes");
+        draft.publish(&target).expect("publishes");
+        let second = DraftDirectory::beside(&target).expect("creates");
+        second
+            .publish(&target)
+            .expect_err("there is a directory with files");
+        let names: Vec<_> = fs::read_dir(root.path())
+            .expect("reads")
+            .map(|entry| entry.expect("an entry").file_name())
+            .collect();
+        assert_eq!(names, ["target"]);
+    }
+
+    /// Sweeps while drafts are created and published, as many processes that start at once do.
+    #[test]
+    fn drafts_are_complete_although_others_sweep_all_the_time() {
+        let root = tempfile::tempdir().expect("a directory");
+        let root = root.path();
+        let write = |writer: usize| {
+            for number in 0..100 {
+                let name = format!("{writer}-{number}");
+                let draft = DraftDirectory::create(root, WRITING_PREFIX).expect("creates");
+                fs::write(draft.path().join("file"), b"x").expect("the draft is still there");
+                draft.publish(&root.join(&name)).expect("publishes");
+                let file = draft_file(root).expect("creates");
+                file.persist(root.join(name + ".jpg"))
+                    .expect("the file is still there");
+            }
+        };
+        std::thread::scope(|scope| {
+            let writers = [0, 1, 2, 3].map(|writer| scope.spawn(move || write(writer)));
+            while !writers.iter().all(|writer| writer.is_finished()) {
+                sweep(root, WRITING_PREFIX);
+            }
+        });
+        assert_eq!(fs::read_dir(root).expect("reads").count(), 800);
+    }
+}
