@@ -266,6 +266,7 @@ fn landmark_classifier_gives_the_same_probabilities_in_python() {
             landmarks: hand.landmarks,
             world: hand.world,
             presence: 1.0,
+            visible: 1.0,
             right: 0.5,
             region: Region {
                 center: [0.0; 2],
