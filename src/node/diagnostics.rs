@@ -21,10 +21,10 @@ use crate::node::state::{NodeState, State};
 use crate::sync::lock;
 use crate::text;
 use publisher_watch::{PublisherProblems, PublisherWatch};
-use summary::{Counts, Observation, summarize};
+use summary::{Counts, Observation, Overload, summarize};
 
 const PERIOD: Duration = Duration::from_secs(1);
-/// Number of successive reports with jumps of the clocks that are no longer single events, such as the start of a bag.
+/// Number of successive reports with a problem that is then no longer a single event, such as the start of a bag, or the load of a model.
 const MANY_REPORTS: usize = 3;
 
 /// Watches the node and publishes its diagnostics.
@@ -50,6 +50,8 @@ struct CameraMonitor {
     publishers: PublisherWatch,
     /// Number of successive reports, up to the last one, before each of which the clocks have jumped.
     reports_with_jumps: usize,
+    /// The same for reports before which fewer than half of the frames were classified.
+    reports_with_overload: usize,
 }
 
 impl Diagnostics {
@@ -115,6 +117,7 @@ impl Diagnostics {
         let (previous, current) = monitor.update(state);
         let camera = &monitor.camera;
         let model = lock(&self.model).clone();
+        let rate = |current: u64, previous: u64| (current - previous) as f64 / elapsed.as_secs_f64();
         let (level, message) = summarize(&Observation {
             previous,
             current,
@@ -124,28 +127,38 @@ impl Diagnostics {
             is_stalled: current.received > 0 && monitor.last_frame.elapsed() > self.stale_timeout(),
             stale: camera.freshness.stale_episode(),
             publishers: publisher_problems,
+            overload: (monitor.reports_with_overload >= MANY_REPORTS).then(|| Overload {
+                received: rate(current.received, previous.received),
+                classified: rate(current.classified, previous.classified),
+                age: camera.counters.last_age(),
+                stale_timeout: lock(&self.params).stale_timeout,
+            }),
             jumps_persist: monitor.reports_with_jumps >= MANY_REPORTS,
             lacks_ros_time: lock(&self.params).use_sim_time && self.context.now().is_zero(),
             topic: &camera.topic,
         });
         let threshold = model.as_ref().map(|model| format!("{:.2}", model.threshold));
         let model = model.unwrap_or_default();
-        let rate = |current: u64, previous: u64| {
-            format!("{:.1}", (current - previous) as f64 / elapsed.as_secs_f64())
-        };
         let is_training = self.retraining.is_running();
         let values = [
             ("state", state.to_string()),
             ("camera topic", camera.topic.clone()),
             ("publishers on it", publishers.len().to_string()),
-            ("frames per second", rate(current.received, previous.received)),
+            (
+                "frames per second",
+                format!("{:.1}", rate(current.received, previous.received)),
+            ),
             (
                 "gestures per second",
-                rate(current.classified, previous.classified),
+                format!("{:.1}", rate(current.classified, previous.classified)),
             ),
             ("frames received", current.received.to_string()),
             ("frames classified", current.classified.to_string()),
-            ("frames dropped", current.dropped.to_string()),
+            ("frames dropped before decoding", current.not_decoded.to_string()),
+            (
+                "frames dropped before classification",
+                current.not_classified.to_string(),
+            ),
             ("bad frames", current.bad.to_string()),
             ("frames failed in the runtime", current.failed.to_string()),
             ("clock jumps", current.jumps.to_string()),
@@ -184,6 +197,7 @@ impl CameraMonitor {
             last_frame: Instant::now(),
             publishers: PublisherWatch::default(),
             reports_with_jumps: 0,
+            reports_with_overload: 0,
         }
     }
 
@@ -193,7 +207,8 @@ impl CameraMonitor {
         let current = Counts {
             received: counters.received.get(),
             bad: counters.bad.get(),
-            dropped: counters.dropped.get(),
+            not_decoded: counters.not_decoded.get(),
+            not_classified: counters.not_classified.get(),
             classified: counters.classified.get(),
             failed: counters.failed.get(),
             jumps: counters.jumps.get(),
@@ -202,11 +217,14 @@ impl CameraMonitor {
         if current.received > previous.received || state != State::Active {
             self.last_frame = Instant::now();
         }
-        if current.jumps > previous.jumps {
-            self.reports_with_jumps += 1;
-        } else {
-            self.reports_with_jumps = 0;
-        }
+        let count = |reports: &mut usize, has_problem: bool| {
+            *reports = if has_problem { *reports + 1 } else { 0 };
+        };
+        count(&mut self.reports_with_jumps, current.jumps > previous.jumps);
+        count(
+            &mut self.reports_with_overload,
+            state == State::Active && current.is_overloaded(&previous),
+        );
         (previous, current)
     }
 }

@@ -10,10 +10,10 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CompressedImage
 
 from conftest import TrainedModel, copy
-from harness import BEST_EFFORT, IN_NAMESPACE, NAMESPACE, NODE, World, free_domain, key_of, truth_of
+from harness import BEST_EFFORT, IN_NAMESPACE, NAMESPACE, NEWEST, NODE, World, free_domain, key_of, truth_of
 
 NAMES = ["front", "rear"]
-DROPPED = "frames dropped"
+DROPPED = "frames dropped before classification"
 SHOWN = {"front": "thumbs_up", "rear": "thumbs_down"}
 
 
@@ -135,7 +135,7 @@ def test_other_cameras_continue_when_one_stops(trained_world: World) -> None:
     assert all(gesture.reason != "stale" for gesture in gestures["front"])
 
 
-def test_slow_camera_is_not_starved_by_fast_ones(trained_world: World) -> None:
+def test_slow_camera_is_not_starved_by_fast_ones_which_are_told_to_be_too_fast(trained_world: World) -> None:
     """Nearly all frames of the slow camera are classified, while the others publish more than can be classified."""
     trained_world.start_node(cameras="[fast, faster, slow]", image_reliability="reliable", backend="torch", device="cpu", threads=1)
     for name in ["fast", "faster"]:
@@ -148,3 +148,20 @@ def test_slow_camera_is_not_starved_by_fast_ones(trained_world: World) -> None:
     assert slow.count("frames classified") >= 0.9 * slow.count("frames received") - 1
     assert len(gestures) >= slow.count("frames classified") - 1
     assert slow.count(DROPPED) < 0.1 * slow.count("frames received")
+    assert slow.level() == ord(DiagnosticStatus.OK)
+    trained_world.wait_for(lambda: fast.level() == ord(DiagnosticStatus.WARN), "a warning of the overload")
+    assert fast.status().message.startswith("overloaded: "), fast.status().message
+
+
+def test_overlays_of_all_cameras_are_drawn_when_there_is_no_time_for_all_frames(trained_world: World) -> None:
+    names = [f"camera_{number}" for number in range(4)]
+    trained_world.start_node(cameras=f"[{', '.join(names)}]", image_reliability="reliable")
+    overlays = {name: trained_world.listen(CompressedImage, f"{NODE}/{name}/overlay/compressed", NEWEST) for name in names}
+    for name in names:
+        trained_world.start_camera("--rate", "30", name=name, size="640x480")
+    trained_world.wait_for(lambda: all(overlays.values()), "an overlay of each camera")
+    for received in overlays.values():
+        received.clear()
+    trained_world.wait_for(lambda: sum(map(len, overlays.values())) >= 80, "overlays")
+    counts = {name: len(received) for name, received in overlays.items()}
+    assert min(counts.values()) >= 0.5 * max(counts.values()), counts

@@ -1,6 +1,9 @@
 //! The level and the message of a camera's status.
 
+use std::time::Duration;
+
 use super::publisher_watch::PublisherProblems;
+use crate::decision::StaleCause;
 use crate::node::pipeline::camera::StaleEpisode;
 use crate::node::state::State;
 
@@ -14,10 +17,19 @@ pub(super) const ERROR: u8 = 2;
 pub(super) struct Counts {
     pub(super) received: u64,
     pub(super) bad: u64,
-    pub(super) dropped: u64,
+    pub(super) not_decoded: u64,
+    pub(super) not_classified: u64,
     pub(super) classified: u64,
     pub(super) failed: u64,
     pub(super) jumps: u64,
+}
+
+impl Counts {
+    /// Whether newer frames have replaced more frames than were classified.
+    pub(super) fn is_overloaded(&self, previous: &Counts) -> bool {
+        let dropped = |counts: &Counts| counts.not_decoded + counts.not_classified;
+        dropped(self) - dropped(previous) > self.classified - previous.classified
+    }
 }
 
 /// The input of [`summarize`].
@@ -32,11 +44,24 @@ pub(super) struct Observation<'a> {
     /// Why the camera's frames are not believed.
     pub(super) stale: Option<StaleEpisode>,
     pub(super) publishers: PublisherProblems,
+    /// That the camera sends more than the node can classify.
+    pub(super) overload: Option<Overload>,
     /// Whether frames again and again do not continue the stream of the previous ones.
     pub(super) jumps_persist: bool,
     /// With `use_sim_time`, before the first time on `/clock`.
     pub(super) lacks_ros_time: bool,
     pub(super) topic: &'a str,
+}
+
+/// A node that classifies fewer than half of the frames of a camera.
+pub(super) struct Overload {
+    /// Frames per second.
+    pub(super) received: f64,
+    /// Frames per second.
+    pub(super) classified: f64,
+    /// Of the last gesture.
+    pub(super) age: Duration,
+    pub(super) stale_timeout: Duration,
 }
 
 /// The level and the message of a status: the first problem in order of severity, or that there is none.
@@ -69,6 +94,14 @@ pub(super) fn summarize(observation: &Observation) -> (u8, String) {
             None => String::new(),
         };
         return (ERROR, format!("camera stalled: no new frame on {topic}{cause}"));
+    }
+    // Frames that had to wait for long are stale, too, but not because of the camera.
+    if let Some(overload) = &observation.overload
+        && observation
+            .stale
+            .is_none_or(|stale| matches!(stale.cause, StaleCause::Old(_)))
+    {
+        return (WARN, overload.message(topic));
     }
     if let Some(StaleEpisode { cause, since }) = &observation.stale {
         let secs = since.elapsed().as_secs_f64();
@@ -110,17 +143,33 @@ pub(super) fn summarize(observation: &Observation) -> (u8, String) {
     (OK, "classifying".to_owned())
 }
 
+impl Overload {
+    fn message(&self, topic: &str) -> String {
+        let Overload {
+            received,
+            classified,
+            age,
+            stale_timeout,
+        } = self;
+        format!(
+            "overloaded: {classified:.1} of {received:.1} frames per second on {topic} are classified, and the last gesture was {:.2} s old when it was published, stale_timeout is {:.2} s; use fewer cameras, lower frame rates, smaller or raw images, overlay: false, or a faster backend, and see what else keeps the processor busy",
+            age.as_secs_f64(),
+            stale_timeout.as_secs_f64()
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use super::*;
-    use crate::decision::StaleCause;
 
     const PREVIOUS: Counts = Counts {
         received: 30,
         bad: 1,
-        dropped: 2,
+        not_decoded: 1,
+        not_classified: 1,
         classified: 27,
         failed: 0,
         jumps: 1,
@@ -143,6 +192,7 @@ mod tests {
             mismatch: None,
             several: None,
         },
+        overload: None,
         jumps_persist: false,
         lacks_ros_time: false,
         topic: "/jetbot/camera/image_raw",
@@ -224,6 +274,37 @@ mod tests {
             message.contains("not changed for 2.5 s; restart the driver"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn overload_is_a_warning_with_both_rates_and_explains_old_frames_but_no_frozen_camera() {
+        let summary_with = |cause: Option<StaleCause>| {
+            summarize(&Observation {
+                overload: Some(Overload {
+                    received: 30.0,
+                    classified: 1.5,
+                    age: Duration::from_millis(960),
+                    stale_timeout: Duration::from_secs(1),
+                }),
+                stale: cause.map(|cause| StaleEpisode {
+                    cause,
+                    since: Instant::now(),
+                }),
+                ..HEALTHY
+            })
+        };
+        let second = Duration::from_secs(1);
+        for cause in [None, Some(StaleCause::Old(second))] {
+            let (level, message) = summary_with(cause);
+            assert_eq!(level, WARN);
+            assert!(
+                message.contains("overloaded: 1.5 of 30.0 frames per second")
+                    && message.contains("0.96 s old"),
+                "{message}"
+            );
+        }
+        let (_, message) = summary_with(Some(StaleCause::FrozenPixels(second)));
+        assert!(message.starts_with("stale frames"), "{message}");
     }
 
     #[test]

@@ -59,8 +59,10 @@ pub(crate) struct Counters {
     pub(crate) received: Counter,
     /// Messages without a valid image.
     pub(crate) bad: Counter,
-    /// Frames that a newer one replaced before they were classified.
-    pub(crate) dropped: Counter,
+    /// Messages that a newer one replaced before they were decoded.
+    pub(crate) not_decoded: Counter,
+    /// Frames that a newer one replaced while the classifier was busy.
+    pub(crate) not_classified: Counter,
     pub(crate) classified: Counter,
     /// Frames for which the runtime failed, or the model returned NaN or infinite values.
     pub(crate) failed: Counter,

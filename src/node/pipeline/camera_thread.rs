@@ -1,7 +1,7 @@
 //! The thread that receives and decodes the messages of one camera.
 //!
 //! r2r queues up to ten messages per subscription and discards new ones when the queue is full. The thread therefore empties the queue
-//! at once, decodes the newest message only, and counts the others as dropped, so that no latency builds up.
+//! at once, decodes the newest message only, and counts the others, so that no latency builds up.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -40,7 +40,7 @@ impl CameraThread {
             counters.received.add_one();
             while let Some(Some(newer)) = messages.next().now_or_never() {
                 counters.received.add_one();
-                counters.dropped.add_one();
+                counters.not_decoded.add_one();
                 message = newer;
             }
             let arrival = Arrival {
@@ -60,7 +60,7 @@ impl CameraThread {
     fn deliver(&self, frame: Arc<CameraFrame>) {
         self.camera.capture.send(&frame);
         if self.inbox.put_frame(self.camera_index, frame).is_some() {
-            self.camera.counters.dropped.add_one();
+            self.camera.counters.not_classified.add_one();
         }
     }
 

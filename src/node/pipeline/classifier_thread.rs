@@ -192,7 +192,7 @@ impl ClassifierThread {
         // Overlays come after all gestures, so as not to delay them.
         if lock(&self.params).overlay {
             for (camera_index, frame) in batch {
-                self.outputs[*camera_index].send_overlay(frame, &self.overlay);
+                self.outputs[*camera_index].send_overlay(*camera_index, frame, &self.overlay);
             }
         }
         if has_non_finite {

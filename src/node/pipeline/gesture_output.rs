@@ -197,14 +197,20 @@ impl GestureOutput {
     }
 
     /// Sends the frame with its gesture and hands to the overlay thread, if the overlay has subscribers.
-    pub(super) fn send_overlay(&self, frame: &Arc<CameraFrame>, overlay: &OverlaySender) {
+    pub(super) fn send_overlay(
+        &self,
+        camera_index: usize,
+        frame: &Arc<CameraFrame>,
+        overlay: &OverlaySender,
+    ) {
         if self.topics.overlay.has_subscribers() {
-            overlay.send(OverlayJob {
+            let job = OverlayJob {
                 frame: frame.clone(),
                 gesture: self.gesture.clone(),
                 hands: self.hands.clone(),
                 topic: self.topics.overlay.clone(),
-            });
+            };
+            overlay.send(camera_index, job);
         }
     }
 }

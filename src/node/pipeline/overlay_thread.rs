@@ -1,8 +1,7 @@
 //! The thread that draws gestures on their frames for viewers. Drawing takes longer than classifying, and must not delay the next
 //! frame.
 
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use r2r::sensor_msgs::msg::CompressedImage;
@@ -13,9 +12,24 @@ use crate::hand::Hand;
 use crate::node::pipeline::camera::CameraFrame;
 use crate::node::ros::topic::Topic;
 use crate::overlay::{self, Caption};
+use crate::sync::lock;
 
 /// Sends frames to the overlay thread, which ends when this is dropped.
-pub(crate) struct OverlaySender(SyncSender<OverlayJob>);
+pub(crate) struct OverlaySender(Arc<Queue>);
+
+/// The newest frame of each camera. All cameras get the same share of the thread's time.
+struct Queue {
+    content: Mutex<Content>,
+    changed: Condvar,
+}
+
+struct Content {
+    /// One for each camera.
+    jobs: Vec<Option<OverlayJob>>,
+    /// The camera whose turn it is.
+    next: usize,
+    is_closed: bool,
+}
 
 pub(super) struct OverlayJob {
     pub(super) frame: Arc<CameraFrame>,
@@ -24,27 +38,71 @@ pub(super) struct OverlayJob {
     pub(super) topic: Arc<Topic<CompressedImage>>,
 }
 
-/// Creates the sender, and the function that the thread runs. One frame per camera may wait.
+/// Creates the sender, and the function that the thread runs.
 pub(crate) fn create_overlay_thread(cameras: usize) -> (OverlaySender, impl FnOnce() + Send + 'static) {
-    let (sender, jobs) = sync_channel(cameras);
-    (OverlaySender(sender), move || run(&jobs))
+    let queue = Arc::new(Queue::new(cameras));
+    (OverlaySender(queue.clone()), move || run(&queue))
 }
 
 impl OverlaySender {
-    /// Queues a frame to be drawn and published; discards it if the queue is full.
-    pub(super) fn send(&self, job: OverlayJob) {
-        self.0.try_send(job).ok();
+    /// Queues a camera's frame to be drawn and published, in place of one that still waits.
+    pub(super) fn send(&self, camera_index: usize, job: OverlayJob) {
+        lock(&self.0.content).jobs[camera_index] = Some(job);
+        self.0.changed.notify_one();
     }
 }
 
-fn run(jobs: &Receiver<OverlayJob>) {
-    for OverlayJob {
-        frame,
-        gesture,
-        hands,
-        topic,
-    } in jobs
-    {
+impl Drop for OverlaySender {
+    fn drop(&mut self) {
+        lock(&self.0.content).is_closed = true;
+        self.0.changed.notify_one();
+    }
+}
+
+impl Queue {
+    fn new(cameras: usize) -> Queue {
+        Queue {
+            content: Mutex::new(Content {
+                jobs: (0..cameras).map(|_| None).collect(),
+                next: 0,
+                is_closed: false,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Waits for the next frame; `None` once the sender was dropped.
+    fn next(&self) -> Option<OverlayJob> {
+        let mut content = lock(&self.content);
+        while !content.is_closed {
+            if let Some(job) = content.take() {
+                return Some(job);
+            }
+            content = self.changed.wait(content).unwrap_or_else(PoisonError::into_inner);
+        }
+        None
+    }
+}
+
+impl Content {
+    /// The frame of the first camera that has one, from the one whose turn it is.
+    fn take(&mut self) -> Option<OverlayJob> {
+        let cameras = self.jobs.len();
+        let turns = (0..cameras).map(|offset| (self.next + offset) % cameras);
+        let camera_index = turns.into_iter().find(|index| self.jobs[*index].is_some())?;
+        self.next = (camera_index + 1) % cameras;
+        self.jobs[camera_index].take()
+    }
+}
+
+fn run(queue: &Queue) {
+    while let Some(job) = queue.next() {
+        let OverlayJob {
+            frame,
+            gesture,
+            hands,
+            topic,
+        } = job;
         let labels = gesture.labels.iter().map(String::as_str);
         let caption = Caption {
             title: match gesture.gesture {
