@@ -1,5 +1,6 @@
 //! Reading of regular files, atomic writes, temporary files and directories, and names for both.
 
+mod access;
 mod draft;
 
 use std::fs::{self, File};
@@ -11,6 +12,7 @@ use sha2::{Digest, Sha256};
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
+pub(crate) use access::{create_directory_inside, create_file, create_private_directory};
 pub(crate) use draft::{DraftDirectory, WRITING_PREFIX, draft_file, lock_directory, sweep};
 
 /// What happens if the file exists.

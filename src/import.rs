@@ -112,7 +112,7 @@ fn write_pretrained(
         path: path.clone(),
         cause,
     };
-    std::fs::create_dir_all(directory).map_err(io_error)?;
+    disk::create_directory_inside(directory).map_err(io_error)?;
     let bytes = weights.to_bytes(&path)?;
     disk::write_atomic(&path, Existing::Replace, |writer| writer.write_all(&bytes)).map_err(io_error)?;
     Ok(path)

@@ -36,6 +36,7 @@ pub mod node;
 mod overlay;
 pub mod preprocess;
 pub mod probability;
+pub mod purge;
 pub mod recognizer;
 pub mod sync;
 pub mod text;

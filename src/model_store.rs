@@ -47,7 +47,7 @@ pub const LANDMARKS_FILE: &str = "landmarks.safetensors";
 pub const FAMILIARITY_FILE: &str = "familiarity.safetensors";
 const MANIFEST_FILE: &str = "manifest.json";
 const ACTIVE_FILE: &str = "active.json";
-const MODELS_DIRECTORY: &str = "models";
+pub(crate) const MODELS_DIRECTORY: &str = "models";
 const PRETRAINED_DIRECTORY: &str = "pretrained";
 /// Directory of TensorRT engines: one directory `<model id>-<key>` for each engine.
 pub const ENGINES_DIRECTORY: &str = "engines";
@@ -94,7 +94,9 @@ impl ModelStore {
     pub fn open(root: &Path) -> Result<ModelStore, StoreError> {
         check_root(root)?;
         let models = root.join(MODELS_DIRECTORY);
-        fs::create_dir_all(&models).map_err(|cause| io_error(&models, cause))?;
+        disk::create_private_directory(root)
+            .and_then(|()| disk::create_directory_inside(&models))
+            .map_err(|cause| io_error(&models, cause))?;
         let store = ModelStore {
             root: root.to_owned(),
         };

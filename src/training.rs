@@ -38,6 +38,7 @@ use crate::dataset::Dataset;
 use crate::model_store::{ModelStore, StoredModel};
 use crate::network::Network;
 
+pub(crate) use cache::DIRECTORY as CACHE_DIRECTORY;
 pub use error::TrainingError;
 use evaluate::evaluate;
 use export::export;
@@ -52,6 +53,7 @@ use prepare::{PreparedDataset, prepare};
 use pretrained::PretrainedNetwork;
 pub use progress::{FoldEpoch, Progress, Summary, SummaryMetrics};
 use publish::{Results, publish};
+pub(crate) use report::HTML_FILE as REPORT_PAGE;
 pub use report::{FoldResult, GateReport, Point, RecognizerAccuracy, Timing};
 use select::select;
 use stopwatch::Stopwatch;

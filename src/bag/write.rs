@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
@@ -11,7 +11,7 @@ use mcap::{Compression, McapError, WriteOptions, Writer};
 
 use super::image::IMAGE;
 use super::metadata;
-use crate::disk::DraftDirectory;
+use crate::disk::{self, DraftDirectory};
 
 /// The message definition, for tools that have no ROS messages installed.
 const DEFINITION: &str = "\
@@ -85,10 +85,10 @@ impl BagWriter {
         if bag.exists() {
             return Err(WriteError::Exists(bag.to_owned()));
         }
-        let unfinished = DraftDirectory::beside(bag).map_err(io_error)?;
+        let unfinished = DraftDirectory::private_beside(bag).map_err(io_error)?;
         let name = bag.file_name().unwrap_or(bag.as_os_str()).to_string_lossy();
         let file_name = format!("{name}_0.mcap");
-        let file = File::create(unfinished.path().join(&file_name)).map_err(io_error)?;
+        let file = disk::create_file(&unfinished.path().join(&file_name)).map_err(io_error)?;
         let create_writer = || -> Result<(Writer<BufWriter<File>>, u16), McapError> {
             let options = WriteOptions::new()
                 .profile("ros2")
@@ -148,7 +148,9 @@ impl BagWriter {
         let summary = self.writer.finish();
         summary.map_err(|cause| self.mcap_error(cause))?;
         let metadata = self.unfinished.path().join(metadata::FILE_NAME);
-        std::fs::write(&metadata, self.metadata()).map_err(io_error)?;
+        disk::create_file(&metadata)
+            .and_then(|mut file| file.write_all(self.metadata().as_bytes()))
+            .map_err(io_error)?;
         for file in [self.unfinished.path().join(&self.file_name), metadata] {
             File::open(file)
                 .and_then(|file| file.sync_all())

@@ -69,7 +69,7 @@ impl Engine {
     /// # Errors
     /// The directory cannot be created.
     pub(super) fn draft(&self) -> io::Result<DraftDirectory> {
-        fs::create_dir_all(&self.engines)?;
+        disk::create_directory_inside(&self.engines)?;
         disk::sweep(&self.engines, DRAFT_PREFIX);
         DraftDirectory::create(&self.engines, DRAFT_PREFIX)
     }

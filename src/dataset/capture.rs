@@ -40,7 +40,7 @@ impl Burst {
     /// # Errors
     /// The directory cannot be created.
     pub(crate) fn open(dataset: &Path, label: &Label, now: OffsetDateTime) -> Result<Burst, DatasetError> {
-        fs::create_dir_all(dataset).map_err(|cause| DatasetError::Io {
+        disk::create_private_directory(dataset).map_err(|cause| DatasetError::Io {
             path: dataset.to_owned(),
             cause,
         })?;
@@ -74,7 +74,7 @@ fn write(directory: &Path, name: &str, frame: &Frame) -> io::Result<Saved> {
         // The directory appears with its first frame: an empty one would stop a training.
         let draft = DraftDirectory::create(disk::parent(directory), WRITING_PREFIX)?;
         let filled = draft.path().join("label");
-        fs::create_dir(&filled)?;
+        disk::create_directory_inside(&filled)?;
         write(&filled.join(name))?;
         match fs::rename(&filled, directory) {
             // Another process was faster.

@@ -10,10 +10,9 @@ use std::path::Path;
 
 use tempfile::{NamedTempFile, TempDir};
 
+use super::access::{PRIVATE, file_mode, mode_of};
 use super::parent;
 
-/// Permissions before the umask is applied. The default of a temporary file would allow access only to its owner.
-const MODE: u32 = 0o666;
 /// Prefix of the name of a file or directory that is being written.
 pub(crate) const WRITING_PREFIX: &str = ".writing-";
 /// Prefix of the same in a directory that may belong to another program.
@@ -27,13 +26,20 @@ pub(crate) struct DraftDirectory {
 }
 
 impl DraftDirectory {
-    /// Creates a directory whose name begins with `prefix`.
+    /// Creates a directory whose name begins with `prefix`, with the permissions of `parent`.
     ///
     /// # Errors
     /// The directory cannot be created.
     pub(crate) fn create(parent: &Path, prefix: &str) -> io::Result<DraftDirectory> {
+        DraftDirectory::create_with(parent, prefix, mode_of(parent)?)
+    }
+
+    fn create_with(parent: &Path, prefix: &str, mode: u32) -> io::Result<DraftDirectory> {
         loop {
-            let directory = tempfile::Builder::new().prefix(prefix).tempdir_in(parent)?;
+            let directory = tempfile::Builder::new()
+                .prefix(prefix)
+                .permissions(Permissions::from_mode(mode))
+                .tempdir_in(parent)?;
             match lock_directory(directory.path()) {
                 Ok(lock) if directory.path().exists() => {
                     return Ok(DraftDirectory {
@@ -55,6 +61,15 @@ impl DraftDirectory {
     pub(crate) fn beside(path: &Path) -> io::Result<DraftDirectory> {
         sweep(parent(path), OUTPUT_PREFIX);
         DraftDirectory::create(parent(path), OUTPUT_PREFIX)
+    }
+
+    /// As [`DraftDirectory::beside`], for what shows people: only the owner may use the directory.
+    ///
+    /// # Errors
+    /// The directory cannot be created.
+    pub(crate) fn private_beside(path: &Path) -> io::Result<DraftDirectory> {
+        sweep(parent(path), OUTPUT_PREFIX);
+        DraftDirectory::create_with(parent(path), OUTPUT_PREFIX, PRIVATE)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -81,7 +96,7 @@ pub(crate) fn draft_file(directory: &Path) -> io::Result<NamedTempFile> {
     loop {
         let file = tempfile::Builder::new()
             .prefix(WRITING_PREFIX)
-            .permissions(Permissions::from_mode(MODE))
+            .permissions(Permissions::from_mode(file_mode(directory)?))
             .tempfile_in(directory)?;
         lock(file.as_file());
         // Otherwise another process removed it before it was locked.

@@ -22,6 +22,7 @@ use self::int8::has_weights;
 use self::lowering::nodes;
 use self::proto::{Dimension, Graph, Model, Node, OperatorSet, StringStringEntry, Tensor, ValueInfo};
 use super::{Network, Shape, signed_dims};
+use crate::disk;
 use crate::weights::{ParameterSpec, TensorLocation, WeightsError, tensor_locations};
 
 pub(crate) const INPUT_NAME: &str = "input";
@@ -91,7 +92,7 @@ pub fn write(
     let graph = graph(network, nodes(&network.layers), initializers, Batch::Dynamic);
     let graph = with_features(graph, network, Batch::Dynamic);
     let bytes = model(graph, metadata).encode_to_vec();
-    std::fs::File::create(path)
+    disk::create_file(path)
         .and_then(|mut file| file.write_all(&bytes))
         .map_err(|cause| WeightsError::Io {
             path: path.to_owned(),

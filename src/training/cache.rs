@@ -20,7 +20,8 @@ use crate::disk::{self, WRITING_PREFIX, draft_file};
 const MAX_BYTES: u64 = 2 << 30;
 /// Nothing is cached on a disk with less free space, which is left to the model and to other programs.
 const MIN_FREE_BYTES: u64 = 512 << 20;
-const DIRECTORY: &str = "features";
+/// The directory of the cache in a store.
+pub(crate) const DIRECTORY: &str = "features";
 const CHECKSUM_BYTES: usize = 32;
 
 /// The entries of one key.
@@ -65,7 +66,7 @@ impl FeatureCache {
     /// # Errors
     /// The disk is almost full or the file cannot be written; the training does not depend on it.
     pub(super) fn write(&self, sha256: &[u8; 32], entry: &Entry) -> io::Result<()> {
-        fs::create_dir_all(&self.directory)?;
+        disk::create_directory_inside(&self.directory)?;
         let disk = rustix::fs::statvfs(&self.directory)?;
         if disk.f_bavail.saturating_mul(disk.f_frsize) < MIN_FREE_BYTES {
             let message = format!("less than {} MB are free on the disk", MIN_FREE_BYTES >> 20);

@@ -21,7 +21,7 @@ pub(super) use html::write_html;
 /// The data, in the model's directory.
 pub(super) const JSON_FILE: &str = "report.json";
 /// The page, in the model's directory.
-pub(super) const HTML_FILE: &str = "report.html";
+pub(crate) const HTML_FILE: &str = "report.html";
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Report {

@@ -1,4 +1,4 @@
-//! The command line `thumb_gesture`: train, evaluate, predict, bag, models, export, import-weights, bench. It does not need ROS.
+//! The command line `thumb_gesture`: train, evaluate, predict, bag, models, export, import-weights, bench, purge. It does not need ROS.
 
 mod bag;
 mod bench;
@@ -10,6 +10,7 @@ mod names;
 mod numbers;
 mod output;
 mod predict;
+mod purge;
 mod runtime;
 mod train;
 mod training_table;
@@ -48,6 +49,7 @@ enum Command {
     Models(models::Arguments),
     ImportWeights(import_weights::Arguments),
     Bench(bench::Arguments),
+    Purge(purge::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         Command::Models(arguments) => models::run(arguments),
         Command::ImportWeights(arguments) => import_weights::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
+        Command::Purge(arguments) => purge::run(&arguments),
     };
     match result {
         Ok(code) => code,

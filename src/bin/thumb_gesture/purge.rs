@@ -1,0 +1,84 @@
+//! `thumb_gesture purge`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+use thumb_gesture::dataset::sweep;
+use thumb_gesture::model_store::ModelStore;
+use thumb_gesture::purge::Purge;
+
+use crate::output;
+
+/// Delete everything that shows people: the frames of a dataset, what a store has cached of them, and reports with pictures.
+///
+/// Without --yes, only prints what would be deleted. Models are kept; `thumb_gesture models delete` deletes them.
+/// Bags, exported files and copies elsewhere are not known to this command.
+#[derive(Args)]
+#[group(id = "purged", required = true, multiple = true, args = ["dataset", "store"])]
+pub(crate) struct Arguments {
+    /// Directory of the dataset
+    #[arg(long, value_name = "DIR")]
+    dataset: Option<PathBuf>,
+    /// Directory of the model store
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Delete permanently
+    #[arg(long)]
+    yes: bool,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    deleted: bool,
+    #[serde(flatten)]
+    purge: &'a Purge,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let mut purge = Purge::default();
+    if let Some(dataset) = &arguments.dataset {
+        purge.add_dataset(dataset)?;
+    }
+    if let Some(root) = &arguments.store {
+        purge.add_store(&ModelStore::open_existing(root)?)?;
+    }
+    if arguments.yes {
+        if let Some(dataset) = &arguments.dataset {
+            sweep(dataset);
+        }
+        if let Some(root) = &arguments.store {
+            ModelStore::open_existing(root)?.sweep();
+        }
+        purge.delete()?;
+    }
+    if arguments.json {
+        output::print_json(&Report {
+            deleted: arguments.yes,
+            purge: &purge,
+        })?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for part in &purge.parts {
+        output::print_line(&format!(
+            "{}: {} files, {:.1} MB, in {}",
+            part.name,
+            part.files,
+            part.bytes as f64 / 1e6,
+            part.directory.display()
+        ))?;
+    }
+    for file in &purge.kept {
+        output::print_line(&format!("kept, may show people: {}", file.display()))?;
+    }
+    output::print_line(match (purge.parts.is_empty(), arguments.yes) {
+        (true, _) => "there is nothing to delete",
+        (false, true) => "these files were deleted",
+        (false, false) => "nothing was deleted; add --yes to delete these files permanently",
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,165 @@
+//! Removal of everything that shows people: the photos of a dataset, what a store has cached of them, and reports with pictures.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::dataset::{Dataset, DatasetError};
+use crate::model_store::{MODELS_DIRECTORY, ModelStore};
+use crate::training::{CACHE_DIRECTORY, REPORT_PAGE};
+
+/// Files that are removed together.
+#[derive(Debug, Serialize)]
+pub struct Part {
+    /// Such as `frames of thumbs_up`.
+    pub name: String,
+    /// Where the files are.
+    pub directory: PathBuf,
+    /// Number of files.
+    pub files: usize,
+    /// Length of all files.
+    pub bytes: u64,
+    #[serde(skip)]
+    paths: Vec<PathBuf>,
+}
+
+/// What is removed, and what is not.
+#[derive(Debug, Default, Serialize)]
+pub struct Purge {
+    /// Parts with at least one file.
+    pub parts: Vec<Part>,
+    /// Files of the dataset that are kept, because the dataset does not use them: they may show people, too.
+    pub kept: Vec<PathBuf>,
+}
+
+/// Why not everything was found or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum PurgeError {
+    /// The directory is not a dataset.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// A file cannot be examined or deleted.
+    #[error("{path}: {cause}")]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// The error of the file system.
+        cause: io::Error,
+    },
+}
+
+impl Purge {
+    /// Adds the images of a dataset. Those behind a link that leads out of it are kept.
+    ///
+    /// # Errors
+    /// The directory is not a dataset or cannot be read.
+    pub fn add_dataset(&mut self, root: &Path) -> Result<(), PurgeError> {
+        let dataset = Dataset::read(root)?;
+        let real_root = fs::canonicalize(root).map_err(io_error(root))?;
+        for frames in &dataset.labels {
+            let is_inside = |file: &&PathBuf| {
+                let directory = file.parent().map(fs::canonicalize);
+                matches!(directory, Some(Ok(directory)) if directory.starts_with(&real_root))
+            };
+            let (inside, outside): (Vec<&PathBuf>, Vec<&PathBuf>) = frames.files.iter().partition(is_inside);
+            self.add_part(
+                format!("frames of {}", frames.label),
+                &root.join(frames.label.as_str()),
+                inside.into_iter().cloned().collect(),
+            )?;
+            self.kept.extend(outside.into_iter().cloned());
+        }
+        let skipped = dataset.all_skipped().map(|skipped| PathBuf::from(&skipped.file));
+        self.kept.extend(skipped);
+        Ok(())
+    }
+
+    /// Adds the cached features of frames and the reports with pictures of a store. Models are kept.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn add_store(&mut self, store: &ModelStore) -> Result<(), PurgeError> {
+        let cache = store.root().join(CACHE_DIRECTORY);
+        self.add_part("features of frames".to_owned(), &cache, files_below(&cache)?)?;
+        let models = store.root().join(MODELS_DIRECTORY);
+        let mut reports = files_below(&models)?;
+        reports.retain(|file| file.ends_with(REPORT_PAGE));
+        self.add_part("reports with pictures".to_owned(), &models, reports)
+    }
+
+    fn add_part(&mut self, name: String, directory: &Path, paths: Vec<PathBuf>) -> Result<(), PurgeError> {
+        let mut bytes = 0;
+        for path in &paths {
+            bytes += fs::symlink_metadata(path).map_err(io_error(path))?.len();
+        }
+        if !paths.is_empty() {
+            self.parts.push(Part {
+                name,
+                directory: directory.to_owned(),
+                files: paths.len(),
+                bytes,
+                paths,
+            });
+        }
+        Ok(())
+    }
+
+    /// Deletes the files, and the directories that are empty then.
+    ///
+    /// # Errors
+    /// A file cannot be deleted; those before it are.
+    pub fn delete(&self) -> Result<(), PurgeError> {
+        for part in &self.parts {
+            let mut directories = BTreeSet::new();
+            for path in &part.paths {
+                match fs::remove_file(path) {
+                    // Another process was faster.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    result => result.map_err(io_error(path))?,
+                }
+                let parents = path
+                    .ancestors()
+                    .skip(1)
+                    .take_while(|parent| *parent != part.directory);
+                directories.extend(parents.map(Path::to_owned));
+            }
+            directories.insert(part.directory.clone());
+            // The deepest first; those with other files stay.
+            directories
+                .iter()
+                .rev()
+                .for_each(|directory| drop(fs::remove_dir(directory)));
+        }
+        Ok(())
+    }
+}
+
+/// All files below a directory, which may be missing. Links are not followed.
+fn files_below(directory: &Path) -> Result<Vec<PathBuf>, PurgeError> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(io_error(directory))?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(io_error(directory))?;
+        let path = entry.path();
+        if entry.file_type().map_err(io_error(&path))?.is_dir() {
+            files.extend(files_below(&path)?);
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn io_error(path: &Path) -> impl Fn(io::Error) -> PurgeError {
+    move |cause| PurgeError::Io {
+        path: path.to_owned(),
+        cause,
+    }
+}

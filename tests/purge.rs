@@ -1,0 +1,157 @@
+//! `thumb_gesture purge`: what shows people is deleted, and nothing else.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use support::{files_in, json, program, thumb_gesture};
+use thumb_gesture::model_store::ModelStore;
+
+/// A dataset and a store with a model that was trained on it.
+struct Robot {
+    root: tempfile::TempDir,
+}
+
+impl Robot {
+    fn new() -> Robot {
+        let root = tempfile::tempdir().expect("a directory");
+        let robot = Robot { root };
+        support::draw_dataset(&robot.path("dataset"), 5, 3);
+        ModelStore::open(&robot.path("store")).expect("creates");
+        support::write_random_pretrained(&robot.path("store"), "squeezenet1_1");
+        let recipe = "--network squeezenet1_1 --strategy last_layer --epochs 1 --copies 0 --folds 1 --force";
+        let recipe: Vec<&str> = recipe.split(' ').collect();
+        json(&support::train(
+            &robot.path("dataset"),
+            &robot.path("store"),
+            &recipe,
+        ));
+        robot
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.root.path().join(name)
+    }
+
+    fn purge(&self, more: &[&str]) -> serde_json::Value {
+        let mut command = program();
+        command
+            .args(["purge", "--json", "--dataset"])
+            .arg(self.path("dataset"));
+        command.arg("--store").arg(self.path("store")).args(more);
+        json(&command.output().expect("starts"))
+    }
+}
+
+fn all_files(directory: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(directory)
+        .expect("reads")
+        .map(|entry| entry.expect("an entry").path());
+    let (directories, mut files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    files.extend(directories.iter().flat_map(|directory| all_files(directory)));
+    files.sort();
+    files
+}
+
+#[test]
+fn nothing_is_deleted_without_yes() {
+    let robot = Robot::new();
+    let before = all_files(robot.root.path());
+    let told = robot.purge(&[]);
+    assert_eq!(told["deleted"], false);
+    assert_eq!(all_files(robot.root.path()), before);
+}
+
+#[test]
+fn frames_features_and_pictures_are_deleted_and_the_model_is_kept() {
+    let robot = Robot::new();
+    let (dataset, store) = (robot.path("dataset"), robot.path("store"));
+    // What the dataset does not use may be somebody's notes, or a photo that cannot be decoded.
+    fs::write(dataset.join("none/notes.txt"), "a note").expect("writes");
+    let elsewhere = robot.path("elsewhere");
+    fs::create_dir(&elsewhere).expect("creates");
+    fs::copy(&files_in(&dataset.join("none"))[0], elsewhere.join("family.png")).expect("copies");
+    symlink(&elsewhere, dataset.join("none/linked")).expect("links");
+
+    let told = robot.purge(&["--yes"]);
+    let parts: Vec<(&str, u64)> = told["parts"]
+        .as_array()
+        .expect("parts")
+        .iter()
+        .map(|part| {
+            (
+                part["name"].as_str().expect("a name"),
+                part["files"].as_u64().expect("a number"),
+            )
+        })
+        .collect();
+    assert_eq!(
+        parts[..3],
+        [
+            ("frames of none", 3),
+            ("frames of thumbs_down", 3),
+            ("frames of thumbs_up", 3)
+        ]
+    );
+    assert_eq!(parts[3].0, "features of frames");
+    assert_eq!(parts[4], ("reports with pictures", 1));
+    assert!(
+        told["kept"].to_string().contains("linked/family.png"),
+        "{}",
+        told["kept"]
+    );
+
+    let left: Vec<String> = all_files(robot.root.path())
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let is_picture = |path: &&String| [".png", ".jpg", ".html"].iter().any(|end| path.ends_with(end));
+    let pictures: Vec<&String> = left.iter().filter(is_picture).collect();
+    assert!(
+        elsewhere.join("family.png").exists(),
+        "links that lead out of the dataset are not followed"
+    );
+    assert!(
+        pictures.iter().all(|path| path.ends_with("family.png")),
+        "{pictures:?}"
+    );
+    assert!(!left.iter().any(|path| path.contains("/features/")), "{left:?}");
+    assert!(dataset.join("none/notes.txt").exists() && !dataset.join("thumbs_up").exists());
+
+    let shown = thumb_gesture([
+        "models".as_ref(),
+        "show".as_ref(),
+        "--json".as_ref(),
+        "--store".as_ref(),
+        store.as_os_str(),
+    ]);
+    assert_eq!(json(&shown)["network"], "squeezenet1_1", "the model is intact");
+    assert_eq!(robot.purge(&["--yes"])["parts"], serde_json::json!([]));
+}
+
+#[test]
+fn directory_that_is_no_dataset_is_refused() {
+    let robot = Robot::new();
+    let mut command = program();
+    command
+        .args(["purge", "--yes", "--dataset"])
+        .arg(robot.root.path());
+    let message = support::failure(&command.output().expect("starts"));
+    assert!(message.contains("--dataset"), "{message}");
+    assert_eq!(files_in(&robot.path("dataset/none")).len(), 3);
+}
+
+#[test]
+fn new_store_is_accessible_to_its_owner_alone() {
+    let robot = Robot::new();
+    let mode = |path: &Path| fs::metadata(path).expect("exists").permissions().mode() & 0o777;
+    let store = robot.path("store");
+    for file in all_files(&store) {
+        // The pretrained weights are written by the test.
+        if !file.starts_with(store.join("pretrained")) {
+            assert_eq!(mode(&file) & 0o077, 0, "{}", file.display());
+        }
+    }
+}
