@@ -185,7 +185,7 @@ mod tests {
     /// Hands in all poses, with the indices of their labels.
     fn simulated(views: usize) -> (Vec<Option<Hand>>, Vec<usize>) {
         let hand = |simulated: SimulatedHand| {
-            let mut values: Vec<f32> = vec![1.0, 0.5];
+            let mut values: Vec<f32> = vec![1.0, 1.0, 0.5];
             values.extend(simulated.landmarks.as_flattened());
             values.extend(simulated.world.as_flattened());
             let label = GESTURES.iter().position(|gesture| *gesture == simulated.gesture);
