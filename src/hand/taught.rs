@@ -20,8 +20,8 @@ use crate::weights::{Initialization, ParameterSpec, Tensor, Weights, WeightsErro
 const SIMULATED_VIEWS: usize = 60;
 /// Weight of the simulated hands of a label relative to the taught ones.
 const SIMULATED_WEIGHT: f64 = 0.3;
-/// The rule's share of the probabilities.
-pub(crate) const RULE_SHARE: f32 = 0.5;
+/// The rule's share of the probabilities: more than half, so that it decides if both are certain of different gestures.
+pub(crate) const RULE_SHARE: f32 = 0.55;
 /// Names of the tensors.
 const WEIGHT: &str = "landmarks.weight";
 const BIAS: &str = "landmarks.bias";
@@ -239,8 +239,8 @@ mod tests {
         let gestures = vec![thumb.gesture, Gesture::None, opposite(thumb.gesture)];
         let classifier = LandmarkClassifier::new(vec![0.0; 3 * FEATURES], vec![0.0; 3], gestures);
         let found = classifier.probabilities(&hand, 0.0);
-        let expected =
-            [thumb.confidence, 1.0 - thumb.confidence, 0.0].map(|by_rule| (by_rule + 1.0 / 3.0) / 2.0);
+        let expected = [thumb.confidence, 1.0 - thumb.confidence, 0.0]
+            .map(|by_rule| RULE_SHARE * by_rule + (1.0 - RULE_SHARE) / 3.0);
         assert!(
             found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6),
             "{found:?}"
