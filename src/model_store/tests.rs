@@ -246,12 +246,15 @@ fn previous_model_is_one_that_exists() {
 }
 
 #[test]
-fn manifest_is_readable_by_other_users() {
+fn models_have_the_permissions_of_the_directory_that_they_are_in() {
     let (_root, store) = new_store();
-    let model = published(&store, 1_000);
+    let models = store.root().join(MODELS_DIRECTORY);
     let mode = |path: &Path| fs::metadata(path).expect("exists").permissions().mode() & 0o777;
-    let expected = mode(&model.directory.join(WEIGHTS_FILE));
-    assert_eq!(mode(&model.directory.join("manifest.json")), expected);
+    let modes =
+        |model: &StoredModel| [&model.directory, &model.directory.join(MANIFEST_FILE)].map(|path| mode(path));
+    assert_eq!(modes(&published(&store, 1_000)), [0o700, 0o600]);
+    fs::set_permissions(&models, fs::Permissions::from_mode(0o755)).expect("sets");
+    assert_eq!(modes(&published(&store, 2_000)), [0o755, 0o644]);
 }
 
 #[test]
