@@ -41,6 +41,18 @@ pub enum PurgeError {
     /// The directory is not a dataset.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+    /// Most files in the directory are something else.
+    #[error(
+        "{root} has {frames} frames, but {others} other files; it is no dataset, so nothing in it is deleted"
+    )]
+    NotADataset {
+        /// The directory.
+        root: PathBuf,
+        /// Number of images that would be deleted.
+        frames: usize,
+        /// Number of files that would be kept.
+        others: usize,
+    },
     /// A file cannot be examined or deleted.
     #[error("{path}: {cause}")]
     Io {
@@ -55,9 +67,14 @@ impl Purge {
     /// Adds the images of a dataset. Those behind a link that leads out of it are kept.
     ///
     /// # Errors
-    /// The directory is not a dataset or cannot be read.
+    /// The directory is not a dataset, most files in it are something else, or it cannot be read.
     pub fn add_dataset(&mut self, root: &Path) -> Result<(), PurgeError> {
         let dataset = Dataset::read(root)?;
+        let (frames, others) = (dataset.frame_count(), dataset.all_skipped().count());
+        if others > frames {
+            let root = root.to_owned();
+            return Err(PurgeError::NotADataset { root, frames, others });
+        }
         let real_root = fs::canonicalize(root).map_err(io_error(root))?;
         for frames in &dataset.labels {
             let is_inside = |file: &&PathBuf| {

@@ -134,12 +134,27 @@ fn frames_features_and_pictures_are_deleted_and_the_model_is_kept() {
 #[test]
 fn directory_that_is_no_dataset_is_refused() {
     let robot = Robot::new();
-    let mut command = program();
-    command
-        .args(["purge", "--yes", "--dataset"])
-        .arg(robot.root.path());
-    let message = support::failure(&command.output().expect("starts"));
+    let refused = |directory: &Path| {
+        let mut command = program();
+        command.args(["purge", "--yes", "--dataset"]).arg(directory);
+        support::failure(&command.output().expect("starts"))
+    };
+    let message = refused(robot.root.path());
     assert!(message.contains("--dataset"), "{message}");
+    // A home directory, for example, has some images in many of its directories.
+    let documents = robot.path("home/documents");
+    fs::create_dir_all(&documents).expect("creates");
+    fs::copy(
+        &files_in(&robot.path("dataset/none"))[0],
+        documents.join("image.png"),
+    )
+    .expect("copies");
+    for name in ["letter.odt", "table.ods"] {
+        fs::write(documents.join(name), "something else").expect("writes");
+    }
+    let message = refused(&robot.path("home"));
+    assert!(message.contains("1 frames, but 2 other files"), "{message}");
+    assert!(documents.join("image.png").exists());
     assert_eq!(files_in(&robot.path("dataset/none")).len(), 3);
 }
 

@@ -11,18 +11,20 @@ use thumb_gesture::purge::Purge;
 
 use crate::output;
 
+/// Maximum number of kept files that are printed.
+const MAX_KEPT: usize = 10;
+
 /// Delete everything that shows people: the frames of a dataset, what a store has cached of them, and reports with pictures.
 ///
 /// Without --yes, only prints what would be deleted. Models are kept; `thumb_gesture models delete` deletes them.
 /// Bags, exported files and copies elsewhere are not known to this command.
 #[derive(Args)]
-#[group(id = "purged", required = true, multiple = true, args = ["dataset", "store"])]
 pub(crate) struct Arguments {
     /// Directory of the dataset
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", required_unless_present = "store")]
     dataset: Option<PathBuf>,
     /// Directory of the model store
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", required_unless_present = "dataset")]
     store: Option<PathBuf>,
     /// Delete permanently
     #[arg(long)]
@@ -72,8 +74,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             part.directory.display()
         ))?;
     }
-    for file in &purge.kept {
+    for file in purge.kept.iter().take(MAX_KEPT) {
         output::print_line(&format!("kept, may show people: {}", file.display()))?;
+    }
+    if purge.kept.len() > MAX_KEPT {
+        let more = purge.kept.len() - MAX_KEPT;
+        output::print_line(&format!("kept, may show people: {more} more files, see --json"))?;
     }
     output::print_line(match (purge.parts.is_empty(), arguments.yes) {
         (true, _) => "there is nothing to delete",
