@@ -121,7 +121,9 @@ impl ModelStore {
 
     /// Removes the incomplete files of killed processes. What cannot be removed is a warning.
     pub fn sweep(&self) {
-        disk::sweep(&self.root.join(MODELS_DIRECTORY), DRAFT_PREFIX);
+        for drafts in [MODELS_DIRECTORY, ENGINES_DIRECTORY] {
+            disk::sweep(&self.root.join(drafts), DRAFT_PREFIX);
+        }
         disk::sweep(&self.root, WRITING_PREFIX);
         disk::sweep(&self.root.join(PRETRAINED_DIRECTORY), WRITING_PREFIX);
     }

@@ -31,7 +31,7 @@ pub struct Part {
 pub struct Purge {
     /// Parts with at least one file.
     pub parts: Vec<Part>,
-    /// Files of the dataset that are kept, because the dataset does not use them: they may show people, too.
+    /// Files of the dataset that are kept, because it does not use them, or because they are behind a link: they may show people, too.
     pub kept: Vec<PathBuf>,
 }
 
@@ -76,21 +76,19 @@ impl Purge {
             return Err(PurgeError::NotADataset { root, frames, others });
         }
         let real_root = fs::canonicalize(root).map_err(io_error(root))?;
+        let mut kept: BTreeSet<PathBuf> = files_below(root)?.into_iter().collect();
         for frames in &dataset.labels {
-            let is_inside = |file: &&PathBuf| {
-                let directory = file.parent().map(fs::canonicalize);
-                matches!(directory, Some(Ok(directory)) if directory.starts_with(&real_root))
-            };
+            let is_inside = |file: &&PathBuf| matches!(fs::canonicalize(file), Ok(target) if target.starts_with(&real_root));
             let (inside, outside): (Vec<&PathBuf>, Vec<&PathBuf>) = frames.files.iter().partition(is_inside);
-            self.add_part(
-                format!("frames of {}", frames.label),
-                &root.join(frames.label.as_str()),
-                inside.into_iter().cloned().collect(),
-            )?;
-            self.kept.extend(outside.into_iter().cloned());
+            for file in &inside {
+                kept.remove(*file);
+            }
+            kept.extend(outside.into_iter().cloned());
+            let directory = root.join(frames.label.as_str());
+            let inside = inside.into_iter().cloned().collect();
+            self.add_part(format!("frames of {}", frames.label), &directory, inside);
         }
-        let skipped = dataset.all_skipped().map(|skipped| PathBuf::from(&skipped.file));
-        self.kept.extend(skipped);
+        self.kept.extend(kept);
         Ok(())
     }
 
@@ -100,17 +98,19 @@ impl Purge {
     /// The store cannot be read.
     pub fn add_store(&mut self, store: &ModelStore) -> Result<(), PurgeError> {
         let cache = store.root().join(CACHE_DIRECTORY);
-        self.add_part("features of frames".to_owned(), &cache, files_below(&cache)?)?;
+        self.add_part("features of frames".to_owned(), &cache, files_below(&cache)?);
         let models = store.root().join(MODELS_DIRECTORY);
         let mut reports = files_below(&models)?;
         reports.retain(|file| file.ends_with(REPORT_PAGE));
-        self.add_part("reports with pictures".to_owned(), &models, reports)
+        self.add_part("reports with pictures".to_owned(), &models, reports);
+        Ok(())
     }
 
-    fn add_part(&mut self, name: String, directory: &Path, paths: Vec<PathBuf>) -> Result<(), PurgeError> {
+    fn add_part(&mut self, name: String, directory: &Path, paths: Vec<PathBuf>) {
         let mut bytes = 0;
         for path in &paths {
-            bytes += fs::symlink_metadata(path).map_err(io_error(path))?.len();
+            // A file that another process has just removed has no length.
+            bytes += fs::symlink_metadata(path).map_or(0, |metadata| metadata.len());
         }
         if !paths.is_empty() {
             self.parts.push(Part {
@@ -121,21 +121,20 @@ impl Purge {
                 paths,
             });
         }
-        Ok(())
     }
 
-    /// Deletes the files, and the directories that are empty then.
-    ///
-    /// # Errors
-    /// A file cannot be deleted; those before it are.
-    pub fn delete(&self) -> Result<(), PurgeError> {
+    /// Deletes the files, and the directories that are empty then; returns the errors.
+    pub fn delete(&self) -> Vec<PurgeError> {
+        let mut errors = Vec::new();
         for part in &self.parts {
             let mut directories = BTreeSet::new();
             for path in &part.paths {
                 match fs::remove_file(path) {
-                    // Another process was faster.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    result => result.map_err(io_error(path))?,
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        errors.push(io_error(path)(error))
+                    }
+                    // Otherwise another process was faster.
+                    _ => {}
                 }
                 let parents = path
                     .ancestors()
@@ -145,12 +144,11 @@ impl Purge {
             }
             directories.insert(part.directory.clone());
             // The deepest first; those with other files stay.
-            directories
-                .iter()
-                .rev()
-                .for_each(|directory| drop(fs::remove_dir(directory)));
+            for directory in directories.iter().rev() {
+                drop(fs::remove_dir(directory));
+            }
         }
-        Ok(())
+        errors
     }
 }
 

@@ -70,10 +70,14 @@ fn frames_features_and_pictures_are_deleted_and_the_model_is_kept() {
     let (dataset, store) = (robot.path("dataset"), robot.path("store"));
     // What the dataset does not use may be somebody's notes, or a photo that cannot be decoded.
     fs::write(dataset.join("none/notes.txt"), "a note").expect("writes");
+    fs::write(dataset.join("dataset.zip"), "an archive").expect("writes");
+    fs::create_dir(dataset.join("none/.ipynb_checkpoints")).expect("creates");
+    fs::write(dataset.join("none/.ipynb_checkpoints/1.jpg"), "a copy").expect("writes");
     let elsewhere = robot.path("elsewhere");
     fs::create_dir(&elsewhere).expect("creates");
     fs::copy(&files_in(&dataset.join("none"))[0], elsewhere.join("family.png")).expect("copies");
     symlink(&elsewhere, dataset.join("none/linked")).expect("links");
+    symlink(elsewhere.join("family.png"), dataset.join("none/link.png")).expect("links");
 
     let told = robot.purge(&["--yes"]);
     let parts: Vec<(&str, u64)> = told["parts"]
@@ -97,11 +101,15 @@ fn frames_features_and_pictures_are_deleted_and_the_model_is_kept() {
     );
     assert_eq!(parts[3].0, "features of frames");
     assert_eq!(parts[4], ("reports with pictures", 1));
-    assert!(
-        told["kept"].to_string().contains("linked/family.png"),
-        "{}",
-        told["kept"]
-    );
+    let kept = told["kept"].to_string();
+    let others = [
+        "linked/family.png",
+        "link.png",
+        "notes.txt",
+        "dataset.zip",
+        ".ipynb_checkpoints/1.jpg",
+    ];
+    assert!(others.iter().all(|name| kept.contains(name)), "{kept}");
 
     let left: Vec<String> = all_files(robot.root.path())
         .iter()
@@ -114,7 +122,9 @@ fn frames_features_and_pictures_are_deleted_and_the_model_is_kept() {
         "links that lead out of the dataset are not followed"
     );
     assert!(
-        pictures.iter().all(|path| path.ends_with("family.png")),
+        pictures
+            .iter()
+            .all(|path| others.iter().any(|other| path.ends_with(other))),
         "{pictures:?}"
     );
     assert!(!left.iter().any(|path| path.contains("/features/")), "{left:?}");
@@ -163,6 +173,9 @@ fn new_store_is_accessible_to_its_owner_alone() {
     let robot = Robot::new();
     let mode = |path: &Path| fs::metadata(path).expect("exists").permissions().mode() & 0o777;
     let store = robot.path("store");
+    for directory in [&store, &store.join("models")] {
+        assert_eq!(mode(directory), 0o700, "{}", directory.display());
+    }
     for file in all_files(&store) {
         // The pretrained weights are written by the test.
         if !file.starts_with(store.join("pretrained")) {

@@ -78,7 +78,11 @@ fn write(directory: &Path, name: &str, frame: &Frame) -> io::Result<Saved> {
         write(&filled.join(name))?;
         match fs::rename(&filled, directory) {
             // Another process was faster.
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
+                ) => {}
             renamed => return renamed.map(|()| Saved::Written),
         }
     }

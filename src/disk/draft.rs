@@ -154,7 +154,11 @@ fn remove_unlocked(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     // NFS locks a file only if it is open for writing.
-    let file = File::options().read(true).write(kind.is_file()).open(path)?;
+    let file = match File::options().read(true).write(kind.is_file()).open(path) {
+        // Another user writes it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
+        opened => opened?,
+    };
     match file.try_lock() {
         Ok(()) if kind.is_dir() => fs::remove_dir_all(path),
         Ok(()) => fs::remove_file(path),

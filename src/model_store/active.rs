@@ -50,7 +50,7 @@ impl ModelStore {
             active: Some(id.clone()),
             previous: earlier
                 .filter(|earlier| earlier != id)
-                .find(|earlier| self.existing_directory(earlier).is_ok()),
+                .find(|earlier| self.model(earlier).is_ok()),
         };
         self.write_active(&after)
     }

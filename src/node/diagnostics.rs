@@ -50,7 +50,7 @@ struct CameraMonitor {
     publishers: PublisherWatch,
     /// Number of successive reports, up to the last one, before each of which the clocks have jumped.
     reports_with_jumps: usize,
-    /// The same for reports before which fewer than half of the frames were classified.
+    /// The same for reports before which newer frames replaced more than half of the frames.
     reports_with_overload: usize,
 }
 
@@ -127,7 +127,7 @@ impl Diagnostics {
             is_stalled: current.received > 0 && monitor.last_frame.elapsed() > self.stale_timeout(),
             stale: camera.freshness.stale_episode(),
             publishers: publisher_problems,
-            overload: (monitor.reports_with_overload >= MANY_REPORTS).then(|| Overload {
+            overload: (model.is_some() && monitor.reports_with_overload >= MANY_REPORTS).then(|| Overload {
                 received: rate(current.received, previous.received),
                 classified: rate(current.classified, previous.classified),
                 age: camera.counters.last_age(),

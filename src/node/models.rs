@@ -289,12 +289,12 @@ impl Models {
         })
     }
 
-    /// Loads the model that the parameters ask for. If it is the active one and cannot be loaded, loads the model that was active before it
-    /// instead, and logs an error.
+    /// Loads the model that the parameters ask for. If it is the active one and its files are missing or damaged, loads the model that was
+    /// active before it instead, and logs an error.
     fn load_or_previous(&self, id: &str, params: &Params) -> Result<ReadyModel, ActivateError> {
         let settings = params.recognizer_settings();
         let error = match self.load(id, &settings) {
-            Err(error) if params.model.is_none() && id != BUILTIN => error,
+            Err(error @ ActivateError::Store(_)) if params.model.is_none() && id != BUILTIN => error,
             result => return result,
         };
         let Ok(previous) = self.store.previous_id() else {
@@ -338,17 +338,18 @@ impl Models {
         }
     }
 
-    /// Builds a model's TensorRT engine on a thread of its own, while another backend runs the model. The engine is then used, if the
-    /// model is still active and the settings are unchanged.
+    /// Builds a model's TensorRT engine on a thread of its own, while another backend runs the model. The engine is then used, if no other
+    /// model was activated and the settings are unchanged.
     fn build_engine(&self, model: Model) {
         let (context, store, inbox) = (self.context.clone(), self.store.clone(), self.inbox.clone());
         let (parameters, is_configured) = (self.parameters.clone(), self.is_configured.clone());
         let settings = parameters.current().recognizer_settings();
+        let active = store.active_id().ok();
         let build = move || match model.load(&settings) {
             Ok(loaded) if loaded.recognizer.backend().contains("tensorrt") => {
                 let is_configured = lock(&is_configured);
-                let is_active = store.active_id().ok().flatten().as_deref() == Some(model.id());
-                if *is_configured && is_active && parameters.current().recognizer_settings() == settings {
+                let is_in_use = store.active_id().ok() == active;
+                if *is_configured && is_in_use && parameters.current().recognizer_settings() == settings {
                     inbox.put_model(LoadedModel::new(&model, loaded));
                 }
             }

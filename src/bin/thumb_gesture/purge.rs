@@ -17,7 +17,7 @@ const MAX_KEPT: usize = 10;
 /// Delete everything that shows people: the frames of a dataset, what a store has cached of them, and reports with pictures.
 ///
 /// Without --yes, only prints what would be deleted. Models are kept; `thumb_gesture models delete` deletes them.
-/// Bags, exported files and copies elsewhere are not known to this command.
+/// Bags, exported files and copies elsewhere are not known to this command. Stop node and trainings before: they write new files.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Directory of the dataset
@@ -46,24 +46,33 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(dataset) = &arguments.dataset {
         purge.add_dataset(dataset)?;
     }
-    if let Some(root) = &arguments.store {
-        purge.add_store(&ModelStore::open_existing(root)?)?;
-    }
-    if arguments.yes {
-        if let Some(dataset) = &arguments.dataset {
-            sweep(dataset);
+    let store = arguments
+        .store
+        .as_deref()
+        .map(ModelStore::open_existing)
+        .transpose()?;
+    if let Some(store) = &store {
+        if arguments.yes {
+            store.sweep();
         }
-        if let Some(root) = &arguments.store {
-            ModelStore::open_existing(root)?.sweep();
-        }
-        purge.delete()?;
+        purge.add_store(store)?;
     }
+    let errors = if arguments.yes {
+        arguments.dataset.iter().for_each(|dataset| sweep(dataset));
+        purge.delete()
+    } else {
+        Vec::new()
+    };
+    for error in &errors {
+        output::print_error_line(&format!("cannot delete {error}"));
+    }
+    let code = ExitCode::from(u8::from(!errors.is_empty()));
     if arguments.json {
         output::print_json(&Report {
-            deleted: arguments.yes,
+            deleted: arguments.yes && errors.is_empty(),
             purge: &purge,
         })?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(code);
     }
     for part in &purge.parts {
         output::print_line(&format!(
@@ -81,10 +90,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let more = purge.kept.len() - MAX_KEPT;
         output::print_line(&format!("kept, may show people: {more} more files, see --json"))?;
     }
-    output::print_line(match (purge.parts.is_empty(), arguments.yes) {
-        (true, _) => "there is nothing to delete",
-        (false, true) => "these files were deleted",
-        (false, false) => "nothing was deleted; add --yes to delete these files permanently",
+    output::print_line(match (purge.parts.is_empty(), arguments.yes, errors.is_empty()) {
+        (true, _, _) => "there is nothing to delete",
+        (false, true, true) => "these files were deleted",
+        (false, true, false) => "not all of these files could be deleted",
+        (false, false, _) => "nothing was deleted; add --yes to delete these files permanently",
     })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }

@@ -25,10 +25,10 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// Whether newer frames have replaced more frames than were classified.
+    /// Whether newer frames have replaced more than half of the frames.
     pub(super) fn is_overloaded(&self, previous: &Counts) -> bool {
         let dropped = |counts: &Counts| counts.not_decoded + counts.not_classified;
-        dropped(self) - dropped(previous) > self.classified - previous.classified
+        2 * (dropped(self) - dropped(previous)) > self.received - previous.received
     }
 }
 
@@ -152,7 +152,7 @@ impl Overload {
             stale_timeout,
         } = self;
         format!(
-            "overloaded: {classified:.1} of {received:.1} frames per second on {topic} are classified, and the last gesture was {:.2} s old when it was published, stale_timeout is {:.2} s; use fewer cameras, lower frame rates, smaller or raw images, overlay: false, or a faster backend, and see what else keeps the processor busy",
+            "overloaded: {classified:.1} of {received:.1} frames per second on {topic} are classified, and the last gesture was {:.2} s old when it was published, stale_timeout is {:.2} s; use fewer cameras, lower frame rates, smaller or raw images, overlay: false, or a faster backend, and see what else keeps the processor busy, or whether a network delivers the frames in bursts",
             age.as_secs_f64(),
             stale_timeout.as_secs_f64()
         )
