@@ -71,11 +71,11 @@ fn frames_features_and_pictures_are_deleted_and_the_model_is_kept() {
     // What the dataset does not use may be somebody's notes, or a photo that cannot be decoded.
     fs::write(dataset.join("none/notes.txt"), "a note").expect("writes");
     fs::write(dataset.join("dataset.zip"), "an archive").expect("writes");
-    fs::create_dir(dataset.join("none/.ipynb_checkpoints")).expect("creates");
-    fs::write(dataset.join("none/.ipynb_checkpoints/1.jpg"), "a copy").expect("writes");
     let elsewhere = robot.path("elsewhere");
     fs::create_dir(&elsewhere).expect("creates");
     fs::copy(&files_in(&dataset.join("none"))[0], elsewhere.join("family.png")).expect("copies");
+    fs::create_dir(dataset.join("none/.ipynb_checkpoints")).expect("creates");
+    fs::write(dataset.join("none/.ipynb_checkpoints/1.jpg"), "a copy").expect("writes");
     symlink(&elsewhere, dataset.join("none/linked")).expect("links");
     symlink(elsewhere.join("family.png"), dataset.join("none/link.png")).expect("links");
 
