@@ -202,6 +202,7 @@ def test_model_that_was_active_before_replaces_one_that_cannot_be_loaded(
     active = trained_world.store / "active.json"
     ids = {"active": OTHER, "previous": trained.model_id}
     damage(add_model(trained_world.store, trained))
+    active.unlink()  # It is a hard link to the file of the other tests.
     active.write_text(json.dumps(ids))
     node = trained_world.start_node()
     trained_world.wait_for(lambda: trained_world.model().model_id == trained.model_id, "the model before")
