@@ -10,7 +10,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CompressedImage
 
 from conftest import TrainedModel, copy
-from harness import BEST_EFFORT, IN_NAMESPACE, NAMESPACE, NEWEST, NODE, World, free_domain, key_of, truth_of
+from harness import BEST_EFFORT, IN_NAMESPACE, NAMESPACE, NODE, World, free_domain, key_of, truth_of
 
 NAMES = ["front", "rear"]
 DROPPED = "frames dropped before classification"
@@ -156,7 +156,7 @@ def test_slow_camera_is_not_starved_by_fast_ones_which_are_told_to_be_too_fast(t
 def test_overlays_of_all_cameras_are_drawn_when_there_is_no_time_for_all_frames(trained_world: World) -> None:
     names = [f"camera_{number}" for number in range(4)]
     trained_world.start_node(cameras=f"[{', '.join(names)}]", image_reliability="reliable")
-    overlays = {name: trained_world.listen(CompressedImage, f"{NODE}/{name}/overlay/compressed", NEWEST) for name in names}
+    overlays = {name: trained_world.listen(CompressedImage, f"{NODE}/{name}/overlay/compressed", BEST_EFFORT) for name in names}
     for name in names:
         trained_world.start_camera("--rate", "30", name=name, size="640x480")
     trained_world.wait_for(lambda: all(overlays.values()), "an overlay of each camera")
