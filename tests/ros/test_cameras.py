@@ -151,17 +151,3 @@ def test_slow_camera_is_not_starved_by_fast_ones_which_are_told_to_be_too_fast(t
     assert slow.level() == ord(DiagnosticStatus.OK)
     trained_world.wait_for(lambda: fast.level() == ord(DiagnosticStatus.WARN), "a warning of the overload")
     assert fast.status().message.startswith("overloaded: "), fast.status().message
-
-
-def test_overlays_of_all_cameras_are_drawn_when_there_is_no_time_for_all_frames(trained_world: World) -> None:
-    names = [f"camera_{number}" for number in range(4)]
-    trained_world.start_node(cameras=f"[{', '.join(names)}]", image_reliability="reliable")
-    overlays = {name: trained_world.listen(CompressedImage, f"{NODE}/{name}/overlay/compressed", BEST_EFFORT) for name in names}
-    for name in names:
-        trained_world.start_camera("--rate", "30", name=name, size="640x480")
-    trained_world.wait_for(lambda: all(overlays.values()), "an overlay of each camera")
-    for received in overlays.values():
-        received.clear()
-    trained_world.wait_for(lambda: sum(map(len, overlays.values())) >= 80, "overlays")
-    counts = {name: len(received) for name, received in overlays.items()}
-    assert min(counts.values()) >= 0.5 * max(counts.values()), counts

@@ -24,11 +24,16 @@ struct Queue {
 }
 
 struct Content {
+    jobs: Turns<OverlayJob>,
+    is_closed: bool,
+}
+
+/// At most one value of each camera. The cameras take turns.
+struct Turns<T> {
     /// One for each camera.
-    jobs: Vec<Option<OverlayJob>>,
+    values: Vec<Option<T>>,
     /// The camera whose turn it is.
     next: usize,
-    is_closed: bool,
 }
 
 pub(super) struct OverlayJob {
@@ -47,7 +52,7 @@ pub(crate) fn create_overlay_thread(cameras: usize) -> (OverlaySender, impl FnOn
 impl OverlaySender {
     /// Queues a camera's frame to be drawn and published, in place of one that still waits.
     pub(super) fn send(&self, camera_index: usize, job: OverlayJob) {
-        lock(&self.0.content).jobs[camera_index] = Some(job);
+        lock(&self.0.content).jobs.values[camera_index] = Some(job);
         self.0.changed.notify_one();
     }
 }
@@ -63,8 +68,7 @@ impl Queue {
     fn new(cameras: usize) -> Queue {
         Queue {
             content: Mutex::new(Content {
-                jobs: (0..cameras).map(|_| None).collect(),
-                next: 0,
+                jobs: Turns::new(cameras),
                 is_closed: false,
             }),
             changed: Condvar::new(),
@@ -75,7 +79,7 @@ impl Queue {
     fn next(&self) -> Option<OverlayJob> {
         let mut content = lock(&self.content);
         while !content.is_closed {
-            if let Some(job) = content.take() {
+            if let Some(job) = content.jobs.take() {
                 return Some(job);
             }
             content = self.changed.wait(content).unwrap_or_else(PoisonError::into_inner);
@@ -84,14 +88,21 @@ impl Queue {
     }
 }
 
-impl Content {
-    /// The frame of the first camera that has one, from the one whose turn it is.
-    fn take(&mut self) -> Option<OverlayJob> {
-        let cameras = self.jobs.len();
+impl<T> Turns<T> {
+    fn new(cameras: usize) -> Turns<T> {
+        Turns {
+            values: (0..cameras).map(|_| None).collect(),
+            next: 0,
+        }
+    }
+
+    /// The value of the first camera that has one, from the one whose turn it is.
+    fn take(&mut self) -> Option<T> {
+        let cameras = self.values.len();
         let turns = (0..cameras).map(|offset| (self.next + offset) % cameras);
-        let camera_index = turns.into_iter().find(|index| self.jobs[*index].is_some())?;
+        let camera_index = turns.into_iter().find(|index| self.values[*index].is_some())?;
         self.next = (camera_index + 1) % cameras;
-        self.jobs[camera_index].take()
+        self.values[camera_index].take()
     }
 }
 
@@ -119,5 +130,28 @@ fn run(queue: &Queue) {
             format: "jpeg".to_owned(),
             data: overlay::draw_jpeg(frame.frame.to_rgb_image(), &hands, &caption),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cameras_take_turns_although_all_have_a_new_frame_each_time() {
+        let mut turns = Turns::new(3);
+        let mut drawn = Vec::new();
+        for frame in 0..6 {
+            (0..3).for_each(|camera| turns.values[camera] = Some((camera, frame)));
+            drawn.extend(turns.take());
+        }
+        assert_eq!(drawn, [(0, 0), (1, 1), (2, 2), (0, 3), (1, 4), (2, 5)]);
+    }
+
+    #[test]
+    fn cameras_without_a_frame_are_passed_over() {
+        let mut turns = Turns::new(3);
+        turns.values[2] = Some("rear");
+        assert_eq!((turns.take(), turns.take()), (Some("rear"), None));
     }
 }
