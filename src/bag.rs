@@ -36,6 +36,7 @@ pub use loss::{DataLoss, ReasonCount};
 use metadata::Metadata;
 use sink::MessageSink;
 
+use crate::disk;
 use crate::text::escape_controls;
 
 /// Maximum length of the name of a topic, type or encoding in a file, bytes; ROS allows 255. The rest is ignored, because a small chunk can
@@ -298,9 +299,8 @@ impl fmt::Display for Topic {
 
 /// The directory that holds a file, and the file's name.
 fn parent_and_name(path: &Path) -> (&Path, String) {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    (parent.unwrap_or(Path::new(".")), name.into_owned())
+    (disk::parent(path), name.into_owned())
 }
 
 /// The time from `from_ns` to `to_ns` (nanoseconds), in seconds.

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
-pub(crate) use access::{create_directory_inside, create_file, create_private_directory};
+pub(crate) use access::{create_directory_inside, create_file, create_private_directory, write_file};
 pub(crate) use draft::{DraftDirectory, WRITING_PREFIX, draft_file, lock_directory, sweep};
 
 /// What happens if the file exists.

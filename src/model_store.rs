@@ -51,7 +51,8 @@ pub(crate) const MODELS_DIRECTORY: &str = "models";
 const PRETRAINED_DIRECTORY: &str = "pretrained";
 /// Directory of TensorRT engines: one directory `<model id>-<key>` for each engine.
 pub const ENGINES_DIRECTORY: &str = "engines";
-const DRAFT_PREFIX: &str = ".draft-";
+/// Prefix of the name of a model or engine that is being written or deleted.
+pub(crate) const DRAFT_PREFIX: &str = ".draft-";
 /// Maximum length of a JSON file; the confusion matrix of a thousand labels has a fifth of it.
 const MAX_JSON_BYTES: u64 = 64 << 20;
 

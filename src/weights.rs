@@ -7,7 +7,7 @@ pub(crate) mod listing;
 pub mod pytorch;
 
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -142,9 +142,7 @@ impl Weights {
     /// The file cannot be written, for example because the disk is full.
     pub fn write(&self, path: &Path) -> Result<(), WeightsError> {
         let bytes = self.to_bytes(path)?;
-        disk::create_file(path)
-            .and_then(|mut file| file.write_all(&bytes))
-            .map_err(|cause| io_error(path, cause))
+        disk::write_file(path, &bytes).map_err(|cause| io_error(path, cause))
     }
 
     /// The content of a safetensors file; `path` is for error messages.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
@@ -148,9 +148,7 @@ impl BagWriter {
         let summary = self.writer.finish();
         summary.map_err(|cause| self.mcap_error(cause))?;
         let metadata = self.unfinished.path().join(metadata::FILE_NAME);
-        disk::create_file(&metadata)
-            .and_then(|mut file| file.write_all(self.metadata().as_bytes()))
-            .map_err(io_error)?;
+        disk::write_file(&metadata, self.metadata().as_bytes()).map_err(io_error)?;
         for file in [self.unfinished.path().join(&self.file_name), metadata] {
             File::open(file)
                 .and_then(|file| file.sync_all())

@@ -15,9 +15,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{self, DraftDirectory};
-use crate::model_store::{ENGINES_DIRECTORY, ModelNetwork, StoredModel};
+use crate::model_store::{DRAFT_PREFIX, ENGINES_DIRECTORY, ModelNetwork, StoredModel};
 
-const DRAFT_PREFIX: &str = ".draft-";
 /// Model of a Jetson, and version of its software.
 const JETSON_FILES: [&str; 2] = ["/proc/device-tree/model", "/etc/nv_tegra_release"];
 /// Version of the driver on a PC.

@@ -2,7 +2,7 @@
 //! what is written into a directory is accessible to those to whom the directory is.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -42,6 +42,14 @@ pub(crate) fn create_file(path: &Path) -> io::Result<File> {
         .truncate(true)
         .mode(mode)
         .open(path)
+}
+
+/// Creates or replaces a file with this content.
+///
+/// # Errors
+/// The file cannot be created or written, for example because the disk is full.
+pub(crate) fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    create_file(path)?.write_all(content)
 }
 
 /// The permissions of files in a directory, before the umask is applied.

@@ -13,7 +13,6 @@ pub mod landmarks;
 mod lowering;
 mod proto;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use prost::Message;
@@ -92,12 +91,10 @@ pub fn write(
     let graph = graph(network, nodes(&network.layers), initializers, Batch::Dynamic);
     let graph = with_features(graph, network, Batch::Dynamic);
     let bytes = model(graph, metadata).encode_to_vec();
-    disk::create_file(path)
-        .and_then(|mut file| file.write_all(&bytes))
-        .map_err(|cause| WeightsError::Io {
-            path: path.to_owned(),
-            cause,
-        })
+    disk::write_file(path, &bytes).map_err(|cause| WeightsError::Io {
+        path: path.to_owned(),
+        cause,
+    })
 }
 
 /// A graph with the inputs and outputs of a network.

@@ -53,7 +53,7 @@ pub(super) struct Observation<'a> {
     pub(super) topic: &'a str,
 }
 
-/// A node that classifies fewer than half of the frames of a camera.
+/// Newer frames have replaced more than half of the frames of a camera.
 pub(super) struct Overload {
     /// Frames per second.
     pub(super) received: f64,

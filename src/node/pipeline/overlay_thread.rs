@@ -99,21 +99,21 @@ impl<T> Turns<T> {
     /// The value of the first camera that has one, from the one whose turn it is.
     fn take(&mut self) -> Option<T> {
         let cameras = self.values.len();
-        let turns = (0..cameras).map(|offset| (self.next + offset) % cameras);
-        let camera_index = turns.into_iter().find(|index| self.values[*index].is_some())?;
+        let mut turns = (0..cameras).map(|offset| (self.next + offset) % cameras);
+        let camera_index = turns.find(|index| self.values[*index].is_some())?;
         self.next = (camera_index + 1) % cameras;
         self.values[camera_index].take()
     }
 }
 
 fn run(queue: &Queue) {
-    while let Some(job) = queue.next() {
-        let OverlayJob {
-            frame,
-            gesture,
-            hands,
-            topic,
-        } = job;
+    while let Some(OverlayJob {
+        frame,
+        gesture,
+        hands,
+        topic,
+    }) = queue.next()
+    {
         let labels = gesture.labels.iter().map(String::as_str);
         let caption = Caption {
             title: match gesture.gesture {
