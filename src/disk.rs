@@ -87,6 +87,20 @@ pub(crate) fn write_atomic(
     Ok(())
 }
 
+/// Writes a file that the user named, atomically unless it is a device or a pipe. Removes what killed processes left next to it.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_output(path: &Path, content: &[u8]) -> io::Result<()> {
+    // A link stays one.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if fs::metadata(path).is_ok_and(|existing| !existing.is_file()) {
+        return fs::write(path, content);
+    }
+    sweep(parent(path), WRITING_PREFIX);
+    write_atomic(path, Existing::Replace, |writer| writer.write_all(content))
+}
+
 /// The directory that a path is in, which is the current one if the path is only a name.
 pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {

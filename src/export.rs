@@ -58,7 +58,8 @@ pub enum ExportError {
     Io(#[from] std::io::Error),
 }
 
-/// Writes a network of a stored model as an ONNX file, atomically: on failure there is no file, or the previous one.
+/// Writes a network of a stored model as an ONNX file, atomically: on failure there is no file, or the previous one. Removes what killed
+/// processes left next to it.
 ///
 /// # Errors
 /// The weights cannot be read, or the file cannot be written.
@@ -69,6 +70,7 @@ pub fn export(
     precision: ExportPrecision,
     batch: Batch,
 ) -> Result<(), ExportError> {
+    disk::sweep(disk::parent(path), WRITING_PREFIX);
     let manifest = &model.manifest;
     let weights = Weights::read(&model.path(network.weights_file()))?;
     let preprocessing = match network {

@@ -15,7 +15,7 @@ pub mod bag;
 pub mod classifier;
 pub mod dataset;
 pub mod decision;
-mod disk;
+pub mod disk;
 pub mod drawn_hand;
 pub mod evaluation;
 pub mod export;

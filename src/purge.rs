@@ -33,6 +33,9 @@ pub struct Purge {
     pub parts: Vec<Part>,
     /// Files of the dataset that are kept, because it does not use them, or because they are behind a link: they may show people, too.
     pub kept: Vec<PathBuf>,
+    /// Directories that are removed with everything below if no file is in them, such as one of a label.
+    #[serde(skip)]
+    emptied: Vec<PathBuf>,
 }
 
 /// Why not everything was found or removed.
@@ -87,6 +90,7 @@ impl Purge {
             let directory = root.join(frames.label.as_str());
             let inside = inside.into_iter().cloned().collect();
             self.add_part(format!("frames of {}", frames.label), &directory, inside);
+            self.emptied.push(directory);
         }
         self.kept.extend(kept);
         Ok(())
@@ -99,6 +103,7 @@ impl Purge {
     pub fn add_store(&mut self, store: &ModelStore) -> Result<(), PurgeError> {
         let cache = store.root().join(CACHE_DIRECTORY);
         self.add_part("features of frames".to_owned(), &cache, files_below(&cache)?);
+        self.emptied.push(cache);
         let models = store.root().join(MODELS_DIRECTORY);
         let mut reports = files_below(&models)?;
         reports.retain(|file| file.ends_with(REPORT_PAGE));
@@ -123,33 +128,31 @@ impl Purge {
         }
     }
 
-    /// Deletes the files, and the directories that are empty then; returns the errors.
+    /// Deletes the files, and the directories that are empty then, even if an interrupted purge has emptied them; returns the errors.
     pub fn delete(&self) -> Vec<PurgeError> {
         let mut errors = Vec::new();
-        for part in &self.parts {
-            let mut directories = BTreeSet::new();
-            for path in &part.paths {
-                match fs::remove_file(path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        errors.push(io_error(path)(error))
-                    }
-                    // Otherwise another process was faster.
-                    _ => {}
-                }
-                let parents = path
-                    .ancestors()
-                    .skip(1)
-                    .take_while(|parent| *parent != part.directory);
-                directories.extend(parents.map(Path::to_owned));
+        for path in self.parts.iter().flat_map(|part| &part.paths) {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => errors.push(io_error(path)(error)),
+                // Otherwise another process was faster.
+                _ => {}
             }
-            directories.insert(part.directory.clone());
-            // The deepest first; those with other files stay.
-            for directory in directories.iter().rev() {
-                drop(fs::remove_dir(directory));
-            }
+        }
+        for directory in &self.emptied {
+            remove_empty(directory);
         }
         errors
     }
+}
+
+/// Removes a directory and those below it, except those with files in them.
+fn remove_empty(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_empty(&entry.path());
+        }
+    }
+    drop(fs::remove_dir(directory));
 }
 
 /// All files below a directory, which may be missing. Links are not followed.

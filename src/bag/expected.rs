@@ -1,12 +1,14 @@
 //! The expected labels of a bag: a YAML file with time intervals, or one label for all of its frames.
 
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::metadata::{parse_yaml, read_text};
 use crate::dataset::Label;
 use crate::decision::DecisionSettings;
+use crate::disk::{self, Existing};
 use crate::gesture::Gesture;
 
 /// Times below this (the year 1973) are seconds from the bag's first frame; others are seconds since the epoch.
@@ -44,6 +46,9 @@ pub enum ExpectedError {
         /// The error of the operating system.
         cause: std::io::Error,
     },
+    /// A file of other intervals would be overwritten.
+    #[error("{} exists; choose another output or remove it", .0.display())]
+    Exists(PathBuf),
     /// The file is not a YAML list of intervals, or has none.
     #[error("{path}: {reason}; expected a list such as `- {{from: 0.0, to: 2.5, label: thumbs_up}}`")]
     Syntax {
@@ -178,6 +183,25 @@ pub fn read_intervals(file: &Path) -> Result<Vec<Interval>, ExpectedError> {
         previous_end = to;
     }
     Ok(intervals)
+}
+
+/// Writes a file of intervals atomically. It may exist with the same text, because an interrupted export leaves it.
+///
+/// # Errors
+/// The file exists with another text, or cannot be written.
+pub fn write_intervals(file: &Path, yaml: &str) -> Result<(), ExpectedError> {
+    let write = disk::write_atomic(file, Existing::Keep, |writer| writer.write_all(yaml.as_bytes()));
+    match write {
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => match read_text(file) {
+            Ok(text) if text == yaml => Ok(()),
+            _ => Err(ExpectedError::Exists(file.to_owned())),
+        },
+        Err(cause) => Err(ExpectedError::Io {
+            path: file.display().to_string(),
+            cause,
+        }),
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Whether a frame at a time shows a label according to intervals on the same clock: it is in one of the label, or none is shown and it is in

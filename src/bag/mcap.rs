@@ -179,16 +179,17 @@ fn unpack_chunk(
     // The MCAP reader allocates the unpacked size that the chunk announces, up to this limit.
     let max_bytes = (chunk.data.len() as u64).saturating_mul(MAX_CHUNK_EXPANSION);
     let max_bytes = max_bytes.clamp(SMALL_CHUNK_BYTES, MAX_MESSAGE_BYTES);
+    let usable = usable_bytes(chunk.data);
     let options = LinearReaderOptions::default()
         .with_skip_start_magic(true)
         .with_skip_end_magic(true)
-        .with_prevalidate_chunk_crcs(chunk.is_whole())
+        .with_prevalidate_chunk_crcs(chunk.length == usable as u64)
         .with_record_length_limit(usize::try_from(max_bytes).unwrap_or(usize::MAX));
     let mut reader = LinearReader::new_with_options(options);
     let mut head = vec![op::CHUNK];
     head.extend_from_slice(&chunk.length.to_le_bytes());
-    let mut record = head.chain(chunk.data);
-    let mut bytes_left = head.len() + chunk.data.len();
+    let mut record = head.chain(&chunk.data[..usable]);
+    let mut bytes_left = head.len() + usable;
     while let Some(event) = reader.next_event() {
         match event? {
             LinearReadEvent::ReadRequest(needed) => {
@@ -211,4 +212,29 @@ fn unpack_chunk(
         }
     }
     Ok(())
+}
+
+/// The length of a chunk up to the first record that does not fit into it, if it is not compressed: the MCAP reader subtracts the lengths of
+/// such records without a check (mcap 0.26.0).
+fn usable_bytes(chunk: &[u8]) -> usize {
+    // Two times, size and checksum.
+    const COMPRESSION_AT: usize = 28;
+    let number_at = |at: usize| {
+        let bytes = chunk.get(at..)?.first_chunk()?;
+        usize::try_from(u64::from_le_bytes(*bytes)).ok()
+    };
+    let is_uncompressed = chunk.get(COMPRESSION_AT..COMPRESSION_AT + 4) == Some(&[0; 4]);
+    let Some(size) = number_at(COMPRESSION_AT + 4).filter(|_| is_uncompressed) else {
+        return chunk.len();
+    };
+    let mut at = COMPRESSION_AT + 12;
+    let end = at.saturating_add(size).min(chunk.len());
+    while at < end {
+        let next = number_at(at + 1).and_then(|length| (at + 9).checked_add(length));
+        match next {
+            Some(next) if next <= end => at = next,
+            _ => return at,
+        }
+    }
+    chunk.len()
 }

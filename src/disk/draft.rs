@@ -13,10 +13,8 @@ use tempfile::{NamedTempFile, TempDir};
 use super::access::{PRIVATE, file_mode, mode_of};
 use super::parent;
 
-/// Prefix of the name of a file or directory that is being written.
-pub(crate) const WRITING_PREFIX: &str = ".writing-";
-/// Prefix of the same in a directory that may belong to another program.
-const OUTPUT_PREFIX: &str = ".thumb_gesture-unfinished-";
+/// Prefix of the name of a file or directory that is being written, also in directories that other programs use.
+pub(crate) const WRITING_PREFIX: &str = ".thumb_gesture-writing-";
 
 /// A directory that is being filled, and that [`sweep`] leaves alone. Removed on drop unless it is published.
 pub(crate) struct DraftDirectory {
@@ -59,8 +57,8 @@ impl DraftDirectory {
     /// # Errors
     /// The directory cannot be created.
     pub(crate) fn beside(path: &Path) -> io::Result<DraftDirectory> {
-        sweep(parent(path), OUTPUT_PREFIX);
-        DraftDirectory::create(parent(path), OUTPUT_PREFIX)
+        sweep(parent(path), WRITING_PREFIX);
+        DraftDirectory::create(parent(path), WRITING_PREFIX)
     }
 
     /// As [`DraftDirectory::beside`], for what shows people: only the owner may use the directory.
@@ -68,8 +66,8 @@ impl DraftDirectory {
     /// # Errors
     /// The directory cannot be created.
     pub(crate) fn private_beside(path: &Path) -> io::Result<DraftDirectory> {
-        sweep(parent(path), OUTPUT_PREFIX);
-        DraftDirectory::create_with(parent(path), OUTPUT_PREFIX, PRIVATE)
+        sweep(parent(path), WRITING_PREFIX);
+        DraftDirectory::create_with(parent(path), WRITING_PREFIX, PRIVATE)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -180,15 +178,10 @@ mod tests {
         let file = draft_file(root.path()).expect("creates");
         let directory = DraftDirectory::create(root.path(), WRITING_PREFIX).expect("creates");
         fs::write(directory.path().join("part"), b"x").expect("writes");
-        let left: [PathBuf; 3] = [
-            ".writing-left",
-            ".writing-1-named-by-process",
-            ".writing-directory",
-        ]
-        .map(path);
+        let left: [PathBuf; 2] =
+            ["left", "directory"].map(|name| root.path().join(format!("{WRITING_PREFIX}{name}")));
         fs::write(&left[0], b"x").expect("writes");
-        fs::write(&left[1], b"x").expect("writes");
-        fs::create_dir_all(left[2].join("below")).expect("creates");
+        fs::create_dir_all(left[1].join("below")).expect("creates");
         fs::write(path("frame.jpg"), b"x").expect("writes");
 
         sweep(root.path(), WRITING_PREFIX);

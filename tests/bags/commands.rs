@@ -102,7 +102,7 @@ pub(crate) fn few_frames_are_spread_over_the_bag_and_an_interrupted_import_goes_
     for file in &files[2..] {
         fs::remove_file(file).expect("removes");
     }
-    fs::write(dataset.join("none/.writing-left"), b"half a frame").expect("writes");
+    fs::write(dataset.join("none/.thumb_gesture-writing-left"), b"half a frame").expect("writes");
     let rest = json(&import(&file, &dataset, &["--label", "none", "--frames", "5"]));
     assert_eq!((&rest["saved"], &rest["present"]), (&3.into(), &2.into()));
     assert_eq!(contents(), whole);
@@ -240,11 +240,20 @@ pub(crate) fn exported_dataset_is_evaluated_with_its_labels() {
         .arg(root.path().join("unseen"))
         .arg(&bag);
     // What an export that was killed leaves.
-    let left = directory.path().join(".thumb_gesture-unfinished-left");
+    let left = directory.path().join(".thumb_gesture-writing-left");
     fs::create_dir(&left).expect("creates");
     assert!(export.output().expect("starts").status.success());
     assert!(!left.exists());
     assert!(failure(&export.output().expect("starts")).contains("exists"));
+    // What an export that was killed before the bag appeared leaves: its labels, but not those of something else.
+    let labels = directory.path().join("exported.labels.yaml");
+    let intervals = fs::read(&labels).expect("exists");
+    fs::write(&labels, "[]").expect("writes");
+    fs::remove_dir_all(&bag).expect("deletes");
+    assert!(failure(&export.output().expect("starts")).contains("labels.yaml exists"));
+    assert!(!bag.exists());
+    fs::write(&labels, intervals).expect("writes");
+    assert!(export.output().expect("starts").status.success());
 
     let page = directory.path().join("page.html");
     let mut evaluate = support::program();

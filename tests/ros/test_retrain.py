@@ -200,7 +200,7 @@ def test_killed_node_leaves_no_training_process_and_an_intact_store(trained_worl
     training_process = node.children()[0]
     left = trained_world.store / "models" / ".draft-4194305-left"
     left.mkdir()
-    half_written = trained_world.dataset / LABELS[0] / ".writing-4194305-left"
+    half_written = trained_world.dataset / LABELS[0] / ".thumb_gesture-writing-left"
     half_written.write_bytes(b"half a fra")
     node.kill()
     trained_world.wait_for(lambda: not is_alive(training_process), "the training process has ended", timeout=2.0)

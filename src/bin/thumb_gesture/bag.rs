@@ -16,6 +16,7 @@ use thumb_gesture::bag::image::{COMPRESSED_IMAGE, IMAGE, image_topic};
 use thumb_gesture::bag::timeline::{PageInfo, Timeline};
 use thumb_gesture::bag::{Bag, DataLoss, ReasonCount, Topic};
 use thumb_gesture::decision::DecisionSettings;
+use thumb_gesture::disk;
 
 use crate::numbers::{parse_in_range, parse_share};
 use crate::output;
@@ -140,7 +141,7 @@ fn write_page(
 ) -> anyhow::Result<()> {
     let mut page = Vec::new();
     timeline.write_html(info, agreement, &mut page)?;
-    std::fs::write(file, page).with_context(|| file.display().to_string())
+    disk::write_output(file, &page).with_context(|| file.display().to_string())
 }
 
 /// Parses seconds, with the range of the node's parameters.

@@ -66,7 +66,7 @@ fn files_of_desktop_systems_and_temporary_files_are_ignored() {
         ("._a.jpg", b"x"),
         ("thumbs.db", b"x"),
         ("Desktop.ini", b"x"),
-        (".writing-1-a.jpg", JPEG),
+        (".thumb_gesture-writing-a.jpg", JPEG),
         (".ipynb_checkpoints/a.jpg", JPEG),
         ("__MACOSX/._a.jpg", b"x"),
         ("@eaDir/a.jpg", JPEG),

@@ -14,6 +14,7 @@ use thumb_gesture::bag::predictions::{BagPredictions, classify_bag};
 use thumb_gesture::bag::timeline::{PageInfo, Timeline};
 use thumb_gesture::bag::{Bag, Topic};
 use thumb_gesture::dataset::Label;
+use thumb_gesture::disk;
 use thumb_gesture::recognizer::Recognizer;
 use thumb_gesture::recognizer::model::Model;
 use thumb_gesture::text::escape_controls;
@@ -87,7 +88,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         evaluation.evaluate(index, path, outcome)
     });
     if let Some(file) = &arguments.csv {
-        std::fs::write(file, evaluation.csv).with_context(|| file.display().to_string())?;
+        disk::write_output(file, evaluation.csv.as_bytes()).with_context(|| file.display().to_string())?;
     }
     Ok(code)
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use thumb_gesture::bag::expected::write_intervals;
 use thumb_gesture::bag::write::BagWriter;
 use thumb_gesture::dataset::{Dataset, Label, LabeledFrames, SkippedFile, summarize};
 use thumb_gesture::frame::Frame;
@@ -50,11 +51,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut labels = output.clone().into_os_string();
     labels.push(".labels.yaml");
     let labels = PathBuf::from(labels);
-    if labels.exists() {
-        bail!("{} exists; choose another output or remove it", labels.display());
-    }
-    let (written, intervals) = write_bag(arguments, &output, &selected)?;
-    std::fs::write(&labels, intervals).with_context(|| labels.display().to_string())?;
+    let written = write_bag(arguments, &output, &labels, &selected)?;
     output::print_line(&format!(
         "{}: {written} frames in {:.1} s on {}; expected labels: {}",
         output.display(),
@@ -65,12 +62,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes the bag. Returns the number of its frames, and the expected labels as YAML.
+/// Writes the bag, and the expected labels before it appears. Returns the number of its frames.
 fn write_bag(
     arguments: &Arguments,
     bag: &Path,
+    labels: &Path,
     selected: &[&LabeledFrames],
-) -> anyhow::Result<(u64, String)> {
+) -> anyhow::Result<u64> {
     let files = selected.iter().map(|frames| frames.files.len()).sum();
     let bar = output::bar("export", files);
     let mut writer = BagWriter::create(bag, &arguments.topic)?;
@@ -105,8 +103,9 @@ fn write_bag(
     if written == 0 {
         bail!("{} has no valid images", arguments.dataset.display());
     }
+    write_intervals(labels, &intervals)?;
     writer.finish()?;
-    Ok((written, intervals))
+    Ok(written)
 }
 
 impl Arguments {
