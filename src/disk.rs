@@ -9,19 +9,12 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
 pub(crate) use access::{create_directory_inside, create_file, create_private_directory, write_file};
 pub(crate) use draft::{DraftDirectory, WRITING_PREFIX, draft_file, lock_directory, sweep};
-
-/// What happens if the file exists.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Existing {
-    Replace,
-    /// Writing fails.
-    Keep,
-}
 
 /// Opens a regular file.
 ///
@@ -71,20 +64,40 @@ pub(crate) fn read_file(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
 /// `write` or the file system reported an error, for example because the disk is full. The temporary file is removed then.
 pub(crate) fn write_atomic(
     path: &Path,
-    existing: Existing,
     write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
 ) -> io::Result<()> {
+    synced_draft(path, write)?.persist(path)?;
+    Ok(())
+}
+
+/// Writes a file atomically unless it exists with the same content, as an interrupted command leaves it. Returns whether it was written.
+///
+/// # Errors
+/// As [`write_atomic`], or the file exists with other content.
+pub(crate) fn write_once(path: &Path, content: &[u8]) -> io::Result<bool> {
+    let is_present = || read_file(path, content.len() as u64).is_ok_and(|present| present == content);
+    if is_present() {
+        return Ok(false);
+    }
+    match synced_draft(path, |writer| writer.write_all(content))?.persist_noclobber(path) {
+        Ok(_) => Ok(true),
+        // Another process was faster.
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists && is_present() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn synced_draft(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
+) -> io::Result<NamedTempFile> {
     let mut file = draft_file(parent(path))?;
     let mut writer = BufWriter::new(file.as_file_mut());
     write(&mut writer)?;
     writer.flush()?;
     drop(writer);
     file.as_file().sync_all()?;
-    match existing {
-        Existing::Replace => file.persist(path)?,
-        Existing::Keep => file.persist_noclobber(path)?,
-    };
-    Ok(())
+    Ok(file)
 }
 
 /// Writes a file that the user named, atomically unless it is a device or a pipe. Removes what killed processes left next to it.
@@ -98,7 +111,7 @@ pub fn write_output(path: &Path, content: &[u8]) -> io::Result<()> {
         return fs::write(path, content);
     }
     sweep(parent(path), WRITING_PREFIX);
-    write_atomic(path, Existing::Replace, |writer| writer.write_all(content))
+    write_atomic(path, |writer| writer.write_all(content))
 }
 
 /// The directory that a path is in, which is the current one if the path is only a name.

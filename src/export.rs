@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::classifier::ClassifierError;
 use crate::classifier::onnx::Observer;
-use crate::disk::{self, DraftDirectory, Existing, WRITING_PREFIX};
+use crate::disk::{self, DraftDirectory, WRITING_PREFIX};
 use crate::model_store::{self, ModelNetwork, StoreError, StoredModel};
 use crate::network::Network;
 use crate::network::onnx::export::{self, ExportPrecision};
@@ -117,9 +117,7 @@ pub fn stored_ranges(model: &StoredModel, network: ModelNetwork) -> Result<Activ
 /// # Errors
 /// The file cannot be written.
 pub(crate) fn write_ranges(path: &Path, ranges: &ActivationRanges) -> Result<(), ExportError> {
-    let write = disk::write_atomic(path, Existing::Replace, |writer| {
-        Ok(serde_json::to_writer(writer, ranges)?)
-    });
+    let write = disk::write_atomic(path, |writer| Ok(serde_json::to_writer(writer, ranges)?));
     Ok(write?)
 }
 

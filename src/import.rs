@@ -12,7 +12,7 @@ use self::labels::labels_for;
 use self::source::Source;
 use crate::classifier::onnx::OnnxClassifier;
 use crate::dataset::Label;
-use crate::disk::{self, Existing};
+use crate::disk;
 use crate::model_store::manifest::{FrameCounts, IMPORTED};
 use crate::model_store::{MANIFEST_VERSION, Manifest, ModelNetwork, ModelStore, ONNX_FILE, StoredModel};
 use crate::network::Network;
@@ -114,7 +114,7 @@ fn write_pretrained(
     };
     disk::create_directory_inside(directory).map_err(io_error)?;
     let bytes = weights.to_bytes(&path)?;
-    disk::write_atomic(&path, Existing::Replace, |writer| writer.write_all(&bytes)).map_err(io_error)?;
+    disk::write_atomic(&path, |writer| writer.write_all(&bytes)).map_err(io_error)?;
     Ok(path)
 }
 

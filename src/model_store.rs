@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use crate::dataset::Label;
-use crate::disk::{self, DraftDirectory, Existing, WRITING_PREFIX};
+use crate::disk::{self, DraftDirectory, WRITING_PREFIX};
 use crate::file_kind::FileKind;
 use crate::network::{Network, onnx};
 use crate::preprocess::Preprocessing;
@@ -409,9 +409,7 @@ fn check_root(root: &Path) -> Result<(), StoreError> {
 
 /// Writes a file atomically.
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
-    let write = disk::write_atomic(path, Existing::Replace, |writer| {
-        Ok(serde_json::to_writer_pretty(writer, value)?)
-    });
+    let write = disk::write_atomic(path, |writer| Ok(serde_json::to_writer_pretty(writer, value)?));
     write.map_err(|cause| io_error(path, cause))
 }
 

@@ -1,6 +1,6 @@
 //! The expected labels of a bag: a YAML file with time intervals, or one label for all of its frames.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::metadata::{parse_yaml, read_text};
 use crate::dataset::Label;
 use crate::decision::DecisionSettings;
-use crate::disk::{self, Existing};
+use crate::disk;
 use crate::gesture::Gesture;
 
 /// Times below this (the year 1973) are seconds from the bag's first frame; others are seconds since the epoch.
@@ -190,17 +190,15 @@ pub fn read_intervals(file: &Path) -> Result<Vec<Interval>, ExpectedError> {
 /// # Errors
 /// The file exists with another text, or cannot be written.
 pub fn write_intervals(file: &Path, yaml: &str) -> Result<(), ExpectedError> {
-    let write = disk::write_atomic(file, Existing::Keep, |writer| writer.write_all(yaml.as_bytes()));
-    match write {
-        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => match read_text(file) {
-            Ok(text) if text == yaml => Ok(()),
-            _ => Err(ExpectedError::Exists(file.to_owned())),
-        },
+    match disk::write_once(file, yaml.as_bytes()) {
+        Ok(_) => Ok(()),
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
+            Err(ExpectedError::Exists(file.to_owned()))
+        }
         Err(cause) => Err(ExpectedError::Io {
             path: file.display().to_string(),
             cause,
         }),
-        Ok(()) => Ok(()),
     }
 }
 

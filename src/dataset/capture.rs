@@ -1,14 +1,14 @@
 //! Saves camera frames to the dataset, burst by burst.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use image::codecs::jpeg::JpegEncoder;
 use time::OffsetDateTime;
 
 use super::{DatasetError, Label};
-use crate::disk::{self, DraftDirectory, Existing, WRITING_PREFIX};
+use crate::disk::{self, DraftDirectory, WRITING_PREFIX};
 use crate::frame::Frame;
 
 /// JPEG quality of saved frames, 1 to 100. 95 is nearly lossless at a tenth of the raw size.
@@ -69,13 +69,12 @@ fn write(directory: &Path, name: &str, frame: &Frame) -> io::Result<Saved> {
     JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY)
         .encode_image(&frame.to_rgb_image())
         .map_err(io::Error::other)?;
-    let write = |path: &Path| disk::write_atomic(path, Existing::Keep, |writer| writer.write_all(&jpeg));
     if !directory.exists() {
         // The directory appears with its first frame: an empty one would stop a training.
         let draft = DraftDirectory::create(disk::parent(directory), WRITING_PREFIX)?;
         let filled = draft.path().join("label");
         disk::create_directory_inside(&filled)?;
-        write(&filled.join(name))?;
+        disk::write_once(&filled.join(name), &jpeg)?;
         match fs::rename(&filled, directory) {
             // Another process was faster.
             Err(error)
@@ -86,11 +85,12 @@ fn write(directory: &Path, name: &str, frame: &Frame) -> io::Result<Saved> {
             renamed => return renamed.map(|()| Saved::Written),
         }
     }
-    let path = directory.join(name);
-    if disk::read_file(&path, jpeg.len() as u64).is_ok_and(|present| present == jpeg) {
-        return Ok(Saved::Present);
-    }
-    write(&path).map(|()| Saved::Written)
+    let is_written = disk::write_once(&directory.join(name), &jpeg)?;
+    Ok(if is_written {
+        Saved::Written
+    } else {
+        Saved::Present
+    })
 }
 
 #[cfg(test)]

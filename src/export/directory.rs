@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{ExportError, export};
 use crate::classifier::ClassifierError;
 use crate::dataset::Label;
-use crate::disk::{self, DraftDirectory, Existing};
+use crate::disk::{self, DraftDirectory};
 use crate::gesture::Gesture;
 use crate::hand::taught::{LandmarkClassifier, RULE_SHARE, are_thumbs};
 use crate::hand::{HandNetworks, LANDMARKS};
@@ -107,7 +107,7 @@ pub fn export_directory<'r>(
         networks: &networks,
     });
     let text = text.map_err(std::io::Error::from)?;
-    disk::write_atomic(&draft.path().join(MANIFEST_FILE), Existing::Replace, |writer| {
+    disk::write_atomic(&draft.path().join(MANIFEST_FILE), |writer| {
         writer.write_all(&text)
     })?;
     // An empty directory is replaced; one with files is an error.
@@ -121,9 +121,7 @@ fn copy(installed: &PathBuf, path: &Path) -> Result<(), ExportError> {
         return Err(ClassifierError::NoHandNetwork(installed.clone()).into());
     }
     let mut file = fs::File::open(installed)?;
-    disk::write_atomic(path, Existing::Replace, |writer| {
-        io::copy(&mut file, writer).map(|_| ())
-    })?;
+    disk::write_atomic(path, |writer| io::copy(&mut file, writer).map(|_| ()))?;
     Ok(())
 }
 

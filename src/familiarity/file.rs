@@ -7,7 +7,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::{Familiarity, MAX_FRAMES, Sketch, Sketcher, VALUES};
-use crate::disk::{self, Existing};
+use crate::disk;
 use crate::weights::{WeightsError, format_error, io_error};
 
 /// Names of the tensors.
@@ -35,8 +35,7 @@ impl Familiarity {
             safetensors::serialize(tensors, None)
         };
         let bytes = bytes().map_err(|cause| format_error(path, cause))?;
-        disk::write_atomic(path, Existing::Replace, |writer| writer.write_all(&bytes))
-            .map_err(|cause| io_error(path, cause))
+        disk::write_atomic(path, |writer| writer.write_all(&bytes)).map_err(|cause| io_error(path, cause))
     }
 
     /// Reads what [`Familiarity::write`] has written, for a network with this number of features.

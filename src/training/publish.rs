@@ -20,7 +20,7 @@ use super::progress::Summary;
 use super::report::{self, DatasetReport, GateReport, HTML_FILE, JSON_FILE, Report, Setting};
 use super::select::Candidate;
 use super::stopwatch::Stopwatch;
-use crate::disk::{self, Existing};
+use crate::disk;
 use crate::familiarity::HeldOutFamiliarity;
 use crate::model_store::manifest::{FrameCounts, HandNetwork, LandmarkFrames, SceneMetrics};
 use crate::model_store::{
@@ -263,8 +263,7 @@ fn write_file(
     write: &dyn Fn(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), TrainingError> {
     let path = draft.path(name);
-    disk::write_atomic(&path, Existing::Replace, |writer| write(writer))
-        .map_err(|cause| TrainingError::Io { path, cause })
+    disk::write_atomic(&path, |writer| write(writer)).map_err(|cause| TrainingError::Io { path, cause })
 }
 
 fn summary(

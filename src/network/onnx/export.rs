@@ -9,7 +9,7 @@ use super::int8::{self, ActivationRanges, Target};
 use super::lowering::nodes;
 use super::proto::{self, Attribute, Graph, Node, Tensor};
 use super::{Batch, ExportError, INPUT_NAME, OUTPUT_NAME, graph, model, with_features};
-use crate::disk::{self, Existing};
+use crate::disk;
 use crate::network::{Layer, Network, fold, parameters};
 use crate::weights::Weights;
 
@@ -103,11 +103,9 @@ pub(crate) fn export_with_activations(
 
 pub(super) fn write(path: &Path, graph: Graph, metadata: &[(&str, String)]) -> Result<(), ExportError> {
     let bytes = model(graph, metadata).encode_to_vec();
-    disk::write_atomic(path, Existing::Replace, |writer| writer.write_all(&bytes)).map_err(|cause| {
-        ExportError::Io {
-            path: path.to_owned(),
-            cause,
-        }
+    disk::write_atomic(path, |writer| writer.write_all(&bytes)).map_err(|cause| ExportError::Io {
+        path: path.to_owned(),
+        cause,
     })
 }
 

@@ -1,0 +1,63 @@
+"""Several containers that use one store and one dataset at the same time."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+from pathlib import Path
+
+from harness import LABELS
+from operations import MODELS, TIMEOUT, Broken, Operations, command, is_hidden, run, tree
+from report import Budget, Result
+
+# A container on the same machine: process ids and /proc of its own.
+CONTAINER = "unshare --user --map-root-user --mount --pid --fork --mount-proc".split()
+AT_ONCE = 6
+
+
+def share_a_store(operations: Operations, budget: Budget, seed: int) -> Result:
+    """In each trial some containers add a model, import a bag and clean up at once: nothing may be lost, refused or left over."""
+    result, choose = Result("containers that share a store"), random.Random(seed)
+    try:
+        run([*CONTAINER, "true"])
+    except Broken as problem:
+        result.skipped = str(problem)
+        return result
+    for number in budget.trials():
+        result.trials += 1
+        try:
+            trial(operations, choose)
+        except (Broken, subprocess.TimeoutExpired) as broken:
+            result.fault(f"trial {number} of seed {seed}", broken)
+    return result
+
+
+def trial(operations: Operations, choose: random.Random) -> None:
+    """Starts commands in containers at once, and checks what all of them have done."""
+    root = operations.start()
+    store, dataset = str(root / "store"), str(root / "new")
+    weights = ["import-weights", "--store", store, str(root / "3.pth"), "--labels", ",".join(LABELS)]
+    bag = ["bag", "import", "--dataset", dataset, "--label", "thumbs_up", str(root / "bag")]
+    prune = ["models", "--store", store, "prune", "--keep", "100"]
+    kinds = [choose.choice((weights, bag, prune)) for _ in range(AT_ONCE)]
+    processes = [
+        subprocess.Popen(CONTAINER + command(*kind), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        for kind in kinds
+    ]
+    for kind, process in zip(kinds, processes, strict=True):
+        _, errors = process.communicate(timeout=TIMEOUT)
+        if process.returncode != 0:
+            raise Broken(f"{' '.join(kind)} beside others ends with {process.returncode}: {errors[-1000:]}")
+    listing = json.loads(run(command("models", "--store", store, "--json", "list")).stdout)["models"]
+    if len(listing) != MODELS + kinds.count(weights):
+        raise Broken(f"{kinds.count(weights)} models were added to {MODELS}, {len(listing)} are there")
+    for model in listing:
+        run(command("models", "--store", store, "show", model["id"]))
+    hidden = [path for path in tree(root) if is_hidden(path)]
+    if hidden:
+        raise Broken(f"left over: {hidden}")
+    images = len(list(Path(dataset).rglob("*.*"))) if bag in kinds else 0
+    expected = sum(1 for path in operations.after["bag import"] if path.startswith("new/thumbs_up/"))
+    if images != (expected if bag in kinds else 0):
+        raise Broken(f"{images} frames were imported, not {expected}")
