@@ -167,9 +167,9 @@ class World:
         sides = ["--size", size] if size else []
         return self.start("photo_camera", *sides, *options, *IN_NAMESPACE, *remaps)
 
-    def run(self, *command: str, timeout: float = TRAINING_TIMEOUT) -> dict[str, Any]:
+    def run(self, *command: str, timeout: float = TRAINING_TIMEOUT, **env: str) -> dict[str, Any]:
         """Runs a command to its end and returns the JSON that it prints."""
-        program = self.start(*command)
+        program = self.start(*command, **env)
         status = program.wait(timeout)
         assert status == 0, f"{' '.join(command)}: {program.output()}"
         return json.loads(program.output())
