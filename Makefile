@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .SILENT:
-.PHONY: help setup build test lint demo bench tensorrt-check gpu-check clean
+.PHONY: help setup build test torture lint demo bench tensorrt-check gpu-check clean
 
 help: ## List the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,12 +19,18 @@ test: ## Run all tests (downloads another 1.8 GB, to compare with torchvision)
 	scripts/build.sh
 	scripts/test.sh
 
+torture: ## Attack the package with kills, full disks, service calls and fuzzed files; MINUTES=30, SEED=1
+	scripts/setup.sh --tests
+	scripts/build.sh
+	. scripts/env.sh
+	python3 torture/run.py --minutes "$${MINUTES:-30}" --seed "$${SEED:-1}"
+
 lint: build ## Check module imports, formatting and lints; warnings are errors
 	. scripts/env.sh
 	python3 scripts/check_cycles.py
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo clippy --release --locked --all-targets -- -D warnings
-	cargo clippy --release --locked --all-targets --no-default-features -- -D warnings
+	cargo clippy --release --locked --workspace --all-targets --no-default-features -- -D warnings
 
 demo: build ## Train on drawn hands and classify them, without a robot
 	. scripts/env.sh

@@ -14,12 +14,14 @@ run_tests() {
     cargo build --release --locked --no-default-features
     cargo test --release --locked --no-fail-fast
     python3 -m pytest -rs tests/ros
+    python3 torture/run.py --minutes 3 --skip soak
 }
 
 list_skipped() { # the output of cargo test and pytest
     awk '
         / Running / { file = $2 == "unittests" ? $3 : $2 }
         /^test .* \.\.\. ignored/ { sub(/^test /, ""); sub(/ +\.\.\. ignored(, | \()?/, ": "); sub(/\)$/, ""); print file ": " $0 }
+        /^[a-z][a-z\/ ]+ +skipped  / { sub(/ +skipped +/, ": "); print }
         /^SKIPPED \[/ { sub(/^SKIPPED \[[0-9]+\] /, ""); print }
     ' "$1"
 }

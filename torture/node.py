@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -189,4 +192,19 @@ def freeze_cameras(operations: Operations, budget: Budget, seed: int) -> Result:
             camera.change = lambda _: None
             gestures.clear()
     result.note = f"stale within {slowest:.2f} s at a timeout of {STALE_TIMEOUT} s, in {len(FROZEN)} ways"
+    return result
+
+
+def soak(budget: Budget) -> Result:
+    """Runs tests/ros/test_soak.py for the time: trainings, changes of model and the lifecycle, at 30 Hz."""
+    result = Result("seconds of a node at work")
+    # Before, the test trains its first model.
+    seconds = max(60, round(budget.left()) - 60)
+    environment = os.environ | {"THUMB_GESTURE_SOAK_SECONDS": str(seconds)}
+    command = [sys.executable, "-m", "pytest", "-q", "-rP", str(REPOSITORY / "tests" / "ros" / "test_soak.py")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    result.trials = seconds
+    result.note = next((line for line in done.stdout.splitlines() if "round trips" in line), "")
+    if done.returncode != 0:
+        result.fault("the soak test", done.stdout[-5000:])
     return result

@@ -22,7 +22,7 @@ from operations import Operations  # noqa: E402
 from report import Budget, Result, table  # noqa: E402
 
 # What each part gets of the time.
-SHARES = {"kills": 2, "calls": 5, "containers": 1, "node": 1, "services": 1, "cameras": 2, "fuzzing": 4}
+SHARES = {"kills": 2, "calls": 5, "containers": 1, "node": 1, "services": 1, "cameras": 2, "fuzzing": 4, "soak": 4}
 
 
 def main() -> int:
@@ -31,9 +31,10 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30, help="time for all parts, without builds (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same choices (default: %(default)s)")
     parser.add_argument("--only", choices=SHARES, action="append", help="run only this part; may be repeated")
+    parser.add_argument("--skip", choices=SHARES, action="append", default=[], help="leave this part out; may be repeated")
     parser.add_argument("--artifacts", type=Path, default=Path("torture_artifacts"), help="directory for inputs that fail")
     arguments = parser.parse_args()
-    parts = arguments.only or list(SHARES)
+    parts = [part for part in arguments.only or SHARES if part not in arguments.skip]
     second = arguments.minutes * 60 / sum(SHARES[part] for part in parts)
     programs = fuzzing.build() if "fuzzing" in parts else None
     results: list[Result] = []
@@ -55,6 +56,8 @@ def main() -> int:
                     results.append(node.call_from_all_sides(operations, budget, seed))
                 case "cameras":
                     results.append(node.freeze_cameras(operations, budget, seed))
+                case "soak":
+                    results.append(node.soak(budget))
                 case "fuzzing":
                     results += fuzzing.fuzz(programs, arguments.artifacts.resolve(), budget, seed)
     print(table(results))

@@ -226,6 +226,21 @@ class World:
         self.wait_for(answer.done, f"a response of ~/{name}", timeout=timeout)
         return answer.result()
 
+    def ask(self, client: Any, request: Any, what: str, *programs: Program) -> Any:
+        """Sends a request that changes nothing until there is a response, and returns it.
+
+        Fast DDS drops a response if the server has not discovered the client 100 ms after the request.
+        """
+        answers: list[Any] = []
+        self.publish_until(
+            lambda: any(answer.done() for answer in answers),
+            what,
+            lambda: answers.append(client.call_async(request)),
+            2.0,
+            *programs,
+        )
+        return next(answer.result() for answer in answers if answer.done())
+
     def model(self) -> ModelInfo:
         """The latest message on ~/model."""
         models = self.listen(ModelInfo, f"{NODE}/model", TRANSIENT_LOCAL)

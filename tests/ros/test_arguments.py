@@ -121,9 +121,8 @@ def test_parameters_equal_those_of_rclpy(world: World, case: str) -> None:
     node = world.start("thumb_gesture_node", *words, "-p", f"store:={world.store}")
     client = world.peer.create_client(GetParameters, f"{name}/get_parameters")
     world.wait_for(client.service_is_ready, "the node", node)
-    answer = client.call_async(GetParameters.Request(names=list(DEFAULTS)))
-    world.wait_for(answer.done, "the parameters", node)
-    found = [parameter_value_to_python(value) for value in answer.result().values]
+    answer = world.ask(client, GetParameters.Request(names=list(DEFAULTS)), "the parameters", node)
+    found = [parameter_value_to_python(value) for value in answer.values]
     assert dict(zip(DEFAULTS, found, strict=True)) == expected
 
 

@@ -66,7 +66,10 @@ class LifecycleClient:
 
     def state(self) -> str:
         """Label of the current state."""
-        return self._call(GetState, "get_state").current_state.label
+        client = self._client(GetState, "get_state")
+        self.world.wait_for(client.service_is_ready, f"{self.node}/get_state")
+        answer = self.world.ask(client, GetState.Request(), f"a response of {self.node}/get_state")
+        return answer.current_state.label
 
     def states(self) -> list[tuple[int, str]]:
         """Id and label of every state."""

@@ -1,7 +1,7 @@
-"""Soak test: memory and threads stay constant, and every change of model takes effect.
+"""Soak test: memory, threads, open files and shared memory stay constant, and every change of model takes effect.
 
-A camera at 30 Hz with the stamps of a looped bag, captures, trainings, changes of model and pauses of the camera. Runs for
-THUMB_GESTURE_SOAK_SECONDS, default 60; 1200 before a release.
+A camera at 30 Hz with the stamps of a looped bag, and every 20 seconds captures, a change of model and a pause of the camera, every
+minute a training and a round trip through the lifecycle. Runs for THUMB_GESTURE_SOAK_SECONDS, default 60; 1200 before a release.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ from thumb_gesture.msg import ThumbGesture, TrainingStatus
 from conftest import TrainedModel
 from harness import CAMERA, LABELS, NODE, TRAINING_TIMEOUT, Program, World
 from images import raw
+from test_lifecycle import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, LifecycleClient
 
 SECONDS = float(os.environ.get("THUMB_GESTURE_SOAK_SECONDS", "60"))
 RATE_HZ = 30
 # Length of the looped bag.
 LOOP_SECS = 7.0
-# Time until the memory is compared: a minute, or a third of a shorter run.
-WARM_UP_SECS = min(60.0, SECONDS / 3)
+# Time until the memory is compared: five minutes, or a third of a shorter run.
+WARM_UP_SECS = min(300.0, SECONDS / 3)
+CYCLE_SECS = 20
 MAX_GROWTH = 0.02
 
 
@@ -62,28 +64,42 @@ class Camera:
             self.publisher.publish(image)
 
 
+@dataclass
+class Usage:
+    """What a process uses, at a time in seconds."""
+
+    at: float
+    memory_kb: int
+    threads: int
+    files: int
+    shared_memory: int
+
+
 class ProcessMonitor:
-    """Samples memory and threads of the node's process once a second."""
+    """Samples what the node's process uses, once a second."""
 
     def __init__(self, world: World, node: Program) -> None:
-        self.status = Path(f"/proc/{node.process.pid}/status")
+        self.process = Path(f"/proc/{node.process.pid}")
         self.start = time.monotonic()
-        self.samples: list[tuple[float, int, int]] = []
+        self.samples: list[Usage] = []
         world.peer.create_timer(1.0, self.sample)
 
     def sample(self) -> None:
-        """Appends time in seconds, memory in kB and number of threads."""
-        lines = dict(line.split(":", 1) for line in self.status.read_text().splitlines())
+        """Appends a sample."""
+        lines = dict(line.split(":", 1) for line in (self.process / "status").read_text().splitlines())
         memory, threads = int(lines["VmRSS"].split()[0]), int(lines["Threads"])
-        self.samples.append((time.monotonic() - self.start, memory, threads))
+        mapped = {line.split()[-1] for line in (self.process / "maps").read_text().splitlines() if "/dev/shm/" in line}
+        files = len(list((self.process / "fd").iterdir()))
+        self.samples.append(Usage(time.monotonic() - self.start, memory, threads, files, len(mapped)))
 
-    def between(self, begin: float, end: float) -> tuple[float, int]:
-        """Median memory in kB and minimum number of threads in a time span."""
-        span = [(memory, threads) for at, memory, threads in self.samples if begin <= at < end]
-        return statistics.median(memory for memory, _ in span), min(threads for _, threads in span)
+    def between(self, begin: float, end: float) -> Usage:
+        """The median of the memory in a time span, and the minimum of the others."""
+        span = [sample for sample in self.samples if begin <= sample.at < end]
+        counts = [min(getattr(sample, name) for sample in span) for name in ("threads", "files", "shared_memory")]
+        return Usage(begin, round(statistics.median(sample.memory_kb for sample in span)), *counts)
 
 
-def test_memory_and_threads_stay_constant_over_changes_of_model(
+def test_resources_stay_constant_over_trainings_and_changes_of_model(
     trained_world: World, trained: TrainedModel, drawn: dict[str, numpy.ndarray]
 ) -> None:
     world = trained_world
@@ -100,6 +116,7 @@ def test_memory_and_threads_stay_constant_over_changes_of_model(
 
     world.peer.create_subscription(ThumbGesture, NODE, receive, 100)
     statuses = world.trainings()
+    lifecycle = LifecycleClient(world, NODE)
     camera = Camera(world, [raw(drawn[label], "rgb8") for label in LABELS])
     world.wait_for(lambda: last, "gestures", node)
     monitor = ProcessMonitor(world, node)
@@ -123,16 +140,19 @@ def test_memory_and_threads_stay_constant_over_changes_of_model(
 
     # The first training runs before the memory is compared: the second one must not increase it.
     models = [trained.model_id, train(1)]
-    switches = trainings = captured = pauses = 0
-    cycles = max(3, math.ceil(SECONDS / 20))
-    for number in range(cycles):
-        until(WARM_UP_SECS * (number > 0) + (SECONDS - WARM_UP_SECS) * number / cycles * 0.9)
+    switches = trainings = captured = pauses = round_trips = 0
+    for number in range(max(3, math.ceil(SECONDS / CYCLE_SECS))):
+        until(min(number * CYCLE_SECS, SECONDS))
         answer = world.call("capture", label=LABELS[number % len(LABELS)], frames=5)
         assert answer.success, answer.message
         captured += answer.saved
-        if number == cycles // 2:
-            models = [models[1], train(2)]
+        if number % 3 == 1:
+            models = [models[1], train(number)]
             trainings += 1
+        if number % 3 == 2:
+            assert all(lifecycle.change(step) for step in (DEACTIVATE, CLEANUP, CONFIGURE, ACTIVATE))
+            world.wait_for(is_classified_by(models[1]), "gestures after the round trip", node)
+            round_trips += 1
         assert world.call("activate_model", model_id="").success
         models.reverse()
         world.wait_for(is_classified_by(models[1]), f"change {number} of the model", node)
@@ -144,16 +164,16 @@ def test_memory_and_threads_stay_constant_over_changes_of_model(
         pauses += 1
     until(SECONDS)
 
-    begin, before = monitor.between(WARM_UP_SECS, WARM_UP_SECS + (SECONDS - WARM_UP_SECS) / 4)
-    end, _ = monitor.between(SECONDS - (SECONDS - WARM_UP_SECS) / 4, SECONDS)
-    # An idle thread of the blocking pool ends after ten seconds.
-    world.wait_for(lambda: monitor.samples[-1][2] <= before, "no additional thread", node)
+    quarter = (SECONDS - WARM_UP_SECS) / 4
+    before, after = monitor.between(WARM_UP_SECS, WARM_UP_SECS + quarter), monitor.between(SECONDS - quarter, SECONDS)
     classified = sum(count for reason, count in seen.items() if reason != "stale")
     print(
         f"{SECONDS:.0f} s: {camera.frames} frames, {classified} classified, {captured} captured, {trainings + 1} trainings, "
-        f"{switches} changes, {pauses} pauses; memory {begin / 1024:.1f} -> {end / 1024:.1f} MB, "
-        f"threads {before} -> {monitor.samples[-1][2]}"
+        f"{switches} changes, {pauses} pauses, {round_trips} round trips; {before} -> {after}"
     )
-    assert end <= begin * (1 + MAX_GROWTH), "the memory grows"
-    assert classified >= 0.95 * camera.frames - RATE_HZ * switches, "frames are lost"
+    assert after.memory_kb <= before.memory_kb * (1 + MAX_GROWTH), "the memory grows"
+    # An idle thread of the blocking pool ends after ten seconds.
+    world.wait_for(lambda: monitor.samples[-1].threads <= before.threads, "no additional thread", node)
+    assert after.files <= before.files and after.shared_memory <= before.shared_memory, "more files or shared memory"
+    assert classified >= 0.95 * camera.frames - RATE_HZ * (switches + 3 * round_trips), "frames are lost"
     assert "panicked" not in node.output() and "[ERROR]" not in node.output()
