@@ -5,6 +5,9 @@ use std::fmt::Write;
 
 /// Maximum length of a text from outside that a message quotes, in characters.
 const MAX_QUOTED_CHARS: usize = 120;
+/// Maximum length of a name from outside that is passed on, in characters.
+#[cfg(feature = "ros")]
+const MAX_NAME_CHARS: usize = 255;
 /// Maximum length of a message, in characters.
 const MAX_MESSAGE_CHARS: usize = 4096;
 
@@ -48,6 +51,16 @@ pub(crate) fn printable(text: &str) -> String {
     escape_controls(&shorten(text)).into_owned()
 }
 
+/// A name from outside that is passed on, such as a `frame_id`: unchanged unless it has control characters or more than 255 characters.
+#[cfg(feature = "ros")]
+pub(crate) fn printable_name(name: String) -> String {
+    // A character has at least one byte.
+    if name.len() <= MAX_NAME_CHARS && matches!(escape_controls(&name), Cow::Borrowed(_)) {
+        return name;
+    }
+    escape_controls(&cut(&name, MAX_NAME_CHARS)).into_owned()
+}
+
 /// The first characters of a text, with `…` for the others.
 fn cut(text: &str, max_chars: usize) -> String {
     match text.char_indices().nth(max_chars) {
@@ -87,5 +100,14 @@ mod tests {
         assert_eq!(shorten(&name), name);
         assert_eq!(shorten(&format!("{name}x")), format!("{name}…"));
         assert_eq!(printable("a\nb"), "a\\u000ab");
+    }
+
+    #[test]
+    #[cfg(feature = "ros")]
+    fn name_is_passed_on_unless_it_is_long_or_not_printable() {
+        let longest = "é".repeat(MAX_NAME_CHARS);
+        assert_eq!(printable_name(longest.clone()), longest);
+        assert_eq!(printable_name(format!("{longest}x")), format!("{longest}…"));
+        assert_eq!(printable_name("a\u{1b}[31m".to_owned()), "a\\u001b[31m");
     }
 }

@@ -108,6 +108,16 @@ def test_gesture_has_the_header_of_the_image(
     assert 0.0 < gesture.age.sec + gesture.age.nanosec * 1e-9 < 2.0
 
 
+def test_frame_id_that_would_reach_a_terminal_is_escaped_and_cut_off(trained_world: World) -> None:
+    trained_world.start_node(image_reliability="reliable")
+    gestures = trained_world.gestures()
+    image = raw(numpy.zeros((48, 64, 3), numpy.uint8), "rgb8", frame_id="\x1b[2Jcamera" + "x" * 10_000)
+    trained_world.camera_publisher(reliable=True).publish(image)
+    trained_world.wait_for(lambda: gestures, "a gesture")
+    assert gestures[0].header.frame_id.startswith("\\u001b[2Jcamera")
+    assert len(gestures[0].header.frame_id) < 300
+
+
 @pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8"])
 @pytest.mark.parametrize("padding", [0, 13])
 def test_encodings_of_the_same_pixels_give_identical_probabilities(

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use futures::{FutureExt, Stream, StreamExt};
 use r2r::sensor_msgs::msg::CompressedImage;
+use r2r::std_msgs::msg::Header;
 
 use crate::frame::{Frame, FrameError};
 use crate::node::pipeline::camera::{Arrival, Camera, CameraFrame};
@@ -15,6 +16,7 @@ use crate::node::pipeline::inbox::Inbox;
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::ffi::ImageInPlace;
 use crate::node::throttle::Throttle;
+use crate::text;
 
 /// A message with an image.
 pub(crate) trait ImageMessage: Send + 'static {
@@ -82,7 +84,7 @@ impl ImageMessage for ImageInPlace {
         let (sides, is_bigendian) = ([fields.width, fields.height], fields.is_bigendian != 0);
         Ok(CameraFrame {
             frame: Frame::from_message(&fields.encoding, sides, fields.step, pixels, is_bigendian)?,
-            header: fields.header,
+            header: printable_header(fields.header),
             arrival,
         })
     }
@@ -92,8 +94,16 @@ impl ImageMessage for CompressedImage {
     fn into_camera_frame(self, arrival: Arrival) -> Result<CameraFrame, FrameError> {
         Ok(CameraFrame {
             frame: Frame::from_compressed(&self.format, &self.data)?,
-            header: self.header,
+            header: printable_header(self.header),
             arrival,
         })
+    }
+}
+
+/// The header as it is passed on to those who receive gestures and overlays.
+fn printable_header(header: Header) -> Header {
+    Header {
+        frame_id: text::printable_name(header.frame_id),
+        ..header
     }
 }
