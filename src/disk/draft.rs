@@ -7,6 +7,8 @@ use std::fs::{self, File, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::{NamedTempFile, TempDir};
 
@@ -15,6 +17,10 @@ use super::parent;
 
 /// Prefix of the name of a file or directory that is being written, also in directories that other programs use.
 pub(crate) const WRITING_PREFIX: &str = ".thumb_gesture-writing-";
+
+/// Those who hold a lock for long have been stopped: they rename, delete or write small files meanwhile.
+const MAX_LOCK_WAIT: Duration = Duration::from_secs(30);
+const LOCK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A directory that is being filled, and that [`sweep`] leaves alone. Removed on drop unless it is published.
 pub(crate) struct DraftDirectory {
@@ -96,7 +102,7 @@ pub(crate) fn draft_file(directory: &Path) -> io::Result<NamedTempFile> {
             .prefix(WRITING_PREFIX)
             .permissions(Permissions::from_mode(file_mode(directory)?))
             .tempfile_in(directory)?;
-        lock(file.as_file());
+        lock(file.as_file(), MAX_LOCK_WAIT)?;
         // Otherwise another process removed it before it was locked.
         if file.path().exists() {
             return Ok(file);
@@ -107,19 +113,29 @@ pub(crate) fn draft_file(directory: &Path) -> io::Result<NamedTempFile> {
 /// Waits for the lock of a directory, and holds it until the file is dropped.
 ///
 /// # Errors
-/// The directory cannot be opened.
+/// The directory cannot be opened, or another process, which may have been stopped, holds the lock for [`MAX_LOCK_WAIT`].
 pub(crate) fn lock_directory(directory: &Path) -> io::Result<File> {
     let file = File::open(directory)?;
-    lock(&file);
+    lock(&file, MAX_LOCK_WAIT)?;
     Ok(file)
 }
 
 /// A file system without locks is no error: only other processes at the same time are a risk there, and [`sweep`] removes nothing.
-fn lock(file: &File) {
-    while let Err(error) = file.lock() {
-        if error.kind() != io::ErrorKind::Interrupted {
-            tracing::debug!("the file system does not support locks: {error}");
-            break;
+fn lock(file: &File, max_wait: Duration) -> io::Result<()> {
+    let start = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if start.elapsed() >= max_wait => {
+                let message = format!("another process has kept it locked for {max_wait:?}");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+            }
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_INTERVAL),
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(TryLockError::Error(error)) => {
+                tracing::debug!("the file system does not support locks: {error}");
+                return Ok(());
+            }
         }
     }
 }
@@ -189,6 +205,18 @@ mod tests {
         assert!(file.path().exists() && directory.path().join("part").exists());
         assert!(path("frame.jpg").exists());
         sweep(&path("missing"), WRITING_PREFIX);
+    }
+
+    #[test]
+    fn lock_is_waited_for_and_not_for_ever() {
+        let root = tempfile::tempdir().expect("a directory");
+        let held = lock_directory(root.path()).expect("locks");
+        let other = File::open(root.path()).expect("opens");
+        let error = lock(&other, Duration::from_millis(20)).expect_err("it is locked");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let waiting = thread::spawn(move || lock(&other, MAX_LOCK_WAIT));
+        drop(held);
+        waiting.join().expect("no panic").expect("locks");
     }
 
     #[test]
