@@ -10,6 +10,8 @@ mod background;
 pub mod bursts;
 pub(crate) mod capture;
 mod disjoint_sets;
+#[cfg(feature = "ros")]
+pub(crate) mod edits;
 mod error;
 pub mod fingerprint;
 mod label;
@@ -33,6 +35,9 @@ pub use label::{Label, LabelError};
 pub use listing::{Listing, list_images};
 pub use skipped_file::{SkippedFile, summarize};
 pub use spelling::{check_spellings, existing_spelling};
+
+/// Directory of deleted frames in a dataset. Hidden, so that they belong to no label.
+pub(crate) const TRASH_DIRECTORY: &str = ".trash";
 
 /// The files of a dataset, listed by label.
 #[derive(Clone, Debug)]

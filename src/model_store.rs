@@ -276,7 +276,7 @@ impl ModelStore {
     }
 
     /// The directory of an existing model.
-    fn existing_directory(&self, id: &str) -> Result<PathBuf, StoreError> {
+    pub(crate) fn existing_directory(&self, id: &str) -> Result<PathBuf, StoreError> {
         // An id must be a plain directory name, so that it cannot lead out of the store.
         let directory = self.model_directory(id);
         let is_name = Path::new(id).file_name().is_some_and(|name| name == id) && !id.starts_with('.');

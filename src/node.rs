@@ -8,6 +8,7 @@
 //! tokio's threads answer services. A training runs in a process of its own.
 
 mod capture;
+mod dataset;
 mod diagnostics;
 mod lifecycle;
 mod models;
@@ -26,11 +27,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use r2r::std_srvs::srv::Trigger;
-use r2r::thumb_gesture::srv::{ActivateModel, CaptureFrames, ListModels, Retrain};
+use r2r::thumb_gesture::srv::{
+    ActivateModel, CaptureFrames, DeleteFrames, DeleteModel, GetReport, ListFrames, ListModels, Record,
+    RelabelFrames, Retrain,
+};
 use r2r::{Node, QosProfile};
 use tokio::runtime::Runtime;
 
-use capture::Capture;
+use capture::recording::Recordings;
+use capture::{Capture, Source};
+use dataset::NodeDataset;
 use diagnostics::Diagnostics;
 use lifecycle::{Lifecycle, Transitions};
 use models::Models;
@@ -326,16 +332,13 @@ impl Components {
         let context = &self.context;
         params::services::serve(node, context, &self.parameter_server, &self.models)?;
 
-        let capture = Capture {
-            context: context.clone(),
-            dataset: lock(&self.params).dataset.clone(),
-            cameras: self.cameras.clone(),
-            params: self.params.clone(),
-            state: self.state.clone(),
-            summary: Topic::new(node, "~/dataset", transient_local())?,
-            reader: Arc::default(),
-        };
-        tokio::spawn(capture.serve(requests::<CaptureFrames::Service>(node, "~/capture")?));
+        let dataset = Arc::new(NodeDataset::new(
+            context.clone(),
+            lock(&self.params).dataset.clone(),
+            Topic::new(node, "~/dataset", transient_local())?,
+        ));
+        self.create_capture(node, &dataset)?;
+        self.create_editing(node, &dataset)?;
 
         let retraining = self.retraining.clone();
         tokio::spawn(retraining.serve(requests::<Retrain::Service>(node, "~/retrain")?));
@@ -350,7 +353,69 @@ impl Components {
             models.answer_activate(request)
         })?;
         let models = self.models.clone();
-        answer_from_disk::<ListModels::Service>(node, context, "~/list_models", move |_| models.answer_list())
+        answer_from_disk::<ListModels::Service>(node, context, "~/list_models", move |_| {
+            models.answer_list()
+        })?;
+        let models = self.models.clone();
+        answer_from_disk::<DeleteModel::Service>(node, context, "~/delete_model", move |request| {
+            models.answer_delete(request)
+        })?;
+        let models = self.models.clone();
+        answer_from_disk::<GetReport::Service>(node, context, "~/get_report", move |request| {
+            models.answer_report(request)
+        })
+    }
+
+    /// Creates the services that save frames.
+    fn create_capture(&self, node: &mut Node, dataset: &Arc<NodeDataset>) -> r2r::Result<()> {
+        let source = Arc::new(Source {
+            dataset: dataset.clone(),
+            cameras: self.cameras.clone(),
+            params: self.params.clone(),
+            state: self.state.clone(),
+            in_use: Arc::default(),
+        });
+        let capture = Capture {
+            context: self.context.clone(),
+            source: source.clone(),
+            dataset: dataset.clone(),
+        };
+        tokio::spawn(capture.serve(requests::<CaptureFrames::Service>(node, "~/capture")?));
+        let recordings = Recordings {
+            context: self.context.clone(),
+            source,
+            dataset: dataset.clone(),
+            topic: Arc::new(Topic::new(node, "~/recording", transient_local())?),
+        };
+        tokio::spawn(recordings.serve(requests::<Record::Service>(node, "~/record")?));
+        Ok(())
+    }
+
+    /// Creates the services that show and edit the dataset.
+    fn create_editing(&self, node: &mut Node, dataset: &Arc<NodeDataset>) -> r2r::Result<()> {
+        let context = &self.context;
+        let data = dataset.clone();
+        answer_from_disk::<ListFrames::Service>(node, context, "~/list_frames", move |request| {
+            data.answer_list(request)
+        })?;
+        let data = dataset.clone();
+        answer_from_disk::<DeleteFrames::Service>(node, context, "~/delete_frames", move |request| {
+            data.answer_delete(request)
+        })?;
+        let data = dataset.clone();
+        answer_from_disk::<RelabelFrames::Service>(node, context, "~/relabel_frames", move |request| {
+            data.answer_relabel(request)
+        })?;
+        let data = dataset.clone();
+        answer_from_disk::<Trigger::Service>(node, context, "~/delete_last_burst", move |_| {
+            data.answer_delete_last_burst()
+        })?;
+        let data = dataset.clone();
+        answer_from_disk::<Trigger::Service>(node, context, "~/undo_edit", move |_| data.answer_undo())?;
+        let data = dataset.clone();
+        answer_from_disk::<Trigger::Service>(node, context, "~/clear_trash", move |_| {
+            data.answer_clear_trash()
+        })
     }
 
     fn start_diagnostics(&self, node: &mut Node) -> r2r::Result<()> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::dataset::{Dataset, DatasetError};
+use crate::dataset::{Dataset, DatasetError, TRASH_DIRECTORY};
 use crate::model_store::{MODELS_DIRECTORY, ModelStore};
 use crate::training::{CACHE_DIRECTORY, REPORT_PAGE};
 
@@ -92,6 +92,13 @@ impl Purge {
             self.add_part(format!("frames of {}", frames.label), &directory, inside);
             self.emptied.push(directory);
         }
+        let trash = root.join(TRASH_DIRECTORY);
+        let deleted = files_below(&trash)?;
+        for file in &deleted {
+            kept.remove(file);
+        }
+        self.add_part("frames in the trash".to_owned(), &trash, deleted);
+        self.emptied.push(trash);
         self.kept.extend(kept);
         Ok(())
     }

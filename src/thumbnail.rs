@@ -22,17 +22,25 @@ pub(crate) fn uri(file: &Path) -> Result<String, FrameError> {
     uri_of(&Frame::from_file(file)?)
 }
 
-/// The thumbnail of a frame as a `data:` URI of a JPEG, at most 160 pixels wide and high.
+/// The thumbnail of a frame as a `data:` URI of a JPEG, see [`jpeg_of`].
 ///
 /// # Errors
 /// The JPEG encoder failed.
 pub(crate) fn uri_of(frame: &Frame) -> Result<String, FrameError> {
+    Ok(format!("data:image/jpeg;base64,{}", STANDARD.encode(jpeg_of(frame)?)))
+}
+
+/// The thumbnail of a frame as a JPEG, at most 160 pixels wide and high.
+///
+/// # Errors
+/// The JPEG encoder failed.
+pub(crate) fn jpeg_of(frame: &Frame) -> Result<Vec<u8>, FrameError> {
     let image = frame.to_rgb_image();
     let (width, height) = thumbnail_size(image.width(), image.height());
     let thumbnail = imageops::thumbnail(&image, width, height);
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY).encode_image(&thumbnail)?;
-    Ok(format!("data:image/jpeg;base64,{}", STANDARD.encode(jpeg)))
+    Ok(jpeg)
 }
 
 /// Width and height of a thumbnail, each at least 1.

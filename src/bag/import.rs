@@ -335,7 +335,7 @@ impl Importer<'_> {
                 burst.insert(Burst::open(self.target.dataset, self.target.label, time)?)
             }
         };
-        match burst.save(frame)? {
+        match burst.save(frame, "")? {
             Saved::Written => self.summary.saved += 1,
             Saved::Present => self.summary.present += 1,
         }

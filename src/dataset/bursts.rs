@@ -98,6 +98,15 @@ impl FrameFile {
     }
 }
 
+/// The burst and the camera in the name of a frame of [`super::capture`].
+#[cfg(feature = "ros")]
+pub(crate) fn burst_and_camera(file_name: &str) -> Option<(String, Option<String>)> {
+    match FileName::parse(file_name) {
+        FileName::Burst { burst, camera, .. } => Some((burst, camera)),
+        _ => None,
+    }
+}
+
 impl LabelGroups {
     /// Number of frames in all groups.
     pub fn frame_count(&self) -> usize {
@@ -198,6 +207,7 @@ fn group_by_time(frames: &[FrameFile], members: &[usize]) -> Vec<Group> {
                 burst,
                 time_ms,
                 number,
+                ..
             } => {
                 let (_, numbered) = bursts.entry(burst).or_insert((time_ms, Vec::new()));
                 numbered.push((number, index));

@@ -16,8 +16,8 @@ const JPEG_QUALITY: u8 = 95;
 
 /// Writes the frames of one capture, which are often near-duplicates of each other.
 ///
-/// The files are named `<UTC time of the burst>_<number>.jpg`: sorting them by name sorts them by time, and the name identifies
-/// the burst.
+/// The files are named `<UTC time of the burst>_<number>.jpg`, or `…_<number>_<camera>.jpg` if the camera has a name: sorting them by name
+/// sorts them by time, and the name identifies the burst.
 pub(crate) struct Burst {
     /// That of the label, which the first frame creates.
     directory: PathBuf,
@@ -51,12 +51,19 @@ impl Burst {
         })
     }
 
-    /// Saves a frame as JPEG. Writes the file atomically and never overwrites one.
+    /// The time in the names of its files.
+    #[cfg(feature = "ros")]
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Saves a frame of a camera, whose name may be empty, as JPEG. Writes the file atomically and never overwrites one.
     ///
     /// # Errors
     /// The file exists with other content or cannot be written, for example because the disk is full. Frames saved before are kept.
-    pub(crate) fn save(&mut self, frame: &Frame) -> Result<Saved, DatasetError> {
-        let name = format!("{}_{:04}.jpg", self.name, self.frames);
+    pub(crate) fn save(&mut self, frame: &Frame, camera: &str) -> Result<Saved, DatasetError> {
+        let separator = if camera.is_empty() { "" } else { "_" };
+        let name = format!("{}_{:04}{separator}{camera}.jpg", self.name, self.frames);
         let path = self.directory.join(&name);
         let saved = write(&self.directory, &name, frame).map_err(|cause| DatasetError::Io { path, cause })?;
         self.frames += 1;
@@ -110,8 +117,8 @@ mod tests {
         let label = Label::new("thumbs_up").expect("a label");
         let now = datetime!(2026-03-04 05:06:07.089 UTC);
         let mut burst = Burst::open(root.path(), &label, now).expect("opens");
-        burst.save(&frame()).expect("saves");
-        burst.save(&frame()).expect("saves");
+        burst.save(&frame(), "").expect("saves");
+        burst.save(&frame(), "").expect("saves");
 
         let dataset = Dataset::read(root.path()).expect("reads");
         assert_eq!(dataset.frame_count(), 2);
@@ -128,10 +135,10 @@ mod tests {
         let root = tempfile::tempdir().expect("a directory");
         let label = Label::new("none").expect("a label");
         let open = || Burst::open(root.path(), &label, OffsetDateTime::UNIX_EPOCH).expect("opens");
-        assert_eq!(open().save(&frame()).expect("saves"), Saved::Written);
-        assert_eq!(open().save(&frame()).expect("is the same"), Saved::Present);
+        assert_eq!(open().save(&frame(), "").expect("saves"), Saved::Written);
+        assert_eq!(open().save(&frame(), "").expect("is the same"), Saved::Present);
         let other = Frame::from_raw("bgr8", 1, 1, 3, vec![0; 3]).expect("a valid frame");
-        open().save(&other).expect_err("the file exists");
+        open().save(&other, "").expect_err("the file exists");
         assert_eq!(
             Dataset::read(root.path()).expect("reads").frame_count(),
             1,
@@ -146,7 +153,7 @@ mod tests {
         let label = Label::new("none").expect("a label");
         let mut burst = Burst::open(root.path(), &label, OffsetDateTime::UNIX_EPOCH).expect("opens");
         assert_eq!(entries(root.path()), 0);
-        burst.save(&frame()).expect("saves");
+        burst.save(&frame(), "").expect("saves");
         assert_eq!((entries(root.path()), entries(&root.path().join("none"))), (1, 1));
     }
 }

@@ -1,12 +1,15 @@
 //! Loads and activates models: when the node is configured, for `~/activate_model`, after a training, and for changed parameters. Also
-//! answers `~/list_models`.
+//! answers `~/list_models`, `~/delete_model` and `~/get_report`.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use r2r::thumb_gesture::msg::ModelInfo;
-use r2r::thumb_gesture::srv::{ActivateModel, ListModels};
+use r2r::thumb_gesture::srv::{ActivateModel, DeleteModel, GetReport, ListModels};
 
 use crate::classifier::EngineState;
+use crate::disk;
 use crate::model_store::{Manifest, ModelStore, StoreError};
 use crate::node::params::Params;
 use crate::node::params::services::{ApplyParams, Change, ParameterServer};
@@ -18,10 +21,14 @@ use crate::recognizer::model::{BUILTIN, LoadError, Model};
 use crate::recognizer::settings::{Method, RecognizerSettings};
 use crate::sync::lock;
 use crate::text;
+use crate::training::REPORT_PAGE;
 
 /// What `~/model` says without a model.
 const NO_MODEL: &str =
     "no model yet; capture frames of at least two labels with ~/capture, then call ~/retrain";
+
+/// Maximum length of a report; one with the pictures of a large dataset has some megabytes.
+const MAX_REPORT_BYTES: u64 = 64 << 20;
 
 /// Loads models, marks them as active in the store, and hands them to the classifier thread.
 pub(crate) struct Models {
@@ -55,6 +62,17 @@ pub(crate) enum ActivateError {
         "the node is not configured; run `ros2 lifecycle set <node> configure`, or restart the node after a shutdown"
     )]
     Unconfigured,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+enum ReportError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("model {0} has no report: it was imported, or `thumb_gesture purge` has deleted the report")]
+    Missing(String),
+    #[error("{}: {cause}", path.display())]
+    Io { path: PathBuf, cause: io::Error },
 }
 
 /// Why the node cannot be configured.
@@ -275,6 +293,41 @@ impl Models {
         ListModels::Response {
             models: listing.models.iter().map(info).collect(),
             message: text::message(&unreadable.join("\n")),
+        }
+    }
+
+    /// Answers `~/delete_model`.
+    pub(crate) fn answer_delete(&self, request: &DeleteModel::Request) -> DeleteModel::Response {
+        let _no_change = self.lock_changes();
+        let id = &request.model_id;
+        let (success, message) = match self.store.delete(id) {
+            Ok(()) => (true, format!("model {id} was deleted")),
+            Err(error) => (false, text::message(&error.to_string())),
+        };
+        DeleteModel::Response { success, message }
+    }
+
+    /// Answers `~/get_report`.
+    pub(crate) fn answer_report(&self, request: &GetReport::Request) -> GetReport::Response {
+        match self.report(&request.model_id) {
+            Ok(html) => GetReport::Response {
+                success: true,
+                html,
+                ..GetReport::Response::default()
+            },
+            Err(error) => GetReport::Response {
+                message: text::message(&error.to_string()),
+                ..GetReport::Response::default()
+            },
+        }
+    }
+
+    fn report(&self, id: &str) -> Result<String, ReportError> {
+        let path = self.store.existing_directory(id)?.join(REPORT_PAGE);
+        match disk::read_file(&path, MAX_REPORT_BYTES) {
+            Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ReportError::Missing(id.to_owned())),
+            Err(cause) => Err(ReportError::Io { path, cause }),
         }
     }
 

@@ -23,7 +23,18 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from thumb_gesture.msg import ModelInfo, ThumbGesture, TrainingStatus
-from thumb_gesture.srv import ActivateModel, CaptureFrames, ListModels, Retrain
+from thumb_gesture.srv import (
+    ActivateModel,
+    CaptureFrames,
+    DeleteFrames,
+    DeleteModel,
+    GetReport,
+    ListFrames,
+    ListModels,
+    Record,
+    RelabelFrames,
+    Retrain,
+)
 
 from images import describe
 
@@ -366,6 +377,15 @@ SERVICES: dict[str, Any] = {
     "cancel_training": Trigger,
     "activate_model": ActivateModel,
     "list_models": ListModels,
+    "delete_model": DeleteModel,
+    "get_report": GetReport,
+    "record": Record,
+    "list_frames": ListFrames,
+    "delete_frames": DeleteFrames,
+    "relabel_frames": RelabelFrames,
+    "delete_last_burst": Trigger,
+    "undo_edit": Trigger,
+    "clear_trash": Trigger,
 }
 
 

@@ -6,7 +6,7 @@ use time::macros::format_description;
 /// What a file name says about when its frame was captured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum FileName {
-    /// `<UTC time of the burst>_<number>`, the names of [`crate::dataset::capture`].
+    /// `<UTC time of the burst>_<number>`, or the same with `_<camera>` at the end: the names of [`crate::dataset::capture`].
     Burst {
         /// The time as written in the name.
         burst: String,
@@ -14,6 +14,8 @@ pub(super) enum FileName {
         time_ms: i64,
         /// The number of the frame in the burst.
         number: u64,
+        /// The camera, if the node had several.
+        camera: Option<String>,
     },
     /// A version 1 UUID, the names of JetBot's notebooks: its time in milliseconds since 1970.
     Uuid1(i64),
@@ -29,26 +31,40 @@ impl FileName {
         if let Some(time_ms) = uuid1_time_ms(stem) {
             return FileName::Uuid1(time_ms);
         }
+        if let Some(burst) = parse_burst(stem) {
+            return burst;
+        }
         let prefix = stem.trim_end_matches(|c: char| c.is_ascii_digit());
         let digits = &stem[prefix.len()..];
         if digits.is_empty() {
             return FileName::Other;
         }
-        // Numbers that do not fit share the maximum and stay in the order of their names.
-        let number = digits.parse().unwrap_or(u64::MAX);
-        let burst = prefix.strip_suffix('_').unwrap_or_default();
-        match burst_time_ms(burst) {
-            Some(time_ms) => FileName::Burst {
-                burst: burst.to_owned(),
-                time_ms,
-                number,
-            },
-            None => FileName::Numbered {
-                prefix: prefix.to_owned(),
-                number,
-            },
+        FileName::Numbered {
+            prefix: prefix.to_owned(),
+            number: number(digits),
         }
     }
+}
+
+fn parse_burst(stem: &str) -> Option<FileName> {
+    let (burst, rest) = stem.split_once('_')?;
+    let time_ms = burst_time_ms(burst)?;
+    let (digits, camera) = match rest.split_once('_') {
+        Some((digits, camera)) => (digits, Some(camera.to_owned())),
+        None => (rest, None),
+    };
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| FileName::Burst {
+        burst: burst.to_owned(),
+        time_ms,
+        number: number(digits),
+        camera,
+    })
+}
+
+/// Numbers that do not fit share the maximum and stay in the order of their names.
+fn number(digits: &str) -> u64 {
+    digits.parse().unwrap_or(u64::MAX)
 }
 
 /// Parses the time of a burst to milliseconds since 1970.
@@ -88,13 +104,17 @@ mod tests {
 
     #[test]
     fn name_of_a_captured_frame_has_burst_and_number() {
-        let parsed = FileName::parse("20260304T050607.089Z_0012.jpg");
-        let expected = FileName::Burst {
+        let burst = |camera: Option<&str>| FileName::Burst {
             burst: "20260304T050607.089Z".to_owned(),
             time_ms: 1_772_600_767_089,
             number: 12,
+            camera: camera.map(str::to_owned),
         };
-        assert_eq!(parsed, expected);
+        assert_eq!(FileName::parse("20260304T050607.089Z_0012.jpg"), burst(None));
+        assert_eq!(
+            FileName::parse("20260304T050607.089Z_0012_front_2.jpg"),
+            burst(Some("front_2"))
+        );
     }
 
     /// The expected times are from Python's `uuid.UUID(name).time`.

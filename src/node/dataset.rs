@@ -1,0 +1,259 @@
+//! The dataset of the node: its summary on `~/dataset`, and the services that list, delete and relabel frames.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use r2r::std_srvs::srv::Trigger;
+use r2r::thumb_gesture::msg::{DatasetSummary, FrameInfo};
+use r2r::thumb_gesture::srv::{DeleteFrames, ListFrames, RelabelFrames};
+
+use crate::dataset::bursts::burst_and_camera;
+use crate::dataset::edits::{self, EditError};
+use crate::dataset::{Dataset, DatasetError, DatasetReader, Label, LabelError, existing_spelling};
+use crate::frame::Frame;
+use crate::node::ros::context::NodeContext;
+use crate::node::ros::topic::Topic;
+use crate::sync::lock;
+use crate::{text, thumbnail};
+
+/// Maximum number of frames in a response of `~/list_frames`.
+const MAX_LISTED: u32 = 200;
+/// The same if the request has none.
+const DEFAULT_LISTED: u32 = 50;
+
+/// The dataset's directory, which all services of the node share. Its methods block on the disk.
+pub(crate) struct NodeDataset {
+    context: NodeContext,
+    root: PathBuf,
+    /// `~/dataset`.
+    summary: Topic<DatasetSummary>,
+    reader: Mutex<DatasetReader>,
+    /// Locked during an edit: one after the other can be undone.
+    edits: Mutex<()>,
+    /// Label and time of the last burst that this node has saved. The times in the names of others may be from another clock.
+    last_burst: Mutex<Option<(Label, String)>>,
+}
+
+/// Why a request failed.
+#[derive(Debug, thiserror::Error)]
+enum RequestError {
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    #[error(transparent)]
+    Label(#[from] LabelError),
+    #[error("limit is {0}, must be at most {MAX_LISTED}")]
+    Limit(u32),
+    #[error("no burst was saved since the node started; delete its frames with ~/delete_frames")]
+    NoBurst,
+    #[error("there is no label {0:?} in the dataset; ~/dataset has those there are")]
+    UnknownLabel(String),
+}
+
+impl NodeDataset {
+    pub(crate) fn new(context: NodeContext, root: PathBuf, summary: Topic<DatasetSummary>) -> NodeDataset {
+        NodeDataset {
+            context,
+            root,
+            summary,
+            reader: Mutex::default(),
+            edits: Mutex::default(),
+            last_burst: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Remembers the last burst for `~/delete_last_burst`.
+    pub(crate) fn set_last_burst(&self, label: &Label, burst: &str) {
+        *lock(&self.last_burst) = Some((label.clone(), burst.to_owned()));
+    }
+
+    fn read(&self) -> Result<Dataset, DatasetError> {
+        lock(&self.reader).read(&self.root)
+    }
+
+    /// Publishes what the dataset has, and returns the number of frames of each label.
+    pub(crate) fn publish_summary(&self) -> HashMap<String, u32> {
+        let mut summary = match self.read() {
+            Ok(dataset) => summary_of(&dataset),
+            // Nothing has been captured yet.
+            Err(_) if !self.root.exists() => DatasetSummary::default(),
+            Err(error) => {
+                let message = text::message(&format!("cannot read the dataset: {error}"));
+                self.context.warn(&message);
+                DatasetSummary {
+                    message,
+                    ..DatasetSummary::default()
+                }
+            }
+        };
+        summary.stamp = self.context.stamp();
+        summary.path = self.root.display().to_string();
+        self.summary.publish(&summary);
+        summary.labels.into_iter().zip(summary.frames).collect()
+    }
+
+    /// As [`NodeDataset::publish_summary`], without blocking.
+    pub(crate) async fn publish_summary_in_background(self: &Arc<NodeDataset>) -> HashMap<String, u32> {
+        let dataset = self.clone();
+        let reading = tokio::task::spawn_blocking(move || dataset.publish_summary());
+        // The panic hook has reported a panic.
+        reading.await.unwrap_or_default()
+    }
+
+    /// Answers `~/list_frames`.
+    pub(crate) fn answer_list(&self, request: &ListFrames::Request) -> ListFrames::Response {
+        match self.list(request) {
+            Ok((total, frames)) => ListFrames::Response {
+                success: true,
+                total,
+                frames,
+                ..ListFrames::Response::default()
+            },
+            Err(error) => ListFrames::Response {
+                message: text::message(&error.to_string()),
+                ..ListFrames::Response::default()
+            },
+        }
+    }
+
+    fn list(&self, request: &ListFrames::Request) -> Result<(u32, Vec<FrameInfo>), RequestError> {
+        let limit = match request.limit {
+            0 => DEFAULT_LISTED,
+            limit if limit > MAX_LISTED => return Err(RequestError::Limit(limit)),
+            limit => limit,
+        };
+        if !self.root.exists() && request.label.is_empty() {
+            return Ok((0, Vec::new()));
+        }
+        let dataset = self.read()?;
+        let is_listed = |label: &Label| request.label.is_empty() || label.as_str() == request.label;
+        if !request.label.is_empty() && !dataset.labels.iter().any(|frames| is_listed(&frames.label)) {
+            return Err(RequestError::UnknownLabel(text::shorten(&request.label)));
+        }
+        let labeled = dataset.labels.iter().filter(|frames| is_listed(&frames.label));
+        let mut files: Vec<(&str, &Label, &PathBuf)> = labeled
+            .flat_map(|frames| frames.files.iter().map(|file| (&frames.label, file)))
+            .filter_map(|(label, file)| Some((edits::frame_id(&self.root, file)?, label, file)))
+            .collect();
+        files.sort_unstable_by_key(|(id, ..)| *id);
+        let page = files.iter().skip(request.offset as usize).take(limit as usize);
+        let frames = page.map(|(id, label, file)| frame_info(id, label, file, request.thumbnails));
+        Ok((u32::try_from(files.len()).unwrap_or(u32::MAX), frames.collect()))
+    }
+
+    /// Answers `~/delete_frames`.
+    pub(crate) fn answer_delete(&self, request: &DeleteFrames::Request) -> DeleteFrames::Response {
+        let result = self.edit(|dataset| Ok(edits::delete(dataset, &request.frames)?));
+        let (success, message) = described(result, |moved| {
+            format!("{moved} frames moved to the trash; ~/undo_edit brings them back")
+        });
+        DeleteFrames::Response { success, message }
+    }
+
+    /// Answers `~/relabel_frames`.
+    pub(crate) fn answer_relabel(&self, request: &RelabelFrames::Request) -> RelabelFrames::Response {
+        let result = self.edit(|dataset| {
+            let label = existing_spelling(&self.root, &Label::new(&request.label)?);
+            Ok(edits::relabel(dataset, &request.frames, &label)?)
+        });
+        let (success, message) = described(result, |moved| {
+            format!("{moved} frames are {} now; ~/undo_edit moves them back", request.label)
+        });
+        RelabelFrames::Response { success, message }
+    }
+
+    /// Answers `~/delete_last_burst`.
+    pub(crate) fn answer_delete_last_burst(&self) -> Trigger::Response {
+        let result = self.edit(|dataset| {
+            let last = lock(&self.last_burst).take();
+            let (label, burst) = last.ok_or(RequestError::NoBurst)?;
+            Ok(edits::delete(dataset, &frames_of_burst(dataset, &label, &burst))?)
+        });
+        let (success, message) = described(result, |moved| {
+            format!("the last burst, {moved} frames, was moved to the trash; ~/undo_edit brings it back")
+        });
+        Trigger::Response { success, message }
+    }
+
+    /// Answers `~/undo_edit`.
+    pub(crate) fn answer_undo(&self) -> Trigger::Response {
+        let _one_at_a_time = lock(&self.edits);
+        let result = edits::undo(&self.root).map_err(RequestError::from);
+        self.publish_summary();
+        let (success, message) = described(result, |moved| format!("{moved} frames moved back"));
+        Trigger::Response { success, message }
+    }
+
+    /// Answers `~/clear_trash`.
+    pub(crate) fn answer_clear_trash(&self) -> Trigger::Response {
+        let _one_at_a_time = lock(&self.edits);
+        let result = edits::clear_trash(&self.root).map_err(RequestError::from);
+        let (success, message) =
+            described(result, |frames| format!("{frames} frames were deleted permanently"));
+        Trigger::Response { success, message }
+    }
+
+    /// Performs an edit and publishes the summary, also of a failed one, which may have moved some frames.
+    fn edit(
+        &self,
+        edit: impl FnOnce(&Dataset) -> Result<usize, RequestError>,
+    ) -> Result<usize, RequestError> {
+        let _one_at_a_time = lock(&self.edits);
+        let result = edit(&self.read()?);
+        self.publish_summary();
+        result
+    }
+}
+
+/// `success` and `message` of a response.
+fn described(
+    result: Result<usize, RequestError>,
+    message: impl FnOnce(usize) -> String,
+) -> (bool, String) {
+    let message_of = |error: RequestError| text::message(&error.to_string());
+    let success = result.is_ok();
+    (success, result.map_or_else(message_of, message))
+}
+
+fn frames_of_burst(dataset: &Dataset, label: &Label, burst: &str) -> Vec<String> {
+    let labeled = dataset.labels.iter().filter(|frames| frames.label == *label);
+    let files = labeled.flat_map(|frames| &frames.files);
+    files
+        .filter(|file| burst_of(file).is_some_and(|(found, _)| found == burst))
+        .filter_map(|file| Some(edits::frame_id(&dataset.root, file)?.to_owned()))
+        .collect()
+}
+
+fn burst_of(file: &Path) -> Option<(String, Option<String>)> {
+    burst_and_camera(file.file_name()?.to_str()?)
+}
+
+fn frame_info(id: &str, label: &Label, file: &Path, has_thumbnail: bool) -> FrameInfo {
+    let (burst, camera) = burst_of(file).unwrap_or_default();
+    let thumbnail = || Frame::from_file(file).and_then(|frame| thumbnail::jpeg_of(&frame)).ok();
+    FrameInfo {
+        frame: id.to_owned(),
+        label: label.to_string(),
+        burst,
+        camera: camera.unwrap_or_default(),
+        thumbnail: has_thumbnail.then(thumbnail).flatten().unwrap_or_default(),
+    }
+}
+
+fn summary_of(dataset: &Dataset) -> DatasetSummary {
+    let count = |files: usize| u32::try_from(files).unwrap_or(u32::MAX);
+    let labels = dataset.labels.iter();
+    DatasetSummary {
+        labels: labels.clone().map(|frames| frames.label.to_string()).collect(),
+        frames: labels.clone().map(|frames| count(frames.files.len())).collect(),
+        skipped: labels.map(|frames| count(frames.skipped.len())).collect(),
+        message: text::message(&dataset.warnings().join("\n")),
+        ..DatasetSummary::default()
+    }
+}

@@ -1,0 +1,263 @@
+"""Teaching by services: recordings with a lease, and edits of the dataset that can be undone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from thumb_gesture.msg import DatasetSummary, Recording, TrainingStatus
+from thumb_gesture.srv import ListFrames, Record
+
+from conftest import OTHER, TrainedModel, add_model
+from harness import LABELS, NODE, TRAINING_TIMEOUT, TRANSIENT_LOCAL, World
+
+START, RENEW, END = Record.Request.START, Record.Request.RENEW, Record.Request.END
+# Of the node, plus the time of a busy machine.
+LEASE = 0.8
+LOST_AFTER = 1.0 + 0.5
+
+
+class Teacher:
+    """Records, and sees what everybody sees."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.recordings = world.listen(Recording, f"{NODE}/recording", TRANSIENT_LOCAL)
+        self.summaries = world.listen(DatasetSummary, f"{NODE}/dataset", TRANSIENT_LOCAL)
+        world.wait_for(lambda: self.recordings and self.summaries, "the state of the node")
+
+    def start(self, label: str, camera: str = "") -> str:
+        """Starts a recording and returns its id."""
+        answer = self.world.call("record", action=START, label=label, camera=camera)
+        assert answer.success, answer.message
+        assert answer.lease.nanosec == LEASE * 1e9
+        return answer.id
+
+    def hold(self, id: str, is_met: Callable[[], Any]) -> None:
+        """Renews a recording until the condition is met."""
+
+        def renew() -> None:
+            assert self.world.call("record", action=RENEW, id=id).success
+
+        self.world.publish_until(is_met, "the recorded frames", renew, 0.25)
+
+    def record(self, label: str, frames: int) -> Any:
+        """Records at least so many frames, and returns the last response."""
+        id = self.start(label)
+        self.hold(id, lambda: self.recordings[-1].id == id and self.recordings[-1].saved >= frames)
+        answer = self.world.call("record", action=END, id=id)
+        assert answer.success, answer.message
+        return answer
+
+    def counts(self) -> dict[str, int]:
+        """Number of frames of each label, on ~/dataset."""
+        return dict(zip(self.summaries[-1].labels, self.summaries[-1].frames, strict=True))
+
+    def has(self, counts: dict[str, int]) -> None:
+        """Waits until ~/dataset has these numbers."""
+        self.world.wait_for(lambda: self.counts() == counts, f"{counts} on ~/dataset")
+
+
+@pytest.fixture
+def teacher(world: World) -> Teacher:
+    """A node with a camera and an empty dataset."""
+    world.start_node(image_reliability="reliable", recognizer="image")
+    world.start_camera("--rate", "30", "--show", "thumbs_up")
+    return Teacher(world)
+
+
+def files(world: World) -> dict[str, list[str]]:
+    """The names of the files of each label."""
+    directories = [path for path in world.dataset.iterdir() if not path.name.startswith(".")]
+    return {path.name: sorted(file.name for file in path.iterdir()) for path in directories}
+
+
+def listed(world: World, **fields: Any) -> ListFrames.Response:
+    """The response of ~/list_frames, which succeeds."""
+    answer = world.call("list_frames", **fields)
+    assert answer.success, answer.message
+    return answer
+
+
+def test_held_recording_is_one_burst_and_everybody_sees_it(teacher: Teacher) -> None:
+    answer = teacher.record("thumbs_up", 20)
+    names = files(teacher.world)["thumbs_up"]
+    assert len(names) == answer.saved >= 20
+    assert len({name.split("_")[0] for name in names}) == 1, "one burst"
+    assert answer.message == f"{answer.saved} frames saved under thumbs_up"
+    seen = [message for message in teacher.recordings if message.id == answer.id]
+    assert seen[0].active and seen[0].label == "thumbs_up" and seen[0].saved == 0
+    teacher.world.wait_for(lambda: not teacher.recordings[-1].active, "the end on ~/recording")
+    assert teacher.recordings[-1].saved == answer.saved
+    teacher.has({"thumbs_up": answer.saved})
+    second = teacher.record("none", 3)
+    assert len(files(teacher.world)["none"]) == second.saved and second.id != answer.id
+
+
+def test_lost_caller_ends_the_recording_within_a_second(teacher: Teacher) -> None:
+    id, start = teacher.start("thumbs_up"), time.monotonic()
+    teacher.world.wait_for(lambda: teacher.recordings[-1].message, "the end of the recording")
+    assert LEASE <= time.monotonic() - start < LOST_AFTER
+    assert "was not renewed" in teacher.recordings[-1].message and not teacher.recordings[-1].active
+    saved = len(files(teacher.world)["thumbs_up"])
+    assert saved == teacher.recordings[-1].saved > 0
+    late = teacher.world.call("record", action=RENEW, id=id)
+    assert not late.success and "was not renewed" in late.message
+    ended = teacher.world.call("record", action=END, id=id)
+    assert ended.saved == saved
+    teacher.world.spin_for(0.3)
+    assert len(files(teacher.world)["thumbs_up"]) == saved
+
+
+def test_silent_camera_ends_the_recording(world: World) -> None:
+    world.start_node(capture_timeout=0.5)
+    teacher = Teacher(world)
+    id = teacher.start("none")
+    teacher.world.wait_for(lambda: teacher.recordings[-1].message, "the end of the recording")
+    assert "no frame for 500ms" in teacher.recordings[-1].message
+    ended = world.call("record", action=END, id=id)
+    assert not ended.success and ended.saved == 0
+    assert not world.dataset.exists() or files(world) == {}, "no empty label"
+
+
+def test_wrong_requests_are_refused_with_the_reason(teacher: Teacher) -> None:
+    call = teacher.world.call
+    id = teacher.start("thumbs_up")
+    refused = {
+        "another capture or recording is running": {"action": START, "label": "none"},
+        "there is no recording": {"action": RENEW, "id": "1"},
+        "action is 9": {"action": 9, "id": id},
+    }
+    for text, fields in refused.items():
+        answer = call("record", **fields)
+        assert not answer.success and text in answer.message, answer.message
+    assert call("record", action=END, id=id).success
+    assert call("record", action=END, id=id).success, "a repeated end is none too many"
+    for label in ["", "../none", "a b", "\x1b[2J"]:
+        answer = call("record", action=START, label=label)
+        assert not answer.success and "\x1b" not in answer.message
+    unknown = call("record", action=START, label="none", camera="left")
+    assert not unknown.success and "unknown camera" in unknown.message
+
+
+def test_capture_waits_for_the_end_of_a_recording(teacher: Teacher) -> None:
+    id = teacher.start("thumbs_up")
+    capture = teacher.world.send("capture", label="none", frames=2)
+    teacher.hold(id, lambda: teacher.recordings[-1].id == id and teacher.recordings[-1].saved >= 10)
+    assert not capture.done()
+    assert teacher.world.call("record", action=END, id=id).success
+    teacher.world.wait_for(capture.done, "the capture")
+    assert capture.result().success, capture.result().message
+
+
+def test_frames_are_listed_in_pages_with_thumbnails(trained_world: World) -> None:
+    world = trained_world
+    world.start_node()
+    first = listed(world, label="none", limit=3, thumbnails=True)
+    second = listed(world, label="none", offset=3, limit=100)
+    names = files(world)["none"]
+    assert first.total == second.total == len(names)
+    assert [frame.frame for frame in [*first.frames, *second.frames]] == [f"none/{name}" for name in names]
+    for frame in first.frames:
+        assert frame.label == "none" and frame.camera == ""
+        assert frame.frame.startswith(f"none/{frame.burst}_") and frame.burst.endswith("Z")
+        assert bytes(frame.thumbnail[:3]) == b"\xff\xd8\xff", "a JPEG"
+    assert not any(frame.thumbnail for frame in second.frames)
+    assert listed(world).total == sum(map(len, files(world).values()))
+    assert listed(world, label="none", offset=10**9).frames == []
+    for fields in [{"label": "nonsense"}, {"limit": 201}, {"label": "../none"}]:
+        answer = world.call("list_frames", **fields)
+        assert not answer.success and answer.message, fields
+
+
+def test_edits_are_undone_one_after_the_other_and_survive_a_restart(trained_world: World) -> None:
+    world = trained_world
+    node = world.start_node()
+    teacher, before = Teacher(world), files(trained_world)
+    wrong = [frame.frame for frame in listed(world, label="none", limit=2).frames]
+    everything = [frame.frame for frame in listed(world, label="thumbs_up").frames]
+    assert world.call("relabel_frames", frames=wrong, label="ThumbsDown").success
+    teacher.has({"none": 6, "thumbs_down": 10, "thumbs_up": 8})
+    assert world.call("delete_frames", frames=everything).success
+    teacher.has({"none": 6, "thumbs_down": 10})
+    for frames in [["none/missing.jpg"], ["../outside.jpg"], [*wrong], []]:
+        answer = world.call("delete_frames", frames=frames)
+        assert not answer.success and answer.message, frames
+
+    assert node.end() == 0
+    world.start_node()
+    teacher = Teacher(world)
+    assert world.call("undo_edit").message == "8 frames moved back"
+    assert world.call("undo_edit").success
+    assert files(world) == before
+    teacher.has({label: 8 for label in LABELS})
+    assert not world.call("undo_edit").success, "there is nothing left to undo"
+
+    assert world.call("delete_frames", frames=everything).success
+    assert "8 frames were deleted permanently" in world.call("clear_trash").message
+    assert not world.call("undo_edit").success
+    assert "thumbs_up" not in files(world)
+
+
+def test_last_burst_is_taken_back(teacher: Teacher) -> None:
+    world = teacher.world
+    assert not world.call("delete_last_burst").success, "no burst yet"
+    kept = teacher.record("thumbs_up", 3).saved
+    wrong = teacher.record("thumbs_up", 3).saved
+    answer = world.call("delete_last_burst")
+    assert answer.success and f"{wrong} frames" in answer.message
+    teacher.has({"thumbs_up": kept})
+    assert not world.call("delete_last_burst").success, "the one before was not the last burst"
+    assert world.call("undo_edit").success
+    teacher.has({"thumbs_up": kept + wrong})
+    world.capture("none", 2)
+    assert world.call("delete_last_burst").success
+    teacher.has({"thumbs_up": kept + wrong})
+
+
+def test_frames_of_several_cameras_have_their_names(world: World) -> None:
+    world.start_node(cameras="[left, right]", image_reliability="reliable", recognizer="image")
+    for name in ("left", "right"):
+        world.start_camera("--rate", "20", "--show", "none", name=name)
+    teacher = Teacher(world)
+    teacher.record("none", 20)
+    frames = listed(world, label="none", limit=200).frames
+    assert {frame.camera for frame in frames} == {"left", "right"}
+    assert len({frame.burst for frame in frames}) == 1
+
+
+def test_dataset_is_edited_while_a_training_runs(trained_world: World) -> None:
+    world = trained_world
+    world.start_node()
+    statuses = world.trainings()
+    assert world.call("retrain", force=True).success
+    world.wait_for(lambda: statuses, "the training")
+    frames = [frame.frame for frame in listed(world, label="none", limit=2).frames]
+    assert world.call("delete_frames", frames=frames[:1]).success
+    assert world.call("relabel_frames", frames=frames[1:], label="thumbs_up").success
+    over = [TrainingStatus.SUCCEEDED, TrainingStatus.FAILED]
+    world.wait_for(lambda: statuses[-1].state in over, "the end of the training", timeout=TRAINING_TIMEOUT)
+    assert statuses[-1].state == TrainingStatus.SUCCEEDED, statuses[-1].message
+
+
+def test_models_are_deleted_and_reports_returned(trained_world: World, trained: TrainedModel) -> None:
+    world = trained_world
+    model = add_model(world.store, trained)
+    report = model / "report.html"
+    world.start_node()
+    assert world.call("get_report", model_id=trained.model_id).html.lstrip().lower().startswith("<!doctype html")
+    report.unlink()
+    for name, id, text in [
+        ("get_report", OTHER, "has no report"),
+        ("get_report", "../store", "there is no model"),
+        ("delete_model", trained.model_id, "active"),
+        ("delete_model", "nonsense", "there is no model"),
+        ("delete_model", "../models", "there is no model"),
+    ]:
+        answer = world.call(name, model_id=id)
+        assert not answer.success and text in answer.message, answer.message
+    assert world.call("delete_model", model_id=OTHER).success
+    assert not model.exists() and Path(world.store / "models" / trained.model_id).is_dir()
