@@ -27,6 +27,11 @@ const LEASE: Duration = Duration::from_millis(800);
 /// Minimum time between two messages on `~/recording` while frames are saved.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(200);
 
+// Constants of a service have the type of the C header.
+const START: u8 = Record::Request::START as u8;
+const RENEW: u8 = Record::Request::RENEW as u8;
+const END: u8 = Record::Request::END as u8;
+
 /// Answers `~/record`. One recording runs at a time.
 pub(crate) struct Recordings {
     pub(crate) context: NodeContext,
@@ -85,9 +90,9 @@ impl Recordings {
 
     async fn answer(&self, started: &mut Option<Started>, request: &Record::Request) -> Record::Response {
         let result = match request.action {
-            Record::Request::START => self.start(started, request).await,
-            Record::Request::RENEW => renew(started.as_ref(), &request.id),
-            Record::Request::END => end(started.as_mut(), &request.id).await,
+            START => self.start(started, request).await,
+            RENEW => renew(started.as_ref(), &request.id),
+            END => end(started.as_mut(), &request.id).await,
             other => Err(RecordError::Action(other)),
         };
         let (id, saved) = started.as_ref().map_or_else(Default::default, |started| {
