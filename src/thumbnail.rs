@@ -27,7 +27,10 @@ pub(crate) fn uri(file: &Path) -> Result<String, FrameError> {
 /// # Errors
 /// The JPEG encoder failed.
 pub(crate) fn uri_of(frame: &Frame) -> Result<String, FrameError> {
-    Ok(format!("data:image/jpeg;base64,{}", STANDARD.encode(jpeg_of(frame)?)))
+    Ok(format!(
+        "data:image/jpeg;base64,{}",
+        STANDARD.encode(jpeg_of(frame)?)
+    ))
 }
 
 /// The thumbnail of a frame as a JPEG, at most 160 pixels wide and high.

@@ -209,7 +209,8 @@ fn edit_numbers(trash: &Path) -> Vec<u64> {
 fn perform(root: &Path, edit: &Path, moves: Vec<Move>) -> Result<usize, EditError> {
     let path = root.join(edit).join(RECORD_FILE);
     let record = Record { moves };
-    disk::write_atomic(&path, |writer| Ok(serde_json::to_writer(writer, &record)?)).map_err(io_error(&path))?;
+    disk::write_atomic(&path, |writer| Ok(serde_json::to_writer(writer, &record)?))
+        .map_err(io_error(&path))?;
     for Move { from, to } in &record.moves {
         let (source, target) = (root.join(from), root.join(to));
         disk::create_directory_inside(disk::parent(&target))
@@ -242,7 +243,11 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Removes the directories above a file up to that of its label, as far as they are empty: a label without frames would stop a training.
 fn remove_empty_parents(root: &Path, file: &Path) {
-    for directory in file.ancestors().skip(1).filter(|path| path.components().count() > 0) {
+    for directory in file
+        .ancestors()
+        .skip(1)
+        .filter(|path| path.components().count() > 0)
+    {
         if fs::remove_dir(root.join(directory)).is_err() {
             return;
         }
@@ -289,11 +294,28 @@ mod tests {
     fn deleted_and_relabeled_frames_come_back_one_edit_after_the_other() {
         let root = tempfile::tempdir().expect("a directory");
         let root = root.path();
-        let all = ["none/a.png", "none/b.png", "thumbs_up/a.png", "thumbs_up/sub/c.png"];
-        delete(&dataset(root, &all), &owned(&["none/a.png", "none/b.png", "none/a.png"])).expect("deletes");
-        assert_eq!(paths(root), ["thumbs_up/a.png", "thumbs_up/sub/c.png"], "no empty label is left");
-        relabel(&Dataset::read(root).expect("reads"), &owned(&["thumbs_up/sub/c.png"]), &label("none"))
-            .expect("relabels");
+        let all = [
+            "none/a.png",
+            "none/b.png",
+            "thumbs_up/a.png",
+            "thumbs_up/sub/c.png",
+        ];
+        delete(
+            &dataset(root, &all),
+            &owned(&["none/a.png", "none/b.png", "none/a.png"]),
+        )
+        .expect("deletes");
+        assert_eq!(
+            paths(root),
+            ["thumbs_up/a.png", "thumbs_up/sub/c.png"],
+            "no empty label is left"
+        );
+        relabel(
+            &Dataset::read(root).expect("reads"),
+            &owned(&["thumbs_up/sub/c.png"]),
+            &label("none"),
+        )
+        .expect("relabels");
         assert_eq!(paths(root), ["none/sub/c.png", "thumbs_up/a.png"]);
         assert_eq!(undo(root).expect("undoes"), 1);
         assert_eq!(paths(root), ["thumbs_up/a.png", "thumbs_up/sub/c.png"]);
@@ -325,9 +347,19 @@ mod tests {
         let root = tempfile::tempdir().expect("a directory");
         let dataset = dataset(root.path(), &["none/a.png"]);
         fs::write(root.path().join("none/notes.txt"), "text").expect("writes");
-        for other in ["none/b.png", "../none/a.png", "/none/a.png", "none/notes.txt", ".trash/edit.json", ""] {
+        for other in [
+            "none/b.png",
+            "../none/a.png",
+            "/none/a.png",
+            "none/notes.txt",
+            ".trash/edit.json",
+            "",
+        ] {
             let frames = owned(&["none/a.png", other]);
-            assert!(matches!(delete(&dataset, &frames), Err(EditError::UnknownFrame(_))), "{other}");
+            assert!(
+                matches!(delete(&dataset, &frames), Err(EditError::UnknownFrame(_))),
+                "{other}"
+            );
         }
         assert!(matches!(delete(&dataset, &[]), Err(EditError::NoFrames)));
         assert_eq!(paths(root.path()), ["none/a.png"]);
@@ -353,7 +385,11 @@ mod tests {
         let root = tempfile::tempdir().expect("a directory");
         let root = root.path();
         assert_eq!(clear_trash(root).expect("is empty"), 0);
-        delete(&dataset(root, &["none/a.png", "none/b.png"]), &owned(&["none/a.png"])).expect("deletes");
+        delete(
+            &dataset(root, &["none/a.png", "none/b.png"]),
+            &owned(&["none/a.png"]),
+        )
+        .expect("deletes");
         assert_eq!(clear_trash(root).expect("clears"), 1);
         assert!(matches!(undo(root), Err(EditError::NothingToUndo)));
         assert_eq!(paths(root), ["none/b.png"]);

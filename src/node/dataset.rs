@@ -163,7 +163,10 @@ impl NodeDataset {
             Ok(edits::relabel(dataset, &request.frames, &label)?)
         });
         let (success, message) = described(result, |moved| {
-            format!("{moved} frames are {} now; ~/undo_edit moves them back", request.label)
+            format!(
+                "{moved} frames are {} now; ~/undo_edit moves them back",
+                request.label
+            )
         });
         RelabelFrames::Response { success, message }
     }
@@ -194,8 +197,9 @@ impl NodeDataset {
     pub(crate) fn answer_clear_trash(&self) -> Trigger::Response {
         let _one_at_a_time = lock(&self.edits);
         let result = edits::clear_trash(&self.root).map_err(RequestError::from);
-        let (success, message) =
-            described(result, |frames| format!("{frames} frames were deleted permanently"));
+        let (success, message) = described(result, |frames| {
+            format!("{frames} frames were deleted permanently")
+        });
         Trigger::Response { success, message }
     }
 
@@ -212,10 +216,7 @@ impl NodeDataset {
 }
 
 /// `success` and `message` of a response.
-fn described(
-    result: Result<usize, RequestError>,
-    message: impl FnOnce(usize) -> String,
-) -> (bool, String) {
+fn described(result: Result<usize, RequestError>, message: impl FnOnce(usize) -> String) -> (bool, String) {
     let message_of = |error: RequestError| text::message(&error.to_string());
     let success = result.is_ok();
     (success, result.map_or_else(message_of, message))
@@ -236,7 +237,11 @@ fn burst_of(file: &Path) -> Option<(String, Option<String>)> {
 
 fn frame_info(id: &str, label: &Label, file: &Path, has_thumbnail: bool) -> FrameInfo {
     let (burst, camera) = burst_of(file).unwrap_or_default();
-    let thumbnail = || Frame::from_file(file).and_then(|frame| thumbnail::jpeg_of(&frame)).ok();
+    let thumbnail = || {
+        Frame::from_file(file)
+            .and_then(|frame| thumbnail::jpeg_of(&frame))
+            .ok()
+    };
     FrameInfo {
         frame: id.to_owned(),
         label: label.to_string(),

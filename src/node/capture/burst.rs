@@ -158,7 +158,8 @@ impl OpenBurst {
     /// No frame arrives, or the node is deactivated.
     pub(super) async fn next(&mut self) -> Result<CapturedFrame, CaptureError> {
         let next = tokio::time::timeout(self.timeout, self.frames.recv()).await;
-        next.map_err(|_| self.no_frame())?.ok_or(CaptureError::Deactivated)
+        next.map_err(|_| self.no_frame())?
+            .ok_or(CaptureError::Deactivated)
     }
 
     /// Saves a frame unless it comes too soon after another of its camera. Returns whether it was saved. The future must not be dropped.
