@@ -71,6 +71,9 @@ fn frames_features_and_pictures_are_deleted_and_the_model_is_kept() {
     // What the dataset does not use may be somebody's notes, or a photo that cannot be decoded.
     fs::write(dataset.join("none/notes.txt"), "a note").expect("writes");
     fs::write(dataset.join("dataset.zip"), "an archive").expect("writes");
+    let deleted = dataset.join(".trash/00000001/none");
+    fs::create_dir_all(&deleted).expect("creates");
+    fs::copy(&files_in(&dataset.join("none"))[0], deleted.join("1.png")).expect("copies");
     let elsewhere = robot.path("elsewhere");
     fs::create_dir(&elsewhere).expect("creates");
     fs::copy(&files_in(&dataset.join("none"))[0], elsewhere.join("family.png")).expect("copies");
@@ -92,15 +95,17 @@ fn frames_features_and_pictures_are_deleted_and_the_model_is_kept() {
         })
         .collect();
     assert_eq!(
-        parts[..3],
+        parts[..4],
         [
             ("frames of none", 3),
             ("frames of thumbs_down", 3),
-            ("frames of thumbs_up", 3)
+            ("frames of thumbs_up", 3),
+            ("frames in the trash", 1)
         ]
     );
-    assert_eq!(parts[3].0, "features of frames");
-    assert_eq!(parts[4], ("reports with pictures", 1));
+    assert!(!dataset.join(".trash").exists());
+    assert_eq!(parts[4].0, "features of frames");
+    assert_eq!(parts[5], ("reports with pictures", 1));
     let kept = told["kept"].to_string();
     let others = [
         "linked/family.png",
