@@ -100,14 +100,13 @@ fn synced_draft(
     Ok(file)
 }
 
-/// Writes a file that the user named, atomically unless it is a device or a pipe. Removes what killed processes left next to it.
+/// Writes a file that the user named, atomically unless it is a link, a device or a pipe, such as /dev/stdout. Removes what killed
+/// processes left next to it.
 ///
 /// # Errors
 /// As [`write_atomic`].
 pub fn write_output(path: &Path, content: &[u8]) -> io::Result<()> {
-    // A link stays one.
-    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    if fs::metadata(path).is_ok_and(|existing| !existing.is_file()) {
+    if fs::symlink_metadata(path).is_ok_and(|existing| !existing.is_file()) {
         return fs::write(path, content);
     }
     sweep(parent(path), WRITING_PREFIX);

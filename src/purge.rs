@@ -97,7 +97,7 @@ impl Purge {
         for file in &deleted {
             kept.remove(file);
         }
-        self.add_part("frames in the trash".to_owned(), &trash, deleted);
+        self.add_part("trash".to_owned(), &trash, deleted);
         self.emptied.push(trash);
         self.kept.extend(kept);
         Ok(())
@@ -152,8 +152,11 @@ impl Purge {
     }
 }
 
-/// Removes a directory and those below it, except those with files in them.
+/// Removes a directory and those below it, except those with files in them. Links are not followed.
 fn remove_empty(directory: &Path) {
+    if !fs::symlink_metadata(directory).is_ok_and(|metadata| metadata.is_dir()) {
+        return;
+    }
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             remove_empty(&entry.path());

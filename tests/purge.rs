@@ -100,7 +100,7 @@ fn frames_features_and_pictures_are_deleted_and_the_model_is_kept() {
             ("frames of none", 3),
             ("frames of thumbs_down", 3),
             ("frames of thumbs_up", 3),
-            ("frames in the trash", 1)
+            ("trash", 1)
         ]
     );
     assert!(!dataset.join(".trash").exists());

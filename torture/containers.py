@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from harness import LABELS
-from operations import MODELS, TIMEOUT, Broken, Operations, command, is_hidden, run, tree
+from operations import MODELS, TIMEOUT, Broken, Operations, command, is_hidden, kill, run, start, tree
 from report import Budget, Result
 
 # A container on the same machine: process ids and /proc of its own.
@@ -41,14 +41,15 @@ def trial(operations: Operations, choose: random.Random) -> None:
     bag = ["bag", "import", "--dataset", dataset, "--label", "thumbs_up", str(root / "bag")]
     prune = ["models", "--store", store, "prune", "--keep", "100"]
     kinds = [choose.choice((weights, bag, prune)) for _ in range(AT_ONCE)]
-    processes = [
-        subprocess.Popen(CONTAINER + command(*kind), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        for kind in kinds
-    ]
-    for kind, process in zip(kinds, processes, strict=True):
-        _, errors = process.communicate(timeout=TIMEOUT)
-        if process.returncode != 0:
-            raise Broken(f"{' '.join(kind)} beside others ends with {process.returncode}: {errors[-1000:]}")
+    processes = [start(CONTAINER + command(*kind)) for kind in kinds]
+    try:
+        for kind, process in zip(kinds, processes, strict=True):
+            _, errors = process.communicate(timeout=TIMEOUT)
+            if process.returncode != 0:
+                raise Broken(f"{' '.join(kind)} beside others ends with {process.returncode}: {errors[-1000:]}")
+    finally:
+        for process in processes:
+            kill(process)
     listing = json.loads(run(command("models", "--store", store, "--json", "list")).stdout)["models"]
     if len(listing) != MODELS + kinds.count(weights):
         raise Broken(f"{kinds.count(weights)} models were added to {MODELS}, {len(listing)} are there")

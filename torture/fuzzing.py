@@ -65,7 +65,7 @@ def fuzz_target(program: Path, directory: Path, seconds: int, seed: int) -> Resu
         "-print_final_stats=1",
     ]
     # In memory, because the readers open files.
-    memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=memory) as files:
         environment = os.environ | {"TMPDIR": files}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")

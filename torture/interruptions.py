@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
+import re
 import shutil
-import signal
 import subprocess
-import time
 from collections import Counter
 from pathlib import Path
 
-from operations import REPORTED, TIMEOUT, Broken, Operation, Operations, command, run
+from operations import REPORTED, Broken, Operation, Operations, command, kill, run, start
 from report import Budget, Result
 
 # What changes files. `open` is left out, because most calls only read: a file that was just created is seen at the next call.
@@ -28,30 +26,21 @@ ALLOCATIONS = (
 def kill_at_random(operations: Operations, budget: Budget, seed: int) -> Result:
     """Kills each operation in turn, at a random time."""
     result, choose = Result("kills at random times"), random.Random(seed)
-    durations: dict[str, float] = {}
     for number in budget.trials():
         operation = operations.all[number % len(operations.all)]
         root = operations.start()
-        start = time.monotonic()
-        if operation.name not in durations:
-            run(command(*operation.arguments(root)))
-            durations[operation.name] = time.monotonic() - start
-            root = operations.start()
         # Before that, it loads libraries.
-        wait = choose.uniform(0.3, 1.05) * durations[operation.name]
-        process = subprocess.Popen(
-            command(*operation.arguments(root)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
+        wait = choose.uniform(0.3, 1.05) * operations.durations[operation.name]
+        process = start(command(*operation.arguments(root)))
         try:
-            process.wait(wait)
+            process.communicate(timeout=wait)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            kill(process)
         check(operations, operation, root, result, f"{operation.name} after {wait:.3f} s")
     return result
 
 
-def at_each_call(operations: Operations, budget: Budget, seed: int) -> list[Result]:
+def at_each_call(operations: Operations, seconds: float, seed: int) -> list[Result]:
     """Kills each operation at each system call that changes files, and makes each of them fail, in random order."""
     results = {
         "kill": Result("kills at system calls"),
@@ -66,16 +55,15 @@ def at_each_call(operations: Operations, budget: Budget, seed: int) -> list[Resu
     points = [
         (operation, way, number)
         for operation in operations.all
-        for way, calls in {"kill": CHANGES, "EIO": CHANGES, "ENOSPC": ALLOCATIONS}.items()
-        for number in range(1, count_calls(operations, operation, calls) + 1)
+        for way, count in count_calls(operations, operation).items()
+        for number in range(1, count + 1)
     ]
     random.Random(seed).shuffle(points)
-    done: Counter[str] = Counter()
-    for point in points:
+    # The time to count them is not part of the budget.
+    budget = Budget(seconds)
+    for operation, way, number in points:
         if budget.left() == 0:
             break
-        operation, way, number = point
-        done[way] += 1
         fail_at(operations, operation, way, number, results[way])
     for way, result in results.items():
         result.note = f"of {sum(1 for point in points if point[1] == way)} calls"
@@ -93,12 +81,16 @@ def strace_problem() -> str:
     return ""
 
 
-def count_calls(operations: Operations, operation: Operation, calls: str) -> int:
-    """The largest number of calls of one thread: strace counts them per thread."""
+def count_calls(operations: Operations, operation: Operation) -> dict[str, int]:
+    """For each way to fail, the largest number of calls of one thread: strace counts them per thread."""
     root, log = operations.start(), operations.directory / "calls"
-    traced(operation, root, calls, "-o", str(log))
-    per_thread = Counter(line.split()[0] for line in log.read_text(errors="replace").splitlines() if "resumed" not in line)
-    return max(per_thread.values(), default=0)
+    traced(operation, root, CHANGES, "-o", str(log))
+    calls = re.findall(r"^(\d+) +(\w+)\(", log.read_text(errors="replace"), re.MULTILINE)
+
+    def largest(names: str) -> int:
+        return max(Counter(thread for thread, name in calls if name in names.split(",")).values(), default=0)
+
+    return {"kill": largest(CHANGES), "EIO": largest(CHANGES), "ENOSPC": largest(ALLOCATIONS)}
 
 
 def traced(operation: Operation, root: Path, calls: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -117,9 +109,9 @@ def fail_at(operations: Operations, operation: Operation, way: str, number: int,
     root, trial = operations.start(), f"{operation.name}, {way} at call {number}"
     try:
         done = traced(operation, root, injection.split(":")[0], "-e", f"inject={injection}", "-o", "/dev/null")
-    except subprocess.TimeoutExpired:
+    except Broken as broken:
         result.trials += 1
-        result.fault(trial, f"has not ended within {TIMEOUT} s")
+        result.fault(trial, broken)
         return
     if way != "kill" and (done.returncode not in REPORTED or "panicked" in done.stderr):
         result.fault(trial, f"ends with {done.returncode}: {done.stderr[-2000:]}")
@@ -132,8 +124,6 @@ def check(operations: Operations, operation: Operation, root: Path, result: Resu
     try:
         operations.check_interrupted(operation, root)
         operations.check_repeated(operation, root)
-        if operation.name != "train":
-            return
         operations.check_template()
     except Broken as broken:
         result.fault(trial, broken)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,8 +20,9 @@ from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters
 from sensor_msgs.msg import Image
+from thumb_gesture.msg import DatasetSummary
 
-from harness import CAMERA, LABELS, REPOSITORY, World, free_domain
+from harness import CAMERA, LABELS, NODE, REPOSITORY, TRANSIENT_LOCAL, World, free_domain
 from images import raw
 from operations import Broken, Operations, command, is_hidden, run, tree
 from report import Budget, Result
@@ -36,9 +38,8 @@ TEXTS = ["", "thumbs_up", "../../etc", "a/b", ".hidden", "\x1b[31mred\x1b[0m", "
 
 
 @contextmanager
-def world(operations: Operations) -> Any:
-    """A ROS domain, with the dataset and the store of the operations."""
-    root = operations.start()
+def world(root: Path) -> Iterator[World]:
+    """A ROS domain, with the dataset and the store in the directory of a trial."""
     with TemporaryDirectory() as directory, free_domain() as domain:
         world = World(Path(directory), domain)
         world.dataset, world.store = root / "dataset", root / "store"
@@ -72,33 +73,45 @@ class Noise:
 
 def kill_while_it_captures(operations: Operations, budget: Budget, seed: int) -> Result:
     """Kills the node during captures; the next start leaves complete frames only."""
-    result, choose = Result("kills of a node that captures"), random.Random(seed)
-    with world(operations) as here:
-        Noise(here, seed)
-        for number in budget.trials():
-            result.trials += 1
-            node = here.start_node(image_reliability="reliable", recognizer="image")
-            for label in LABELS:
-                here.send("capture", label=label, frames=50)
-            here.spin_for(choose.uniform(0.0, 0.7))
-            node.kill()
-            try:
-                # The next start removes what was not complete.
-                here.start_node().kill()
-                hidden = [path for path in tree(here.dataset) if is_hidden(path)]
-                if hidden:
-                    raise Broken(f"left over: {hidden}")
-                run(command("evaluate", "--store", str(here.store), "--dataset", str(here.dataset), "--recognizer", "image"))
-            except (Broken, AssertionError) as broken:
-                result.fault(f"trial {number} of seed {seed}", broken)
-        operations.check_template()
+    result, choose, saved = Result("kills of a node that captures"), random.Random(seed), 0
+    for number in budget.trials():
+        result.trials += 1
+        root = operations.start()
+        try:
+            # A domain of its own for each node: a killed one is still discovered for a while.
+            with world(root) as here:
+                Noise(here, seed)
+                here.start_node(image_reliability="reliable", recognizer="image")
+                for label in LABELS:
+                    here.send("capture", label=label, frames=50)
+                here.spin_for(choose.uniform(0.1, 1.0))
+            with world(root) as here:
+                here.start_node()
+                # Published after what was not complete is removed.
+                summaries = here.listen(DatasetSummary, f"{NODE}/dataset", TRANSIENT_LOCAL)
+                here.wait_for(lambda summaries=summaries: summaries, "the summary of the dataset")
+            files = tree(root / "dataset")
+            hidden = [path for path in files if is_hidden(path)]
+            if hidden:
+                raise Broken(f"left over: {hidden}")
+            saved += sum(1 for path in files if path.endswith(".jpg"))
+            evaluate = ["evaluate", "--store", str(root / "store"), "--dataset", str(root / "dataset"), "--recognizer", "image"]
+            skipped = json.loads(run(command(*evaluate, "--json")).stdout)["warnings"]
+            if skipped:
+                raise Broken(f"incomplete frames: {skipped}")
+            operations.check_template()
+        except (Broken, AssertionError) as broken:
+            result.fault(f"trial {number} of seed {seed}", broken)
+    result.note = f"{saved} frames saved"
+    if saved == 0:
+        result.fault(f"seed {seed}", "no frame was saved before a kill")
     return result
 
 
 def call_from_all_sides(operations: Operations, budget: Budget, seed: int) -> Result:
     """Calls every service with valid and invalid requests, several at once, while a camera runs."""
     result, choose = Result("service calls in storms"), random.Random(seed)
-    with world(operations) as here:
+    with world(operations.start()) as here:
         Noise(here, seed)
         node = here.start_node(image_reliability="reliable", recognizer="image")
         gestures = here.gestures()
@@ -118,8 +131,10 @@ def call_from_all_sides(operations: Operations, budget: Budget, seed: int) -> Re
         log = node.output()
         if "panicked" in log or any(ord(letter) < 32 and letter not in "\n" for letter in log):
             result.fault(f"seed {seed}", f"a panic or control characters in the log:\n{log[-3000:]!r}")
-        if node.end(timeout=20.0) != 0:
-            result.fault(f"seed {seed}", "the node does not end with status 0")
+        try:
+            assert node.end(timeout=20.0) == 0, "the node does not end with status 0"
+        except AssertionError as broken:
+            result.fault(f"seed {seed}", broken)
         outside = [path for path in tree(here.dataset.parent) if path.split("/")[0] not in KNOWN]
         if outside:
             result.fault(f"seed {seed}", f"files outside the dataset: {outside}")
@@ -178,7 +193,7 @@ def freeze_cameras(operations: Operations, budget: Budget, seed: int) -> Result:
     """Freezes a camera in each way in turn: its gesture must become stale in time, every time."""
     result, choose = Result("cameras that freeze"), random.Random(seed)
     slowest = 0.0
-    with world(operations) as here:
+    with world(operations.start()) as here:
         parameters = {"threshold": 0.0, "margin": 0.0, "hold_time": HOLD_TIME, "stale_timeout": STALE_TIMEOUT}
         node = here.start_node(image_reliability="reliable", recognizer="image", **parameters)
         gestures, camera = here.gestures(), LiveCamera(here)

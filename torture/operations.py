@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -51,14 +54,40 @@ def command(*arguments: str) -> list[str]:
     return ["thumb_gesture", *arguments]
 
 
-def run(arguments: list[str], is_checked: bool = True, **options: object) -> subprocess.CompletedProcess[str]:
-    """Runs a program to its end, with its output as text."""
-    done = subprocess.run(
-        arguments, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=TIMEOUT, **options
-    )
-    if is_checked and done.returncode != 0:
-        raise Broken(f"{' '.join(arguments)} ends with {done.returncode}: {done.stderr[-2000:]}")
-    return done
+def start(arguments: list[str]) -> subprocess.Popen[str]:
+    """Starts a program in a session of its own, with its output as text."""
+    try:
+        return subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise Broken(f"{arguments[0]} does not start: {error}") from None
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """Kills a program and its children."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def run(arguments: list[str], is_checked: bool = True) -> subprocess.CompletedProcess[str]:
+    """Runs a program to its end; raises `Broken` if it does not end, or with another status than 0 unless that is unchecked."""
+    process = start(arguments)
+    try:
+        output, errors = process.communicate(timeout=TIMEOUT)
+    except subprocess.TimeoutExpired:
+        kill(process)
+        raise Broken(f"{' '.join(arguments)} has not ended within {TIMEOUT} s") from None
+    if is_checked and process.returncode != 0:
+        raise Broken(f"{' '.join(arguments)} ends with {process.returncode}: {errors[-2000:]}")
+    return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
 
 
 def tree(root: Path) -> dict[str, str]:
@@ -69,6 +98,12 @@ def tree(root: Path) -> dict[str, str]:
         found |= {str((at / name).relative_to(root)): "directory" for name in directories}
         found |= {str((at / name).relative_to(root)): sha256((at / name).read_bytes()).hexdigest() for name in files}
     return found
+
+
+def versions(root: Path) -> dict[str, tuple[int, int]]:
+    """Length and time of the last change of every file below `root`."""
+    files = (path for path in root.rglob("*") if path.is_file())
+    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
 
 
 def is_hidden(path: str) -> bool:
@@ -109,6 +144,7 @@ class Operations:
         run(command("import-weights", "--store", store, str(self.template / "1000.pth")))
         self.models = [self._import(store, *(["--activate"] if number == MODELS - 1 else [])) for number in range(MODELS)]
         self.before = tree(self.template)
+        self.versions = versions(self.template)
         self.all = [
             Operation("bag import", lambda d: ["bag", "import", "--dataset", f"{d}/new", "--label", "thumbs_up", f"{d}/bag"]),
             Operation("bag export", lambda d: ["bag", "export", "--dataset", f"{d}/dataset", f"{d}/new_bag"]),
@@ -120,6 +156,8 @@ class Operations:
             Operation("import-weights", self._import_arguments, check_models),
             Operation("train", self._train_arguments, check_models),
         ]
+        # Of an uninterrupted run of each: in seconds, and what is there afterwards.
+        self.durations: dict[str, float] = {}
         self.after = {operation.name: self._uninterrupted(operation) for operation in self.all}
 
     def _import(self, store: str, *options: str) -> str:
@@ -136,8 +174,9 @@ class Operations:
         return ["train", "--dataset", f"{d}/dataset", "--store", f"{d}/store", *fast.split()]
 
     def _uninterrupted(self, operation: Operation) -> dict[str, str]:
-        root = self.start()
+        root, begin = self.start(), time.monotonic()
         run(command(*operation.arguments(root)))
+        self.durations[operation.name] = time.monotonic() - begin
         found = tree(root)
         if operation.end:
             operation.end(root)
@@ -180,5 +219,5 @@ class Operations:
 
     def check_template(self) -> None:
         """No operation has changed a file in place."""
-        if tree(self.template) != self.before:
-            raise Broken("a file that was linked from the trials was changed in place")
+        if versions(self.template) != self.versions:
+            raise Broken("a file that was linked from the trial was changed in place")

@@ -39,7 +39,7 @@ def main() -> int:
     programs = fuzzing.build() if "fuzzing" in parts else None
     results: list[Result] = []
     with TemporaryDirectory() as directory:
-        operations = Operations(Path(directory))
+        operations = Operations(Path(directory)) if {*parts} - {"fuzzing", "soak"} else None
         for part in parts:
             print(f"{part}: {SHARES[part] * second:.0f} s", flush=True)
             budget, seed = Budget(SHARES[part] * second), arguments.seed
@@ -47,7 +47,7 @@ def main() -> int:
                 case "kills":
                     results.append(interruptions.kill_at_random(operations, budget, seed))
                 case "calls":
-                    results += interruptions.at_each_call(operations, budget, seed)
+                    results += interruptions.at_each_call(operations, budget.left(), seed)
                 case "containers":
                     results.append(containers.share_a_store(operations, budget, seed))
                 case "node":
@@ -60,6 +60,9 @@ def main() -> int:
                     results.append(node.soak(budget))
                 case "fuzzing":
                     results += fuzzing.fuzz(programs, arguments.artifacts.resolve(), budget, seed)
+    for result in results:
+        if not (result.trials or result.skipped):
+            result.fault("all", "nothing was tried in the given time")
     print(table(results))
     return int(any(result.faults for result in results))
 

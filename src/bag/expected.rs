@@ -185,13 +185,14 @@ pub fn read_intervals(file: &Path) -> Result<Vec<Interval>, ExpectedError> {
     Ok(intervals)
 }
 
-/// Writes a file of intervals atomically. It may exist with the same text, because an interrupted export leaves it.
+/// Writes a file of intervals atomically. It may exist with the same text, because an interrupted export leaves it. Returns whether it was
+/// written.
 ///
 /// # Errors
 /// The file exists with another text, or cannot be written.
-pub fn write_intervals(file: &Path, yaml: &str) -> Result<(), ExpectedError> {
+pub fn write_intervals(file: &Path, yaml: &str) -> Result<bool, ExpectedError> {
     match disk::write_once(file, yaml.as_bytes()) {
-        Ok(_) => Ok(()),
+        Ok(is_written) => Ok(is_written),
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
             Err(ExpectedError::Exists(file.to_owned()))
         }

@@ -4,12 +4,13 @@
 //! record is written before the first move, and each move is a rename: whenever a process is killed, every frame is in one of two places,
 //! and the edit can be undone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::{Dataset, Label, TRASH_DIRECTORY};
@@ -85,11 +86,13 @@ pub(crate) fn relabel(dataset: &Dataset, frames: &[String], label: &Label) -> Re
         return Ok(0);
     }
     let edit = new_edit(&dataset.root)?;
-    let moves = frames.into_iter().map(|from| {
-        let to = free_path(&dataset.root, &from, label);
-        Move { from, to }
-    });
-    perform(&dataset.root, &edit, moves.collect())
+    let (mut moves, mut taken) = (Vec::new(), HashSet::new());
+    for from in frames {
+        let to = free_path(&dataset.root, &from, label, &taken);
+        taken.insert(to.clone());
+        moves.push(Move { from, to });
+    }
+    perform(&dataset.root, &edit, moves)
 }
 
 /// Moves the frames of the last edit back, and forgets the edit. Returns how many were moved.
@@ -160,11 +163,12 @@ fn find(dataset: &Dataset, frames: &[String]) -> Result<Vec<PathBuf>, EditError>
     Ok(found)
 }
 
-/// Where a frame goes below another label.
-fn free_path(root: &Path, from: &Path, label: &Label) -> PathBuf {
+/// Where a frame goes below another label: to a path that no file has, and that is not `taken` by another frame.
+fn free_path(root: &Path, from: &Path, label: &Label, taken: &HashSet<PathBuf>) -> PathBuf {
+    let is_free = |to: &PathBuf| !taken.contains(to) && fs::symlink_metadata(root.join(to)).is_err();
     let below_label: PathBuf = from.components().skip(1).collect();
     let to = Path::new(label.as_str()).join(&below_label);
-    if !root.join(&to).exists() {
+    if is_free(&to) {
         return to;
     }
     let part = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
@@ -172,7 +176,7 @@ fn free_path(root: &Path, from: &Path, label: &Label) -> PathBuf {
     let (stem, extension) = (part(to.file_stem()), part(to.extension()));
     (1..)
         .map(|number| to.with_file_name(format!("{stem}-{previous}-{number}.{extension}")))
-        .find(|to| !root.join(to).exists())
+        .find(is_free)
         .unwrap_or(to)
 }
 
@@ -208,17 +212,37 @@ fn edit_numbers(trash: &Path) -> Vec<u64> {
 /// Writes the record of an edit and performs its moves.
 fn perform(root: &Path, edit: &Path, moves: Vec<Move>) -> Result<usize, EditError> {
     let path = root.join(edit).join(RECORD_FILE);
-    let record = Record { moves };
-    disk::write_atomic(&path, |writer| Ok(serde_json::to_writer(writer, &record)?))
-        .map_err(io_error(&path))?;
-    for Move { from, to } in &record.moves {
-        let (source, target) = (root.join(from), root.join(to));
-        disk::create_directory_inside(disk::parent(&target))
-            .and_then(|()| rename(&source, &target))
-            .map_err(io_error(&source))?;
-        remove_empty_parents(root, from);
+    let mut record = Record { moves };
+    let result = write_record(&path, &record).and_then(|()| {
+        let mut moves = record.moves.iter().enumerate();
+        moves
+            .try_for_each(|(index, Move { from, to })| {
+                rename_below(root, from, to).map_err(|error| (index, error))
+            })
+            .or_else(|(performed, error)| {
+                // What was not moved must not be moved back.
+                record.moves.truncate(performed);
+                write_record(&path, &record)?;
+                Err(error)
+            })
+    });
+    if record.moves.is_empty() {
+        drop(fs::remove_dir_all(root.join(edit)));
     }
-    Ok(record.moves.len())
+    result.map(|()| record.moves.len())
+}
+
+fn write_record(path: &Path, record: &Record) -> Result<(), EditError> {
+    disk::write_atomic(path, |writer| Ok(serde_json::to_writer(writer, record)?)).map_err(io_error(path))
+}
+
+fn rename_below(root: &Path, from: &Path, to: &Path) -> Result<(), EditError> {
+    let (source, target) = (root.join(from), root.join(to));
+    disk::create_directory_inside(disk::parent(&target))
+        .and_then(|()| rename(&source, &target))
+        .map_err(io_error(&source))?;
+    remove_empty_parents(root, from);
+    Ok(())
 }
 
 /// Moves a frame back if it is there. Returns whether it was.
@@ -236,9 +260,18 @@ fn move_back(from: &Path, to: &Path) -> Result<bool, EditError> {
     }
 }
 
-/// Renames a file, and never replaces one.
+/// Renames a file, and never replaces one. Where the file system cannot rename so, two processes that edit at once are not protected from
+/// each other.
 fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?)
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL) if fs::symlink_metadata(to).is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(Errno::INVAL) => fs::rename(from, to),
+        Err(Errno::XDEV) => Err(io::Error::new(
+            io::ErrorKind::CrossesDevices,
+            "the directory of a label is on another file system, between which frames are not moved",
+        )),
+        renamed => Ok(renamed?),
+    }
 }
 
 /// Removes the directories above a file up to that of its label, as far as they are empty: a label without frames would stop a training.
@@ -334,6 +367,10 @@ mod tests {
         assert_eq!(paths(root), ["none/1-thumbs_up-1.png", "none/1.png"]);
         undo(root).expect("undoes");
         assert_eq!(paths(root), all);
+        relabel(&Dataset::read(root).expect("reads"), &owned(&all), &label("fist")).expect("relabels");
+        assert_eq!(paths(root), ["fist/1-thumbs_up-1.png", "fist/1.png"]);
+        undo(root).expect("undoes");
+        assert_eq!(paths(root), all);
 
         delete(&dataset(root, &all), &owned(&["none/1.png"])).expect("deletes");
         dataset(root, &["none/1.png"]);
@@ -378,6 +415,27 @@ mod tests {
         fs::create_dir(trash.join("00000002")).expect("creates");
         assert_eq!(undo(root).expect("undoes"), 1);
         assert_eq!(paths(root), all);
+    }
+
+    #[test]
+    fn edit_that_failed_is_undone_as_far_as_it_went() {
+        let root = tempfile::tempdir().expect("a directory");
+        let root = root.path();
+        let all = ["none/a.png", "thumbs_up/b.png"];
+        let dataset = dataset(root, &all);
+        // It was removed after the dataset was read.
+        fs::remove_file(root.join("thumbs_up/b.png")).expect("deletes");
+        assert!(matches!(
+            delete(&dataset, &owned(&all)),
+            Err(EditError::Io { .. })
+        ));
+        assert!(matches!(
+            delete(&dataset, &owned(&["thumbs_up/b.png"])),
+            Err(EditError::Io { .. })
+        ));
+        assert_eq!(undo(root).expect("undoes"), 1);
+        assert!(root.join("none/a.png").exists());
+        assert!(matches!(undo(root), Err(EditError::NothingToUndo)));
     }
 
     #[test]

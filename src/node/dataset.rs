@@ -46,7 +46,7 @@ enum RequestError {
     Label(#[from] LabelError),
     #[error("limit is {0}, must be at most {MAX_LISTED}")]
     Limit(u32),
-    #[error("no burst was saved since the node started; delete its frames with ~/delete_frames")]
+    #[error("there is no burst of this node to take back; delete frames with ~/delete_frames")]
     NoBurst,
     #[error("there is no label {0:?} in the dataset; ~/dataset has those there are")]
     UnknownLabel(String),
@@ -79,7 +79,9 @@ impl NodeDataset {
 
     /// Publishes what the dataset has, and returns the number of frames of each label.
     pub(crate) fn publish_summary(&self) -> HashMap<String, u32> {
-        let mut summary = match self.read() {
+        // Held until the summary is published: the last one must be the newest.
+        let mut reader = lock(&self.reader);
+        let mut summary = match reader.read(&self.root) {
             Ok(dataset) => summary_of(&dataset),
             // Nothing has been captured yet.
             Err(_) if !self.root.exists() => DatasetSummary::default(),
@@ -158,15 +160,12 @@ impl NodeDataset {
 
     /// Answers `~/relabel_frames`.
     pub(crate) fn answer_relabel(&self, request: &RelabelFrames::Request) -> RelabelFrames::Response {
-        let result = self.edit(|dataset| {
-            let label = existing_spelling(&self.root, &Label::new(&request.label)?);
-            Ok(edits::relabel(dataset, &request.frames, &label)?)
-        });
-        let (success, message) = described(result, |moved| {
-            format!(
-                "{moved} frames are {} now; ~/undo_edit moves them back",
-                request.label
-            )
+        let label = Label::new(&request.label).map(|label| existing_spelling(&self.root, &label));
+        let name = label.as_ref().map(Label::to_string).unwrap_or_default();
+        let result = self.edit(|dataset| Ok(edits::relabel(dataset, &request.frames, &label?)?));
+        let (success, message) = described(result, |moved| match moved {
+            0 => format!("all of these frames are {name} already"),
+            moved => format!("{moved} frames are {name} now; ~/undo_edit moves them back"),
         });
         RelabelFrames::Response { success, message }
     }
@@ -174,9 +173,12 @@ impl NodeDataset {
     /// Answers `~/delete_last_burst`.
     pub(crate) fn answer_delete_last_burst(&self) -> Trigger::Response {
         let result = self.edit(|dataset| {
-            let last = lock(&self.last_burst).take();
+            let last = lock(&self.last_burst).clone();
             let (label, burst) = last.ok_or(RequestError::NoBurst)?;
-            Ok(edits::delete(dataset, &frames_of_burst(dataset, &label, &burst))?)
+            match frames_of_burst(dataset, &label, &burst) {
+                frames if frames.is_empty() => Err(RequestError::NoBurst),
+                frames => Ok(edits::delete(dataset, &frames)?),
+            }
         });
         let (success, message) = described(result, |moved| {
             format!("the last burst, {moved} frames, was moved to the trash; ~/undo_edit brings it back")

@@ -88,7 +88,7 @@ class ProcessMonitor:
         """Appends a sample."""
         lines = dict(line.split(":", 1) for line in (self.process / "status").read_text().splitlines())
         memory, threads = int(lines["VmRSS"].split()[0]), int(lines["Threads"])
-        mapped = {line.split()[-1] for line in (self.process / "maps").read_text().splitlines() if "/dev/shm/" in line}
+        mapped = {line.split()[5] for line in (self.process / "maps").read_text().splitlines() if "/dev/shm/" in line}
         files = len(list((self.process / "fd").iterdir()))
         self.samples.append(Usage(time.monotonic() - self.start, memory, threads, files, len(mapped)))
 

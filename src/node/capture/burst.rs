@@ -72,6 +72,8 @@ pub(super) struct OpenBurst {
     timeout: Duration,
     /// Minimum time between two frames of a camera.
     interval: Duration,
+    /// When the last frame arrived, or the burst was opened.
+    last_frame: Instant,
     /// When a frame of each camera was saved last.
     last_saved: Vec<Option<Instant>>,
     _in_use: OwnedMutexGuard<()>,
@@ -115,6 +117,7 @@ impl Source {
         };
         let burst = OpenBurst {
             dataset: self.dataset.clone(),
+            last_frame: Instant::now(),
             last_saved: vec![None; cameras.len()],
             cameras,
             frames,
@@ -157,9 +160,13 @@ impl OpenBurst {
     /// # Errors
     /// No frame arrives, or the node is deactivated.
     pub(super) async fn next(&mut self) -> Result<CapturedFrame, CaptureError> {
-        let next = tokio::time::timeout(self.timeout, self.frames.recv()).await;
-        next.map_err(|_| self.no_frame())?
-            .ok_or(CaptureError::Deactivated)
+        let deadline = (self.last_frame + self.timeout).into();
+        let next = tokio::time::timeout_at(deadline, self.frames.recv()).await;
+        let frame = next
+            .map_err(|_| self.no_frame())?
+            .ok_or(CaptureError::Deactivated)?;
+        self.last_frame = Instant::now();
+        Ok(frame)
     }
 
     /// Saves a frame unless it comes too soon after another of its camera. Returns whether it was saved. The future must not be dropped.
@@ -176,13 +183,10 @@ impl OpenBurst {
         let saving = tokio::task::spawn_blocking(move || {
             let mut burst = match burst {
                 Some(burst) => burst,
-                None => {
-                    let burst = Burst::open(dataset.root(), &label, OffsetDateTime::now_utc())?;
-                    dataset.set_last_burst(&label, burst.name());
-                    burst
-                }
+                None => Burst::open(dataset.root(), &label, OffsetDateTime::now_utc())?,
             };
             burst.save(&frame.frame, &camera.name)?;
+            dataset.set_last_burst(&label, burst.name());
             Ok::<Burst, DatasetError>(burst)
         });
         self.burst = Some(saving.await.map_err(|_| CaptureError::ShuttingDown)??);

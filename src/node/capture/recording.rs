@@ -70,6 +70,10 @@ enum RecordError {
     Action(u8),
     #[error("there is no recording {0:?}; start one, and use the id of the response")]
     UnknownId(String),
+    #[error("the recording was not renewed within {LEASE:?} and has ended")]
+    Lost,
+    #[error("a recording has at most {MAX_FRAMES} frames; start another one")]
+    Full,
     #[error("{0}")]
     Ended(String),
 }
@@ -95,13 +99,17 @@ impl Recordings {
             END => end(started.as_mut(), &request.id).await,
             other => Err(RecordError::Action(other)),
         };
-        let (id, saved) = started.as_ref().map_or_else(Default::default, |started| {
-            let message = &lock(&started.shared.progress).message;
-            (message.id.clone(), message.saved)
-        });
         let (success, message) = match result {
             Ok(message) => (true, message),
             Err(error) => (false, error.to_string()),
+        };
+        // Not those of somebody else's recording.
+        let is_meant = |recording: &Recording| success || recording.id == request.id;
+        let (id, saved) = match started.as_ref().map(|started| lock(&started.shared.progress)) {
+            Some(progress) if is_meant(&progress.message) => {
+                (progress.message.id.clone(), progress.message.saved)
+            }
+            _ => Default::default(),
         };
         Record::Response {
             success,
@@ -172,7 +180,7 @@ fn renew(started: Option<&Started>, id: &str) -> Result<String, RecordError> {
     Ok(String::new())
 }
 
-/// Ends a recording and waits until its last frame is saved. One that has ended already was not lost: the call may be repeated.
+/// Ends a recording and waits until its last frame is saved. The call may be repeated.
 async fn end(started: Option<&mut Started>, id: &str) -> Result<String, RecordError> {
     with_id(started.as_deref(), id)?;
     let Some(started) = started else {
@@ -202,34 +210,38 @@ impl RecordingTask {
     async fn run(self, mut burst: OpenBurst) {
         self.publish();
         let end = self.save_frames(&mut burst).await;
-        drop(burst);
         {
             let mut progress = lock(&self.shared.progress);
             progress.is_ok = end.is_ok();
             let Recording { label, saved, .. } = &progress.message;
             let message = match end {
-                Ok(reason) => format!("{saved} frames saved under {label}{reason}"),
+                Ok(()) => format!("{saved} frames saved under {label}"),
                 Err(error) => format!("{error} ({saved} frames saved under {label})"),
             };
             progress.message.message = text::message(&message);
             progress.message.active = false;
         }
+        // Before the next recording can begin.
         self.publish();
+        drop(burst);
         self.dataset.publish_summary_in_background().await;
     }
 
-    /// Returns why the recording has ended, after a semicolon; nothing if the caller ended it.
-    async fn save_frames(&self, burst: &mut OpenBurst) -> Result<&'static str, CaptureError> {
+    /// Saves frames until the caller ends the recording.
+    ///
+    /// # Errors
+    /// The recording has ended by itself.
+    async fn save_frames(&self, burst: &mut OpenBurst) -> Result<(), RecordError> {
         let mut published = Instant::now();
         loop {
             let deadline = lock(&self.shared.progress).deadline;
             let frame = tokio::select! {
                 // An end that arrives with a frame wins.
                 biased;
-                () = self.shared.end.notified() => return Ok(""),
+                () = self.shared.end.notified() => return Ok(()),
                 () = tokio::time::sleep_until(deadline) => {
                     if Instant::now() >= lock(&self.shared.progress).deadline {
-                        return Ok("; the recording was not renewed in time and has ended");
+                        return Err(RecordError::Lost);
                     }
                     continue;
                 }
@@ -244,7 +256,7 @@ impl RecordingTask {
                 progress.message.saved
             };
             if saved == MAX_FRAMES {
-                return Ok(", the most that one recording may have; start another one");
+                return Err(RecordError::Full);
             }
             if published.elapsed() >= PUBLISH_INTERVAL {
                 published = Instant::now();

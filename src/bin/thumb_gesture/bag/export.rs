@@ -103,8 +103,12 @@ fn write_bag(
     if written == 0 {
         bail!("{} has no valid images", arguments.dataset.display());
     }
-    write_intervals(labels, &intervals)?;
-    writer.finish()?;
+    let is_new = write_intervals(labels, &intervals)?;
+    writer.finish().inspect_err(|_| {
+        if is_new {
+            drop(std::fs::remove_file(labels));
+        }
+    })?;
     Ok(written)
 }
 
