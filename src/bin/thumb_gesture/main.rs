@@ -58,6 +58,8 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(log_filter)
         .with_writer(std::io::stderr)
+        // Would be printed with `eprintln!`, which panics if the log is on a full disk.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .without_time()
         .with_target(false)
