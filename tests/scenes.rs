@@ -139,11 +139,11 @@ fn three_rooms_behind_a_person_teach_more_than_one() {
         };
         person.before(&walls[&room], label * 25 + number as usize)
     };
-    three_rooms_teach_more_than_one(&composed, &[("image", 0.05), ("auto", -0.02)]);
+    three_rooms_teach_more_than_one(&composed, &[("image", 0.05), ("auto", 0.02)]);
 }
 
 /// Records the same bursts in one room and in three, and compares the accuracies in rooms that neither training has seen. Landmarks do not
-/// depend on the room, so that `auto` gains only where no hand is found.
+/// depend on the room, so that `auto` gains less: only where no hand is certain and the image decides.
 fn three_rooms_teach_more_than_one(draw: DrawRoom, min_gains: &[(&str, f64)]) {
     let one = Training::new(&[1], 12, draw);
     assert_eq!(one.summary["scenes"], 1);
