@@ -378,13 +378,11 @@ impl Components {
         let capture = Capture {
             context: self.context.clone(),
             source: source.clone(),
-            dataset: dataset.clone(),
         };
         tokio::spawn(capture.serve(requests::<CaptureFrames::Service>(node, "~/capture")?));
         let recordings = Recordings {
             context: self.context.clone(),
             source,
-            dataset: dataset.clone(),
             topic: Arc::new(Topic::new(node, "~/recording", transient_local())?),
         };
         tokio::spawn(recordings.serve(requests::<Record::Service>(node, "~/record")?));

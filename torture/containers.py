@@ -5,10 +5,21 @@ from __future__ import annotations
 import json
 import random
 import subprocess
-from pathlib import Path
 
-from harness import LABELS
-from operations import MODELS, TIMEOUT, Broken, Operations, command, is_hidden, kill, run, start, tree
+from operations import (
+    MODELS,
+    TIMEOUT,
+    Broken,
+    Operations,
+    command,
+    import_bag,
+    import_weights,
+    is_hidden,
+    kill,
+    run,
+    start,
+    tree,
+)
 from report import Budget, Result
 
 # A container on the same machine: process ids and /proc of its own.
@@ -36,9 +47,7 @@ def share_a_store(operations: Operations, budget: Budget, seed: int) -> Result:
 def trial(operations: Operations, choose: random.Random) -> None:
     """Starts commands in containers at once, and checks what all of them have done."""
     root = operations.start()
-    store, dataset = str(root / "store"), str(root / "new")
-    weights = ["import-weights", "--store", store, str(root / "3.pth"), "--labels", ",".join(LABELS)]
-    bag = ["bag", "import", "--dataset", dataset, "--label", "thumbs_up", str(root / "bag")]
+    store, weights, bag = str(root / "store"), import_weights(root), import_bag(root)
     prune = ["models", "--store", store, "prune", "--keep", "100"]
     kinds = [choose.choice((weights, bag, prune)) for _ in range(AT_ONCE)]
     processes = [start(CONTAINER + command(*kind)) for kind in kinds]
@@ -58,7 +67,7 @@ def trial(operations: Operations, choose: random.Random) -> None:
     hidden = [path for path in tree(root) if is_hidden(path)]
     if hidden:
         raise Broken(f"left over: {hidden}")
-    images = len(list(Path(dataset).rglob("*.*"))) if bag in kinds else 0
+    images = len(list((root / "new").rglob("*.*"))) if bag in kinds else 0
     expected = sum(1 for path in operations.after["bag import"] if path.startswith("new/thumbs_up/"))
     if images != (expected if bag in kinds else 0):
         raise Broken(f"{images} frames were imported, not {expected}")

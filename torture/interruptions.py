@@ -22,6 +22,13 @@ ALLOCATIONS = (
     "write,writev,pwrite64,pwritev,fallocate,copy_file_range,sendfile,fsync,mkdir,mkdirat,rename,renameat,renameat2,link,linkat"
 )
 
+# For each way to fail, the calls, and what happens at one of them; a disk that is full stays full.
+WAYS = {
+    "kill": (CHANGES, "signal=SIGKILL:when={}"),
+    "EIO": (CHANGES, "error=EIO:when={}"),
+    "ENOSPC": (ALLOCATIONS, "error=ENOSPC:when={}+"),
+}
+
 
 def kill_at_random(operations: Operations, budget: Budget, seed: int) -> Result:
     """Kills each operation in turn, at a random time."""
@@ -90,7 +97,7 @@ def count_calls(operations: Operations, operation: Operation) -> dict[str, int]:
     def largest(names: str) -> int:
         return max(Counter(thread for thread, name in calls if name in names.split(",")).values(), default=0)
 
-    return {"kill": largest(CHANGES), "EIO": largest(CHANGES), "ENOSPC": largest(ALLOCATIONS)}
+    return {way: largest(names) for way, (names, _) in WAYS.items()}
 
 
 def traced(operation: Operation, root: Path, calls: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -100,15 +107,11 @@ def traced(operation: Operation, root: Path, calls: str, *options: str) -> subpr
 
 
 def fail_at(operations: Operations, operation: Operation, way: str, number: int, result: Result) -> None:
-    """Kills an operation at a call, or makes that call fail; a disk that is full stays full."""
-    injection = {
-        "kill": f"{CHANGES}:signal=SIGKILL:when={number}",
-        "EIO": f"{CHANGES}:error=EIO:when={number}",
-        "ENOSPC": f"{ALLOCATIONS}:error=ENOSPC:when={number}+",
-    }[way]
+    """Kills an operation at a call, or makes that call fail."""
+    calls, event = WAYS[way]
     root, trial = operations.start(), f"{operation.name}, {way} at call {number}"
     try:
-        done = traced(operation, root, injection.split(":")[0], "-e", f"inject={injection}", "-o", "/dev/null")
+        done = traced(operation, root, calls, "-e", f"inject={calls}:{event.format(number)}", "-o", "/dev/null")
     except Broken as broken:
         result.trials += 1
         result.fault(trial, broken)

@@ -46,11 +46,7 @@ def world(root: Path) -> Iterator[World]:
         try:
             yield world
         finally:
-            for program in world.programs:
-                program.kill()
-            world.executor.shutdown()
-            world.peer.destroy_node()
-            world.context.try_shutdown()
+            world.leave()
 
 
 class Noise:

@@ -111,6 +111,16 @@ def is_hidden(path: str) -> bool:
     return any(part.startswith(".") for part in Path(path).parts)
 
 
+def import_weights(root: Path, *options: str) -> list[str]:
+    """Arguments that add a model to the store."""
+    return ["import-weights", "--store", f"{root}/store", f"{root}/3.pth", "--labels", ",".join(LABELS), *options]
+
+
+def import_bag(root: Path) -> list[str]:
+    """Arguments that save the frames of a bag in a new dataset."""
+    return ["bag", "import", "--dataset", f"{root}/new", "--label", "thumbs_up", f"{root}/bag"]
+
+
 def check_models(root: Path) -> None:
     """Each model has undamaged files, the active one exists, nothing is left over, and no file was lost."""
     listing = json.loads(run(command("models", "--store", str(root / "store"), "--json", "list")).stdout)
@@ -142,31 +152,27 @@ class Operations:
         run(command("bag", "export", "--dataset", dataset, str(self.template / "bag")))
         run([os.environ["THUMB_GESTURE_TEST_PYTHON"], "-c", WEIGHTS, str(self.template)])
         run(command("import-weights", "--store", store, str(self.template / "1000.pth")))
-        self.models = [self._import(store, *(["--activate"] if number == MODELS - 1 else [])) for number in range(MODELS)]
+        self.models = []
+        for number in range(MODELS):
+            options = ["--json", "--activate"] if number == MODELS - 1 else ["--json"]
+            imported = json.loads(run(command(*import_weights(self.template, *options))).stdout)
+            self.models.append(imported["model_id"])
         self.before = tree(self.template)
         self.versions = versions(self.template)
         self.all = [
-            Operation("bag import", lambda d: ["bag", "import", "--dataset", f"{d}/new", "--label", "thumbs_up", f"{d}/bag"]),
+            Operation("bag import", import_bag),
             Operation("bag export", lambda d: ["bag", "export", "--dataset", f"{d}/dataset", f"{d}/new_bag"]),
             Operation("models activate", lambda d: ["models", "--store", f"{d}/store", "activate", self.models[0]]),
             Operation("models delete", lambda d: ["models", "--store", f"{d}/store", "delete", self.models[1]]),
             Operation("models prune", lambda d: ["models", "--store", f"{d}/store", "prune", "--keep", "1"]),
             Operation("export", lambda d: ["export", "--store", f"{d}/store", "--directory", f"{d}/exported"]),
             Operation("purge", lambda d: ["purge", "--dataset", f"{d}/dataset", "--store", f"{d}/store", "--yes"]),
-            Operation("import-weights", self._import_arguments, check_models),
+            Operation("import-weights", lambda d: import_weights(d, "--activate"), check_models),
             Operation("train", self._train_arguments, check_models),
         ]
         # Of an uninterrupted run of each: in seconds, and what is there afterwards.
         self.durations: dict[str, float] = {}
         self.after = {operation.name: self._uninterrupted(operation) for operation in self.all}
-
-    def _import(self, store: str, *options: str) -> str:
-        arguments = ["import-weights", "--store", store, f"{self.template}/3.pth", "--labels", ",".join(LABELS), "--json"]
-        return json.loads(run(command(*arguments, *options)).stdout)["model_id"]
-
-    @staticmethod
-    def _import_arguments(d: Path) -> list[str]:
-        return ["import-weights", "--store", f"{d}/store", f"{d}/3.pth", "--labels", ",".join(LABELS), "--activate"]
 
     @staticmethod
     def _train_arguments(d: Path) -> list[str]:

@@ -4,7 +4,7 @@
 //! record is written before the first move, and each move is a rename: whenever a process is killed, every frame is in one of two places,
 //! and the edit can be undone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -145,12 +145,10 @@ pub(crate) fn clear_trash(root: &Path) -> Result<usize, EditError> {
 /// The paths of frames relative to the dataset, each once.
 fn find(dataset: &Dataset, frames: &[String]) -> Result<Vec<PathBuf>, EditError> {
     let files = dataset.labels.iter().flat_map(|frames| &frames.files);
-    let known: HashMap<&str, &PathBuf> = files
-        .filter_map(|file| Some((frame_id(&dataset.root, file)?, file)))
-        .collect();
+    let known: HashSet<&str> = files.filter_map(|file| frame_id(&dataset.root, file)).collect();
     let mut found = Vec::new();
     for frame in frames {
-        if !known.contains_key(frame.as_str()) {
+        if !known.contains(frame.as_str()) {
             return Err(EditError::UnknownFrame(crate::text::shorten(frame)));
         }
         found.push(PathBuf::from(frame));
@@ -213,23 +211,21 @@ fn edit_numbers(trash: &Path) -> Vec<u64> {
 fn perform(root: &Path, edit: &Path, moves: Vec<Move>) -> Result<usize, EditError> {
     let path = root.join(edit).join(RECORD_FILE);
     let mut record = Record { moves };
-    let result = write_record(&path, &record).and_then(|()| {
-        let mut moves = record.moves.iter().enumerate();
-        moves
-            .try_for_each(|(index, Move { from, to })| {
-                rename_below(root, from, to).map_err(|error| (index, error))
-            })
-            .or_else(|(performed, error)| {
-                // What was not moved must not be moved back.
-                record.moves.truncate(performed);
+    write_record(&path, &record)?;
+    for index in 0..record.moves.len() {
+        let Move { from, to } = &record.moves[index];
+        if let Err(error) = rename_below(root, from, to) {
+            // What was not moved must not be moved back.
+            record.moves.truncate(index);
+            if record.moves.is_empty() {
+                drop(fs::remove_dir_all(root.join(edit)));
+            } else {
                 write_record(&path, &record)?;
-                Err(error)
-            })
-    });
-    if record.moves.is_empty() {
-        drop(fs::remove_dir_all(root.join(edit)));
+            }
+            return Err(error);
+        }
     }
-    result.map(|()| record.moves.len())
+    Ok(record.moves.len())
 }
 
 fn write_record(path: &Path, record: &Record) -> Result<(), EditError> {

@@ -9,7 +9,7 @@ use futures::{Stream, StreamExt};
 use r2r::ServiceRequest;
 use r2r::thumb_gesture::srv::CaptureFrames;
 
-use crate::dataset::{self, Label, existing_spelling};
+use crate::dataset::{self, Label};
 use crate::node::dataset::NodeDataset;
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::service::respond;
@@ -21,7 +21,6 @@ use burst::{CaptureError, MAX_FRAMES};
 pub(crate) struct Capture {
     pub(crate) context: NodeContext,
     pub(crate) source: Arc<Source>,
-    pub(crate) dataset: Arc<NodeDataset>,
 }
 
 impl Capture {
@@ -30,23 +29,27 @@ impl Capture {
         self,
         mut requests: impl Stream<Item = ServiceRequest<CaptureFrames::Service>> + Unpin,
     ) {
-        dataset::sweep(self.dataset.root());
-        self.dataset.publish_summary_in_background().await;
+        dataset::sweep(self.dataset().root());
+        self.dataset().publish_summary_in_background().await;
         while let Some(request) = requests.next().await {
             let response = self.answer(&request.message).await;
             respond(&self.context, request, response);
         }
     }
 
+    fn dataset(&self) -> &Arc<NodeDataset> {
+        &self.source.dataset
+    }
+
     async fn answer(&self, request: &CaptureFrames::Request) -> CaptureFrames::Response {
         let mut saved = 0;
-        let label = Label::new(&request.label).map(|label| existing_spelling(self.dataset.root(), &label));
+        let label = self.dataset().label(&request.label);
         let name = label.as_ref().map(ToString::to_string).unwrap_or_default();
         let result = match label {
             Ok(label) => self.capture(request, label, &mut saved).await,
             Err(error) => Err(error.into()),
         };
-        let frames = self.dataset.publish_summary_in_background().await;
+        let frames = self.dataset().publish_summary_in_background().await;
         let total = frames.get(&name).copied().unwrap_or_default();
         let (success, message) = match result {
             Ok(()) if name != request.label => (

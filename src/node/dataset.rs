@@ -68,6 +68,11 @@ impl NodeDataset {
         &self.root
     }
 
+    /// A valid label in the spelling that the dataset has already.
+    pub(crate) fn label(&self, name: &str) -> Result<Label, LabelError> {
+        Label::new(name).map(|label| existing_spelling(&self.root, &label))
+    }
+
     /// Remembers the last burst for `~/delete_last_burst`.
     pub(crate) fn set_last_burst(&self, label: &Label, burst: &str) {
         *lock(&self.last_burst) = Some((label.clone(), burst.to_owned()));
@@ -160,7 +165,7 @@ impl NodeDataset {
 
     /// Answers `~/relabel_frames`.
     pub(crate) fn answer_relabel(&self, request: &RelabelFrames::Request) -> RelabelFrames::Response {
-        let label = Label::new(&request.label).map(|label| existing_spelling(&self.root, &label));
+        let label = self.label(&request.label);
         let name = label.as_ref().map(Label::to_string).unwrap_or_default();
         let result = self.edit(|dataset| Ok(edits::relabel(dataset, &request.frames, &label?)?));
         let (success, message) = described(result, |moved| match moved {

@@ -149,9 +149,14 @@ class World:
 
     def close(self) -> None:
         """Kills running programs, prints all outputs and leaves the domain."""
+        self.leave()
+        for program in self.programs:
+            print(f"--- {' '.join(program.command)}\n{program.output()}")
+
+    def leave(self) -> None:
+        """Kills running programs and leaves the domain."""
         for program in self.programs:
             program.kill()
-            print(f"--- {' '.join(program.command)}\n{program.output()}")
         self.executor.shutdown()
         self.peer.destroy_node()
         self.context.try_shutdown()

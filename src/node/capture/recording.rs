@@ -12,7 +12,6 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::burst::{CaptureError, MAX_FRAMES, OpenBurst, Source};
-use crate::dataset::{Label, existing_spelling};
 use crate::node::dataset::NodeDataset;
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::messages::duration_message;
@@ -36,7 +35,6 @@ const END: u8 = Record::Request::END as u8;
 pub(crate) struct Recordings {
     pub(crate) context: NodeContext,
     pub(crate) source: Arc<Source>,
-    pub(crate) dataset: Arc<NodeDataset>,
     /// `~/recording`.
     pub(crate) topic: Arc<Topic<Recording>>,
 }
@@ -84,7 +82,7 @@ impl Recordings {
         self,
         mut requests: impl Stream<Item = ServiceRequest<Record::Service>> + Unpin,
     ) {
-        self.publish(&Recording::default());
+        publish(&self.context, &self.topic, Recording::default());
         let mut started = None;
         while let Some(request) = requests.next().await {
             let response = self.answer(&mut started, &request.message).await;
@@ -125,8 +123,11 @@ impl Recordings {
         started: &mut Option<Started>,
         request: &Record::Request,
     ) -> Result<String, RecordError> {
-        let label = Label::new(&request.label).map_err(CaptureError::from)?;
-        let label = existing_spelling(self.dataset.root(), &label);
+        let label = self
+            .source
+            .dataset
+            .label(&request.label)
+            .map_err(CaptureError::from)?;
         let burst = self.source.open_at_once(label.clone(), &request.camera).await?;
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let shared = Arc::new(Shared {
@@ -146,7 +147,7 @@ impl Recordings {
         });
         let task = RecordingTask {
             context: self.context.clone(),
-            dataset: self.dataset.clone(),
+            dataset: self.source.dataset.clone(),
             topic: self.topic.clone(),
             shared: shared.clone(),
         };
@@ -156,23 +157,21 @@ impl Recordings {
         });
         Ok(format!("frames are saved under {label}"))
     }
+}
 
-    fn publish(&self, message: &Recording) {
-        self.topic.publish(&Recording {
-            stamp: self.context.stamp(),
-            ..message.clone()
-        });
+impl Started {
+    fn has_id(&self, id: &str) -> bool {
+        lock(&self.shared.progress).message.id == id
     }
 }
 
-fn with_id<'a>(started: Option<&'a Started>, id: &str) -> Result<&'a Started, RecordError> {
-    started
-        .filter(|started| lock(&started.shared.progress).message.id == id)
-        .ok_or_else(|| RecordError::UnknownId(shorten(id)))
+fn unknown(id: &str) -> RecordError {
+    RecordError::UnknownId(shorten(id))
 }
 
 fn renew(started: Option<&Started>, id: &str) -> Result<String, RecordError> {
-    let mut progress = lock(&with_id(started, id)?.shared.progress);
+    let started = started.filter(|started| started.has_id(id));
+    let mut progress = lock(&started.ok_or_else(|| unknown(id))?.shared.progress);
     if !progress.message.active {
         return Err(RecordError::Ended(progress.message.message.clone()));
     }
@@ -182,10 +181,8 @@ fn renew(started: Option<&Started>, id: &str) -> Result<String, RecordError> {
 
 /// Ends a recording and waits until its last frame is saved. The call may be repeated.
 async fn end(started: Option<&mut Started>, id: &str) -> Result<String, RecordError> {
-    with_id(started.as_deref(), id)?;
-    let Some(started) = started else {
-        return Err(RecordError::UnknownId(shorten(id)));
-    };
+    let started = started.filter(|started| started.has_id(id));
+    let started = started.ok_or_else(|| unknown(id))?;
     started.shared.end.notify_one();
     if let Some(task) = started.task.take() {
         // The panic hook has reported a panic.
@@ -267,9 +264,14 @@ impl RecordingTask {
 
     fn publish(&self) {
         let message = lock(&self.shared.progress).message.clone();
-        self.topic.publish(&Recording {
-            stamp: self.context.stamp(),
-            ..message
-        });
+        publish(&self.context, &self.topic, message);
     }
+}
+
+/// Publishes a message with the current time.
+fn publish(context: &NodeContext, topic: &Topic<Recording>, message: Recording) {
+    topic.publish(&Recording {
+        stamp: context.stamp(),
+        ..message
+    });
 }
