@@ -237,6 +237,8 @@ def test_frames_of_several_cameras_have_their_names(world: World) -> None:
     world.start_node(cameras="[left, right]", image_reliability="reliable", recognizer="image")
     for name in ("left", "right"):
         world.start_camera("--rate", "20", "--show", "none", name=name)
+        diagnostics = world.diagnostics(name)
+        world.wait_for(lambda seen=diagnostics: seen.count("frames received") > 0, f"frames of {name} at the node")
     teacher = Teacher(world)
     teacher.record("none", 20)
     frames = listed(world, label="none", limit=200).frames
