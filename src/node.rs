@@ -28,8 +28,8 @@ use std::time::Duration;
 
 use r2r::std_srvs::srv::Trigger;
 use r2r::thumb_gesture::srv::{
-    ActivateModel, CaptureFrames, DeleteFrames, DeleteModel, GetReport, ListFrames, ListModels, Record,
-    RelabelFrames, Retrain,
+    ActivateModel, AddFrame, CaptureFrames, DeleteFrames, DeleteModel, GetFrame, GetReport, GetResults,
+    ListFrames, ListModels, Record, RelabelFrames, Retrain,
 };
 use r2r::{Node, QosProfile};
 use tokio::runtime::Runtime;
@@ -48,10 +48,7 @@ use pipeline::gesture_output::{GestureOutput, GestureTopics};
 use pipeline::inbox::{Inbox, RunningModel};
 use pipeline::overlay_thread::create_overlay_thread;
 use retrain::Retraining;
-use ros::context::NodeContext;
-use ros::executor::{ExecutorHandle, NodeExecutor};
 use ros::log::set_log_level;
-use ros::qos::transient_local;
 use ros::service::{answer, answer_from_disk, requests};
 use ros::start::StartError;
 use ros::topic::Topic;
@@ -64,10 +61,12 @@ use crate::model_store::{ModelStore, StoreError};
 use crate::sync::lock;
 
 pub use ros::arguments::RosArguments;
-pub use ros::executor::spin;
+pub use ros::context::NodeContext;
+pub use ros::executor::{ExecutorHandle, NodeExecutor, spin};
+pub use ros::ffi::{ImageInPlace, subscribe_to_images};
 pub use ros::image_topic::ImageTopic;
 pub use ros::overrides::ParameterOverrides;
-pub use ros::qos::ImageTransport;
+pub use ros::qos::{ImageTransport, transient_local};
 pub use ros::start::create_node;
 
 /// Name of the node, unless `__node` is remapped.
@@ -363,6 +362,10 @@ impl Components {
         let models = self.models.clone();
         answer_from_disk::<GetReport::Service>(node, context, "~/get_report", move |request| {
             models.answer_report(request)
+        })?;
+        let models = self.models.clone();
+        answer_from_disk::<GetResults::Service>(node, context, "~/get_results", move |request| {
+            models.answer_results(request, dataset.root())
         })
     }
 
@@ -392,6 +395,14 @@ impl Components {
     /// Creates the services that show and edit the dataset.
     fn create_editing(&self, node: &mut Node, dataset: &Arc<NodeDataset>) -> r2r::Result<()> {
         let context = &self.context;
+        let data = dataset.clone();
+        answer_from_disk::<AddFrame::Service>(node, context, "~/add_frame", move |request| {
+            data.answer_add(request)
+        })?;
+        let data = dataset.clone();
+        answer_from_disk::<GetFrame::Service>(node, context, "~/get_frame", move |request| {
+            data.answer_get(request)
+        })?;
         let data = dataset.clone();
         answer_from_disk::<ListFrames::Service>(node, context, "~/list_frames", move |request| {
             data.answer_list(request)

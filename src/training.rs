@@ -54,6 +54,8 @@ use pretrained::PretrainedNetwork;
 pub use progress::{FoldEpoch, Progress, Summary, SummaryMetrics};
 use publish::{Results, publish};
 pub(crate) use report::HTML_FILE as REPORT_PAGE;
+#[cfg(feature = "ros")]
+pub(crate) use report::results;
 pub use report::{FoldResult, GateReport, Point, RecognizerAccuracy, Timing};
 use select::select;
 use stopwatch::Stopwatch;

@@ -57,13 +57,18 @@ impl Burst {
         &self.name
     }
 
+    /// The name of the next file, if its frame is from this camera.
+    pub(crate) fn file_name(&self, camera: &str) -> String {
+        let separator = if camera.is_empty() { "" } else { "_" };
+        format!("{}_{:04}{separator}{camera}.jpg", self.name, self.frames)
+    }
+
     /// Saves a frame of a camera, whose name may be empty, as JPEG. Writes the file atomically and never overwrites one.
     ///
     /// # Errors
     /// The file exists with other content or cannot be written, for example because the disk is full. Frames saved before are kept.
     pub(crate) fn save(&mut self, frame: &Frame, camera: &str) -> Result<Saved, DatasetError> {
-        let separator = if camera.is_empty() { "" } else { "_" };
-        let name = format!("{}_{:04}{separator}{camera}.jpg", self.name, self.frames);
+        let name = self.file_name(camera);
         let path = self.directory.join(&name);
         let saved = write(&self.directory, &name, frame).map_err(|cause| DatasetError::Io { path, cause })?;
         self.frames += 1;

@@ -1,4 +1,6 @@
-//! The dataset of the node: its summary on `~/dataset`, and the services that list, delete and relabel frames.
+//! The dataset of the node: its summary on `~/dataset`, and the services that list, add, return, delete and relabel frames.
+
+mod files;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,7 @@ use crate::node::ros::context::NodeContext;
 use crate::node::ros::topic::Topic;
 use crate::sync::lock;
 use crate::{text, thumbnail};
+use files::AddedBursts;
 
 /// Maximum number of frames in a response of `~/list_frames`.
 const MAX_LISTED: u32 = 200;
@@ -33,6 +36,8 @@ pub(crate) struct NodeDataset {
     edits: Mutex<()>,
     /// Label and time of the last burst that this node has saved. The times in the names of others may be from another clock.
     last_burst: Mutex<Option<(Label, String)>>,
+    /// The bursts of `~/add_frame`.
+    added: Mutex<AddedBursts>,
 }
 
 /// Why a request failed.
@@ -61,6 +66,7 @@ impl NodeDataset {
             reader: Mutex::default(),
             edits: Mutex::default(),
             last_burst: Mutex::default(),
+            added: Mutex::default(),
         }
     }
 

@@ -1,12 +1,12 @@
 //! Loads and activates models: when the node is configured, for `~/activate_model`, after a training, and for changed parameters. Also
-//! answers `~/list_models`, `~/delete_model` and `~/get_report`.
+//! answers `~/list_models`, `~/delete_model`, `~/get_report` and `~/get_results`.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use r2r::thumb_gesture::msg::ModelInfo;
-use r2r::thumb_gesture::srv::{ActivateModel, DeleteModel, GetReport, ListModels};
+use r2r::thumb_gesture::srv::{ActivateModel, DeleteModel, GetReport, GetResults, ListModels};
 
 use crate::classifier::EngineState;
 use crate::disk;
@@ -21,7 +21,7 @@ use crate::recognizer::model::{BUILTIN, LoadError, Model};
 use crate::recognizer::settings::{Method, RecognizerSettings};
 use crate::sync::lock;
 use crate::text;
-use crate::training::REPORT_PAGE;
+use crate::training::{REPORT_PAGE, results};
 
 /// What `~/model` says without a model.
 const NO_MODEL: &str =
@@ -328,6 +328,37 @@ impl Models {
             Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ReportError::Missing(id.to_owned())),
             Err(cause) => Err(ReportError::Io { path, cause }),
+        }
+    }
+
+    /// Answers `~/get_results`; frames are named relative to the directory of the dataset.
+    pub(crate) fn answer_results(
+        &self,
+        request: &GetResults::Request,
+        dataset: &Path,
+    ) -> GetResults::Response {
+        match self.results(&request.model_id, dataset) {
+            Ok(results) => GetResults::Response {
+                success: true,
+                results,
+                ..GetResults::Response::default()
+            },
+            Err(error) => GetResults::Response {
+                message: text::message(&error.to_string()),
+                ..GetResults::Response::default()
+            },
+        }
+    }
+
+    fn results(&self, id: &str, dataset: &Path) -> Result<String, ReportError> {
+        let directory = self.store.existing_directory(id)?;
+        match results(&directory, dataset) {
+            Ok(Some(results)) => Ok(results.to_string()),
+            Ok(None) => Err(ReportError::Missing(id.to_owned())),
+            Err(cause) => Err(ReportError::Io {
+                path: directory,
+                cause,
+            }),
         }
     }
 

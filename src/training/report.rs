@@ -6,6 +6,8 @@ mod chart;
 mod curves;
 mod html;
 mod reliability;
+#[cfg(feature = "ros")]
+mod results;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +19,8 @@ use crate::metrics::{Accuracy, Metrics};
 use crate::model_store::manifest::Int8Agreement;
 
 pub(super) use html::write_html;
+#[cfg(feature = "ros")]
+pub(crate) use results::results;
 
 /// The data, in the model's directory.
 pub(super) const JSON_FILE: &str = "report.json";

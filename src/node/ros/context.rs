@@ -19,7 +19,7 @@ const ROSOUT_LIFESPAN: Duration = Duration::from_secs(10);
 
 /// Clock and log of the node, for any thread.
 #[derive(Clone)]
-pub(crate) struct NodeContext {
+pub struct NodeContext {
     logger: Arc<str>,
     clock: Arc<Mutex<r2r::Clock>>,
     /// `/rosout`, which rcl does not publish for r2r's log macros; `None` with `--disable-rosout-logs`.
@@ -27,7 +27,11 @@ pub(crate) struct NodeContext {
 }
 
 impl NodeContext {
-    pub(crate) fn new(node: &mut r2r::Node) -> r2r::Result<NodeContext> {
+    /// The clock and the log of this node.
+    ///
+    /// # Errors
+    /// rcl reported an error.
+    pub fn new(node: &mut r2r::Node) -> r2r::Result<NodeContext> {
         let qos = QosProfile::default().keep_last(ROSOUT_DEPTH).reliable();
         let qos = qos.transient_local().lifespan(ROSOUT_LIFESPAN);
         let rosout = ffi::is_rosout_enabled().then(|| Topic::new(node, "/rosout", qos));
@@ -39,33 +43,37 @@ impl NodeContext {
     }
 
     /// Name of the node's logger.
-    pub(crate) fn logger(&self) -> &str {
+    pub fn logger(&self) -> &str {
         &self.logger
     }
 
     /// ROS time since the epoch; 0 with `use_sim_time` before the first message on `/clock`.
-    pub(crate) fn now(&self) -> Duration {
+    pub fn now(&self) -> Duration {
         lock(&self.clock).get_now().unwrap_or_default()
     }
 
     /// [`NodeContext::now`] as a time stamp.
-    pub(crate) fn stamp(&self) -> Time {
+    pub fn stamp(&self) -> Time {
         r2r::Clock::to_builtin_time(&self.now())
     }
 
-    pub(crate) fn debug(&self, message: &str) {
+    /// Logs a message of this severity.
+    pub fn debug(&self, message: &str) {
         self.log(LogLevel::Debug, message);
     }
 
-    pub(crate) fn info(&self, message: &str) {
+    /// Logs a message of this severity.
+    pub fn info(&self, message: &str) {
         self.log(LogLevel::Info, message);
     }
 
-    pub(crate) fn warn(&self, message: &str) {
+    /// Logs a message of this severity.
+    pub fn warn(&self, message: &str) {
         self.log(LogLevel::Warn, message);
     }
 
-    pub(crate) fn error(&self, message: &str) {
+    /// Logs a message of this severity.
+    pub fn error(&self, message: &str) {
         self.log(LogLevel::Error, message);
     }
 

@@ -13,20 +13,22 @@ const SPIN_PERIOD: Duration = Duration::from_millis(20);
 type Work = Box<dyn FnOnce(&mut Node) + Send>;
 
 /// Spins the node. There is one, on the thread that owns the node.
-pub(crate) struct NodeExecutor(Receiver<Work>);
+pub struct NodeExecutor(Receiver<Work>);
 
 /// Sends work to the [`NodeExecutor`].
 #[derive(Clone)]
-pub(crate) struct ExecutorHandle(Sender<Work>);
+pub struct ExecutorHandle(Sender<Work>);
 
 impl NodeExecutor {
-    pub(crate) fn new() -> (NodeExecutor, ExecutorHandle) {
+    /// The executor, and the handle that sends work to it.
+    #[expect(clippy::new_ret_no_self, reason = "each is useless without the other")]
+    pub fn new() -> (NodeExecutor, ExecutorHandle) {
         let (sender, receiver) = mpsc::channel();
         (NodeExecutor(receiver), ExecutorHandle(sender))
     }
 
     /// Spins until `is_stopped`, then drops the node.
-    pub(crate) fn spin(self, node: Node, is_stopped: &AtomicBool) {
+    pub fn spin(self, node: Node, is_stopped: &AtomicBool) {
         spin(node, is_stopped, |node| {
             while let Ok(work) = self.0.try_recv() {
                 work(node);
@@ -45,7 +47,7 @@ pub fn spin(mut node: Node, is_stopped: &AtomicBool, mut after_each: impl FnMut(
 
 impl ExecutorHandle {
     /// Runs `work` with the node on the executor's thread, within about 20 ms; `None` if the executor has ended.
-    pub(crate) async fn run_on_node<T: Send + 'static>(
+    pub async fn run_on_node<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Node) -> T + Send + 'static,
     ) -> Option<T> {

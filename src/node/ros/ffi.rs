@@ -40,11 +40,11 @@ unsafe extern "C" {
 }
 
 /// An image message whose pixels stay in the memory that the middleware allocated.
-pub(crate) struct ImageInPlace {
+pub struct ImageInPlace {
     /// All fields except `data`.
-    pub(crate) fields: Image,
+    pub fields: Image,
     /// `data`.
-    pub(crate) pixels: Bytes,
+    pub pixels: Bytes,
 }
 
 type NativeImage = <Image as WrappedTypesupport>::CStruct;
@@ -61,7 +61,7 @@ unsafe impl<T> Send for Native<T> {}
 ///
 /// # Errors
 /// rcl reported an error.
-pub(crate) fn subscribe_to_images(
+pub fn subscribe_to_images(
     node: &mut Node,
     topic: &str,
     qos: QosProfile,

@@ -58,13 +58,12 @@ impl ParameterOverrides {
 
     /// `true` if a parameter is set to `true`.
     pub fn is_true(&self, name: &str) -> bool {
-        matches!(
-            self.values.get(name),
-            Some(Override {
-                value: ParameterValue::Bool(true),
-                ..
-            })
-        )
+        matches!(self.get(name), Some(ParameterValue::Bool(true)))
+    }
+
+    /// The value that is given to a parameter.
+    pub fn get(&self, name: &str) -> Option<&ParameterValue> {
+        Some(&self.values.get(name)?.value)
     }
 
     pub(crate) fn values(&self) -> &IndexMap<String, Override> {

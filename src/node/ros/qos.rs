@@ -68,7 +68,7 @@ pub(crate) struct RemotePublisher {
 }
 
 /// QoS of topics that send their last message to late subscribers.
-pub(crate) fn transient_local() -> QosProfile {
+pub fn transient_local() -> QosProfile {
     QosProfile::default().keep_last(1).reliable().transient_local()
 }
 

@@ -1,0 +1,307 @@
+//! The cameras that the gesture node reads, and their newest pictures and gestures. They are subscribed to only while somebody looks.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures::{FutureExt, Stream, StreamExt};
+use r2r::thumb_gesture::msg::ThumbGesture;
+use r2r::{Node, QosProfile};
+use serde_json::{Map, Value, json};
+use thumb_gesture::node::subscribe_to_images;
+use thumb_gesture::sync::lock;
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, JoinHandle};
+
+use crate::board::Board;
+use crate::json;
+use crate::picture::{Picture, PictureMessage};
+
+/// Time after the last request for a picture of a camera until its subscription ends.
+const INTEREST: Duration = Duration::from_secs(10);
+/// How much of the past is kept, for gestures that were wrong: somebody has to say what would have been right.
+const MEMORY: Duration = Duration::from_secs(15);
+/// Maximum length of the pictures of a camera that are kept.
+const MEMORY_BYTES: usize = 64 << 20;
+/// How much of the past belongs to a gesture.
+const GESTURE: Duration = Duration::from_secs(2);
+/// Minimum time between two of these pictures, which look alike, and take 6 MB each from a large camera.
+const MEMORY_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How the gesture node subscribes to images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ImageQos {
+    pub(crate) is_compressed: bool,
+    pub(crate) is_reliable: bool,
+    pub(crate) is_transient_local: bool,
+}
+
+/// All cameras by name, which is empty for the only one of a node.
+pub(crate) struct Cameras {
+    board: Arc<Board>,
+    cameras: Mutex<BTreeMap<String, Camera>>,
+    /// `None` until the node has told it.
+    qos: Mutex<Option<ImageQos>>,
+    sequence: AtomicU64,
+    /// A camera is wanted that was not before.
+    pub(crate) wanted: Notify,
+}
+
+#[derive(Default)]
+struct Camera {
+    topic: String,
+    /// When a viewer wanted a picture last.
+    wanted: Option<Instant>,
+    subscription: Option<Subscription>,
+    newest: Option<Arc<Picture>>,
+    recent: VecDeque<Arc<Picture>>,
+    gesture: Option<(Instant, Value)>,
+}
+
+/// Ends the subscriptions when it is dropped.
+struct Subscription {
+    topic: String,
+    qos: ImageQos,
+    tasks: [AbortHandle; 2],
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+/// A subscription that should exist.
+pub(crate) struct Wanted {
+    name: String,
+    topic: String,
+    qos: ImageQos,
+}
+
+impl Cameras {
+    pub(crate) fn new(board: Arc<Board>) -> Cameras {
+        Cameras {
+            board,
+            cameras: Mutex::default(),
+            qos: Mutex::default(),
+            sequence: AtomicU64::new(1),
+            wanted: Notify::new(),
+        }
+    }
+
+    /// What the node says about its cameras: names and topics.
+    pub(crate) fn set_topics(&self, topics: &[(String, String)]) {
+        let mut cameras = lock(&self.cameras);
+        cameras.retain(|name, _| topics.iter().any(|(known, _)| known == name));
+        for (name, topic) in topics {
+            cameras.entry(name.clone()).or_default().topic.clone_from(topic);
+        }
+    }
+
+    pub(crate) fn set_qos(&self, qos: ImageQos) {
+        *lock(&self.qos) = Some(qos);
+        self.wanted.notify_one();
+    }
+
+    /// A viewer waits for pictures of these cameras.
+    pub(crate) fn want(&self, names: &[String]) {
+        let mut cameras = lock(&self.cameras);
+        for name in names {
+            if let Some(camera) = cameras.get_mut(name) {
+                camera.wanted = Some(Instant::now());
+                if camera.subscription.is_none() {
+                    self.wanted.notify_one();
+                }
+            }
+        }
+    }
+
+    /// Ends the subscriptions that nobody wants any more, or whose topic is another one now, and returns those that should begin.
+    pub(crate) fn review(&self, has_viewers: bool) -> Vec<Wanted> {
+        let qos = *lock(&self.qos);
+        let mut wanted = Vec::new();
+        for (name, camera) in &mut *lock(&self.cameras) {
+            let is_wanted = has_viewers && camera.wanted.is_some_and(|last| last.elapsed() < INTEREST);
+            let Some(qos) = qos.filter(|_| is_wanted) else {
+                camera.forget();
+                continue;
+            };
+            let is_as_wanted = |current: &Subscription| current.topic == camera.topic && current.qos == qos;
+            if !camera.subscription.as_ref().is_some_and(is_as_wanted) {
+                camera.forget();
+                wanted.push(Wanted {
+                    name: name.clone(),
+                    topic: camera.topic.clone(),
+                    qos,
+                });
+            }
+        }
+        wanted
+    }
+
+    /// Subscribes to a camera's images and gestures.
+    ///
+    /// # Errors
+    /// rcl reported an error.
+    pub(crate) fn subscribe(
+        self: &Arc<Cameras>,
+        node: &mut Node,
+        wanted: Wanted,
+        namespace: &str,
+        runtime: &tokio::runtime::Handle,
+    ) -> r2r::Result<()> {
+        let Wanted { name, topic, qos } = wanted;
+        let profile = qos.profile();
+        let pictures = match qos.is_compressed {
+            true => {
+                let images = node.subscribe::<r2r::sensor_msgs::msg::CompressedImage>(&topic, profile)?;
+                self.receive(runtime, &name, images)
+            }
+            false => self.receive(runtime, &name, subscribe_to_images(node, &topic, profile)?),
+        };
+        let separator = if name.is_empty() { "" } else { "/" };
+        let gestures = format!("{namespace}/{name}{separator}thumb_gesture");
+        let gestures = node.subscribe::<ThumbGesture>(&gestures, QosProfile::default().keep_last(1))?;
+        let gestures = self.receive_gestures(runtime, &name, gestures);
+        if let Some(camera) = lock(&self.cameras).get_mut(&name) {
+            camera.subscription = Some(Subscription {
+                topic,
+                qos,
+                tasks: [pictures, gestures].map(|task| task.abort_handle()),
+            });
+        }
+        Ok(())
+    }
+
+    fn receive<M: PictureMessage>(
+        self: &Arc<Cameras>,
+        runtime: &tokio::runtime::Handle,
+        name: &str,
+        mut messages: impl Stream<Item = M> + Send + Unpin + 'static,
+    ) -> JoinHandle<()> {
+        let (cameras, name) = (self.clone(), name.to_owned());
+        runtime.spawn(async move {
+            while let Some(mut message) = messages.next().await {
+                while let Some(Some(newer)) = messages.next().now_or_never() {
+                    message = newer;
+                }
+                let (header, source) = message.into_source();
+                let sequence = cameras.sequence.fetch_add(1, Ordering::Relaxed);
+                cameras.put(&name, Arc::new(Picture::new(sequence, &header, source)));
+            }
+        })
+    }
+
+    fn receive_gestures(
+        self: &Arc<Cameras>,
+        runtime: &tokio::runtime::Handle,
+        name: &str,
+        mut messages: impl Stream<Item = ThumbGesture> + Send + Unpin + 'static,
+    ) -> JoinHandle<()> {
+        let (cameras, name) = (self.clone(), name.to_owned());
+        runtime.spawn(async move {
+            while let Some(gesture) = messages.next().await {
+                let value = json::from_message(&gesture);
+                if let Some(camera) = lock(&cameras.cameras).get_mut(&name) {
+                    camera.gesture = Some((Instant::now(), value));
+                }
+            }
+        })
+    }
+
+    fn put(&self, name: &str, picture: Arc<Picture>) {
+        if let Some(camera) = lock(&self.cameras).get_mut(name) {
+            let recent = &mut camera.recent;
+            if recent
+                .back()
+                .is_none_or(|last| picture.arrival - last.arrival >= MEMORY_INTERVAL)
+            {
+                recent.push_back(picture.clone());
+                let mut bytes: usize = recent.iter().map(|old| old.bytes()).sum();
+                while recent
+                    .front()
+                    .is_some_and(|old| bytes > MEMORY_BYTES || picture.arrival - old.arrival > MEMORY)
+                {
+                    bytes -= recent.pop_front().map_or(0, |old| old.bytes());
+                }
+            }
+            camera.newest = Some(picture);
+        }
+        self.board.notify();
+    }
+
+    /// The newest picture of the camera among `names` that was sent least recently; `sent` has the sequence of its last picture.
+    pub(crate) fn next_picture(
+        &self,
+        names: &[String],
+        sent: &BTreeMap<String, u64>,
+    ) -> Option<(String, Arc<Picture>)> {
+        let cameras = lock(&self.cameras);
+        let last = |name: &String| sent.get(name).copied().unwrap_or_default();
+        let with_news = names.iter().filter_map(|name| {
+            let picture = cameras.get(name)?.newest.as_ref()?;
+            (picture.sequence > last(name)).then(|| (name.clone(), picture.clone()))
+        });
+        with_news.min_by_key(|(name, _)| last(name))
+    }
+
+    /// The pictures of two seconds, of one camera or, if the name is empty, of all: those before the stamp `until`, or the last ones.
+    pub(crate) fn recent(&self, name: &str, until: Option<f64>) -> Vec<(String, Arc<Picture>)> {
+        let is_of_gesture = |picture: &Picture| match until {
+            Some(until) => (0.0..=GESTURE.as_secs_f64()).contains(&(until - picture.stamp)),
+            None => picture.arrival.elapsed() <= GESTURE,
+        };
+        let cameras = lock(&self.cameras);
+        let chosen = cameras
+            .iter()
+            .filter(|(known, _)| name.is_empty() || *known == name);
+        chosen
+            .flat_map(|(name, camera)| {
+                camera
+                    .recent
+                    .iter()
+                    .map(|picture| (name.clone(), picture.clone()))
+            })
+            .filter(|(_, picture)| is_of_gesture(picture))
+            .collect()
+    }
+
+    /// The last gesture of each camera, with its age.
+    pub(crate) fn gestures(&self) -> Value {
+        let mut all = Map::new();
+        for (name, camera) in &*lock(&self.cameras) {
+            if let Some((arrival, gesture)) = &camera.gesture {
+                let mut gesture = gesture.clone();
+                gesture["received"] = json!(arrival.elapsed().as_secs_f64());
+                all.insert(name.clone(), gesture);
+            }
+        }
+        Value::from(all)
+    }
+}
+
+impl Camera {
+    fn forget(&mut self) {
+        *self = Camera {
+            topic: std::mem::take(&mut self.topic),
+            wanted: self.wanted,
+            ..Camera::default()
+        };
+    }
+}
+
+impl ImageQos {
+    fn profile(self) -> QosProfile {
+        let qos = QosProfile::sensor_data().keep_last(1);
+        let qos = if self.is_reliable {
+            qos.reliable()
+        } else {
+            qos.best_effort()
+        };
+        match self.is_transient_local {
+            true => qos.transient_local(),
+            false => qos.volatile(),
+        }
+    }
+}

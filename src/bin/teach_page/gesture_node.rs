@@ -1,0 +1,83 @@
+//! The gesture node, which this page is for: its name, whether it is there, and its services.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use r2r::Node;
+use r2r::rcl_interfaces::srv::{DescribeParameters, GetParameters, SetParameters};
+use r2r::thumb_gesture::srv::{AddFrame, GetFrame, GetReport, ListFrames, Record};
+use thumb_gesture::sync::lock;
+
+use crate::services::{Bridge, ServiceClient, Services};
+
+/// Time without a message of the node until it counts as gone. It publishes diagnostics once a second; DDS itself notices a killed process
+/// only after 20 s.
+const PRESENCE_TIMEOUT: Duration = Duration::from_millis(2500);
+
+/// When the last message of the node arrived.
+#[derive(Default)]
+pub(crate) struct Presence(Mutex<Option<Instant>>);
+
+impl Presence {
+    pub(crate) fn is_present(&self) -> bool {
+        lock(&self.0).is_some_and(|last| last.elapsed() < PRESENCE_TIMEOUT)
+    }
+
+    /// A message of the node has arrived.
+    pub(crate) fn mark(&self) {
+        *lock(&self.0) = Some(Instant::now());
+    }
+}
+
+/// Names and services of the gesture node.
+pub(crate) struct GestureNode {
+    /// Full name.
+    pub(crate) name: String,
+    /// Namespace without a slash at its end.
+    pub(crate) namespace: String,
+    pub(crate) presence: Arc<Presence>,
+    pub(crate) services: Bridge,
+    pub(crate) record: ServiceClient<Record::Service>,
+    pub(crate) list_frames: ServiceClient<ListFrames::Service>,
+    pub(crate) add_frame: ServiceClient<AddFrame::Service>,
+    pub(crate) get_frame: ServiceClient<GetFrame::Service>,
+    pub(crate) get_report: ServiceClient<GetReport::Service>,
+    pub(crate) describe_parameters: ServiceClient<DescribeParameters::Service>,
+    pub(crate) get_parameters: ServiceClient<GetParameters::Service>,
+    pub(crate) set_parameters: ServiceClient<SetParameters::Service>,
+}
+
+impl GestureNode {
+    /// Creates the clients. The name is relative to the namespace of `node`, unless it begins with `/`.
+    ///
+    /// # Errors
+    /// rcl reported an error.
+    pub(crate) fn new(node: &mut Node, name: &str) -> r2r::Result<GestureNode> {
+        let name = match name.starts_with('/') {
+            true => name.to_owned(),
+            false => format!("{}/{name}", node.namespace()?.trim_end_matches('/')),
+        };
+        let presence = Arc::new(Presence::default());
+        let mut services = Services {
+            node,
+            server: &name,
+            presence: &presence,
+        };
+        Ok(GestureNode {
+            namespace: name
+                .rsplit_once('/')
+                .map_or(String::new(), |(namespace, _)| namespace.to_owned()),
+            services: Bridge::new(&mut services)?,
+            record: services.client("record")?,
+            list_frames: services.client("list_frames")?,
+            add_frame: services.client("add_frame")?,
+            get_frame: services.client("get_frame")?,
+            get_report: services.client("get_report")?,
+            describe_parameters: services.client("describe_parameters")?,
+            get_parameters: services.client("get_parameters")?,
+            set_parameters: services.client("set_parameters")?,
+            presence,
+            name,
+        })
+    }
+}

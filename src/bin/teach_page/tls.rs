@@ -1,0 +1,106 @@
+//! The certificate of the page.
+
+use std::fs;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, anyhow};
+use rcgen::{CertificateParams, KeyPair};
+use time::OffsetDateTime;
+
+/// Maximum time for which phones accept a certificate.
+const VALIDITY_DAYS: i64 = 820;
+const RENEWAL: Duration = Duration::from_secs(700 * 24 * 3600);
+
+/// A certificate and its key, in PEM.
+pub(crate) struct Certificate {
+    pub(crate) certificate: Vec<u8>,
+    pub(crate) key: Vec<u8>,
+}
+
+/// Reads a certificate and its key.
+///
+/// # Errors
+/// A file cannot be read.
+pub(crate) fn read(certificate: &Path, key: &Path) -> anyhow::Result<Certificate> {
+    let read = |path: &Path| fs::read(path).with_context(|| path.display().to_string());
+    Ok(Certificate {
+        certificate: read(certificate)?,
+        key: read(key)?,
+    })
+}
+
+/// A certificate that the program has made. It is kept, so that a browser asks only once whether to trust it.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn self_signed() -> anyhow::Result<Certificate> {
+    let directory = directory()?;
+    let (certificate, key) = (directory.join("certificate.pem"), directory.join("key.pem"));
+    let modified = fs::metadata(&certificate).and_then(|metadata| metadata.modified());
+    let is_valid = modified.is_ok_and(|time| {
+        SystemTime::now()
+            .duration_since(time)
+            .is_ok_and(|age| age < RENEWAL)
+    });
+    if is_valid && let Ok(kept) = read(&certificate, &key) {
+        return Ok(kept);
+    }
+    let made = make()?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&directory)
+        .with_context(|| directory.display().to_string())?;
+    for (path, content) in [(&key, &made.key), (&certificate, &made.certificate)] {
+        // Removed first, so that the permissions are those of a new file.
+        fs::remove_file(path).ok();
+        fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .and_then(|mut file| file.write_all(content))
+            .with_context(|| path.display().to_string())?;
+    }
+    Ok(made)
+}
+
+fn make() -> anyhow::Result<Certificate> {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let mut names = vec![
+        "localhost".to_owned(),
+        "127.0.0.1".to_owned(),
+        format!("{host}.local"),
+        host,
+    ];
+    names.extend(outward_address().map(|address| address.to_string()));
+    let mut params = CertificateParams::new(names)?;
+    params.not_before = OffsetDateTime::now_utc() - time::Duration::days(1);
+    params.not_after = params.not_before + time::Duration::days(VALIDITY_DAYS);
+    let key = KeyPair::generate()?;
+    Ok(Certificate {
+        certificate: params.self_signed(&key)?.pem().into_bytes(),
+        key: key.serialize_pem().into_bytes(),
+    })
+}
+
+/// Where ROS keeps what belongs to the user.
+fn directory() -> anyhow::Result<PathBuf> {
+    let ros_home = std::env::var_os("ROS_HOME").map(PathBuf::from);
+    let ros_home = ros_home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".ros")));
+    let ros_home =
+        ros_home.ok_or_else(|| anyhow!("HOME is not set, which is needed to keep a certificate"))?;
+    Ok(ros_home.join("teach_page"))
+}
+
+/// The address of this machine in the network that leads outwards. No packet is sent.
+pub(crate) fn outward_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    // An address for documentation, which the route is looked up for.
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
