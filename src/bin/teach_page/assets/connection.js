@@ -1,0 +1,105 @@
+// The WebSocket: updates on credit, recordings, and the frames of this device's camera.
+//
+// The page asks for the next update when it has drawn the last one, so a slow network or a slow phone gets fewer pictures,
+// never old ones. A page that nobody looks at asks for nothing.
+import * as store from "./store.js";
+
+const RECONNECT_MS = [300, 600, 1200, 2400];
+// The server answers after 500 ms at the latest: without an answer for this long the connection is lost, even if the
+// browser has not noticed, as after a phone has left the Wi-Fi.
+const SILENT_MS = 2500;
+
+let socket = null;
+let attempts = 0;
+let announced = null; // the picture whose bytes come next
+let watchdog = 0;
+let isWaiting = false; // for the answer to `next`
+const pictureListeners = new Set();
+const messageListeners = new Map(); // key of a message -> listener
+
+/** Calls the listener with {camera, stamp, width, height} and a Blob for each picture; the next one is asked for when it is done. */
+export function onPicture(listener) {
+  pictureListeners.add(listener);
+  return () => pictureListeners.delete(listener);
+}
+
+export const onMessage = (key, listener) => messageListeners.set(key, listener);
+
+export const isOpen = () => socket?.readyState === WebSocket.OPEN;
+
+/** Sends a message, or the bytes of a picture; returns whether there is a connection. */
+export function send(message) {
+  if (!isOpen()) return false;
+  socket.send(message instanceof Blob ? message : JSON.stringify(message));
+  return true;
+}
+
+export function connect() {
+  const address = new URL("ws", document.baseURI);
+  address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  const mine = new WebSocket(address);
+  socket = mine;
+  mine.binaryType = "blob";
+  mine.addEventListener("open", () => {
+    attempts = 0;
+    announced = null;
+    isWaiting = false;
+    store.set({ connected: true, everConnected: true });
+    next();
+  });
+  mine.addEventListener("message", ({ data }) => mine === socket && receive(data));
+  mine.addEventListener("close", () => mine === socket && lost());
+}
+
+function lost() {
+  clearTimeout(watchdog);
+  socket = null;
+  store.set({ connected: false, gestures: {} });
+  // The server closes the connection of a page that nobody looks at; it is opened again when somebody does.
+  if (!document.hidden) setTimeout(reconnect, RECONNECT_MS[Math.min(attempts++, RECONNECT_MS.length - 1)]);
+}
+
+const reconnect = () => socket ?? connect();
+
+function next() {
+  if (isWaiting || document.hidden) return;
+  isWaiting = send({ next: { cameras: store.shownCameras(store.get()) } });
+  clearTimeout(watchdog);
+  const mine = socket;
+  watchdog = setTimeout(() => {
+    // close() waits for the other side, which may be gone.
+    mine?.close();
+    if (mine === socket) lost();
+  }, SILENT_MS);
+}
+
+async function receive(data) {
+  if (data instanceof Blob) {
+    const picture = announced;
+    announced = null;
+    if (picture) await Promise.all([...pictureListeners].map((listener) => listener(picture, data)));
+    isWaiting = false;
+    return next();
+  }
+  const message = JSON.parse(data);
+  for (const [key, value] of Object.entries(message)) {
+    if (key === "update") update(value);
+    else messageListeners.get(key)?.(value);
+  }
+}
+
+function update({ picture, gestures, state }) {
+  const now = performance.now() / 1000;
+  const received = Object.entries(gestures ?? {}).map(([camera, gesture]) => [camera, { ...gesture, at: now - (gesture.received ?? 0) }]);
+  store.set({ ...state, gestures: { ...store.get().gestures, ...Object.fromEntries(received) } });
+  announced = picture;
+  if (picture) return;
+  isWaiting = false;
+  next();
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return clearTimeout(watchdog);
+  if (isOpen()) next();
+  else reconnect();
+});

@@ -1,0 +1,26 @@
+// Values as people read them.
+
+export const labelText = (label) => label.replaceAll("_", " ");
+
+export const percent = (value, digits = 0) => (value == null ? "–" : `${(100 * value).toFixed(digits)} %`);
+
+export function duration(seconds) {
+  if (!(seconds > 0)) return "";
+  if (seconds < 90) return `${Math.ceil(seconds)} s`;
+  return `${Math.round(seconds / 60)} min`;
+}
+
+export function milliseconds(seconds) {
+  return seconds == null ? "–" : seconds < 10 ? `${Math.round(1000 * seconds)} ms` : duration(seconds);
+}
+
+export const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
+
+export function list(words) {
+  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
+}
+
+export function date(seconds) {
+  if (!seconds) return "";
+  return new Date(1000 * seconds).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}

@@ -1,0 +1,73 @@
+// Each label twice: the button that records while it is held, and a shelf with what was recorded.
+// On a phone the buttons stand at the bottom, where the thumb is; on a larger screen each one beside its shelf.
+import { addLabel, removeLabel, renameLabel, undoRecording } from "./edits.js";
+import { chooseFiles, useDrop } from "./files.js";
+import { count, labelText } from "./format.js";
+import { Strip } from "./frames.js";
+import { HoldButton } from "./hold.js";
+import { html, useRef } from "./html.js";
+import { Icon } from "./icons.js";
+import { useStore } from "./store.js";
+
+export function Labels({ labels, counts }) {
+  return html`<section class="labels" aria-label="Record">
+    <ul class="holds" role="list">
+      ${labels.map(
+        (label, i) => html`<li key=${label} style=${{ "--row": i + 1 }}><${HoldButton} label=${label} number=${i + 1} frames=${counts[label].frames} /></li>`,
+      )}
+    </ul>
+    <ul class="shelves" role="list">
+      ${labels.map((label, i) => html`<${Shelf} key=${label} label=${label} row=${i + 1} ...${counts[label]} />`)}
+      <li class="shelf is-new" style=${{ "--row": labels.length + 1 }}><button type="button" class="plain" onClick=${addLabel}>+ Add a label</button></li>
+    </ul>
+  </section>`;
+}
+
+function Shelf({ label, row, frames, bursts }) {
+  const recording = useStore((state) => state.recording);
+  const [isOver, drop] = useDrop(label);
+  const isRecording = Boolean(recording?.active && recording.label === label);
+  const wasLast = !recording?.active && recording?.label === label && recording.saved > 0 && frames > 0;
+  const now = frames + (isRecording ? recording.saved : 0);
+  return html`<li class=${`shelf ${isOver ? "is-over" : ""}`} data-label=${label} style=${{ "--row": row }} ...${drop}>
+    <div class="shelf-head">
+      <span class="shelf-name">${labelText(label)}</span>
+      <span class="shelf-count"><b>${now}</b> ${now === 1 ? "frame" : "frames"}</span>
+      <span class="shelf-bursts muted">${bursts > 0 && !isRecording ? count(bursts, "recording") : ""}</span>
+      ${wasLast && html`<button type="button" class="plain undo" title="Take back the last recording" onClick=${undoRecording}><${Icon} name="undo" />Undo</button>`}
+      <${Menu} label=${label} />
+    </div>
+    <${Strip} label=${label} frames=${now} />
+  </li>`;
+}
+
+function Menu({ label }) {
+  const details = useRef(null);
+  const close = () => {
+    details.current.open = false;
+  };
+  const run = (action) => () => {
+    close();
+    action(label);
+  };
+  const leave = ({ currentTarget, relatedTarget }) => !currentTarget.contains(relatedTarget) && close();
+  const escape = (event) => {
+    if (event.key !== "Escape" || !details.current.open) return;
+    close();
+    details.current.querySelector("summary").focus();
+  };
+  const items = [
+    ["Add images …", chooseFiles],
+    ["Add a folder …", (name) => chooseFiles(name, { folder: true })],
+    ["Rename …", renameLabel],
+    ["Remove …", removeLabel],
+  ];
+  return html`<details class="menu" ref=${details} onFocusOut=${leave} onKeyDown=${escape}>
+    <summary aria-label=${`More for ${labelText(label)}`}>⋯</summary>
+    <ul>
+      ${items.map(
+        ([text, action]) => html`<li key=${text}><button type="button" class="plain" onClick=${run(action)}>${text}</button></li>`,
+      )}
+    </ul>
+  </details>`;
+}

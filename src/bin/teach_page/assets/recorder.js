@@ -1,0 +1,72 @@
+// Hold to record: the one state machine behind fingers, mouse, keys and screen readers.
+//
+// A press starts a recording and its end stops it. A press that is shorter than a tap leaves it running, and the next tap
+// stops it. The server forwards a renewal four times a second to the node, which ends a recording without them by itself.
+import { onMessage, send } from "./connection.js";
+import { labelText } from "./format.js";
+import { say } from "./messages.js";
+import * as store from "./store.js";
+
+const TAP_MS = 300;
+const RENEW_MS = 250;
+
+let pressedAt = 0;
+let timer = 0;
+let idBefore = ""; // of the recording before ours
+
+const begin = (label) => {
+  const { camera, recording } = store.get();
+  if (!send({ record: { label, camera: camera === "*" ? "" : store.shownCameras(store.get())[0] } })) {
+    return say("there is no connection to the robot; nothing is recorded", { isError: true });
+  }
+  pressedAt = performance.now();
+  idBefore = recording?.id ?? "";
+  timer = setInterval(() => send({ renew: true }), RENEW_MS);
+  store.set({ hold: { label, latched: false } });
+};
+
+/** Ends what this page records, if anything. */
+export function stop() {
+  if (!store.get().hold) return;
+  clearInterval(timer);
+  store.set({ hold: null });
+  send({ stop: true });
+}
+
+/** A finger, a button of the mouse or a key goes down on a label. */
+export function press(label) {
+  const { hold, recording, recording_mine: isMine } = store.get();
+  if (hold) return stop();
+  if (recording?.active && !isMine) return say("somebody else is recording; wait until that ends", { isError: true });
+  begin(label);
+}
+
+/** It goes up again. */
+export function release(label) {
+  const { hold } = store.get();
+  if (!hold || hold.label !== label || hold.latched) return;
+  if (performance.now() - pressedAt < TAP_MS) store.set({ hold: { ...hold, latched: true } });
+  else stop();
+}
+
+onMessage("record", ({ success, message }) => {
+  if (success) return;
+  clearInterval(timer);
+  store.set({ hold: null });
+  say(message, { isError: true });
+});
+
+// It has ended without us: the camera is silent, the lease ran out, the connection or the node is lost.
+store.listen(({ connected, recording, node, hold }) => {
+  if (!hold) return;
+  const isOver = recording && recording.id !== idBefore && !recording.active;
+  if (connected && node?.present !== false && !isOver) return;
+  clearInterval(timer);
+  store.set({ hold: null });
+  const why = !connected ? "the connection was lost" : isOver ? recording.message : "the gesture node is gone";
+  say(`the recording of ${labelText(hold.label)} has ended: ${why}`, { isError: true });
+});
+
+// Whoever looks away does not hold a hand up any more.
+for (const type of ["blur", "pagehide"]) window.addEventListener(type, stop);
+document.addEventListener("visibilitychange", () => document.hidden && stop());

@@ -1,0 +1,53 @@
+// The training: one button, its progress, and what came of it.
+import { call } from "./api.js";
+import { Curve } from "./curve.js";
+import { duration, labelText, percent } from "./format.js";
+import { html } from "./html.js";
+import { Result } from "./result.js";
+import { TRAINING, useStore } from "./store.js";
+
+const STAGES = {
+  features: "Looking at the frames",
+  hands: "Looking for hands",
+  fit: "Learning",
+  export: "Writing the model",
+};
+
+export function TrainButton({ labels, counts }) {
+  const isRunning = useStore(({ training }) => training?.state === TRAINING.RUNNING);
+  const isReady = useStore(({ connected, node }) => Boolean(connected && node?.present));
+  const recorded = labels.filter((label) => counts[label].frames > 0);
+  const lacks = recorded.length < 2 ? "Record at least two labels first" : "";
+  if (isRunning) return html`<button type="button" onClick=${() => call("cancel_training")}>Cancel training</button>`;
+  const train = () => {
+    if (!lacks && isReady) call("retrain", { skip_empty_labels: true });
+  };
+  return html`<button type="button" class="primary" aria-disabled=${lacks || !isReady ? "true" : null} title=${lacks} onClick=${train}>
+    Train${lacks && html`<small>${lacks}</small>`}
+  </button>`;
+}
+
+export function Training({ labels, counts }) {
+  const training = useStore((state) => state.training);
+  const history = useStore((state) => state.training_history);
+  if (!training?.state) return null;
+  if (training.state === TRAINING.RUNNING) return html`<${Progress} training=${training} history=${history} />`;
+  return html`<section class="training" aria-label="Training">
+    ${training.state === TRAINING.FAILED && html`<div class="outcome is-bad"><h2>The training failed</h2><p>${training.message}</p></div>`}
+    ${training.state === TRAINING.CANCELLED && html`<div class="outcome"><h2>The training was cancelled</h2><p>${training.message}</p></div>`}
+    ${training.state === TRAINING.SUCCEEDED && html`<${Result} key=${training.model_id} training=${training} labels=${labels} counts=${counts} history=${history} />`}
+  </section>`;
+}
+
+function Progress({ training, history }) {
+  const left = duration(training.time_left);
+  const folds = training.folds > 1 ? ` · part ${training.fold + 1} of ${training.folds}` : "";
+  return html`<section class="training" aria-label="Training">
+    <h2 role="status">${STAGES[training.stage] ?? "Starting"} …</h2>
+    <progress max="1" value=${training.progress} aria-label="Progress of the training"></progress>
+    <p class="muted">
+      ${percent(training.progress)}${left && ` · ${left} left`}${training.strategy && ` · ${labelText(training.strategy)}`}${folds}${training.accuracy != null && ` · ${percent(training.accuracy)} right so far`}
+    </p>
+    <${Curve} history=${history} epochs=${training.epochs} />
+  </section>`;
+}
