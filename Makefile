@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .SILENT:
-.PHONY: help setup build test torture lint demo bench tensorrt-check gpu-check clean
+.PHONY: help setup build test torture lint demo teach bench tensorrt-check gpu-check clean
 
 help: ## List the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ lint: build ## Check module imports, formatting and lints; warnings are errors
 demo: build ## Train on drawn hands and classify them, without a robot
 	. scripts/env.sh
 	python3 scripts/demo.py
+
+teach: build ## Teach the node in a browser, with this computer's camera; frames and models are kept in ~/.local/share/thumb_gesture
+	. scripts/env.sh
+	exec python3 scripts/teach.py
 
 bench: ## Measure speed and accuracy on this machine, in comparison with Python; PEOPLE=DIR has photos of other people by label
 	scripts/setup.sh --tests --mediapipe

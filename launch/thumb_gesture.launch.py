@@ -1,10 +1,11 @@
-"""Starts the node: `ros2 launch thumb_gesture thumb_gesture.launch.py`; `--show-args` lists the arguments.
+"""Starts the node, and with page:=true the page that teaches it: `ros2 launch thumb_gesture thumb_gesture.launch.py`; `--show-args` lists the arguments.
 
 `thumb_gesture.launch.xml` and `thumb_gesture.launch.yaml` are equivalent.
 """
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
+from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile
@@ -69,6 +70,22 @@ def generate_launch_description() -> LaunchDescription:
                 description="Minimum severity of log messages.",
                 choices=["debug", "info", "warn", "error", "fatal"],
             ),
+            DeclareLaunchArgument(
+                "page",
+                default_value="false",
+                description="true: serve a web page on which the node is taught.",
+                choices=["true", "false"],
+            ),
+            DeclareLaunchArgument(
+                "page_address",
+                default_value="127.0.0.1",
+                description="Address of the page. 0.0.0.0: all networks, with a token that is printed.",
+            ),
+            DeclareLaunchArgument(
+                "page_port",
+                default_value="8080",
+                description="Port of the page.",
+            ),
             Node(
                 package=PACKAGE,
                 executable="thumb_gesture_node",
@@ -84,6 +101,21 @@ def generate_launch_description() -> LaunchDescription:
                 remappings=[("camera/image_raw", LaunchConfiguration("image_topic"))],
                 ros_arguments=["--log-level", LaunchConfiguration("log_level")],
                 output="screen",
+            ),
+            Node(
+                package=PACKAGE,
+                executable="teach_page",
+                name="teach_page",
+                namespace=LaunchConfiguration("namespace"),
+                parameters=[
+                    {
+                        "page_address": LaunchConfiguration("page_address"),
+                        "page_port": LaunchConfiguration("page_port"),
+                    }
+                ],
+                ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+                output="screen",
+                condition=IfCondition(LaunchConfiguration("page")),
             ),
         ]
     )

@@ -8,6 +8,7 @@
 //! tokio's threads answer services. A training runs in a process of its own.
 
 mod capture;
+mod comparison;
 mod dataset;
 mod diagnostics;
 mod lifecycle;
@@ -28,14 +29,15 @@ use std::time::Duration;
 
 use r2r::std_srvs::srv::Trigger;
 use r2r::thumb_gesture::srv::{
-    ActivateModel, AddFrame, CaptureFrames, DeleteFrames, DeleteModel, GetFrame, GetReport, GetResults,
-    ListFrames, ListModels, Record, RelabelFrames, Retrain,
+    ActivateModel, AddFrame, CaptureFrames, CompareModels, DeleteFrames, DeleteModel, GetFrame, GetReport,
+    GetResults, ListFrames, ListModels, Record, RelabelFrames, Retrain,
 };
 use r2r::{Node, QosProfile};
 use tokio::runtime::Runtime;
 
 use capture::recording::Recordings;
 use capture::{Capture, Source};
+use comparison::answer_compare;
 use dataset::NodeDataset;
 use diagnostics::Diagnostics;
 use lifecycle::{Lifecycle, Transitions};
@@ -363,9 +365,13 @@ impl Components {
         answer_from_disk::<GetReport::Service>(node, context, "~/get_report", move |request| {
             models.answer_report(request)
         })?;
-        let models = self.models.clone();
+        let (models, data) = (self.models.clone(), dataset.clone());
         answer_from_disk::<GetResults::Service>(node, context, "~/get_results", move |request| {
-            models.answer_results(request, dataset.root())
+            models.answer_results(request, data.root())
+        })?;
+        let models = self.models.clone();
+        answer_from_disk::<CompareModels::Service>(node, context, "~/compare_models", move |request| {
+            answer_compare(&models, &dataset, request)
         })
     }
 

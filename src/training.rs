@@ -47,6 +47,8 @@ use found_hands::find_hands;
 use gate::gate;
 use hand::fit_hand;
 use landmarks::fit_landmarks;
+#[cfg(feature = "ros")]
+pub(crate) use learned_frames::read as learned_frames;
 use new_scenes::measure_new_scenes;
 pub use options::{Overrides, Promotion, TrainingOptions};
 use prepare::{PreparedDataset, prepare};

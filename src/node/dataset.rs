@@ -84,7 +84,11 @@ impl NodeDataset {
         *lock(&self.last_burst) = Some((label.clone(), burst.to_owned()));
     }
 
-    fn read(&self) -> Result<Dataset, DatasetError> {
+    /// Lists the frames.
+    ///
+    /// # Errors
+    /// As [`Dataset::read`].
+    pub(crate) fn read(&self) -> Result<Dataset, DatasetError> {
         lock(&self.reader).read(&self.root)
     }
 

@@ -116,6 +116,11 @@ impl Models {
         &self.store
     }
 
+    /// How frames are classified at present.
+    pub(crate) fn recognizer_settings(&self) -> RecognizerSettings {
+        self.parameters.current().recognizer_settings()
+    }
+
     /// Loads the model that the parameters ask for, or the built-in recognizer: see [`Model::requested_id`].
     ///
     /// Succeeds without a model if none of `model`, `require_gpu` and `recognizer: landmarks` is set, so that frames can be captured and a

@@ -9,10 +9,10 @@ use crate::dataset::Label;
 pub(super) const FRAMES_FILE: &str = "frames.json";
 
 /// The model's prediction for each frame that it was trained on, by the SHA-256 of its file in hexadecimal.
-pub(super) type LearnedFrames = BTreeMap<String, Label>;
+pub(crate) type LearnedFrames = BTreeMap<String, Label>;
 
 /// Reads the file of a model; empty if it is missing, as for an imported model, or cannot be read.
-pub(super) fn read(model_directory: &Path) -> LearnedFrames {
+pub(crate) fn read(model_directory: &Path) -> LearnedFrames {
     let bytes = fs::read(model_directory.join(FRAMES_FILE)).unwrap_or_default();
     serde_json::from_slice(&bytes).unwrap_or_default()
 }

@@ -18,6 +18,7 @@ from rcl_interfaces.srv import GetParameters
 from sensor_msgs.msg import CompressedImage, Image
 
 from harness import BEST_EFFORT, NAMESPACE, REPOSITORY, World
+from web import free_port
 
 DIRECTORY = REPOSITORY / "launch"
 FORMATS = ["py", "xml", "yaml"]
@@ -108,6 +109,16 @@ def test_missing_arguments_default_to_params_file(world: World, form: str) -> No
 
 @needs_launch
 @pytest.mark.parametrize("form", FORMATS)
+def test_page_is_started_on_request(world: World, form: str) -> None:
+    port = free_port()
+    arguments = [*directories(world), "page:=true", "page_address:=::1", f"page_port:={port}"]
+    launch(world, installed(f"thumb_gesture.launch.{form}"), *arguments)
+    program = world.programs[0]
+    world.wait_for(lambda: f"The page is at http://[::1]:{port}/" in program.output(), "the address of the page", program)
+
+
+@needs_launch
+@pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize(
     ("transport", "kind", "topic"), [("raw", Image, "eye"), ("compressed", CompressedImage, "eye/compressed")]
 )
@@ -167,13 +178,21 @@ def entities_of_python(text: str) -> list[dict[str, Any]]:
             fields["choice"] = [{"value": choice} for choice in choices]
         return {"arg": fields}
 
-    def node(parameters: list[Any], remappings: list[Any], ros_arguments: list[str], **fields: str) -> dict[str, Any]:
+    def parameter(given: Any) -> list[dict[str, Any]]:
+        if not isinstance(given, dict):
+            return [{"from": given}]
+        return [given] if "from" in given else [{"name": name, "value": value} for name, value in given.items()]
+
+    def node(parameters: list[Any], ros_arguments: list[str], **fields: Any) -> dict[str, Any]:
+        if remappings := fields.pop("remappings", None):
+            fields["remap"] = [{"from": old, "to": "".join(new)} for old, new in remappings]
+        if condition := fields.pop("condition", None):
+            fields["if"] = condition
         return {
             "node": {
                 "pkg": fields.pop("package"),
                 "exec": fields.pop("executable"),
-                "param": [file if isinstance(file, dict) else {"from": file} for file in parameters],
-                "remap": [{"from": old, "to": "".join(new)} for old, new in remappings],
+                "param": [entry for given in parameters for entry in parameter(given)],
                 "ros_args": " ".join(ros_arguments),
                 **fields,
             }
@@ -181,6 +200,7 @@ def entities_of_python(text: str) -> list[dict[str, Any]]:
 
     names: dict[str, Any] = {
         "DeclareLaunchArgument": argument,
+        "IfCondition": str,
         "FindPackageShare": lambda package: f"$(find-pkg-share {package})",
         "LaunchConfiguration": lambda name: f"$(var {name})",
         "LaunchDescription": list,

@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""Starts the gesture node and the page that teaches it, with this computer's camera in the browser: `make teach`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from ros_domain import free_domain
+
+NAMESPACE = "/jetbot"
+PORT = 8080
+START_TIMEOUT = 30.0
+SHUTDOWN_TIMEOUT = 10.0
+ADDRESS = "The page is at "
+
+HELP = """\
+Starts the gesture node and teach_page on this machine, prints the address of the page, and opens it
+in a browser if there is a desktop. The page offers this computer's camera. Ctrl-C ends both.
+Nothing leaves the machine, and nobody else can reach the page."""
+
+
+class TeachError(Exception):
+    """A program could not be started, or has ended."""
+
+
+class Program:
+    """A running program of the package, with its output in a log file."""
+
+    def __init__(self, directory: Path, name: str, **parameters: object) -> None:
+        path = shutil.which(name)
+        if path is None:
+            raise TeachError(f"{name} is not on PATH; run `make teach`, which builds it")
+        self.name = name
+        self.log = directory / f"{name}.log"
+        options = [word for key, value in parameters.items() for word in ("-p", f"{key}:={value}")]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [path, "--ros-args", "-r", f"__ns:={NAMESPACE}", *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C is for this script, which ends the programs one after the other.
+                start_new_session=True,
+            )
+
+    def check(self) -> None:
+        """Raises TeachError if the program has ended."""
+        status = self.process.poll()
+        if status is not None:
+            lines = self.output().strip().splitlines()[-5:]
+            raise TeachError("\n  ".join([f"{self.name} has ended with status {status}", *lines]))
+
+    def output(self) -> str:
+        """The output so far."""
+        return self.log.read_text(errors="replace")
+
+    def stop(self) -> None:
+        """Ends the program with SIGINT, and with SIGKILL after a timeout."""
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(SHUTDOWN_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def main() -> int:
+    """Runs both programs until Ctrl-C; returns the exit status."""
+    arguments = parse_arguments()
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
+    try:
+        directory = Path(arguments.directory).expanduser().absolute()
+        # Frames show people: nobody else may read them.
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with free_domain() as domain:
+            os.environ["ROS_DOMAIN_ID"] = str(domain)
+            os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+            os.environ["ROS_LOG_DIR"] = str(directory / "log")
+            run(directory, arguments.port, not arguments.no_browser)
+    except (TeachError, OSError) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.")
+    return 0
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Parses the command line."""
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    parser = argparse.ArgumentParser(description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--directory",
+        metavar="DIR",
+        default=os.environ.get("TEACH_DIR") or f"{data}/thumb_gesture",
+        help="where frames and models are kept [default: $TEACH_DIR, else ~/.local/share/thumb_gesture]",
+    )
+    parser.add_argument("--port", type=int, default=PORT, help=f"port of the page; another one if it is in use [{PORT}]")
+    parser.add_argument("--no-browser", action="store_true", help="do not open the page")
+    return parser.parse_args()
+
+
+def run(directory: Path, port: int, opens_browser: bool) -> None:
+    """Runs both programs until an interrupt, or until one of them ends."""
+    programs: list[Program] = []
+    try:
+        node = Program(
+            directory,
+            "thumb_gesture_node",
+            dataset=directory / "dataset",
+            store=directory / "store",
+            image_transport="compressed",
+            image_reliability="reliable",
+        )
+        programs.append(node)
+        page = Program(directory, "teach_page", page_port=free_port(port), browser_camera="true")
+        programs.append(page)
+        address = wait_for_address(programs, page)
+        print(f"Open {address} and allow the camera. Ctrl-C ends.")
+        print(f"Frames and models are kept in {directory}.")
+        if opens_browser:
+            open_browser(address)
+        while True:
+            for program in programs:
+                program.check()
+            time.sleep(0.2)
+    finally:
+        for program in reversed(programs):
+            program.stop()
+
+
+def free_port(port: int) -> int:
+    """The port, or 0, which stands for any free one, if it is in use."""
+    with socket.socket() as probe:
+        # As the page does: connections that were closed do not keep it from listening.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return 0
+    return port
+
+
+def wait_for_address(programs: list[Program], page: Program) -> str:
+    """Waits until the page listens; returns its address."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        for program in programs:
+            program.check()
+        for line in page.output().splitlines():
+            if line.startswith(ADDRESS):
+                return line.removeprefix(ADDRESS)
+        time.sleep(0.05)
+    raise TeachError(f"teach_page has printed no address within {START_TIMEOUT:.0f} s; see {page.log}")
+
+
+def open_browser(address: str) -> None:
+    """Opens the page where there is a desktop."""
+    opener = shutil.which("xdg-open")
+    if opener and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        subprocess.Popen([opener, address], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
