@@ -14,6 +14,7 @@ run_tests() {
     cargo build --release --locked --no-default-features
     cargo test --release --locked --no-fail-fast
     python3 -m pytest -rs tests/ros
+    python3 -m pytest -rs tests/browser
     python3 torture/run.py --minutes 3 --skip soak
 }
 

@@ -100,6 +100,8 @@ function update({ picture, gestures, state }) {
 
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return clearTimeout(watchdog);
+  // Those from before are old, which is no fault of the node.
+  store.set({ gestures: {} });
   if (isOpen()) next();
   else reconnect();
 });

@@ -7,7 +7,7 @@ import { Strip } from "./frames.js";
 import { HoldButton } from "./hold.js";
 import { html, useRef } from "./html.js";
 import { Icon } from "./icons.js";
-import { useStore } from "./store.js";
+import { uncountedOf, useStore } from "./store.js";
 
 export function Labels({ labels, counts }) {
   return html`<section class="labels" aria-label="Record">
@@ -28,7 +28,7 @@ function Shelf({ label, row, frames, bursts }) {
   const [isOver, drop] = useDrop(label);
   const isRecording = Boolean(recording?.active && recording.label === label);
   const wasLast = !recording?.active && recording?.label === label && recording.saved > 0 && frames > 0;
-  const now = frames + (isRecording ? recording.saved : 0);
+  const now = frames + useStore((state) => uncountedOf(state, label));
   return html`<li class=${`shelf ${isOver ? "is-over" : ""}`} data-label=${label} style=${{ "--row": row }} ...${drop}>
     <div class="shelf-head">
       <span class="shelf-name">${labelText(label)}</span>

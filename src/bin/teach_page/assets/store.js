@@ -77,6 +77,12 @@ export function countOf(dataset, label) {
   return index < 0 ? 0 : dataset.frames[index];
 }
 
+/** Frames of the current recording, and of the last one until the node has counted them. */
+export function uncountedOf({ dataset, recording }, label) {
+  if (recording?.label !== label) return 0;
+  return recording.active || !(dataset?.stamp >= recording.stamp) ? recording.saved : 0;
+}
+
 /** The names of the cameras that are shown. */
 export function shownCameras({ cameras, camera }) {
   const names = cameras.map(({ name }) => name);

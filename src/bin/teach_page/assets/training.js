@@ -2,7 +2,7 @@
 import { call } from "./api.js";
 import { Curve } from "./curve.js";
 import { duration, labelText, percent } from "./format.js";
-import { html } from "./html.js";
+import { html, useEffect, useRef } from "./html.js";
 import { Result } from "./result.js";
 import { TRAINING, useStore } from "./store.js";
 
@@ -30,9 +30,16 @@ export function TrainButton({ labels, counts }) {
 export function Training({ labels, counts }) {
   const training = useStore((state) => state.training);
   const history = useStore((state) => state.training_history);
+  const section = useRef(null);
+  const before = useRef(null);
+  useEffect(() => {
+    // What has just begun or ended is worth a look; what was there at the start of the page is not.
+    if (before.current != null && before.current !== training?.state) section.current?.scrollIntoView({ block: "start" });
+    before.current = training?.state ?? null;
+  }, [training?.state]);
   if (!training?.state) return null;
-  if (training.state === TRAINING.RUNNING) return html`<${Progress} training=${training} history=${history} />`;
-  return html`<section class="training" aria-label="Training">
+  return html`<section class="training" aria-label="Training" ref=${section}>
+    ${training.state === TRAINING.RUNNING && html`<${Progress} training=${training} history=${history} />`}
     ${training.state === TRAINING.FAILED && html`<div class="outcome is-bad"><h2>The training failed</h2><p>${training.message}</p></div>`}
     ${training.state === TRAINING.CANCELLED && html`<div class="outcome"><h2>The training was cancelled</h2><p>${training.message}</p></div>`}
     ${training.state === TRAINING.SUCCEEDED && html`<${Result} key=${training.model_id} training=${training} labels=${labels} counts=${counts} history=${history} />`}
@@ -42,12 +49,12 @@ export function Training({ labels, counts }) {
 function Progress({ training, history }) {
   const left = duration(training.time_left);
   const folds = training.folds > 1 ? ` · part ${training.fold + 1} of ${training.folds}` : "";
-  return html`<section class="training" aria-label="Training">
+  return html`
     <h2 role="status">${STAGES[training.stage] ?? "Starting"} …</h2>
     <progress max="1" value=${training.progress} aria-label="Progress of the training"></progress>
     <p class="muted">
       ${percent(training.progress)}${left && ` · ${left} left`}${training.strategy && ` · ${labelText(training.strategy)}`}${folds}${training.accuracy != null && ` · ${percent(training.accuracy)} right so far`}
     </p>
     <${Curve} history=${history} epochs=${training.epochs} />
-  </section>`;
+  `;
 }

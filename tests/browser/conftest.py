@@ -1,0 +1,104 @@
+"""Fixtures: the machine's Chromium with a camera that plays pictures of hands, and the real page and node.
+
+Screenshots of each state are kept in the directory THUMB_GESTURE_SCREENSHOTS, by default build/browser.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "ros"))
+from harness import REPOSITORY, World, free_domain  # noqa: E402
+
+from camera import FakeCamera, pictures_of_hands  # noqa: E402
+from site_under_test import Site  # noqa: E402
+
+
+def chromium() -> str | None:
+    """Path of the browser: CHROME, or Chromium on PATH."""
+    names = [os.environ.get("CHROME"), "chromium", "chromium-browser", "google-chrome"]
+    return next((path for name in names if name and (path := shutil.which(name))), None)
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skips the test, or fails if the requirement `browser` must be met; see tests/support/runner.rs."""
+    if "browser" in os.environ.get("THUMB_GESTURE_REQUIRE", "").split(","):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def hands(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Pictures for each label: photos of real hands if there are any, otherwise drawn ones."""
+    photos = Path(os.environ.get("THUMB_GESTURE_PHOTOS", REPOSITORY.parent / "shared" / "photos"))
+    with free_domain() as domain, World(tmp_path_factory.mktemp("hands"), domain) as world:
+        return pictures_of_hands(world, photos if photos.is_dir() else None)
+
+
+@pytest.fixture(scope="session")
+def fake_camera(tmp_path_factory: pytest.TempPathFactory, hands: dict[str, Any]) -> FakeCamera:
+    """What Chromium takes for the camera of the device."""
+    return FakeCamera(tmp_path_factory.mktemp("camera") / "camera.y4m", hands)
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Any]:
+    """The driver of the browser."""
+    executable = chromium()
+    if executable is None:
+        skip_or_fail("no Chromium; install it (apt-get install chromium) or set CHROME=/path/to/it")
+    if importlib.util.find_spec("playwright") is None:
+        skip_or_fail("Python's playwright is missing; run scripts/setup.sh --tests")
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=15_000)
+    with sync_playwright() as driver:
+        driver.executable = executable
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Any, fake_camera: FakeCamera) -> Iterator[Any]:
+    """A browser whose camera is `fake_camera`, and which allows pages to use it."""
+    browser = playwright.chromium.launch(
+        executable_path=playwright.executable,
+        args=[
+            "--use-fake-device-for-media-stream",
+            "--use-fake-ui-for-media-stream",
+            f"--use-file-for-fake-video-capture={fake_camera.file}",
+        ],
+    )
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def open_site(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """Starts a world with a page; the node and the camera are started by the test."""
+    sites: list[Site] = []
+    with free_domain() as domain, World(tmp_path, domain) as world:
+
+        def open_it(**parameters: object) -> Site:
+            sites.append(Site(world, browser, **parameters))
+            return sites[-1]
+
+        yield open_it
+        for site in sites:
+            site.close()
+
+
+@pytest.fixture
+def site(open_site: Callable[..., Site]) -> Site:
+    """A page, a node, and a camera of the robot that shows thumbs up; nothing is taught."""
+    site = open_site()
+    site.world.start_node(image_reliability="reliable")
+    site.world.start_camera("--rate", "15", "--show", "thumbs_up")
+    return site

@@ -1,0 +1,193 @@
+"""The page as a visitor meets it: a program that serves it, browsers of several screens, and fingers."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness import IN_NAMESPACE, REPOSITORY, Program, World
+
+SCREENSHOTS = Path(os.environ.get("THUMB_GESTURE_SCREENSHOTS", REPOSITORY / "build" / "browser"))
+ADDRESS = re.compile(r"The page is at (https?://\S+)")
+# Of a person who has changed what the camera shows, and of the camera.
+REACTION_MS = 600
+TRAINING_MS = 180_000
+# Time in which a gesture is watched.
+WATCHED_MS = 2_500
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
+SMALL_PHONE = PHONE | {"viewport": {"width": 320, "height": 568}}
+DESKTOP = {"viewport": {"width": 1280, "height": 800}}
+LARGE = {"viewport": {"width": 2560, "height": 1440}}
+SCREENS = {"phone": PHONE, "desktop": DESKTOP}
+
+
+class Site:
+    """A running teach_page, and the visitors who have it open."""
+
+    def __init__(self, world: World, browser: Any, **parameters: object) -> None:
+        self.world = world
+        self.browser = browser
+        self.visitors: list[Visitor] = []
+        options = [word for name, value in ({"page_port": 0} | parameters).items() for word in ("-p", f"{name}:={value}")]
+        self.program: Program = world.start("teach_page", *IN_NAMESPACE, *options)
+        world.wait_for(lambda: ADDRESS.search(self.program.output()), "the address of the page", self.program)
+
+    @property
+    def address(self) -> str:
+        """Address of the page, as it is printed."""
+        found = ADDRESS.search(self.program.output())
+        assert found is not None
+        return found[1]
+
+    def visit(self, screen: dict[str, Any] = DESKTOP, address: str = "", **options: object) -> Visitor:
+        """Opens the page in a new profile."""
+        visitor = Visitor(self.browser.new_context(**screen, **options), address or self.address)
+        self.visitors.append(visitor)
+        return visitor
+
+    def see(self, screen: dict[str, Any] = DESKTOP, address: str = "") -> Visitor:
+        """A visitor who sees the camera of the robot."""
+        visitor = self.visit(screen, address)
+        visitor.wait_for(
+            "() => document.querySelector('.screen canvas')?.width === 320 && !document.querySelector('.banner')"
+        )
+        return visitor
+
+    def close(self) -> None:
+        """Closes all pages; fails if one of them had an error in its scripts or violated the security policy."""
+        for visitor in self.visitors:
+            visitor.context.close()
+        for visitor in self.visitors:
+            assert not visitor.errors, visitor.errors
+
+
+class Visitor:
+    """A person with the page open."""
+
+    def __init__(self, context: Any, address: str) -> None:
+        self.context = context
+        self.is_touch = False
+        self.errors: list[str] = []
+        self.page = context.new_page()
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", self.note)
+        self.page.set_default_timeout(15_000)
+        self.page.goto(address)
+        self.is_touch = self.page.evaluate("navigator.maxTouchPoints > 0")
+        self.fingers = context.new_cdp_session(self.page) if self.is_touch else None
+
+    def note(self, message: Any) -> None:
+        """Keeps what the browser says is wrong with the page, other than a server that is gone or refuses."""
+        if message.type == "error" and not re.search("Failed to load resource|WebSocket connection", message.text):
+            self.errors.append(message.text)
+
+    # What the visitor sees.
+
+    def find(self, selector: str) -> Any:
+        """An element of the page."""
+        return self.page.locator(selector)
+
+    def wait_for(self, script: str, argument: object = None, timeout: float = 15_000) -> None:
+        """Waits until a script returns true."""
+        self.page.wait_for_function(script, arg=argument, timeout=timeout, polling=50)
+
+    def frames(self, label: str) -> int:
+        """Number of frames that the page shows for a label."""
+        return int(self.find(f'.shelf[data-label="{label}"] .shelf-count b').inner_text())
+
+    def wait_for_frames(self, label: str, least: int) -> None:
+        """Waits until the page shows at least so many frames of a label."""
+        script = """([label, least]) => [...document.querySelectorAll(".shelf[data-label]")]
+            .some((shelf) => shelf.dataset.label === label && Number(shelf.querySelector(".shelf-count b").textContent) >= least)"""
+        self.wait_for(script, [label, least])
+
+    def wait_for_gesture(self, label: str, timeout: float = 15_000) -> None:
+        """Waits until the page shows a stable gesture."""
+        script = """(label) => { const shown = document.querySelector(".gesture"); return shown?.dataset.label === label && shown.dataset.stable === "true"; }"""
+        self.wait_for(script, label, timeout)
+
+    def share_of_gesture(self, label: str) -> float:
+        """The share of some seconds in which the page shows a gesture."""
+        return self.page.evaluate(
+            """([label, duration]) => new Promise((resolve) => {
+                let shown = 0, all = 0;
+                const timer = setInterval(() => {
+                    all += 1;
+                    shown += document.querySelector(".gesture")?.dataset.label === label;
+                }, 50);
+                setTimeout(() => (clearInterval(timer), resolve(shown / all)), duration);
+            })""",
+            [label, WATCHED_MS],
+        )
+
+    def wait_for_idle(self) -> None:
+        """Waits until nothing is recorded."""
+        self.wait_for("() => !document.querySelector('.hold.is-recording, .hold.is-blocked')")
+
+    def screenshot(self, name: str) -> None:
+        """Keeps a picture of the page."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+    # What the visitor does.
+
+    def use_camera(self) -> None:
+        """Uses the camera of this device, and waits for its picture."""
+        self.page.get_by_role("button", name="Use this device’s camera").click()
+        self.wait_for("() => document.querySelector('.screen canvas')?.width === 640 && !document.querySelector('.banner')")
+
+    def go_to(self, view: str) -> None:
+        """Opens a view by its tab."""
+        self.page.get_by_role("navigation").get_by_role("link", name=view).click()
+
+    @contextmanager
+    def holding(self, label: str) -> Any:
+        """Holds the button of a label, with a finger or the mouse."""
+        down, up = self.grip(label)
+        down()
+        try:
+            yield
+        finally:
+            up()
+
+    def grip(self, label: str) -> tuple[Callable[[], object], Callable[[], object]]:
+        """What presses and what releases the button of a label."""
+        button = self.find(f'.hold[data-label="{label}"]')
+        button.scroll_into_view_if_needed()
+        box = button.bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        if self.fingers:
+            touch = lambda kind, points: self.fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})  # noqa: E731
+            return lambda: touch("touchStart", [{"x": x, "y": y}]), lambda: touch("touchEnd", [])
+        self.page.mouse.move(x, y)
+        return self.page.mouse.down, self.page.mouse.up
+
+    def hold(self, label: str, frames: int) -> None:
+        """Holds the button of a label until so many frames more were recorded."""
+        least = self.frames(label) + frames
+        with self.holding(label):
+            self.wait_for_frames(label, least)
+        self.wait_for_idle()
+
+    def pause(self) -> None:
+        """Lets a person react to what the camera shows."""
+        self.page.wait_for_timeout(REACTION_MS)
+
+    def train(self) -> None:
+        """Trains, and waits for the result."""
+        self.page.get_by_role("button", name="Train", exact=True).click()
+        self.wait_for("() => document.querySelector('.training progress')")
+        self.wait_for("() => document.querySelector('.training .outcome')", timeout=TRAINING_MS)
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """How long an action takes."""
+    start = time.monotonic()
+    action()
+    return time.monotonic() - start
