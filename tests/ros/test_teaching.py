@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from numpy import ndarray
 from thumb_gesture.msg import DatasetSummary, Recording
 from thumb_gesture.srv import ListFrames, Record
 
@@ -264,3 +265,45 @@ def test_models_are_deleted_and_reports_returned(trained_world: World, trained: 
         assert not answer.success and text in answer.message, answer.message
     assert world.call("delete_model", model_id=OTHER).success
     assert not model.exists() and Path(world.store / "models" / trained.model_id).is_dir()
+
+
+def test_frames_are_added_and_returned(world: World, drawn: dict[str, ndarray]) -> None:
+    world.start_node(recognizer="image")
+    teacher = Teacher(world)
+    photo = encoded(drawn["thumbs_up"])
+    added = [world.call("add_frame", label="thumbs_up", burst="photos", camera="front", image=photo) for _ in range(2)]
+    assert all(answer.success for answer in added), added
+    assert [Path(answer.frame).name.partition("_")[2] for answer in added] == ["0000_front.jpg", "0001_front.jpg"]
+    other = world.call("add_frame", label="thumbs_up", image=photo)
+    teacher.has({"thumbs_up": 3})
+    frames = listed(world).frames
+    assert {frame.frame for frame in frames} == {answer.frame for answer in [*added, other]}
+    assert len({frame.burst for frame in frames}) == 2, "a burst for each name, and one of its own"
+    returned = world.call("get_frame", frame=other.frame)
+    assert returned.success and returned.format == "jpeg"
+    assert bytes(returned.image) == (world.dataset / other.frame).read_bytes()
+    assert world.call("delete_last_burst").success
+    teacher.has({"thumbs_up": 2})
+    for fields, text in [
+        ({"label": "../up", "image": photo}, "not a valid label"),
+        ({"label": "none", "image": b"<html>"}, "not valid"),
+        ({"label": "none", "image": photo[:-100]}, "not valid"),
+        ({"label": "none", "image": photo, "burst": "../x"}, "burst is"),
+        ({"label": "none", "image": photo, "camera": "a/b"}, "camera is"),
+        ({"label": "none", "image": bytes((16 << 20) + 1)}, "at most 16 MB"),
+    ]:
+        answer = world.call("add_frame", **fields)
+        assert not answer.success and text in answer.message, answer.message
+    for frame in ["none/../../x.jpg", "/etc/passwd", ".trash/00000001/edit.json", "thumbs_up", ""]:
+        answer = world.call("get_frame", frame=frame)
+        assert not answer.success and "no frame" in answer.message, answer.message
+    assert set(files(world)) == {"thumbs_up"}
+
+
+def encoded(pixels: ndarray) -> bytes:
+    """A bitmap file of RGB pixels."""
+    height, width, _ = pixels.shape
+    rows = b"".join(row[:, ::-1].tobytes() + bytes(-3 * width % 4) for row in pixels[::-1])
+    head = b"BM" + (54 + len(rows)).to_bytes(4, "little") + bytes(4) + (54).to_bytes(4, "little")
+    info = [(40, 4), (width, 4), (height, 4), (1, 2), (24, 2), (0, 4), (len(rows), 4), (0, 4), (0, 4), (0, 4), (0, 4)]
+    return head + b"".join(value.to_bytes(size, "little") for value, size in info) + rows

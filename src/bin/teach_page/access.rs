@@ -34,7 +34,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
     connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Headers of every response that does not have them already.
-const HEADERS: [(HeaderName, &str); 7] = [
+const HEADERS: [(HeaderName, &str); 6] = [
     (header::CONTENT_SECURITY_POLICY, POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
@@ -42,10 +42,6 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (
         HeaderName::from_static("permissions-policy"),
         "camera=(self), microphone=(), geolocation=()",
-    ),
-    (
-        HeaderName::from_static("cross-origin-opener-policy"),
-        "same-origin",
     ),
     (
         HeaderName::from_static("cross-origin-resource-policy"),
@@ -197,6 +193,7 @@ pub(crate) async fn check(
     let mut response = match admit(&page.access, &request, peer.ip()) {
         Ok(None) => next.run(request).await,
         Ok(Some(response)) => response,
+        Err(error) if is_navigation(&request) => error.into_page(),
         Err(error) => error.into_response(),
     };
     let headers = response.headers_mut();
@@ -206,9 +203,21 @@ pub(crate) async fn check(
     response
 }
 
+/// Whether a person waits for a page, not a script for data.
+fn is_navigation(request: &Request) -> bool {
+    let accept = request.headers().get(header::ACCEPT);
+    let accept = accept.and_then(|accept| accept.to_str().ok());
+    request.method() == Method::GET && accept.is_some_and(|accept| accept.contains("text/html"))
+}
+
 /// Decides on a request: `None` if it may go on, or a response.
 fn admit(access: &Access, request: &Request, peer: IpAddr) -> Result<Option<Response>, HttpError> {
     let (uri, headers) = (request.uri(), request.headers());
+    // Texts of ROS cannot contain a NUL.
+    if uri.query().is_some_and(|query| query.contains("%00")) {
+        let reason = "the address contains the character NUL, which is not allowed".to_owned();
+        return Err(HttpError(StatusCode::BAD_REQUEST, reason));
+    }
     let host = host(uri, headers)?;
     access.check_host(host)?;
     let is_write = !matches!(*request.method(), Method::GET | Method::HEAD);

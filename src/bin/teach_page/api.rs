@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::HttpError;
+use crate::json;
 use crate::page::Page;
 use crate::parameters;
 
@@ -62,12 +63,7 @@ pub(crate) async fn read_json(headers: &HeaderMap, body: Body) -> Result<Value, 
     if bytes.is_empty() {
         return Ok(Value::Object(serde_json::Map::new()));
     }
-    serde_json::from_slice(&bytes).map_err(|error| {
-        HttpError(
-            StatusCode::BAD_REQUEST,
-            format!("the body is not valid JSON: {error}"),
-        )
-    })
+    json::parse(&bytes).map_err(|error| HttpError(StatusCode::BAD_REQUEST, error))
 }
 
 /// The fields in the address of a request.

@@ -36,6 +36,29 @@ fn seconds(fields: &Map<String, Value>) -> Option<f64> {
     Some(seconds + nanoseconds / 1e9)
 }
 
+/// Reads JSON from outside.
+///
+/// # Errors
+/// It is not valid, or a text in it contains a NUL, which texts of ROS cannot.
+pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {
+    let value = serde_json::from_slice(text).map_err(|error| format!("invalid JSON: {error}"))?;
+    match has_nul(&value) {
+        true => Err("a text contains the character NUL, which is not allowed".to_owned()),
+        false => Ok(value),
+    }
+}
+
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(has_nul),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(name, value)| name.contains('\0') || has_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
 /// A request from JSON; absent fields have the default of the message.
 ///
 /// # Errors
@@ -82,6 +105,20 @@ mod tests {
         assert_eq!(value["age"], json!(0.0));
         assert_eq!(value["confidence"], json!(0.6));
         assert_eq!(value["familiarity"], Value::Null);
+    }
+
+    #[test]
+    fn texts_with_nul_are_rejected_wherever_they_are() {
+        for text in [
+            r#""\u0000""#,
+            r#"{"a": ["b\u0000"]}"#,
+            r#"{"a\u0000": 1}"#,
+            "{",
+            "\0",
+        ] {
+            assert!(parse(text.as_bytes()).is_err(), "{text}");
+        }
+        assert_eq!(parse(br#"{"a": "\\u0000"}"#), Ok(json!({"a": "\\u0000"})));
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl Reader {
                 Message::Ping(_) | Message::Pong(_) => Ok(()),
             };
             if let Err(error) = result
-                && self.replies.try_send(text(&json!({ "error": error }))).is_err()
+                && !self.reply_error(&error)
             {
                 return;
             }
@@ -144,7 +144,8 @@ impl Reader {
     }
 
     fn take_text(&mut self, message: &str) -> Result<(), String> {
-        let request = serde_json::from_str(message).map_err(|error| format!("invalid message: {error}"))?;
+        let request = crate::json::parse(message.as_bytes())?;
+        let request = serde_json::from_value(request).map_err(|error| format!("invalid message: {error}"))?;
         let command = match request {
             Request::Next { cameras } if cameras.len() <= MAX_CAMERAS => {
                 self.credit.send_replace(cameras);
@@ -182,9 +183,16 @@ impl Reader {
             .camera
             .clone()
             .ok_or("a picture needs {\"camera\": true} before")?;
-        let result = camera.publish(&self.page.context, jpeg).await;
+        if let Err(error) = camera.publish(&self.page.context, jpeg).await {
+            self.reply_error(&error);
+        }
         self.give_camera_credit();
-        result
+        Ok(())
+    }
+
+    /// Returns whether the writer could take it.
+    fn reply_error(&self, error: &str) -> bool {
+        self.replies.try_send(text(&json!({ "error": error }))).is_ok()
     }
 
     fn give_camera_credit(&self) {
