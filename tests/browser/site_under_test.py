@@ -14,8 +14,11 @@ from harness import IN_NAMESPACE, REPOSITORY, Program, World
 
 SCREENSHOTS = Path(os.environ.get("THUMB_GESTURE_SCREENSHOTS", REPOSITORY / "build" / "browser"))
 ADDRESS = re.compile(r"The page is at (https?://\S+)")
+# A server that is gone or refuses, and a header that has no effect without TLS.
+HARMLESS = re.compile("Failed to load resource|WebSocket connection|Cross-Origin-Opener-Policy")
 # Of a person who has changed what the camera shows, and of the camera.
 REACTION_MS = 600
+LONGER_THAN_A_TAP_MS = 400
 TRAINING_MS = 180_000
 # Time in which a gesture is watched.
 WATCHED_MS = 2_500
@@ -47,7 +50,8 @@ class Site:
 
     def visit(self, screen: dict[str, Any] = DESKTOP, address: str = "", **options: object) -> Visitor:
         """Opens the page in a new profile."""
-        visitor = Visitor(self.browser.new_context(**screen, **options), address or self.address)
+        context = self.browser.new_context(**screen, **options)
+        visitor = Visitor(context, address or self.address, is_touch="has_touch" in screen)
         self.visitors.append(visitor)
         return visitor
 
@@ -70,28 +74,31 @@ class Site:
 class Visitor:
     """A person with the page open."""
 
-    def __init__(self, context: Any, address: str) -> None:
+    def __init__(self, context: Any, address: str, is_touch: bool) -> None:
         self.context = context
-        self.is_touch = False
+        self.is_touch = is_touch
         self.errors: list[str] = []
         self.page = context.new_page()
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self.note)
         self.page.set_default_timeout(15_000)
         self.page.goto(address)
-        self.is_touch = self.page.evaluate("navigator.maxTouchPoints > 0")
         self.fingers = context.new_cdp_session(self.page) if self.is_touch else None
 
     def note(self, message: Any) -> None:
-        """Keeps what the browser says is wrong with the page, other than a server that is gone or refuses."""
-        if message.type == "error" and not re.search("Failed to load resource|WebSocket connection", message.text):
+        """Keeps what the browser says is wrong with the page."""
+        if message.type == "error" and not HARMLESS.search(message.text):
             self.errors.append(message.text)
 
     # What the visitor sees.
 
-    def find(self, selector: str) -> Any:
+    def find(self, selector: str, **options: object) -> Any:
         """An element of the page."""
-        return self.page.locator(selector)
+        return self.page.locator(selector, **options)
+
+    def button(self, name: str) -> Any:
+        """A button by the beginning of its name, which may have a reason after it."""
+        return self.page.get_by_role("button", name=re.compile(f"^{name}"))
 
     def wait_for(self, script: str, argument: object = None, timeout: float = 15_000) -> None:
         """Waits until a script returns true."""
@@ -133,7 +140,7 @@ class Visitor:
     def screenshot(self, name: str) -> None:
         """Keeps a picture of the page."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
 
     # What the visitor does.
 
@@ -172,6 +179,7 @@ class Visitor:
         """Holds the button of a label until so many frames more were recorded."""
         least = self.frames(label) + frames
         with self.holding(label):
+            self.page.wait_for_timeout(LONGER_THAN_A_TAP_MS)
             self.wait_for_frames(label, least)
         self.wait_for_idle()
 
@@ -181,7 +189,7 @@ class Visitor:
 
     def train(self) -> None:
         """Trains, and waits for the result."""
-        self.page.get_by_role("button", name="Train", exact=True).click()
+        self.button("Train").click()
         self.wait_for("() => document.querySelector('.training progress')")
         self.wait_for("() => document.querySelector('.training .outcome')", timeout=TRAINING_MS)
 

@@ -19,7 +19,7 @@ LOST_AFTER = 1.0 + 0.5
 def test_a_held_button_records_one_burst_that_can_be_taken_back(site: Site, screen: str) -> None:
     visitor = site.see(SCREENS[screen])
     visitor.hold("thumbs_up", 10)
-    visitor.find('.shelf[data-label="thumbs_up"]').get_by_text("1 recording").wait_for()
+    visitor.find('.shelf[data-label="thumbs_up"]').get_by_text("1 recording").wait_for(state="attached")
     saved = visitor.frames("thumbs_up")
     visitor.find('.shelf[data-label="thumbs_up"] .undo').click()
     visitor.wait_for("() => document.querySelector('.shelf[data-label=thumbs_up] .shelf-count b').textContent === '0'")
@@ -113,7 +113,7 @@ def test_two_people_see_who_is_recording(site: Site) -> None:
         second.find('.hold[data-label="thumbs_up"]').get_by_text("by somebody else").wait_for()
         second.find(".chip.is-recording").get_by_text("thumbs up").wait_for()
         second.screenshot("two-people")
-        second.find('.hold[data-label="none"]').tap()
+        second.find('.hold[data-label="none"]').tap(force=True)
         second.find(".message.is-error").get_by_text("Somebody else is recording").wait_for()
         first.wait_for_frames("thumbs_up", 5)
     first.wait_for_idle()
@@ -133,4 +133,4 @@ def test_nothing_is_recorded_after_the_button_is_released(site: Site) -> None:
     while time.monotonic() < end:
         visitor.page.wait_for_timeout(100)
         assert visitor.frames("none") == saved
-    visitor.find('.shelf[data-label="none"]').get_by_text("3 recordings").wait_for()
+    visitor.find('.shelf[data-label="none"]').get_by_text("3 recordings").wait_for(state="attached")

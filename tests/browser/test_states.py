@@ -48,19 +48,22 @@ def test_server_that_ends_is_missed(site: Site) -> None:
     visitor = site.see()
     assert site.program.end() == 0
     visitor.find(".banner").get_by_text("Connection lost").wait_for()
-    visitor.page.get_by_role("button", name="Train", exact=True).click()
-    assert visitor.page.get_by_role("button", name="Train", exact=True).get_attribute("aria-disabled") == "true"
+    visitor.find('.hold[data-label="none"]').click()
+    visitor.find(".message.is-error").get_by_text("no connection").wait_for()
+    assert visitor.button("Train").get_attribute("aria-disabled") == "true"
 
 
 def test_labels_with_markup_are_text(site: Site) -> None:
     directory = site.world.dataset / MARKUP
     directory.mkdir(parents=True)
     (directory / "a.png").write_bytes(png_of(zeros((48, 64, 3), uint8)))
-    # The node counts again what is in the dataset.
     visitor = site.see()
     visitor.page.on("dialog", lambda dialog: visitor.errors.append(dialog.message))
-    visitor.hold("none", 3)
-    visitor.find(".shelf-name", has_text=MARKUP).first.wait_for(state="attached")
+    # The node counts again what is in the dataset.
+    visitor.page.keyboard.down("3")
+    visitor.wait_for_frames("none", 10)
+    visitor.page.keyboard.up("3")
+    visitor.find(".note", has_text=MARKUP).wait_for()
     visitor.screenshot("markup")
     for view in ["Frames", "Models", "Settings", "Teach"]:
         visitor.go_to(view)
@@ -182,6 +185,7 @@ def test_wrong_token_is_a_page_that_says_what_to_do(open_site: Callable[..., Sit
     address = site.address
     assert "token=" in address
     wrong = site.visit(PHONE, address[:-4] + "AAAA")
+    wrong.find("h1").wait_for()
     wrong.screenshot("wrong-token")
     assert "token" in wrong.page.inner_text("body").lower()
     assert not wrong.find(".hold").count()

@@ -67,6 +67,7 @@ def test_visitor_teaches_three_gestures_with_the_own_camera(
     use.wait_for(state="detached")
     second = model_in_use(visitor)
     assert second not in (first, "builtin")
+    compare(visitor)
     roll_back(visitor, to=first)
     visitor.screenshot(f"{screen}-8-models")
 
@@ -75,6 +76,7 @@ def test_visitor_teaches_three_gestures_with_the_own_camera(
     visitor.wait_for_frames(LABELS[-1], counts[-1])
     assert [visitor.frames(label) for label in LABELS] == counts
     visitor.find(".outcome").wait_for()
+    visitor.wait_for_gesture(LABELS[0])
     assert model_in_use(visitor) == first, "after the reload"
     visitor.go_to("Teach")
     visitor.screenshot(f"{screen}-9-reloaded")
@@ -116,6 +118,18 @@ def model_in_use(visitor: Visitor) -> str:
     active = visitor.find(".model.is-active")
     active.wait_for()
     return active.get_attribute("data-model")
+
+
+def compare(visitor: Visitor) -> None:
+    """Compares the two newest models."""
+    boxes = visitor.find(".model input[type=checkbox]")
+    for i in range(2):
+        boxes.nth(i).check()
+    figures = visitor.find(".comparison .figure")
+    figures.nth(1).wait_for(timeout=60_000)
+    assert all(text.endswith("%") for text in figures.all_inner_texts())
+    figures.first.scroll_into_view_if_needed()
+    visitor.screenshot(f"{'phone' if visitor.is_touch else 'desktop'}-8-comparison")
 
 
 def roll_back(visitor: Visitor, to: str) -> None:

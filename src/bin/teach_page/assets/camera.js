@@ -6,6 +6,8 @@ import * as store from "./store.js";
 // The node's networks see at most 224 pixels per side, and hands are found in 640.
 const WIDTH = 640;
 const QUALITY = 0.85;
+// Key of the session: the side of the camera that this page uses.
+const IN_USE = "camera-in-use";
 
 let stream = null;
 let credit = false;
@@ -37,6 +39,7 @@ export async function start(facing = "user") {
   const actual = stream.getVideoTracks()[0].getSettings().facingMode;
   change({ state: "on", facing: actual ?? facing, canSwitch: devices.filter(({ kind }) => kind === "videoinput").length > 1 });
   send({ camera: true });
+  sessionStorage.setItem(IN_USE, store.get().ownCamera.facing);
 }
 
 export function stop() {
@@ -44,6 +47,7 @@ export function stop() {
   stream = null;
   video.srcObject = null;
   credit = false;
+  sessionStorage.removeItem(IN_USE);
   if (store.get().ownCamera.state !== "off") {
     send({ camera: false });
     change({ state: "off", problem: "" });
@@ -95,9 +99,14 @@ onMessage("camera_credit", (isGranted) => {
   credit = Boolean(isGranted);
 });
 
-// After a lost connection the server knows nothing of this camera.
+// After a lost connection the server knows nothing of this camera, and after a reload the page goes on with it.
 let wasConnected = false;
-store.listen(({ connected }) => {
+let isLoaded = false;
+store.listen(({ connected, page }) => {
   if (connected && !wasConnected && stream) send({ camera: true });
   wasConnected = connected;
+  if (isLoaded || !page) return;
+  isLoaded = true;
+  const facing = sessionStorage.getItem(IN_USE);
+  if (facing && page.browser_camera) start(facing);
 });

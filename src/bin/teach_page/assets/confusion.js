@@ -3,11 +3,11 @@ import { labelText } from "./format.js";
 import { html } from "./html.js";
 
 /** Rows are what was shown, columns what was recognized. */
-export function Confusion({ labels, confusion }) {
+export function Confusion({ labels, confusion, frames = "held-out frames" }) {
   return html`<div class="scroll">
     <table class="confusion">
       <caption>
-        Shown (rows) and recognized (columns), in held-out frames
+        Shown (rows) and recognized (columns), in ${frames}
       </caption>
       <thead>
         <tr>

@@ -40,6 +40,7 @@ export function connect() {
   const mine = new WebSocket(address);
   socket = mine;
   mine.binaryType = "blob";
+  watch(mine);
   mine.addEventListener("open", () => {
     attempts = 0;
     announced = null;
@@ -54,7 +55,8 @@ export function connect() {
 function lost() {
   clearTimeout(watchdog);
   socket = null;
-  store.set({ connected: false, gestures: {} });
+  // What the node does now is not known any more.
+  store.set({ connected: false, gestures: {}, recording: null });
   // The server closes the connection of a page that nobody looks at; it is opened again when somebody does.
   if (!document.hidden) setTimeout(reconnect, RECONNECT_MS[Math.min(attempts++, RECONNECT_MS.length - 1)]);
 }
@@ -64,8 +66,12 @@ const reconnect = () => socket ?? connect();
 function next() {
   if (isWaiting || document.hidden) return;
   isWaiting = send({ next: { cameras: store.shownCameras(store.get()) } });
+  watch(socket);
+}
+
+/** Gives a connection up that is silent from now on. */
+function watch(mine) {
   clearTimeout(watchdog);
-  const mine = socket;
   watchdog = setTimeout(() => {
     // close() waits for the other side, which may be gone.
     mine?.close();

@@ -16,7 +16,11 @@ export function milliseconds(seconds) {
 
 export const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
 
+const MOST_LISTED = 4;
+
+/** Words in a sentence, the first few of many. */
 export function list(words) {
+  if (words.length > MOST_LISTED) return `${words.slice(0, MOST_LISTED - 1).join(", ")} and ${words.length - MOST_LISTED + 1} more`;
   return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
 }
 

@@ -20,7 +20,7 @@ export function problemOf(state, camera) {
   }
   const source = cameras.find((each) => each.name === camera);
   if (!source || source.silent) {
-    if (page?.browser_camera && ownCamera.state === "off") {
+    if (page?.browser_camera && ["off", "failed"].includes(ownCamera.state)) {
       return { title: "No camera yet", text: "Use the camera of this device, or start one on the robot.", isCalm: true };
     }
     if (ownCamera.state === "starting") return { title: "Starting the camera…", text: "Your browser may ask whether this page may use it.", isCalm: true };

@@ -9,9 +9,12 @@ import { html, useRef } from "./html.js";
 import { Icon } from "./icons.js";
 import { uncountedOf, useStore } from "./store.js";
 
+// As many buttons as fit on a phone in full size.
+const FEW = 6;
+
 export function Labels({ labels, counts }) {
   return html`<section class="labels" aria-label="Record">
-    <ul class="holds" role="list">
+    <ul class=${`holds ${labels.length > FEW ? "are-many" : ""}`} role="list">
       ${labels.map(
         (label, i) => html`<li key=${label} style=${{ "--row": i + 1 }}><${HoldButton} label=${label} number=${i + 1} frames=${counts[label].frames} /></li>`,
       )}
@@ -37,7 +40,7 @@ function Shelf({ label, row, frames, bursts }) {
       ${wasLast && html`<button type="button" class="plain undo" title="Take back the last recording" onClick=${undoRecording}><${Icon} name="undo" />Undo</button>`}
       <${Menu} label=${label} />
     </div>
-    <${Strip} label=${label} frames=${now} />
+    ${now ? html`<${Strip} label=${label} frames=${now} />` : html`<p class="shelf-empty muted">Image files can be dropped here, too.</p>`}
   </li>`;
 }
 

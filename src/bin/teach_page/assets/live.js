@@ -48,6 +48,7 @@ function Screen({ camera }) {
   >
     <canvas ref=${canvas} class=${isMirrored ? "is-mirrored" : ""} role="img" aria-label=${`Picture of the camera ${camera}`.trim()}></canvas>
     ${found ? html`<${Banner} problem=${found} camera=${camera} />` : html`<${Gesture} camera=${camera} />`}
+    ${!found && !size && html`<p class="waiting">Waiting for the first picture …</p>`}
     <div class="chips">
       ${count > 1 && html`<span class="chip">${camera}</span>`}
       ${!found && html`<${Rate} camera=${camera} />`}

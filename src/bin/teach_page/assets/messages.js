@@ -1,5 +1,6 @@
 // Short messages at the edge of the page, which a screen reader reads too.
 import { html, useEffect, useState } from "./html.js";
+import { Icon } from "./icons.js";
 
 const SHOWN_MS = 6000;
 let listener = () => {};
@@ -34,7 +35,8 @@ export function Messages() {
       <div role="status" aria-live="polite">
         ${message &&
         html`<div class=${`message ${message.isError ? "is-error" : ""}`} key=${message.id}>
-          <span>${message.isError ? html`<strong>Not done. </strong>` : null}${sentence(message.text)}</span>
+          ${message.isError && html`<${Icon} name="alert" />`}
+          <span>${message.isError && html`<span class="only-heard">Error: </span>`}${sentence(message.text)}</span>
           ${message.action && html`<button type="button" class="plain" onClick=${run}>${message.action.text}</button>`}
           <button type="button" class="plain" aria-label="Close this message" onClick=${() => setMessage(null)}>✕</button>
         </div>`}

@@ -45,11 +45,11 @@ export function Models() {
           model=${model}
           isActive=${model.model_id === active?.model_id}
           isChosen=${chosen.includes(model.model_id)}
-          onChoose=${models.length > 1 ? () => toggle(model.model_id) : null}
+          onChoose=${() => toggle(model.model_id)}
           onDelete=${() => remove(model.model_id)}
         />`,
       )}
-      ${models && html`<${BuiltIn} isActive=${active?.model_id === "builtin"} />`}
+      ${models && html`<${BuiltIn} isActive=${active?.model_id === "builtin"} isChosen=${chosen.includes("builtin")} onChoose=${models.length ? () => toggle("builtin") : null} />`}
     </ul>
     ${chosen.length === 2 && html`<${Comparison} key=${chosen.join()} ids=${chosen} />`}
   </section>`;
@@ -65,7 +65,7 @@ async function use(id) {
   if (answer) say(answer.message);
 }
 
-const interval = ([low, high] = []) => (low == null ? "" : ` (${percent(low)} to ${percent(high)})`);
+const interval = ([low, high]) => (low == null ? "" : ` (${percent(low)} to ${percent(high)})`);
 
 function Model({ model, isActive, isChosen, onChoose, onDelete }) {
   const id = model.model_id;
@@ -77,44 +77,56 @@ function Model({ model, isActive, isChosen, onChoose, onDelete }) {
     </div>
     <div class="model-tools">
       ${!isActive && html`<button type="button" onClick=${() => use(id)}>Use this one</button>`}
-      ${onChoose && html`<label class="check"><input type="checkbox" checked=${isChosen} onChange=${onChoose} />Compare</label>`}
+      <${CompareBox} isChosen=${isChosen} onChoose=${onChoose} />
       <a class="button plain" href=${reportAddress(id)} target="_blank" rel="noopener">Report</a>
       ${!isActive && html`<button type="button" class="plain" onClick=${onDelete}>Delete</button>`}
     </div>
   </li>`;
 }
 
-function BuiltIn({ isActive }) {
+const CompareBox = ({ isChosen, onChoose }) =>
+  html`<label class="check"><input type="checkbox" checked=${isChosen} onChange=${onChoose} />Compare</label>`;
+
+function BuiltIn({ isActive, isChosen, onChoose }) {
   return html`<li class=${`model ${isActive ? "is-active" : ""}`} data-model="builtin">
     <div class="model-what">
       <strong>Built in</strong>${isActive && html`<span class="badge">in use</span>`}
       <p>Recognizes thumbs up and down by the landmarks of a hand, without any training.</p>
     </div>
-    <div class="model-tools">${!isActive && html`<button type="button" onClick=${() => use("builtin")}>Use this one</button>`}</div>
+    <div class="model-tools">
+      ${!isActive && html`<button type="button" onClick=${() => use("builtin")}>Use this one</button>`}
+      ${onChoose && html`<${CompareBox} isChosen=${isChosen} onChoose=${onChoose} />`}
+    </div>
   </li>`;
 }
 
 function Comparison({ ids }) {
-  const [answer, setAnswer] = useState(null);
+  const [results, setResults] = useState(null);
   const [problem, setProblem] = useState("");
   useEffect(() => {
     request("compare_models", { model_ids: ids })
-      .then(setAnswer)
+      .then((answer) => setResults(answer.results))
       .catch(({ message }) => setProblem(message));
   }, []);
   return html`<section class="comparison" aria-label="Comparison" aria-live="polite">
     <h2>On the same frames</h2>
-    ${!answer && !problem && html`<p class="muted">Both models classify the same frames …</p>`}
+    ${!results && !problem && html`<p class="muted">Both models classify the same frames …</p>`}
     ${problem && html`<p class="problem">${problem}</p>`}
-    ${answer?.message && html`<p class="muted">${answer.message}</p>`}
-    <div class="side-by-side">
-      ${answer?.models?.map(
-        (model) => html`<div>
-          <h3>${model.model_id}</h3>
-          <p><b class="figure">${percent(model.accuracy, 1)}</b>${interval(model.accuracy_interval ?? model.interval)}</p>
-          ${model.confusion && html`<${Confusion} labels=${model.labels} confusion=${model.confusion} />`}
-        </div>`,
-      )}
-    </div>
+    ${results && html`<p>${comparedText(results)}</p>`}
+    <div class="side-by-side">${results?.models.map((model) => html`<${Compared} key=${model.model_id} model=${model} results=${results} />`)}</div>
   </section>`;
+}
+
+function comparedText({ frames, unseen_frames: unseen }) {
+  if (!unseen) return `One of them was trained on each of the ${count(frames, "frame")}, so that this says little. Record some frames, and compare again.`;
+  return `${count(unseen, "frame")} on which neither was trained; the table is of all ${frames}.`;
+}
+
+function Compared({ model, results }) {
+  const [accuracy, range] = results.unseen_frames ? [model.unseen_accuracy, model.unseen_interval] : [model.accuracy, model.interval];
+  return html`<div>
+    <h3>${model.model_id}</h3>
+    <p><b class="figure">${percent(accuracy)}</b> right${interval(range ?? [])}</p>
+    <${Confusion} labels=${results.labels} confusion=${model.confusion} frames="all frames" />
+  </div>`;
 }

@@ -49,9 +49,11 @@ function intervalText(results) {
 
 function gateText({ accuracy, activated, message, new_scene_accuracy: newScene }, isActive) {
   const scene = newScene == null ? "" : ` In a place that it has not seen: ${percent(newScene)}.`;
-  const told = message ? ` ${message.replace(/^./, (first) => first.toUpperCase())}${/[.!]$/.test(message) ? "" : "."}` : "";
-  const use = isActive ? "It is in use now." : activated ? "It was in use; another model is now." : "It is not in use.";
-  return accuracy == null ? `There were too few recordings to hold one out.${scene} ${use}${told}` : `${use}${told}${scene}`;
+  const use = isActive ? "In use now" : activated ? "It was in use, another model is now" : "Not in use";
+  // Without what the page says anyway.
+  const why = message.replace(/^model \S+ is (?:in use|stored but not active): /, "").replace(/; the running model stays in use, .*$/, "");
+  const few = accuracy == null ? " There were too few recordings to hold one out." : "";
+  return `${use}${why && `: ${why}`}.${few}${scene}`;
 }
 
 function Next({ training, labels, counts, results }) {

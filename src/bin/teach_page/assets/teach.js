@@ -12,6 +12,7 @@ export function Teach() {
   const counts = useCounts(labels);
   const skipped = useStore(({ dataset }) => dataset?.message);
   return html`<div class="teach">
+    <h1 class="only-heard">Teach</h1>
     <${Guide} labels=${labels} counts=${counts} />
     <${Labels} labels=${labels} counts=${counts} />
     ${skipped && html`<p class="note">${skipped}</p>`}

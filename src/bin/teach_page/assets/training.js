@@ -17,7 +17,7 @@ export function TrainButton({ labels, counts }) {
   const isRunning = useStore(({ training }) => training?.state === TRAINING.RUNNING);
   const isReady = useStore(({ connected, node }) => Boolean(connected && node?.present));
   const recorded = labels.filter((label) => counts[label].frames > 0);
-  const lacks = recorded.length < 2 ? "Record at least two labels first" : "";
+  const lacks = recorded.length < 2 ? "Record two labels first" : "";
   if (isRunning) return html`<button type="button" onClick=${() => call("cancel_training")}>Cancel training</button>`;
   const train = () => {
     if (!lacks && isReady) call("retrain", { skip_empty_labels: true });
@@ -50,7 +50,7 @@ function Progress({ training, history }) {
   const left = duration(training.time_left);
   const folds = training.folds > 1 ? ` · part ${training.fold + 1} of ${training.folds}` : "";
   return html`
-    <h2 role="status">${STAGES[training.stage] ?? "Starting"} …</h2>
+    <h2><span role="status">${STAGES[training.stage] ?? "Starting"} …</span></h2>
     <progress max="1" value=${training.progress} aria-label="Progress of the training"></progress>
     <p class="muted">
       ${percent(training.progress)}${left && ` · ${left} left`}${training.strategy && ` · ${labelText(training.strategy)}`}${folds}${training.accuracy != null && ` · ${percent(training.accuracy)} right so far`}
