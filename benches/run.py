@@ -2,7 +2,7 @@
 
 Both run alternately in several rounds, so that a drifting speed of the machine affects both; compare the ratios. Parts: the network
 (forward.py), the node (node.py), several cameras (cameras.py), a training (training.py), the age of frames during a training
-(frame_age.py), frames lost by the middleware (image_loss.py), the accuracy on photos of other people (people.py). Writes build/bench.json and build/bench.svg (plot.py).
+(frame_age.py), frames lost by the middleware (image_loss.py), the page (page.py), the accuracy on photos of other people (people.py). Writes build/bench.json and build/bench.svg (plot.py).
 """
 
 import argparse
@@ -16,13 +16,14 @@ import forward
 import frame_age
 import image_loss
 import node
+import page
 import people
 import plot
 import training
 
 RESULT = Path(__file__).parent.parent / "build" / "bench.json"
 PLOT = RESULT.with_suffix(".svg")
-PARTS = ["forward", "node", "cameras", "training", "frame_age", "image_loss", "people"]
+PARTS = ["forward", "node", "cameras", "training", "frame_age", "image_loss", "page", "people"]
 
 
 def main() -> None:
@@ -49,6 +50,7 @@ def main() -> None:
         "training": (lambda: training.measure(python, arguments), training.report),
         "frame_age": (frame_age.measure, frame_age.report),
         "image_loss": (image_loss.measure, image_loss.report),
+        "page": (lambda: page.measure(arguments.rounds), page.report),
         "people": (lambda: people.measure(arguments), people.report),
     }
     results = json.loads(RESULT.read_text()) if RESULT.exists() and arguments.only != PARTS else {}

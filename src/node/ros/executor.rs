@@ -21,7 +21,6 @@ pub struct ExecutorHandle(Sender<Work>);
 
 impl NodeExecutor {
     /// The executor, and the handle that sends work to it.
-    #[expect(clippy::new_ret_no_self, reason = "each is useless without the other")]
     pub fn new() -> (NodeExecutor, ExecutorHandle) {
         let (sender, receiver) = mpsc::channel();
         (NodeExecutor(receiver), ExecutorHandle(sender))

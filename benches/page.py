@@ -1,0 +1,130 @@
+"""What the page costs, and how late its pictures are: part of `make bench`.
+
+The node, a camera of drawn hands and teach_page run on this machine. Without a viewer, with one and with five, in turn: the CPU time of
+the node per frame, the CPU time and the memory of the page, and the age of the pictures when they have arrived. The camera stamps a
+picture before it publishes it.
+"""
+
+import contextlib
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "ros"))
+
+from harness import IN_NAMESPACE, REPOSITORY, Program, World, free_domain  # noqa: E402
+from programs import show_progress  # noqa: E402
+from web import Site, Viewer, free_port  # noqa: E402
+
+LOG = REPOSITORY / "build" / "page.log"
+RATE_HZ = 30
+VIEWERS = [0, 1, 5]
+# CPU time in /proc is in hundredths of a second.
+TICK = 0.01
+
+
+class Watcher(threading.Thread):
+    """A viewer that asks for pictures as fast as it gets them."""
+
+    def __init__(self, site: Site, ages: list[float]) -> None:
+        super().__init__(daemon=True)
+        self.viewer = Viewer(site)
+        self.ages = ages
+        self.is_ending = False
+
+    def run(self) -> None:
+        with self.viewer as viewer:
+            while not self.is_ending:
+                viewer.update()
+                if viewer.picture:
+                    self.ages.append(time.time() - viewer.picture["stamp"])
+
+
+def cpu_seconds(program: Program) -> float:
+    """CPU time of a process so far."""
+    fields = Path(f"/proc/{program.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * TICK
+
+
+def memory_mb(program: Program) -> dict[str, float]:
+    """Resident memory of a process, and the part of it that is not shared with others, in MB."""
+    status = Path(f"/proc/{program.process.pid}/status").read_text()
+    values = {line.split(":")[0]: line.split()[1] for line in status.splitlines() if line.startswith(("VmRSS", "RssAnon"))}
+    return {name: int(value) / 1000 for name, value in values.items()}
+
+
+def measure(rounds: int = 5, seconds: float = 6.0) -> dict:
+    """The figures by the number of viewers, medians over the rounds."""
+    rows: dict[int, list[dict[str, float]]] = {count: [] for count in VIEWERS}
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        LOG.open("w") as log,
+        contextlib.redirect_stdout(log),
+        free_domain() as domain,
+        World(Path(directory), domain) as world,
+    ):
+        node = world.start_node(image_reliability="reliable")
+        world.start("photo_camera", "--rate", str(RATE_HZ), "--size", "640x480", *IN_NAMESPACE)
+        port = free_port()
+        page = world.start("teach_page", *IN_NAMESPACE, "-p", f"page_port:={port}")
+        diagnostics = world.diagnostics()
+        world.wait_for(lambda: diagnostics.count("frames classified") > 0, "classified frames", node)
+        world.wait_for(lambda: "The page is at" in page.output(), "the page", page)
+        world.spin_for(2.0)
+        idle = memory_mb(page)
+
+        def classified() -> int:
+            diagnostics.arrays.clear()
+            world.wait_for(diagnostics.status, "a report", node)
+            return diagnostics.count("frames classified")
+
+        for index in range(rounds):
+            for count in VIEWERS:
+                show_progress(f"page: round {index + 1} of {rounds}, {count} viewers")
+                ages: list[float] = []
+                watchers = [Watcher(Site(port), ages) for _ in range(count)]
+                for watcher in watchers:
+                    watcher.start()
+                world.spin_for(1.5)
+                ages.clear()
+                frames, begin = classified(), time.monotonic()
+                before = [cpu_seconds(program) for program in (node, page)]
+                world.spin_for(seconds)
+                frames, elapsed = classified() - frames, time.monotonic() - begin
+                node_secs, page_secs = (
+                    cpu_seconds(program) - start for program, start in zip((node, page), before, strict=True)
+                )
+                row = {"node_ms_per_frame": node_secs * 1000 / frames, "page_cpu": page_secs / elapsed}
+                if ages:
+                    received = sorted(ages)
+                    row["age_p50_ms"] = statistics.median(received) * 1000
+                    row["age_p95_ms"] = received[len(received) * 95 // 100] * 1000
+                    row["pictures_per_viewer"] = len(received) / elapsed / count
+                rows[count].append(row)
+                for watcher in watchers:
+                    watcher.is_ending = True
+                for watcher in watchers:
+                    watcher.join(5)
+                world.spin_for(1.0)
+    show_progress("")
+    medians = {
+        str(count): {name: statistics.median(row[name] for row in all_rows if name in row) for name in all_rows[0]}
+        for count, all_rows in rows.items()
+    }
+    return {"memory_mb": idle, "viewers": medians}
+
+
+def report(results: dict) -> str:
+    """The figures as a table."""
+    header = ["viewers", "node, ms/frame", "page, cores", "age p50, ms", "age p95, ms", "pictures/s"]
+    lines = ["  ".join(f"{name:>14}" for name in header)]
+    for count, row in results["viewers"].items():
+        names = ["node_ms_per_frame", "page_cpu", "age_p50_ms", "age_p95_ms", "pictures_per_viewer"]
+        cells = [f"{row[name]:.3f}" if name in row else "" for name in names]
+        lines.append("  ".join(f"{cell:>14}" for cell in [count, *cells]))
+    memory = results["memory_mb"]
+    lines.append(f"page without a viewer: {memory['VmRSS']:.0f} MB resident, {memory['RssAnon']:.0f} MB of it its own")
+    return "\n".join(lines)
