@@ -5,10 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import importlib.util
+import itertools
 import re
 from pathlib import Path
-
-import pytest
 
 from harness import LABELS, REPOSITORY
 from site_under_test import DESKTOP, LARGE, PHONE, SMALL_PHONE, Site, Visitor
@@ -77,15 +76,14 @@ def test_axe_finds_no_violation_in_any_state(site: Site) -> None:
     check("silent")
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_nothing_is_cut_off_on_any_screen(site: Site, size: str) -> None:
-    for scheme in ["light", "dark"]:
+def test_nothing_is_cut_off_on_any_screen(site: Site) -> None:
+    for size, scheme in itertools.product(SIZES, ["light", "dark"]):
         visitor = site.see(SIZES[size] | {"color_scheme": scheme, "reduced_motion": "reduce"})
         for view in ["Teach", "Frames", "Models", "Settings"]:
             visitor.go_to(view)
             visitor.find("main h1, main .hold").first.wait_for()
             wide = visitor.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            assert wide <= 0, f"{view} is {wide} pixels too wide"
+            assert wide <= 0, f"{view} is {wide} pixels too wide for {size}"
             visitor.screenshot(f"size-{size}-{scheme}-{view.lower()}")
         visitor.go_to("Teach")
         for label in LABELS:
@@ -95,6 +93,7 @@ def test_nothing_is_cut_off_on_any_screen(site: Site, size: str) -> None:
             assert min(box["width"], box["height"]) >= 44
         if visitor.is_touch:
             assert box["y"] > height / 2, "a thumb reaches the lower half"
+        visitor.context.close()
 
 
 def test_keyboard_alone_reaches_everything_and_its_focus_is_seen(site: Site) -> None:

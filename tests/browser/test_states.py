@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from camera import FakeCamera
+from harness import CAMERA, NEWEST
 from images import png_of
-from numpy import zeros, uint8
+from numpy import uint8, zeros
+from sensor_msgs.msg import Image
 from site_under_test import DESKTOP, PHONE, Site
 
 MARKUP = "<img src=x onerror=alert(1)>"
@@ -39,7 +41,9 @@ def test_silent_and_frozen_cameras_cannot_be_overlooked(site: Site) -> None:
     visitor.screenshot("camera-silent")
     box, screen = banner.bounding_box(), visitor.find(".screen").bounding_box()
     assert box["width"] * box["height"] > 0.9 * screen["width"] * screen["height"]
-    site.world.start_camera("--rate", "15", "--show", "thumbs_up", "--frozen")
+    frozen = site.world.start_camera("--rate", "15", "--show", "thumbs_up", "--frozen")
+    frames = site.world.listen(Image, CAMERA, NEWEST)
+    site.world.wait_for(lambda: len(frames) > 15, "frames of the frozen camera", frozen)
     banner.get_by_text("The picture is not live").wait_for()
     assert not visitor.find(".gesture").count(), "no gesture that could be believed"
 
