@@ -13,7 +13,7 @@ from images import pixels_of
 
 WIDTH, HEIGHT = 640, 480
 # More than a frozen camera repeats, so that this one is not taken for one.
-FRAMES = 16
+FRAMES = 24
 RATE = 15
 
 
