@@ -14,6 +14,13 @@ export async function undo() {
   if (answer) say(answer.message);
 }
 
+/** Deletes permanently what was deleted before. */
+export async function emptyTrash() {
+  if (!(await confirm("Empty the trash?", "Deleted frames are then gone, and no earlier edit can be undone.", "Empty it"))) return;
+  const answer = await call("clear_trash");
+  if (answer) say(answer.message);
+}
+
 const done = (text) => say(text, { action: { text: "Undo", run: undo } });
 
 export async function moveFrames(frames, label) {

@@ -3,7 +3,7 @@
 // The grid is a list box with one tab stop: the arrow keys move in it, Space selects, Ctrl+A selects all, Delete deletes.
 import { imageAddress, thumbnailAddress } from "./api.js";
 import { showImage } from "./dialog.js";
-import { addLabel, deleteFrames, moveFrames, undo } from "./edits.js";
+import { addLabel, deleteFrames, emptyTrash, moveFrames, undo } from "./edits.js";
 import { chooseFiles, useDrop } from "./files.js";
 import { count, labelText } from "./format.js";
 import { listFrames, PAGE } from "./frames.js";
@@ -34,6 +34,7 @@ export function Gallery() {
       ? html`<p class="muted">Drop image files or a folder on a label, or <button type="button" class="link" onClick=${() => chooseFiles(label)}>choose files</button> or <button type="button" class="link" onClick=${() => chooseFiles(label, { folder: true })}>a folder</button> for ${labelText(label)}.</p>`
       : html`<p class="muted">Drop image files or a folder on a label to add them.</p>`}
     <${Grid} key=${label} label=${label} labels=${labels} stamp=${dataset?.stamp} />
+    <p class="grid-foot"><button type="button" class="plain" onClick=${emptyTrash}>Empty the trash …</button></p>
   </section>`;
 }
 

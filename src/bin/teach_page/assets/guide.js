@@ -23,7 +23,7 @@ export function Guide({ labels, counts }) {
   const steps = [
     ["Show it", "Hold a button and show that gesture to the camera. Move your hand a little; let go to stop."],
     ["Vary it", `About ${ENOUGH_FRAMES} frames of each, from three places: near and far, left and right, other light.${missing.length ? ` Still short: ${list(missing.map(labelText))}.` : ""}`],
-    ["Train", "That is enough. Press Train; it takes less than a minute."],
+    ["Train", "That is enough. Press Train; it takes about a minute."],
   ];
   return html`<aside class="guide" aria-label="First steps">
     <ol>
