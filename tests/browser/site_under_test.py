@@ -193,6 +193,15 @@ class Visitor:
         self.wait_for("() => document.querySelector('.training progress')")
         self.wait_for("() => document.querySelector('.training .outcome')", timeout=TRAINING_MS)
 
+    def use_new_model(self) -> None:
+        """Waits until the new model is in use, and uses it all the same if it was not promoted."""
+        anyway = self.button("Use it all the same")
+        in_use = self.find(".outcome.is-good")
+        in_use.or_(anyway).first.wait_for()
+        if anyway.count():
+            anyway.click()
+        in_use.wait_for()
+
 
 def seconds(action: Callable[[], object]) -> float:
     """How long an action takes."""

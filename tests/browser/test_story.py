@@ -42,10 +42,7 @@ def test_visitor_teaches_three_gestures_with_the_own_camera(
     visitor.screenshot(f"{screen}-5-trained")
     assert "unseen frames right" in visitor.find(".outcome h2").inner_text()
     assert not visitor.find(".guide").count(), "the guide has gone away by itself"
-    use = visitor.page.get_by_role("button", name="Use it all the same")
-    if use.count():
-        use.click()
-    use.wait_for(state="detached")
+    visitor.use_new_model()
     visitor.wait_for_gesture(LABELS[0])
     print(f"{screen}: first visit to first own gesture live: {time.monotonic() - start:.1f} s")
     first = model_in_use(visitor)
@@ -62,9 +59,7 @@ def test_visitor_teaches_three_gestures_with_the_own_camera(
 
     correct(visitor)
     visitor.train()
-    if use.count():
-        use.click()
-    use.wait_for(state="detached")
+    visitor.use_new_model()
     second = model_in_use(visitor)
     assert second not in (first, "builtin")
     compare(visitor)

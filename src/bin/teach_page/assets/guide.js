@@ -8,11 +8,11 @@ const DISMISSED = "guide-dismissed";
 
 export function Guide({ labels, counts }) {
   const isTaught = useStore(({ model }) => !model || !["", "builtin"].includes(model.model_id));
-  const isTraining = useStore(({ training }) => training?.state === TRAINING.RUNNING);
+  const isTrained = useStore(({ training }) => [TRAINING.RUNNING, TRAINING.SUCCEEDED].includes(training?.state));
   const isRecording = useStore(({ recording }) => Boolean(recording?.active));
   const hasDataset = useStore(({ dataset }) => Boolean(dataset));
   const [isDismissed, setIsDismissed] = useState(() => localStorage.getItem(DISMISSED) != null);
-  if (isTaught || isTraining || isDismissed || !hasDataset) return null;
+  if (isTaught || isTrained || isDismissed || !hasDataset) return null;
   const dismiss = () => {
     localStorage.setItem(DISMISSED, "yes");
     setIsDismissed(true);

@@ -9,6 +9,7 @@ import { Confusion, mostConfused } from "./confusion.js";
 import { useStore } from "./store.js";
 
 const SHOWN_MISTAKES = 12;
+const LOADING_MS = 8000;
 
 export function Result({ training, labels, counts, history }) {
   const [results, setResults] = useState(null);
@@ -19,10 +20,16 @@ export function Result({ training, labels, counts, history }) {
       .catch(() => setResults(null));
   }, [id]);
   const isActive = useStore(({ model }) => model?.model_id === id);
+  // A promoted model is loaded and tried before it is in use.
+  const [isSettled, setIsSettled] = useState(!training.activated);
+  useEffect(() => {
+    const timer = setTimeout(() => setIsSettled(true), LOADING_MS);
+    return () => clearTimeout(timer);
+  }, [id]);
   return html`<div class=${`outcome ${isActive ? "is-good" : ""}`}>
     <h2>${headline(training, results)}</h2>
-    <p>${intervalText(results)} ${gateText(training, isActive)}</p>
-    ${!isActive && html`<p><button type="button" onClick=${() => call("activate_model", { model_id: id })}>Use it all the same</button></p>`}
+    <p>${intervalText(results)} ${gateText(training, isActive, isSettled)}</p>
+    ${!isActive && isSettled && html`<p><button type="button" onClick=${() => call("activate_model", { model_id: id })}>Use it all the same</button></p>`}
     <${Next} training=${training} labels=${labels} counts=${counts} results=${results} />
     ${training.warnings?.map((warning) => html`<p class="note">${warning}</p>`)}
     <details class="more">
@@ -47,9 +54,9 @@ function intervalText(results) {
   return low == null ? "" : `Of many frames like these, ${percent(low)} to ${percent(high)} are right.`;
 }
 
-function gateText({ accuracy, activated, message, new_scene_accuracy: newScene }, isActive) {
+function gateText({ accuracy, activated, message, new_scene_accuracy: newScene }, isActive, isSettled) {
   const scene = newScene == null ? "" : ` In a place that it has not seen: ${percent(newScene)}.`;
-  const use = isActive ? "In use now" : activated ? "It was in use, another model is now" : "Not in use";
+  const use = isActive ? "In use now" : !activated ? "Not in use" : isSettled ? "It was in use, another model is now" : "Being loaded";
   // Without what the page says anyway.
   const why = message.replace(/^model \S+ is (?:in use|stored but not active): /, "").replace(/; the running model stays in use, .*$/, "");
   const few = accuracy == null ? " There were too few recordings to hold one out." : "";
