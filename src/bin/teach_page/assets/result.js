@@ -56,7 +56,7 @@ function intervalText(results) {
 
 function gateText({ accuracy, activated, message, new_scene_accuracy: newScene }, isActive, isSettled) {
   const scene = newScene == null ? "" : ` In a place that it has not seen: ${percent(newScene)}.`;
-  const use = isActive ? "In use now" : !activated ? "Not in use" : isSettled ? "It was in use, another model is now" : "Being loaded";
+  const use = isActive ? (activated ? "In use now" : "In use now, though it was not promoted") : !activated ? "Not in use" : isSettled ? "It was in use, another model is now" : "Being loaded";
   // Without what the page says anyway.
   const why = message.replace(/^model \S+ is (?:in use|stored but not active): /, "").replace(/; the running model stays in use, .*$/, "");
   const few = accuracy == null ? " There were too few recordings to hold one out." : "";
