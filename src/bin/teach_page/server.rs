@@ -9,7 +9,8 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::routing::{get, post};
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::accept::NoDelayAcceptor;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 
@@ -88,7 +89,9 @@ impl Server {
         let service = router(page).into_make_service_with_connect_info::<SocketAddr>();
         match self.certificate {
             None => {
-                let mut server = axum_server::from_tcp(self.listener)?.first_request_timeout(HEAD_TIMEOUT);
+                // Without it, a picture waits 40 ms for the acknowledgment of the text before it.
+                let server = axum_server::from_tcp(self.listener)?.acceptor(NoDelayAcceptor::new());
+                let mut server = server.first_request_timeout(HEAD_TIMEOUT);
                 server.http_builder().http1().header_read_timeout(HEAD_TIMEOUT);
                 server.serve(service).await?;
             }
@@ -98,7 +101,8 @@ impl Server {
                 let config = RustlsConfig::from_pem(certificate, key).await;
                 let config =
                     config.context("tls_certificate and tls_key are no valid certificate and key in PEM")?;
-                let server = axum_server::from_tcp_rustls(self.listener, config)?;
+                let acceptor = RustlsAcceptor::new(config).acceptor(NoDelayAcceptor::new());
+                let server = axum_server::from_tcp(self.listener)?.acceptor(acceptor);
                 let mut server = server.first_request_timeout(HEAD_TIMEOUT);
                 server.http_builder().http1().header_read_timeout(HEAD_TIMEOUT);
                 server.serve(service).await?;

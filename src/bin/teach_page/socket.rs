@@ -288,10 +288,10 @@ impl Writer {
         }
         let gestures = self.page.cameras.gestures();
         let update = json!({ "update": { "picture": picture, "gestures": gestures, "state": state } });
-        self.sink.send(text(&update)).await.ok()?;
+        self.sink.feed(text(&update)).await.ok()?;
         if let Some(jpeg) = jpeg {
-            self.sink.send(Message::Binary(jpeg)).await.ok()?;
+            self.sink.feed(Message::Binary(jpeg)).await.ok()?;
         }
-        Some(())
+        self.sink.flush().await.ok()
     }
 }
