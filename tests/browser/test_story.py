@@ -9,7 +9,7 @@ import pytest
 
 from camera import FakeCamera
 from harness import LABELS
-from site_under_test import SCREENS, Site, Visitor
+from site_under_test import SCREENS, TRAINING_MS, Site, Visitor
 
 # The guide asks for so many.
 FRAMES = 30
@@ -121,7 +121,7 @@ def compare(visitor: Visitor) -> None:
     for i in range(2):
         boxes.nth(i).check()
     figures = visitor.find(".comparison .figure")
-    figures.nth(1).wait_for(timeout=60_000)
+    figures.nth(1).wait_for(timeout=TRAINING_MS)
     assert all(text.endswith("%") for text in figures.all_inner_texts())
     figures.first.scroll_into_view_if_needed()
     visitor.screenshot(f"{'phone' if visitor.is_touch else 'desktop'}-8-comparison")
