@@ -478,6 +478,7 @@ class TestAccess:
         for _ in range(30):
             status = site.get("/?token=guess").status
         assert status == 429, "attempts are limited"
+        assert site.get("/", **sent).status == 200, "but not for those who have the token"
 
     def test_connection_is_encrypted_on_request(self, world: World) -> None:
         home = world.directory / "ros"
