@@ -12,6 +12,10 @@ const CAUSES: &[(&str, &str)] = &[
         "NVIDIA's driver (libcuda.so.1) is not installed; install it, and start a container with --gpus all",
     ),
     (
+        "libnvidia-ml.so",
+        "NVIDIA's driver (libnvidia-ml.so.1) is not installed; install it, and start a container with --gpus all",
+    ),
+    (
         "driver version is insufficient",
         "NVIDIA's driver is missing or too old; CUDA 13 needs 580.65 or later, CUDA 12 needs 525.60",
     ),
@@ -33,7 +37,7 @@ const CAUSES: &[(&str, &str)] = &[
     ),
     (
         "TensorRT execution provider is not enabled in this build",
-        "this ONNX Runtime is built without TensorRT; set ORT_DYLIB_PATH to the libonnxruntime.so of onnxruntime-gpu",
+        "this ONNX Runtime is built without TensorRT",
     ),
     (
         "execution provider is not enabled in this build",
