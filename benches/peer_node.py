@@ -5,14 +5,18 @@
 Publishes ThumbGesture, to be measured like this package's node. Its weights are random, which takes the same time.
 """
 
+import signal
 import sys
+import threading
 
 import numpy
 import rclpy
 import torch
 from PIL import Image
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image as ImageMessage
 from thumb_gesture.msg import ThumbGesture
 from torchvision import models, transforms
@@ -54,11 +58,15 @@ class PeerNode(Node):
 
 def main() -> None:
     torch.set_num_threads(int(sys.argv[1]))
-    rclpy.init()
-    try:
-        rclpy.spin(PeerNode())
-    except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):
-        pass
+    # rclpy's own handlers would shut down the context while a frame is classified, whose gesture could then not be published.
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    is_ending = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: is_ending.set())
+    executor = SingleThreadedExecutor()
+    executor.add_node(PeerNode())
+    while not is_ending.is_set():
+        executor.spin_once(timeout_sec=0.1)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,14 @@ import argparse
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
 
 import cameras
 import forward
 import frame_age
 import image_loss
+import machine
 import node
 import page
 import people
@@ -54,12 +56,25 @@ def main() -> None:
         "people": (lambda: people.measure(arguments), people.report),
     }
     results = json.loads(RESULT.read_text()) if RESULT.exists() and arguments.only != PARTS else {}
+    failed = []
     for name in arguments.only:
         measure, report = parts[name]
-        results[name] = measure()
-        print(report(results[name]), end="\n\n", flush=True)
+        load = machine.Load()
+        try:
+            results[name] = measure()
+            print(report(results[name]), flush=True)
+        except (Exception, SystemExit):
+            # The figures of the other parts are still worth having.
+            traceback.print_exc()
+            failed.append(name)
+            continue
+        if note := load.note():
+            print(note, flush=True)
+        print(flush=True)
         RESULT.write_text(json.dumps(results, indent=2) + "\n")
         plot.write(results, PLOT)
+    if failed:
+        sys.exit(f"these parts failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

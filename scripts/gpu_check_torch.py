@@ -1,7 +1,8 @@
 """A model of the store in Python's torch, for scripts/gpu_check.py.
 
 `version` prints the versions. `run MODEL DEVICE PRECISION BATCHES PHOTO...` prints, as JSON, the probabilities of each photo and for each
-batch size the milliseconds per frame, including the copies to the GPU and back.
+batch size the milliseconds per frame, including the copies to the GPU and back. `fill` takes all free memory of the GPU until its input
+ends.
 """
 
 import json
@@ -80,6 +81,19 @@ def run(model: Path, device: str, precision: str, batches: list[int], photos: li
     return {"probabilities": probabilities, "forward_ms": forward_ms}
 
 
+def fill() -> None:
+    """Takes all free memory of the GPU until the input ends."""
+    free, taken, size = torch.cuda.mem_get_info()[0], [], 1 << 30
+    while size >= 1 << 20:
+        try:
+            taken.append(torch.empty(size, dtype=torch.uint8, device="cuda"))
+        except torch.cuda.OutOfMemoryError:
+            size //= 2
+    left = torch.cuda.mem_get_info()[0]
+    print(f"{left / 1e6:.0f} MB free of {free / 1e6:.0f} MB", flush=True)
+    sys.stdin.read()
+
+
 def version() -> str:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     return f"{sys.version.split()[0]}, torch {torch.__version__}, cuDNN {torch.backends.cudnn.version()}, {gpu}"
@@ -89,6 +103,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["version"]:
             print(version())
+        case ["fill"]:
+            fill()
         case ["run", model, device, precision, batches, *photos]:
             print(json.dumps(run(Path(model), device, precision, json.loads(batches), photos)))
         case _:

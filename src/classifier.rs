@@ -3,6 +3,7 @@
 pub mod candidates;
 mod engines;
 pub mod onnx;
+mod reasons;
 pub mod settings;
 mod torch;
 
@@ -229,7 +230,7 @@ fn load_first_of<T>(
             }
             Err(error) => {
                 tracing::debug!("{} cannot run the model: {error}", candidate.backend());
-                failures.push(format!("{}: {error}", candidate.runtime));
+                failures.push(format!("{}: {}", candidate.runtime, reasons::for_people(&error)));
                 last_error = Some(error);
             }
         }

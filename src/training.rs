@@ -28,6 +28,7 @@ mod progress;
 mod publish;
 pub(crate) mod report;
 mod select;
+mod snapshot;
 mod source;
 mod stopwatch;
 pub mod strategy;

@@ -181,7 +181,22 @@ fn without_a_gpu_cuda_falls_back_with_a_reason_and_require_gpu_fails() {
         );
         let refused = failure(&trained.run("bench", &format!("--backend {backend} --require-gpu")));
         assert!(refused.contains("require_gpu is set"), "{refused}");
+        assert!(!reason.contains("[ONNXRuntimeError]"), "for people: {reason}");
     }
+}
+
+fn prepare_says_what_will_run_the_model_and_fails_if_a_gpu_is_required() {
+    let trained = trained();
+    let prepared = json(&trained.run("models", "prepare --cameras 2"));
+    assert_eq!(prepared["backend"], "onnx/cpu/int8");
+    assert_eq!(
+        prepared["model_id"].as_str(),
+        trained.model.file_name().and_then(|id| id.to_str())
+    );
+    let refused = failure(&trained.run("models", "prepare --require-gpu"));
+    assert!(refused.contains("require_gpu is set"), "{refused}");
+    let unknown = failure(&trained.run("models", "prepare alexnet-missing"));
+    assert!(unknown.contains("alexnet-missing"), "{unknown}");
 }
 
 /// Path of the library of OpenVINO's plugin.
@@ -301,6 +316,7 @@ support::runner::tests! {
     backends_measure_the_same_familiarity,
     unsupported_precision_falls_back_to_fp32_with_a_reason,
     without_a_gpu_cuda_falls_back_with_a_reason_and_require_gpu_fails needs NoGpu,
+    prepare_says_what_will_run_the_model_and_fails_if_a_gpu_is_required needs NoGpu,
     plugin_computes_the_same_probabilities needs OpenVino,
     invalid_plugin_falls_back_with_a_reason,
     batch_gives_the_same_logits_as_single_frames,

@@ -58,6 +58,8 @@ pub(super) fn candidates(
     let is_gpu_requested = settings.device == Device::Cuda || settings.require_gpu;
     let on_gpu = on_gpu.iter().copied().filter(|runtime| match settings.device {
         Device::Cpu => false,
+        // TensorRT's fp32 is TF32.
+        _ if *runtime == Runtime::OnnxTensorRt && settings.precision == Precision::Fp32 => false,
         Device::Auto | Device::Cuda => is_gpu_requested || is_available(*runtime),
     });
     let on_cpu = (!settings.require_gpu).then_some(on_cpu);
@@ -89,10 +91,10 @@ fn candidate(runtime: Runtime, requested: Precision, int8: Option<&Int8Agreement
         Runtime::OnnxPlugin | Runtime::OnnxCuda | Runtime::OnnxCpu | Runtime::TorchCpu => Precision::Fp32,
     };
     let supported = match runtime {
-        Runtime::OnnxTensorRt => [Precision::Fp32, Precision::Fp16].as_slice(),
-        Runtime::OnnxCuda => &[Precision::Fp32],
+        Runtime::OnnxTensorRt => [Precision::Tf32, Precision::Fp16].as_slice(),
+        Runtime::OnnxCuda => &[Precision::Fp32, Precision::Tf32],
         Runtime::OnnxPlugin | Runtime::OnnxCpu => &[Precision::Fp32, Precision::Int8],
-        Runtime::TorchCuda => &[Precision::Fp32, Precision::Fp16, Precision::Bf16],
+        Runtime::TorchCuda => &[Precision::Fp32, Precision::Tf32, Precision::Fp16, Precision::Bf16],
         Runtime::TorchCpu => &[Precision::Fp32, Precision::Bf16],
     };
     let (precision, reason) = match requested {
@@ -189,6 +191,22 @@ mod tests {
         settings.require_gpu = true;
         settings.backend = Backend::Torch;
         assert_eq!(backends(&settings, None, false), ["torch/cuda/fp16"]);
+    }
+
+    #[test]
+    fn fp32_is_never_tf32() {
+        let backends = |precision| {
+            let settings = Settings {
+                precision,
+                ..Settings::default()
+            };
+            backends(&settings, None, true)
+        };
+        assert_eq!(backends(Precision::Fp32), ["onnx/cuda/fp32", "onnx/cpu/fp32"]);
+        assert_eq!(
+            backends(Precision::Tf32),
+            ["onnx/tensorrt/tf32", "onnx/cuda/tf32", "onnx/cpu/fp32"]
+        );
     }
 
     #[test]

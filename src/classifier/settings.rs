@@ -42,6 +42,8 @@ pub enum Precision {
     Auto,
     /// 32 bits, as in training.
     Fp32,
+    /// On a GPU, fp32 with products that are computed with 10 bits of mantissa instead of 23, where the GPU has tensor cores for it.
+    Tf32,
     /// 16 bits, half precision.
     Fp16,
     /// 16 bits, with the range of fp32.
@@ -110,6 +112,6 @@ mod tests {
         assert_names_are_parsed_back::<Device>();
         assert_names_are_parsed_back::<Precision>();
         let unknown = parse_name::<Precision>("precision", "int4").map_err(|error| error.to_string());
-        assert!(unknown.is_err_and(|error| error.contains("fp32, fp16, bf16, int8")));
+        assert!(unknown.is_err_and(|error| error.contains("fp32, tf32, fp16, bf16, int8")));
     }
 }

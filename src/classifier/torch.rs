@@ -49,10 +49,12 @@ impl TorchClassifier {
         let kind = match candidate.precision {
             Precision::Fp16 => Kind::Half,
             Precision::Bf16 => Kind::BFloat16,
-            Precision::Auto | Precision::Fp32 | Precision::Int8 => Kind::Float,
+            Precision::Auto | Precision::Fp32 | Precision::Tf32 | Precision::Int8 => Kind::Float,
         };
-        body.convert(kind);
-        head.convert(kind);
+        for module in [&mut body, &mut head] {
+            module.convert(kind);
+            module.allow_tf32(candidate.precision == Precision::Tf32);
+        }
         let mut classifier = TorchClassifier {
             body,
             head,

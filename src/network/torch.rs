@@ -1,5 +1,6 @@
 //! Conversion of layers to a libtorch module, for training and inference.
 
+use std::error::Error as _;
 use std::sync::OnceLock;
 
 use tch::nn::{Path, VarStore};
@@ -12,6 +13,7 @@ use crate::weights::{self, Initialization, ParameterSpec, Weights, WeightsError}
 pub struct TorchModule {
     layers: Vec<TorchLayer>,
     variables: VarStore,
+    allow_tf32: bool,
 }
 
 /// Why a [`TorchModule`] cannot be created or run.
@@ -44,8 +46,13 @@ pub fn gpu() -> Result<Device, TorchError> {
     const CUDA_LIBRARY: &str = "libtorch_cuda.so";
     static GPU: OnceLock<Result<(), String>> = OnceLock::new();
     let found = GPU.get_or_init(|| {
-        ort::util::preload_dylib(CUDA_LIBRARY)
-            .map_err(|error| format!("no CUDA: {error}; scripts/setup.sh installs it if there is a GPU"))?;
+        ort::util::preload_dylib(CUDA_LIBRARY).map_err(|error| {
+            // The name of the missing library is in the source.
+            let cause = error
+                .source()
+                .map_or_else(|| error.to_string(), ToString::to_string);
+            format!("no CUDA: {cause}; scripts/setup.sh installs it if there is a GPU")
+        })?;
         if tch::Cuda::is_available() {
             return Ok(());
         }
@@ -53,6 +60,13 @@ pub fn gpu() -> Result<Device, TorchError> {
     });
     found.clone().map_err(TorchError::Torch)?;
     Ok(Device::Cuda(0))
+}
+
+/// How to compute outputs.
+#[derive(Clone, Copy)]
+struct Mode {
+    train: bool,
+    allow_tf32: bool,
 }
 
 struct TorchLayer {
@@ -100,7 +114,11 @@ impl TorchModule {
     ) -> Result<TorchModule, TorchError> {
         let variables = VarStore::new(device);
         let layers = lower(layers, &variables, &mut value)?;
-        Ok(TorchModule { layers, variables })
+        Ok(TorchModule {
+            layers,
+            variables,
+            allow_tf32: false,
+        })
     }
 
     /// The parameters, for an optimizer.
@@ -111,6 +129,11 @@ impl TorchModule {
     /// Converts the parameters to another data type, such as [`tch::Kind::BFloat16`]. Inputs must have that type as well.
     pub fn convert(&mut self, kind: Kind) {
         self.variables.set_kind(kind);
+    }
+
+    /// Whether convolutions on a GPU may compute fp32 in TF32. libtorch would do so by default; its linear layers never do.
+    pub(crate) fn allow_tf32(&mut self, allow: bool) {
+        self.allow_tf32 = allow;
     }
 
     /// Sets parameters by name.
@@ -134,7 +157,7 @@ impl TorchModule {
     /// # Errors
     /// libtorch failed, for example because the input has the wrong shape.
     pub fn forward(&self, batch: &Tensor, train: bool) -> Result<Tensor, TorchError> {
-        Ok(run(&self.layers, &channels_last(batch)?, train)?)
+        self.run(&self.layers, batch, train)
     }
 
     /// The output of the first `layers` layers for a batch, without dropout.
@@ -142,7 +165,15 @@ impl TorchModule {
     /// # Errors
     /// As for [`TorchModule::forward`].
     pub(crate) fn forward_first(&self, layers: usize, batch: &Tensor) -> Result<Tensor, TorchError> {
-        Ok(run(&self.layers[..layers], &channels_last(batch)?, false)?)
+        self.run(&self.layers[..layers], batch, false)
+    }
+
+    fn run(&self, layers: &[TorchLayer], batch: &Tensor, train: bool) -> Result<Tensor, TorchError> {
+        let mode = Mode {
+            train,
+            allow_tf32: self.allow_tf32,
+        };
+        Ok(run(layers, &channels_last(batch)?, mode)?)
     }
 
     /// A copy of the weights.
@@ -219,20 +250,34 @@ fn channels_last(batch: &Tensor) -> Result<Tensor, TchError> {
     }
 }
 
-fn run(layers: &[TorchLayer], batch: &Tensor, train: bool) -> Result<Tensor, TchError> {
+fn run(layers: &[TorchLayer], batch: &Tensor, mode: Mode) -> Result<Tensor, TchError> {
     let mut values = batch.shallow_clone();
     for layer in layers {
-        values = layer.forward(&values, train)?;
+        values = layer.forward(&values, mode)?;
     }
     Ok(values)
 }
 
 impl TorchLayer {
-    fn forward(&self, input: &Tensor, train: bool) -> Result<Tensor, TchError> {
+    fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor, TchError> {
         match (&self.layer, self.parameters.as_slice()) {
             (&Layer::Conv2d { stride, padding, .. }, [weight, bias @ ..]) => {
                 let (stride, padding) = (stride as i64, padding as i64);
-                input.f_conv2d(weight, bias.first(), [stride; 2], [padding; 2], [1; 2], 1)
+                // As `conv2d` with PyTorch's defaults, except for TF32.
+                input.f_internal_convolution(
+                    weight,
+                    bias.first(),
+                    [stride; 2],
+                    [padding; 2],
+                    [1; 2],
+                    false,
+                    [0; 2],
+                    1,
+                    false,
+                    false,
+                    true,
+                    mode.allow_tf32,
+                )
             }
             (Layer::BatchNorm2d { .. }, [weight, bias, mean, variance]) => {
                 // PyTorch's default. It has no effect, since the running statistics are not updated.
@@ -265,18 +310,18 @@ impl TorchLayer {
             (&Layer::AdaptiveAvgPool2d { side }, _) => input.f_adaptive_avg_pool2d([side as i64; 2]),
             (Layer::Relu, _) => input.f_relu(),
             (Layer::Flatten, _) => input.f_flatten(1, -1),
-            (&Layer::Dropout { probability }, _) => input.f_dropout(probability, train),
-            (Layer::Branches { join, .. }, _) => self.forward_branches(*join, input, train),
+            (&Layer::Dropout { probability }, _) => input.f_dropout(probability, mode.train),
+            (Layer::Branches { join, .. }, _) => self.forward_branches(*join, input, mode),
             (Layer::Conv2d { .. } | Layer::BatchNorm2d { .. } | Layer::Linear { .. }, _) => {
                 unreachable!("a layer has all of its parameters")
             }
         }
     }
 
-    fn forward_branches(&self, join: Join, input: &Tensor, train: bool) -> Result<Tensor, TchError> {
+    fn forward_branches(&self, join: Join, input: &Tensor, mode: Mode) -> Result<Tensor, TchError> {
         let mut outputs = Vec::with_capacity(self.branches.len());
         for layers in &self.branches {
-            outputs.push(run(layers, input, train)?);
+            outputs.push(run(layers, input, mode)?);
         }
         match join {
             Join::Channels => Tensor::f_cat(&outputs, 1),

@@ -11,6 +11,7 @@ use tch::{Device, TchError, Tensor};
 
 use super::cache::{Entry, FeatureCache};
 use super::copies::{Copies, ImageOfFile, is_none};
+use super::snapshot::Snapshot;
 use crate::all_cores;
 use crate::dataset::augment::Level;
 use crate::dataset::bursts::FrameFile;
@@ -36,6 +37,8 @@ const SCENES_VERSION: &str = " scenes 1";
 #[derive(Clone, Debug)]
 pub(super) struct LabeledFile {
     pub(super) path: PathBuf,
+    /// Where its content is read: see [`Snapshot::keep`].
+    pub(super) content: PathBuf,
     pub(super) label: Label,
     /// Index of the label among the model's labels.
     pub(super) label_index: usize,
@@ -96,15 +99,18 @@ struct Pending<'a> {
 }
 
 /// All files of a dataset; the index of a label is its position in the dataset.
-pub(super) fn labeled_files(dataset: &Dataset) -> Vec<LabeledFile> {
+pub(super) fn labeled_files(dataset: &Dataset, snapshot: &Snapshot) -> Vec<LabeledFile> {
     let mut files = Vec::with_capacity(dataset.frame_count());
     for (label_index, frames) in dataset.labels.iter().enumerate() {
-        files.extend(frames.files.iter().map(|path| LabeledFile {
-            path: path.clone(),
-            label: frames.label.clone(),
-            label_index,
-            hand: None,
-        }));
+        for path in &frames.files {
+            files.push(LabeledFile {
+                path: path.clone(),
+                content: snapshot.keep(files.len(), path),
+                label: frames.label.clone(),
+                label_index,
+                hand: None,
+            });
+        }
     }
     files
 }
@@ -318,7 +324,7 @@ impl Features {
 /// Reads files on all cores: the features of cached files, the network inputs of others.
 fn load(files: &[LabeledFile], caches: &Caches, copies: Copies) -> Vec<Result<Loaded, FrameError>> {
     on_all_cores(files, |preprocessor, file| {
-        let bytes = read_file(&file.path)?;
+        let bytes = read_file(&file.content)?;
         let sha256 = Sha256::digest(&bytes).into();
         if let Some(entry) = caches.of(file).read(&sha256, 1 + copies.count) {
             let thumbnail = entry.thumbnail;
@@ -358,7 +364,7 @@ pub(super) fn inputs_of_copies(
     copies: Copies,
 ) -> Result<Vec<f32>, FrameError> {
     let inputs = on_all_cores(examples, |preprocessor, (file, copy)| {
-        let bytes = read_file(&file.path)?;
+        let bytes = read_file(&file.content)?;
         let frame = Frame::from_compressed("", &bytes)?;
         let square = preprocessor.square_from_frame(&frame);
         let sha256 = Sha256::digest(&bytes).into();

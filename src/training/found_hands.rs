@@ -113,7 +113,7 @@ fn search(
     frames: &[usize],
 ) -> Result<Vec<Vec<f32>>, TrainingError> {
     let find = |finder: &mut HandFinder, frame: &usize| {
-        let image = Frame::from_file(&files[*frame].path)?;
+        let image = Frame::from_file(&files[*frame].content)?;
         let hands = finder.search_as_in_streams(&image);
         let hands = hands.map_err(TrainingError::Hands)?;
         Ok(hands

@@ -82,7 +82,7 @@ pub(super) fn gate(
         .held_out
         .iter()
         .map(|held_out| ComparedFrame {
-            path: &prepared.files[held_out.frame].path,
+            path: &prepared.files[held_out.frame].content,
             sha256: prepared.sha256(held_out.frame),
             label: prepared.label_of(held_out.frame),
             label_index: prepared.label_indices[held_out.frame],

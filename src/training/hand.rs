@@ -163,7 +163,7 @@ struct Crop<'a> {
 /// A frame has no certain hand.
 fn crops<'a>(prepared: &'a PreparedDataset, hands: &Hands, frames: &[usize]) -> Vec<Crop<'a>> {
     let crop = |&frame: &usize| Crop {
-        path: &prepared.files[frame].path,
+        path: &prepared.files[frame].content,
         sha256: &prepared.fingerprint(frame).sha256,
         region: hands.crops[frame].expect("the frame has a hand"),
     };

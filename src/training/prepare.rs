@@ -14,6 +14,7 @@ use super::plan::Plan;
 use super::pretrained::PretrainedNetwork;
 use super::progress::Progress;
 use super::report::{DatasetReport, LabelCount, SceneReport};
+use super::snapshot::Snapshot;
 use super::strategy::{Recipe, Strategy};
 use crate::dataset::augment::Level;
 use crate::dataset::bursts::{FrameFile, LabelGroups, conflicts, group_frames};
@@ -58,6 +59,8 @@ pub(super) struct PreparedDataset {
     pub(super) computed_frames: usize,
     frames: Vec<FrameFile>,
     groups: Vec<LabelGroups>,
+    /// Keeps `files` readable.
+    _snapshot: Snapshot,
 }
 
 /// Reads the frames, computes the features for the last layer, and splits the frames. `store` is the directory of the model store, which
@@ -73,7 +76,8 @@ pub(super) fn prepare(
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<PreparedDataset, TrainingError> {
     let labels: Vec<Label> = dataset.labels.iter().map(|frames| frames.label.clone()).collect();
-    let files = labeled_files(dataset);
+    let snapshot = Snapshot::new(&dataset.root);
+    let files = labeled_files(dataset, &snapshot);
     let recipe = options.recipe(Strategy::LastLayer, files.len());
     let plan = Plan::new(&pretrained.network, Strategy::LastLayer, &pretrained.weights);
     let feature_copies = Copies {
@@ -124,6 +128,7 @@ pub(super) fn prepare(
         computed_frames: extraction.computed,
         frames,
         groups,
+        _snapshot: snapshot,
     })
 }
 

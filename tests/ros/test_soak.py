@@ -33,7 +33,8 @@ LOOP_SECS = 7.0
 # Time until the memory is compared: five minutes, or a third of a shorter run.
 WARM_UP_SECS = min(300.0, SECONDS / 3)
 CYCLE_SECS = 20
-MAX_GROWTH = 0.02
+# In a short run, the allocator still grows towards what the largest batches need.
+MAX_GROWTH = 0.02 if WARM_UP_SECS == 300 else 0.1
 
 
 @dataclass
@@ -119,7 +120,6 @@ def test_resources_stay_constant_over_trainings_and_changes_of_model(
     lifecycle = LifecycleClient(world, NODE)
     camera = Camera(world, [raw(drawn[label], "rgb8") for label in LABELS])
     world.wait_for(lambda: last, "gestures", node)
-    monitor = ProcessMonitor(world, node)
 
     def until(seconds: float) -> None:
         world.wait_for(lambda: time.monotonic() - monitor.start > seconds, "the time to pass", node, timeout=SECONDS)
@@ -138,8 +138,9 @@ def test_resources_stay_constant_over_trainings_and_changes_of_model(
         world.wait_for(is_classified_by(statuses[-1].model_id), "the new model classifies", node)
         return statuses[-1].model_id
 
-    # The first training runs before the memory is compared: the second one must not increase it.
+    # The first training ends before the time begins: the second one must not increase the memory.
     models = [trained.model_id, train(1)]
+    monitor = ProcessMonitor(world, node)
     switches = trainings = captured = pauses = round_trips = 0
     for number in range(max(3, math.ceil(SECONDS / CYCLE_SECS))):
         until(min(number * CYCLE_SECS, SECONDS))

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from numpy import ndarray
-from thumb_gesture.msg import DatasetSummary, Recording
+from thumb_gesture.msg import DatasetSummary, Recording, TrainingStatus
 from thumb_gesture.srv import ListFrames, Record
 
 from conftest import OTHER, TrainedModel, add_model
-from harness import LABELS, NODE, TRANSIENT_LOCAL, World
+from harness import LABELS, NODE, TRAINING_TIMEOUT, TRANSIENT_LOCAL, World
 
 START, RENEW, END = Record.Request.START, Record.Request.RENEW, Record.Request.END
 # Of the node, plus the time of a busy machine.
@@ -215,6 +215,25 @@ def test_edits_are_undone_one_after_the_other_and_survive_a_restart(trained_worl
     assert "8 frames were deleted permanently" in world.call("clear_trash").message
     assert not world.call("undo_edit").success
     assert "thumbs_up" not in files(world)
+
+
+def test_training_uses_the_frames_that_it_listed_although_they_are_deleted_permanently(trained_world: World) -> None:
+    world = trained_world
+    world.start_node()
+    teacher, statuses = Teacher(world), world.trainings()
+    # Reads all frames again in each epoch.
+    assert world.call("retrain", strategy="full", epochs=2, force=True).success
+    world.wait_for(lambda: statuses and statuses[-1].stage == "features", "the training reads the frames")
+    deleted = [frame.frame for frame in listed(world, label="none", limit=4).frames]
+    assert world.call("delete_frames", frames=deleted).success
+    assert world.call("clear_trash").success
+    teacher.has({"none": 4, "thumbs_down": 8, "thumbs_up": 8})
+    world.wait_for(
+        lambda: statuses[-1].state != TrainingStatus.RUNNING, "the end of the training", timeout=TRAINING_TIMEOUT
+    )
+    assert statuses[-1].state == TrainingStatus.SUCCEEDED, statuses[-1].message
+    assert world.call("list_models").models[0].train_frames == 24
+    assert not list(world.dataset.glob(".thumb_gesture-*")), "the training leaves nothing in the dataset"
 
 
 def test_last_burst_is_taken_back(teacher: Teacher) -> None:

@@ -9,11 +9,15 @@ use serde::Serialize;
 use thumb_gesture::dataset::Label;
 use thumb_gesture::model_store::{Listing, Manifest, ModelStore};
 use thumb_gesture::preprocess::Preprocessing;
+use thumb_gesture::recognizer::model::{LoadedModel, Model};
+use thumb_gesture::recognizer::settings::Method;
 use time::format_description::well_known::Rfc3339;
 
+use crate::names::names;
 use crate::output;
+use crate::runtime::RuntimeOptions;
 
-/// List, show, activate and delete the models of a store.
+/// List, show, activate, prepare and delete the models of a store.
 ///
 /// A running node is not affected; its service ~/activate_model activates a model there.
 #[derive(Args)]
@@ -48,6 +52,19 @@ enum Command {
         #[arg(required = true)]
         ids: Vec<String>,
     },
+    /// Load a model as a node does; builds the TensorRT engines that it lacks, which can take minutes, before the robot drives
+    Prepare {
+        /// Id of the model [default: the active model]
+        id: Option<String>,
+        /// Number of cameras of the node: the maximum batch size of the engines
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+        cameras: u16,
+        /// The node's parameter `recognizer`
+        #[arg(long, value_name = "NAME", default_value = "auto", value_parser = names::<Method>())]
+        recognizer: Method,
+        #[command(flatten)]
+        runtime: RuntimeOptions,
+    },
     /// Delete old models; the active and the previously active model are kept
     Prune {
         /// Number of newest models to keep
@@ -61,6 +78,14 @@ struct Report<'a> {
     active: Option<&'a str>,
     models: &'a [Manifest],
     unreadable: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Prepared<'a> {
+    model_id: &'a str,
+    backend: &'a str,
+    /// Why this backend was chosen; may be empty.
+    reason: &'a str,
 }
 
 #[derive(Serialize)]
@@ -94,9 +119,34 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             ids.iter().try_for_each(|id| store.delete(id))?;
             print_change(&store, ids, as_json)?;
         }
+        Command::Prepare {
+            id,
+            cameras,
+            recognizer,
+            runtime,
+        } => {
+            let id = store.model_or_active(id.as_deref())?.manifest.id;
+            let loaded = runtime.prepare(&Model::open(&store, &id)?, recognizer, usize::from(cameras))?;
+            print_prepared(&id, &loaded, as_json)?;
+        }
         Command::Prune { keep } => print_change(&store, store.prune(keep)?, as_json)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn print_prepared(id: &str, loaded: &LoadedModel, as_json: bool) -> anyhow::Result<()> {
+    let (backend, reason) = (loaded.recognizer.backend(), loaded.reason.as_str());
+    if as_json {
+        return output::print_json(&Prepared {
+            model_id: id,
+            backend,
+            reason,
+        });
+    }
+    if !reason.is_empty() {
+        output::print_error_line(reason);
+    }
+    output::print_line(&format!("{id} runs on {backend}"))
 }
 
 fn list(store: &ModelStore, as_json: bool) -> anyhow::Result<()> {

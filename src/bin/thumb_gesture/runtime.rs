@@ -109,6 +109,19 @@ impl RuntimeOptions {
         explained(model, model.load_at_once(&self.settings()))
     }
 
+    /// Loads a model as a node with that number of cameras does, and builds the engines that it lacks.
+    pub(crate) fn prepare(
+        &self,
+        model: &Model,
+        method: Method,
+        cameras: usize,
+    ) -> anyhow::Result<LoadedModel> {
+        let mut settings = self.settings();
+        settings.method = method;
+        settings.network.batch = cameras;
+        Ok(model.load(&settings)?)
+    }
+
     fn settings(&self) -> RecognizerSettings {
         RecognizerSettings {
             method: Method::default(),

@@ -62,10 +62,10 @@ pub(super) fn session(
         match provider {
             // Without an explicit device ONNX Runtime prefers a provider from a separate library that is loaded in this process.
             Provider::Cpu => builder.with_devices(environment.devices().filter(is_cpu), None)?,
-            Provider::Cuda => builder.with_execution_providers([cuda()])?,
+            Provider::Cuda => builder.with_execution_providers([cuda(precision)])?,
             Provider::TensorRt { directory } => {
                 let tensorrt = tensorrt(precision, settings.batch, directory);
-                builder.with_execution_providers([tensorrt, cuda()])?
+                builder.with_execution_providers([tensorrt, cuda(precision)])?
             }
             Provider::Plugin(device) => builder
                 .with_devices([device], None)?
@@ -92,10 +92,31 @@ fn worker_affinity(settings: &Settings) -> Option<String> {
     has_workers.then(|| vec![cpus.join(","); settings.threads - 1].join(";"))
 }
 
-/// Whether ONNX Runtime can be loaded and was built with the execution provider of a runtime.
+/// Whether ONNX Runtime can be loaded and was built with the execution provider of a runtime, and for TensorRT, whether its libraries
+/// can be loaded as well: PyPI's ONNX Runtime for GPUs has the provider without them.
 pub(in crate::classifier) fn has_provider(runtime: Runtime) -> bool {
     // The library is loaded first: ort panics if it cannot find one itself.
-    environment().is_ok() && is_built_in(runtime).unwrap_or(false)
+    environment().is_ok()
+        && is_built_in(runtime).unwrap_or(false)
+        && (runtime != Runtime::OnnxTensorRt || has_tensorrt())
+}
+
+/// Whether the TensorRT provider beside ONNX Runtime's library can be loaded, which needs NVIDIA's libraries.
+fn has_tensorrt() -> bool {
+    static LOADED: OnceLock<bool> = OnceLock::new();
+    *LOADED.get_or_init(|| {
+        // The first one has what the second one needs. ONNX Runtime looks for both in this directory.
+        let libraries = [
+            "libonnxruntime_providers_shared.so",
+            "libonnxruntime_providers_tensorrt.so",
+        ];
+        libraries.iter().all(|library| {
+            let loaded = ort::util::preload_dylib(library_path().with_file_name(library));
+            loaded
+                .inspect_err(|error| tracing::debug!("TensorRT cannot be used: {error}"))
+                .is_ok()
+        })
+    })
 }
 
 fn is_built_in(runtime: Runtime) -> Result<bool, ort::Error> {
@@ -107,8 +128,11 @@ fn is_built_in(runtime: Runtime) -> Result<bool, ort::Error> {
 }
 
 /// Without `error_on_failure` ONNX Runtime would silently fall back to the CPU.
-fn cuda() -> ExecutionProviderDispatch {
-    CUDA::default().build().error_on_failure()
+fn cuda(precision: Precision) -> ExecutionProviderDispatch {
+    CUDA::default()
+        .with_tf32(precision == Precision::Tf32)
+        .build()
+        .error_on_failure()
 }
 
 /// The engine is built for batch sizes from 1 to `batch`; without that profile TensorRT would build it again for each new batch size.
