@@ -86,6 +86,18 @@ def generate_launch_description() -> LaunchDescription:
                 default_value="8080",
                 description="Port of the page.",
             ),
+            DeclareLaunchArgument(
+                "page_tls",
+                default_value="false",
+                description="true: encrypt the page with a certificate that it makes itself; a phone's camera needs it.",
+                choices=["true", "false"],
+            ),
+            DeclareLaunchArgument(
+                "page_browser_camera",
+                default_value="false",
+                description="true: let visitors of the page use the cameras of their devices, with image_transport:=compressed.",
+                choices=["true", "false"],
+            ),
             Node(
                 package=PACKAGE,
                 executable="thumb_gesture_node",
@@ -111,6 +123,8 @@ def generate_launch_description() -> LaunchDescription:
                     {
                         "page_address": LaunchConfiguration("page_address"),
                         "page_port": LaunchConfiguration("page_port"),
+                        "tls": LaunchConfiguration("page_tls"),
+                        "browser_camera": LaunchConfiguration("page_browser_camera"),
                     }
                 ],
                 ros_arguments=["--log-level", LaunchConfiguration("log_level")],

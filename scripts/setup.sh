@@ -7,6 +7,7 @@
 #   scripts/setup.sh --mediapipe    also MediaPipe in Python, for the part `people` of the benchmarks (0.4 GB more)
 #   scripts/setup.sh --gpu          for an NVIDIA GPU with CUDA 13, also if this machine has none, for example for an image
 #   scripts/setup.sh --no-gpu       for the CPU, also if this machine has a GPU
+#   scripts/setup.sh --auto-gpu     by the GPU of this machine again: later runs keep the choice of --gpu and --no-gpu
 #   scripts/setup.sh --dry-run      only print what would be installed for GPUs, and why
 #
 # Needs gcc, g++, make, Python 3.10 to 3.13 and cargo; neither root nor apt. If a ROS 2 is sourced, it is used, and only what it
@@ -20,7 +21,7 @@ requirements=$repository/requirements
 venv=$environment/venv
 tests=no
 mediapipe=no
-gpu=auto
+gpu=kept
 dry_run=no
 
 min_rustc=1.92 # required by ort
@@ -92,6 +93,7 @@ is_at_least() { # version, minimum
 choose_gpu() {
     local name driver capability found
     gpu_kind=cpu has_rtx=no
+    if [[ $gpu == kept ]]; then gpu=$(cat "$environment/gpu" 2>/dev/null || echo auto); fi
     case $gpu in
     no) choice="for the CPU, as --no-gpu says" && return ;;
     yes) gpu_kind=cuda13 choice="libtorch and ONNX Runtime with CUDA 13, as --gpu says" && return ;;
@@ -425,12 +427,13 @@ parse() {
         --mediapipe) mediapipe=yes ;;
         --gpu) gpu=yes ;;
         --no-gpu) gpu=no ;;
+        --auto-gpu) gpu=auto ;;
         --dry-run) dry_run=yes ;;
         -h | --help)
             sed -n '3,/^set /{/^set /!s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
             exit
             ;;
-        *) fail "unknown argument $argument" "usage: scripts/setup.sh [--tests] [--mediapipe] [--gpu | --no-gpu] [--dry-run]" ;;
+        *) fail "unknown argument $argument" "usage: scripts/setup.sh [--tests] [--mediapipe] [--gpu | --no-gpu | --auto-gpu] [--dry-run]" ;;
         esac
     done
 }
@@ -458,6 +461,8 @@ run_stages() {
     fi
     # Read by scripts/env.sh.
     printf '%s\n' "${ros_prefix:-wheels}" >"$environment/ros"
+    # Read by choose_gpu: `make` runs this script without options.
+    printf '%s\n' "$gpu" >"$environment/gpu"
     local onnxruntime_requirements=$requirements/onnxruntime.txt size="20 MB"
     local -a onnxruntime_inputs=("$(declare -f get_onnxruntime add_tensorrt_rtx link_cuda)")
     case $gpu_kind in

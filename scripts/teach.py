@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import shutil
 import signal
@@ -11,6 +12,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ros_domain import free_domain
@@ -19,6 +22,7 @@ NAMESPACE = "/jetbot"
 PORT = 8080
 START_TIMEOUT = 30.0
 SHUTDOWN_TIMEOUT = 10.0
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ADDRESS = "The page is at "
 
 HELP = """\
@@ -62,9 +66,8 @@ class Program:
         """The output so far."""
         return self.log.read_text(errors="replace")
 
-    def stop(self) -> None:
-        """Ends the program with SIGINT, and with SIGKILL after a timeout."""
-        self.process.send_signal(signal.SIGINT)
+    def wait(self) -> None:
+        """Waits for the end of the program, and kills it after a timeout."""
         try:
             self.process.wait(SHUTDOWN_TIMEOUT)
         except subprocess.TimeoutExpired:
@@ -75,13 +78,13 @@ class Program:
 def main() -> int:
     """Runs both programs until Ctrl-C; returns the exit status."""
     arguments = parse_arguments()
-    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for ending in ENDINGS:
         signal.signal(ending, signal.default_int_handler)
     try:
         directory = Path(arguments.directory).expanduser().absolute()
         # Frames show people: nobody else may read them.
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with free_domain() as domain:
+        with only_one(directory), free_domain() as domain:
             os.environ["ROS_DOMAIN_ID"] = str(domain)
             os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
             os.environ["ROS_LOG_DIR"] = str(directory / "log")
@@ -94,6 +97,25 @@ def main() -> int:
     return 0
 
 
+@contextmanager
+def only_one(directory: Path) -> Iterator[None]:
+    """Holds a lock on the directory: two nodes with one dataset would undo each other's edits."""
+    with (directory / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TeachError(f"`make teach` runs already with {directory}; end it, or set TEACH_DIR") from None
+        yield
+
+
+def port_number(text: str) -> int:
+    """A port, for argparse."""
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise ValueError
+    return port
+
+
 def parse_arguments() -> argparse.Namespace:
     """Parses the command line."""
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
@@ -104,7 +126,7 @@ def parse_arguments() -> argparse.Namespace:
         default=os.environ.get("TEACH_DIR") or f"{data}/thumb_gesture",
         help="where frames and models are kept [default: $TEACH_DIR, else ~/.local/share/thumb_gesture]",
     )
-    parser.add_argument("--port", type=int, default=PORT, help=f"port of the page; another one if it is in use [{PORT}]")
+    parser.add_argument("--port", type=port_number, default=PORT, help=f"port of the page; another one if it is in use [{PORT}]")
     parser.add_argument("--no-browser", action="store_true", help="do not open the page")
     return parser.parse_args()
 
@@ -134,8 +156,13 @@ def run(directory: Path, port: int, opens_browser: bool) -> None:
                 program.check()
             time.sleep(0.2)
     finally:
-        for program in reversed(programs):
-            program.stop()
+        # Another Ctrl-C must not leave one of them running.
+        for ending in ENDINGS:
+            signal.signal(ending, signal.SIG_IGN)
+        for program in programs:
+            program.process.send_signal(signal.SIGINT)
+        for program in programs:
+            program.wait()
 
 
 def free_port(port: int) -> int:
@@ -167,7 +194,9 @@ def open_browser(address: str) -> None:
     """Opens the page where there is a desktop."""
     opener = shutil.which("xdg-open")
     if opener and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        subprocess.Popen([opener, address], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # In a session of its own, so that Ctrl-C does not end a browser that it starts.
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.Popen([opener, address], start_new_session=True, **quiet)
 
 
 if __name__ == "__main__":

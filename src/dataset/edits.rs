@@ -129,11 +129,13 @@ pub(crate) fn undo(root: &Path) -> Result<usize, EditError> {
     Err(EditError::NothingToUndo)
 }
 
-/// Deletes all frames in the trash permanently, and forgets all edits. Returns the number of frames.
+/// Deletes all frames in the trash permanently, and what killed trainings have kept of them, and forgets all edits. Returns the number of
+/// frames.
 ///
 /// # Errors
 /// The file system reported an error.
 pub(crate) fn clear_trash(root: &Path) -> Result<usize, EditError> {
+    super::sweep(root);
     let trash = root.join(TRASH_DIRECTORY);
     let frames = super::list_images(&trash).map_or(0, |listing| listing.images.len());
     match fs::remove_dir_all(&trash) {

@@ -24,6 +24,8 @@ use crate::training::learned_frames;
 
 /// Maximum number of frames, which keeps the call below a minute on a robot.
 const MAX_FRAMES: usize = 400;
+/// Maximum number of frames that are read to choose those.
+const MAX_READ_FRAMES: usize = 4000;
 
 /// Why models were not compared.
 #[derive(Debug, thiserror::Error)]
@@ -108,16 +110,18 @@ fn choose(dataset: &Dataset, models: &[Model], labels: &[Label]) -> Vec<Compared
         .filter_map(Model::stored)
         .map(|stored| learned_frames(&stored.directory))
         .collect();
+    let has_learned = learned.iter().any(|frames| !frames.is_empty());
     let is_learned = |file: &PathBuf| {
         // What cannot be read is skipped later.
-        let hash = read_file(file).map(|bytes| disk::hex(&Sha256::digest(&bytes)));
-        hash.is_ok_and(|hash| learned.iter().any(|frames| frames.contains_key(&hash)))
+        let hash = || read_file(file).map(|bytes| disk::hex(&Sha256::digest(&bytes)));
+        has_learned && hash().is_ok_and(|hash| learned.iter().any(|frames| frames.contains_key(&hash)))
     };
     let all = dataset.labels.iter().flat_map(|frames| {
         let truth = Label::find(labels, frames.label.as_str()).unwrap_or_default();
         frames.files.iter().map(move |file| (file, truth))
     });
-    let (learned, unseen): (Vec<_>, Vec<_>) = all
+    let (learned, unseen): (Vec<_>, Vec<_>) = evenly(all.collect(), MAX_READ_FRAMES)
+        .into_iter()
         .map(|(file, truth)| ComparedFrame {
             is_learned: is_learned(file),
             file: file.clone(),

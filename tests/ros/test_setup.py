@@ -15,13 +15,13 @@ NAME = "NVIDIA GeForce RTX"
 def choice(directory: Path, nvidia_smi: str | None, *options: str) -> str:
     """The first line of a dry run with an nvidia-smi that is a shell script, or without one."""
     # Without the directories that may have a real one.
-    for tool in ("bash", "dirname", "head", "sort", "uname"):
+    for tool in ("bash", "cat", "dirname", "head", "sort", "uname"):
         (directory / tool).symlink_to(next(Path(each) / tool for each in ("/usr/bin", "/bin") if (Path(each) / tool).exists()))
     if nvidia_smi is not None:
         program = directory / "nvidia-smi"
         program.write_text(f"#!/bin/bash\n{nvidia_smi}\n")
         program.chmod(0o755)
-    environment = {"PATH": str(directory), "HOME": os.environ["HOME"]}
+    environment = {"PATH": str(directory), "HOME": os.environ["HOME"], "THUMB_GESTURE_ENVIRONMENT": str(directory)}
     done = subprocess.run(
         ["bash", str(SETUP), "--dry-run", *options], capture_output=True, text=True, env=environment, timeout=60
     )
@@ -54,6 +54,13 @@ def test_setup_without_a_usable_gpu_is_for_the_cpu(tmp_path: Path) -> None:
     for number, nvidia_smi in enumerate((None, failing)):
         (directory := tmp_path / str(number)).mkdir()
         assert choice(directory, nvidia_smi).startswith("for the CPU: ")
+
+
+def test_later_runs_of_setup_keep_the_choice_of_an_option(tmp_path: Path) -> None:
+    for number, (kept, options, expected) in enumerate([("no", [], "for the CPU"), ("no", ["--auto-gpu"], "CUDA 12")]):
+        (directory := tmp_path / str(number)).mkdir()
+        (directory / "gpu").write_text(f"{kept}\n")
+        assert expected in choice(directory, f'echo "535.1, 8.6, {NAME}"', *options)
 
 
 def test_options_of_setup_overrule_the_choice(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 //! The camera of a visitor's device, whose pictures become the camera of the gesture node.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use r2r::sensor_msgs::msg::CompressedImage;
@@ -13,18 +14,32 @@ use thumb_gesture::sync::lock;
 /// As the other cameras of this package call a JPEG.
 const FORMAT: &str = "rgb8; jpeg compressed bgr8";
 const FRAME_ID: &str = "browser_camera";
+const IN_USE: &str = "the camera of another device is in use; stop it there";
+
+/// Without a picture for this long, another device may take over: its connection may be lost without the server's knowledge.
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// Publishes the pictures of one visitor at a time.
 pub(crate) struct BrowserCamera {
     publisher: Arc<Mutex<Publisher<CompressedImage>>>,
-    in_use: Arc<tokio::sync::Mutex<()>>,
+    owner: Arc<Mutex<Owner>>,
 }
 
-/// The right to publish pictures, until it is dropped.
+/// The device whose pictures are published.
+#[derive(Default)]
+struct Owner {
+    /// Number of the last use; 0 before the first one.
+    number: u64,
+    /// Time of its last picture, or of its beginning; `None` if it has ended.
+    active: Option<Instant>,
+}
+
+/// The right to publish pictures, until another device takes over.
 #[derive(Clone)]
 pub(crate) struct CameraUse {
     publisher: Arc<Mutex<Publisher<CompressedImage>>>,
-    _in_use: Arc<tokio::sync::OwnedMutexGuard<()>>,
+    owner: Arc<Mutex<Owner>>,
+    number: u64,
 }
 
 impl BrowserCamera {
@@ -36,28 +51,55 @@ impl BrowserCamera {
         let publisher = node.create_publisher(&topic.name, QosProfile::default().keep_last(1))?;
         Ok(BrowserCamera {
             publisher: Arc::new(Mutex::new(publisher)),
-            in_use: Arc::default(),
+            owner: Arc::default(),
         })
     }
 
     /// # Errors
     /// Another visitor's camera is in use.
     pub(crate) fn take(&self) -> Result<CameraUse, String> {
-        let in_use = self.in_use.clone().try_lock_owned();
-        let in_use = in_use.map_err(|_| "the camera of another device is in use; stop it there")?;
+        let mut owner = lock(&self.owner);
+        if owner.active.is_some_and(|active| active.elapsed() < MAX_PAUSE) {
+            return Err(IN_USE.to_owned());
+        }
+        owner.number += 1;
+        owner.active = Some(Instant::now());
         Ok(CameraUse {
             publisher: self.publisher.clone(),
-            _in_use: Arc::new(in_use),
+            owner: self.owner.clone(),
+            number: owner.number,
         })
     }
 }
 
 impl CameraUse {
+    /// Lets other devices take over.
+    pub(crate) fn end(&self) {
+        let mut owner = lock(&self.owner);
+        if owner.number == self.number {
+            owner.active = None;
+        }
+    }
+
+    /// Keeps other devices from taking over for a while.
+    ///
+    /// # Errors
+    /// One has taken over.
+    fn keep(&self) -> Result<(), String> {
+        let mut owner = lock(&self.owner);
+        if owner.number != self.number {
+            return Err(IN_USE.to_owned());
+        }
+        owner.active = Some(Instant::now());
+        Ok(())
+    }
+
     /// Publishes a JPEG, stamped with the current time.
     ///
     /// # Errors
-    /// It is not a valid JPEG, or cannot be published.
+    /// It is not a valid JPEG, or cannot be published, or another device has taken over.
     pub(crate) async fn publish(self, context: &NodeContext, jpeg: Bytes) -> Result<(), String> {
+        self.keep()?;
         let stamp = context.stamp();
         let publish = move || {
             if !jpeg.starts_with(&[0xff, 0xd8, 0xff]) {

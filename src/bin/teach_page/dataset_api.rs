@@ -1,5 +1,6 @@
 //! Images of the dataset over HTTP: adding, correcting, showing, downloading.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
@@ -75,7 +76,7 @@ pub(crate) async fn correct(
         .map_err(|error| HttpError(StatusCode::BAD_REQUEST, format!("invalid request: {error}")))?;
     let pictures = page.cameras.recent(&camera, until);
     let burst = format!("correction-{}", page.next_correction());
-    let mut saved = 0;
+    let mut frames = Vec::new();
     for (camera, picture) in pictures {
         let file = tokio::task::spawn_blocking(move || picture.file()).await;
         let Ok(Ok(image)) = file else {
@@ -90,12 +91,12 @@ pub(crate) async fn correct(
         let response = page.gesture_node.add_frame.call(&request).await?;
         if !response.success {
             return Ok(Json(
-                json!({ "success": false, "message": response.message, "saved": saved }),
+                json!({ "success": false, "message": response.message, "saved": frames.len(), "frames": frames }),
             ));
         }
-        saved += 1;
+        frames.push(response.frame);
     }
-    let message = match saved {
+    let message = match frames.len() {
         0 => {
             "no pictures of that time are kept; check that the camera runs, and correct a gesture within 15 s"
                 .to_owned()
@@ -103,7 +104,7 @@ pub(crate) async fn correct(
         saved => format!("{saved} frames saved under {label}"),
     };
     Ok(Json(
-        json!({ "success": saved > 0, "message": message, "saved": saved }),
+        json!({ "success": !frames.is_empty(), "message": message, "saved": frames.len(), "frames": frames }),
     ))
 }
 
@@ -140,10 +141,10 @@ pub(crate) async fn image(
 
 /// Answers `GET /api/dataset.zip`, while the frames are read.
 pub(crate) async fn download(State(page): State<Arc<Page>>) -> Result<Response, HttpError> {
-    // The first page, so that a failure has a status.
-    let first = list(&page, 0).await?;
+    // Before the response, so that a failure has a status.
+    let frames = list(&page).await?;
     let (sender, receiver) = mpsc::channel::<io::Result<Vec<u8>>>(1);
-    tokio::spawn(pack(page, first, sender));
+    tokio::spawn(pack(page, frames, sender));
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/zip")),
         (
@@ -154,16 +155,25 @@ pub(crate) async fn download(State(page): State<Arc<Page>>) -> Result<Response, 
     Ok((headers, Body::from_stream(receiver)).into_response())
 }
 
-async fn list(page: &Page, offset: u32) -> Result<ListFrames::Response, HttpError> {
-    let request = ListFrames::Request {
-        offset,
-        limit: PAGE_FRAMES,
-        ..ListFrames::Request::default()
-    };
-    let response = page.gesture_node.list_frames.call(&request).await?;
-    match response.success {
-        true => Ok(response),
-        false => Err(HttpError(StatusCode::CONFLICT, response.message)),
+/// All frames, each once: a frame that is added meanwhile can move another one to the next page.
+async fn list(page: &Page) -> Result<BTreeSet<String>, HttpError> {
+    let mut frames = BTreeSet::new();
+    let mut offset = 0;
+    loop {
+        let request = ListFrames::Request {
+            offset,
+            limit: PAGE_FRAMES,
+            ..ListFrames::Request::default()
+        };
+        let response = page.gesture_node.list_frames.call(&request).await?;
+        if !response.success {
+            return Err(HttpError(StatusCode::CONFLICT, response.message));
+        }
+        if response.frames.is_empty() {
+            return Ok(frames);
+        }
+        offset += u32::try_from(response.frames.len()).unwrap_or(u32::MAX);
+        frames.extend(response.frames.into_iter().map(|info| info.frame));
     }
 }
 
@@ -183,8 +193,8 @@ impl Write for Written {
 }
 
 /// Sends an archive of all frames. If that fails, the download ends with an error instead of an archive that looks complete.
-async fn pack(page: Arc<Page>, first: ListFrames::Response, mut sender: mpsc::Sender<io::Result<Vec<u8>>>) {
-    if let Err(error) = send_frames(&page, first, &mut sender).await {
+async fn pack(page: Arc<Page>, frames: BTreeSet<String>, mut sender: mpsc::Sender<io::Result<Vec<u8>>>) {
+    if let Err(error) = send_frames(&page, frames, &mut sender).await {
         page.context
             .warn(&format!("the download of the dataset ended: {error}"));
         // Fails if the visitor is gone.
@@ -194,7 +204,7 @@ async fn pack(page: Arc<Page>, first: ListFrames::Response, mut sender: mpsc::Se
 
 async fn send_frames(
     page: &Page,
-    first: ListFrames::Response,
+    frames: BTreeSet<String>,
     sender: &mut mpsc::Sender<io::Result<Vec<u8>>>,
 ) -> io::Result<()> {
     let of_node = |error: HttpError| io::Error::other(error.1);
@@ -202,26 +212,25 @@ async fn send_frames(
     let mut archive = ZipWriter::new_stream(written.clone());
     // Images are compressed already.
     let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
-    let (mut offset, mut frames) = (0, first.frames);
-    while !frames.is_empty() {
-        offset += u32::try_from(frames.len()).unwrap_or(u32::MAX);
-        for info in frames {
-            let request = GetFrame::Request { frame: info.frame };
-            let response = page
-                .gesture_node
-                .get_frame
-                .call(&request)
-                .await
-                .map_err(of_node)?;
-            // It was moved meanwhile, for example.
-            if !response.success {
-                continue;
-            }
-            archive.start_file(request.frame.as_str(), options)?;
-            archive.write_all(&response.image)?;
-            send(&written, sender).await?;
+    let mut failed = Vec::new();
+    for frame in frames {
+        let request = GetFrame::Request { frame };
+        let response = page.gesture_node.get_frame.call(&request).await;
+        let response = response.map_err(of_node)?;
+        if !response.success {
+            failed.push((request.frame, response.message));
+            continue;
         }
-        frames = list(page, offset).await.map_err(of_node)?.frames;
+        archive.start_file(request.frame.as_str(), options)?;
+        archive.write_all(&response.image)?;
+        send(&written, sender).await?;
+    }
+    if !failed.is_empty() {
+        // Frames that were moved or deleted meanwhile may be missing, others not.
+        let present = list(page).await.map_err(of_node)?;
+        if let Some((_, reason)) = failed.into_iter().find(|(frame, _)| present.contains(frame)) {
+            return Err(io::Error::other(reason));
+        }
     }
     archive.finish()?;
     send(&written, sender).await

@@ -29,6 +29,9 @@ impl Presence {
     }
 }
 
+/// A request to a node that has just started may be lost; it is read again then.
+const PARAMETERS_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Names and services of the gesture node.
 pub(crate) struct GestureNode {
     /// Full name.
@@ -73,8 +76,8 @@ impl GestureNode {
             add_frame: services.client("add_frame")?,
             get_frame: services.client("get_frame")?,
             get_report: services.client("get_report")?,
-            describe_parameters: services.client("describe_parameters")?,
-            get_parameters: services.client("get_parameters")?,
+            describe_parameters: services.client_within("describe_parameters", PARAMETERS_TIMEOUT)?,
+            get_parameters: services.client_within("get_parameters", PARAMETERS_TIMEOUT)?,
             set_parameters: services.client("set_parameters")?,
             presence,
             name,

@@ -4,11 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::future::OptionFuture;
 use r2r::Node;
 use serde_json::{Value, json};
 use thumb_gesture::node::{ExecutorHandle, NodeContext, RosArguments};
 use thumb_gesture::sync::lock;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 use crate::access::Access;
 use crate::assets::Assets;
@@ -115,17 +117,28 @@ impl Page {
     pub(crate) async fn watch(self: Arc<Page>) {
         let mut ticks = tokio::time::interval(WATCH_PERIOD);
         let mut has_parameters = false;
+        // In a task of its own: a node that has just started or ended may not respond for seconds.
+        let mut reading: Option<JoinHandle<bool>> = None;
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = self.cameras.wanted.notified() => {}
-                () = self.parameters.refresh.notified() => has_parameters = false,
+                () = self.parameters.refresh.notified() => {
+                    has_parameters = false;
+                    reading = None;
+                }
+                Some(is_read) = OptionFuture::from(reading.as_mut()) => {
+                    has_parameters = is_read.unwrap_or(false);
+                    reading = None;
+                }
             }
             self.show_node();
             if !self.gesture_node.presence.is_present() {
                 has_parameters = false;
-            } else if !has_parameters {
-                has_parameters = parameters::read(&self).await.is_ok();
+                reading = None;
+            } else if !has_parameters && reading.is_none() {
+                let page = self.clone();
+                reading = Some(tokio::spawn(async move { parameters::read(&page).await.is_ok() }));
             }
             self.review_cameras().await;
         }

@@ -72,11 +72,11 @@ pub(crate) async fn read(page: &Page) -> Result<(), HttpError> {
 /// A parameter as the page shows it; `None` if the node has not declared it.
 fn show(descriptor: &ParameterDescriptor, value: &ParameterValue) -> Option<Value> {
     let name = descriptor.name.as_str();
-    let (kind, value) = match value.type_ {
-        BOOL => ("bool", json!(value.bool_value)),
-        INTEGER => ("integer", json!(value.integer_value)),
-        DOUBLE => ("double", json!(value.double_value)),
-        STRING => ("string", json!(value.string_value)),
+    let value = match value.type_ {
+        BOOL => json!(value.bool_value),
+        INTEGER => json!(value.integer_value),
+        DOUBLE => json!(value.double_value),
+        STRING => json!(value.string_value),
         _ => return None,
     };
     let range = match (
@@ -93,12 +93,10 @@ fn show(descriptor: &ParameterDescriptor, value: &ParameterValue) -> Option<Valu
     let [minimum, maximum] = range;
     Some(json!({
         "name": name,
-        "type": kind,
         "value": value,
         "default": default,
         "minimum": minimum,
         "maximum": maximum,
-        "step": null,
         "description": descriptor.description,
     }))
 }

@@ -17,6 +17,8 @@ const VIEW_QUALITY: u8 = 80;
 const FILE_QUALITY: u8 = 95;
 /// Maximum width and height of the live view, in pixels.
 const MAX_VIEW_SIDE: u32 = 1280;
+/// Maximum length of a JPEG that is passed on as it is.
+const MAX_VIEW_BYTES: usize = 200 << 10;
 
 /// A picture as it was received. It becomes a JPEG once, when the first viewer wants it.
 pub(crate) struct Picture {
@@ -134,6 +136,10 @@ impl Source {
             return None;
         };
         let [width, height] = jpeg_size(data)?;
+        // A larger one takes longer to send than to encode anew.
+        if width.max(height) > MAX_VIEW_SIDE || data.len() > MAX_VIEW_BYTES {
+            return None;
+        }
         let jpeg = data.clone();
         Some(View { width, height, jpeg })
     }

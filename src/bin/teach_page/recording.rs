@@ -57,7 +57,8 @@ pub(crate) async fn run(
                     Err(error) => (false, error.1),
                 };
                 page.board.notify();
-                let reply = json!({ "record": { "success": success, "message": message } });
+                let new = lock(&id).clone();
+                let reply = json!({ "record": { "success": success, "message": message, "id": new } });
                 // Fails if the viewer is gone.
                 replies.send(text(&reply)).await.ok();
             }

@@ -76,7 +76,7 @@ impl Server {
         }
         if self.certificate.is_none() {
             page.context.warn(
-                "the page is not encrypted: whoever can read the network sees its pictures and its token; set tls:=true",
+                "the page is not encrypted: whoever can read the network sees its pictures and its token; set the parameter tls, with a launch file page_tls:=true",
             );
         }
     }

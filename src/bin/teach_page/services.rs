@@ -82,10 +82,10 @@ impl Services<'_> {
         &mut self,
         name: &str,
     ) -> r2r::Result<ServiceClient<T>> {
-        self.slow_client(name, TIMEOUT)
+        self.client_within(name, TIMEOUT)
     }
 
-    fn slow_client<T: WrappedServiceTypeSupport + 'static>(
+    pub(crate) fn client_within<T: WrappedServiceTypeSupport + 'static>(
         &mut self,
         name: &str,
         timeout: Duration,
@@ -112,12 +112,13 @@ impl Bridge {
         bridge.add::<DeleteModel::Service>(services, "delete_model", TIMEOUT)?;
         bridge.add::<GetResults::Service>(services, "get_results", TIMEOUT)?;
         bridge.add::<CompareModels::Service>(services, "compare_models", LONG_TIMEOUT)?;
-        bridge.add::<DeleteFrames::Service>(services, "delete_frames", TIMEOUT)?;
-        bridge.add::<RelabelFrames::Service>(services, "relabel_frames", TIMEOUT)?;
-        for trigger in ["cancel_training", "delete_last_burst", "undo_edit", "clear_trash"] {
-            bridge.add::<Trigger::Service>(services, trigger, TIMEOUT)?;
+        bridge.add::<DeleteFrames::Service>(services, "delete_frames", LONG_TIMEOUT)?;
+        bridge.add::<RelabelFrames::Service>(services, "relabel_frames", LONG_TIMEOUT)?;
+        bridge.add::<Trigger::Service>(services, "cancel_training", TIMEOUT)?;
+        for edit in ["delete_last_burst", "undo_edit", "clear_trash"] {
+            bridge.add::<Trigger::Service>(services, edit, LONG_TIMEOUT)?;
         }
-        let list = Arc::new(services.slow_client::<ListFrames::Service>("list_frames", LONG_TIMEOUT)?);
+        let list = Arc::new(services.client_within::<ListFrames::Service>("list_frames", LONG_TIMEOUT)?);
         let call = move |body| {
             let list = list.clone();
             async move { Ok(frames(list.call(&request(body)?).await?)) }.boxed()
@@ -132,7 +133,7 @@ impl Bridge {
         T::Request: Serialize + DeserializeOwned + Default + Send + Sync,
         T::Response: Serialize + Send,
     {
-        let client = Arc::new(services.slow_client::<T>(name, timeout)?);
+        let client = Arc::new(services.client_within::<T>(name, timeout)?);
         let call = move |body| {
             let client = client.clone();
             async move {

@@ -167,7 +167,7 @@ impl Reader {
     }
 
     fn use_camera(&mut self, is_on: bool) -> Result<(), String> {
-        self.camera = None;
+        self.end_camera();
         if is_on {
             let camera = self.page.browser_camera.as_ref().ok_or(
                 "the cameras of visitors are not used here; start teach_page with browser_camera:=true",
@@ -176,6 +176,12 @@ impl Reader {
             self.give_camera_credit();
         }
         Ok(())
+    }
+
+    fn end_camera(&mut self) {
+        if let Some(camera) = self.camera.take() {
+            camera.end();
+        }
     }
 
     async fn take_picture(&mut self, jpeg: Bytes) -> Result<(), String> {
@@ -200,6 +206,12 @@ impl Reader {
         self.replies
             .try_send(text(&json!({ "camera_credit": true })))
             .ok();
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.end_camera();
     }
 }
 

@@ -28,6 +28,7 @@ const OPEN_BURSTS: usize = 64;
 /// The last bursts to which frames were added.
 #[derive(Default)]
 pub(super) struct AddedBursts {
+    /// The last one that was used is the first one.
     bursts: VecDeque<AddedBurst>,
     /// Time of the last one: each has a time of its own, by which its files are named.
     last: Option<OffsetDateTime>,
@@ -90,8 +91,8 @@ impl NodeDataset {
             return Err(FileError::TooLong(request.image.len()));
         }
         let frame = Frame::from_compressed("", &request.image)?;
-        let mut added = lock(&self.added);
-        let added = added.open(self.root(), &label, &request.burst)?;
+        let mut bursts = lock(&self.added);
+        let added = bursts.open(self.root(), &label, &request.burst)?;
         let name = added.burst.file_name(&request.camera);
         added.burst.save(&frame, &request.camera)?;
         added.frames += 1;
@@ -139,25 +140,29 @@ impl AddedBursts {
     /// The burst that the caller calls `id`, or a new one.
     fn open(&mut self, root: &Path, label: &Label, id: &str) -> Result<&mut AddedBurst, FileError> {
         let is_meant = |added: &AddedBurst| !id.is_empty() && added.id == id && added.label == *label;
-        let index = match self.bursts.iter().position(is_meant) {
+        let added = match self.bursts.iter().position(is_meant) {
             Some(index) if self.bursts[index].frames >= MAX_FRAMES => return Err(FileError::Full),
-            Some(index) => index,
+            Some(index) => self.bursts.remove(index),
             None => {
                 let after_last = self.last.map(|last| last + Duration::from_millis(1));
                 let now = OffsetDateTime::now_utc();
                 let time = after_last.map_or(now, |after_last| now.max(after_last));
                 self.last = Some(time);
+                // One without an id cannot be continued: the next one takes its place.
+                self.bursts.retain(|added| !added.id.is_empty());
                 self.bursts.truncate(OPEN_BURSTS - 1);
-                self.bursts.push_front(AddedBurst {
+                Some(AddedBurst {
                     id: id.to_owned(),
                     label: label.clone(),
                     burst: Burst::open(root, label, time)?,
                     frames: 0,
-                });
-                0
+                })
             }
         };
-        Ok(&mut self.bursts[index])
+        if let Some(added) = added {
+            self.bursts.push_front(added);
+        }
+        Ok(&mut self.bursts[0])
     }
 }
 
@@ -241,5 +246,12 @@ mod tests {
         let alone = name(&label("none"), "");
         assert_ne!(name(&label("none"), ""), alone, "no id, no common burst");
         assert_eq!(name(&label("none"), "a"), first);
+        for number in 0..2 * OPEN_BURSTS {
+            name(&label("none"), "");
+            if number % 2 == 0 {
+                name(&label("none"), &number.to_string());
+            }
+            assert_eq!(name(&label("none"), "a"), first, "one that is in use stays open");
+        }
     }
 }

@@ -12,7 +12,7 @@ use r2r::thumb_gesture::msg::TrainingStatus;
 use r2r::thumb_gesture::srv::Retrain;
 use tokio::sync::watch;
 
-use crate::dataset::{Dataset, DatasetError};
+use crate::dataset::{Dataset, DatasetError, sweep};
 use crate::node::models::Models;
 use crate::node::params::Params;
 use crate::node::retrain::child_process::TrainingProcess;
@@ -165,6 +165,9 @@ impl Retraining {
             _ = cancelled.wait_for(|cancelled| *cancelled) => Err(TrainingError::Cancelled),
         };
         process.kill().await;
+        // What a killed process has kept of the frames.
+        let root = self.dataset.clone();
+        tokio::task::spawn_blocking(move || sweep(&root)).await.ok();
         // Without a receiver, `cancel` fails: it is too late.
         drop(cancelled);
         let result = match result {

@@ -36,9 +36,11 @@ pub(crate) fn results(model_directory: &Path, dataset: &Path) -> io::Result<Opti
         Err(error) => return Err(error),
     };
     let report: Report = serde_json::from_slice(&bytes)?;
+    // Mistakes have absolute paths.
+    let dataset = std::path::absolute(dataset)?;
     let worst = report.worst_mistakes().into_iter();
     let known: Vec<KnownMistake> = worst
-        .filter_map(|mistake| known(mistake, dataset))
+        .filter_map(|mistake| known(mistake, &dataset))
         .take(MAX_MISTAKES)
         .collect();
     let metrics = &report.metrics;
