@@ -113,9 +113,7 @@ class TestView:
     def test_one_request_has_one_answer(self, viewer: Viewer) -> None:
         viewer.update()
         assert viewer.socket.is_silent(1.0), "no picture without a request"
-        before = time.monotonic()
         viewer.update()
-        assert time.monotonic() - before < 0.6
 
     def test_nothing_is_subscribed_to_without_a_page(self, world: World, site: Site) -> None:
         def subscribers() -> int:
@@ -341,6 +339,7 @@ class TestDataset:
         assert answer["success"] and 6 <= answer["saved"] <= 12, answer
         assert len({name.rsplit("_", 1)[0] for name in files_of(world)}) == 1, "one burst"
         assert len(files_of(world)) == answer["saved"]
+        assert set(answer["frames"]) == files_of(world), "what an undo deletes"
         stamp = viewer.picture["stamp"] if viewer.picture else time.time()
         assert site.call("correct", label="fist", until=stamp - 100)["success"] is False
         assert site.call("correct", label="fist", until=stamp - 0.5)["success"] is True
@@ -559,6 +558,21 @@ class TestBrowserCamera:
                         break
                     assert time.monotonic() < deadline, "the other camera was given back"
 
+    def test_camera_without_pictures_can_be_taken_over(self, world: World, lending: Site) -> None:
+        jpeg = jpeg_of(world)
+        with Viewer(lending) as lost, Viewer(lending) as other:
+            assert lost.ask({"camera": True}, "camera_credit")
+            assert "in use" in other.ask({"camera": True}, "error")
+            deadline = time.monotonic() + 5
+            while "camera_credit" not in (other.socket.send({"camera": True}), other.socket.receive())[1]:
+                assert time.monotonic() < deadline, "it is not taken over"
+                time.sleep(0.2)
+            lost.socket.send_frame(BINARY, jpeg)
+            assert "in use" in str(lost.socket.receive())
+            lost.socket.send({"camera": False})
+            other.socket.send_frame(BINARY, jpeg)
+            assert "camera_credit" in other.socket.receive(), "the end of the first one does not end the second one"
+
     def test_visitors_cameras_are_refused_by_default(self, viewer: Viewer) -> None:
         assert "browser_camera" in viewer.ask({"camera": True}, "error")
         viewer.socket.send_frame(BINARY, JPEG)
@@ -576,7 +590,9 @@ def jpeg_of(world: World) -> bytes:
 
 def test_program_ends_at_once_with_open_pages(world: World, site: Site, viewer: Viewer) -> None:
     page = next(program for program in world.programs if program.name == "teach_page")
+    before = time.monotonic()
     assert page.end() == 0
+    assert time.monotonic() - before < 5, "it does not wait for those who have it open"
 
 
 def test_help_names_the_parameters(world: World) -> None:

@@ -74,6 +74,21 @@ def test_other_port_is_used_if_it_is_taken(teach: Teach) -> None:
     assert program.wait(15) == 0
 
 
+def test_second_start_with_the_same_directory_is_refused(teach: Teach) -> None:
+    first = teach("--port", str(free_port()))
+    address_of(first)
+    second = teach("--port", str(free_port()))
+    assert second.wait(15) == 1
+    assert "runs already" in second.output()
+    # Twice, as people do: nothing is left running.
+    children = first.children()
+    first.process.send_signal(signal.SIGINT)
+    time.sleep(0.1)
+    first.process.send_signal(signal.SIGINT)
+    assert first.wait(15) == 0
+    assert not any(is_alive(child) for child in children)
+
+
 def test_end_of_a_program_is_reported(teach: Teach) -> None:
     program = teach("--port", str(free_port()))
     address_of(program)
