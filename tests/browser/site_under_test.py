@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -183,6 +182,14 @@ class Visitor:
             self.wait_for_frames(label, least)
         self.wait_for_idle()
 
+    def look_away(self, is_away: bool) -> None:
+        """Hides the page as another tab or a locked phone does, or shows it again."""
+        script = """(isHidden) => {
+            Object.defineProperty(document, "hidden", { configurable: true, value: isHidden });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }"""
+        self.page.evaluate(script, is_away)
+
     def pause(self) -> None:
         """Lets a person react to what the camera shows."""
         self.page.wait_for_timeout(REACTION_MS)
@@ -201,10 +208,3 @@ class Visitor:
         if anyway.count():
             anyway.click()
         in_use.wait_for()
-
-
-def seconds(action: Callable[[], object]) -> float:
-    """How long an action takes."""
-    start = time.monotonic()
-    action()
-    return time.monotonic() - start

@@ -1,5 +1,6 @@
 // This device's camera: its frames go to the server as JPEG, one for each credit.
 import { onMessage, send } from "./connection.js";
+import { sentence } from "./format.js";
 import { say } from "./messages.js";
 import * as store from "./store.js";
 
@@ -8,9 +9,15 @@ const WIDTH = 640;
 const QUALITY = 0.85;
 // Key of the session: the side of the camera that this page uses.
 const IN_USE = "camera-in-use";
+// After a lost connection or a reload the server may hold the camera for the old connection for a while.
+const PATIENCE_MS = 10_000;
+const RETRY_MS = 1000;
 
 let stream = null;
 let credit = false;
+let isSending = false;
+let patientUntil = 0;
+let retry = 0;
 const video = document.createElement("video");
 video.muted = true;
 video.playsInline = true;
@@ -18,8 +25,11 @@ const canvas = document.createElement("canvas");
 
 const change = (own) => store.set({ ownCamera: { ...store.get().ownCamera, ...own } });
 
-/** Asks for the camera and sends its frames; `facing` is user (front) or environment (back). */
-export async function start(facing = "user") {
+/**
+ * Asks for the camera and sends its frames; `facing` is user (front) or environment (back). A refusal of the server within
+ * `patienceMs` is not the last word.
+ */
+export async function start(facing = "user", patienceMs = 0) {
   stop();
   change({ state: "starting", facing, problem: "" });
   try {
@@ -27,9 +37,7 @@ export async function start(facing = "user") {
     video.srcObject = stream;
     await video.play();
   } catch (error) {
-    stop();
-    change({ state: "failed", problem: problemText(error) });
-    return;
+    return fail(problemText(error));
   }
   stream.getVideoTracks()[0].addEventListener("ended", () => {
     stop();
@@ -38,8 +46,13 @@ export async function start(facing = "user") {
   const devices = await navigator.mediaDevices.enumerateDevices();
   const actual = stream.getVideoTracks()[0].getSettings().facingMode;
   change({ state: "on", facing: actual ?? facing, canSwitch: devices.filter(({ kind }) => kind === "videoinput").length > 1 });
-  send({ camera: true });
+  take(patienceMs);
   sessionStorage.setItem(IN_USE, store.get().ownCamera.facing);
+}
+
+function take(patienceMs) {
+  patientUntil = performance.now() + patienceMs;
+  send({ camera: true });
 }
 
 export function stop() {
@@ -47,11 +60,20 @@ export function stop() {
   stream = null;
   video.srcObject = null;
   credit = false;
+  patientUntil = 0;
+  clearTimeout(retry);
   sessionStorage.removeItem(IN_USE);
   if (store.get().ownCamera.state !== "off") {
     send({ camera: false });
     change({ state: "off", problem: "" });
   }
+}
+
+/** Stops it and says why: over the picture if there is none, otherwise in a message. */
+function fail(problem) {
+  stop();
+  change({ state: "failed", problem });
+  if (store.get().cameras.some(({ silent }) => !silent)) say(problem, { isError: true });
 }
 
 export const switchSide = () => start(store.get().ownCamera.facing === "environment" ? "user" : "environment");
@@ -78,13 +100,18 @@ export function problemText({ name, message }) {
 }
 
 async function sendFrame() {
-  if (!credit || !stream || video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return;
-  credit = false;
-  const scale = Math.min(1, WIDTH / Math.max(video.videoWidth, video.videoHeight));
-  Object.assign(canvas, { width: Math.round(scale * video.videoWidth), height: Math.round(scale * video.videoHeight) });
-  canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
-  const bytes = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", QUALITY));
-  if (bytes && stream) send(bytes);
+  if (isSending || !credit || video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return;
+  isSending = true;
+  try {
+    const scale = Math.min(1, WIDTH / Math.max(video.videoWidth, video.videoHeight));
+    Object.assign(canvas, { width: Math.round(scale * video.videoWidth), height: Math.round(scale * video.videoHeight) });
+    canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
+    const bytes = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", QUALITY));
+    // Without a picture the credit stays for the next one; it may have ended meanwhile.
+    if (bytes && credit && send(bytes)) credit = false;
+  } finally {
+    isSending = false;
+  }
 }
 
 // Each frame of the camera once, where the browser tells when there is one.
@@ -96,17 +123,27 @@ function watch() {
 watch();
 
 onMessage("camera_credit", (isGranted) => {
-  credit = Boolean(isGranted);
+  credit = Boolean(isGranted) && stream != null;
+  patientUntil = 0;
+});
+
+// While a camera is on it is about the camera: nothing else that this page sends is refused in this way.
+onMessage("error", (text) => {
+  if (!stream) return say(text, { isError: true });
+  if (performance.now() > patientUntil) return fail(sentence(text));
+  clearTimeout(retry);
+  retry = setTimeout(() => send({ camera: true }), RETRY_MS);
 });
 
 // After a lost connection the server knows nothing of this camera, and after a reload the page goes on with it.
 let wasConnected = false;
 let isLoaded = false;
 store.listen(({ connected, page }) => {
-  if (connected && !wasConnected && stream) send({ camera: true });
+  if (connected && !wasConnected && stream) take(PATIENCE_MS);
+  if (!connected) credit = false;
   wasConnected = connected;
   if (isLoaded || !page) return;
   isLoaded = true;
   const facing = sessionStorage.getItem(IN_USE);
-  if (facing && page.browser_camera) start(facing);
+  if (facing && page.browser_camera) start(facing, PATIENCE_MS);
 });

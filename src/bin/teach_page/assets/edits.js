@@ -108,8 +108,8 @@ export async function correct() {
   const label = await choose("That was wrong", "What did you show? The frames of the last two seconds are added to it.", choices);
   if (!label) return;
   try {
-    const { message } = await request("correct", { label, camera, until });
-    say(`${message}. Train again to use them`, { action: { text: "Undo", run: undoRecording } });
+    const { message, frames } = await request("correct", { label, camera, until });
+    say(`${message}. Train again to use them`, { action: { text: "Undo", run: () => deleteFrames(frames) } });
   } catch (error) {
     say(error.message, { isError: true });
   }

@@ -3,46 +3,70 @@ import { addFile } from "./api.js";
 import { count, labelText } from "./format.js";
 import { useState } from "./html.js";
 import { say } from "./messages.js";
-import { undoRecording } from "./edits.js";
 
 const MAX_BYTES = 16 * 1024 * 1024;
+// The node takes no more in a burst.
+const MAX_BURST = 1000;
+// Frames of this package, such as those of "Download all", are named `<time of the burst>_<number>`.
+const BURST_TIME = /^\d{8}T\d{6}\.\d{3}Z(?=_\d+)/;
 let isRunning = false;
 
-/** Adds files to a label, one after the other, as one burst. */
+/** Adds files, each {file, directory}, to a label, one after the other. */
 export async function addFiles(files, label) {
   if (isRunning) return say("other files are being added; wait for their end", { isError: true });
-  if (!files.length) return say("there was no file in it", { isError: true });
+  const bursts = burstsOf(files.filter(isVisible));
+  const all = bursts.reduce((sum, { length }) => sum + length, 0);
+  if (!all) return say("there was no file in it", { isError: true });
   isRunning = true;
-  const burst = `import-${Date.now()}`;
+  const started = Date.now();
   const problems = [];
+  let tried = 0;
   try {
-    for (const [i, file] of files.entries()) {
-      if (i % 10 === 0 && files.length > 1) say(`adding ${i + 1} of ${files.length} to ${labelText(label)} …`);
-      try {
-        if (file.size > MAX_BYTES) throw new Error("it has more than 16 MB");
-        await addFile(file, label, burst);
-      } catch (error) {
-        problems.push(`${file.name}: ${error.message}`);
+    for (const [i, burst] of bursts.entries()) {
+      for (const file of burst) {
+        if (tried % 10 === 0 && all > 1) say(`adding ${tried + 1} of ${all} to ${labelText(label)} …`);
+        tried += 1;
+        try {
+          if (file.size > MAX_BYTES) throw new Error("it has more than 16 MB");
+          await addFile(file, label, `import-${started}-${i}`);
+        } catch (error) {
+          problems.push(`${file.name}: ${error.message}`);
+        }
       }
     }
   } finally {
     isRunning = false;
   }
-  const added = files.length - problems.length;
-  const text = `${count(added, "image")} added to ${labelText(label)}`;
+  const text = `${count(all - problems.length, "image")} added to ${labelText(label)}`;
   if (!problems.length) return say(text);
   const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : "";
   say(`${text}; ${problems.length} refused: ${problems[0]}${more}`, { isError: true });
 }
 
+/** The files of one burst each: those of one directory and, by their names, of one burst. */
+function burstsOf(files) {
+  const groups = new Map();
+  for (const { file, directory } of files) {
+    const key = `${directory}/${BURST_TIME.exec(file.name)?.[0] ?? ""}`;
+    if (!groups.has(key)) groups.set(key, []);
+    groups.get(key).push(file);
+  }
+  return [...groups.values()].flatMap((group) => {
+    group.sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
+    return Array.from({ length: Math.ceil(group.length / MAX_BURST) }, (_, i) => group.slice(i * MAX_BURST, (i + 1) * MAX_BURST));
+  });
+}
+
 /** Opens the browser's choice of files, or of a folder. */
 export function chooseFiles(label, { folder = false } = {}) {
   const input = Object.assign(document.createElement("input"), { type: "file", multiple: true, accept: "image/*", webkitdirectory: folder });
-  input.addEventListener("change", () => addFiles([...input.files].filter(isVisible), label));
+  const directoryOf = ({ name, webkitRelativePath: path }) => path.slice(0, -name.length);
+  input.addEventListener("change", () => addFiles([...input.files].map((file) => ({ file, directory: directoryOf(file) })), label));
   input.click();
 }
 
-const isVisible = ({ name }) => !name.startsWith(".");
+// The trash of a dataset is hidden, too.
+const isVisible = ({ file, directory }) => !`${directory}/${file.name}`.split("/").some((part) => part.startsWith("."));
 
 /** Properties of an element on which files can be dropped for a label, and whether some are above it. */
 export function useDrop(label) {
@@ -63,15 +87,21 @@ export function useDrop(label) {
         setIsOver(false);
         // The list is only valid during the event: take the entries before waiting.
         const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
-        const files = (await Promise.all(entries.map(filesBelow))).flat();
-        addFiles(files.filter(isVisible), label);
+        try {
+          addFiles((await Promise.all(entries.map(filesBelow))).flat(), label);
+        } catch (error) {
+          say(`the files cannot be read: ${error.message}`, { isError: true });
+        }
       },
     },
   ];
 }
 
 async function filesBelow(entry) {
-  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
+  if (entry.isFile) {
+    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+    return [{ file, directory: entry.fullPath.slice(0, -entry.name.length) }];
+  }
   const reader = entry.createReader();
   const files = [];
   for (;;) {

@@ -2,6 +2,12 @@
 
 export const labelText = (label) => label.replaceAll("_", " ");
 
+/** A message of the node or the server as a sentence. */
+export function sentence(text) {
+  const trimmed = text.trim();
+  return trimmed.charAt(0).toUpperCase() + trimmed.slice(1) + (/[.!?]$/.test(trimmed) ? "" : ".");
+}
+
 export const percent = (value, digits = 0) => (value == null ? "–" : `${(100 * value).toFixed(digits)} %`);
 
 export function duration(seconds) {

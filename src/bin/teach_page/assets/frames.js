@@ -1,16 +1,66 @@
 // Training frames, as the node lists them. What is shown is fetched again whenever the dataset has changed.
 import { request, thumbnailAddress } from "./api.js";
-import { html, useEffect, useState } from "./html.js";
+import { html, useEffect, useRef, useState } from "./html.js";
 import { countOf, useStore } from "./store.js";
 
 export const PAGE = 200; // the most that ~/list_frames returns at once
 const MOST_COUNTED = 1000;
 const STRIP = 16;
-// During a recording the strip grows this often.
+// Pauses after a list was fetched, however often the dataset changes: an import adds many frames a second.
 const STRIP_MS = 400;
+const COUNT_MS = 1000;
 
 /** The frames of a label, from `offset`; an empty label stands for all. */
 export const listFrames = (label, offset, limit, thumbnails) => request("list_frames", { label, offset, limit, thumbnails });
+
+/** The same with thumbnails. Those in `known`, by frame, are not fetched again. */
+export async function listThumbnails(label, offset, limit, known) {
+  const { frames, total } = await listFrames(label, offset, limit, false);
+  const thumbnails = new Map(known);
+  const isMissing = ({ frame }) => thumbnails.get(frame) == null;
+  const first = frames.findIndex(isMissing);
+  if (first >= 0) {
+    const missing = await listFrames(label, offset + first, frames.findLastIndex(isMissing) - first + 1, true);
+    for (const { frame, thumbnail } of missing.frames) thumbnails.set(frame, thumbnail);
+  }
+  return { total, frames: frames.map((each) => ({ ...each, thumbnail: thumbnails.get(each.frame) })) };
+}
+
+export const thumbnailsOf = (frames) => new Map(frames.map(({ frame, thumbnail }) => [frame, thumbnail]));
+
+/** Calls `load` now and after each change of `inputs`, one call after the other with a pause between them; returns what ends the pause and calls it again. */
+export function useLoading(load, inputs, pauseMs) {
+  const latest = useRef(load);
+  latest.current = load;
+  const loading = useRef({ isWanted: false, isRunning: false, isOver: false, wake: null }).current;
+  const request = async () => {
+    loading.isWanted = true;
+    if (loading.isRunning) return;
+    loading.isRunning = true;
+    while (loading.isWanted && !loading.isOver) {
+      loading.isWanted = false;
+      await latest.current(() => !loading.isOver);
+      await new Promise((resolve) => {
+        loading.wake = resolve;
+        setTimeout(resolve, pauseMs);
+      });
+    }
+    loading.isRunning = false;
+  };
+  useEffect(() => {
+    request();
+  }, inputs);
+  useEffect(
+    () => () => {
+      loading.isOver = true;
+    },
+    [],
+  );
+  return () => {
+    request();
+    loading.wake?.();
+  };
+}
 
 /** All frames of a label, without thumbnails. */
 export async function allFrames(label, most = Infinity) {
@@ -22,31 +72,26 @@ export async function allFrames(label, most = Infinity) {
   }
 }
 
-/** Number of frames and of recordings of each label; recordings are null until they are known. */
+/** Number of frames and of recordings of each label. Recordings are null until they are known, and then late by a moment. */
 export function useCounts(labels) {
   const dataset = useStore((state) => state.dataset);
   const isRecording = useStore(({ recording }) => Boolean(recording?.active));
   const [bursts, setBursts] = useState({});
-  useEffect(() => {
-    if (isRecording || !dataset) return;
-    let isCurrent = true;
-    (async () => {
-      for (const label of labels) {
-        const frames = countOf(dataset, label);
-        if (!frames) continue;
-        const listed = await allFrames(label, MOST_COUNTED).catch(() => null);
-        if (!isCurrent || !listed) return;
-        setBursts((before) => ({ ...before, [label]: { frames, bursts: new Set(listed.map(({ burst }) => burst)).size } }));
-      }
-    })();
-    return () => {
-      isCurrent = false;
-    };
-  }, [dataset, isRecording, labels.join()]);
+  const load = async (isCurrent) => {
+    if (isRecording) return;
+    for (const label of labels) {
+      const frames = countOf(dataset, label);
+      if (bursts[label]?.frames === frames) continue;
+      const listed = frames ? await allFrames(label, MOST_COUNTED).catch(() => null) : [];
+      if (!isCurrent() || !listed) return;
+      setBursts((before) => ({ ...before, [label]: { frames, bursts: new Set(listed.map(({ burst }) => burst)).size } }));
+    }
+  };
+  useLoading(load, [dataset, isRecording, labels.join()], COUNT_MS);
   return Object.fromEntries(
     labels.map((label) => {
       const frames = countOf(dataset, label);
-      return [label, { frames, bursts: frames === 0 ? 0 : bursts[label]?.frames === frames ? bursts[label].bursts : null }];
+      return [label, { frames, bursts: frames === 0 ? 0 : (bursts[label]?.bursts ?? null) }];
     }),
   );
 }
@@ -55,18 +100,11 @@ export function useCounts(labels) {
 export function Strip({ label, frames }) {
   const [newest, setNewest] = useState([]);
   const stamp = useStore(({ dataset }) => dataset?.stamp);
-  useEffect(() => {
-    if (!frames) return setNewest([]);
-    let isCurrent = true;
-    const timer = setTimeout(async () => {
-      const answer = await listFrames(label, Math.max(0, frames - STRIP), STRIP, true).catch(() => null);
-      if (isCurrent && answer) setNewest(answer.frames.reverse());
-    }, STRIP_MS);
-    return () => {
-      isCurrent = false;
-      clearTimeout(timer);
-    };
-  }, [label, Math.floor(frames / 4), stamp]);
+  const load = async (isCurrent) => {
+    const answer = await listThumbnails(label, Math.max(0, frames - STRIP), STRIP, thumbnailsOf(newest)).catch(() => null);
+    if (isCurrent() && answer) setNewest(answer.frames.reverse());
+  };
+  useLoading(load, [Math.floor(frames / 4), stamp], STRIP_MS);
   return html`<ul class="strip" aria-hidden="true">
     ${newest.map(({ frame, thumbnail }) => html`<li key=${frame}>${thumbnail && html`<img src=${thumbnailAddress(thumbnail)} alt="" />`}</li>`)}
   </ul>`;

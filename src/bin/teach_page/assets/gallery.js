@@ -6,11 +6,14 @@ import { showImage } from "./dialog.js";
 import { addLabel, deleteFrames, emptyTrash, moveFrames, undo } from "./edits.js";
 import { chooseFiles, useDrop } from "./files.js";
 import { count, labelText } from "./format.js";
-import { listFrames, PAGE } from "./frames.js";
+import { listThumbnails, PAGE, thumbnailsOf, useLoading } from "./frames.js";
 import { html, useEffect, useRef, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { say } from "./messages.js";
 import { countOf, labelsOf, useStore } from "./store.js";
+
+// Pause after the frames were fetched.
+const LOAD_MS = 1500;
 
 export function Gallery() {
   const labels = useStore(labelsOf);
@@ -33,7 +36,7 @@ export function Gallery() {
     ${label
       ? html`<p class="muted">Drop image files or a folder on a label, or <button type="button" class="link" onClick=${() => chooseFiles(label)}>choose files</button> or <button type="button" class="link" onClick=${() => chooseFiles(label, { folder: true })}>a folder</button> for ${labelText(label)}.</p>`
       : html`<p class="muted">Drop image files or a folder on a label to add them.</p>`}
-    <${Grid} key=${label} label=${label} labels=${labels} stamp=${dataset?.stamp} />
+    <${Grid} key=${label} label=${label} labels=${labels} isEmpty=${dataset && !(label ? countOf(dataset, label) : all)} stamp=${dataset?.stamp} />
     <p class="grid-foot"><button type="button" class="plain" onClick=${emptyTrash}>Empty the trash …</button></p>
   </section>`;
 }
@@ -46,43 +49,44 @@ function Filter({ label, text, frames, isOn, onChoose }) {
 }
 
 /** The frames of a label, page by page as they are scrolled to. */
-function useFrames(label, stamp) {
+function useFrames(label, isEmpty, stamp) {
   const [frames, setFrames] = useState([]);
   const [total, setTotal] = useState(null);
+  const [hasFailed, setHasFailed] = useState(false);
   const wanted = useRef(PAGE);
   const load = async (isCurrent) => {
-    const found = [];
+    // A frame that is added meanwhile moves another one to the next page, which has it again.
+    const found = new Map();
+    let [listed, all] = [0, isEmpty ? 0 : Infinity];
     try {
-      for (;;) {
-        const answer = await listFrames(label, found.length, PAGE, true);
+      while (listed < Math.min(wanted.current, all)) {
+        const page = await listThumbnails(label, listed, PAGE, thumbnailsOf(frames));
         if (!isCurrent()) return;
-        found.push(...answer.frames);
-        setFrames([...found]);
-        setTotal(answer.total);
-        if (!answer.frames.length || found.length >= Math.min(wanted.current, answer.total)) return;
+        for (const each of page.frames) found.set(each.frame, each);
+        listed += page.frames.length;
+        all = page.frames.length ? page.total : listed;
       }
+      setFrames([...found.values()]);
+      setTotal(all);
+      setHasFailed(false);
     } catch (error) {
-      if (isCurrent()) say(error.message, { isError: true });
+      if (!isCurrent()) return;
+      wanted.current = Math.max(PAGE, frames.length);
+      setHasFailed(true);
+      say(error.message, { isError: true });
     }
   };
-  useEffect(() => {
-    let isNow = true;
-    load(() => isNow);
-    return () => {
-      isNow = false;
-    };
-  }, [stamp]);
-  const more = async () => {
-    if (frames.length < wanted.current || frames.length >= total) return;
-    wanted.current += PAGE;
-    const answer = await listFrames(label, frames.length, PAGE, true).catch(() => null);
-    if (answer) setFrames((before) => [...before, ...answer.frames.filter(({ frame }) => !before.some((each) => each.frame === frame))]);
+  const reload = useLoading(load, [stamp, isEmpty], LOAD_MS);
+  const more = () => {
+    if (!hasFailed && (frames.length < wanted.current || frames.length >= total)) return;
+    if (frames.length >= wanted.current) wanted.current += PAGE;
+    reload();
   };
-  return { frames, total, more };
+  return { frames, total, hasFailed, more, reload };
 }
 
-function Grid({ label, labels, stamp }) {
-  const { frames, total, more } = useFrames(label, stamp);
+function Grid({ label, labels, isEmpty, stamp }) {
+  const { frames, total, hasFailed, more, reload } = useFrames(label, isEmpty, stamp);
   const [selected, setSelected] = useState(new Set());
   const [current, setCurrent] = useState(0);
   const list = useRef(null);
@@ -105,7 +109,11 @@ function Grid({ label, labels, stamp }) {
     setCurrent(index);
   };
   const look = ({ frame, label: shown }) => showImage(`${labelText(shown)}: ${frame.split("/").at(-1)}`, imageAddress(frame));
-  const remove = async () => chosen.length && (await deleteFrames(chosen)) && setSelected(new Set());
+  const afterEdit = () => {
+    setSelected(new Set());
+    reload();
+  };
+  const remove = async () => chosen.length && (await deleteFrames(chosen)) && afterEdit();
   const goTo = (index) => {
     const next = Math.max(0, Math.min(frames.length - 1, index));
     setCurrent(next);
@@ -143,21 +151,21 @@ function Grid({ label, labels, stamp }) {
           onClick=${({ shiftKey }) => toggle(i, { isRange: shiftKey })}
           onDblClick=${() => look(frame)}
         >
-          ${frame.thumbnail ? html`<img src=${thumbnailAddress(frame.thumbnail)} alt="" loading="lazy" />` : html`<span class="no-image">not readable</span>`}
+          ${frame.thumbnail ? html`<img src=${thumbnailAddress(frame.thumbnail)} alt="" loading="lazy" />` : frame.thumbnail === "" && html`<span class="no-image">not readable</span>`}
           ${!label && html`<span class="grid-label">${labelText(frame.label)}</span>`}
         </li>`,
       )}
     </ul>
-    <div ref=${end} class="grid-end muted">${frames.length < total ? "Loading more …" : ""}</div>
-    ${chosen.length > 0 && html`<${Selection} chosen=${chosen} labels=${labels} onDelete=${remove} onClear=${() => setSelected(new Set())} onLook=${() => look(frames.find(({ frame }) => frame === chosen[0]))} />`}
+    <div ref=${end} class="grid-end muted">${hasFailed ? html`<button type="button" onClick=${more}>Try again</button>` : frames.length < total ? "Loading more …" : ""}</div>
+    ${chosen.length > 0 && html`<${Selection} chosen=${chosen} labels=${labels} onDelete=${remove} onMoved=${afterEdit} onClear=${() => setSelected(new Set())} onLook=${() => look(frames.find(({ frame }) => frame === chosen[0]))} />`}
   `;
 }
 
-function Selection({ chosen, labels, onDelete, onClear, onLook }) {
+function Selection({ chosen, labels, onDelete, onMoved, onClear, onLook }) {
   const move = async ({ target }) => {
     const to = target.value === "+" ? await addLabel() : target.value;
     target.value = "";
-    if (to && (await moveFrames(chosen, to))) onClear();
+    if (to && (await moveFrames(chosen, to))) onMoved();
   };
   return html`<div class="selection" role="toolbar" aria-label="Selected frames">
     <b aria-live="polite">${count(chosen.length, "frame")}</b>

@@ -5,8 +5,9 @@ const OLD_AFTER = 2;
 
 /** {title, text, isCalm} or null if all is well. `isCalm` is for what is no failure: there is just nothing yet. */
 export function problemOf(state, camera) {
-  const { connected, everConnected, node, cameras, model, page, gestures, ownCamera } = state;
+  const { connected, everConnected, refusal, node, cameras, model, page, gestures, ownCamera } = state;
   if (!connected) {
+    if (refusal) return { title: "The robot refuses this page", text: refusal };
     if (!everConnected) return { title: "Connecting…", text: "The page is looking for the robot.", isCalm: true };
     return { title: "Connection lost", text: "What you see is not live. The page is trying to reach the robot again." };
   }

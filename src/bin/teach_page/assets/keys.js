@@ -7,6 +7,8 @@ const labelOf = ({ code, key }) => {
   return digit && store.labelsOf(store.get())[digit - 1];
 };
 
+const pressed = new Map(); // code of a key -> the label that it records; the labels can change while it is held
+
 const isTyping = ({ target }) => target.closest?.("input:not([type=range]):not([type=checkbox]), textarea, select, dialog") != null;
 
 export function listenToKeys() {
@@ -16,10 +18,11 @@ export function listenToKeys() {
     const label = store.get().view === "teach" && labelOf(event);
     if (!label) return;
     event.preventDefault();
+    pressed.set(event.code, label);
     press(label);
   });
   window.addEventListener("keyup", (event) => {
-    const label = labelOf(event);
-    if (label) release(label);
+    release(pressed.get(event.code));
+    pressed.delete(event.code);
   });
 }

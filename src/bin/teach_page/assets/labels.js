@@ -38,14 +38,15 @@ function Shelf({ label, row, frames, bursts }) {
       <span class="shelf-count"><b>${now}</b> ${now === 1 ? "frame" : "frames"}</span>
       <span class="shelf-bursts muted">${bursts > 0 && !isRecording ? count(bursts, "recording") : ""}</span>
       ${wasLast && html`<button type="button" class="plain undo" title="Take back the last recording" onClick=${undoRecording}><${Icon} name="undo" />Undo</button>`}
-      <${Menu} label=${label} />
+      <${Menu} label=${label} hasFrames=${now > 0} />
     </div>
     ${now ? html`<${Strip} label=${label} frames=${now} />` : html`<p class="shelf-empty muted">Image files can be dropped here, too.</p>`}
   </li>`;
 }
 
-function Menu({ label }) {
+function Menu({ label, hasFrames }) {
   const details = useRef(null);
+  const isOwn = useStore(({ ownLabels }) => ownLabels.includes(label));
   const close = () => {
     details.current.open = false;
   };
@@ -62,9 +63,9 @@ function Menu({ label }) {
   const items = [
     ["Add images …", chooseFiles],
     ["Add a folder …", (name) => chooseFiles(name, { folder: true })],
-    ["Rename …", renameLabel],
-    ["Remove …", removeLabel],
   ];
+  // Without frames, a label stays until another model is in use, unless it was added here.
+  if (hasFrames || isOwn) items.push(["Rename …", renameLabel], ["Remove …", removeLabel]);
   return html`<details class="menu" ref=${details} onFocusOut=${leave} onKeyDown=${escape}>
     <summary aria-label=${`More for ${labelText(label)}`}>⋯</summary>
     <ul>

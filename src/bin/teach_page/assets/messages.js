@@ -1,4 +1,5 @@
 // Short messages at the edge of the page, which a screen reader reads too.
+import { sentence } from "./format.js";
 import { html, useEffect, useState } from "./html.js";
 import { Icon } from "./icons.js";
 
@@ -10,11 +11,6 @@ let last = 0;
 export function say(text, { isError = false, action = null } = {}) {
   listener({ id: ++last, text, isError, action });
 }
-
-const sentence = (text) => {
-  const trimmed = text.trim();
-  return trimmed.charAt(0).toUpperCase() + trimmed.slice(1) + (/[.!?]$/.test(trimmed) ? "" : ".");
-};
 
 export function Messages() {
   const [message, setMessage] = useState(null);

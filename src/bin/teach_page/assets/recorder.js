@@ -12,15 +12,17 @@ const RENEW_MS = 250;
 
 let pressedAt = 0;
 let timer = 0;
-let idBefore = ""; // of the recording before ours
+let id = ""; // of the recording, empty until the server has answered
+let unanswered = 0; // starts of recordings
 
 const begin = (label) => {
-  const { camera, recording } = store.get();
+  const { camera } = store.get();
   if (!send({ record: { label, camera: camera === "*" ? "" : store.shownCameras(store.get())[0] } })) {
     return say("there is no connection to the robot; nothing is recorded", { isError: true });
   }
   pressedAt = performance.now();
-  idBefore = recording?.id ?? "";
+  id = "";
+  unanswered += 1;
   timer = setInterval(() => send({ renew: true }), RENEW_MS);
   store.set({ hold: { label, latched: false } });
 };
@@ -49,20 +51,24 @@ export function release(label) {
   else stop();
 }
 
-onMessage("record", ({ success, message }) => {
-  if (success) return;
+onMessage("record", (answer) => {
+  unanswered -= 1;
+  // Of an earlier press.
+  if (unanswered > 0) return;
+  id = answer.id;
+  if (answer.success) return;
   clearInterval(timer);
   store.set({ hold: null });
-  say(message, { isError: true });
+  say(answer.message, { isError: true });
 });
 
 // It has ended without us: the camera is silent, the lease ran out, the connection or the node is lost.
 store.listen(({ connected, recording, node, hold }) => {
+  if (!connected) unanswered = 0;
   if (!hold) return;
-  const isOver = recording && recording.id !== idBefore && !recording.active;
+  const isOver = id && recording?.id === id && !recording.active;
   if (connected && node?.present !== false && !isOver) return;
-  clearInterval(timer);
-  store.set({ hold: null });
+  stop();
   const why = !connected ? "the connection was lost" : isOver ? recording.message : "the gesture node is gone";
   say(`the recording of ${labelText(hold.label)} has ended: ${why}`, { isError: true });
 });

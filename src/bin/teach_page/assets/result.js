@@ -16,7 +16,7 @@ export function Result({ training, labels, counts, history }) {
   const id = training.model_id;
   useEffect(() => {
     request("get_results", { model_id: id })
-      .then((answer) => setResults(typeof answer.results === "string" ? JSON.parse(answer.results) : answer.results))
+      .then((answer) => setResults(answer.results))
       .catch(() => setResults(null));
   }, [id]);
   const isActive = useStore(({ model }) => model?.model_id === id);
@@ -35,7 +35,7 @@ export function Result({ training, labels, counts, history }) {
     <details class="more">
       <summary>Mistakes and curves</summary>
       ${results?.confusion && html`<${Confusion} labels=${results.labels} confusion=${results.confusion} />`}
-      ${results?.mistakes && html`<${Mistakes} mistakes=${results.mistakes} labels=${labels} />`}
+      ${results?.mistakes && html`<${Mistakes} mistakes=${results.mistakes} total=${results.mistakes_total} labels=${labels} />`}
       <${Curve} history=${history} />
       <p><a href=${reportAddress(id)} target="_blank" rel="noopener">The whole report</a></p>
     </details>
@@ -77,10 +77,10 @@ function Next({ training, labels, counts, results }) {
     </ul>`;
 }
 
-function Mistakes({ mistakes, labels }) {
+function Mistakes({ mistakes, total, labels }) {
   const [done, setDone] = useState([]);
   const shown = mistakes.filter(({ frame }) => !done.includes(frame)).slice(0, SHOWN_MISTAKES);
-  if (!shown.length) return html`<p class="muted">No frame was taken for another label.</p>`;
+  if (!shown.length) return html`<p class="muted">${total === 0 ? "No frame was taken for another label." : "The frames of the mistakes were moved or deleted."}</p>`;
   const change = async (frame, edit) => (await edit) && setDone((before) => [...before, frame]);
   return html`<ul class="mistakes">
     ${shown.map(

@@ -8,6 +8,7 @@ let state = {
   // Of the connection to the server.
   connected: false,
   everConnected: false,
+  refusal: "", // why the server refuses this page
   // Of the node, see `update` in connection.js: node, cameras, model, dataset, training, recording, parameters and so on.
   cameras: [],
   parameters: [],
