@@ -12,7 +12,6 @@ from network import Network
 from numpy import uint8, zeros
 from site_under_test import PHONE, SCREENS, Site
 from thumb_gesture.msg import Recording
-from thumb_gesture.srv import AddFrame
 
 
 @pytest.mark.parametrize("screen", SCREENS)
@@ -73,14 +72,14 @@ def test_keys_record_as_long_as_they_are_held(site: Site) -> None:
 
 def test_key_ends_its_recording_although_the_labels_have_changed(site: Site) -> None:
     picture = png_of(zeros((24, 32, 3), uint8))
-    assert site.world.call("add_frame", AddFrame, label="fist", image=picture).success
+    assert site.world.call("add_frame", label="fist", image=picture).success
     visitor = site.see()
     visitor.wait_for_frames("fist", 1)
     number = visitor.find(".hold").count()
     visitor.page.keyboard.down(str(number))
     visitor.wait_for_frames("fist", 6)
     # Its number is that of another label now.
-    assert site.world.call("add_frame", AddFrame, label="claw", image=picture).success
+    assert site.world.call("add_frame", label="claw", image=picture).success
     visitor.wait_for_frames("claw", 1)
     visitor.page.keyboard.up(str(number))
     visitor.wait_for_idle()
@@ -108,7 +107,7 @@ def test_undo_of_a_correction_leaves_newer_frames_alone(site: Site) -> None:
     visitor.page.get_by_role("dialog").get_by_role("button", name="thumbs down").click()
     undo = visitor.find(".message").get_by_role("button", name="Undo")
     undo.wait_for()
-    assert site.world.call("add_frame", AddFrame, label="none", image=png_of(zeros((24, 32, 3), uint8))).success
+    assert site.world.call("add_frame", label="none", image=png_of(zeros((24, 32, 3), uint8))).success
     undo.click()
     visitor.wait_for("() => document.querySelector('.shelf[data-label=thumbs_down] .shelf-count b').textContent === '0'")
     visitor.wait_for_frames("none", 1)
