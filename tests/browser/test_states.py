@@ -118,7 +118,7 @@ def test_thousand_thumbnails_are_scrolled_selected_and_moved(site: Site, hands: 
 
 def test_wrong_files_are_refused_with_the_reason(site: Site, tmp_path: Any) -> None:
     visitor = site.see()
-    good, rubbish, huge = tmp_path / "good.png", tmp_path / "rubbish.jpg", tmp_path / "huge.jpg"
+    good, rubbish, huge = tmp_path / "good.png", tmp_path / "broken.jpg", tmp_path / "huge.jpg"
     good.write_bytes(png_of(zeros((48, 64, 3), uint8)))
     rubbish.write_bytes(os.urandom(5000))
     with huge.open("wb") as file:
@@ -129,7 +129,7 @@ def test_wrong_files_are_refused_with_the_reason(site: Site, tmp_path: Any) -> N
     chooser.value.set_files([good, rubbish, huge])
     message = visitor.find(".message.is-error")
     message.get_by_text("1 image added to none; 2 refused").wait_for()
-    assert "rubbish.jpg" in message.inner_text()
+    assert "broken.jpg" in message.inner_text()
     visitor.screenshot("rubbish")
     visitor.wait_for_frames("none", 1)
     assert visitor.frames("none") == 1
