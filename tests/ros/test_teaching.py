@@ -223,7 +223,7 @@ def test_training_uses_the_frames_that_it_listed_although_they_are_deleted_perma
     teacher, statuses = Teacher(world), world.trainings()
     # Reads all frames again in each epoch.
     assert world.call("retrain", strategy="full", epochs=2, force=True).success
-    world.wait_for(lambda: statuses and statuses[-1].stage == "features", "the training reads the frames")
+    world.wait_for(lambda: statuses and statuses[-1].scenes > 0, "the training has listed and read the frames")
     deleted = [frame.frame for frame in listed(world, label="none", limit=4).frames]
     assert world.call("delete_frames", frames=deleted).success
     assert world.call("clear_trash").success
@@ -232,7 +232,7 @@ def test_training_uses_the_frames_that_it_listed_although_they_are_deleted_perma
         lambda: statuses[-1].state != TrainingStatus.RUNNING, "the end of the training", timeout=TRAINING_TIMEOUT
     )
     assert statuses[-1].state == TrainingStatus.SUCCEEDED, statuses[-1].message
-    assert world.call("list_models").models[0].train_frames == 24
+    assert world.call("list_models").models[0].train_frames == 24, "all that it listed"
     assert not list(world.dataset.glob(".thumb_gesture-*")), "the training leaves nothing in the dataset"
 
 
