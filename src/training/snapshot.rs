@@ -1,7 +1,8 @@
 //! Keeps the frames of a training readable while it runs, although they may be deleted, or moved to another label.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, linkat};
 
 use crate::dataset;
 use crate::disk::{DraftDirectory, WRITING_PREFIX};
@@ -26,7 +27,8 @@ impl Snapshot {
     pub(super) fn keep(&self, number: usize, file: &Path) -> PathBuf {
         let link = self.directory.as_ref().map(|directory| {
             let link = directory.path().join(number.to_string());
-            fs::hard_link(file, &link).map(|()| link)
+            // Of the file that a symbolic link leads to: a relative one would lead elsewhere from this directory.
+            linkat(CWD, file, CWD, &link, AtFlags::SYMLINK_FOLLOW).map(|()| link)
         });
         match link {
             Some(Ok(link)) => link,
@@ -37,6 +39,9 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     #[test]
@@ -51,6 +56,18 @@ mod tests {
         drop(snapshot);
         let left = fs::read_dir(root.path()).expect("reads").count();
         assert_eq!(left, 0, "nothing is left in the dataset");
+    }
+
+    #[test]
+    fn relative_symbolic_link_is_followed() {
+        let root = tempfile::tempdir().expect("a directory");
+        let label = root.path().join("none");
+        fs::create_dir(&label).expect("a directory");
+        fs::write(root.path().join("original.png"), b"content").expect("writes");
+        symlink("../original.png", label.join("frame.png")).expect("links");
+        let snapshot = Snapshot::new(root.path());
+        let kept = snapshot.keep(0, &label.join("frame.png"));
+        assert_eq!(fs::read(&kept).expect("reads"), b"content");
     }
 
     #[test]
