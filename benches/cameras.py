@@ -7,8 +7,9 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from node import watch, world_in
+from node import LOG, watch
 from programs import show_progress, train_on_noise
+from worlds import world_in
 
 NUMBERS = [1, 2, 4, 8]
 RATE_HZ = 30
@@ -31,7 +32,7 @@ def measure(python: str, rounds: int, seconds: float) -> dict[str, dict[str, flo
             for number, figures in found.items():
                 show_progress(f"{number} camera(s), round {now} of {rounds}")
                 names = [f"camera{index}" for index in range(number)]
-                with world_in(Path(directory)) as world:
+                with world_in(Path(directory), LOG) as world:
                     node = world.start_node(recognizer="image", cameras=f"[{', '.join(names)}]")
                     figures.append(watch(world, node, RATE_HZ, seconds, ["--photos", str(dataset), "--size", "640x480"], names))
         show_progress("")

@@ -3,15 +3,15 @@
 Runs the node and a camera of drawn hands at 30 Hz with the harness of tests/ros.
 """
 
-import contextlib
 import sys
 import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "ros"))
 
-from harness import IN_NAMESPACE, LABELS, World, free_domain  # noqa: E402
+from harness import IN_NAMESPACE, LABELS, World  # noqa: E402
 from thumb_gesture.msg import TrainingStatus  # noqa: E402
+from worlds import world_in  # noqa: E402
 
 LOG = Path(__file__).parent.parent / "build" / "frame_age.log"
 FRAMES_PER_LABEL = 76
@@ -46,14 +46,8 @@ def capture_and_train(world: World, keep_camera: bool = False) -> None:
 
 def measure(idle_secs: float = 20.0) -> dict[str, dict[str, float]]:
     """The ages in milliseconds while idle and during a training."""
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        LOG.open("w") as log,
-        # World prints the output of the programs at the end.
-        contextlib.redirect_stdout(log),
-        free_domain() as domain,
-        World(Path(directory), domain) as world,
-    ):
+    LOG.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory() as directory, world_in(Path(directory), LOG) as world:
         world.start_node(image_reliability="reliable")
         capture_and_train(world, keep_camera=True)
         gestures = world.gestures()

@@ -4,15 +4,15 @@
 Counts the frames that the node receives; it has no model.
 """
 
-import contextlib
 import sys
 import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "ros"))
 
-from harness import IN_NAMESPACE, REPOSITORY, World, free_domain  # noqa: E402
+from harness import IN_NAMESPACE, REPOSITORY  # noqa: E402
 from programs import show_progress  # noqa: E402
+from worlds import world_in  # noqa: E402
 
 LOG = REPOSITORY / "build" / "image_loss.log"
 RATE_HZ = 30
@@ -28,13 +28,7 @@ ENVIRONMENTS = {
 
 def share_received(environment: dict[str, str], reliability: str) -> float:
     """Share of the camera's frames that the node receives, between two reports on /diagnostics."""
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        LOG.open("a") as log,
-        contextlib.redirect_stdout(log),
-        free_domain() as domain,
-        World(Path(directory), domain) as world,
-    ):
+    with tempfile.TemporaryDirectory() as directory, world_in(Path(directory), LOG) as world:
         world.env |= environment
         world.start_node(image_reliability=reliability)
         diagnostics = world.diagnostics()

@@ -5,7 +5,6 @@ from the camera's stamp to the reception of the gesture in this process; CPU tim
 empty_node.rs, publishes an empty gesture for each frame: the overhead of ROS.
 """
 
-import contextlib
 import os
 import statistics
 import sys
@@ -20,9 +19,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "ros"))
 
 from frame_age import capture_and_train, milliseconds  # noqa: E402
-from harness import IN_NAMESPACE, Program, World, free_domain, nanoseconds_of  # noqa: E402
+from harness import IN_NAMESPACE, Program, World, nanoseconds_of  # noqa: E402
 from programs import show_progress  # noqa: E402
 from thumb_gesture.msg import ThumbGesture  # noqa: E402
+from worlds import world_in  # noqa: E402
 
 LOG = Path(__file__).parent.parent / "build" / "node_bench.log"
 PEER = Path(__file__).with_name("peer_node.py")
@@ -109,7 +109,7 @@ def measure(python: str, rounds: int, seconds: float, threads: int) -> dict:
     """The medians over the rounds, by rate and node."""
     found: dict[tuple[int, str], list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as directory:
-        with world_in(Path(directory)) as world:
+        with world_in(Path(directory), LOG) as world:
             world.start_node(image_reliability="reliable")
             capture_and_train(world)
             bag = Path(directory) / "hands"
@@ -119,7 +119,7 @@ def measure(python: str, rounds: int, seconds: float, threads: int) -> dict:
             for rate_hz in RATES_HZ:
                 for node_name in (OURS, PYTHON, EMPTY):
                     show_progress(f"{node_name} at {rate_hz} Hz, round {number} of {rounds}")
-                    with world_in(Path(directory)) as world:
+                    with world_in(Path(directory), LOG) as world:
                         node = start(node_name, world, python, threads)
                         found.setdefault((rate_hz, node_name), []).append(watch(world, node, rate_hz, seconds, ["--bag", str(bag)]))
         show_progress("")
@@ -132,13 +132,6 @@ def measure(python: str, rounds: int, seconds: float, threads: int) -> dict:
         }
         for rate_hz in RATES_HZ
     }
-
-
-@contextlib.contextmanager
-def world_in(directory: Path):
-    """A world that prints to the log."""
-    with LOG.open("a") as log, contextlib.redirect_stdout(log), free_domain() as domain, World(directory, domain) as world:
-        yield world
 
 
 def report(rates: dict) -> str:

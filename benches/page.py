@@ -5,7 +5,6 @@ the node per frame, the CPU time and the memory of the page, and the age of the 
 picture before it publishes it.
 """
 
-import contextlib
 import statistics
 import sys
 import tempfile
@@ -15,15 +14,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "ros"))
 
-from harness import IN_NAMESPACE, REPOSITORY, Program, World, free_domain  # noqa: E402
+from harness import IN_NAMESPACE, REPOSITORY, Program  # noqa: E402
+from node import cpu_seconds  # noqa: E402
 from programs import show_progress  # noqa: E402
 from web import Site, Viewer, free_port  # noqa: E402
+from worlds import world_in  # noqa: E402
 
 LOG = REPOSITORY / "build" / "page.log"
 RATE_HZ = 30
 VIEWERS = [0, 1, 5]
-# CPU time in /proc is in hundredths of a second.
-TICK = 0.01
 
 
 class Watcher(threading.Thread):
@@ -43,12 +42,6 @@ class Watcher(threading.Thread):
                     self.ages.append(time.time() - viewer.picture["stamp"])
 
 
-def cpu_seconds(program: Program) -> float:
-    """CPU time of a process so far."""
-    fields = Path(f"/proc/{program.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * TICK
-
-
 def memory_mb(program: Program) -> dict[str, float]:
     """Resident memory of a process, and the part of it that is not shared with others, in MB."""
     status = Path(f"/proc/{program.process.pid}/status").read_text()
@@ -59,13 +52,8 @@ def memory_mb(program: Program) -> dict[str, float]:
 def measure(rounds: int = 5, seconds: float = 6.0) -> dict:
     """The figures by the number of viewers, medians over the rounds."""
     rows: dict[int, list[dict[str, float]]] = {count: [] for count in VIEWERS}
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        LOG.open("w") as log,
-        contextlib.redirect_stdout(log),
-        free_domain() as domain,
-        World(Path(directory), domain) as world,
-    ):
+    LOG.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory() as directory, world_in(Path(directory), LOG) as world:
         node = world.start_node(image_reliability="reliable")
         world.start("photo_camera", "--rate", str(RATE_HZ), "--size", "640x480", *IN_NAMESPACE)
         port = free_port()
@@ -91,11 +79,11 @@ def measure(rounds: int = 5, seconds: float = 6.0) -> dict:
                 world.spin_for(1.5)
                 ages.clear()
                 frames, begin = classified(), time.monotonic()
-                before = [cpu_seconds(program) for program in (node, page)]
+                before = [cpu_seconds(program.process.pid) for program in (node, page)]
                 world.spin_for(seconds)
                 frames, elapsed = classified() - frames, time.monotonic() - begin
                 node_secs, page_secs = (
-                    cpu_seconds(program) - start for program, start in zip((node, page), before, strict=True)
+                    cpu_seconds(program.process.pid) - start for program, start in zip((node, page), before, strict=True)
                 )
                 row = {"node_ms_per_frame": node_secs * 1000 / frames, "page_cpu": page_secs / elapsed}
                 if ages:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo_screen import DemoError, Screen, bar, percent
+from program import ProgramError
 from ros_domain import free_domain
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def main() -> int:
             if arguments.keep:
                 screen.line(f"directory      {directory}")
             return run(directory, photos, frames, arguments.watch, screen)
-    except DemoError as error:
+    except (DemoError, ProgramError) as error:
         screen.end_line()
         print(f"\nThe demo failed: {error}", file=sys.stderr)
         return 1

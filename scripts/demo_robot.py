@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +16,7 @@ from thumb_gesture.msg import ModelInfo, ThumbGesture, TrainingStatus
 from thumb_gesture.srv import CaptureFrames, Retrain
 
 from demo_screen import DemoError
+from program import Program, parameters
 
 NAMESPACE = "/jetbot"
 NODE = f"{NAMESPACE}/thumb_gesture"
@@ -30,37 +29,6 @@ TRAINING_TIMEOUT = 300.0
 SHUTDOWN_TIMEOUT = 5.0
 
 Tick = Callable[[], None]
-
-
-class Program:
-    """A running program of the package, with its output in a log file."""
-
-    def __init__(self, directory: Path, name: str, *arguments: str) -> None:
-        path = shutil.which(name)
-        if path is None:
-            raise DemoError(f"{name} is not on PATH; run `make demo`, which builds it")
-        self.name = name
-        self.log = directory / f"{name}.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [path, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-
-    def check(self) -> None:
-        """Raises DemoError if the program has ended."""
-        status = self.process.poll()
-        if status is not None:
-            lines = self.log.read_text(errors="replace").strip().splitlines()[-5:]
-            raise DemoError("\n  ".join([f"{self.name} has ended with status {status}", *lines]))
-
-    def stop(self) -> None:
-        """Ends the program with SIGINT, and with SIGKILL after a timeout."""
-        self.process.send_signal(signal.SIGINT)
-        try:
-            self.process.wait(SHUTDOWN_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 class Robot:
@@ -92,7 +60,8 @@ class Robot:
         # Not interruptible from here on.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         for program in reversed(self.programs):
-            program.stop()
+            program.interrupt()
+            program.wait(SHUTDOWN_TIMEOUT)
         self.node.destroy_node()
         rclpy.shutdown()
 
@@ -116,15 +85,14 @@ class Robot:
         """Starts both programs and waits for services and frames."""
         in_namespace = ["--ros-args", "-r", f"__ns:={NAMESPACE}"]
         self.programs.append(Program(self.directory, "photo_camera", *self.camera_options, *in_namespace))
-        parameters = {
-            "dataset": self.directory / "dataset",
-            "store": self.directory / "store",
+        options = parameters(
+            dataset=self.directory / "dataset",
+            store=self.directory / "store",
             # Without smoothing, as each frame shows a different hand.
-            "smoothing": 0.0,
+            smoothing=0.0,
             # With best effort, Fast DDS loses many images of the size of photos.
-            "image_reliability": "reliable",
-        }
-        options = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+            image_reliability="reliable",
+        )
         self.programs.append(Program(self.directory, "thumb_gesture_node", *in_namespace, *options))
         for service in (self.capture_client, self.retrain_client):
             self.wait_until(service.service_is_ready, "the node's services did not appear")
@@ -133,7 +101,7 @@ class Robot:
     def wait_until(
         self, is_met: Callable[[], object], failure: str, timeout: float = TIMEOUT, tick: Tick | None = None
     ) -> None:
-        """Spins until the condition is met; raises DemoError after the timeout, or if a program has ended."""
+        """Spins until the condition is met; raises DemoError after the timeout, and ProgramError if a program has ended."""
         deadline = time.monotonic() + timeout
         while not is_met():
             if time.monotonic() > deadline:
@@ -143,7 +111,7 @@ class Robot:
                 tick()
 
     def spin_once(self) -> None:
-        """Processes messages; raises DemoError if a program has ended."""
+        """Processes messages; raises ProgramError if a program has ended."""
         rclpy.spin_once(self.node, timeout_sec=0.05)
         for program in self.programs:
             program.check()

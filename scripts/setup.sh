@@ -183,7 +183,7 @@ check_rust() {
     fi
     local version
     version=$(rustc --version | cut -d ' ' -f 2)
-    [[ $(printf '%s\n' "$min_rustc" "$version" | sort -V | head -n 1) == "$min_rustc" ]] || fail \
+    is_at_least "$version" "$min_rustc" || fail \
         "rustc is $version, must be $min_rustc or newer" "run: rustup update stable"
 }
 

@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from program import Program, ProgramError, parameters
 from ros_domain import free_domain
 
-NAMESPACE = "/jetbot"
+IN_NAMESPACE = ["--ros-args", "-r", "__ns:=/jetbot"]
 PORT = 8080
 START_TIMEOUT = 30.0
 SHUTDOWN_TIMEOUT = 10.0
@@ -32,47 +33,7 @@ Nothing leaves the machine, and nobody else can reach the page."""
 
 
 class TeachError(Exception):
-    """A program could not be started, or has ended."""
-
-
-class Program:
-    """A running program of the package, with its output in a log file."""
-
-    def __init__(self, directory: Path, name: str, **parameters: object) -> None:
-        path = shutil.which(name)
-        if path is None:
-            raise TeachError(f"{name} is not on PATH; run `make teach`, which builds it")
-        self.name = name
-        self.log = directory / f"{name}.log"
-        options = [word for key, value in parameters.items() for word in ("-p", f"{key}:={value}")]
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [path, "--ros-args", "-r", f"__ns:={NAMESPACE}", *options],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                # Ctrl-C is for this script, which ends the programs one after the other.
-                start_new_session=True,
-            )
-
-    def check(self) -> None:
-        """Raises TeachError if the program has ended."""
-        status = self.process.poll()
-        if status is not None:
-            lines = self.output().strip().splitlines()[-5:]
-            raise TeachError("\n  ".join([f"{self.name} has ended with status {status}", *lines]))
-
-    def output(self) -> str:
-        """The output so far."""
-        return self.log.read_text(errors="replace")
-
-    def wait(self) -> None:
-        """Waits for the end of the program, and kills it after a timeout."""
-        try:
-            self.process.wait(SHUTDOWN_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+    """The page did not start, or cannot."""
 
 
 def main() -> int:
@@ -89,7 +50,7 @@ def main() -> int:
             os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
             os.environ["ROS_LOG_DIR"] = str(directory / "log")
             run(directory, arguments.port, not arguments.no_browser)
-    except (TeachError, OSError) as error:
+    except (TeachError, ProgramError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -134,17 +95,17 @@ def parse_arguments() -> argparse.Namespace:
 def run(directory: Path, port: int, opens_browser: bool) -> None:
     """Runs both programs until an interrupt, or until one of them ends."""
     programs: list[Program] = []
+    # Ctrl-C is for this script, which ends the programs: they have sessions of their own.
     try:
-        node = Program(
-            directory,
-            "thumb_gesture_node",
+        node = parameters(
             dataset=directory / "dataset",
             store=directory / "store",
             image_transport="compressed",
             image_reliability="reliable",
         )
-        programs.append(node)
-        page = Program(directory, "teach_page", page_port=free_port(port), browser_camera="true")
+        programs.append(Program(directory, "thumb_gesture_node", *IN_NAMESPACE, *node, own_session=True))
+        options = parameters(page_port=free_port(port), browser_camera="true")
+        page = Program(directory, "teach_page", *IN_NAMESPACE, *options, own_session=True)
         programs.append(page)
         address = wait_for_address(programs, page)
         print(f"Open {address} and allow the camera. Ctrl-C ends.")
@@ -160,9 +121,9 @@ def run(directory: Path, port: int, opens_browser: bool) -> None:
         for ending in ENDINGS:
             signal.signal(ending, signal.SIG_IGN)
         for program in programs:
-            program.process.send_signal(signal.SIGINT)
+            program.interrupt()
         for program in programs:
-            program.wait()
+            program.wait(SHUTDOWN_TIMEOUT)
 
 
 def free_port(port: int) -> int:

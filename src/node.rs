@@ -69,7 +69,7 @@ pub use ros::ffi::{ImageInPlace, subscribe_to_images};
 pub use ros::image_topic::ImageTopic;
 pub use ros::overrides::ParameterOverrides;
 pub use ros::qos::{ImageTransport, transient_local};
-pub use ros::start::create_node;
+pub use ros::start::{create_node, run_program};
 
 /// Name of the node, unless `__node` is remapped.
 const NODE_NAME: &str = "thumb_gesture";

@@ -4,9 +4,8 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use clap::Command;
-use thumb_gesture::node::RosArguments;
 use thumb_gesture::node::params::DECLARATIONS;
-use thumb_gesture::text::message;
+use thumb_gesture::node::run_program;
 
 const ABOUT: &str =
     "Classifies the images of a camera and publishes the recognized gestures on the topic thumb_gesture.";
@@ -20,26 +19,15 @@ Parameters, which are set with -p NAME:=VALUE or --params-file FILE after --ros-
 ";
 
 fn main() -> ExitCode {
-    let arguments = match RosArguments::from_env() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            eprintln!("Error: {}", message(&error.to_string()));
-            return ExitCode::from(2);
-        }
-    };
-    Command::new(env!("CARGO_BIN_NAME"))
-        .version(env!("CARGO_PKG_VERSION"))
-        .about(ABOUT)
-        .override_usage("thumb_gesture_node [--ros-args ...]")
-        .after_help(help_of_parameters())
-        .get_matches_from(arguments.plain());
-    match thumb_gesture::node::run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("Error: {}", message(&error.to_string()));
-            ExitCode::FAILURE
-        }
-    }
+    run_program(|arguments| {
+        Command::new(env!("CARGO_BIN_NAME"))
+            .version(env!("CARGO_PKG_VERSION"))
+            .about(ABOUT)
+            .override_usage("thumb_gesture_node [--ros-args ...]")
+            .after_help(help_of_parameters())
+            .get_matches_from(arguments.plain());
+        thumb_gesture::node::run(arguments)
+    })
 }
 
 fn help_of_parameters() -> String {

@@ -17,9 +17,10 @@ use futures::{Stream, StreamExt};
 use r2r::{Node, QosProfile};
 use thumb_gesture::bag::image::{COMPRESSED_IMAGE, IMAGE};
 use thumb_gesture::node::signals::Signals;
-use thumb_gesture::node::{ImageTopic, ImageTransport, ParameterOverrides, RosArguments, create_node, spin};
+use thumb_gesture::node::{
+    ImageTopic, ImageTransport, ParameterOverrides, RosArguments, create_node, run_program, spin,
+};
 use thumb_gesture::sync::lock;
-use thumb_gesture::text::message;
 use tokio::time::MissedTickBehavior;
 
 use bag::BagPlayer;
@@ -85,21 +86,10 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let ros_arguments = match RosArguments::from_env() {
-        Ok(ros_arguments) => ros_arguments,
-        Err(error) => {
-            eprintln!("Error: {}", message(&error.to_string()));
-            return ExitCode::from(2);
-        }
-    };
-    let arguments = Arguments::parse_from(ros_arguments.plain());
-    match start(&arguments, &ros_arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("Error: {}", message(&format!("{error:#}")));
-            ExitCode::FAILURE
-        }
-    }
+    run_program(|ros_arguments| {
+        let arguments = Arguments::parse_from(ros_arguments.plain());
+        start(&arguments, ros_arguments)
+    })
 }
 
 fn start(arguments: &Arguments, ros_arguments: &RosArguments) -> anyhow::Result<()> {

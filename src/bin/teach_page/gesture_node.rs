@@ -8,7 +8,7 @@ use r2r::rcl_interfaces::srv::{DescribeParameters, GetParameters, SetParameters}
 use r2r::thumb_gesture::srv::{AddFrame, GetFrame, GetReport, ListFrames, Record};
 use thumb_gesture::sync::lock;
 
-use crate::services::{Bridge, ServiceClient, Services};
+use crate::services::{Bridge, LONG_TIMEOUT, ServiceClient, Services};
 
 /// Time without a message of the node until it counts as gone. It publishes diagnostics once a second; DDS itself notices a killed process
 /// only after 20 s.
@@ -41,7 +41,7 @@ pub(crate) struct GestureNode {
     pub(crate) presence: Arc<Presence>,
     pub(crate) services: Bridge,
     pub(crate) record: ServiceClient<Record::Service>,
-    pub(crate) list_frames: ServiceClient<ListFrames::Service>,
+    pub(crate) list_frames: Arc<ServiceClient<ListFrames::Service>>,
     pub(crate) add_frame: ServiceClient<AddFrame::Service>,
     pub(crate) get_frame: ServiceClient<GetFrame::Service>,
     pub(crate) get_report: ServiceClient<GetReport::Service>,
@@ -66,13 +66,15 @@ impl GestureNode {
             server: &name,
             presence: &presence,
         };
+        let list_frames = services.client_within("list_frames", LONG_TIMEOUT)?;
+        let list_frames = Arc::new(list_frames);
         Ok(GestureNode {
             namespace: name
                 .rsplit_once('/')
                 .map_or(String::new(), |(namespace, _)| namespace.to_owned()),
-            services: Bridge::new(&mut services)?,
+            services: Bridge::new(&mut services, list_frames.clone())?,
             record: services.client("record")?,
-            list_frames: services.client("list_frames")?,
+            list_frames,
             add_frame: services.client("add_frame")?,
             get_frame: services.client("get_frame")?,
             get_report: services.client("get_report")?,

@@ -30,8 +30,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 use thumb_gesture::node::signals::Signals;
-use thumb_gesture::node::{NodeContext, NodeExecutor, ParameterOverrides, RosArguments, create_node};
-use thumb_gesture::text::message;
+use thumb_gesture::node::{
+    NodeContext, NodeExecutor, ParameterOverrides, RosArguments, create_node, run_program,
+};
 
 use page::Page;
 use settings::{PARAMETERS, Settings};
@@ -56,21 +57,10 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let ros_arguments = match RosArguments::from_env() {
-        Ok(ros_arguments) => ros_arguments,
-        Err(error) => {
-            eprintln!("Error: {}", message(&error.to_string()));
-            return ExitCode::from(2);
-        }
-    };
-    let arguments = Arguments::parse_from(ros_arguments.plain());
-    match start(arguments, &ros_arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("Error: {}", message(&format!("{error:#}")));
-            ExitCode::FAILURE
-        }
-    }
+    run_program(|ros_arguments| {
+        let arguments = Arguments::parse_from(ros_arguments.plain());
+        start(arguments, ros_arguments)
+    })
 }
 
 fn start(arguments: Arguments, ros_arguments: &RosArguments) -> anyhow::Result<()> {

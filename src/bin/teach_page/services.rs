@@ -24,7 +24,7 @@ use crate::json;
 /// Time within which most services respond.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The same for a service that waits for frames, decodes many of them, or loads models.
-const LONG_TIMEOUT: Duration = Duration::from_secs(120);
+pub(crate) const LONG_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A client of one service.
 pub(crate) struct ServiceClient<T: WrappedServiceTypeSupport> {
@@ -103,7 +103,10 @@ impl Services<'_> {
 }
 
 impl Bridge {
-    pub(crate) fn new(services: &mut Services) -> r2r::Result<Bridge> {
+    pub(crate) fn new(
+        services: &mut Services,
+        list_frames: Arc<ServiceClient<ListFrames::Service>>,
+    ) -> r2r::Result<Bridge> {
         let mut bridge = Bridge(HashMap::new());
         bridge.add::<CaptureFrames::Service>(services, "capture", LONG_TIMEOUT)?;
         bridge.add::<Retrain::Service>(services, "retrain", TIMEOUT)?;
@@ -118,9 +121,8 @@ impl Bridge {
         for edit in ["delete_last_burst", "undo_edit", "clear_trash"] {
             bridge.add::<Trigger::Service>(services, edit, LONG_TIMEOUT)?;
         }
-        let list = Arc::new(services.client_within::<ListFrames::Service>("list_frames", LONG_TIMEOUT)?);
         let call = move |body| {
-            let list = list.clone();
+            let list = list_frames.clone();
             async move { Ok(frames(list.call(&request(body)?).await?)) }.boxed()
         };
         bridge.0.insert("list_frames", Box::new(call));

@@ -1,15 +1,41 @@
-//! Creation of the node.
+//! Start of a program with a node: its arguments, its exit status, and creation of the node.
 
+use std::fmt::Display;
 use std::panic::{catch_unwind, set_hook, take_hook};
+
+use std::process::ExitCode;
 
 use r2r::{Context, Node};
 
+use super::arguments::RosArguments;
 use super::ffi::{reason_of, take_error};
+use crate::text::message;
 
 /// The node could not be created.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot create the node: {0}")]
 pub struct StartError(String);
+
+/// Runs a program with the arguments of this process. Returns its exit status: 2 for invalid arguments after `--ros-args`, and 1 after a
+/// failure, whose error is printed in one line.
+pub fn run_program<E: Display>(run: impl FnOnce(&RosArguments) -> Result<(), E>) -> ExitCode {
+    let print = |error: String| eprintln!("Error: {}", message(&error));
+    let arguments = match RosArguments::from_env() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            print(error.to_string());
+            return ExitCode::from(2);
+        }
+    };
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // With its causes, if it is an `anyhow::Error`.
+            print(format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// Creates the node of this process, whose arguments may change its name and namespace.
 ///

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{JSON_FILE, Mistake, Report};
 use crate::dataset::Label;
+use crate::dataset::edits::frame_id;
 use crate::disk;
 
 /// Maximum length of the file.
@@ -69,7 +70,7 @@ pub(crate) fn results(model_directory: &Path, dataset: &Path) -> io::Result<Opti
 
 fn known<'a>(mistake: &'a Mistake, dataset: &Path) -> Option<KnownMistake<'a>> {
     let path = Path::new(&mistake.file);
-    let frame = path.strip_prefix(dataset).ok()?.to_str()?;
+    let frame = frame_id(dataset, path)?;
     path.is_file().then_some(KnownMistake {
         frame,
         label: &mistake.truth,

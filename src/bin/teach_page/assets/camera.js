@@ -86,7 +86,7 @@ function open(facing) {
   });
 }
 
-export function problemText({ name, message }) {
+function problemText({ name, message }) {
   const texts = {
     InsecureContext: `Browsers give a camera only to pages from https:// or localhost, and this one is from ${location.origin}. Open it on the computer itself as http://localhost, or start the page with TLS.`,
     NotSupportedError: "This browser offers no camera to pages.",

@@ -31,7 +31,7 @@ export function onPicture(listener) {
 
 export const onMessage = (key, listener) => messageListeners.set(key, listener);
 
-export const isOpen = () => socket?.readyState === WebSocket.OPEN;
+const isOpen = () => socket?.readyState === WebSocket.OPEN;
 
 /** Sends a message, or the bytes of a picture; returns whether there is a connection. */
 export function send(message) {

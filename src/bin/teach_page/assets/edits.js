@@ -42,7 +42,7 @@ export async function undoRecording() {
 }
 
 /** What the node would refuse as a label, before it is asked. */
-export function labelProblem(name, others = []) {
+function labelProblem(name, others = []) {
   if (!/^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$/.test(name)) return "Use 1 to 64 letters without accents, digits, _ and -; no spaces, and no - at the start.";
   if (others.includes(name)) return "There is such a label already.";
   return "";

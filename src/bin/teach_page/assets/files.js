@@ -12,7 +12,7 @@ const BURST_TIME = /^\d{8}T\d{6}\.\d{3}Z(?=_\d+)/;
 let isRunning = false;
 
 /** Adds files, each {file, directory}, to a label, one after the other. */
-export async function addFiles(files, label) {
+async function addFiles(files, label) {
   if (isRunning) return say("other files are being added; wait for their end", { isError: true });
   const bursts = burstsOf(files.filter(isVisible));
   const all = bursts.reduce((sum, { length }) => sum + length, 0);

@@ -11,7 +11,7 @@ const STRIP_MS = 400;
 const COUNT_MS = 1000;
 
 /** The frames of a label, from `offset`; an empty label stands for all. */
-export const listFrames = (label, offset, limit, thumbnails) => request("list_frames", { label, offset, limit, thumbnails });
+const listFrames = (label, offset, limit, thumbnails) => request("list_frames", { label, offset, limit, thumbnails });
 
 /** The same with thumbnails. Those in `known`, by frame, are not fetched again. */
 export async function listThumbnails(label, offset, limit, known) {
