@@ -30,7 +30,8 @@ lint: build ## Check module imports, formatting and lints; warnings are errors
 	python3 scripts/check_cycles.py
 	cargo fmt --all --check
 	cargo clippy --release --locked --all-targets -- -D warnings
-	cargo clippy --release --locked --workspace --all-targets --no-default-features -- -D warnings
+	cargo clippy --release --locked --workspace --all-targets --no-default-features --features torch -- -D warnings
+	cargo clippy --release --locked --no-default-features --features ros -- -D warnings
 
 demo: build ## Train on drawn hands and classify them, without a robot
 	. scripts/env.sh
@@ -56,7 +57,7 @@ tensorrt-check: ## Compile exported models with TensorRT; needs no GPU
 gpu-check: ## Check training and inference on this machine's NVIDIA GPU; PHOTOS=DIR has photos by label
 	scripts/setup.sh --tests
 	. scripts/env.sh
-	cargo build --release --locked --no-default-features --bin thumb_gesture
+	cargo build --release --locked --no-default-features --features torch --bin thumb_gesture
 	python3 scripts/gpu_check.py --program "$$CARGO_TARGET_DIR/release/thumb_gesture" \
 		--photos "$${PHOTOS:-../shared/photos}" $${ONNXRUNTIME:+--onnxruntime "$$ONNXRUNTIME"}
 

@@ -12,8 +12,6 @@ OURS = "thumb_gesture"
 VARIANTS = {
     "thumb_gesture, onnx int8": ["--precision", "int8"],
     "thumb_gesture, onnx fp32": ["--precision", "fp32"],
-    "thumb_gesture, torch fp32": ["--backend", "torch", "--precision", "fp32"],
-    "thumb_gesture, torch bf16": ["--backend", "torch", "--precision", "bf16"],
 }
 PYTHON_TORCH = "Python torch, all of AlexNet"
 PYTHON_ONNX = "Python onnxruntime, the same file"

@@ -22,7 +22,7 @@ IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 MAX_SECONDS = 90
 BATCHES = [1, 2, 4, 8, 16]
 # Largest difference of a probability to ONNX Runtime on the CPU in fp32.
-BOUNDS = {"fp32": 0.001, "tf32": 0.01, "fp16": 0.01, "bf16": 0.05, "int8": 0.1}
+BOUNDS = {"fp32": 0.001, "tf32": 0.01, "fp16": 0.01, "int8": 0.1}
 # torchvision resizes images in another way.
 PEER_BOUND = 0.02
 # Parts of the messages about a runtime that is installed without support for GPUs, which is no failure.
@@ -112,7 +112,6 @@ class Variant:
 BY_IMAGE = ["--recognizer", "image"]
 ON_CPU = ["--device", "cpu"]
 ON_GPU = ["--device", "cuda", "--require-gpu"]
-TORCH = ["--backend", "torch"]
 
 
 def variants() -> list[Variant]:
@@ -120,16 +119,10 @@ def variants() -> list[Variant]:
     cpu = [
         Variant("onnx, CPU, fp32", [*ON_CPU, "--precision", "fp32"]),
         Variant("onnx, CPU, int8", [*ON_CPU, "--precision", "int8"]),
-        Variant("torch, CPU, fp32", [*TORCH, *ON_CPU, "--precision", "fp32"]),
-        Variant("torch, CPU, bf16", [*TORCH, *ON_CPU, "--precision", "bf16"]),
     ]
     gpu = [
-        Variant("torch, GPU, fp32", [*TORCH, *ON_GPU, "--precision", "fp32"]),
-        Variant("torch, GPU, fp16", [*TORCH, *ON_GPU, "--precision", "fp16"]),
-        Variant("torch, GPU, bf16", [*TORCH, *ON_GPU, "--precision", "bf16"]),
         Variant("onnx, GPU, fp32", [*ON_GPU, "--precision", "fp32"]),
         Variant("onnx, GPU, fp16", [*ON_GPU, "--precision", "fp16"]),
-        Variant("torch, GPU, tf32", [*TORCH, *ON_GPU, "--precision", "tf32"]),
         Variant("onnx, GPU, tf32", [*ON_GPU, "--precision", "tf32"]),
     ]
     return cpu + gpu
@@ -363,16 +356,14 @@ class GpuCheck:
     def missing_gpu(self) -> None:
         """`--require-gpu` fails and `--device cuda` falls back if no GPU is visible."""
         bench = ["bench", "--json", *BY_IMAGE, "--frames", "3", "--store", self.store]
-        for backend in ("onnx", "torch"):
-            chosen = ["--backend", backend]
-            required = self.thumb_gesture(*bench, *chosen, "--require-gpu", environment=NO_GPU)
-            is_refused = required.status == 1 and "require_gpu is set" in required.error
-            self.expect(f"--require-gpu without a GPU, {backend}", is_refused, required.message())
-            requested = self.thumb_gesture(*bench, *chosen, "--device", "cuda", environment=NO_GPU)
-            report = json_of(requested)
-            falls_back = "/cpu/" in report.get("backend", "") and f"{backend}/cuda: " in report.get("reason", "")
-            detail = f"{report.get('backend')}: {report.get('reason', requested.message())}"
-            self.expect(f"--device cuda without a GPU, {backend}", falls_back, detail)
+        required = self.thumb_gesture(*bench, "--require-gpu", environment=NO_GPU)
+        is_refused = required.status == 1 and "require_gpu is set" in required.error
+        self.expect("--require-gpu without a GPU", is_refused, required.message())
+        requested = self.thumb_gesture(*bench, "--device", "cuda", environment=NO_GPU)
+        report = json_of(requested)
+        falls_back = "/cpu/" in report.get("backend", "") and "onnx/cuda: " in report.get("reason", "")
+        detail = f"{report.get('backend')}: {report.get('reason', requested.message())}"
+        self.expect("--device cuda without a GPU", falls_back, detail)
 
     def predictions(self) -> None:
         """Backend, predictions, memory and the times of single frames of each variant."""
@@ -474,7 +465,7 @@ class GpuCheck:
             self.note("Python's torch", "not shown", "there is no Python with torch; set --python")
             return
         (model,) = self.store.glob("models/*")
-        for device, precision in (("cpu", "fp32"), ("cuda", "fp32"), ("cuda", "fp16"), ("cuda", "bf16")):
+        for device, precision in (("cpu", "fp32"), ("cuda", "fp32"), ("cuda", "fp16")):
             name = f"Python torch, {device}, {precision}"
             if self.is_late(name):
                 continue
@@ -523,15 +514,13 @@ class GpuCheck:
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as peer:
             free = peer.stdout.readline().strip()
             bench = ["bench", "--json", *BY_IMAGE, "--frames", "3", "--store", self.store, "--precision", "fp32"]
-            for backend in ("onnx", "torch"):
-                chosen = ["--backend", backend]
-                required = self.thumb_gesture(*bench, *chosen, *ON_GPU)
-                is_refused = required.status == 1 and "require_gpu is set" in required.error
-                self.expect(f"{name}, --require-gpu, {backend}", is_refused, f"{free}: {required.message()}")
-                requested = self.thumb_gesture(*bench, *chosen, "--device", "cuda")
-                report = json_of(requested)
-                detail = f"{report.get('backend')}: {report.get('reason', requested.message())}"
-                self.expect(f"{name}, --device cuda, {backend}", "/cpu/" in report.get("backend", ""), detail)
+            required = self.thumb_gesture(*bench, *ON_GPU)
+            is_refused = required.status == 1 and "require_gpu is set" in required.error
+            self.expect(f"{name}, --require-gpu", is_refused, f"{free}: {required.message()}")
+            requested = self.thumb_gesture(*bench, "--device", "cuda")
+            report = json_of(requested)
+            detail = f"{report.get('backend')}: {report.get('reason', requested.message())}"
+            self.expect(f"{name}, --device cuda", "/cpu/" in report.get("backend", ""), detail)
             peer.stdin.close()
 
     def batches(self) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-KINDS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+KINDS = {"fp32": torch.float32, "fp16": torch.float16}
 WARM_UP = 20
 REPEATS = {"cpu": 50, "cuda": 500}
 

@@ -10,8 +10,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export THUMB_GESTURE_REQUIRE=torch,openvino,tensorrt,litert,${THUMB_GESTURE_REQUIRE:-}
 
 run_tests() {
-    # The command line must also build without ROS.
-    cargo build --release --locked --no-default-features
     cargo test --release --locked --no-fail-fast
     python3 -m pytest -rs tests/ros
     python3 -m pytest -rs tests/browser

@@ -1,24 +1,21 @@
-//! From network inputs to logits: runs a network with ONNX Runtime or libtorch, on a CPU or GPU.
+//! From network inputs to logits: runs a network with ONNX Runtime, on a CPU or GPU.
 
 pub mod candidates;
 mod engines;
 pub mod onnx;
 mod reasons;
 pub mod settings;
-mod torch;
 
 use std::path::PathBuf;
 
 use crate::model_store::{ModelNetwork, StoreError, StoredModel};
 use crate::names::UnknownName;
 use crate::network::Network;
-use crate::network::torch::{TorchError, gpu};
 use crate::preprocess::{INPUT_SIDE_PX, PreprocessingError};
 use crate::weights::WeightsError;
 use candidates::{Candidate, Runtime, candidates};
 use onnx::OnnxClassifier;
-use settings::{Backend, Precision, Settings};
-use torch::TorchClassifier;
+use settings::{Precision, Settings};
 
 /// A network loaded into a runtime. It belongs to one thread.
 pub trait Classifier: Send {
@@ -76,9 +73,6 @@ pub enum ClassifierError {
         /// Why it cannot be used.
         reason: String,
     },
-    /// libtorch reported an error.
-    #[error(transparent)]
-    Torch(#[from] TorchError),
     /// The model's weights cannot be read.
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -193,7 +187,6 @@ pub(crate) fn load_without_store<T>(
     load: impl FnMut(&Candidate) -> Result<T, ClassifierError>,
 ) -> Result<(T, String), ClassifierError> {
     let settings = Settings {
-        backend: Backend::Onnx,
         precision: Precision::Fp32,
         provider_library: None,
         ..settings.clone()
@@ -248,8 +241,7 @@ fn load_first_of<T>(
 fn is_available(runtime: Runtime) -> bool {
     match runtime {
         Runtime::OnnxTensorRt | Runtime::OnnxCuda => onnx::has_provider(runtime),
-        Runtime::TorchCuda => gpu().is_ok(),
-        Runtime::OnnxPlugin | Runtime::OnnxCpu | Runtime::TorchCpu => true,
+        Runtime::OnnxPlugin | Runtime::OnnxCpu => true,
     }
 }
 
@@ -265,9 +257,6 @@ fn load_candidate(
     });
     let labels = model.manifest.labels.len();
     let classifier: Box<dyn Classifier> = match candidate.runtime {
-        Runtime::TorchCpu | Runtime::TorchCuda => {
-            Box::new(TorchClassifier::load(model, network, candidate, settings)?)
-        }
         Runtime::OnnxTensorRt => Box::new(OnnxClassifier::load_tensorrt(
             model, network, candidate, settings,
         )?),
@@ -336,7 +325,6 @@ mod tests {
             (tried, result.map(|((), reason)| reason))
         };
         let settings = Settings {
-            backend: Backend::Torch,
             device: settings::Device::Cuda,
             precision: Precision::Int8,
             ..Settings::default()

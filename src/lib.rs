@@ -5,11 +5,14 @@
 //!
 //! Invariants:
 //! - Only the node and the photo camera depend on ROS. Everything else builds and is tested without the feature `ros`.
-//! - Only [`network::torch`], [`classifier::torch`] and [`training`] depend on libtorch, only [`classifier::onnx`] on ONNX Runtime;
-//!   [`network::torch`] opens libtorch's CUDA part with a function of its bindings.
+//! - Only `network::torch` and `training::stages` depend on libtorch, with the feature `torch`; only [`classifier::onnx`] depends on ONNX
+//!   Runtime. `network::torch` opens libtorch's CUDA part with a function of ONNX Runtime's bindings.
 //! - Training and inference share [`preprocess`] and compute the same values for the same image.
 //! - The order of labels is that of the model's manifest and does not depend on a directory listing.
 //! - Files are written atomically: temporary file, sync, rename.
+
+// What only trainings use.
+#![cfg_attr(not(feature = "torch"), allow(dead_code, unused_imports))]
 
 pub mod bag;
 pub mod classifier;

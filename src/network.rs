@@ -10,6 +10,7 @@ mod layer;
 pub mod onnx;
 mod resnet;
 mod squeezenet;
+#[cfg(feature = "torch")]
 pub mod torch;
 mod vgg;
 

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use support::{failure, json, model_directory, program, usage_error};
 use thumb_gesture::classifier;
-use thumb_gesture::classifier::settings::{Backend, Device, Precision, Settings};
+use thumb_gesture::classifier::settings::{Device, Precision, Settings};
 use thumb_gesture::model_store::{ModelNetwork, ModelStore};
 use thumb_gesture::preprocess::INPUT_LEN;
 
@@ -76,19 +76,7 @@ fn int8_is_the_default_on_a_cpu_if_the_training_accepted_it() {
 fn backends_compute_the_same_probabilities() {
     let trained = trained();
     // Options, expected backend, maximum difference of a probability to ONNX Runtime with fp32.
-    let cases = [
-        (
-            "--backend torch --device cpu --precision fp32",
-            "torch/cpu/fp32",
-            1e-4,
-        ),
-        (
-            "--backend torch --device cpu --precision bf16",
-            "torch/cpu/bf16",
-            0.05,
-        ),
-        ("--device cpu --precision int8", "onnx/cpu/int8", 0.1),
-    ];
+    let cases = [("--device cpu --precision int8", "onnx/cpu/int8", 0.1)];
     for (options, backend, tolerance) in cases {
         assert_eq!(trained.bench(options)["backend"], backend);
         for image in 0..5 {
@@ -116,12 +104,7 @@ fn backends_measure_the_same_familiarity() {
         assert_eq!(prediction["recognizer"], "image");
         prediction["familiarity"].as_f64().expect("a number")
     };
-    for options in [
-        "--precision fp32",
-        "--precision int8",
-        "--backend torch",
-        "--backend torch --precision bf16",
-    ] {
+    for options in ["--precision fp32", "--precision int8"] {
         let learned = familiarity(&dataset, options);
         assert!(learned > 0.95, "{options}: {learned}");
         for image in [&unseen, &black] {
@@ -145,24 +128,12 @@ fn backends_measure_the_same_familiarity() {
 
 fn unsupported_precision_falls_back_to_fp32_with_a_reason() {
     let trained = trained();
-    for (options, reason) in [
-        ("--device cpu --precision fp16", "onnx/cpu does not support fp16"),
-        (
-            "--backend torch --device cpu --precision int8",
-            "torch/cpu does not support int8",
-        ),
-    ] {
-        let report = trained.bench(options);
-        assert!(
-            report["backend"]
-                .as_str()
-                .is_some_and(|backend| backend.ends_with("fp32"))
-        );
-        assert_eq!(report["reason"], reason);
-    }
+    let report = trained.bench("--device cpu --precision fp16");
+    assert_eq!(report["backend"], "onnx/cpu/fp32");
+    assert_eq!(report["reason"], "onnx/cpu does not support fp16");
     let contradiction = failure(&trained.run("bench", "--device cpu --require-gpu"));
     assert!(contradiction.contains("device is cpu"), "{contradiction}");
-    for option in ["--backend tvm", "--device tpu", "--precision int4"] {
+    for option in ["--device tpu", "--precision int4"] {
         let unknown = usage_error(&trained.run("bench", option));
         assert!(unknown.contains("possible values: auto, "), "{unknown}");
     }
@@ -170,19 +141,17 @@ fn unsupported_precision_falls_back_to_fp32_with_a_reason() {
 
 fn without_a_gpu_cuda_falls_back_with_a_reason_and_require_gpu_fails() {
     let trained = trained();
-    for backend in ["onnx", "torch"] {
-        let report = trained.bench(&format!("--backend {backend} --device cuda"));
-        let reason = report["reason"].as_str().expect("a text");
-        assert!(reason.contains(&format!("{backend}/cuda: ")), "{reason}");
-        assert!(
-            report["backend"]
-                .as_str()
-                .is_some_and(|name| name.contains("/cpu/"))
-        );
-        let refused = failure(&trained.run("bench", &format!("--backend {backend} --require-gpu")));
-        assert!(refused.contains("require_gpu is set"), "{refused}");
-        assert!(!reason.contains("[ONNXRuntimeError]"), "for people: {reason}");
-    }
+    let report = trained.bench("--device cuda");
+    let reason = report["reason"].as_str().expect("a text");
+    assert!(reason.contains("onnx/cuda: "), "{reason}");
+    assert!(!reason.contains("[ONNXRuntimeError]"), "for people: {reason}");
+    assert!(
+        report["backend"]
+            .as_str()
+            .is_some_and(|name| name.contains("/cpu/"))
+    );
+    let refused = failure(&trained.run("bench", "--require-gpu"));
+    assert!(refused.contains("require_gpu is set"), "{refused}");
 }
 
 fn prepare_says_what_will_run_the_model_and_fails_if_a_gpu_is_required() {
@@ -260,13 +229,8 @@ fn invalid_plugin_falls_back_with_a_reason() {
 
 fn batch_gives_the_same_logits_as_single_frames() {
     let trained = trained();
-    for (backend, precision) in [
-        (Backend::Onnx, Precision::Fp32),
-        (Backend::Onnx, Precision::Int8),
-        (Backend::Torch, Precision::Fp32),
-    ] {
+    for precision in [Precision::Fp32, Precision::Int8] {
         let settings = Settings {
-            backend,
             device: Device::Cpu,
             precision,
             threads: 2,

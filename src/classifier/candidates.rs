@@ -1,6 +1,6 @@
 //! Which runtimes and precisions to try for a model and its settings, in which order, and why.
 
-use super::settings::{Backend, Device, Precision, Settings};
+use super::settings::{Device, Precision, Settings};
 use crate::model_store::manifest::Int8Agreement;
 
 /// A runtime and the device that it uses.
@@ -18,12 +18,6 @@ pub enum Runtime {
     /// ONNX Runtime on the CPU.
     #[strum(to_string = "onnx/cpu")]
     OnnxCpu,
-    /// libtorch on an NVIDIA GPU.
-    #[strum(to_string = "torch/cuda")]
-    TorchCuda,
-    /// libtorch on the CPU.
-    #[strum(to_string = "torch/cpu")]
-    TorchCpu,
 }
 
 /// A runtime and a precision that may run a model.
@@ -51,21 +45,17 @@ pub(super) fn candidates(
     int8: Option<&Int8Agreement>,
     is_available: impl Fn(Runtime) -> bool,
 ) -> Vec<Candidate> {
-    let (on_gpu, on_cpu): (&[Runtime], _) = match settings.backend {
-        Backend::Auto | Backend::Onnx => (&[Runtime::OnnxTensorRt, Runtime::OnnxCuda], Runtime::OnnxCpu),
-        Backend::Torch => (&[Runtime::TorchCuda], Runtime::TorchCpu),
-    };
     let is_gpu_requested = settings.device == Device::Cuda || settings.require_gpu;
-    let on_gpu = on_gpu.iter().copied().filter(|runtime| match settings.device {
+    let on_gpu = [Runtime::OnnxTensorRt, Runtime::OnnxCuda];
+    let on_gpu = on_gpu.into_iter().filter(|runtime| match settings.device {
         Device::Cpu => false,
         // TensorRT's fp32 is TF32.
         _ if *runtime == Runtime::OnnxTensorRt && settings.precision == Precision::Fp32 => false,
         Device::Auto | Device::Cuda => is_gpu_requested || is_available(*runtime),
     });
-    let on_cpu = (!settings.require_gpu).then_some(on_cpu);
-    let has_plugin = settings.provider_library.is_some() && settings.backend != Backend::Torch;
-    let mut candidates: Vec<Candidate> = has_plugin
-        .then_some(Runtime::OnnxPlugin)
+    let on_cpu = (!settings.require_gpu).then_some(Runtime::OnnxCpu);
+    let plugin = settings.provider_library.as_ref().map(|_| Runtime::OnnxPlugin);
+    let mut candidates: Vec<Candidate> = plugin
         .into_iter()
         .chain(on_gpu)
         .chain(on_cpu)
@@ -87,15 +77,13 @@ pub(super) fn candidates(
 /// A runtime with the requested precision, or with its default precision if it does not support the requested one.
 fn candidate(runtime: Runtime, requested: Precision, int8: Option<&Int8Agreement>) -> Candidate {
     let default = match runtime {
-        Runtime::OnnxTensorRt | Runtime::TorchCuda => Precision::Fp16,
-        Runtime::OnnxPlugin | Runtime::OnnxCuda | Runtime::OnnxCpu | Runtime::TorchCpu => Precision::Fp32,
+        Runtime::OnnxTensorRt => Precision::Fp16,
+        Runtime::OnnxPlugin | Runtime::OnnxCuda | Runtime::OnnxCpu => Precision::Fp32,
     };
     let supported = match runtime {
         Runtime::OnnxTensorRt => [Precision::Tf32, Precision::Fp16].as_slice(),
         Runtime::OnnxCuda => &[Precision::Fp32, Precision::Tf32],
         Runtime::OnnxPlugin | Runtime::OnnxCpu => &[Precision::Fp32, Precision::Int8],
-        Runtime::TorchCuda => &[Precision::Fp32, Precision::Tf32, Precision::Fp16, Precision::Bf16],
-        Runtime::TorchCpu => &[Precision::Fp32, Precision::Bf16],
     };
     let (precision, reason) = match requested {
         Precision::Auto if runtime == Runtime::OnnxCpu => int8_or_fp32(int8),
@@ -189,8 +177,10 @@ mod tests {
             ["onnx/tensorrt/fp16", "onnx/cuda/fp32", "onnx/cpu/fp32"]
         );
         settings.require_gpu = true;
-        settings.backend = Backend::Torch;
-        assert_eq!(backends(&settings, None, false), ["torch/cuda/fp16"]);
+        assert_eq!(
+            backends(&settings, None, false),
+            ["onnx/tensorrt/fp16", "onnx/cuda/fp32"]
+        );
     }
 
     #[test]
@@ -222,16 +212,13 @@ mod tests {
         );
         settings.precision = Precision::Int8;
         assert_eq!(backends(&settings, accepted, false)[0], "onnx/plugin/int8");
-        settings.backend = Backend::Torch;
-        assert_eq!(backends(&settings, None, false), ["torch/cpu/fp32"]);
     }
 
     #[test]
     fn unsupported_precision_is_replaced_with_a_reason() {
         let settings = Settings {
-            backend: Backend::Torch,
             device: Device::Cpu,
-            precision: Precision::Int8,
+            precision: Precision::Fp16,
             ..Settings::default()
         };
         let [candidate] = &candidates(&settings, Some(&agreement(0, true)), |_| true)[..] else {
@@ -240,7 +227,7 @@ mod tests {
         assert_eq!(candidate.precision, Precision::Fp32);
         assert_eq!(
             candidate.reason.as_deref(),
-            Some("torch/cpu does not support int8")
+            Some("onnx/cpu does not support fp16")
         );
     }
 }

@@ -1,8 +1,6 @@
-//! What is missing if a runtime cannot use a GPU, and how to get it: one line for people, from the messages of ONNX Runtime, CUDA and
-//! libtorch.
+//! What is missing if a runtime cannot use a GPU, and how to get it: one line for people, from the messages of ONNX Runtime and CUDA.
 
 use super::ClassifierError;
-use crate::network::torch::TorchError;
 use crate::text;
 
 /// A part of a runtime's message, and what it means. The first one that occurs applies.
@@ -68,9 +66,7 @@ const CUDA_LIBRARIES: [&str; 8] = [
 /// Why a runtime cannot run a model, in one line; without the C++ function names and source files in the runtime's message.
 pub(super) fn for_people(error: &ClassifierError) -> String {
     let message = match error {
-        ClassifierError::Onnx(message)
-        | ClassifierError::Plugin { reason: message, .. }
-        | ClassifierError::Torch(TorchError::Torch(message)) => message,
+        ClassifierError::Onnx(message) | ClassifierError::Plugin { reason: message, .. } => message,
         other => return other.to_string(),
     };
     let missing = message.split_once(": cannot open shared object file");

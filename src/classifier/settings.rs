@@ -6,24 +6,11 @@ use strum::{Display, EnumString, VariantNames};
 
 use crate::all_cores;
 
-/// The runtime.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantNames)]
-#[strum(serialize_all = "lowercase")]
-pub enum Backend {
-    /// The fastest one: ONNX Runtime.
-    #[default]
-    Auto,
-    /// ONNX Runtime.
-    Onnx,
-    /// libtorch.
-    Torch,
-}
-
 /// The device on which the network runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 pub enum Device {
-    /// A GPU if the runtime can use one, otherwise the CPU.
+    /// A GPU if ONNX Runtime can use one, otherwise the CPU.
     #[default]
     Auto,
     /// The CPU.
@@ -36,8 +23,8 @@ pub enum Device {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 pub enum Precision {
-    /// The fastest one that gives the same predictions: int8 with ONNX Runtime on a CPU if the model's training accepted it, fp16 with
-    /// TensorRT and with libtorch on a GPU, otherwise fp32.
+    /// The fastest one that gives the same predictions: int8 on a CPU if the model's training accepted it, fp16 with TensorRT, otherwise
+    /// fp32.
     #[default]
     Auto,
     /// 32 bits, as in training.
@@ -46,8 +33,6 @@ pub enum Precision {
     Tf32,
     /// 16 bits, half precision.
     Fp16,
-    /// 16 bits, with the range of fp32.
-    Bf16,
     /// 8-bit integers, quantized.
     Int8,
 }
@@ -55,8 +40,6 @@ pub enum Precision {
 /// How to run a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The runtime.
-    pub backend: Backend,
     /// The device on which the network runs.
     pub device: Device,
     /// The number format of the computation.
@@ -77,7 +60,6 @@ impl Default for Settings {
     /// The best available runtime, all cores, batches of one frame.
     fn default() -> Settings {
         Settings {
-            backend: Backend::Auto,
             device: Device::Auto,
             precision: Precision::Auto,
             provider_library: None,
@@ -96,7 +78,7 @@ mod tests {
 
     use strum::VariantNames;
 
-    use super::{Backend, Device, Precision};
+    use super::{Device, Precision};
     use crate::names::parse_name;
 
     fn assert_names_are_parsed_back<T: FromStr + Display + VariantNames>() {
@@ -108,10 +90,9 @@ mod tests {
 
     #[test]
     fn names_are_parsed_back_and_unknown_ones_rejected() {
-        assert_names_are_parsed_back::<Backend>();
         assert_names_are_parsed_back::<Device>();
         assert_names_are_parsed_back::<Precision>();
         let unknown = parse_name::<Precision>("precision", "int4").map_err(|error| error.to_string());
-        assert!(unknown.is_err_and(|error| error.contains("fp32, tf32, fp16, bf16, int8")));
+        assert!(unknown.is_err_and(|error| error.contains("fp32, tf32, fp16, int8")));
     }
 }

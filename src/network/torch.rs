@@ -1,4 +1,4 @@
-//! Conversion of layers to a libtorch module, for training and inference.
+//! Conversion of layers to a libtorch module, for training.
 
 use std::error::Error as _;
 use std::sync::OnceLock;
@@ -13,7 +13,6 @@ use crate::weights::{self, Initialization, ParameterSpec, Weights, WeightsError}
 pub struct TorchModule {
     layers: Vec<TorchLayer>,
     variables: VarStore,
-    allow_tf32: bool,
 }
 
 /// Why a [`TorchModule`] cannot be created or run.
@@ -62,13 +61,6 @@ pub fn gpu() -> Result<Device, TorchError> {
     Ok(Device::Cuda(0))
 }
 
-/// How to compute outputs.
-#[derive(Clone, Copy)]
-struct Mode {
-    train: bool,
-    allow_tf32: bool,
-}
-
 struct TorchLayer {
     layer: Layer,
     /// In the order of [`Layer::parameters`]; empty for [`Layer::Branches`], whose parameters are in `branches`.
@@ -114,26 +106,12 @@ impl TorchModule {
     ) -> Result<TorchModule, TorchError> {
         let variables = VarStore::new(device);
         let layers = lower(layers, &variables, &mut value)?;
-        Ok(TorchModule {
-            layers,
-            variables,
-            allow_tf32: false,
-        })
+        Ok(TorchModule { layers, variables })
     }
 
     /// The parameters, for an optimizer.
     pub fn variables(&self) -> &VarStore {
         &self.variables
-    }
-
-    /// Converts the parameters to another data type, such as [`tch::Kind::BFloat16`]. Inputs must have that type as well.
-    pub fn convert(&mut self, kind: Kind) {
-        self.variables.set_kind(kind);
-    }
-
-    /// Whether convolutions on a GPU may compute fp32 in TF32. libtorch would do so by default; its linear layers never do.
-    pub(crate) fn allow_tf32(&mut self, allow: bool) {
-        self.allow_tf32 = allow;
     }
 
     /// Sets parameters by name.
@@ -157,7 +135,7 @@ impl TorchModule {
     /// # Errors
     /// libtorch failed, for example because the input has the wrong shape.
     pub fn forward(&self, batch: &Tensor, train: bool) -> Result<Tensor, TorchError> {
-        self.run(&self.layers, batch, train)
+        Ok(run(&self.layers, &channels_last(batch)?, train)?)
     }
 
     /// The output of the first `layers` layers for a batch, without dropout.
@@ -165,15 +143,7 @@ impl TorchModule {
     /// # Errors
     /// As for [`TorchModule::forward`].
     pub(crate) fn forward_first(&self, layers: usize, batch: &Tensor) -> Result<Tensor, TorchError> {
-        self.run(&self.layers[..layers], batch, false)
-    }
-
-    fn run(&self, layers: &[TorchLayer], batch: &Tensor, train: bool) -> Result<Tensor, TorchError> {
-        let mode = Mode {
-            train,
-            allow_tf32: self.allow_tf32,
-        };
-        Ok(run(layers, &channels_last(batch)?, mode)?)
+        Ok(run(&self.layers[..layers], &channels_last(batch)?, false)?)
     }
 
     /// A copy of the weights.
@@ -250,20 +220,20 @@ fn channels_last(batch: &Tensor) -> Result<Tensor, TchError> {
     }
 }
 
-fn run(layers: &[TorchLayer], batch: &Tensor, mode: Mode) -> Result<Tensor, TchError> {
+fn run(layers: &[TorchLayer], batch: &Tensor, train: bool) -> Result<Tensor, TchError> {
     let mut values = batch.shallow_clone();
     for layer in layers {
-        values = layer.forward(&values, mode)?;
+        values = layer.forward(&values, train)?;
     }
     Ok(values)
 }
 
 impl TorchLayer {
-    fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor, TchError> {
+    fn forward(&self, input: &Tensor, train: bool) -> Result<Tensor, TchError> {
         match (&self.layer, self.parameters.as_slice()) {
             (&Layer::Conv2d { stride, padding, .. }, [weight, bias @ ..]) => {
                 let (stride, padding) = (stride as i64, padding as i64);
-                // As `conv2d` with PyTorch's defaults, except for TF32.
+                // As `conv2d` with PyTorch's defaults, except that a GPU does not compute in TF32.
                 input.f_internal_convolution(
                     weight,
                     bias.first(),
@@ -276,7 +246,7 @@ impl TorchLayer {
                     false,
                     false,
                     true,
-                    mode.allow_tf32,
+                    false,
                 )
             }
             (Layer::BatchNorm2d { .. }, [weight, bias, mean, variance]) => {
@@ -310,18 +280,18 @@ impl TorchLayer {
             (&Layer::AdaptiveAvgPool2d { side }, _) => input.f_adaptive_avg_pool2d([side as i64; 2]),
             (Layer::Relu, _) => input.f_relu(),
             (Layer::Flatten, _) => input.f_flatten(1, -1),
-            (&Layer::Dropout { probability }, _) => input.f_dropout(probability, mode.train),
-            (Layer::Branches { join, .. }, _) => self.forward_branches(*join, input, mode),
+            (&Layer::Dropout { probability }, _) => input.f_dropout(probability, train),
+            (Layer::Branches { join, .. }, _) => self.forward_branches(*join, input, train),
             (Layer::Conv2d { .. } | Layer::BatchNorm2d { .. } | Layer::Linear { .. }, _) => {
                 unreachable!("a layer has all of its parameters")
             }
         }
     }
 
-    fn forward_branches(&self, join: Join, input: &Tensor, mode: Mode) -> Result<Tensor, TchError> {
+    fn forward_branches(&self, join: Join, input: &Tensor, train: bool) -> Result<Tensor, TchError> {
         let mut outputs = Vec::with_capacity(self.branches.len());
         for layers in &self.branches {
-            outputs.push(run(layers, input, mode)?);
+            outputs.push(run(layers, input, train)?);
         }
         match join {
             Join::Channels => Tensor::f_cat(&outputs, 1),

@@ -9,6 +9,7 @@ use crate::frame::FrameError;
 use crate::metrics::MetricsError;
 use crate::model_store::StoreError;
 use crate::names::UnknownName;
+#[cfg(feature = "torch")]
 use crate::network::torch::TorchError;
 use crate::weights::WeightsError;
 
@@ -87,6 +88,7 @@ pub enum TrainingError {
     #[error(transparent)]
     Weights(#[from] WeightsError),
     /// libtorch reported an error.
+    #[cfg(feature = "torch")]
     #[error(transparent)]
     Torch(#[from] TorchError),
     /// The model store reported an error.
@@ -122,6 +124,7 @@ pub enum TrainingError {
     Network(#[from] UnknownName),
 }
 
+#[cfg(feature = "torch")]
 impl From<tch::TchError> for TrainingError {
     fn from(error: tch::TchError) -> TrainingError {
         TrainingError::Torch(error.into())

@@ -137,7 +137,7 @@ def test_other_cameras_continue_when_one_stops(trained_world: World) -> None:
 
 def test_slow_camera_is_not_starved_by_fast_ones_which_are_told_to_be_too_fast(trained_world: World) -> None:
     """Nearly all frames of the slow camera are classified, while the others publish more than can be classified."""
-    trained_world.start_node(cameras="[fast, faster, slow]", image_reliability="reliable", backend="torch", device="cpu", threads=1)
+    trained_world.start_node(cameras="[fast, faster, slow]", image_reliability="reliable", device="cpu", precision="fp32", threads=1)
     for name in ["fast", "faster"]:
         trained_world.start_camera("--rate", "200", name=name, size="32x24")
     slow, fast = trained_world.diagnostics("slow"), trained_world.diagnostics("fast")

@@ -133,11 +133,11 @@ def overflow_last_layer(model: Path) -> None:
 
 
 def test_backend_in_use_and_reason_are_published(trained_world: World) -> None:
-    trained_world.start_node(backend="torch", device="cpu", precision="int8")
+    trained_world.start_node(device="cpu", precision="fp16")
     trained_world.wait_for(lambda: trained_world.model().active, "the model is loaded")
     model = trained_world.model()
-    assert model.backend == "torch/cpu/fp32"
-    assert "torch/cpu does not support int8" in model.message
+    assert model.backend == "onnx/cpu/fp32"
+    assert "onnx/cpu does not support fp16" in model.message
 
 
 def test_missing_required_gpu_leaves_no_model(trained_world: World) -> None:

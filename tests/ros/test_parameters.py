@@ -139,9 +139,7 @@ def test_model_and_backend_change_at_run_time_and_unavailable_ones_are_rejected(
     assert running() == (trained.model_id, "onnx/cpu/int8")
     for name, value, backend in [
         ("precision", "fp32", "onnx/cpu/fp32"),
-        ("backend", "torch", "torch/cpu/fp32"),
-        ("precision", "bf16", "torch/cpu/bf16"),
-        ("backend", "onnx", "onnx/cpu/fp32"),
+        ("device", "cpu", "onnx/cpu/fp32"),
         ("precision", "auto", "onnx/cpu/int8"),
     ]:
         result = set_parameter(trained_world, name, text(value))

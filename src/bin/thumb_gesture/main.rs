@@ -12,13 +12,20 @@ mod output;
 mod predict;
 mod purge;
 mod runtime;
+#[cfg(feature = "torch")]
 mod train;
+#[cfg(not(feature = "torch"))]
+mod train_program;
+#[cfg(feature = "torch")]
 mod training_table;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+#[cfg(not(feature = "torch"))]
+use train_program as train;
 
 /// Train models that recognize thumbs up and thumbs down in camera images, and classify images with them.
 ///
@@ -28,6 +35,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(
     version,
+    bin_name = "thumb_gesture",
     after_help = "\
 Example, from labeled images to predictions:
   thumb_gesture train --dataset ./dataset --store ./store

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Args;
 use thumb_gesture::all_cores;
-use thumb_gesture::classifier::settings::{Backend, Device, Precision, Settings};
+use thumb_gesture::classifier::settings::{Device, Precision, Settings};
 use thumb_gesture::model_store::{ModelStore, StoreError};
 use thumb_gesture::recognizer::model::{BUILTIN, LoadError, LoadedModel, Model};
 use thumb_gesture::recognizer::settings::{FAMILIARITY_THRESHOLD, HandSettings, Method, RecognizerSettings};
@@ -16,9 +16,6 @@ use crate::numbers::{parse_degrees, parse_share};
 /// How to run a model.
 #[derive(Args)]
 pub(crate) struct RuntimeOptions {
-    /// Runtime of the network
-    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = names::<Backend>())]
-    backend: Backend,
     /// Device that runs the network
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = names::<Device>())]
     device: Device,
@@ -130,7 +127,6 @@ impl RuntimeOptions {
                 camera_roll_deg: self.camera_roll,
             },
             network: Settings {
-                backend: self.backend,
                 device: self.device,
                 precision: self.precision,
                 threads: self.threads.map_or_else(all_cores, usize::from),

@@ -123,7 +123,7 @@ fn is_built_in(runtime: Runtime) -> Result<bool, ort::Error> {
     match runtime {
         Runtime::OnnxTensorRt => TensorRT::is_available(),
         Runtime::OnnxCuda => CUDA::is_available(),
-        Runtime::OnnxPlugin | Runtime::OnnxCpu | Runtime::TorchCuda | Runtime::TorchCpu => Ok(true),
+        Runtime::OnnxPlugin | Runtime::OnnxCpu => Ok(true),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use r2r::ParameterValue;
 
-use crate::classifier::settings::{Backend, Device, Precision};
+use crate::classifier::settings::{Device, Precision};
 use crate::network::Architecture;
 use crate::node::ros::log::LogLevel;
 use crate::node::ros::qos::{Durability, ImageTransport, Reliability};
@@ -120,7 +120,6 @@ macro_rules! from_name {
 from_name!(
     Method,
     Architecture,
-    Backend,
     Device,
     Precision,
     ImageTransport,

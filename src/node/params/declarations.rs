@@ -11,7 +11,7 @@ use strum::VariantNames;
 
 use super::conversion::FromParameter;
 use super::validation::{Declaration, boolean, choice, double, integer, integers, names, text};
-use crate::classifier::settings::{Backend, Device, Precision};
+use crate::classifier::settings::{Device, Precision};
 use crate::network::Architecture;
 use crate::node::ros::log::LogLevel;
 use crate::node::ros::qos::{Durability, ImageTransport, Reliability};
@@ -92,14 +92,11 @@ parameters! {
     /// transient_local also receives the last frame before the subscription, and does not match a volatile publisher.
     image_durability: Durability = choice("volatile", Durability::VARIANTS),
 
-    /// Runtime of the network; auto is onnx.
-    backend: Backend = choice("auto", Backend::VARIANTS).live(),
-
-    /// Device of the network: cuda uses TensorRT or CUDA, auto a GPU if the runtime supports it and the CPU otherwise.
+    /// Device of the network: cuda uses TensorRT or CUDA, auto a GPU if ONNX Runtime supports it and the CPU otherwise.
     device: Device = choice("auto", Device::VARIANTS).live(),
 
     /// Precision of the network.
-    /// auto is int8 on a CPU if the model's training accepted it, fp16 with TensorRT and with libtorch on a GPU, and fp32 otherwise.
+    /// auto is int8 on a CPU if the model's training accepted it, fp16 with TensorRT, and fp32 otherwise.
     precision: Precision = choice("auto", Precision::VARIANTS).live(),
 
     /// Library of an ONNX Runtime execution provider that is tried first, such as TensorRT RTX from PyPI.

@@ -115,7 +115,6 @@ impl Values {
 
     fn network_settings(&self) -> ClassifierSettings {
         ClassifierSettings {
-            backend: self.backend,
             device: self.device,
             precision: self.precision,
             threads: self.threads,

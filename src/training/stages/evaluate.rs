@@ -1,12 +1,9 @@
 //! Third stage: the metrics of the selected strategy on the held-out frames.
 
 use super::cross_validation::HeldOutFrame;
-use super::error::TrainingError;
 use super::hand::TaughtHand;
 use super::landmarks::TaughtLandmarks;
 use super::prepare::{PreparedDataset, absolute};
-use super::progress::Progress;
-use super::report::{FoldResult, Mistake, RecognizerAccuracy};
 use super::select::Candidate;
 use crate::dataset::Label;
 use crate::false_thumbs::ThumblessFrames;
@@ -16,6 +13,9 @@ use crate::metrics::{Metrics, wilson_interval};
 use crate::model_store::manifest::Thumbless;
 use crate::probability::{argmax, softmax};
 use crate::recognizer::settings::Method;
+use crate::training::error::TrainingError;
+use crate::training::progress::Progress;
+use crate::training::report::{FoldResult, Mistake, RecognizerAccuracy};
 
 /// The results on the held-out frames, each classified by a training without it.
 pub(super) struct Evaluated {

@@ -5,7 +5,6 @@
 use tch::Tensor;
 
 use super::cross_validation::HeldOutFrame;
-use super::error::TrainingError;
 use super::found_hands::Hands;
 use super::linear::ridge;
 use super::prepare::PreparedDataset;
@@ -15,6 +14,7 @@ use crate::hand::Hand;
 use crate::hand::features::FEATURES;
 use crate::hand::taught::{Examples, LandmarkClassifier, are_thumbs};
 use crate::probability::argmax;
+use crate::training::error::TrainingError;
 
 /// Minimum number of frames with a hand of each label that shows a gesture.
 pub(super) const MIN_FRAMES: usize = 3;

@@ -1,11 +1,11 @@
 //! Cross-validation: one training per fold, whose result classifies the frames that the fold holds out.
 
-use super::error::TrainingError;
-use super::progress::FoldEpoch;
-use super::report::{Curve, FoldResult};
 use super::trainer::Trainer;
 use crate::dataset::split::Fold;
 use crate::probability::argmax;
+use crate::training::error::TrainingError;
+use crate::training::progress::FoldEpoch;
+use crate::training::report::{Curve, FoldResult};
 
 /// The results of all folds.
 #[derive(Debug, Default)]

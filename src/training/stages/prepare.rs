@@ -7,15 +7,10 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::copies::Copies;
-use super::error::TrainingError;
 use super::features::{Extraction, Extractor, Features, LabeledFile, labeled_files};
-use super::options::TrainingOptions;
 use super::plan::Plan;
 use super::pretrained::PretrainedNetwork;
-use super::progress::Progress;
-use super::report::{DatasetReport, LabelCount, SceneReport};
 use super::snapshot::Snapshot;
-use super::strategy::{Recipe, Strategy};
 use crate::dataset::augment::Level;
 use crate::dataset::bursts::{FrameFile, LabelGroups, conflicts, group_frames};
 use crate::dataset::fingerprint::Fingerprint;
@@ -26,6 +21,11 @@ use crate::disk;
 use crate::familiarity::Origin;
 use crate::gesture::Gesture;
 use crate::text::escape_controls;
+use crate::training::error::TrainingError;
+use crate::training::options::TrainingOptions;
+use crate::training::progress::Progress;
+use crate::training::report::{DatasetReport, LabelCount, SceneReport};
+use crate::training::strategy::{Recipe, Strategy};
 
 /// By default, datasets with fewer frames are cross-validated, because the accuracy on a fifth of their frames would say little.
 const MIN_FRAMES_FOR_HOLD_OUT: usize = 150;

@@ -5,17 +5,17 @@ use rand_chacha::ChaCha8Rng;
 use tch::nn::OptimizerConfig;
 use tch::{Device, Kind, Reduction, TchError, Tensor, nn};
 
-use super::error::TrainingError;
 use super::features::Features;
 use super::linear::ridge;
 use super::plan::Plan;
-use super::report::Point;
 use super::source::Source;
-use super::strategy::{Optimizer, Recipe};
 use crate::familiarity::{Sketch, Sketcher};
 use crate::network::Layer;
 use crate::network::torch::{TorchError, TorchModule};
 use crate::probability::argmax;
+use crate::training::error::TrainingError;
+use crate::training::report::Point;
+use crate::training::strategy::{Optimizer, Recipe};
 use crate::weights::Weights;
 
 const MOMENTUM: f64 = 0.9;

@@ -5,10 +5,8 @@ use std::path::PathBuf;
 use std::thread;
 
 use super::cache::{Entry, FeatureCache};
-use super::error::TrainingError;
 use super::features::LabeledFile;
 use super::prepare::PreparedDataset;
-use super::progress::Progress;
 use crate::all_cores;
 use crate::classifier::settings::{Device, Settings};
 use crate::disk;
@@ -18,6 +16,8 @@ use crate::hand::finder::HandFinder;
 use crate::hand::rule::classify;
 use crate::hand::{Hand, HandNetworks, Region};
 use crate::model_store::ModelStore;
+use crate::training::error::TrainingError;
+use crate::training::progress::Progress;
 
 /// Part of the cache key; change it when the code finds other hands with the same networks.
 const VERSION: &[u8] = b"3";

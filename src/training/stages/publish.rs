@@ -6,18 +6,14 @@ use tch::Device;
 use time::OffsetDateTime;
 
 use super::advice::advice;
-use super::error::TrainingError;
 use super::evaluate::Evaluated;
 use super::export::ExportedDraft;
 use super::fit::TrainedModel;
 use super::hand::TaughtHand;
 use super::landmarks::{TaughtLandmarks, prediction};
-use super::learned_frames::{FRAMES_FILE, LearnedFrames};
 use super::new_scenes::MeasuredScenes;
 use super::prepare::PreparedDataset;
 use super::pretrained::PretrainedNetwork;
-use super::progress::Summary;
-use super::report::{self, DatasetReport, GateReport, HTML_FILE, JSON_FILE, Report, Setting};
 use super::select::Candidate;
 use super::stopwatch::Stopwatch;
 use crate::disk;
@@ -27,6 +23,10 @@ use crate::model_store::{
     Draft, FAMILIARITY_FILE, LANDMARKS_FILE, MANIFEST_VERSION, Manifest, ModelStore, StoredModel,
 };
 use crate::preprocess::Preprocessing;
+use crate::training::error::TrainingError;
+use crate::training::learned_frames::{FRAMES_FILE, LearnedFrames};
+use crate::training::progress::Summary;
+use crate::training::report::{self, DatasetReport, GateReport, HTML_FILE, JSON_FILE, Report, Setting};
 
 /// The results of the previous stages.
 pub(super) struct Results<'a> {

@@ -15,13 +15,12 @@ use sha2::{Digest, Sha256};
 
 use crate::dataset::fingerprint::Thumbnail;
 use crate::disk::{self, WRITING_PREFIX, draft_file};
+use crate::training::CACHE_DIRECTORY;
 
 /// Size to which [`trim`] reduces the cache.
 const MAX_BYTES: u64 = 2 << 30;
 /// Nothing is cached on a disk with less free space, which is left to the model and to other programs.
 const MIN_FREE_BYTES: u64 = 512 << 20;
-/// The directory of the cache in a store.
-pub(crate) const DIRECTORY: &str = "features";
 const CHECKSUM_BYTES: usize = 32;
 
 /// The entries of one key.
@@ -41,7 +40,7 @@ impl FeatureCache {
     /// The entries of `key` in a store; the features of a frame or copy are `row_values` numbers.
     pub(super) fn open(store: &Path, key: &str, row_values: usize) -> FeatureCache {
         FeatureCache {
-            directory: store.join(DIRECTORY).join(key),
+            directory: store.join(CACHE_DIRECTORY).join(key),
             row_bytes: row_values * size_of::<f32>(),
         }
     }
@@ -92,7 +91,7 @@ impl FeatureCache {
 /// # Errors
 /// A directory cannot be read or a file cannot be deleted.
 pub(super) fn trim(store: &Path) -> io::Result<()> {
-    trim_to(&store.join(DIRECTORY), MAX_BYTES)
+    trim_to(&store.join(CACHE_DIRECTORY), MAX_BYTES)
 }
 
 fn trim_to(directory: &Path, max_bytes: u64) -> io::Result<()> {
@@ -183,7 +182,7 @@ mod tests {
                 .expect("opens");
             opened.set_modified(time).expect("sets");
         }
-        trim_to(&store.path().join(DIRECTORY), 400).expect("trims");
+        trim_to(&store.path().join(CACHE_DIRECTORY), 400).expect("trims");
         assert!(cache.read(&[1; 32], 1).is_none());
         assert!(cache.read(&[2; 32], 1).is_some());
     }

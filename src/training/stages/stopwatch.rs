@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::report::Timing;
+use crate::training::report::Timing;
 
 pub(super) struct Stopwatch {
     start: Instant,

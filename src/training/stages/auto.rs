@@ -2,7 +2,7 @@
 //!
 //! The decision depends on how well the last layer alone separates the labels, and on the number of frames.
 
-use super::strategy::Strategy;
+use crate::training::strategy::Strategy;
 
 /// With at least this accuracy of `last_layer`, no other strategy is tried.
 const SUFFICIENT_ACCURACY: f64 = 0.9;

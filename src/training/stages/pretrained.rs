@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use tch::Device;
 
-use super::error::TrainingError;
 use crate::model_store::ModelStore;
 use crate::network::torch::gpu;
 use crate::network::{Network, parameters};
+use crate::training::error::TrainingError;
 use crate::weights::{self, Weights, WeightsError};
 
 /// A network with pretrained weights.

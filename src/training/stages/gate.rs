@@ -10,10 +10,7 @@ use std::path::Path;
 use super::fit::TrainedModel;
 use super::found_hands::Hands;
 use super::landmarks::{TaughtLandmarks, prediction};
-use super::learned_frames;
-use super::options::{Promotion, TrainingOptions};
 use super::prepare::PreparedDataset;
-use super::report::GateReport;
 use super::select::Candidate;
 use crate::classifier::settings::{Device, Settings};
 use crate::dataset::Label;
@@ -24,6 +21,9 @@ use crate::probability::argmax;
 use crate::recognizer::Recognizer;
 use crate::recognizer::model::{BUILTIN, Model};
 use crate::recognizer::settings::RecognizerSettings;
+use crate::training::learned_frames;
+use crate::training::options::{Promotion, TrainingOptions};
+use crate::training::report::GateReport;
 
 /// Maximum number of frames to compare; of more, an evenly spaced sample is compared.
 const MAX_FRAMES: usize = 256;

@@ -6,14 +6,11 @@
 use time::OffsetDateTime;
 
 use super::copies::Copies;
-use super::error::TrainingError;
 use super::features::inputs_of_copies;
 use super::fit::TrainedModel;
 use super::found_hands::Hands;
 use super::hand::{TaughtHand, inputs_of_crops};
 use super::prepare::PreparedDataset;
-use super::progress::Progress;
-use super::report::ExportReport;
 use super::select::Candidate;
 use crate::all_cores;
 use crate::classifier::Classifier;
@@ -30,6 +27,9 @@ use crate::network::onnx::export::{ExportPrecision, export_for_store};
 use crate::network::onnx::int8::Target;
 use crate::preprocess::{INPUT_LEN, Preprocessing};
 use crate::probability::argmax;
+use crate::training::error::TrainingError;
+use crate::training::progress::Progress;
+use crate::training::report::ExportReport;
 use crate::weights::Weights;
 
 /// Maximum number of frames to compare; of more, an evenly spaced sample is compared.

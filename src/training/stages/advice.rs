@@ -5,11 +5,11 @@ use std::path::Path;
 use time::UtcOffset;
 use time::macros::format_description;
 
-use super::report::SceneReport;
 use crate::dataset::Label;
 use crate::gesture::Gesture;
 use crate::metrics::Accuracy;
 use crate::text::escape_controls;
+use crate::training::report::SceneReport;
 
 /// Minimum number of frames of a scene about which there is something to say.
 const MIN_FRAMES: usize = 3;

@@ -4,8 +4,8 @@
 //! replaces the classifier: with a few dozen frames, 54 million randomly initialized weights classify no better than the 27 thousand
 //! of the linear layer, and inference takes twice the time.
 
-use super::strategy::Strategy;
 use crate::network::{Layer, Network, parameters};
+use crate::training::strategy::Strategy;
 use crate::weights::{Weights, WeightsError};
 
 /// A network, divided into frozen and trained layers.

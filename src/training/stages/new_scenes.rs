@@ -1,20 +1,20 @@
 //! Stage beside those of the network: the accuracy in scenes that no training frame shows.
 
-use super::error::TrainingError;
 use super::fit::familiarity;
 use super::found_hands::Hands;
 use super::landmarks::held_out_by_hand;
 use super::prepare::PreparedDataset;
-use super::progress::Progress;
-use super::report::SceneReport;
 use super::select::Candidate;
-use super::strategy::Strategy;
 use super::trainer::Trainer;
 use crate::dataset::split::Fold;
 use crate::metrics::Accuracy;
 use crate::network::torch::TorchModule;
 use crate::probability::argmax;
 use crate::recognizer::settings::FAMILIARITY_THRESHOLD;
+use crate::training::error::TrainingError;
+use crate::training::progress::Progress;
+use crate::training::report::SceneReport;
+use crate::training::strategy::Strategy;
 
 /// Maximum number of trainings for strategies that train more than the last layer, which take many times as long.
 const MAX_SLOW_TRAININGS: usize = 2;

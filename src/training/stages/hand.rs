@@ -9,14 +9,12 @@ use tch::{Device, TchError, Tensor};
 
 use super::cache::{Entry, FeatureCache};
 use super::copies::{Copies, input_of_copy};
-use super::error::TrainingError;
 use super::features::{Features, cache_key, forward_frozen, on_all_cores};
 use super::found_hands::Hands;
 use super::landmarks::MIN_FRAMES;
 use super::linear::ridge;
 use super::prepare::PreparedDataset;
 use super::pretrained::PretrainedNetwork;
-use super::progress::Progress;
 use crate::dataset::Label;
 use crate::dataset::sample::evenly_spaced;
 use crate::disk;
@@ -28,6 +26,8 @@ use crate::model_store::ModelStore;
 use crate::network::torch::TorchModule;
 use crate::network::{Architecture, Network, output_shape, parameters};
 use crate::preprocess::{INPUT_LEN, normalize};
+use crate::training::error::TrainingError;
+use crate::training::progress::Progress;
 use crate::weights::{self, Weights};
 
 /// Part of the cache key; change it when the code crops hands differently.

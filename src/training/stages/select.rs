@@ -5,19 +5,19 @@ use std::path::Path;
 use super::auto::{NextStep, after_last_layer, is_clearly_better};
 use super::copies::Copies;
 use super::cross_validation::{CrossValidation, cross_validate};
-use super::error::TrainingError;
 use super::features::Extractor;
-use super::options::TrainingOptions;
 use super::plan::Plan;
 use super::prepare::{PreparedDataset, copies_of};
 use super::pretrained::PretrainedNetwork;
-use super::progress::Progress;
 use super::source::Source;
 use super::stopwatch::Stopwatch;
-use super::strategy::{Recipe, Strategy};
 use super::trainer::Trainer;
 use crate::network::torch::TorchModule;
 use crate::network::{self, Network};
+use crate::training::error::TrainingError;
+use crate::training::options::TrainingOptions;
+use crate::training::progress::Progress;
+use crate::training::strategy::{Recipe, Strategy};
 
 /// Maximum size of the features in memory; larger ones are computed again in each epoch.
 const MAX_FEATURE_BYTES: usize = 1 << 30;

@@ -1,14 +1,14 @@
 //! Fourth stage: the final training, with all frames.
 
-use super::error::TrainingError;
 use super::prepare::PreparedDataset;
-use super::progress::Progress;
 use super::select::Candidate;
 use super::trainer::Trainer;
 use crate::dataset::sample::evenly_spaced;
 use crate::familiarity::{Familiarity, HeldOutFamiliarity, MAX_FRAMES, Sketcher};
 use crate::network::torch::TorchModule;
 use crate::network::{Network, output_shape};
+use crate::training::error::TrainingError;
+use crate::training::progress::Progress;
 use crate::weights::Weights;
 
 /// The network of the new model.

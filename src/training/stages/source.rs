@@ -5,9 +5,9 @@ use rand::seq::SliceRandom;
 use tch::{Device, Tensor};
 
 use super::copies::Copies;
-use super::error::TrainingError;
 use super::features::{Features, LabeledFile, forward_frozen, inputs_of_copies};
 use crate::network::torch::TorchModule;
+use crate::training::error::TrainingError;
 
 /// The inputs of the trained layers. An example is a pair (frame, copy); copy 0 is the frame itself.
 pub(super) enum Source<'a> {
