@@ -15,6 +15,7 @@ use crate::preprocess::{INPUT_SIDE_PX, PreprocessingError};
 use crate::weights::WeightsError;
 use candidates::{Candidate, Runtime, candidates};
 use onnx::OnnxClassifier;
+pub(crate) use reasons::for_people;
 use settings::{Precision, Settings};
 
 /// A network loaded into a runtime. It belongs to one thread.
@@ -223,7 +224,7 @@ fn load_first_of<T>(
             }
             Err(error) => {
                 tracing::debug!("{} cannot run the model: {error}", candidate.backend());
-                failures.push(format!("{}: {}", candidate.runtime, reasons::for_people(&error)));
+                failures.push(format!("{}: {}", candidate.runtime, for_people(&error)));
                 last_error = Some(error);
             }
         }

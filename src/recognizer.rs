@@ -4,6 +4,7 @@
 //! probabilities everywhere.
 
 mod auto;
+mod fallback;
 mod hand;
 mod image;
 mod landmarks;
@@ -22,6 +23,7 @@ use crate::frame::{Frame, FrameError};
 use crate::hand::Hand;
 use crate::model_store::Manifest;
 use auto::AutoRecognizer;
+use fallback::LoadOnCpu;
 use hand::HandRecognizer;
 use image::ImageRecognizer;
 use landmarks::LandmarkRecognizer;
@@ -32,6 +34,9 @@ pub struct Recognizer {
     method: LoadedMethod,
     labels: usize,
     results: Results,
+    /// What to do if a GPU fails; `None` on a CPU, or if a GPU is required.
+    load_on_cpu: Option<LoadOnCpu>,
+    fallback_reason: Option<String>,
 }
 
 /// What the probabilities of a frame were computed from.
@@ -149,6 +154,8 @@ impl Recognizer {
             method,
             labels,
             results: Results::default(),
+            load_on_cpu: None,
+            fallback_reason: None,
         }
     }
 
@@ -181,27 +188,44 @@ impl Recognizer {
         }
     }
 
-    /// The probabilities of the labels for each frame. The network of a model classifies all frames in one batch.
+    fn familiarity_threshold(&self) -> Option<f32> {
+        match &self.method {
+            LoadedMethod::Image(image) => Some(image.familiarity_threshold),
+            LoadedMethod::Auto(auto) => Some(auto.image.familiarity_threshold),
+            LoadedMethod::Hand(_) | LoadedMethod::Landmarks(_) => None,
+        }
+    }
+
+    /// The probabilities of the labels for each frame. The network of a model classifies all frames in one batch. If a GPU fails, the CPU
+    /// classifies them, and all later frames: see [`Recognizer::take_fallback_reason`].
     ///
     /// # Errors
-    /// The runtime failed.
+    /// The runtime failed on the CPU, or on a GPU that is required.
     pub fn classify<'f>(
         &mut self,
         frames: impl ExactSizeIterator<Item = (Source, &'f Frame)> + Clone,
     ) -> Result<Predictions<'_>, ClassifierError> {
-        match &mut self.method {
-            LoadedMethod::Image(image) => {
-                image.classify(frames.map(|(_, frame)| frame), &mut self.results)?;
-            }
-            LoadedMethod::Hand(hand) => hand.classify(frames, &mut self.results)?,
-            LoadedMethod::Landmarks(landmarks) => landmarks.classify(frames, &mut self.results)?,
-            LoadedMethod::Auto(auto) => auto.classify(frames, &mut self.results)?,
+        if let Err(error) = self.run(frames.clone()) {
+            self.fall_back(error)?;
+            self.run(frames)?;
         }
         Ok(Predictions {
             labels: self.labels,
             inference_time: self.results.inference_time,
             results: &self.results,
         })
+    }
+
+    fn run<'f>(
+        &mut self,
+        frames: impl ExactSizeIterator<Item = (Source, &'f Frame)> + Clone,
+    ) -> Result<(), ClassifierError> {
+        match &mut self.method {
+            LoadedMethod::Image(image) => image.classify(frames.map(|(_, frame)| frame), &mut self.results),
+            LoadedMethod::Hand(hand) => hand.classify(frames, &mut self.results),
+            LoadedMethod::Landmarks(landmarks) => landmarks.classify(frames, &mut self.results),
+            LoadedMethod::Auto(auto) => auto.classify(frames, &mut self.results),
+        }
     }
 
     /// The prediction for one frame.

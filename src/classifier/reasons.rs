@@ -64,7 +64,7 @@ const CUDA_LIBRARIES: [&str; 8] = [
 ];
 
 /// Why a runtime cannot run a model, in one line; without the C++ function names and source files in the runtime's message.
-pub(super) fn for_people(error: &ClassifierError) -> String {
+pub(crate) fn for_people(error: &ClassifierError) -> String {
     let message = match error {
         ClassifierError::Onnx(message) | ClassifierError::Plugin { reason: message, .. } => message,
         other => return other.to_string(),

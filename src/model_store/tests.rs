@@ -5,7 +5,7 @@ use super::manifest::FrameCounts;
 use super::*;
 use crate::dataset::Label;
 
-fn manifest(created: OffsetDateTime) -> Manifest {
+pub(crate) fn manifest(created: OffsetDateTime) -> Manifest {
     Manifest {
         version: MANIFEST_VERSION,
         id: String::new(),

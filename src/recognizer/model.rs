@@ -7,7 +7,7 @@ use super::image::ImageRecognizer;
 use super::landmarks::{GESTURES, HandClassifier, LandmarkRecognizer};
 use super::settings::{Method, RecognizerSettings};
 use super::tracker::HandTracker;
-use crate::classifier::settings::Settings;
+use crate::classifier::settings::{Device, Settings};
 use crate::classifier::{self, ClassifierError, EngineState, LoadedClassifier};
 use crate::dataset::Label;
 use crate::familiarity::Familiarity;
@@ -155,6 +155,27 @@ impl Model {
     }
 
     fn load_with(
+        &self,
+        settings: &RecognizerSettings,
+        load_classifier: impl FnOnce(
+            &StoredModel,
+            ModelNetwork,
+            &Settings,
+        ) -> Result<(LoadedClassifier, EngineState), ClassifierError>,
+    ) -> Result<LoadedModel, LoadError> {
+        let mut loaded = self.load_without_fallback(settings, load_classifier)?;
+        let mut on_cpu = settings.clone();
+        on_cpu.network.device = Device::Cpu;
+        on_cpu.network.provider_library = None;
+        if on_cpu != *settings && !settings.network.require_gpu {
+            let model = self.clone();
+            let load = move || Ok(model.load(&on_cpu)?.recognizer);
+            loaded.recognizer = loaded.recognizer.with_fallback(Box::new(load));
+        }
+        Ok(loaded)
+    }
+
+    fn load_without_fallback(
         &self,
         settings: &RecognizerSettings,
         load_classifier: impl FnOnce(

@@ -158,7 +158,8 @@ impl ClassifierThread {
             .map(|(camera_index, frame)| (Source::Stream(*camera_index), &frame.frame));
         let familiarity_threshold = lock(&self.params).familiarity_threshold;
         model.recognizer.set_familiarity_threshold(familiarity_threshold);
-        match model.recognizer.classify(frames) {
+        let result = model.recognizer.classify(frames);
+        match result {
             Ok(predictions) => self.publish_gestures(&model.info, batch, &predictions),
             Err(error) => {
                 for (camera_index, _) in batch {
@@ -171,6 +172,12 @@ impl ClassifierThread {
                 }
                 self.log_error(&format!("classification failed: {error}"));
             }
+        }
+        if let Some(reason) = model.recognizer.take_fallback_reason() {
+            model.info.backend = model.recognizer.backend().to_owned();
+            model.info.message = format!("in use: {reason}");
+            self.update_threshold(&model);
+            self.publish_model(&model);
         }
         self.model = Some(model);
     }
