@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::dataset::NodeDataset;
 use super::models::Models;
 use crate::classifier::ClassifierError;
+use crate::dataset::sample::evenly_spaced;
 use crate::dataset::{Dataset, DatasetError, Label};
 use crate::disk;
 use crate::frame::read_file;
@@ -45,6 +46,7 @@ enum CompareError {
 }
 
 /// A frame that both models classify.
+#[derive(Clone)]
 struct ComparedFrame {
     file: PathBuf,
     truth: usize,
@@ -120,29 +122,18 @@ fn choose(dataset: &Dataset, models: &[Model], labels: &[Label]) -> Vec<Compared
         let truth = Label::find(labels, frames.label.as_str()).unwrap_or_default();
         frames.files.iter().map(move |file| (file, truth))
     });
-    let (learned, unseen): (Vec<_>, Vec<_>) = evenly(all.collect(), MAX_READ_FRAMES)
+    let all: Vec<(&PathBuf, usize)> = all.collect();
+    let (learned, unseen): (Vec<_>, Vec<_>) = evenly_spaced(&all, MAX_READ_FRAMES)
         .into_iter()
-        .map(|(file, truth)| ComparedFrame {
+        .map(|&(file, truth)| ComparedFrame {
             is_learned: is_learned(file),
             file: file.clone(),
             truth,
         })
         .partition(|frame| frame.is_learned);
-    let mut chosen = evenly(unseen, MAX_FRAMES);
-    chosen.extend(evenly(learned, MAX_FRAMES - chosen.len()));
-    chosen
-}
-
-/// At most `count` of the values, with the same distance from each other.
-fn evenly<T>(values: Vec<T>, count: usize) -> Vec<T> {
-    let total = values.len();
-    // The first index in each of `count` equal parts.
-    let is_chosen = |index: usize| total <= count || index * count % total < count;
-    let chosen = values.into_iter().enumerate();
-    chosen
-        .filter(|(index, _)| is_chosen(*index))
-        .map(|(_, value)| value)
-        .collect()
+    let mut chosen = evenly_spaced(&unseen, MAX_FRAMES);
+    chosen.extend(evenly_spaced(&learned, MAX_FRAMES - chosen.len()));
+    chosen.into_iter().cloned().collect()
 }
 
 fn measure(
@@ -177,18 +168,4 @@ fn measure(
         "unseen_accuracy": unseen.accuracy(),
         "unseen_interval": interval(&unseen),
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn chosen_values_are_spread_over_all() {
-        assert_eq!(evenly(vec![1, 2, 3], 5), [1, 2, 3]);
-        assert_eq!(evenly((0..10).collect(), 5), [0, 2, 4, 6, 8]);
-        assert_eq!(evenly((0..1000).collect::<Vec<_>>(), 400).len(), 400);
-        assert_eq!(evenly((0..7).collect::<Vec<_>>(), 3), [0, 3, 5]);
-        assert!(evenly(vec![1], 0).is_empty());
-    }
 }
