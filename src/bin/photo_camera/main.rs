@@ -1,6 +1,7 @@
-//! `photo_camera`: publishes photos, the images of a bag, or drawn hands as a ROS camera.
+//! `photo_camera`: publishes photos, the images of a bag or of a USB camera, or drawn hands as a ROS camera.
 
 mod bag;
+mod device;
 mod images;
 mod publisher;
 mod sensor_noise;
@@ -24,16 +25,19 @@ use thumb_gesture::sync::lock;
 use tokio::time::MissedTickBehavior;
 
 use bag::BagPlayer;
+use device::Camera;
 use images::{LabeledImages, Selection};
 use publisher::{Encoding, ImagePublisher};
 use sensor_noise::SensorNoise;
 
 /// The parameter of every ROS node: whether the time is that of /clock.
 const USE_SIM_TIME: &str = "use_sim_time";
+/// The `frame_id` of the images of a device.
+const DEVICE_FRAME_ID: &str = "camera";
 
-/// Publish photos, the images of a bag, or drawn hands on camera/image_raw.
+/// Publish photos, the images of a bag or of a USB camera, or drawn hands on camera/image_raw.
 ///
-/// The frame_id of each image is `camera_<label>`. Photos and drawn hands get other noise in a few pixels each time, as from a sensor.
+/// The frame_id of each photo and drawn hand is `camera_<label>`. Photos and drawn hands get other noise in a few pixels each time, as from a sensor.
 /// A std_msgs/String on ~/show changes what is published, with the values of --show.
 #[derive(Parser)]
 #[command(
@@ -42,6 +46,7 @@ const USE_SIM_TIME: &str = "use_sim_time";
     after_help = "\
 Examples:
   photo_camera --show thumbs_up
+  photo_camera --device /dev/video0 --compressed --ros-args -r __ns:=/jetbot
   photo_camera --photos ./dataset --rate 15 --ros-args -r __ns:=/jetbot
   ros2 topic pub --once /jetbot/photo_camera/show std_msgs/msg/String '{data: even:none}'"
 )]
@@ -52,6 +57,10 @@ struct Arguments {
     /// Play a rosbag2 bag in a loop; images keep their size and frame_id and get the current time as stamp
     #[arg(long, value_name = "BAG", conflicts_with_all = ["photos", "show", "size"])]
     bag: Option<PathBuf>,
+    /// Publish the images of a USB camera as they come, with the frame_id `camera` and the time of their arrival; with --compressed its
+    /// JPEG (MJPG), otherwise its raw images (YUYV and others). --size and --rate are requests to the camera
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["photos", "bag", "show", "seed", "encoding", "frozen"])]
+    device: Option<PathBuf>,
     /// Topic of the bag [default: the only one with images]
     #[arg(long, value_name = "NAME", requires = "bag")]
     topic: Option<String>,
@@ -109,16 +118,25 @@ async fn run(arguments: &Arguments, ros_arguments: &RosArguments) -> anyhow::Res
     let bag = bag
         .map(|path| BagPlayer::open(path, topic, message_type))
         .transpose()?;
-
-    let mut node = create_node("photo_camera")?;
-    let logger = node.logger().to_owned();
-    apply_parameters(ros_arguments, &mut node)?;
-    let clock = node.get_ros_clock();
     let transport = if arguments.compressed {
         ImageTransport::Compressed
     } else {
         ImageTransport::Raw
     };
+    let device = arguments.device.as_ref().map(|path| {
+        Camera::open(&device::Request {
+            path: path.clone(),
+            size: arguments.size,
+            rate: arguments.rate,
+            transport,
+        })
+    });
+    let device = device.transpose()?;
+
+    let mut node = create_node("photo_camera")?;
+    let logger = node.logger().to_owned();
+    apply_parameters(ros_arguments, &mut node)?;
+    let clock = node.get_ros_clock();
     let topic = ImageTopic::resolve(ros_arguments, &node, "camera/image_raw", transport)?;
     let publisher = ImagePublisher::new(&mut node, &topic.name, arguments.encoding, transport)?;
     let requests = node.subscribe::<r2r::std_msgs::msg::String>("~/show", QosProfile::default())?;
@@ -126,7 +144,7 @@ async fn run(arguments: &Arguments, ros_arguments: &RosArguments) -> anyhow::Res
         requests,
         images.clone(),
         selection.clone(),
-        logger,
+        logger.clone(),
     ));
     let is_ending = Arc::new(AtomicBool::new(false));
     let spinner = tokio::task::spawn_blocking({
@@ -136,8 +154,20 @@ async fn run(arguments: &Arguments, ros_arguments: &RosArguments) -> anyhow::Res
         }
     });
 
+    let count = arguments.count.unwrap_or(u64::MAX);
+    let publishing = async {
+        match device {
+            Some((camera, notes)) => {
+                for note in notes {
+                    r2r::log_info!(&logger, "{note}");
+                }
+                publish_device(camera, count, is_ending.clone(), publisher, clock, logger).await
+            }
+            None => publish_images(arguments, images, bag, &selection, &publisher, &clock).await,
+        }
+    };
     let result = tokio::select! {
-        result = publish_images(arguments, images, bag, &selection, &publisher, &clock) => result,
+        result = publishing => result,
         () = signals.wait() => Ok(()),
     };
     // Also after an error: the runtime waits for the spinning thread and would never shut down.
@@ -187,6 +217,27 @@ async fn publish_images(
         repeated = arguments.frozen.then_some((image, frame_id));
     }
     Ok(())
+}
+
+/// Publishes the images of a device on a thread of its own, which waits for each of them.
+async fn publish_device(
+    camera: Camera,
+    count: u64,
+    is_ending: Arc<AtomicBool>,
+    publisher: ImagePublisher,
+    clock: Arc<Mutex<r2r::Clock>>,
+    logger: String,
+) -> anyhow::Result<()> {
+    let publishing = tokio::task::spawn_blocking(move || {
+        let publish = |image| {
+            let now = lock(&clock).get_now()?;
+            publisher.publish_as_is(image, r2r::Clock::to_builtin_time(&now), DEVICE_FRAME_ID)
+        };
+        camera.run(count, &is_ending, publish, |warning| {
+            r2r::log_warn!(&logger, "{warning}");
+        })
+    });
+    publishing.await?
 }
 
 /// Applies the selections received on ~/show.

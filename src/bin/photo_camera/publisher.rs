@@ -9,6 +9,8 @@ use r2r::std_msgs::msg::Header;
 use r2r::{Node, Publisher, QosProfile};
 use thumb_gesture::node::ImageTransport;
 
+use crate::device::DeviceImage;
+
 /// JPEG quality, 1 to 100.
 const JPEG_QUALITY: u8 = 90;
 
@@ -41,6 +43,27 @@ impl ImagePublisher {
             ImageTransport::Raw => ImagePublisher::Raw(node.create_publisher(topic, qos)?, encoding),
             ImageTransport::Compressed => ImagePublisher::Compressed(node.create_publisher(topic, qos)?),
         })
+    }
+
+    /// Publishes an image of a device as it comes. It must be of the publisher's transport.
+    pub(crate) fn publish_as_is(
+        &self,
+        image: DeviceImage,
+        stamp: Time,
+        frame_id: &str,
+    ) -> anyhow::Result<()> {
+        let frame_id = frame_id.to_owned();
+        let header = Header { stamp, frame_id };
+        match (self, image) {
+            (ImagePublisher::Raw(publisher, _), DeviceImage::Raw(image)) => {
+                publisher.publish(&Image { header, ..image })?;
+            }
+            (ImagePublisher::Compressed(publisher), DeviceImage::Compressed(image)) => {
+                publisher.publish(&CompressedImage { header, ..image })?;
+            }
+            _ => anyhow::bail!("the image is not of the transport that was requested"),
+        }
+        Ok(())
     }
 
     pub(crate) fn publish(&self, image: &RgbImage, stamp: Time, frame_id: String) -> anyhow::Result<()> {
