@@ -21,7 +21,7 @@ def pictures_of_hands(world: World, photos: Path | None) -> dict[str, list[bytes
     """Frames of the package's own camera for `odd:LABEL`, to teach, and `even:LABEL`, to recognize, as I420."""
     source = ["--photos", str(photos)] if photos else []
     camera = world.start(
-        "photo_camera", *source, "--size", f"{WIDTH}x{HEIGHT}", "--encoding", "rgb8", "--rate", "20", "--show", "odd:none", *IN_NAMESPACE
+        "photo_camera", *source, "--size", f"{WIDTH}x{HEIGHT}", "--encoding", "rgb8", "--rate", "60", "--show", "odd:none", *IN_NAMESPACE
     )
     frames = world.listen(Image, CAMERA, NEWEST)
     pictures: dict[str, list[bytes]] = {}

@@ -96,9 +96,41 @@ def open_site(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Site]]:
 
 
 @pytest.fixture
-def site(open_site: Callable[..., Site]) -> Site:
-    """A page, a node, and a camera of the robot that shows thumbs up; nothing is taught."""
+def own_site(open_site: Callable[..., Site]) -> Site:
+    """As `site`, for tests that end its programs or train."""
     site = open_site()
-    site.world.start_node(image_reliability="reliable")
-    site.world.start_camera("--rate", "15", "--show", "thumbs_up")
+    site.start_robot()
     return site
+
+
+@pytest.fixture(scope="session")
+def robot(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A page, a node, and a camera of the robot, which the tests use one after the other."""
+    with free_domain() as domain, World(tmp_path_factory.mktemp("robot"), domain) as world:
+        site = Site(world, browser)
+        site.start_robot()
+        yield site
+
+
+@pytest.fixture
+def site(robot: Site) -> Iterator[Site]:
+    """A page, a node, and a camera of the robot that shows thumbs up; nothing is recorded or taught."""
+    robot.start_over()
+    yield robot
+    robot.close()
+
+
+@pytest.fixture(scope="session")
+def lender(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A page that uses the cameras of visitors, and a node, which the tests use one after the other."""
+    with free_domain() as domain, World(tmp_path_factory.mktemp("lender"), domain) as world:
+        site = Site(world, browser, browser_camera=True)
+        world.start_node(image_transport="compressed")
+        yield site
+
+
+@pytest.fixture
+def lending_site(lender: Site) -> Iterator[Site]:
+    """A page that uses the cameras of visitors; none of them is in use."""
+    yield lender
+    lender.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,30 @@ class Site:
         self.program: Program = world.start("teach_page", *IN_NAMESPACE, *options)
         world.wait_for(lambda: ADDRESS.search(self.program.output()), "the address of the page", self.program)
 
+    def start_robot(self) -> None:
+        """Starts a node, and a camera of the robot that shows thumbs up."""
+        self.world.start_node(image_reliability="reliable")
+        self.start_camera()
+
+    def start_camera(self, *options: str) -> Program:
+        """Starts the camera of the robot."""
+        return self.world.start_camera("--rate", "15", "--show", "thumbs_up", *options)
+
+    def camera(self) -> Program:
+        """The camera of the robot."""
+        return next(program for program in reversed(self.world.programs) if program.name == "photo_camera")
+
+    def start_over(self) -> None:
+        """Removes what an earlier test has recorded, and starts the camera again if it has ended that."""
+        if not self.camera().is_running():
+            self.start_camera()
+        if self.world.dataset.exists():
+            for path in self.world.dataset.iterdir():
+                shutil.rmtree(path)
+        assert self.world.call("clear_trash").success
+        # Finds nothing, but has the node look at the dataset.
+        assert not self.world.call("undo_edit").success
+
     @property
     def address(self) -> str:
         """Address of the page, as it is printed."""
@@ -64,9 +89,10 @@ class Site:
 
     def close(self) -> None:
         """Closes all pages; fails if one of them had an error in its scripts or violated the security policy."""
-        for visitor in self.visitors:
+        visitors, self.visitors = self.visitors, []
+        for visitor in visitors:
             visitor.context.close()
-        for visitor in self.visitors:
+        for visitor in visitors:
             assert not visitor.errors, visitor.errors
 
 

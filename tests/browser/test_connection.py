@@ -57,10 +57,8 @@ def test_page_too_many_says_so_and_goes_on_when_one_is_closed(site: Site) -> Non
     late.find(".banner").wait_for(state="detached")
 
 
-def test_camera_that_another_device_uses_is_refused_and_closed(open_site: Callable[..., Site]) -> None:
-    site = open_site(browser_camera=True)
-    site.world.start_node(image_transport="compressed")
-    first, second = site.visit(), site.visit()
+def test_camera_that_another_device_uses_is_refused_and_closed(lending_site: Site) -> None:
+    first, second = lending_site.visit(), lending_site.visit()
     first.use_camera()
     second.wait_for(LIVE)
     second.page.evaluate(
@@ -76,11 +74,9 @@ def test_camera_that_another_device_uses_is_refused_and_closed(open_site: Callab
     assert not first.find(".banner").count()
 
 
-def test_own_camera_goes_on_after_a_lost_connection(open_site: Callable[..., Site]) -> None:
-    site = open_site(browser_camera=True)
-    site.world.start_node(image_transport="compressed")
-    with Network(site.address) as network:
-        visitor = site.visit(PHONE, network.address)
+def test_own_camera_goes_on_after_a_lost_connection(lending_site: Site) -> None:
+    with Network(lending_site.address) as network:
+        visitor = lending_site.visit(PHONE, network.address)
         visitor.use_camera()
         network.cut()
         visitor.find(".banner").get_by_text("Connection lost").wait_for()

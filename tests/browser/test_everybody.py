@@ -33,8 +33,8 @@ def violations(visitor: Visitor) -> list[str]:
     ]
 
 
-def test_axe_finds_no_violation_in_any_state(site: Site) -> None:
-    visitor = site.see(DESKTOP | {"reduced_motion": "reduce"})
+def test_axe_finds_no_violation_in_any_state(own_site: Site) -> None:
+    visitor = own_site.see(DESKTOP | {"reduced_motion": "reduce"})
 
     def check(state: str) -> None:
         for scheme in ["light", "dark"]:
@@ -70,8 +70,7 @@ def test_axe_finds_no_violation_in_any_state(site: Site) -> None:
     visitor.find(".setting").first.wait_for()
     check("settings")
     visitor.go_to("Teach")
-    camera = site.world.programs[-1]
-    assert camera.name == "photo_camera" and camera.end() == 0
+    assert own_site.camera().end() == 0
     visitor.find(".banner").wait_for()
     check("silent")
 
@@ -117,11 +116,10 @@ def test_screen_reader_hears_the_gesture_and_what_is_wrong(site: Site) -> None:
     visitor = site.see()
     heard = visitor.find("[data-announced]")
     assert heard.get_attribute("aria-live") == "polite"
-    camera = site.world.programs[-1]
-    assert camera.end() == 0
+    assert site.camera().end() == 0
     visitor.find("[data-announced]", has_text=re.compile("silent|not live")).wait_for(state="attached")
     # It can record by the click that assistive technology makes of a press.
-    site.world.start_camera("--rate", "15", "--show", "thumbs_up")
+    site.start_camera()
     visitor.find(".banner").wait_for(state="detached")
     visitor.find('.hold[data-label="none"]').evaluate("(button) => button.click()")
     visitor.wait_for_frames("none", 3)

@@ -7,26 +7,25 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from camera import FakeCamera
 from harness import CAMERA, NEWEST
 from images import png_of
 from numpy import uint8, zeros
 from sensor_msgs.msg import Image
-from site_under_test import DESKTOP, PHONE, Site
+from site_under_test import DESKTOP, PHONE, Site, Visitor
 
 MARKUP = "<img src=x onerror=alert(1)>"
 MANY = 1000
 
 
-def test_node_that_is_killed_is_missed_and_found_again(site: Site) -> None:
-    visitor = site.see()
-    node = next(program for program in site.world.programs if program.name == "thumb_gesture_node")
+def test_node_that_is_killed_is_missed_and_found_again(own_site: Site) -> None:
+    visitor = own_site.see()
+    node = next(program for program in own_site.world.programs if program.name == "thumb_gesture_node")
     node.process.send_signal(signal.SIGKILL)
-    site.world.programs.remove(node)
+    own_site.world.programs.remove(node)
     visitor.find(".banner").get_by_text("The gesture node is gone").wait_for()
     assert visitor.find(".banner").get_attribute("role") == "alert"
     visitor.screenshot("node-gone")
-    site.world.start_node(image_reliability="reliable")
+    own_site.world.start_node(image_reliability="reliable")
     visitor.find(".banner").wait_for(state="detached")
     visitor.find(".gesture").wait_for()
     visitor.hold("none", 3)
@@ -34,26 +33,26 @@ def test_node_that_is_killed_is_missed_and_found_again(site: Site) -> None:
 
 def test_silent_and_frozen_cameras_cannot_be_overlooked(site: Site) -> None:
     visitor = site.see()
-    camera = site.world.programs[-1]
-    assert camera.name == "photo_camera" and camera.end() == 0
+    assert site.camera().end() == 0
     banner = visitor.find(".banner")
     banner.get_by_text("The camera is silent").or_(banner.get_by_text("The picture is not live")).first.wait_for()
     visitor.screenshot("camera-silent")
     box, screen = banner.bounding_box(), visitor.find(".screen").bounding_box()
     assert box["width"] * box["height"] > 0.9 * screen["width"] * screen["height"]
-    frozen = site.world.start_camera("--rate", "15", "--show", "thumbs_up", "--frozen")
+    frozen = site.start_camera("--frozen")
     frames = site.world.listen(Image, CAMERA, NEWEST)
     site.world.wait_for(lambda: len(frames) > 15, "frames of the frozen camera", frozen)
     banner.get_by_text("The picture is not live").wait_for()
     assert not visitor.find(".gesture").count(), "no gesture that could be believed"
+    assert frozen.end() == 0
 
 
-def test_server_that_ends_is_missed(site: Site) -> None:
-    visitor = site.see()
-    assert site.program.end() == 0
+def test_server_that_ends_is_missed(own_site: Site) -> None:
+    visitor = own_site.see()
+    assert own_site.program.end() == 0
     visitor.find(".banner").get_by_text("Connection lost").wait_for()
     visitor.find('.hold[data-label="none"]').click()
-    visitor.find(".message.is-error").get_by_text("no connection").wait_for()
+    visitor.find('.shelf[data-label="none"] .problem').get_by_text("no connection").wait_for()
     assert visitor.button("Train").get_attribute("aria-disabled") == "true"
 
 
@@ -172,22 +171,20 @@ def test_sliders_act_at_once_and_show_what_the_node_has(site: Site) -> None:
     first.find('.setting[data-name="threshold"] output').get_by_text("0.5").wait_for()
 
 
-def test_camera_that_may_not_be_used_is_explained(open_site: Callable[..., Site], playwright: Any, fake_camera: FakeCamera) -> None:
-    site = open_site(browser_camera=True)
-    site.world.start_node(image_transport="compressed")
+def test_camera_that_may_not_be_used_is_explained(lending_site: Site, playwright: Any) -> None:
     browser = playwright.chromium.launch(
         executable_path=playwright.executable,
         args=["--use-fake-device-for-media-stream", "--deny-permission-prompts"],
     )
     try:
-        site.browser = browser
-        visitor = site.visit(DESKTOP)
+        context = browser.new_context(**DESKTOP)
+        visitor = Visitor(context, lending_site.address, is_touch=False)
         visitor.page.get_by_role("button", name="Use this device’s camera").click()
         visitor.find(".camera-problem").get_by_text("may not use the camera").wait_for()
         visitor.screenshot("camera-denied")
         visitor.page.get_by_role("button", name="Try again").wait_for()
-        visitor.context.close()
-        site.visitors.clear()
+        context.close()
+        assert not visitor.errors, visitor.errors
     finally:
         browser.close()
 
