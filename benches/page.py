@@ -2,19 +2,24 @@
 
 The node, a camera of drawn hands and teach_page run on this machine. Without a viewer, with one and with five, in turn: the CPU time of
 the node per frame, the CPU time and the memory of the page, and the age of the pictures when they have arrived. The camera stamps a
-picture before it publishes it.
+picture before it publishes it. After that the age and the size of the pictures of one viewer over a slow network, with images that the page
+encodes, and with JPEG as a camera sends it.
 """
 
+import os
 import statistics
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "ros"))
+for tests in ["ros", "browser"]:
+    sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / tests))
 
 from harness import IN_NAMESPACE, REPOSITORY, Program  # noqa: E402
+from network import Network  # noqa: E402
 from node import cpu_seconds  # noqa: E402
 from programs import show_progress  # noqa: E402
 from web import Site, Viewer, free_port  # noqa: E402
@@ -23,6 +28,9 @@ from worlds import world_in  # noqa: E402
 LOG = REPOSITORY / "build" / "page.log"
 RATE_HZ = 30
 VIEWERS = [0, 1, 5]
+SLOW_BITS_PER_SECOND = 5e6
+SLOW_SECONDS = 30.0
+PHOTOS = Path(os.environ.get("THUMB_GESTURE_PHOTOS", REPOSITORY.parent / "shared" / "photos"))
 
 
 class Watcher(threading.Thread):
@@ -32,6 +40,7 @@ class Watcher(threading.Thread):
         super().__init__(daemon=True)
         self.viewer = Viewer(site)
         self.ages = ages
+        self.bytes: list[int] = []
         self.is_ending = False
 
     def run(self) -> None:
@@ -40,6 +49,7 @@ class Watcher(threading.Thread):
                 viewer.update()
                 if viewer.picture:
                     self.ages.append(time.time() - viewer.picture["stamp"])
+                    self.bytes.append(len(viewer.jpeg))
 
 
 def memory_mb(program: Program) -> dict[str, float]:
@@ -102,7 +112,42 @@ def measure(rounds: int = 5, seconds: float = 6.0) -> dict:
         str(count): {name: statistics.median(row[name] for row in all_rows if name in row) for name in all_rows[0]}
         for count, all_rows in rows.items()
     }
-    return {"memory_mb": idle, "viewers": medians}
+    return {"memory_mb": idle, "viewers": medians, "slow": {transport: measure_slow(transport) for transport in ["raw", "compressed"]}}
+
+
+def measure_slow(transport: str) -> dict[str, float]:
+    """The pictures of one viewer over a slow network."""
+    show_progress(f"page: slow network, {transport} images")
+    with tempfile.TemporaryDirectory() as directory, world_in(Path(directory), LOG) as world:
+        node = world.start_node(image_reliability="reliable", image_transport=transport)
+        photos = ["--photos", str(PHOTOS)] if PHOTOS.is_dir() else []
+        options = ["--compressed"] if transport == "compressed" else []
+        world.start("photo_camera", *photos, *options, "--rate", str(RATE_HZ), "--size", "640x480", *IN_NAMESPACE)
+        port = free_port()
+        page = world.start("teach_page", *IN_NAMESPACE, "-p", f"page_port:={port}")
+        diagnostics = world.diagnostics()
+        world.wait_for(lambda: diagnostics.count("frames classified") > 0, "classified frames", node)
+        world.wait_for(lambda: "The page is at" in page.output(), "the page", page)
+        with Network(f"http://127.0.0.1:{port}/", SLOW_BITS_PER_SECOND) as network:
+            ages: list[float] = []
+            watcher = Watcher(Site(urlsplit(network.address).port), ages)
+            watcher.start()
+            world.wait_for(lambda: len(ages) > 10, "pictures", page)
+            ages.clear()
+            watcher.bytes.clear()
+            world.spin_for(SLOW_SECONDS)
+            received, sizes = list(ages), list(watcher.bytes)
+            watcher.is_ending = True
+            watcher.join(5)
+    show_progress("")
+    third = len(received) // 3
+    return {
+        "age_p50_ms": statistics.median(received) * 1000,
+        "age_p95_ms": sorted(received)[len(received) * 95 // 100] * 1000,
+        "growth_ms": (statistics.median(received[-third:]) - statistics.median(received[:third])) * 1000,
+        "pictures": len(received) / SLOW_SECONDS,
+        "kilobytes": statistics.median(sizes) / 1000,
+    }
 
 
 def report(results: dict) -> str:
@@ -113,6 +158,12 @@ def report(results: dict) -> str:
         names = ["node_ms_per_frame", "page_cpu", "age_p50_ms", "age_p95_ms", "pictures_per_viewer"]
         cells = [f"{row[name]:.3f}" if name in row else "" for name in names]
         lines.append("  ".join(f"{cell:>14}" for cell in [count, *cells]))
+    for transport, row in results["slow"].items():
+        lines.append(
+            f"{SLOW_BITS_PER_SECOND / 1e6:.0f} Mbit/s, {transport}: {row['age_p50_ms']:.0f} ms old, 95 % at most {row['age_p95_ms']:.0f} ms, "
+            f"{row['growth_ms']:+.0f} ms from the first to the last third of {SLOW_SECONDS:.0f} s; "
+            f"{row['pictures']:.1f} pictures of {row['kilobytes']:.0f} kB per second"
+        )
     memory = results["memory_mb"]
     lines.append(f"page without a viewer: {memory['VmRSS']:.0f} MB resident, {memory['RssAnon']:.0f} MB of it its own")
     return "\n".join(lines)
