@@ -428,6 +428,8 @@ impl Components {
         let data = dataset.clone();
         answer_from_disk::<Trigger::Service>(node, context, "~/undo_edit", move |_| data.answer_undo())?;
         let data = dataset.clone();
+        answer_from_disk::<Trigger::Service>(node, context, "~/redo_edit", move |_| data.answer_redo())?;
+        let data = dataset.clone();
         answer_from_disk::<Trigger::Service>(node, context, "~/clear_trash", move |_| {
             data.answer_clear_trash()
         })

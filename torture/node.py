@@ -180,7 +180,7 @@ def requests_of(world: World, operations: Operations, choose: random.Random) -> 
         lambda: world.send("get_frame", frame=choose.choice(["none/0.png", text()])),
         lambda: world.send("delete_frames", frames=[choose.choice(["none/0.png", text()])]),
         lambda: world.send("relabel_frames", frames=["thumbs_up/0.png"], label=choose.choice([*LABELS, text()])),
-        lambda: world.send(choose.choice(["undo_edit", "clear_trash", "delete_last_burst"])),
+        lambda: world.send(choose.choice(["undo_edit", "redo_edit", "clear_trash", "delete_last_burst"])),
         lambda: world.send("retrain", seed=choose.randrange(100), epochs=choose.choice([0, 1, 10**9])),
         lambda: world.send("cancel_training"),
         lambda: world.send("get_parameters", GetParameters, names=[text()[:1000] or "threshold"]),

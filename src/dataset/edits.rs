@@ -21,14 +21,17 @@ const RECORD_FILE: &str = "edit.json";
 const MAX_RECORD_BYTES: u64 = 16 << 20;
 
 /// Content of `edit.json`.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Record {
     moves: Vec<Move>,
+    /// Whether the frames were withdrawn: [`restore`] brings them back, [`undo`] does not.
+    #[serde(default)]
+    is_withdrawal: bool,
 }
 
 /// A move of a file. Paths are relative to the dataset.
-#[derive(Serialize, Deserialize)]
-struct Move {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Move {
     from: PathBuf,
     to: PathBuf,
 }
@@ -65,13 +68,26 @@ pub(crate) fn frame_id<'a>(root: &Path, file: &'a Path) -> Option<&'a str> {
 /// # Errors
 /// A frame is unknown, and none is moved; or the file system reported an error, and [`undo`] moves back those that were moved.
 pub(crate) fn delete(dataset: &Dataset, frames: &[String]) -> Result<usize, EditError> {
+    move_to_trash(dataset, frames, false)
+}
+
+/// Moves frames that were added back out of the dataset: to the trash, as [`delete`], from where only [`restore`] brings them back.
+///
+/// # Errors
+/// As [`delete`].
+pub(crate) fn withdraw(dataset: &Dataset, frames: &[String]) -> Result<usize, EditError> {
+    move_to_trash(dataset, frames, true)
+}
+
+fn move_to_trash(dataset: &Dataset, frames: &[String], is_withdrawal: bool) -> Result<usize, EditError> {
     let frames = find(dataset, frames)?;
     let edit = new_edit(&dataset.root)?;
     let moves = frames.into_iter().map(|from| Move {
         to: edit.join(&from),
         from,
     });
-    perform(&dataset.root, &edit, moves.collect())
+    let moves = moves.collect();
+    perform(&dataset.root, &edit, Record { moves, is_withdrawal })
 }
 
 /// Moves frames to another label, under the same names. A name that the label has already gets the previous label as a suffix. Returns how
@@ -92,41 +108,84 @@ pub(crate) fn relabel(dataset: &Dataset, frames: &[String], label: &Label) -> Re
         taken.insert(to.clone());
         moves.push(Move { from, to });
     }
-    perform(&dataset.root, &edit, moves)
+    let is_withdrawal = false;
+    perform(&dataset.root, &edit, Record { moves, is_withdrawal })
 }
 
-/// Moves the frames of the last edit back, and forgets the edit. Returns how many were moved.
+/// Performs the moves again that [`undo`] has taken back. Returns how many frames were moved.
+///
+/// # Errors
+/// The file system reported an error; [`undo`] moves back what was moved.
+pub(crate) fn redo(root: &Path, undone: &[Move]) -> Result<usize, EditError> {
+    let edit = new_edit(root)?;
+    let moves = undone.iter().map(|Move { from, to }| Move {
+        from: from.clone(),
+        // The directory of the edit that was undone is gone.
+        to: match to.starts_with(TRASH_DIRECTORY) {
+            true => edit.join(from),
+            false => to.clone(),
+        },
+    });
+    let (moves, is_withdrawal) = (moves.collect(), false);
+    perform(root, &edit, Record { moves, is_withdrawal })
+}
+
+/// The number of the last edit in the trash, withdrawals included.
+pub(crate) fn last(root: &Path) -> Option<u64> {
+    edit_numbers(&root.join(TRASH_DIRECTORY)).into_iter().max()
+}
+
+/// Moves the frames of the last edit back, and forgets the edit. Returns the moves of the edit that were taken back.
 ///
 /// # Errors
 /// There is no edit, there is another file in the place of a frame, or the file system reported an error. The remaining frames stay where
 /// they are, and the edit can be undone again.
-pub(crate) fn undo(root: &Path) -> Result<usize, EditError> {
+pub(crate) fn undo(root: &Path) -> Result<Vec<Move>, EditError> {
+    take_back(root, false)
+}
+
+/// Moves the frames of the last [`withdraw`] back, and forgets it. Returns how many were moved.
+///
+/// # Errors
+/// As [`undo`].
+pub(crate) fn restore(root: &Path) -> Result<usize, EditError> {
+    take_back(root, true).map(|moves| moves.len())
+}
+
+/// Takes the last edit or withdrawal back of which there are frames.
+fn take_back(root: &Path, is_withdrawal: bool) -> Result<Vec<Move>, EditError> {
     let trash = root.join(TRASH_DIRECTORY);
-    while let Some(number) = edit_numbers(&trash).into_iter().max() {
+    let mut numbers = edit_numbers(&trash);
+    numbers.sort_unstable();
+    for number in numbers.into_iter().rev() {
         let edit = trash.join(directory_name(number));
-        let record = edit.join(RECORD_FILE);
-        let moves = match disk::read_file(&record, MAX_RECORD_BYTES) {
-            Ok(bytes) => {
-                let record: Record =
-                    serde_json::from_slice(&bytes).map_err(|error| io_error(&record)(error.into()))?;
-                record.moves
-            }
-            // A process was killed before its first move.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(io_error(&record)(error)),
-        };
-        let mut moved = 0;
-        for Move { from, to } in moves.iter().rev() {
-            moved += usize::from(move_back(&root.join(to), &root.join(from))?);
-            remove_empty_parents(root, to);
+        let record = read_record(&edit)?;
+        if record.is_withdrawal != is_withdrawal {
+            continue;
+        }
+        let mut taken_back = Vec::new();
+        for each in record.moves.into_iter().rev() {
+            let is_moved = move_back(&root.join(&each.to), &root.join(&each.from))?;
+            remove_empty_parents(root, &each.to);
+            taken_back.extend(is_moved.then_some(each));
         }
         fs::remove_dir_all(&edit).map_err(io_error(&edit))?;
-        if moved > 0 {
+        if !taken_back.is_empty() {
             drop(fs::remove_dir(&trash));
-            return Ok(moved);
+            return Ok(taken_back);
         }
     }
     Err(EditError::NothingToUndo)
+}
+
+fn read_record(edit: &Path) -> Result<Record, EditError> {
+    let record = edit.join(RECORD_FILE);
+    match disk::read_file(&record, MAX_RECORD_BYTES) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| io_error(&record)(error.into())),
+        // A process was killed before its first move.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Record::default()),
+        Err(error) => Err(io_error(&record)(error)),
+    }
 }
 
 /// Deletes all frames in the trash permanently, and what killed trainings have kept of them, and forgets all edits. Returns the number of
@@ -210,9 +269,8 @@ fn edit_numbers(trash: &Path) -> Vec<u64> {
 }
 
 /// Writes the record of an edit and performs its moves.
-fn perform(root: &Path, edit: &Path, moves: Vec<Move>) -> Result<usize, EditError> {
+fn perform(root: &Path, edit: &Path, mut record: Record) -> Result<usize, EditError> {
     let path = root.join(edit).join(RECORD_FILE);
-    let mut record = Record { moves };
     write_record(&path, &record)?;
     for index in 0..record.moves.len() {
         let Move { from, to } = &record.moves[index];
@@ -348,12 +406,51 @@ mod tests {
         )
         .expect("relabels");
         assert_eq!(paths(root), ["none/sub/c.png", "thumbs_up/a.png"]);
-        assert_eq!(undo(root).expect("undoes"), 1);
+        assert_eq!(undo(root).expect("undoes").len(), 1);
         assert_eq!(paths(root), ["thumbs_up/a.png", "thumbs_up/sub/c.png"]);
-        assert_eq!(undo(root).expect("undoes"), 2);
+        assert_eq!(undo(root).expect("undoes").len(), 2);
         assert_eq!(paths(root), all);
         assert!(matches!(undo(root), Err(EditError::NothingToUndo)));
         assert!(!root.join(TRASH_DIRECTORY).exists());
+    }
+
+    #[test]
+    fn undone_edits_are_performed_again() {
+        let root = tempfile::tempdir().expect("a directory");
+        let root = root.path();
+        let all = ["none/a.png", "thumbs_up/b.png"];
+        delete(&dataset(root, &all), &owned(&["none/a.png"])).expect("deletes");
+        relabel(
+            &Dataset::read(root).expect("reads"),
+            &owned(&["thumbs_up/b.png"]),
+            &label("fist"),
+        )
+        .expect("relabels");
+        let relabeled = undo(root).expect("undoes");
+        let deleted = undo(root).expect("undoes");
+        assert_eq!(paths(root), all);
+        assert_eq!(redo(root, &deleted).expect("deletes again"), 1);
+        assert_eq!(redo(root, &relabeled).expect("relabels again"), 1);
+        assert_eq!(paths(root), ["fist/b.png"]);
+        undo(root).expect("undoes");
+        undo(root).expect("undoes");
+        assert_eq!(paths(root), all);
+    }
+
+    #[test]
+    fn withdrawn_frames_do_not_come_back_with_an_undo() {
+        let root = tempfile::tempdir().expect("a directory");
+        let root = root.path();
+        let all = ["none/a.png", "thumbs_up/b.png"];
+        delete(&dataset(root, &all), &owned(&["none/a.png"])).expect("deletes");
+        withdraw(&Dataset::read(root).expect("reads"), &owned(&["thumbs_up/b.png"])).expect("withdraws");
+        assert!(paths(root).is_empty());
+        undo(root).expect("undoes the deletion");
+        assert_eq!(paths(root), ["none/a.png"]);
+        assert!(matches!(undo(root), Err(EditError::NothingToUndo)));
+        assert_eq!(restore(root).expect("restores"), 1);
+        assert_eq!(paths(root), all);
+        assert!(matches!(restore(root), Err(EditError::NothingToUndo)));
     }
 
     #[test]
@@ -374,7 +471,10 @@ mod tests {
         dataset(root, &["none/1.png"]);
         assert!(matches!(undo(root), Err(EditError::Occupied { .. })));
         fs::remove_file(root.join("none/1.png")).expect("deletes");
-        assert_eq!(undo(root).expect("undoes what could not be undone before"), 1);
+        assert_eq!(
+            undo(root).expect("undoes what could not be undone before").len(),
+            1
+        );
     }
 
     #[test]
@@ -411,7 +511,7 @@ mod tests {
         fs::create_dir_all(root.join("none")).expect("creates");
         rename(&trash.join("00000001/none/b.png"), &root.join("none/b.png")).expect("renames");
         fs::create_dir(trash.join("00000002")).expect("creates");
-        assert_eq!(undo(root).expect("undoes"), 1);
+        assert_eq!(undo(root).expect("undoes").len(), 1);
         assert_eq!(paths(root), all);
     }
 
@@ -431,7 +531,7 @@ mod tests {
             delete(&dataset, &owned(&["thumbs_up/b.png"])),
             Err(EditError::Io { .. })
         ));
-        assert_eq!(undo(root).expect("undoes"), 1);
+        assert_eq!(undo(root).expect("undoes").len(), 1);
         assert!(root.join("none/a.png").exists());
         assert!(matches!(undo(root), Err(EditError::NothingToUndo)));
     }

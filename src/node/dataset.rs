@@ -1,6 +1,7 @@
 //! The dataset of the node: its summary on `~/dataset`, and the services that list, add, return, delete and relabel frames.
 
 mod files;
+mod history;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use crate::node::ros::topic::Topic;
 use crate::sync::lock;
 use crate::{text, thumbnail};
 use files::AddedBursts;
+use history::{Addition, Change, History, Undone};
 
 /// Maximum number of frames in a response of `~/list_frames`.
 const MAX_LISTED: u32 = 200;
@@ -34,8 +36,8 @@ pub(crate) struct NodeDataset {
     reader: Mutex<DatasetReader>,
     /// Locked during an edit: one after the other can be undone.
     edits: Mutex<()>,
-    /// Label and time of the last burst that this node has saved. The times in the names of others may be from another clock.
-    last_burst: Mutex<Option<(Label, String)>>,
+    /// Never locked while the disk is read.
+    history: Mutex<History>,
     /// The bursts of `~/add_frame`.
     added: Mutex<AddedBursts>,
 }
@@ -53,6 +55,8 @@ enum RequestError {
     Limit(u32),
     #[error("there is no burst of this node to take back; delete frames with ~/delete_frames")]
     NoBurst,
+    #[error("there is nothing to redo: nothing was undone, or something was changed since")]
+    NothingToRedo,
     #[error("there is no label {0:?} in the dataset; ~/dataset has those there are")]
     UnknownLabel(String),
 }
@@ -65,7 +69,7 @@ impl NodeDataset {
             summary,
             reader: Mutex::default(),
             edits: Mutex::default(),
-            last_burst: Mutex::default(),
+            history: Mutex::default(),
             added: Mutex::default(),
         }
     }
@@ -79,9 +83,14 @@ impl NodeDataset {
         Label::new(name).map(|label| existing_spelling(&self.root, &label))
     }
 
-    /// Remembers the last burst for `~/delete_last_burst`.
-    pub(crate) fn set_last_burst(&self, label: &Label, burst: &str) {
-        *lock(&self.last_burst) = Some((label.clone(), burst.to_owned()));
+    /// Remembers that a frame was added to a burst. All with the same `change` are taken back together; if it is empty, those of a burst.
+    pub(crate) fn note_added(&self, label: &Label, burst: &str, change: &str) {
+        // The same time is in the names of bursts of several labels if they began at once.
+        let id = match change {
+            "" => format!("{label}/{burst}"),
+            change => change.to_owned(),
+        };
+        lock(&self.history).add(&id, label, burst);
     }
 
     /// Lists the frames.
@@ -109,6 +118,11 @@ impl NodeDataset {
                 }
             }
         };
+        summary.undo_label = lock(&self.history)
+            .last_change()
+            .and_then(Addition::label)
+            .map(Label::to_string)
+            .unwrap_or_default();
         summary.stamp = self.context.stamp();
         summary.path = self.root.display().to_string();
         self.summary.publish(&summary);
@@ -188,9 +202,8 @@ impl NodeDataset {
     /// Answers `~/delete_last_burst`.
     pub(crate) fn answer_delete_last_burst(&self) -> Trigger::Response {
         let result = self.edit(|dataset| {
-            let last = lock(&self.last_burst).clone();
-            let (label, burst) = last.ok_or(RequestError::NoBurst)?;
-            match frames_of_burst(dataset, &label, &burst) {
+            let last = lock(&self.history).last_burst().ok_or(RequestError::NoBurst)?;
+            match frames_of_bursts(dataset, &[last]) {
                 frames if frames.is_empty() => Err(RequestError::NoBurst),
                 frames => Ok(edits::delete(dataset, &frames)?),
             }
@@ -203,17 +216,95 @@ impl NodeDataset {
 
     /// Answers `~/undo_edit`.
     pub(crate) fn answer_undo(&self) -> Trigger::Response {
+        self.answer_change(|| self.undo())
+    }
+
+    /// Answers `~/redo_edit`.
+    pub(crate) fn answer_redo(&self) -> Trigger::Response {
+        self.answer_change(|| self.redo())
+    }
+
+    fn answer_change(&self, change: impl FnOnce() -> Result<String, RequestError>) -> Trigger::Response {
         let _one_at_a_time = lock(&self.edits);
-        let result = edits::undo(&self.root).map_err(RequestError::from);
+        let result = change();
         self.publish_summary();
-        let (success, message) = described(result, |moved| format!("{moved} frames moved back"));
-        Trigger::Response { success, message }
+        Trigger::Response {
+            success: result.is_ok(),
+            message: result.unwrap_or_else(|error| text::message(&error.to_string())),
+        }
+    }
+
+    /// Takes the last change back. Changes of which nothing is left, because somebody has removed the files, are skipped.
+    fn undo(&self) -> Result<String, RequestError> {
+        loop {
+            let change = lock(&self.history).take_done();
+            let has_history = change.is_some();
+            if let Some(Change::Addition(addition)) = change {
+                let withdrawn = self.withdraw(&addition);
+                match &withdrawn {
+                    Ok(None) => continue,
+                    Ok(Some(_)) => lock(&self.history).put_undone(Undone::Addition(addition)),
+                    Err(_) => lock(&self.history).put_done(Change::Addition(addition)),
+                }
+                return withdrawn.map(Option::unwrap_or_default);
+            }
+            // Without a history it is one of an earlier process.
+            match edits::undo(&self.root) {
+                Ok(moves) => {
+                    let message = format!("{} frames moved back", moves.len());
+                    lock(&self.history).put_undone(Undone::Edit(moves));
+                    return Ok(message);
+                }
+                Err(EditError::NothingToUndo) if has_history => {}
+                Err(error) => {
+                    if has_history {
+                        lock(&self.history).put_done(Change::Edit);
+                    }
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+
+    /// Moves frames that were added to the trash; `None` if there are none of them any more.
+    fn withdraw(&self, addition: &Addition) -> Result<Option<String>, RequestError> {
+        let dataset = self.read()?;
+        let frames = frames_of_bursts(&dataset, addition.bursts());
+        if frames.is_empty() {
+            return Ok(None);
+        }
+        let moved = edits::withdraw(&dataset, &frames)?;
+        let mut labels: Vec<&str> = addition
+            .bursts()
+            .iter()
+            .map(|(label, _)| label.as_str())
+            .collect();
+        labels.dedup();
+        Ok(Some(format!(
+            "{moved} frames of {} taken back; ~/redo_edit brings them back",
+            labels.join(" and ")
+        )))
+    }
+
+    fn redo(&self) -> Result<String, RequestError> {
+        let undone = lock(&self.history).take_undone();
+        let before = edits::last(&self.root);
+        let (result, change) = match undone.ok_or(RequestError::NothingToRedo)? {
+            Undone::Addition(addition) => (edits::restore(&self.root), Change::Addition(addition)),
+            Undone::Edit(moves) => (edits::redo(&self.root, &moves), Change::Edit),
+        };
+        // A failed one may have moved some frames, too.
+        if result.is_ok() || edits::last(&self.root) != before {
+            lock(&self.history).put_done(change);
+        }
+        Ok(format!("{} frames moved again", result?))
     }
 
     /// Answers `~/clear_trash`.
     pub(crate) fn answer_clear_trash(&self) -> Trigger::Response {
         let _one_at_a_time = lock(&self.edits);
         let result = edits::clear_trash(&self.root).map_err(RequestError::from);
+        lock(&self.history).forget_edits();
         let (success, message) = described(result, |frames| {
             format!("{frames} frames were deleted permanently")
         });
@@ -226,7 +317,12 @@ impl NodeDataset {
         edit: impl FnOnce(&Dataset) -> Result<usize, RequestError>,
     ) -> Result<usize, RequestError> {
         let _one_at_a_time = lock(&self.edits);
-        let result = edit(&self.read()?);
+        let dataset = self.read()?;
+        let before = edits::last(&self.root);
+        let result = edit(&dataset);
+        if edits::last(&self.root) != before {
+            lock(&self.history).edit();
+        }
         self.publish_summary();
         result
     }
@@ -239,12 +335,19 @@ fn described(result: Result<usize, RequestError>, message: impl FnOnce(usize) ->
     (success, result.map_or_else(message_of, message))
 }
 
-fn frames_of_burst(dataset: &Dataset, label: &Label, burst: &str) -> Vec<String> {
-    let labeled = dataset.labels.iter().filter(|frames| frames.label == *label);
-    let files = labeled.flat_map(|frames| &frames.files);
+fn frames_of_bursts(dataset: &Dataset, bursts: &[(Label, String)]) -> Vec<String> {
+    let is_meant = |label: &Label, file: &Path| {
+        burst_of(file).is_some_and(|(found, _)| {
+            bursts
+                .iter()
+                .any(|(each, burst)| each == label && *burst == found)
+        })
+    };
+    let labeled = dataset.labels.iter();
+    let files = labeled.flat_map(|frames| frames.files.iter().map(|file| (&frames.label, file)));
     files
-        .filter(|file| burst_of(file).is_some_and(|(found, _)| found == burst))
-        .filter_map(|file| Some(edits::frame_id(&dataset.root, file)?.to_owned()))
+        .filter(|(label, file)| is_meant(label, file))
+        .filter_map(|(_, file)| Some(edits::frame_id(&dataset.root, file)?.to_owned()))
         .collect()
 }
 

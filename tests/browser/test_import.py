@@ -59,5 +59,13 @@ def test_directory_keeps_its_bursts(site: Site, tmp_path: Path) -> None:
         shelf.get_by_text("Add a folder").click()
     chooser.value.set_files(directory)
     visitor.find(".message").get_by_text("6 images added to none").wait_for()
-    shelf.get_by_text("3 recordings").wait_for()
+    shelf.get_by_text("3 recordings").wait_for(state="attached")
     assert visitor.frames("none") == 6
+    names = {path.name.partition("_")[2] for path in (site.world.dataset / "none").iterdir()}
+    assert "0001_front.jpg" in names, "it keeps its camera"
+    # All of it is taken back at once.
+    shelf.locator(".undo").click()
+    visitor.find(".message").get_by_text("6 frames of none taken back").wait_for()
+    assert visitor.frames("none") == 0
+    visitor.find(".message").get_by_role("button", name="Redo").click()
+    visitor.wait_for_frames("none", 6)

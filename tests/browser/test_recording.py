@@ -22,7 +22,7 @@ def test_a_held_button_records_one_burst_that_can_be_taken_back(site: Site, scre
     saved = visitor.frames("thumbs_up")
     visitor.find('.shelf[data-label="thumbs_up"] .undo').click()
     visitor.wait_for("() => document.querySelector('.shelf[data-label=thumbs_up] .shelf-count b').textContent === '0'")
-    visitor.page.get_by_role("button", name="Bring it back").click()
+    visitor.page.get_by_role("button", name="Redo").click()
     visitor.wait_for_frames("thumbs_up", saved)
 
 
@@ -91,11 +91,10 @@ def test_recording_that_ends_by_itself_says_why(site: Site) -> None:
     button = visitor.find('.hold[data-label="none"]')
     button.tap()
     visitor.wait_for_frames("none", 5)
-    camera = site.world.programs[-1]
-    assert camera.name == "photo_camera" and camera.end() == 0
-    visitor.find(".message.is-error").get_by_text("The recording of none has ended").wait_for()
+    assert site.camera().end() == 0
+    visitor.find('.shelf[data-label="none"] .problem').get_by_text("The recording has ended").wait_for()
     visitor.wait_for_idle()
-    site.world.start_camera("--rate", "15", "--show", "thumbs_up")
+    site.start_camera()
     visitor.find(".banner").wait_for(state="detached")
     visitor.hold("none", 3)
 
@@ -133,6 +132,7 @@ def test_a_lost_connection_ends_the_recording(site: Site) -> None:
         down, up = visitor.grip("none")
         down()
         visitor.wait_for_frames("none", 5)
+        site.world.wait_for(lambda: recordings and recordings[-1].active, "the recording")
         network.cut()
         site.world.wait_for(lambda: recordings and recordings[-1].message, "the end of the recording")
         assert "was not renewed" in recordings[-1].message, recordings[-1].message
@@ -153,7 +153,7 @@ def test_two_people_see_who_is_recording(site: Site) -> None:
         second.find(".chip.is-recording").get_by_text("thumbs up").wait_for()
         second.screenshot("two-people")
         second.find('.hold[data-label="none"]').tap(force=True)
-        second.find(".message.is-error").get_by_text("Somebody else is recording").wait_for()
+        second.find('.shelf[data-label="none"] .problem').get_by_text("Somebody else is recording").wait_for()
         first.wait_for_frames("thumbs_up", 5)
     first.wait_for_idle()
     second.wait_for_idle()

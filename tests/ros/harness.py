@@ -398,6 +398,7 @@ SERVICES: dict[str, Any] = {
     "relabel_frames": RelabelFrames,
     "delete_last_burst": Trigger,
     "undo_edit": Trigger,
+    "redo_edit": Trigger,
     "clear_trash": Trigger,
 }
 

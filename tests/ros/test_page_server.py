@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import ssl
@@ -14,13 +15,14 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from xml.etree import ElementTree
 
 import pytest
 from sensor_msgs.msg import CompressedImage
 from thumb_gesture.msg import Recording
 
 from conftest import TrainedModel
-from harness import BEST_EFFORT, CAMERA, IN_NAMESPACE, NODE, TRANSIENT_LOCAL, Program, World
+from harness import BEST_EFFORT, CAMERA, IN_NAMESPACE, NAMESPACE, NODE, REPOSITORY, TRANSIENT_LOCAL, Program, World
 from web import BINARY, TEXT, Refused, Site, Viewer, free_port
 
 JPEG = b"\xff\xd8\xff"
@@ -232,13 +234,14 @@ class TestRecording:
             answer = viewer.ask({"record": {"label": label}}, "record")
             assert not answer["success"] and "a-z" in answer["message"], label
         assert viewer.ask({"record": {"label": "none", "camera": "side"}}, "record")["success"] is False
-        assert "NUL" in viewer.ask({"record": {"label": "x\0y"}}, "error")
+        refusal = viewer.ask({"record": {"label": "x\0y"}}, "error")
+        assert "NUL" in refusal["message"] and refusal["about"] == "message"
 
     def test_invalid_messages_are_answered(self, viewer: Viewer) -> None:
         socket = viewer.socket
         for message in [b"", b"{", b"[]", b'{"next": {}}', b'{"dance": true}', b"\xf0\x9f\x91\x8d", b"1" * 70_000]:
             socket.send_frame(TEXT, message)
-            assert "error" in socket.receive(), message[:20]
+            assert socket.receive()["error"]["about"] == "message", message[:20]
         socket.send({"next": {"cameras": ["no such camera"] * 10}})
         assert socket.receive()["update"]["picture"] is None
         viewer.update()
@@ -256,10 +259,11 @@ class TestDataset:
 
     def test_image_is_added_and_comes_back(self, world: World, site: Site, viewer: Viewer) -> None:
         image = image_of(viewer)
-        answers = [site.upload("wave", image, "holiday").json() for _ in range(2)]
+        answers = [site.upload("wave", image, burst="holiday", camera="front").json() for _ in range(2)]
         assert all(answer["success"] for answer in answers), answers
         other = site.upload("wave", image).json()
-        bursts = [answer["frame"].rsplit("_", 1)[0] for answer in [*answers, other]]
+        assert all(answer["frame"].endswith("_front.jpg") for answer in answers), "with their camera"
+        bursts = [answer["frame"].split("_")[0] for answer in [*answers, other]]
         assert bursts[0] == bursts[1] != bursts[2], "one burst for one name"
         assert files_of(world) == {answer["frame"] for answer in [*answers, other]}
         back = site.get(f"/api/image?frame={quote(other['frame'])}")
@@ -283,7 +287,7 @@ class TestDataset:
     ) -> None:
         answer = site.upload(label, image).json()
         assert not answer["success"] and reason in answer["message"]
-        assert not site.upload("none", image_of(viewer), "a/../b").json()["success"]
+        assert not site.upload("none", image_of(viewer), burst="a/../b").json()["success"]
         assert not files_of(world)
 
     def test_huge_upload_is_refused_early(self, site: Site, viewer: Viewer) -> None:
@@ -548,11 +552,11 @@ class TestBrowserCamera:
             world.spin_for(0.2)
             assert bytes(images[-1].data) == jpeg and abs(images[-1].header.stamp.sec - time.time()) < 3
             with Viewer(lending) as other:
-                assert "in use" in other.ask({"camera": True}, "error")
+                assert "in use" in other.ask({"camera": True}, "error")["message"]
             for rubbish in [b"", b"GIF89a", JPEG + bytes(50), jpeg[: len(jpeg) // 2]]:
                 viewer.socket.send_frame(BINARY, rubbish)
                 reply = viewer.socket.receive()
-                assert "error" in reply, rubbish[:10]
+                assert reply["error"]["about"] == "camera", rubbish[:10]
                 assert "camera_credit" in viewer.socket.receive()
             viewer.socket.send({"camera": False})
             with Viewer(lending) as other:
@@ -567,7 +571,7 @@ class TestBrowserCamera:
         jpeg = jpeg_of(world)
         with Viewer(lending) as lost, Viewer(lending) as other:
             assert lost.ask({"camera": True}, "camera_credit")
-            assert "in use" in other.ask({"camera": True}, "error")
+            assert "in use" in other.ask({"camera": True}, "error")["message"]
             deadline = time.monotonic() + 5
             while "camera_credit" not in (other.socket.send({"camera": True}), other.socket.receive())[1]:
                 assert time.monotonic() < deadline, "it is not taken over"
@@ -579,9 +583,9 @@ class TestBrowserCamera:
             assert "camera_credit" in other.socket.receive(), "the end of the first one does not end the second one"
 
     def test_visitors_cameras_are_refused_by_default(self, viewer: Viewer) -> None:
-        assert "browser_camera" in viewer.ask({"camera": True}, "error")
+        assert "browser_camera" in viewer.ask({"camera": True}, "error")["message"]
         viewer.socket.send_frame(BINARY, JPEG)
-        assert "error" in viewer.socket.receive()
+        assert viewer.socket.receive()["error"]["about"] == "camera"
 
 
 def jpeg_of(world: World) -> bytes:
@@ -614,3 +618,49 @@ def test_directory_replaces_the_files_of_the_page(world: World, tmp_path: Path) 
     world.wait_for(lambda: "The page is at " in program.output(), "the address of the page", program)
     assert Site(port).get("/").body == b"<!doctype html>mine"
     assert json.loads(Site(port).get("/assets/none.js").body)["error"]
+
+
+def rights_in_use(world: World, node: str) -> set[tuple[str, str]]:
+    """What a node publishes, subscribes to, offers and calls, in the words of a policy."""
+    peer = world.peer
+    found = {
+        "publish": peer.get_publisher_names_and_types_by_node,
+        "subscribe": peer.get_subscriber_names_and_types_by_node,
+        "reply": peer.get_service_names_and_types_by_node,
+        "request": peer.get_client_names_and_types_by_node,
+    }
+    return {(right, name) for right, names in found.items() for name, _ in names(node, NAMESPACE)}
+
+
+def rights_in_policy(node: str) -> set[tuple[str, str]]:
+    """What the policy for SROS 2 allows a node."""
+    policy = ElementTree.parse(REPOSITORY / "config" / "sros2_policy.xml")
+    profile = policy.find(f".//enclave[@path='{NAMESPACE}/{node}']/profiles/profile[@ns='{NAMESPACE}'][@node='{node}']")
+    assert profile is not None
+    rights = set()
+    for names in profile:
+        for right, value in names.attrib.items():
+            assert value == "ALLOW", "everything else is denied"
+            rights |= {(right, f"{NAMESPACE}/{name.text}" if name.text[0] != "/" else name.text) for name in names}
+    return rights
+
+
+def test_policy_allows_exactly_what_the_page_uses(world: World) -> None:
+    world.start_node(image_reliability="reliable", recognizer="image")
+    world.start_camera("--rate", "15", "--show", "thumbs_up")
+    _, site = start_page(world, browser_camera=True, use_sim_time=True)
+    allowed = rights_in_policy("teach_page")
+    with Viewer(site) as viewer:
+        viewer.wait_for(is_complete, "the state of the node, and a picture")
+        # It subscribes to one of the two.
+        expected = allowed - {("subscribe", f"{CAMERA}/compressed")}
+        in_use: set[tuple[str, str]] = set()
+
+        def uses_all(_: Viewer) -> bool:
+            in_use.clear()
+            in_use.update(rights_in_use(world, "teach_page"))
+            return expected <= in_use
+
+        with contextlib.suppress(AssertionError):
+            viewer.wait_for(uses_all, "what the page uses")
+    assert in_use == expected, in_use ^ expected

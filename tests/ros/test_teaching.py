@@ -253,6 +253,72 @@ def test_last_burst_is_taken_back(teacher: Teacher) -> None:
     teacher.has({"thumbs_up": kept + wrong})
 
 
+def test_undo_takes_back_what_was_done_last(teacher: Teacher, drawn: dict[str, ndarray]) -> None:
+    """A recording, a relabeling, a deletion, an import of two bursts and another recording, one after the other, and again."""
+    world = teacher.world
+    states = [{}]
+
+    def undo_label() -> str:
+        return teacher.summaries[-1].undo_label
+
+    def done(counts: dict[str, int]) -> None:
+        teacher.has(counts)
+        states.append(counts)
+
+    first = teacher.record("thumbs_up", 3).saved
+    done({"thumbs_up": first})
+    assert undo_label() == "thumbs_up"
+    frames = [frame.frame for frame in listed(world, label="thumbs_up").frames]
+    assert world.call("relabel_frames", frames=frames[:1], label="none").success
+    done({"none": 1, "thumbs_up": first - 1})
+    assert undo_label() == "", "a relabeling"
+    assert world.call("delete_frames", frames=frames[1:2]).success
+    done({"none": 1, "thumbs_up": first - 2})
+    photo = encoded(drawn["thumbs_up"])
+    for burst in ["a", "a", "b"]:
+        assert world.call("add_frame", label="fist", burst=burst, change="import", image=photo).success
+    done({"fist": 3, "none": 1, "thumbs_up": first - 2})
+    last = teacher.record("none", 3).saved
+    done({"fist": 3, "none": 1 + last, "thumbs_up": first - 2})
+
+    for counts in reversed(states[:-1]):
+        answer = world.call("undo_edit")
+        assert answer.success, answer.message
+        teacher.has(counts)
+    answer = world.call("undo_edit")
+    assert not answer.success and answer.message == "there is nothing to undo"
+    for counts in states[1:]:
+        answer = world.call("redo_edit")
+        assert answer.success, answer.message
+        teacher.has(counts)
+    assert not world.call("redo_edit").success, "nothing is left"
+    assert undo_label() == "none"
+
+    assert "of fist taken back" in [world.call("undo_edit").message for _ in range(2)][-1]
+    added = world.call("add_frame", label="wave", image=photo)
+    assert added.success
+    answer = world.call("redo_edit")
+    assert not answer.success and "something was changed since" in answer.message
+    # Somebody removes the files by hand, and another change is the last one.
+    (world.dataset / added.frame).unlink()
+    assert world.call("undo_edit").message == "1 frames moved back", "the deletion"
+
+
+def test_undo_after_the_trash_was_emptied_takes_frames_back_that_were_added(teacher: Teacher) -> None:
+    world = teacher.world
+    saved = teacher.record("none", 3).saved
+    frames = [frame.frame for frame in listed(world).frames]
+    assert world.call("delete_frames", frames=frames[:1]).success
+    assert world.call("clear_trash").success
+    assert f"{saved - 1} frames of none taken back" in world.call("undo_edit").message
+    assert world.call("redo_edit").success
+    assert world.call("undo_edit").success
+    assert world.call("clear_trash").success
+    for name in ["undo_edit", "redo_edit"]:
+        assert not world.call(name).success, name
+    assert files(world) == {}
+
+
 def test_frames_of_several_cameras_have_their_names(world: World) -> None:
     world.start_node(cameras="[left, right]", image_reliability="reliable", recognizer="image")
     for name in ("left", "right"):

@@ -11,7 +11,7 @@ import struct
 import time
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 def free_port() -> int:
     """A port that nobody listens on."""
@@ -76,9 +76,9 @@ class Site:
         assert answer.status == 200, answer.body
         return answer.json()
 
-    def upload(self, label: str, image: bytes, burst: str = "") -> Answer:
+    def upload(self, label: str, image: bytes, **fields: str) -> Answer:
         """Adds an image file to a label."""
-        path = f"/api/frames?label={quote(label)}" + (f"&burst={quote(burst)}" if burst else "")
+        path = f"/api/frames?{urlencode({'label': label} | fields)}"
         return self.request("POST", path, image, {"Content-Type": "application/octet-stream"})
 
     def open(self, **headers: str) -> WebSocket:

@@ -34,6 +34,10 @@ pub(crate) struct AddQuery {
     label: String,
     #[serde(default)]
     burst: String,
+    #[serde(default)]
+    camera: String,
+    #[serde(default)]
+    change: String,
 }
 
 /// Answers `POST /api/frames`.
@@ -43,14 +47,20 @@ pub(crate) async fn add_frame(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Value>, HttpError> {
-    let AddQuery { label, burst } = query(request)?;
+    let AddQuery {
+        label,
+        burst,
+        camera,
+        change,
+    } = query(request)?;
     let _one_of_few = page.uploads.acquire().await;
     let image = read_body(&headers, body, MAX_FILE_BYTES).await?.to_vec();
     let request = AddFrame::Request {
         label,
         burst,
+        camera,
+        change,
         image,
-        ..AddFrame::Request::default()
     };
     let response = page.gesture_node.add_frame.call(&request).await?;
     Ok(Json(json::from_message(&response)))
@@ -87,6 +97,7 @@ pub(crate) async fn correct(
             burst: burst.clone(),
             camera,
             image,
+            ..AddFrame::Request::default()
         };
         let response = page.gesture_node.add_frame.call(&request).await?;
         if !response.success {

@@ -118,7 +118,7 @@ impl Bridge {
         bridge.add::<DeleteFrames::Service>(services, "delete_frames", LONG_TIMEOUT)?;
         bridge.add::<RelabelFrames::Service>(services, "relabel_frames", LONG_TIMEOUT)?;
         bridge.add::<Trigger::Service>(services, "cancel_training", TIMEOUT)?;
-        for edit in ["delete_last_burst", "undo_edit", "clear_trash"] {
+        for edit in ["delete_last_burst", "undo_edit", "redo_edit", "clear_trash"] {
             bridge.add::<Trigger::Service>(services, edit, LONG_TIMEOUT)?;
         }
         let call = move |body| {

@@ -56,6 +56,20 @@ enum Request {
     Camera(bool),
 }
 
+/// Why something that a page has sent is refused.
+struct Refusal {
+    /// The request, as it is called in its message, or `message` if it was not understood.
+    about: &'static str,
+    reason: String,
+}
+
+impl Refusal {
+    fn new(about: &'static str, reason: impl Into<String>) -> Refusal {
+        let reason = reason.into();
+        Refusal { about, reason }
+    }
+}
+
 /// A message of JSON.
 pub(crate) fn text(value: &Value) -> Message {
     Message::Text(value.to_string().into())
@@ -126,33 +140,44 @@ impl Reader {
         while let Ok(Some(Ok(message))) = tokio::time::timeout(IDLE_TIMEOUT, self.stream.next()).await {
             let result = match message {
                 Message::Text(text) if text.len() <= MAX_TEXT_BYTES => self.take_text(&text),
-                Message::Text(text) => Err(format!(
-                    "the message has {} bytes, at most {MAX_TEXT_BYTES} are allowed",
-                    text.len()
+                Message::Text(text) => Err(Refusal::new(
+                    "message",
+                    format!(
+                        "the message has {} bytes, at most {MAX_TEXT_BYTES} are allowed",
+                        text.len()
+                    ),
                 )),
                 Message::Binary(jpeg) => self.take_picture(jpeg).await,
                 Message::Close(_) => return,
                 // The library answers pings.
                 Message::Ping(_) | Message::Pong(_) => Ok(()),
             };
-            if let Err(error) = result
-                && !self.reply_error(&error)
+            if let Err(refusal) = result
+                && !self.refuse(&refusal)
             {
                 return;
             }
         }
     }
 
-    fn take_text(&mut self, message: &str) -> Result<(), String> {
-        let request = crate::json::parse(message.as_bytes())?;
-        let request = serde_json::from_value(request).map_err(|error| format!("invalid message: {error}"))?;
+    fn take_text(&mut self, message: &str) -> Result<(), Refusal> {
+        let invalid = |reason| Refusal::new("message", reason);
+        let request = crate::json::parse(message.as_bytes()).map_err(invalid)?;
+        let request = serde_json::from_value(request)
+            .map_err(|error| Refusal::new("message", format!("invalid message: {error}")))?;
         let command = match request {
             Request::Next { cameras } if cameras.len() <= MAX_CAMERAS => {
                 self.credit.send_replace(cameras);
                 return Ok(());
             }
-            Request::Next { .. } => return Err(format!("at most {MAX_CAMERAS} cameras are allowed")),
-            Request::Camera(is_on) => return self.use_camera(is_on),
+            Request::Next { .. } => {
+                let reason = format!("at most {MAX_CAMERAS} cameras are allowed");
+                return Err(Refusal::new("next", reason));
+            }
+            Request::Camera(is_on) => {
+                let used = self.use_camera(is_on);
+                return used.map_err(|reason| Refusal::new("camera", reason));
+            }
             Request::Record { label, camera } => Command::Start { label, camera },
             Request::Renew(_) => Command::Renew,
             Request::Stop(_) => Command::Stop,
@@ -161,7 +186,10 @@ impl Reader {
         match self.commands.try_send(command) {
             // Another renewal waits already.
             Err(_) if is_renewal => Ok(()),
-            Err(_) => Err("too many messages; wait for their answers".to_owned()),
+            Err(_) => Err(Refusal::new(
+                "record",
+                "too many messages; wait for their answers",
+            )),
             Ok(()) => Ok(()),
         }
     }
@@ -184,21 +212,24 @@ impl Reader {
         }
     }
 
-    async fn take_picture(&mut self, jpeg: Bytes) -> Result<(), String> {
-        let camera = self
-            .camera
-            .clone()
-            .ok_or("a picture needs {\"camera\": true} before")?;
-        if let Err(error) = camera.publish(&self.page.context, jpeg).await {
-            self.reply_error(&error);
+    async fn take_picture(&mut self, jpeg: Bytes) -> Result<(), Refusal> {
+        let Some(camera) = self.camera.clone() else {
+            return Err(Refusal::new(
+                "camera",
+                "a picture needs {\"camera\": true} before",
+            ));
+        };
+        if let Err(reason) = camera.publish(&self.page.context, jpeg).await {
+            self.refuse(&Refusal::new("camera", reason));
         }
         self.give_camera_credit();
         Ok(())
     }
 
-    /// Returns whether the writer could take it.
-    fn reply_error(&self, error: &str) -> bool {
-        self.replies.try_send(text(&json!({ "error": error }))).is_ok()
+    /// Says so to the page. Returns whether the writer could take it.
+    fn refuse(&self, Refusal { about, reason }: &Refusal) -> bool {
+        let reply = json!({ "error": { "about": about, "message": reason } });
+        self.replies.try_send(text(&reply)).is_ok()
     }
 
     fn give_camera_credit(&self) {

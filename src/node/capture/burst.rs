@@ -186,7 +186,7 @@ impl OpenBurst {
                 None => Burst::open(dataset.root(), &label, OffsetDateTime::now_utc())?,
             };
             burst.save(&frame.frame, &camera.name)?;
-            dataset.set_last_burst(&label, burst.name());
+            dataset.note_added(&label, burst.name(), "");
             Ok::<Burst, DatasetError>(burst)
         });
         self.burst = Some(saving.await.map_err(|_| CaptureError::ShuttingDown)??);

@@ -84,7 +84,11 @@ impl NodeDataset {
 
     fn add(&self, request: &AddFrame::Request) -> Result<String, FileError> {
         let label = self.label(&request.label)?;
-        for (name, value) in [("burst", &request.burst), ("camera", &request.camera)] {
+        for (name, value) in [
+            ("burst", &request.burst),
+            ("camera", &request.camera),
+            ("change", &request.change),
+        ] {
             check_name(name, value)?;
         }
         if request.image.len() > MAX_ADDED_BYTES {
@@ -96,7 +100,7 @@ impl NodeDataset {
         let name = added.burst.file_name(&request.camera);
         added.burst.save(&frame, &request.camera)?;
         added.frames += 1;
-        self.set_last_burst(&label, added.burst.name());
+        self.note_added(&label, added.burst.name(), &request.change);
         Ok(format!("{label}/{name}"))
     }
 

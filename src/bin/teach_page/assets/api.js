@@ -35,9 +35,9 @@ export async function call(service, fields) {
   }
 }
 
-/** Adds an image file to the dataset. */
-export function addFile(file, label, burst) {
-  const query = new URLSearchParams({ label, burst });
+/** Adds an image file to the dataset; the fields are those of the service. */
+export function addFile(file, fields) {
+  const query = new URLSearchParams(fields);
   return answerOf(`frames?${query}`, {
     method: "POST",
     headers: { "Content-Type": file.type || "application/octet-stream" },

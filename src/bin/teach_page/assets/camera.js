@@ -1,5 +1,5 @@
 // This device's camera: its frames go to the server as JPEG, one for each credit.
-import { onMessage, send } from "./connection.js";
+import { onMessage, onRefusal, send } from "./connection.js";
 import { sentence } from "./format.js";
 import { say } from "./messages.js";
 import * as store from "./store.js";
@@ -127,9 +127,9 @@ onMessage("camera_credit", (isGranted) => {
   patientUntil = 0;
 });
 
-// While a camera is on it is about the camera: nothing else that this page sends is refused in this way.
-onMessage("error", (text) => {
-  if (!stream) return say(text, { isError: true });
+onRefusal("camera", (text) => {
+  // It was stopped meanwhile.
+  if (!stream) return;
   if (performance.now() > patientUntil) return fail(sentence(text));
   clearTimeout(retry);
   retry = setTimeout(() => send({ camera: true }), RETRY_MS);

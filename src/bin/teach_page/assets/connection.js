@@ -3,6 +3,7 @@
 // The page asks for the next update when it has drawn the last one, so a slow network or a slow phone gets fewer pictures,
 // never old ones. A page that nobody looks at asks for nothing.
 import { sentence } from "./format.js";
+import { say } from "./messages.js";
 import * as store from "./store.js";
 
 const RECONNECT_MS = [300, 600, 1200, 2400];
@@ -22,6 +23,7 @@ let watchdog = 0;
 let isWaiting = false; // for the answer to `next`
 const pictureListeners = new Set();
 const messageListeners = new Map(); // key of a message -> listener
+const refusalListeners = new Map(); // key of the request -> listener
 
 /** Calls the listener with {camera, stamp, width, height} and a Blob for each picture; the next one is asked for when it is done. */
 export function onPicture(listener) {
@@ -30,6 +32,14 @@ export function onPicture(listener) {
 }
 
 export const onMessage = (key, listener) => messageListeners.set(key, listener);
+
+/** Calls the listener with the reason when the server refuses such a request: record, camera. */
+export const onRefusal = (about, listener) => refusalListeners.set(about, listener);
+
+onMessage("error", ({ about, message }) => {
+  const listener = refusalListeners.get(about) ?? ((text) => say(text, { isError: true }));
+  listener(message);
+});
 
 const isOpen = () => socket?.readyState === WebSocket.OPEN;
 

@@ -9,9 +9,15 @@ import { say } from "./messages.js";
 import { stampOf } from "./pictures.js";
 import * as store from "./store.js";
 
+/** Takes back the last change of the dataset, whoever made it. */
 export async function undo() {
   const answer = await call("undo_edit");
-  if (answer) say(answer.message);
+  if (answer) say(answer.message, { action: { text: "Redo", run: redo } });
+}
+
+async function redo() {
+  const answer = await call("redo_edit");
+  if (answer) done(answer.message);
 }
 
 /** Deletes permanently what was deleted before. */
@@ -21,7 +27,8 @@ export async function emptyTrash() {
   if (answer) say(answer.message);
 }
 
-const done = (text) => say(text, { action: { text: "Undo", run: undo } });
+/** Says what was done, and offers to undo it. */
+export const done = (text) => say(text, { action: { text: "Undo", run: undo } });
 
 export async function moveFrames(frames, label) {
   const answer = await call("relabel_frames", { frames, label });
@@ -33,12 +40,6 @@ export async function deleteFrames(frames) {
   const answer = await call("delete_frames", { frames });
   if (answer) done(`${count(frames.length, "frame")} deleted`);
   return answer != null;
-}
-
-/** Takes back the last recording of the node. */
-export async function undoRecording() {
-  const answer = await call("delete_last_burst");
-  if (answer) say(answer.message, { action: { text: "Bring it back", run: undo } });
 }
 
 /** What the node would refuse as a label, before it is asked. */

@@ -1,5 +1,6 @@
 // Images from outside: files and folders that are dropped on a label or chosen for it.
 import { addFile } from "./api.js";
+import { done } from "./edits.js";
 import { count, labelText } from "./format.js";
 import { useState } from "./html.js";
 import { say } from "./messages.js";
@@ -7,8 +8,8 @@ import { say } from "./messages.js";
 const MAX_BYTES = 16 * 1024 * 1024;
 // The node takes no more in a burst.
 const MAX_BURST = 1000;
-// Frames of this package, such as those of "Download all", are named `<time of the burst>_<number>`.
-const BURST_TIME = /^\d{8}T\d{6}\.\d{3}Z(?=_\d+)/;
+// Frames of this package, such as those of "Download all", are named `<time of the burst>_<number>` or `…_<number>_<camera>`.
+const FRAME_NAME = /^(?<burst>\d{8}T\d{6}\.\d{3}Z)_\d+(?:_(?<camera>[A-Za-z0-9_-]{1,64})\.\w+$)?/;
 let isRunning = false;
 
 /** Adds files, each {file, directory}, to a label, one after the other. */
@@ -18,7 +19,7 @@ async function addFiles(files, label) {
   const all = bursts.reduce((sum, { length }) => sum + length, 0);
   if (!all) return say("there was no file in it", { isError: true });
   isRunning = true;
-  const started = Date.now();
+  const change = `import-${Date.now()}-${Math.trunc(Math.random() * 1e6)}`;
   const problems = [];
   let tried = 0;
   try {
@@ -28,7 +29,7 @@ async function addFiles(files, label) {
         tried += 1;
         try {
           if (file.size > MAX_BYTES) throw new Error("it has more than 16 MB");
-          await addFile(file, label, `import-${started}-${i}`);
+          await addFile(file, { label, burst: `${change}-${i}`, camera: partsOf(file).camera ?? "", change });
         } catch (error) {
           problems.push(`${file.name}: ${error.message}`);
         }
@@ -38,16 +39,18 @@ async function addFiles(files, label) {
     isRunning = false;
   }
   const text = `${count(all - problems.length, "image")} added to ${labelText(label)}`;
-  if (!problems.length) return say(text);
+  if (!problems.length) return done(text);
   const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : "";
   say(`${text}; ${problems.length} refused: ${problems[0]}${more}`, { isError: true });
 }
+
+const partsOf = ({ name }) => FRAME_NAME.exec(name)?.groups ?? {};
 
 /** The files of one burst each: those of one directory and, by their names, of one burst. */
 function burstsOf(files) {
   const groups = new Map();
   for (const { file, directory } of files) {
-    const key = `${directory}/${BURST_TIME.exec(file.name)?.[0] ?? ""}`;
+    const key = `${directory}/${partsOf(file).burst ?? ""}`;
     if (!groups.has(key)) groups.set(key, []);
     groups.get(key).push(file);
   }

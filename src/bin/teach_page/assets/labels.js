@@ -1,11 +1,11 @@
 // Each label twice: the button that records while it is held, and a shelf with what was recorded.
 // On a phone the buttons stand at the bottom, where the thumb is; on a larger screen each one beside its shelf.
-import { addLabel, removeLabel, renameLabel, undoRecording } from "./edits.js";
+import { addLabel, removeLabel, renameLabel, undo } from "./edits.js";
 import { chooseFiles, useDrop } from "./files.js";
-import { count, labelText } from "./format.js";
+import { count, labelText, sentence } from "./format.js";
 import { Strip } from "./frames.js";
 import { HoldButton } from "./hold.js";
-import { html, useRef } from "./html.js";
+import { html, useEffect, useRef } from "./html.js";
 import { Icon } from "./icons.js";
 import { uncountedOf, useStore } from "./store.js";
 
@@ -30,18 +30,27 @@ function Shelf({ label, row, frames, bursts }) {
   const recording = useStore((state) => state.recording);
   const [isOver, drop] = useDrop(label);
   const isRecording = Boolean(recording?.active && recording.label === label);
-  const wasLast = !recording?.active && recording?.label === label && recording.saved > 0 && frames > 0;
+  const wasLast = useStore(({ dataset }) => dataset?.undo_label === label) && !recording?.active && frames > 0;
   const now = frames + useStore((state) => uncountedOf(state, label));
   return html`<li class=${`shelf ${isOver ? "is-over" : ""}`} data-label=${label} style=${{ "--row": row }} ...${drop}>
     <div class="shelf-head">
       <span class="shelf-name">${labelText(label)}</span>
       <span class="shelf-count"><b>${now}</b> ${now === 1 ? "frame" : "frames"}</span>
       <span class="shelf-bursts muted">${bursts > 0 && !isRecording ? count(bursts, "recording") : ""}</span>
-      ${wasLast && html`<button type="button" class="plain undo" title="Take back the last recording" onClick=${undoRecording}><${Icon} name="undo" />Undo</button>`}
+      ${wasLast && html`<button type="button" class="plain undo" title="Take back the frames that were added last" onClick=${undo}><${Icon} name="undo" />Undo</button>`}
       <${Menu} label=${label} hasFrames=${now > 0} />
     </div>
+    <${Problem} label=${label} />
     ${now ? html`<${Strip} label=${label} frames=${now} />` : html`<p class="shelf-empty muted">Image files can be dropped here, too.</p>`}
   </li>`;
+}
+
+function Problem({ label }) {
+  const text = useStore(({ recordProblem }) => (recordProblem?.label === label ? recordProblem.text : ""));
+  const paragraph = useRef(null);
+  // On a phone the shelf may be out of sight.
+  useEffect(() => text && paragraph.current.scrollIntoView({ block: "nearest" }), [text]);
+  return text && html`<p class="problem" role="alert" ref=${paragraph}>${sentence(text)}</p>`;
 }
 
 function Menu({ label, hasFrames }) {

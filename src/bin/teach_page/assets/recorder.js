@@ -2,9 +2,7 @@
 //
 // A press starts a recording and its end stops it. A press that is shorter than a tap leaves it running, and the next tap
 // stops it. The server forwards a renewal four times a second to the node, which ends a recording without them by itself.
-import { onMessage, send } from "./connection.js";
-import { labelText } from "./format.js";
-import { say } from "./messages.js";
+import { onMessage, onRefusal, send } from "./connection.js";
 import * as store from "./store.js";
 
 const TAP_MS = 300;
@@ -14,17 +12,19 @@ let pressedAt = 0;
 let timer = 0;
 let id = ""; // of the recording, empty until the server has answered
 let unanswered = 0; // starts of recordings
+let last = ""; // label of the last start
 
 const begin = (label) => {
   const { camera } = store.get();
   if (!send({ record: { label, camera: camera === "*" ? "" : store.shownCameras(store.get())[0] } })) {
-    return say("there is no connection to the robot; nothing is recorded", { isError: true });
+    return fail(label, "there is no connection to the robot; nothing is recorded");
   }
   pressedAt = performance.now();
   id = "";
+  last = label;
   unanswered += 1;
   timer = setInterval(() => send({ renew: true }), RENEW_MS);
-  store.set({ hold: { label, latched: false } });
+  store.set({ hold: { label, latched: false }, recordProblem: null });
 };
 
 /** Ends what this page records, if anything. */
@@ -39,7 +39,7 @@ export function stop() {
 export function press(label) {
   const { hold, recording, recording_mine: isMine } = store.get();
   if (hold) return stop();
-  if (recording?.active && !isMine) return say("somebody else is recording; wait until that ends", { isError: true });
+  if (recording?.active && !isMine) return fail(label, "somebody else is recording; wait until that ends");
   begin(label);
 }
 
@@ -56,11 +56,19 @@ onMessage("record", (answer) => {
   // Of an earlier press.
   if (unanswered > 0) return;
   id = answer.id;
-  if (answer.success) return;
-  clearInterval(timer);
-  store.set({ hold: null });
-  say(answer.message, { isError: true });
+  if (!answer.success) fail(last, answer.message);
 });
+
+onRefusal("record", (text) => {
+  stop();
+  fail(last, text);
+});
+
+/** Nothing is recorded, and the shelf of the label says why. */
+function fail(label, text) {
+  clearInterval(timer);
+  store.set({ hold: null, recordProblem: { label, text } });
+}
 
 // It has ended without us: the camera is silent, the lease ran out, the connection or the node is lost.
 store.listen(({ connected, recording, node, hold }) => {
@@ -70,7 +78,7 @@ store.listen(({ connected, recording, node, hold }) => {
   if (connected && node?.present !== false && !isOver) return;
   stop();
   const why = !connected ? "the connection was lost" : isOver ? recording.message : "the gesture node is gone";
-  say(`the recording of ${labelText(hold.label)} has ended: ${why}`, { isError: true });
+  fail(hold.label, `the recording has ended: ${why}`);
 });
 
 // Whoever looks away does not hold a hand up any more.

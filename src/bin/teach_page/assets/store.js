@@ -19,6 +19,8 @@ let state = {
   view: "teach",
   camera: null, // the name of the camera that is shown, null for the first one, "*" for all
   hold: null, // what this page records: {label, latched}
+  recordProblem: null, // why its last recording has failed: {label, text}
+  trainingProblem: "", // why the last training that was asked for has not started
   ownLabels: [], // labels that were added here and have no frames yet
   ownCamera: { state: "off" }, // this device's camera, see camera.js
 };

@@ -1,10 +1,10 @@
 // The training: one button, its progress, and what came of it.
-import { call } from "./api.js";
+import { request } from "./api.js";
 import { Curve } from "./curve.js";
-import { duration, labelText, percent } from "./format.js";
+import { duration, labelText, percent, sentence } from "./format.js";
 import { html, useEffect, useRef } from "./html.js";
 import { Result } from "./result.js";
-import { TRAINING, useStore } from "./store.js";
+import { set, TRAINING, useStore } from "./store.js";
 
 const STAGES = {
   features: "Looking at the frames",
@@ -13,14 +13,23 @@ const STAGES = {
   export: "Writing the model",
 };
 
+async function ask(service, fields) {
+  set({ trainingProblem: "" });
+  try {
+    await request(service, fields);
+  } catch (error) {
+    set({ trainingProblem: error.message });
+  }
+}
+
 export function TrainButton({ labels, counts }) {
   const isRunning = useStore(({ training }) => training?.state === TRAINING.RUNNING);
   const isReady = useStore(({ connected, node }) => Boolean(connected && node?.present));
   const recorded = labels.filter((label) => counts[label].frames > 0);
   const lacks = recorded.length < 2 ? "Record two labels first" : "";
-  if (isRunning) return html`<button type="button" onClick=${() => call("cancel_training")}>Cancel training</button>`;
+  if (isRunning) return html`<button type="button" onClick=${() => ask("cancel_training")}>Cancel training</button>`;
   const train = () => {
-    if (!lacks && isReady) call("retrain", { skip_empty_labels: true });
+    if (!lacks && isReady) ask("retrain", { skip_empty_labels: true });
   };
   return html`<button type="button" class="primary" aria-disabled=${lacks || !isReady ? "true" : null} title=${lacks} onClick=${train}>
     Train${lacks && html`<small>${lacks}</small>`}
@@ -30,6 +39,7 @@ export function TrainButton({ labels, counts }) {
 export function Training({ labels, counts }) {
   const training = useStore((state) => state.training);
   const history = useStore((state) => state.training_history);
+  const problem = useStore((state) => state.trainingProblem);
   const section = useRef(null);
   const before = useRef(null);
   useEffect(() => {
@@ -37,12 +47,14 @@ export function Training({ labels, counts }) {
     if (before.current != null && before.current !== training?.state) section.current?.scrollIntoView({ block: "start" });
     before.current = training?.state ?? null;
   }, [training?.state]);
-  if (!training?.state) return null;
+  useEffect(() => problem && section.current?.scrollIntoView({ block: "start" }), [problem]);
+  if (!training?.state && !problem) return null;
   return html`<section class="training" aria-label="Training" ref=${section}>
-    ${training.state === TRAINING.RUNNING && html`<${Progress} training=${training} history=${history} />`}
-    ${training.state === TRAINING.FAILED && html`<div class="outcome is-bad"><h2>The training failed</h2><p>${training.message}</p></div>`}
-    ${training.state === TRAINING.CANCELLED && html`<div class="outcome"><h2>The training was cancelled</h2><p>${training.message}</p></div>`}
-    ${training.state === TRAINING.SUCCEEDED && html`<${Result} key=${training.model_id} training=${training} labels=${labels} counts=${counts} history=${history} />`}
+    ${problem && html`<p class="problem" role="alert">${sentence(problem)}</p>`}
+    ${training?.state === TRAINING.RUNNING && html`<${Progress} training=${training} history=${history} />`}
+    ${training?.state === TRAINING.FAILED && html`<div class="outcome is-bad"><h2>The training failed</h2><p>${training.message}</p></div>`}
+    ${training?.state === TRAINING.CANCELLED && html`<div class="outcome"><h2>The training was cancelled</h2><p>${training.message}</p></div>`}
+    ${training?.state === TRAINING.SUCCEEDED && html`<${Result} key=${training.model_id} training=${training} labels=${labels} counts=${counts} history=${history} />`}
   </section>`;
 }
 
