@@ -15,6 +15,7 @@ from programs import show_progress  # noqa: E402
 from worlds import world_in  # noqa: E402
 
 LOG = REPOSITORY / "build" / "image_loss.log"
+RELIABILITIES = ("best_effort", "reliable", "auto")
 RATE_HZ = 30
 SECONDS = 15.0
 PROFILE = REPOSITORY / "config" / "fastdds.xml"
@@ -54,14 +55,14 @@ def measure() -> dict[str, dict[str, float]]:
     LOG.unlink(missing_ok=True)
     for name, environment in ENVIRONMENTS.items():
         show_progress(f"image loss: {name}")
-        rows[name] = {kind: share_received(environment, kind) for kind in ("best_effort", "reliable")}
+        rows[name] = {kind: share_received(environment, kind) for kind in RELIABILITIES}
     show_progress("")
     return rows
 
 
 def report(rows: dict[str, dict[str, float]]) -> str:
     """The figures as a table."""
-    lines = [f"{f'640x480 at {RATE_HZ} Hz, frames received':<44}{'best effort':>12}{'reliable':>10}"]
+    lines = [f"{f'640x480 at {RATE_HZ} Hz, frames received':<44}{'best effort':>12}{'reliable':>10}{'auto':>8}"]
     for name, row in rows.items():
-        lines.append(f"{name:<44}{row['best_effort']:>12.0%}{row['reliable']:>10.0%}")
+        lines.append(f"{name:<44}{row['best_effort']:>12.0%}{row['reliable']:>10.0%}{row['auto']:>8.0%}")
     return "\n".join(lines)

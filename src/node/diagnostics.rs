@@ -12,25 +12,28 @@ use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 use crate::node::params::Params;
 use crate::node::pipeline::camera::Camera;
 use crate::node::pipeline::inbox::RunningModel;
+use crate::node::pipeline::subscriptions::{Source, Subscriptions};
 use crate::node::retrain::Retraining;
 use crate::node::ros::context::NodeContext;
-use crate::node::ros::executor::ExecutorHandle;
-use crate::node::ros::qos::{RemotePublisher, publishers};
+use crate::node::ros::qos::RemotePublisher;
 use crate::node::ros::topic::Topic;
 use crate::node::state::{NodeState, State};
 use crate::sync::lock;
 use crate::text;
 use publisher_watch::{PublisherProblems, PublisherWatch};
-use summary::{Counts, Observation, Overload, summarize};
+use summary::{Counts, Loss, Observation, Overload, summarize};
 
 const PERIOD: Duration = Duration::from_secs(1);
 /// Number of successive reports with a problem that is then no longer a single event, such as the start of a bag, or the load of a model.
 const MANY_REPORTS: usize = 3;
 
+/// Share of a camera's frames that do not arrive, below which nothing is said.
+const MIN_LOST_SHARE: f64 = 0.2;
+
 /// Watches the node and publishes its diagnostics.
 pub(crate) struct Diagnostics {
     pub(crate) context: NodeContext,
-    pub(crate) executor: ExecutorHandle,
+    pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) state: NodeState,
     /// Full name without the leading slash, the first part of each status' name.
     pub(crate) node_name: String,
@@ -52,6 +55,8 @@ struct CameraMonitor {
     reports_with_jumps: usize,
     /// The same for reports before which newer frames replaced more than half of the frames.
     reports_with_overload: usize,
+    /// The same for reports at which frames of the camera were lost.
+    reports_with_loss: usize,
 }
 
 impl Diagnostics {
@@ -62,12 +67,12 @@ impl Diagnostics {
         let mut previous = Instant::now();
         loop {
             ticks.tick().await;
-            let publishers = self.publishers().await;
+            let sources = self.subscriptions.review().await;
             let now = Instant::now();
             let statuses = monitors
                 .iter_mut()
-                .zip(&publishers)
-                .map(|(monitor, publishers)| self.status(monitor, publishers, now - previous));
+                .zip(&sources)
+                .map(|(monitor, source)| self.status(monitor, source, now - previous));
             let mut array = DiagnosticArray {
                 status: statuses.collect(),
                 ..DiagnosticArray::default()
@@ -76,14 +81,6 @@ impl Diagnostics {
             array.header.stamp = self.context.stamp();
             self.topic.publish(&array);
         }
-    }
-
-    /// The publishers on each camera's topic.
-    async fn publishers(&self) -> Vec<Vec<RemotePublisher>> {
-        let topics: Vec<String> = self.cameras.iter().map(|camera| camera.topic.clone()).collect();
-        let discover =
-            move |node: &mut r2r::Node| topics.iter().map(|topic| publishers(node, topic)).collect();
-        self.executor.run_on_node(discover).await.unwrap_or_default()
     }
 
     /// The problems of the publishers on the camera's topic; logs new ones.
@@ -106,15 +103,12 @@ impl Diagnostics {
         lock(&self.params).stale_timeout.max(PERIOD / 2)
     }
 
-    fn status(
-        &self,
-        monitor: &mut CameraMonitor,
-        publishers: &[RemotePublisher],
-        elapsed: Duration,
-    ) -> DiagnosticStatus {
-        let publisher_problems = self.check_publishers(monitor, publishers);
+    fn status(&self, monitor: &mut CameraMonitor, source: &Source, elapsed: Duration) -> DiagnosticStatus {
+        let publisher_problems = self.check_publishers(monitor, &source.publishers);
         let state = self.state.get();
+        let transport = lock(&self.params).image_transport;
         let (previous, current) = monitor.update(state);
+        let lost_share = monitor.camera.stamp_gaps.lost_share();
         let camera = &monitor.camera;
         let model = lock(&self.model).clone();
         let rate = |current: u64, previous: u64| (current - previous) as f64 / elapsed.as_secs_f64();
@@ -133,17 +127,28 @@ impl Diagnostics {
                 age: camera.counters.last_age(),
                 stale_timeout: lock(&self.params).stale_timeout,
             }),
+            loss: lost_share
+                .filter(|_| monitor.reports_with_loss >= MANY_REPORTS)
+                .map(|share| Loss {
+                    share,
+                    is_reliable: source.qos.is_reliable,
+                    transport,
+                }),
             jumps_persist: monitor.reports_with_jumps >= MANY_REPORTS,
             lacks_ros_time: lock(&self.params).use_sim_time && self.context.now().is_zero(),
             topic: &camera.topic,
         });
         let threshold = model.as_ref().map(|model| format!("{:.2}", model.threshold));
         let model = model.unwrap_or_default();
+        let (reliability, durability) = source.qos.names();
         let is_training = self.retraining.is_running();
         let values = [
             ("state", state.to_string()),
             ("camera topic", camera.topic.clone()),
-            ("publishers on it", publishers.len().to_string()),
+            ("publishers on it", source.publishers.len().to_string()),
+            ("transport", transport.to_string()),
+            ("reliability", reliability.to_string()),
+            ("durability", durability.to_string()),
             (
                 "frames per second",
                 format!("{:.1}", rate(current.received, previous.received)),
@@ -151,6 +156,10 @@ impl Diagnostics {
             (
                 "gestures per second",
                 format!("{:.1}", rate(current.classified, previous.classified)),
+            ),
+            (
+                "share of the last frames that did not arrive, by their stamps",
+                lost_share.map(|share| format!("{share:.2}")).unwrap_or_default(),
             ),
             ("frames received", current.received.to_string()),
             ("frames classified", current.classified.to_string()),
@@ -198,6 +207,7 @@ impl CameraMonitor {
             publishers: PublisherWatch::default(),
             reports_with_jumps: 0,
             reports_with_overload: 0,
+            reports_with_loss: 0,
         }
     }
 
@@ -224,6 +234,11 @@ impl CameraMonitor {
         count(
             &mut self.reports_with_overload,
             state == State::Active && current.is_overloaded(&previous),
+        );
+        let lost_share = self.camera.stamp_gaps.lost_share();
+        count(
+            &mut self.reports_with_loss,
+            current.received > previous.received && lost_share.is_some_and(|share| share >= MIN_LOST_SHARE),
         );
         (previous, current)
     }

@@ -1,6 +1,6 @@
 //! The path of a frame from the camera topic to the published gesture.
 //!
-//! A thread per camera ([`camera_thread`]) decodes messages and puts frames into the [`inbox`]. One thread ([`classifier_thread`])
+//! A thread per camera ([`camera_thread`]) reads its [`subscriptions`], decodes messages and puts frames into the [`inbox`]. One thread ([`classifier_thread`])
 //! takes them in batches, classifies them, and publishes through each camera's [`gesture_output`], with the threshold of [`tolerance`]. A further thread
 //! ([`overlay_thread`]) draws overlays.
 
@@ -10,4 +10,6 @@ pub(crate) mod classifier_thread;
 pub(crate) mod gesture_output;
 pub(crate) mod inbox;
 pub(crate) mod overlay_thread;
+pub(crate) mod stamp_gaps;
+pub(crate) mod subscriptions;
 mod tolerance;

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.duration import Duration
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -52,13 +55,111 @@ def test_incompatible_camera_is_named_with_a_fix(
     assert node.output().count(f"incompatible publisher on {CAMERA}: {NAMESPACE}/peer") == 1, "logged once"
 
 
+def test_subscription_follows_the_qos_of_the_publishers(trained_world: World) -> None:
+    world = trained_world
+    node = world.start_node()
+    diagnostics, gestures = world.diagnostics(), world.gestures()
+
+    def expect(reliability: str, durability: str) -> None:
+        world.wait_for(
+            lambda: (diagnostics.value("reliability"), diagnostics.value("durability")) == (reliability, durability),
+            f"{reliability} and {durability}",
+            node,
+        )
+
+    expect("best_effort", "volatile")
+    camera = world.peer.create_publisher(Image, CAMERA, RELIABLE)
+    expect("reliable", "volatile")
+    world.gesture_of(camera, raw(IMAGE, "rgb8"), gestures)
+
+    other = world.peer.create_publisher(Image, CAMERA, BEST_EFFORT)
+    expect("best_effort", "volatile")
+    world.gesture_of(other, raw(IMAGE, "rgb8"), gestures)
+    world.peer.destroy_publisher(other)
+    expect("reliable", "volatile")
+
+    world.peer.destroy_publisher(camera)
+    world.wait_for(lambda: diagnostics.value("publishers on it") == "0", "no publisher", node)
+    assert diagnostics.value("reliability") == "reliable", "the camera may come back"
+    camera = world.peer.create_publisher(Image, CAMERA, TRANSIENT_LOCAL)
+    expect("reliable", "transient_local")
+    world.peer.destroy_publisher(camera)
+    camera = world.peer.create_publisher(Image, CAMERA, BEST_EFFORT)
+    expect("best_effort", "volatile")
+    world.gesture_of(camera, raw(IMAGE, "rgb8"), gestures)
+    assert node.output().count(f"subscribed to {CAMERA} with") == 5, "only when the publishers have changed"
+
+
+def test_change_of_the_qos_loses_and_repeats_no_frame(trained_world: World) -> None:
+    world = trained_world
+    node = world.start_node()
+    diagnostics = world.diagnostics()
+    camera = world.camera_publisher(reliable=True)
+    world.wait_for(lambda: diagnostics.value("reliability") == "reliable", "a reliable subscription", node)
+    sent = diagnostics.count("frames received")
+    other = world.peer.create_publisher(Image, CAMERA, BEST_EFFORT)
+    for reliability in ("best_effort", "reliable"):
+        image = raw(IMAGE, "rgb8")
+
+        def publish(image: Image = image) -> None:
+            nonlocal sent
+            sent += 1
+            image.header.stamp = world.peer.get_clock().now().to_msg()
+            camera.publish(image)
+
+        world.publish_until(
+            lambda: diagnostics.value("reliability") == reliability, reliability, publish, 0.05, node
+        )
+        # The previous subscription ends with the first frame of the new one.
+        frames = sent + 10
+        world.publish_until(lambda: sent == frames, "frames after the change", publish, 0.05, node)
+        world.wait_for(lambda: diagnostics.count("frames received") == sent, f"{sent} frames", node)
+        if other is not None:
+            world.peer.destroy_publisher(other)
+            other = None
+
+
+@pytest.mark.parametrize(("offered", "remedy"), [(BEST_EFFORT, "config/fastdds.xml"), (RELIABLE, "a lower rate")])
+def test_frames_that_are_lost_on_the_way_are_a_warning(world: World, offered: QoSProfile, remedy: str) -> None:
+    # The frames are published more slowly than their stamps say.
+    node = world.start_node(stale_timeout=60.0)
+    diagnostics = world.diagnostics()
+    publisher = world.peer.create_publisher(Image, CAMERA, offered)
+    world.wait_for(lambda: publisher.get_subscription_count() > 0, "the node subscribes")
+    chance = random.Random(1)
+    image, stamp = raw(IMAGE, "rgb8"), world.peer.get_clock().now()
+
+    def publish() -> None:
+        """A frame that the middleware delivers is published, the others are not."""
+        nonlocal stamp
+        stamp += Duration(nanoseconds=33_000_000)
+        if chance.random() < share:
+            image.header.stamp = stamp.to_msg()
+            publisher.publish(image)
+
+    share = 0.4
+    world.publish_until(
+        lambda: (status := diagnostics.status()) and "of the frames on" in status.message,
+        "the loss on /diagnostics",
+        publish,
+        0.03,
+        node,
+    )
+    assert diagnostics.level() == ord(DiagnosticStatus.WARN)
+    assert remedy in diagnostics.status().message
+    share = 1.0
+    world.publish_until(
+        lambda: "of the frames on" not in diagnostics.status().message, "the end of the loss", publish, 0.03, node
+    )
+
+
 def test_transient_local_camera_delivers_its_last_frame(trained_world: World) -> None:
     publisher = trained_world.peer.create_publisher(Image, CAMERA, TRANSIENT_LOCAL)
     image = raw(IMAGE, "rgb8", frame_id="published before")
     publisher.publish(image)
     gestures = trained_world.gestures()
     # The node subscribes after loading the model, so that it can classify the first frame.
-    trained_world.start_node(image_reliability="reliable", image_durability="transient_local")
+    trained_world.start_node()
     trained_world.wait_for(lambda: gestures, "a gesture for the frame that was published before")
     assert gestures[0].header.frame_id == "published before"
 

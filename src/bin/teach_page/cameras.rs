@@ -41,8 +41,6 @@ pub(crate) struct ImageQos {
 pub(crate) struct Cameras {
     board: Arc<Board>,
     cameras: Mutex<BTreeMap<String, Camera>>,
-    /// `None` until the node has told it.
-    qos: Mutex<Option<ImageQos>>,
     sequence: AtomicU64,
     /// A camera is wanted that was not before.
     pub(crate) wanted: Notify,
@@ -51,6 +49,7 @@ pub(crate) struct Cameras {
 #[derive(Default)]
 struct Camera {
     topic: String,
+    qos: ImageQos,
     /// When a viewer wanted a picture last.
     wanted: Option<Instant>,
     subscription: Option<Subscription>,
@@ -84,24 +83,23 @@ impl Cameras {
         Cameras {
             board,
             cameras: Mutex::default(),
-            qos: Mutex::default(),
             sequence: AtomicU64::new(1),
             wanted: Notify::new(),
         }
     }
 
-    /// What the node says about its cameras: names and topics.
-    pub(crate) fn set_topics(&self, topics: &[(String, String)]) {
+    /// What the node says about its cameras: names, topics and QoS.
+    pub(crate) fn set_topics(&self, topics: &[(String, String, ImageQos)]) {
         let mut cameras = lock(&self.cameras);
-        cameras.retain(|name, _| topics.iter().any(|(known, _)| known == name));
-        for (name, topic) in topics {
-            cameras.entry(name.clone()).or_default().topic.clone_from(topic);
+        cameras.retain(|name, _| topics.iter().any(|(known, ..)| known == name));
+        for (name, topic, qos) in topics {
+            let camera = cameras.entry(name.clone()).or_default();
+            if camera.topic != *topic || camera.qos != *qos {
+                camera.topic.clone_from(topic);
+                camera.qos = *qos;
+                self.wanted.notify_one();
+            }
         }
-    }
-
-    pub(crate) fn set_qos(&self, qos: ImageQos) {
-        *lock(&self.qos) = Some(qos);
-        self.wanted.notify_one();
     }
 
     /// A viewer waits for pictures of these cameras.
@@ -119,21 +117,21 @@ impl Cameras {
 
     /// Ends the subscriptions that nobody wants any more, or whose topic is another one now, and returns those that should begin.
     pub(crate) fn review(&self, has_viewers: bool) -> Vec<Wanted> {
-        let qos = *lock(&self.qos);
         let mut wanted = Vec::new();
         for (name, camera) in &mut *lock(&self.cameras) {
             let is_wanted = has_viewers && camera.wanted.is_some_and(|last| last.elapsed() < INTEREST);
-            let Some(qos) = qos.filter(|_| is_wanted) else {
+            if !is_wanted {
                 camera.forget();
                 continue;
-            };
-            let is_as_wanted = |current: &Subscription| current.topic == camera.topic && current.qos == qos;
+            }
+            let is_as_wanted =
+                |current: &Subscription| current.topic == camera.topic && current.qos == camera.qos;
             if !camera.subscription.as_ref().is_some_and(is_as_wanted) {
                 camera.forget();
                 wanted.push(Wanted {
                     name: name.clone(),
                     topic: camera.topic.clone(),
-                    qos,
+                    qos: camera.qos,
                 });
             }
         }
@@ -285,6 +283,7 @@ impl Camera {
     fn forget(&mut self) {
         *self = Camera {
             topic: std::mem::take(&mut self.topic),
+            qos: self.qos,
             wanted: self.wanted,
             ..Camera::default()
         };

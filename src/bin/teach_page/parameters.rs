@@ -1,4 +1,4 @@
-//! The live parameters of the gesture node that the page shows, and how the node subscribes to images.
+//! The live parameters of the gesture node that the page shows.
 
 use std::sync::Mutex;
 
@@ -10,7 +10,6 @@ use thumb_gesture::node::params::DECLARATIONS;
 use thumb_gesture::sync::lock;
 use tokio::sync::Notify;
 
-use crate::cameras::ImageQos;
 use crate::error::HttpError;
 use crate::json;
 use crate::page::Page;
@@ -24,7 +23,6 @@ const LIVE: [&str; 6] = [
     "hold_time",
     "familiarity_threshold",
 ];
-const OF_IMAGES: [&str; 3] = ["image_transport", "image_reliability", "image_durability"];
 
 const BOOL: u8 = ParameterType::PARAMETER_BOOL as u8;
 const INTEGER: u8 = ParameterType::PARAMETER_INTEGER as u8;
@@ -44,25 +42,15 @@ pub(crate) struct Parameters {
 /// # Errors
 /// The node does not respond.
 pub(crate) async fn read(page: &Page) -> Result<(), HttpError> {
-    let names: Vec<String> = LIVE.iter().chain(&OF_IMAGES).map(ToString::to_string).collect();
-    let request = GetParameters::Request { names };
+    let names: Vec<String> = LIVE.iter().map(ToString::to_string).collect();
+    let request = GetParameters::Request { names: names.clone() };
     let values = page.gesture_node.get_parameters.call(&request).await?.values;
-    let (live, of_images) = values.split_at(LIVE.len().min(values.len()));
-    if let [transport, reliability, durability] = of_images {
-        page.cameras.set_qos(ImageQos {
-            is_compressed: transport.string_value == "compressed",
-            is_reliable: reliability.string_value == "reliable",
-            is_transient_local: durability.string_value == "transient_local",
-        });
-    }
-    let request = DescribeParameters::Request {
-        names: LIVE.iter().map(ToString::to_string).collect(),
-    };
+    let request = DescribeParameters::Request { names };
     let described = page.gesture_node.describe_parameters.call(&request).await?;
     let shown = described
         .descriptors
         .iter()
-        .zip(live)
+        .zip(&values)
         .filter_map(|(descriptor, value)| show(descriptor, value));
     page.board.set("parameters", shown.collect());
     *lock(&page.parameters.descriptors) = described.descriptors;

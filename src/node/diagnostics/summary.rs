@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::publisher_watch::PublisherProblems;
 use crate::decision::StaleCause;
 use crate::node::pipeline::camera::StaleEpisode;
+use crate::node::ros::qos::ImageTransport;
 use crate::node::state::State;
 
 // The levels of `DiagnosticStatus.msg`.
@@ -46,6 +47,8 @@ pub(super) struct Observation<'a> {
     pub(super) publishers: PublisherProblems,
     /// That the camera sends more than the node can classify.
     pub(super) overload: Option<Overload>,
+    /// That frames are lost before they reach the node.
+    pub(super) loss: Option<Loss>,
     /// Whether frames again and again do not continue the stream of the previous ones.
     pub(super) jumps_persist: bool,
     /// With `use_sim_time`, before the first time on `/clock`.
@@ -62,6 +65,14 @@ pub(super) struct Overload {
     /// Of the last gesture.
     pub(super) age: Duration,
     pub(super) stale_timeout: Duration,
+}
+
+/// Frames that the camera has sent did not arrive.
+pub(super) struct Loss {
+    /// 0 to 1.
+    pub(super) share: f64,
+    pub(super) is_reliable: bool,
+    pub(super) transport: ImageTransport,
 }
 
 /// The level and the message of a status: the first problem in order of severity, or that there is none.
@@ -131,6 +142,9 @@ pub(super) fn summarize(observation: &Observation) -> (u8, String) {
             ),
         );
     }
+    if let Some(loss) = &observation.loss {
+        return (WARN, loss.message(topic));
+    }
     if current.bad > previous.bad {
         return (WARN, "the camera publishes bad frames; see the log".to_owned());
     }
@@ -155,6 +169,25 @@ impl Overload {
             "overloaded: {classified:.1} of {received:.1} frames per second on {topic} are classified, and the last gesture was {:.2} s old when it was published, stale_timeout is {:.2} s; use fewer cameras, lower frame rates, smaller or raw images, overlay: false, or a faster backend, and see what else keeps the processor busy, or whether a network delivers the frames in bursts",
             age.as_secs_f64(),
             stale_timeout.as_secs_f64()
+        )
+    }
+}
+
+impl Loss {
+    fn message(&self, topic: &str) -> String {
+        let compressed = match self.transport {
+            ImageTransport::Raw => "image_transport: compressed, ",
+            ImageTransport::Compressed => "",
+        };
+        let remedy = match self.is_reliable {
+            true => format!("over a network use {compressed}smaller images or a lower rate"),
+            false => format!(
+                "let the camera publish with reliability reliable, or set FASTRTPS_DEFAULT_PROFILES_FILE for the camera and this node to the package's config/fastdds.xml on one machine, and to config/fastdds_network.xml on two; over a network use {compressed}smaller images or a lower rate"
+            ),
+        };
+        format!(
+            "by their stamps, {:.0} % of the frames on {topic} do not arrive; {remedy}",
+            100.0 * self.share
         )
     }
 }
@@ -193,6 +226,7 @@ mod tests {
             several: None,
         },
         overload: None,
+        loss: None,
         jumps_persist: false,
         lacks_ros_time: false,
         topic: "/jetbot/camera/image_raw",
@@ -305,6 +339,37 @@ mod tests {
         }
         let (_, message) = summary_with(Some(StaleCause::FrozenPixels(second)));
         assert!(message.starts_with("stale frames"), "{message}");
+    }
+
+    #[test]
+    fn lost_frames_are_a_warning_with_the_remedy_for_the_qos() {
+        let message_of = |is_reliable, transport| {
+            let (level, message) = summarize(&Observation {
+                loss: Some(Loss {
+                    share: 0.68,
+                    is_reliable,
+                    transport,
+                }),
+                ..HEALTHY
+            });
+            assert_eq!(level, WARN);
+            assert!(
+                message.contains("68 % of the frames on /jetbot/camera/image_raw"),
+                "{message}"
+            );
+            message
+        };
+        let best_effort = message_of(false, ImageTransport::Raw);
+        assert!(
+            best_effort.contains("config/fastdds.xml") && best_effort.contains("reliability reliable"),
+            "{best_effort}"
+        );
+        let reliable = message_of(true, ImageTransport::Raw);
+        assert!(
+            reliable.contains("image_transport: compressed") && !reliable.contains("reliability reliable"),
+            "{reliable}"
+        );
+        assert!(!message_of(true, ImageTransport::Compressed).contains("image_transport"));
     }
 
     #[test]

@@ -81,16 +81,17 @@ parameters! {
     /// Transport of the images: raw subscribes to image_raw, compressed to image_raw/compressed.
     image_transport: ImageTransport = choice("raw", ImageTransport::VARIANTS),
 
-    /// QoS reliability of the image subscription.
+    /// QoS reliability of the image subscription: auto is reliable if all publishers offer it, best_effort otherwise.
     /// reliable does not match a best-effort publisher.
-    image_reliability: Reliability = choice("best_effort", Reliability::VARIANTS),
+    image_reliability: Reliability = choice("auto", Reliability::VARIANTS),
 
-    /// QoS history depth of the image subscription, in frames.
-    image_depth: usize = integer(1, 1.0..=10.0),
+    /// QoS history depth of the image subscription, in frames; of those that wait, only the newest is used.
+    /// With 1, a reliable subscription gives up a frame of which a part was lost when the next one arrives.
+    image_depth: usize = integer(5, 1.0..=10.0),
 
-    /// QoS durability of the image subscription.
+    /// QoS durability of the image subscription: auto is transient_local if all publishers offer it, volatile otherwise.
     /// transient_local also receives the last frame before the subscription, and does not match a volatile publisher.
-    image_durability: Durability = choice("volatile", Durability::VARIANTS),
+    image_durability: Durability = choice("auto", Durability::VARIANTS),
 
     /// Device of the network: cuda uses TensorRT or CUDA, auto a GPU if ONNX Runtime supports it and the CPU otherwise.
     device: Device = choice("auto", Device::VARIANTS).live(),

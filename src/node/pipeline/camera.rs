@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::decision::StaleCause;
 use crate::frame::Frame;
+use crate::node::pipeline::stamp_gaps::StampGaps;
 use crate::node::ros::image_topic::ImageTopic;
 use crate::sync::lock;
 
@@ -36,6 +37,7 @@ pub(crate) struct Camera {
     /// The image topic's name for a subscription, to which rcl applies the remapping rules.
     pub(crate) requested_topic: String,
     pub(crate) counters: Counters,
+    pub(crate) stamp_gaps: StampGaps,
     pub(crate) freshness: Freshness,
     pub(crate) capture: CaptureSink,
 }
@@ -94,6 +96,7 @@ impl Camera {
             topic: topic.full_name,
             requested_topic: topic.name,
             counters: Counters::default(),
+            stamp_gaps: StampGaps::default(),
             freshness: Freshness::default(),
             capture: CaptureSink::default(),
         }

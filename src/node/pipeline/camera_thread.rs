@@ -6,20 +6,29 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures::stream::BoxStream;
 use futures::{FutureExt, Stream, StreamExt};
+use r2r::builtin_interfaces::msg::Time;
 use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::std_msgs::msg::Header;
+use r2r::{Node, QosProfile};
 
 use crate::frame::{Frame, FrameError};
 use crate::node::pipeline::camera::{Arrival, Camera, CameraFrame};
 use crate::node::pipeline::inbox::Inbox;
 use crate::node::ros::context::NodeContext;
-use crate::node::ros::ffi::ImageInPlace;
+use crate::node::ros::ffi::{ImageInPlace, subscribe_to_images};
 use crate::node::throttle::Throttle;
 use crate::text;
 
 /// A message with an image.
-pub(crate) trait ImageMessage: Send + 'static {
+pub(crate) trait ImageMessage: Sized + Send + 'static {
+    /// # Errors
+    /// rcl reported an error.
+    fn subscribe(node: &mut Node, topic: &str, qos: QosProfile) -> r2r::Result<BoxStream<'static, Self>>;
+
+    fn stamp(&self) -> &Time;
+
     /// Validates and decodes the message.
     fn into_camera_frame(self, arrival: Arrival) -> Result<CameraFrame, FrameError>;
 }
@@ -38,10 +47,14 @@ impl CameraThread {
     pub(crate) async fn run<M: ImageMessage>(self, mut messages: impl Stream<Item = M> + Unpin) {
         let counters = &self.camera.counters;
         let mut throttle = Throttle::default();
-        while let Some(mut message) = messages.next().await {
+        let receive = |message: &M| {
             counters.received.add_one();
+            self.camera.stamp_gaps.add(message.stamp());
+        };
+        while let Some(mut message) = messages.next().await {
+            receive(&message);
             while let Some(Some(newer)) = messages.next().now_or_never() {
-                counters.received.add_one();
+                receive(&newer);
                 counters.not_decoded.add_one();
                 message = newer;
             }
@@ -79,6 +92,14 @@ impl CameraThread {
 }
 
 impl ImageMessage for ImageInPlace {
+    fn subscribe(node: &mut Node, topic: &str, qos: QosProfile) -> r2r::Result<BoxStream<'static, Self>> {
+        Ok(subscribe_to_images(node, topic, qos)?.boxed())
+    }
+
+    fn stamp(&self) -> &Time {
+        &self.fields.header.stamp
+    }
+
     fn into_camera_frame(self, arrival: Arrival) -> Result<CameraFrame, FrameError> {
         let ImageInPlace { fields, pixels } = self;
         let (sides, is_bigendian) = ([fields.width, fields.height], fields.is_bigendian != 0);
@@ -91,6 +112,14 @@ impl ImageMessage for ImageInPlace {
 }
 
 impl ImageMessage for CompressedImage {
+    fn subscribe(node: &mut Node, topic: &str, qos: QosProfile) -> r2r::Result<BoxStream<'static, Self>> {
+        Ok(node.subscribe(topic, qos)?.boxed())
+    }
+
+    fn stamp(&self) -> &Time {
+        &self.header.stamp
+    }
+
     fn into_camera_frame(self, arrival: Arrival) -> Result<CameraFrame, FrameError> {
         Ok(CameraFrame {
             frame: Frame::from_compressed(&self.format, &self.data)?,

@@ -7,7 +7,7 @@ use strum::{Display, EnumString, VariantNames};
 use crate::frame::fix_of_video;
 
 /// How images are published, as in `image_transport`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, VariantNames)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum ImageTransport {
     /// `sensor_msgs/Image`.
@@ -36,6 +36,7 @@ impl ImageTransport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum Reliability {
+    Auto,
     BestEffort,
     Reliable,
 }
@@ -43,6 +44,7 @@ pub(crate) enum Reliability {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum Durability {
+    Auto,
     Volatile,
     TransientLocal,
 }
@@ -55,6 +57,13 @@ pub(crate) struct ImageSubscription {
     pub(crate) durability: Durability,
     /// QoS history depth, frames.
     pub(crate) depth: usize,
+}
+
+/// The QoS with which a camera is subscribed to. The default matches every publisher.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ImageQos {
+    pub(crate) is_reliable: bool,
+    pub(crate) is_transient_local: bool,
 }
 
 /// A publisher that was discovered on a topic, and what it offers.
@@ -86,16 +95,57 @@ pub(crate) fn publishers(node: &Node, topic: &str) -> Vec<RemotePublisher> {
     publisher.collect()
 }
 
-impl ImageSubscription {
-    pub(crate) fn profile(&self) -> QosProfile {
-        let qos = QosProfile::sensor_data().keep_last(self.depth);
-        let qos = match self.reliability {
-            Reliability::BestEffort => qos.best_effort(),
-            Reliability::Reliable => qos.reliable(),
+impl ImageQos {
+    /// The values of the parameters.
+    pub(crate) fn names(self) -> (Reliability, Durability) {
+        let reliability = match self.is_reliable {
+            true => Reliability::Reliable,
+            false => Reliability::BestEffort,
         };
-        match self.durability {
-            Durability::Volatile => qos.volatile(),
-            Durability::TransientLocal => qos.transient_local(),
+        let durability = match self.is_transient_local {
+            true => Durability::TransientLocal,
+            false => Durability::Volatile,
+        };
+        (reliability, durability)
+    }
+}
+
+impl ImageSubscription {
+    /// The QoS that fits these publishers: with `auto` the best that all of them offer, and without a publisher the current one.
+    pub(crate) fn fitting(&self, publishers: &[RemotePublisher], current: ImageQos) -> ImageQos {
+        let message_type = self.transport.message_type();
+        let own: Vec<&RemotePublisher> = publishers
+            .iter()
+            .filter(|publisher| publisher.message_type == message_type)
+            .collect();
+        let all_offer = |is_offered: fn(&RemotePublisher) -> bool, current: bool| match own.as_slice() {
+            [] => current,
+            own => own.iter().all(|publisher| is_offered(publisher)),
+        };
+        ImageQos {
+            is_reliable: match self.reliability {
+                Reliability::Auto => all_offer(|publisher| publisher.is_reliable, current.is_reliable),
+                requested => requested == Reliability::Reliable,
+            },
+            is_transient_local: match self.durability {
+                Durability::Auto => all_offer(
+                    |publisher| publisher.is_transient_local,
+                    current.is_transient_local,
+                ),
+                requested => requested == Durability::TransientLocal,
+            },
+        }
+    }
+
+    pub(crate) fn profile(&self, qos: ImageQos) -> QosProfile {
+        let profile = QosProfile::sensor_data().keep_last(self.depth);
+        let profile = match qos.is_reliable {
+            true => profile.reliable(),
+            false => profile.best_effort(),
+        };
+        match qos.is_transient_local {
+            true => profile.transient_local(),
+            false => profile.volatile(),
         }
     }
 
@@ -169,5 +219,56 @@ mod tests {
         };
         let video = DEFAULT.mismatch(&video).unwrap_or_default();
         assert!(video.contains("image_transport republish"), "{video}");
+    }
+
+    #[test]
+    fn auto_is_the_best_that_all_publishers_offer() {
+        let requested = ImageSubscription {
+            reliability: Reliability::Auto,
+            durability: Durability::Auto,
+            ..DEFAULT
+        };
+        let publisher = |is_reliable, is_transient_local| RemotePublisher {
+            node: "/camera".to_owned(),
+            message_type: "sensor_msgs/msg/Image".to_owned(),
+            is_reliable,
+            is_transient_local,
+        };
+        let compressed = RemotePublisher {
+            message_type: "sensor_msgs/msg/CompressedImage".to_owned(),
+            ..publisher(false, false)
+        };
+        let (best, worst) = (publisher(true, true), publisher(false, false));
+        let fitting = |publishers: &[&RemotePublisher], current: (bool, bool)| {
+            let publishers: Vec<_> = publishers.iter().map(|&publisher| publisher.clone()).collect();
+            let current = ImageQos {
+                is_reliable: current.0,
+                is_transient_local: current.1,
+            };
+            let qos = requested.fitting(&publishers, current);
+            (qos.is_reliable, qos.is_transient_local)
+        };
+        let any = (false, false);
+        assert_eq!(fitting(&[&best], any), (true, true));
+        assert_eq!(
+            fitting(&[&best, &compressed], any),
+            (true, true),
+            "not of this type"
+        );
+        assert_eq!(
+            fitting(&[&best, &publisher(true, false)], (true, true)),
+            (true, false)
+        );
+        assert_eq!(fitting(&[&best, &worst], (true, true)), any);
+        assert_eq!(
+            fitting(&[], (true, true)),
+            (true, true),
+            "the camera may come back"
+        );
+        assert_eq!(
+            DEFAULT.fitting(std::slice::from_ref(&best), ImageQos::default()),
+            ImageQos::default()
+        );
+        assert_eq!(requested.mismatch(&worst), None);
     }
 }

@@ -1,0 +1,254 @@
+//! The subscriptions to the cameras, with the QoS that fits their publishers.
+//!
+//! When the publishers change, a camera is subscribed to once more with another QoS, and its thread reads from the previous subscription
+//! until the first message of the new one, so that no frame is lost.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
+use std::thread::JoinHandle;
+
+use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+use futures::stream::{AbortHandle, BoxStream, abortable, pending};
+use futures::{Stream, StreamExt};
+use r2r::builtin_interfaces::msg::Time;
+use r2r::sensor_msgs::msg::CompressedImage;
+use r2r::{Node, QosProfile};
+
+use crate::node::params::Params;
+use crate::node::pipeline::camera::Camera;
+use crate::node::pipeline::camera_thread::{CameraThread, ImageMessage};
+use crate::node::pipeline::inbox::Inbox;
+use crate::node::ros::context::NodeContext;
+use crate::node::ros::executor::ExecutorHandle;
+use crate::node::ros::ffi::ImageInPlace;
+use crate::node::ros::qos::{ImageQos, ImageSubscription, ImageTransport, RemotePublisher, publishers};
+use crate::node::threads::Threads;
+use crate::sync::lock;
+
+/// Subscribes to the cameras of the node.
+pub(crate) struct Subscriptions {
+    pub(crate) context: NodeContext,
+    /// Creates the subscriptions.
+    pub(crate) executor: ExecutorHandle,
+    pub(crate) threads: Threads,
+    pub(crate) params: Arc<Mutex<Params>>,
+    pub(crate) cameras: Vec<Arc<Camera>>,
+    pub(crate) inbox: Arc<Inbox>,
+    /// In the order of the cameras; empty unless the node is active.
+    pub(crate) active: Arc<Mutex<Vec<Subscription>>>,
+}
+
+/// The subscription to one camera.
+pub(crate) struct Subscription {
+    qos: ImageQos,
+    /// Subscribes once more with this QoS.
+    subscribe: Box<Subscribe>,
+    /// Ends the stream of messages, and with it the thread.
+    stop: AbortHandle,
+    thread: JoinHandle<()>,
+}
+
+type Subscribe = dyn Fn(&mut Node, QosProfile) -> r2r::Result<()> + Send;
+
+/// The publishers on a camera's topic, and the QoS of the subscription to it, which fits them.
+pub(crate) struct Source {
+    pub(crate) publishers: Vec<RemotePublisher>,
+    pub(crate) qos: ImageQos,
+}
+
+impl Subscriptions {
+    /// Subscribes to all cameras, or to none on failure.
+    ///
+    /// # Errors
+    /// A subscription or a thread could not be created.
+    pub(crate) async fn start(&self) -> Result<(), String> {
+        let requested = lock(&self.params).image_subscription();
+        let camera_thread = |(camera_index, camera): (usize, &Arc<Camera>)| CameraThread {
+            context: self.context.clone(),
+            camera: camera.clone(),
+            camera_index,
+            inbox: self.inbox.clone(),
+        };
+        let camera_threads: Vec<CameraThread> = self.cameras.iter().enumerate().map(camera_thread).collect();
+        let (threads, active) = (self.threads.clone(), self.active.clone());
+        let subscribe_all = move |node: &mut Node| -> Result<(), String> {
+            let mut subscriptions = Vec::new();
+            for camera_thread in camera_threads {
+                let subscribed = match requested.transport {
+                    ImageTransport::Raw => {
+                        Subscription::new::<ImageInPlace>(node, &requested, camera_thread, &threads)
+                    }
+                    ImageTransport::Compressed => {
+                        Subscription::new::<CompressedImage>(node, &requested, camera_thread, &threads)
+                    }
+                };
+                match subscribed {
+                    Ok(subscription) => subscriptions.push(subscription),
+                    Err(reason) => {
+                        subscriptions.iter().for_each(Subscription::stop);
+                        return Err(reason);
+                    }
+                }
+            }
+            *lock(&active) = subscriptions;
+            Ok(())
+        };
+        let subscribed = self.executor.run_on_node(subscribe_all).await;
+        subscribed.unwrap_or_else(|| Err("the node is shutting down".to_owned()))
+    }
+
+    /// Unsubscribes from the cameras, and ends their threads and captures.
+    ///
+    /// r2r removes a subscription from the ROS graph when the next message for it arrives.
+    pub(crate) fn stop(&self) {
+        let subscriptions = std::mem::take(&mut *lock(&self.active));
+        subscriptions.iter().for_each(Subscription::stop);
+        for subscription in subscriptions {
+            // `Threads` has reported a panic.
+            subscription.thread.join().ok();
+        }
+        self.cameras.iter().for_each(|camera| camera.capture.close());
+    }
+
+    /// Looks at the publishers on each camera's topic, and subscribes once more where another QoS fits them now.
+    pub(crate) async fn review(&self) -> Vec<Source> {
+        let requested = lock(&self.params).image_subscription();
+        let (context, cameras, active) = (self.context.clone(), self.cameras.clone(), self.active.clone());
+        let review_all = move |node: &mut Node| {
+            let mut active = lock(&active);
+            let mut sources = Vec::new();
+            for (camera_index, camera) in cameras.iter().enumerate() {
+                let publishers = publishers(node, &camera.topic);
+                let qos = match active.get_mut(camera_index) {
+                    Some(subscription) => {
+                        subscription
+                            .fit(node, &requested, &publishers, &context, camera)
+                            .unwrap_or_else(|reason| context.error(&reason));
+                        subscription.qos
+                    }
+                    None => requested.fitting(&publishers, ImageQos::default()),
+                };
+                sources.push(Source { publishers, qos });
+            }
+            sources
+        };
+        self.executor.run_on_node(review_all).await.unwrap_or_default()
+    }
+}
+
+impl Subscription {
+    /// Subscribes to a camera, and starts the thread that reads its messages.
+    fn new<M: ImageMessage>(
+        node: &mut Node,
+        requested: &ImageSubscription,
+        camera_thread: CameraThread,
+        threads: &Threads,
+    ) -> Result<Subscription, String> {
+        let camera = camera_thread.camera.clone();
+        let (sender, streams) = unbounded();
+        let topic = camera.requested_topic.clone();
+        let subscribe = move |node: &mut Node, profile: QosProfile| {
+            // The thread no longer receives when it ends, as this subscription does.
+            sender.unbounded_send(M::subscribe(node, &topic, profile)?).ok();
+            Ok(())
+        };
+        let qos = requested.fitting(&publishers(node, &camera.topic), ImageQos::default());
+        subscribe(node, requested.profile(qos)).map_err(|error| cannot_subscribe(&camera, &error))?;
+        let (messages, stop) = abortable(NewestStream::new(streams));
+        let thread = threads
+            .spawn("camera", move || {
+                futures::executor::block_on(camera_thread.run(messages))
+            })
+            .map_err(|error| format!("cannot start a camera thread: {error}"))?;
+        Ok(Subscription {
+            qos,
+            subscribe: Box::new(subscribe),
+            stop,
+            thread,
+        })
+    }
+
+    fn stop(&self) {
+        self.stop.abort();
+    }
+
+    /// Subscribes once more if another QoS fits the publishers.
+    fn fit(
+        &mut self,
+        node: &mut Node,
+        requested: &ImageSubscription,
+        publishers: &[RemotePublisher],
+        context: &NodeContext,
+        camera: &Camera,
+    ) -> Result<(), String> {
+        let qos = requested.fitting(publishers, self.qos);
+        if qos == self.qos {
+            return Ok(());
+        }
+        // Also if it fails, so that it does not fail every second.
+        self.qos = qos;
+        (self.subscribe)(node, requested.profile(qos)).map_err(|error| cannot_subscribe(camera, &error))?;
+        let (reliability, durability) = qos.names();
+        context.info(&format!(
+            "subscribed to {} with {reliability} and {durability}, as its publishers offer",
+            camera.topic
+        ));
+        Ok(())
+    }
+}
+
+fn cannot_subscribe(camera: &Camera, error: &r2r::Error) -> String {
+    format!("cannot subscribe to {}: {error}", camera.topic)
+}
+
+/// The messages of the newest of several streams from its first message on, and until then those of the previous one.
+struct NewestStream<M> {
+    streams: UnboundedReceiver<BoxStream<'static, M>>,
+    current: BoxStream<'static, M>,
+    next: Option<BoxStream<'static, M>>,
+    /// Of the last message.
+    stamp: Option<Time>,
+}
+
+impl<M: ImageMessage> NewestStream<M> {
+    fn new(streams: UnboundedReceiver<BoxStream<'static, M>>) -> NewestStream<M> {
+        NewestStream {
+            streams,
+            current: pending().boxed(),
+            next: None,
+            stamp: None,
+        }
+    }
+}
+
+impl<M: ImageMessage> Stream for NewestStream<M> {
+    type Item = M;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<M>> {
+        while let Poll::Ready(Some(stream)) = self.streams.poll_next_unpin(context) {
+            self.next = Some(stream);
+        }
+        if let Some(mut next) = self.next.take() {
+            match next.poll_next_unpin(context) {
+                Poll::Pending => self.next = Some(next),
+                Poll::Ready(message) => {
+                    self.current = next;
+                    // Both subscriptions have received the last message.
+                    if message.as_ref().map(ImageMessage::stamp) != self.stamp.as_ref() {
+                        return Poll::Ready(self.with_stamp(message));
+                    }
+                }
+            }
+        }
+        let message = ready!(self.current.poll_next_unpin(context));
+        Poll::Ready(self.with_stamp(message))
+    }
+}
+
+impl<M: ImageMessage> NewestStream<M> {
+    fn with_stamp(&mut self, message: Option<M>) -> Option<M> {
+        self.stamp = message.as_ref().map(|message| message.stamp().clone());
+        message
+    }
+}
