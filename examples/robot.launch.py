@@ -7,12 +7,20 @@ import sys
 from pathlib import Path
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, SetEnvironmentVariable
 from launch.conditions import IfCondition
-from launch.substitutions import EqualsSubstitution, LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import (
+    EnvironmentVariable,
+    EqualsSubstitution,
+    LaunchConfiguration,
+    PathJoinSubstitution,
+)
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
+PACKAGE = "thumb_gesture"
+# Fast DDS loses most images over 0.5 MB without a profile. The user's own one takes precedence.
+PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 DRIVER = Path(__file__).parent / "gesture_to_cmd_vel" / "gesture_to_cmd_vel.py"
 
 
@@ -21,8 +29,14 @@ def generate_launch_description() -> LaunchDescription:
     namespace = LaunchConfiguration("namespace")
     # In <namespace>/camera, the drivers' topics have the names to which the node subscribes.
     in_camera = {"namespace": [namespace, "/camera"], "output": "screen"}
+    default_profile = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "fastdds.xml"])
     return LaunchDescription(
         [
+            SetEnvironmentVariable(PROFILE, EnvironmentVariable(PROFILE, default_value=default_profile)),
+            # As in the launch file of the node, which is included after the first use.
+            DeclareLaunchArgument(
+                "namespace", default_value="jetbot", description="Namespace of the node and of the camera."
+            ),
             DeclareLaunchArgument(
                 "camera",
                 default_value="v4l2",
@@ -32,9 +46,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "video_device", default_value="/dev/video0", description="Device for camera:=v4l2."
             ),
-            IncludeLaunchDescription(
-                PathJoinSubstitution([FindPackageShare("thumb_gesture"), "launch", "thumb_gesture.launch.py"])
-            ),
+            # Before the nodes: without its package the launch ends here, while nothing runs yet.
             Node(
                 package="v4l2_camera",
                 executable="v4l2_camera_node",
@@ -54,6 +66,9 @@ def generate_launch_description() -> LaunchDescription:
                 remappings=[("raw", "image_raw")],
                 condition=is_camera("jetbot"),
                 **in_camera,
+            ),
+            IncludeLaunchDescription(
+                PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", "thumb_gesture.launch.py"])
             ),
             Node(
                 executable=sys.executable,

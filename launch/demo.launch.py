@@ -1,12 +1,14 @@
 """Starts the node with a camera that shows hands or photos: `ros2 launch thumb_gesture demo.launch.py`."""
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, SetEnvironmentVariable
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = "thumb_gesture"
+# Fast DDS loses most images over 0.5 MB without a profile. The user's own one takes precedence.
+PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -14,8 +16,10 @@ def generate_launch_description() -> LaunchDescription:
     node = IncludeLaunchDescription(
         PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", "thumb_gesture.launch.py"])
     )
+    default_profile = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "fastdds.xml"])
     return LaunchDescription(
         [
+            SetEnvironmentVariable(PROFILE, EnvironmentVariable(PROFILE, default_value=default_profile)),
             DeclareLaunchArgument(
                 "photos",
                 default_value="",

@@ -6,16 +6,20 @@
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.conditions import IfCondition
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile
 from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = "thumb_gesture"
+# Fast DDS loses most images over 0.5 MB without a profile. The user's own one takes precedence.
+PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 
 
 def generate_launch_description() -> LaunchDescription:
     """Declares the arguments and starts the node."""
+    default_profile = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "fastdds.xml"])
+    env = {PROFILE: EnvironmentVariable(PROFILE, default_value=default_profile)}
     return LaunchDescription(
         [
             DeclareLaunchArgument(
@@ -112,6 +116,7 @@ def generate_launch_description() -> LaunchDescription:
                 ],
                 remappings=[("camera/image_raw", LaunchConfiguration("image_topic"))],
                 ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+                additional_env=env,
                 output="screen",
             ),
             Node(
@@ -128,6 +133,7 @@ def generate_launch_description() -> LaunchDescription:
                     }
                 ],
                 ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+                additional_env=env,
                 output="screen",
                 condition=IfCondition(LaunchConfiguration("page")),
             ),

@@ -49,6 +49,7 @@ use pipeline::classifier_thread::ClassifierThread;
 use pipeline::gesture_output::{GestureOutput, GestureTopics};
 use pipeline::inbox::{Inbox, RunningModel};
 use pipeline::overlay_thread::create_overlay_thread;
+use pipeline::subscriptions::Subscriptions;
 use retrain::Retraining;
 use ros::log::set_log_level;
 use ros::service::{answer, answer_from_disk, requests};
@@ -113,7 +114,7 @@ pub enum NodeError {
 /// What the services and threads of the node share.
 struct Components {
     context: NodeContext,
-    executor: ExecutorHandle,
+    subscriptions: Arc<Subscriptions>,
     threads: Threads,
     params: Arc<Mutex<Params>>,
     parameter_server: Arc<ParameterServer>,
@@ -242,6 +243,16 @@ impl Components {
             parameter_server.clone(),
             Arc::new(Topic::new(node, "~/model", transient_local())?),
         ));
+        let threads = Threads::default();
+        let subscriptions = Arc::new(Subscriptions {
+            context: context.clone(),
+            executor,
+            threads: threads.clone(),
+            params: params.clone(),
+            cameras: cameras.clone(),
+            inbox: inbox.clone(),
+            active: Arc::default(),
+        });
         let state = NodeState::default();
         let retraining = Arc::new(Retraining::new(
             context.clone(),
@@ -252,8 +263,8 @@ impl Components {
         ));
         Ok(Components {
             context,
-            executor,
-            threads: Threads::default(),
+            subscriptions,
+            threads,
             params,
             parameter_server,
             cameras,
@@ -314,14 +325,10 @@ impl Components {
     fn create_lifecycle(&self, node: &mut Node) -> r2r::Result<Arc<Lifecycle>> {
         let transitions = Transitions {
             context: self.context.clone(),
-            executor: self.executor.clone(),
-            threads: self.threads.clone(),
-            params: self.params.clone(),
-            cameras: self.cameras.clone(),
+            subscriptions: self.subscriptions.clone(),
             inbox: self.inbox.clone(),
             models: self.models.clone(),
             retraining: self.retraining.clone(),
-            subscriptions: Mutex::default(),
         };
         let lifecycle = Arc::new(Lifecycle::new(node, self.state.clone(), transitions)?);
         lifecycle::serve(node, &lifecycle)?;
@@ -438,7 +445,7 @@ impl Components {
     fn start_diagnostics(&self, node: &mut Node) -> r2r::Result<()> {
         let diagnostics = Diagnostics {
             context: self.context.clone(),
-            executor: self.executor.clone(),
+            subscriptions: self.subscriptions.clone(),
             state: self.state.clone(),
             node_name: node.fully_qualified_name()?.trim_start_matches('/').to_owned(),
             cameras: self.cameras.clone(),

@@ -119,6 +119,8 @@ class Program:
 class World:
     """A ROS domain and a directory, in which programs of the package run, and a node `peer` that communicates with them."""
 
+    DISCOVERY_RANGE = "LOCALHOST"
+
     def __init__(self, directory: Path, domain: int) -> None:
         self.directory = directory
         self.dataset = directory / "dataset"
@@ -126,11 +128,11 @@ class World:
         self.programs: list[Program] = []
         self.env = os.environ | {
             "ROS_DOMAIN_ID": str(domain),
-            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+            "ROS_AUTOMATIC_DISCOVERY_RANGE": self.DISCOVERY_RANGE,
             "ROS_LOG_DIR": str(directory / "log"),
         }
         # For rclpy in this process.
-        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = self.DISCOVERY_RANGE
         os.environ.setdefault("ROS_LOG_DIR", str(directory / "log"))
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)

@@ -13,7 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from harness import BEST_EFFORT, IN_NAMESPACE, NAMESPACE, NODE, Program, World
 
-PROGRAMS = ["thumb_gesture_node", "photo_camera"]
+PROGRAMS = ["thumb_gesture_node", "photo_camera", "teach_page"]
 
 # Parameters with their defaults, for the comparison with rclpy.
 DEFAULTS: dict[str, Any] = {"hold_time": 0.5, "threads": 2, "model": "", "overlay": True, "network": "alexnet"}
@@ -238,6 +238,25 @@ def test_invalid_parameter_file_is_named_with_the_line(world: World, content: st
     program = world.start("thumb_gesture_node", "--ros-args", "--params-file", f"{world.directory}/own.yaml")
     assert_rejected(program, reason)
     assert "own.yaml" in program.output()
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_parameters_of_other_programs_are_ignored_with_a_warning(world: World, name: str) -> None:
+    """As a launch file sets them for all nodes with SetParameter."""
+    files = write(world.directory, ["/**: {ros__parameters: {robot_name: jetbot, wheels: {radius: 0.03}}}"])
+    own = ["-p", f"store:={world.store}", "-p", f"dataset:={world.dataset}", "-p", "page_port:=0"]
+    program = world.start(name, "--ros-args", *files, *own)
+    for unknown in ("robot_name", "wheels.radius"):
+        expected = f"the unknown parameter {unknown} is ignored"
+        world.wait_for(lambda expected=expected: expected in program.output(), expected, program)
+    names = [f"/{node}" for node in ("thumb_gesture", "photo_camera", "teach_page")]
+    world.wait_for(lambda: set(names) & set(full_names(world)), "the node", program)
+
+
+def full_names(world: World) -> list[str]:
+    """The nodes in the ROS graph."""
+    found = world.peer.get_node_names_and_namespaces()
+    return [f"{namespace.rstrip('/')}/{name}" for name, namespace in found]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -144,6 +144,43 @@ def test_robot_stands_still_at_the_start(world: World) -> None:
     assert twists[0] == Twist()
 
 
+@needs_launch
+def test_missing_camera_driver_leaves_nothing_running(world: World) -> None:
+    """v4l2_camera is not among the packages that a test may rely on; where it is installed, its device is missing."""
+    file = REPOSITORY / "examples" / "robot.launch.py"
+    program = world.start(sys.executable, "-c", LAUNCH, str(file), *directories(world), "video_device:=/missing")
+    world.wait_for(lambda: not program.is_running() or "/missing" in program.output(), "the end of the launch")
+    if not program.is_running():
+        assert "v4l2_camera" in program.output()
+        assert "process started" not in program.output()
+
+
+def test_example_starts_the_camera_driver_before_all_others() -> None:
+    """A launch ends at the first package that is missing, and leaves running what it has started."""
+    text = (REPOSITORY / "examples" / "robot.launch.py").read_text()
+    order = re.findall(r'\bpackage="(\w+)"|(IncludeLaunchDescription)\(|(sys.executable),|DeclareLaunchArgument\(\s*"(\w+)"', text)
+    names = ["".join(groups) for groups in order]
+    drivers = ["v4l2_camera", "ros_deep_learning"]
+    others = ["IncludeLaunchDescription", "sys.executable"]
+    assert [name for name in names if name in drivers + others] == drivers + others
+    assert names.index("namespace") < names.index("v4l2_camera"), "the driver uses the argument"
+
+
+@needs_launch
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("own", [None, "/own/profile.xml", ""])
+def test_profile_of_fast_dds_is_set_unless_the_user_has_one(world: World, form: str, own: str | None) -> None:
+    name = "FASTRTPS_DEFAULT_PROFILES_FILE"
+    world.env.pop(name, None)
+    if own is not None:
+        world.env[name] = own
+    launch(world, installed(f"thumb_gesture.launch.{form}"), *directories(world))
+    (node,) = world.programs[0].children()
+    environment = Path(f"/proc/{node}/environ").read_text().split("\0")
+    expected = Path(get_package_share_directory("thumb_gesture")) / "config" / "fastdds.xml"
+    assert f"{name}={expected if own is None else own}" in environment
+
+
 def entities(form: str) -> list[dict[str, Any]]:
     """The entities of a launch file, in the structure of the YAML format."""
     text = (DIRECTORY / f"thumb_gesture.launch.{form}").read_text()
@@ -188,6 +225,8 @@ def entities_of_python(text: str) -> list[dict[str, Any]]:
             fields["remap"] = [{"from": old, "to": "".join(new)} for old, new in remappings]
         if condition := fields.pop("condition", None):
             fields["if"] = condition
+        if env := fields.pop("additional_env", None):
+            fields["env"] = [{"name": name, "value": value} for name, value in env.items()]
         return {
             "node": {
                 "pkg": fields.pop("package"),
@@ -200,6 +239,7 @@ def entities_of_python(text: str) -> list[dict[str, Any]]:
 
     names: dict[str, Any] = {
         "DeclareLaunchArgument": argument,
+        "EnvironmentVariable": lambda name, default_value: f"$(env {name} {default_value})",
         "IfCondition": str,
         "FindPackageShare": lambda package: f"$(find-pkg-share {package})",
         "LaunchConfiguration": lambda name: f"$(var {name})",

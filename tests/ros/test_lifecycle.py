@@ -198,12 +198,14 @@ def test_unconfigured_node_has_no_model_and_inactive_node_no_subscription(traine
     camera = trained_world.start_camera("--rate", "30")
     assert not trained_world.call("activate_model").success
     assert "unconfigured" in trained_world.call("retrain").message
-    assert "unconfigured" in trained_world.call("capture", label="none", frames=1).message
+    message = trained_world.call("capture", label="none", frames=1).message
+    assert "unconfigured" in message and "ros2 lifecycle set <node> configure" in message
     assert trained_world.call("list_models").models, "models are listed in any state"
 
     assert ours.change(CONFIGURE)
     trained_world.wait_for(lambda: trained_world.model().active, "the model is loaded")
-    assert "inactive" in trained_world.call("capture", label="none", frames=1).message
+    message = trained_world.call("capture", label="none", frames=1).message
+    assert "inactive" in message and "configure" not in message
     assert trained_world.peer.count_subscribers(CAMERA) == 0
 
     assert ours.change(ACTIVATE)

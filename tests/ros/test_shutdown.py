@@ -67,6 +67,7 @@ def test_starting_node_ends(trained_world: World, with_signal: signal.Signals, d
     trained_world.spin_for(delay)
     assert node.end(with_signal, SHUTDOWN_TIMEOUT) == 0
     assert "panicked" not in node.output()
+    assert "RCL_RET" not in node.output(), "what is published during the shutdown"
 
 
 @pytest.mark.parametrize("with_signal", SIGNALS)

@@ -34,9 +34,7 @@ pub(crate) struct Source {
 /// Why fewer frames were saved than requested.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CaptureError {
-    #[error(
-        "the node is {0}, must be active; run `ros2 lifecycle set <node> activate`, or restart the node after a shutdown"
-    )]
+    #[error("the node is {0}, must be active; {advice}", advice = how_to_activate(*.0))]
     Inactive(State),
     #[error("the node was deactivated during the capture")]
     Deactivated,
@@ -58,6 +56,15 @@ pub(super) enum CaptureError {
     Dataset(#[from] DatasetError),
     #[error("the node is shutting down")]
     ShuttingDown,
+}
+
+/// What makes a node active that is in this state.
+fn how_to_activate(state: State) -> &'static str {
+    match state {
+        State::Inactive => "run `ros2 lifecycle set <node> activate`",
+        State::Finalized => "restart the node",
+        _ => "run `ros2 lifecycle set <node> configure`, then `ros2 lifecycle set <node> activate`",
+    }
 }
 
 /// A burst that is being saved. Receives frames until it is dropped.

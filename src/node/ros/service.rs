@@ -67,7 +67,9 @@ pub(crate) fn respond<T: WrappedServiceTypeSupport + 'static>(
     request: ServiceRequest<T>,
     response: T::Response,
 ) {
-    if let Err(error) = request.respond(response) {
-        context.error(&format!("cannot send the response of a service: {error}"));
+    match request.respond(response) {
+        // The node was dropped, which ends the program.
+        Ok(()) | Err(r2r::Error::RCL_RET_ACTION_SERVER_INVALID) => {}
+        Err(error) => context.error(&format!("cannot send the response of a service: {error}")),
     }
 }

@@ -30,9 +30,13 @@ impl<T: WrappedTypesupport + 'static> Topic<T> {
 
     /// Publishes the message, or logs why it cannot be published.
     pub(crate) fn publish(&self, message: &T) {
-        if let Err(error) = lock(&self.publisher).publish(message) {
-            let message = format!("cannot publish on {}: {error}", self.name);
-            log(&self.logger, LogLevel::Error, &message);
+        match lock(&self.publisher).publish(message) {
+            // The node was dropped, which ends the program.
+            Ok(()) | Err(r2r::Error::RCL_RET_PUBLISHER_INVALID) => {}
+            Err(error) => {
+                let message = format!("cannot publish on {}: {error}", self.name);
+                log(&self.logger, LogLevel::Error, &message);
+            }
         }
     }
 
