@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .SILENT:
-.PHONY: help setup build test torture lint demo teach bench tensorrt-check gpu-check clean
+.PHONY: help setup build test torture lint demo teach bench network-bench tensorrt-check gpu-check clean
 
 help: ## List the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,12 @@ bench: ## Measure speed and accuracy on this machine, in comparison with Python;
 	. scripts/env.sh
 	cargo build --release --locked --example empty_node
 	python3 benches/run.py $${PEOPLE:+--people "$$PEOPLE"}
+
+network-bench: ## Measure how images arrive over networks with loss, in network namespaces; needs root
+	scripts/setup.sh --tests
+	scripts/build.sh
+	. scripts/env.sh
+	python3 benches/network.py
 
 tensorrt-check: ## Compile exported models with TensorRT; needs no GPU
 	scripts/setup.sh --tests

@@ -12,6 +12,7 @@ export THUMB_GESTURE_REQUIRE=torch,openvino,tensorrt,litert,${THUMB_GESTURE_REQU
 run_tests() {
     cargo test --release --locked --no-fail-fast
     python3 -m pytest -rs tests/ros
+    python3 -m pytest -rs tests/network
     python3 -m pytest -rs tests/browser
     python3 torture/run.py --minutes 3 --skip soak
 }
