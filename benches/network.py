@@ -105,7 +105,7 @@ def main() -> None:
                     f"{share_received(file, transport, reliability, conditions):.0%}".replace("%", " %")
                     for conditions in CONDITIONS.values()
                 )
-                print(f"| {transport}, {profile}, {reliability} | {' | '.join(shares)} |", flush=True)
+                print(f"| {transport}, {profile}, {reliability.replace('_', ' ')} | {' | '.join(shares)} |", flush=True)
     print("\n| interruption | stale after | gestures again after |\n|---|---|---|")
     for seconds in INTERRUPTIONS:
         stale, again = recovery(seconds)

@@ -57,6 +57,8 @@ class Network:
         assert self.relay.stdout.readline() == "ready\n"
         for machine, name in self.names.items():
             run("ip", "-n", name, "address", "add", f"{ADDRESSES[machine]}/24", "dev", "eth0")
+            # Longer than the bursts of raw images; an Ethernet card would slow the sender down instead of losing packets.
+            run("ip", "-n", name, "link", "set", "eth0", "txqueuelen", "10000")
             for interface in ("lo", "eth0"):
                 run("ip", "-n", name, "link", "set", interface, "up")
         return self

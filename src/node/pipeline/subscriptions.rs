@@ -191,7 +191,7 @@ impl Subscription {
         (self.subscribe)(node, requested.profile(qos)).map_err(|error| cannot_subscribe(camera, &error))?;
         let (reliability, durability) = qos.names();
         context.info(&format!(
-            "subscribed to {} with {reliability} and {durability}, as its publishers offer",
+            "subscribed to {} with reliability {reliability} and durability {durability}, because its publishers have changed",
             camera.topic
         ));
         Ok(())
