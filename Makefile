@@ -3,10 +3,10 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .SILENT:
-.PHONY: help setup build test torture lint demo teach bench network-bench tensorrt-check gpu-check clean
+.PHONY: help setup build test torture lint demo teach bench network-bench tensorrt-check gpu-check arm64-check clean
 
 help: ## List the targets
-	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install the build's dependencies into .environment (0.7 GB of downloads)
 	scripts/setup.sh
@@ -66,6 +66,10 @@ gpu-check: ## Check training and inference on this machine's NVIDIA GPU; PHOTOS=
 	cargo build --release --locked --no-default-features --features torch --bin thumb_gesture
 	python3 scripts/gpu_check.py --program "$$CARGO_TARGET_DIR/release/thumb_gesture" \
 		--photos "$${PHOTOS:-../shared/photos}" $${ONNXRUNTIME:+--onnxruntime "$$ONNXRUNTIME"}
+
+arm64-check: build ## Build the command line for arm64 and run it under emulation; needs root, debootstrap, qemu-user-static, an hour
+	. scripts/env.sh
+	python3 scripts/arm64_check.py --photos "$${PHOTOS:-../shared/photos}"
 
 clean: ## Remove build outputs, keep downloads
 	rm -rf build install log target
