@@ -197,7 +197,7 @@ class Arm64Check:
             sys.exit("arm64-check: the predictions differ")
 
         evaluated = json.loads(self.thumb_gesture("evaluate", "--dataset", work / "dataset", "--store", work / "store", "--json"))
-        print(f"evaluate: {evaluated['metrics']['accuracy']:.3f} by the recognizer auto, in {evaluated['backend']}")
+        print(f"evaluate: {evaluated['accuracy']:.3f} by the recognizer auto, in {evaluated['backend']}")
         exported = [work / "arm64.onnx", outside / "here.onnx"]
         self.thumb_gesture("export", "--store", work / "store", "--output", exported[0])
         run("thumb_gesture", "export", "--store", outside / "store", "--output", exported[1], stdout=subprocess.PIPE)
