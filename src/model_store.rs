@@ -148,18 +148,33 @@ impl ModelStore {
         &self.root
     }
 
-    /// Creates a draft, whose directory is deleted on drop unless it is published.
+    /// Creates a draft, whose directory is deleted on drop unless it is published. Its id has the time `now`, or the next millisecond that
+    /// no other model or draft has, such as one of another process.
     ///
     /// # Errors
-    /// The directory cannot be created.
+    /// The directory cannot be created, or the store is locked for long.
     pub fn draft(&self, network: &str, now: OffsetDateTime) -> Result<Draft, StoreError> {
         let models = self.root.join(MODELS_DIRECTORY);
-        let directory =
-            DraftDirectory::create(&models, DRAFT_PREFIX).map_err(|cause| io_error(&models, cause))?;
-        Ok(Draft {
-            directory,
-            id: format!("{network}-{}", disk::file_timestamp(now)),
-        })
+        let _lock = self.lock()?;
+        let entries = fs::read_dir(&models).and_then(|entries| {
+            let name =
+                |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
+            entries.map(name).collect::<io::Result<Vec<String>>>()
+        });
+        let names = entries.map_err(|cause| io_error(&models, cause))?;
+        let mut created = now;
+        let id = loop {
+            let id = format!("{network}-{}", disk::file_timestamp(created));
+            // A draft has the id of its model in its name.
+            let has_id = |name: &String| name.strip_prefix(DRAFT_PREFIX).unwrap_or(name).starts_with(&id);
+            if !names.iter().any(has_id) {
+                break id;
+            }
+            created += time::Duration::MILLISECOND;
+        };
+        let directory = DraftDirectory::create(&models, &format!("{DRAFT_PREFIX}{id}-"))
+            .map_err(|cause| io_error(&models, cause))?;
+        Ok(Draft { directory, id })
     }
 
     /// Publishes a draft: hashes its files, writes the manifest, and renames the directory to the model's id.

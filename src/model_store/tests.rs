@@ -325,3 +325,23 @@ fn prune_keeps_the_newest_the_active_and_the_previous_model() {
         [&models[4], &models[1], &models[0]].map(|model| model.manifest.id.clone())
     );
 }
+
+#[test]
+fn models_that_are_made_in_the_same_millisecond_have_ids_of_their_own() {
+    let (_root, store) = new_store();
+    let now = OffsetDateTime::UNIX_EPOCH;
+    let drafts = [(); 3].map(|()| store.draft("alexnet", now).expect("a draft"));
+    let ids = drafts.map(|draft| {
+        fs::write(draft.path(ONNX_FILE), b"graph").expect("writes");
+        fs::write(draft.path(WEIGHTS_FILE), b"weights").expect("writes");
+        store
+            .publish(draft, manifest(now))
+            .expect("publishes")
+            .manifest
+            .id
+    });
+    assert_eq!(
+        ids.map(|id| id.rsplit_once('.').expect("milliseconds").1.to_owned()),
+        ["000Z", "001Z", "002Z"]
+    );
+}
