@@ -257,21 +257,12 @@ fn load_candidate(
         _ => network.onnx_file(),
     });
     let labels = model.manifest.labels.len();
-    let classifier: Box<dyn Classifier> = match candidate.runtime {
-        Runtime::OnnxTensorRt => Box::new(OnnxClassifier::load_tensorrt(
-            model, network, candidate, settings,
-        )?),
-        Runtime::OnnxPlugin => Box::new(OnnxClassifier::load_plugin(&file, labels, candidate, settings)?),
-        Runtime::OnnxCuda | Runtime::OnnxCpu => {
-            Box::new(OnnxClassifier::load_on(&file, labels, candidate, settings)?)
-        }
+    let classifier = match candidate.runtime {
+        Runtime::OnnxTensorRt => OnnxClassifier::load_tensorrt(model, network, candidate, settings),
+        Runtime::OnnxPlugin => OnnxClassifier::load_plugin(&file, labels, candidate, settings),
+        Runtime::OnnxCuda | Runtime::OnnxCpu => OnnxClassifier::load_on(&file, labels, candidate, settings),
     };
-    Ok(classifier)
-}
-
-/// The batch sizes to run when a model is loaded: on a GPU each size may use different kernels.
-fn warm_up_sizes(batch: usize) -> impl Iterator<Item = usize> {
-    std::iter::once(1).chain((batch > 1).then_some(batch))
+    Ok(Box::new(classifier?))
 }
 
 #[cfg(test)]

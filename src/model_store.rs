@@ -156,12 +156,12 @@ impl ModelStore {
     pub fn draft(&self, network: &str, now: OffsetDateTime) -> Result<Draft, StoreError> {
         let models = self.root.join(MODELS_DIRECTORY);
         let _lock = self.lock()?;
-        let entries = fs::read_dir(&models).and_then(|entries| {
-            let name =
-                |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
-            entries.map(name).collect::<io::Result<Vec<String>>>()
+        let names: io::Result<Vec<String>> = fs::read_dir(&models).and_then(|entries| {
+            entries
+                .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+                .collect()
         });
-        let names = entries.map_err(|cause| io_error(&models, cause))?;
+        let names = names.map_err(|cause| io_error(&models, cause))?;
         let mut created = now;
         let id = loop {
             let id = format!("{network}-{}", disk::file_timestamp(created));

@@ -17,7 +17,7 @@ use self::session::{Provider, library_path, session};
 use super::candidates::{Candidate, Runtime};
 use super::engines::Engine;
 use super::settings::{Precision, Settings};
-use super::{Classifier, ClassifierError, warm_up_sizes};
+use super::{Classifier, ClassifierError};
 use crate::model_store::{ModelNetwork, StoredModel};
 use crate::network::onnx::int8::ActivationRanges;
 use crate::network::onnx::{FEATURES_NAME, INPUT_NAME, OUTPUT_NAME};
@@ -147,7 +147,9 @@ impl OnnxClassifier {
             backend: candidate.backend(),
             labels,
         };
-        for frames in warm_up_sizes(classifier.batch) {
+        // On a GPU each batch size may use different kernels.
+        let largest = Some(classifier.batch).filter(|&batch| batch > 1);
+        for frames in std::iter::once(1).chain(largest) {
             classifier.logits(&vec![0.0; frames * INPUT_LEN], &mut vec![0.0; frames * labels])?;
         }
         Ok(classifier)

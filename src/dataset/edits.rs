@@ -108,8 +108,11 @@ pub(crate) fn relabel(dataset: &Dataset, frames: &[String], label: &Label) -> Re
         taken.insert(to.clone());
         moves.push(Move { from, to });
     }
-    let is_withdrawal = false;
-    perform(&dataset.root, &edit, Record { moves, is_withdrawal })
+    let record = Record {
+        moves,
+        ..Record::default()
+    };
+    perform(&dataset.root, &edit, record)
 }
 
 /// Performs the moves again that [`undo`] has taken back. Returns how many frames were moved.
@@ -126,8 +129,11 @@ pub(crate) fn redo(root: &Path, undone: &[Move]) -> Result<usize, EditError> {
             false => to.clone(),
         },
     });
-    let (moves, is_withdrawal) = (moves.collect(), false);
-    perform(root, &edit, Record { moves, is_withdrawal })
+    let record = Record {
+        moves: moves.collect(),
+        ..Record::default()
+    };
+    perform(root, &edit, record)
 }
 
 /// The number of the last edit in the trash, withdrawals included.

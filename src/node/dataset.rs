@@ -228,10 +228,8 @@ impl NodeDataset {
         let _one_at_a_time = lock(&self.edits);
         let result = change();
         self.publish_summary();
-        Trigger::Response {
-            success: result.is_ok(),
-            message: result.unwrap_or_else(|error| text::message(&error.to_string())),
-        }
+        let (success, message) = described(result, |message| message);
+        Trigger::Response { success, message }
     }
 
     /// Takes the last change back. Changes of which nothing is left, because somebody has removed the files, are skipped.
@@ -329,7 +327,7 @@ impl NodeDataset {
 }
 
 /// `success` and `message` of a response.
-fn described(result: Result<usize, RequestError>, message: impl FnOnce(usize) -> String) -> (bool, String) {
+fn described<T>(result: Result<T, RequestError>, message: impl FnOnce(T) -> String) -> (bool, String) {
     let message_of = |error: RequestError| text::message(&error.to_string());
     let success = result.is_ok();
     (success, result.map_or_else(message_of, message))

@@ -26,8 +26,7 @@ use summary::{Counts, Loss, Observation, Overload, summarize};
 const PERIOD: Duration = Duration::from_secs(1);
 /// Number of successive reports with a problem that is then no longer a single event, such as the start of a bag, or the load of a model.
 const MANY_REPORTS: usize = 3;
-
-/// Share of a camera's frames that do not arrive, below which nothing is said.
+/// Share of a camera's frames that do not arrive, from which on there is a warning.
 const MIN_LOST_SHARE: f64 = 0.2;
 
 /// Watches the node and publishes its diagnostics.
@@ -107,8 +106,8 @@ impl Diagnostics {
         let publisher_problems = self.check_publishers(monitor, &source.publishers);
         let state = self.state.get();
         let transport = lock(&self.params).image_transport;
-        let (previous, current) = monitor.update(state);
         let lost_share = monitor.camera.stamp_gaps.lost_share();
+        let (previous, current) = monitor.update(state, lost_share);
         let camera = &monitor.camera;
         let model = lock(&self.model).clone();
         let rate = |current: u64, previous: u64| (current - previous) as f64 / elapsed.as_secs_f64();
@@ -212,7 +211,7 @@ impl CameraMonitor {
     }
 
     /// Reads the counters; returns the previous and the current ones. A camera does not stall while the node is not active.
-    fn update(&mut self, state: State) -> (Counts, Counts) {
+    fn update(&mut self, state: State, lost_share: Option<f64>) -> (Counts, Counts) {
         let counters = &self.camera.counters;
         let current = Counts {
             received: counters.received.get(),
@@ -235,7 +234,6 @@ impl CameraMonitor {
             &mut self.reports_with_overload,
             state == State::Active && current.is_overloaded(&previous),
         );
-        let lost_share = self.camera.stamp_gaps.lost_share();
         count(
             &mut self.reports_with_loss,
             current.received > previous.received && lost_share.is_some_and(|share| share >= MIN_LOST_SHARE),

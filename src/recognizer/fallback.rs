@@ -2,7 +2,6 @@
 
 use super::Recognizer;
 use super::model::LoadError;
-use super::settings::FAMILIARITY_THRESHOLD;
 use crate::classifier::{self, ClassifierError};
 
 /// Loads the same model on the CPU.
@@ -27,10 +26,11 @@ impl Recognizer {
         };
         let failed = format!("{} failed: {}", self.backend(), classifier::for_people(&error));
         match load() {
-            Ok(on_cpu) => {
-                let threshold = self.familiarity_threshold();
+            Ok(mut on_cpu) => {
+                if let Some(threshold) = self.familiarity_threshold() {
+                    on_cpu.set_familiarity_threshold(threshold);
+                }
                 self.method = on_cpu.method;
-                self.set_familiarity_threshold(threshold.unwrap_or(FAMILIARITY_THRESHOLD));
                 tracing::warn!("{failed}; {} is used from now on", self.backend());
                 self.fallback_reason = Some(failed);
                 Ok(())

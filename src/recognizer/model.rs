@@ -138,12 +138,13 @@ impl Model {
     /// # Errors
     /// As for [`classifier::load`]; the networks for hands are not installed; the model has nothing that the method could use.
     pub fn load(&self, settings: &RecognizerSettings) -> Result<LoadedModel, LoadError> {
-        self.load_with(settings, |stored, network, settings| {
+        let loaded = self.load_with(settings, |stored, network, settings| {
             Ok((
                 classifier::load(stored, network, settings)?,
                 EngineState::UpToDate,
             ))
-        })
+        });
+        Ok(self.with_fallback(loaded?, settings))
     }
 
     /// Like [`Model::load`], but prefers what can be loaded at once over a TensorRT engine that would have to be built first.
@@ -151,31 +152,11 @@ impl Model {
     /// # Errors
     /// As for [`Model::load`].
     pub fn load_at_once(&self, settings: &RecognizerSettings) -> Result<LoadedModel, LoadError> {
-        self.load_with(settings, classifier::load_at_once)
+        let loaded = self.load_with(settings, classifier::load_at_once);
+        Ok(self.with_fallback(loaded?, settings))
     }
 
     fn load_with(
-        &self,
-        settings: &RecognizerSettings,
-        load_classifier: impl FnOnce(
-            &StoredModel,
-            ModelNetwork,
-            &Settings,
-        ) -> Result<(LoadedClassifier, EngineState), ClassifierError>,
-    ) -> Result<LoadedModel, LoadError> {
-        let mut loaded = self.load_without_fallback(settings, load_classifier)?;
-        let mut on_cpu = settings.clone();
-        on_cpu.network.device = Device::Cpu;
-        on_cpu.network.provider_library = None;
-        if on_cpu != *settings && !settings.network.require_gpu {
-            let model = self.clone();
-            let load = move || Ok(model.load(&on_cpu)?.recognizer);
-            loaded.recognizer = loaded.recognizer.with_fallback(Box::new(load));
-        }
-        Ok(loaded)
-    }
-
-    fn load_without_fallback(
         &self,
         settings: &RecognizerSettings,
         load_classifier: impl FnOnce(
@@ -209,6 +190,22 @@ impl Model {
                 let loaded = load_classifier(stored, ModelNetwork::Hand, &settings.network)?;
                 by_hand(&network, loaded, &stored.manifest, settings)
             }
+        }
+    }
+
+    /// Makes the model continue on the CPU if a GPU fails, unless one is required.
+    fn with_fallback(&self, loaded: LoadedModel, settings: &RecognizerSettings) -> LoadedModel {
+        let mut on_cpu = settings.clone();
+        on_cpu.network.device = Device::Cpu;
+        on_cpu.network.provider_library = None;
+        if on_cpu == *settings || settings.network.require_gpu {
+            return loaded;
+        }
+        let model = self.clone();
+        let load = move || Ok(model.load(&on_cpu)?.recognizer);
+        LoadedModel {
+            recognizer: loaded.recognizer.with_fallback(Box::new(load)),
+            ..loaded
         }
     }
 }

@@ -112,12 +112,10 @@ impl Camera {
         }
         // Not every camera has a rate that can be chosen.
         if let Ok(actual) = capture.set_frame_interval(interval(*rate))
-            && is_other_rate(&actual, *rate)
+            && let Some(actual) = other_rate(&actual, *rate)
         {
-            let (frames, seconds) = (f64::from(actual.denominator()), f64::from(actual.numerator()));
             notes.push(format!(
-                "it sends {:.1} frames per second instead of {rate}",
-                frames / seconds
+                "it sends {actual:.1} frames per second instead of {rate}"
             ));
         }
         let camera = Camera {
@@ -172,10 +170,14 @@ fn interval(rate: f64) -> Fract {
     Fract::new(1000, (rate * 1000.0).round() as u32)
 }
 
-fn is_other_rate(actual: &Fract, rate: f64) -> bool {
-    let (frames, seconds) = (f64::from(actual.denominator()), f64::from(actual.numerator()));
+/// The rate of this interval, if it is not the one that was requested.
+fn other_rate(interval: &Fract, requested: f64) -> Option<f64> {
+    let (frames, seconds) = (f64::from(interval.denominator()), f64::from(interval.numerator()));
     // Zero: the driver does not know.
-    frames > 0.0 && seconds > 0.0 && (frames / seconds / rate - 1.0).abs() > 0.01
+    let is_known = frames > 0.0 && seconds > 0.0;
+    is_known
+        .then_some(frames / seconds)
+        .filter(|rate| (rate / requested - 1.0).abs() > 0.01)
 }
 
 fn text_of_sizes(sizes: FrameSizes) -> String {
@@ -261,8 +263,8 @@ mod tests {
     #[test]
     fn intervals_are_those_of_the_rate() {
         for rate in [0.01, 15.0, 29.97, 30.0, 1000.0] {
-            assert!(!is_other_rate(&interval(rate), rate), "{rate}");
+            assert_eq!(other_rate(&interval(rate), rate), None, "{rate}");
         }
-        assert!(is_other_rate(&Fract::new(1, 15), 30.0));
+        assert_eq!(other_rate(&Fract::new(1, 15), 30.0), Some(15.0));
     }
 }

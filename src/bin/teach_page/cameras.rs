@@ -71,11 +71,11 @@ impl Drop for Subscription {
     }
 }
 
-/// A subscription that should exist.
-pub(crate) struct Wanted {
-    name: String,
-    topic: String,
-    qos: ImageQos,
+/// A camera of the node, and how its images are subscribed to.
+pub(crate) struct CameraSource {
+    pub(crate) name: String,
+    pub(crate) topic: String,
+    pub(crate) qos: ImageQos,
 }
 
 impl Cameras {
@@ -88,15 +88,15 @@ impl Cameras {
         }
     }
 
-    /// What the node says about its cameras: names, topics and QoS.
-    pub(crate) fn set_topics(&self, topics: &[(String, String, ImageQos)]) {
+    /// What the node says about its cameras.
+    pub(crate) fn set_sources(&self, sources: &[CameraSource]) {
         let mut cameras = lock(&self.cameras);
-        cameras.retain(|name, _| topics.iter().any(|(known, ..)| known == name));
-        for (name, topic, qos) in topics {
-            let camera = cameras.entry(name.clone()).or_default();
-            if camera.topic != *topic || camera.qos != *qos {
-                camera.topic.clone_from(topic);
-                camera.qos = *qos;
+        cameras.retain(|name, _| sources.iter().any(|source| source.name == *name));
+        for source in sources {
+            let camera = cameras.entry(source.name.clone()).or_default();
+            if camera.topic != source.topic || camera.qos != source.qos {
+                camera.topic.clone_from(&source.topic);
+                camera.qos = source.qos;
                 self.wanted.notify_one();
             }
         }
@@ -115,8 +115,8 @@ impl Cameras {
         }
     }
 
-    /// Ends the subscriptions that nobody wants any more, or whose topic is another one now, and returns those that should begin.
-    pub(crate) fn review(&self, has_viewers: bool) -> Vec<Wanted> {
+    /// Ends the subscriptions that nobody wants any more, or whose topic is another one now, and returns what should be subscribed to.
+    pub(crate) fn review(&self, has_viewers: bool) -> Vec<CameraSource> {
         let mut wanted = Vec::new();
         for (name, camera) in &mut *lock(&self.cameras) {
             let is_wanted = has_viewers && camera.wanted.is_some_and(|last| last.elapsed() < INTEREST);
@@ -128,7 +128,7 @@ impl Cameras {
                 |current: &Subscription| current.topic == camera.topic && current.qos == camera.qos;
             if !camera.subscription.as_ref().is_some_and(is_as_wanted) {
                 camera.forget();
-                wanted.push(Wanted {
+                wanted.push(CameraSource {
                     name: name.clone(),
                     topic: camera.topic.clone(),
                     qos: camera.qos,
@@ -145,11 +145,11 @@ impl Cameras {
     pub(crate) fn subscribe(
         self: &Arc<Cameras>,
         node: &mut Node,
-        wanted: Wanted,
+        source: CameraSource,
         namespace: &str,
         runtime: &tokio::runtime::Handle,
     ) -> r2r::Result<()> {
-        let Wanted { name, topic, qos } = wanted;
+        let CameraSource { name, topic, qos } = source;
         let profile = qos.profile();
         let pictures = match qos.is_compressed {
             true => {

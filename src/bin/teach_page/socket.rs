@@ -161,10 +161,10 @@ impl Reader {
     }
 
     fn take_text(&mut self, message: &str) -> Result<(), Refusal> {
-        let invalid = |reason| Refusal::new("message", reason);
+        let invalid = |reason: String| Refusal::new("message", reason);
         let request = crate::json::parse(message.as_bytes()).map_err(invalid)?;
-        let request = serde_json::from_value(request)
-            .map_err(|error| Refusal::new("message", format!("invalid message: {error}")))?;
+        let request =
+            serde_json::from_value(request).map_err(|error| invalid(format!("invalid message: {error}")))?;
         let command = match request {
             Request::Next { cameras } if cameras.len() <= MAX_CAMERAS => {
                 self.credit.send_replace(cameras);

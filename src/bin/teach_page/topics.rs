@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use thumb_gesture::node::transient_local;
 
-use crate::cameras::ImageQos;
+use crate::cameras::{CameraSource, ImageQos};
 use crate::json;
 use crate::page::Page;
 
@@ -117,26 +117,21 @@ fn take_diagnostics(page: &Page, array: &DiagnosticArray) {
     page.gesture_node.presence.mark();
     page.set_node(value_of(first, "state"));
 
-    let topics: Vec<(String, String, ImageQos)> = statuses
-        .iter()
-        .map(|(name, status)| {
-            let topic = value_of(status, "camera topic").to_owned();
-            let qos = ImageQos {
-                is_compressed: value_of(status, "transport") == "compressed",
-                is_reliable: value_of(status, "reliability") == "reliable",
-                is_transient_local: value_of(status, "durability") == "transient_local",
-            };
-            (name.clone(), topic, qos)
-        })
-        .collect();
-    page.cameras.set_topics(&topics);
-    let cameras = statuses
-        .iter()
-        .zip(&topics)
-        .map(|((name, status), (_, topic, _))| {
-            let rate: f64 = value_of(status, "frames per second").parse().unwrap_or_default();
-            json!({ "name": name, "topic": topic, "rate": rate, "silent": rate == 0.0 })
-        });
+    let source = |(name, status): &(String, &DiagnosticStatus)| CameraSource {
+        name: name.clone(),
+        topic: value_of(status, "camera topic").to_owned(),
+        qos: ImageQos {
+            is_compressed: value_of(status, "transport") == "compressed",
+            is_reliable: value_of(status, "reliability") == "reliable",
+            is_transient_local: value_of(status, "durability") == "transient_local",
+        },
+    };
+    page.cameras
+        .set_sources(&statuses.iter().map(source).collect::<Vec<_>>());
+    let cameras = statuses.iter().map(|(name, status)| {
+        let rate: f64 = value_of(status, "frames per second").parse().unwrap_or_default();
+        json!({ "name": name, "topic": value_of(status, "camera topic"), "rate": rate, "silent": rate == 0.0 })
+    });
     page.board.set("cameras", cameras.collect());
     let diagnostics = statuses.iter().map(|(_, status)| {
         let DiagnosticStatus {

@@ -47,12 +47,8 @@ impl History {
     /// A frame was added. All with the same `id` are one change, the last one.
     pub(super) fn add(&mut self, id: &str, label: &Label, burst: &str) {
         let is_meant = |change: &Change| matches!(change, Change::Addition(addition) if addition.id == id);
-        let mut addition = match self
-            .done
-            .iter()
-            .position(is_meant)
-            .map(|index| self.done.remove(index))
-        {
+        let index = self.done.iter().rposition(is_meant);
+        let mut addition = match index.map(|index| self.done.remove(index)) {
             Some(Change::Addition(addition)) => addition,
             _ => Addition {
                 id: id.to_owned(),

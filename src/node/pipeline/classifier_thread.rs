@@ -158,8 +158,7 @@ impl ClassifierThread {
             .map(|(camera_index, frame)| (Source::Stream(*camera_index), &frame.frame));
         let familiarity_threshold = lock(&self.params).familiarity_threshold;
         model.recognizer.set_familiarity_threshold(familiarity_threshold);
-        let result = model.recognizer.classify(frames);
-        match result {
+        match model.recognizer.classify(frames) {
             Ok(predictions) => self.publish_gestures(&model.info, batch, &predictions),
             Err(error) => {
                 for (camera_index, _) in batch {
@@ -173,9 +172,7 @@ impl ClassifierThread {
                 self.log_error(&format!("classification failed: {error}"));
             }
         }
-        if let Some(reason) = model.recognizer.take_fallback_reason() {
-            model.info.backend = model.recognizer.backend().to_owned();
-            model.info.message = format!("in use: {reason}");
+        if model.note_fallback() {
             self.update_threshold(&model);
             self.publish_model(&model);
         }

@@ -84,10 +84,7 @@ impl LoadedModel {
             info: ModelInfo {
                 backend: loaded.recognizer.backend().to_owned(),
                 active: true,
-                message: match reason {
-                    "" => "in use".to_owned(),
-                    reason => text::message(&format!("in use: {reason}")),
-                },
+                message: in_use(reason),
                 ..info_of(model)
             },
             recognizer: loaded.recognizer,
@@ -95,6 +92,23 @@ impl LoadedModel {
                 .stored()
                 .and_then(|stored| stored.manifest.thumbless.clone()),
         }
+    }
+
+    /// Describes the model anew if the CPU has taken over from a GPU that failed; returns whether it has.
+    pub(super) fn note_fallback(&mut self) -> bool {
+        let Some(reason) = self.recognizer.take_fallback_reason() else {
+            return false;
+        };
+        self.info.backend = self.recognizer.backend().to_owned();
+        self.info.message = in_use(&reason);
+        true
+    }
+}
+
+fn in_use(reason: &str) -> String {
+    match reason {
+        "" => "in use".to_owned(),
+        reason => text::message(&format!("in use: {reason}")),
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Mutex;
 
 use r2r::builtin_interfaces::msg::Time;
 
+use crate::node::ros::messages::nanos_of;
 use crate::sync::lock;
 
 /// Number of intervals between successive frames that are considered: the last second of a usual camera.
@@ -35,7 +36,7 @@ struct Stamps {
 impl StampGaps {
     /// Adds the stamp of a message that was received.
     pub(super) fn add(&self, stamp: &Time) {
-        let stamp_ns = i64::from(stamp.sec) * 1_000_000_000 + i64::from(stamp.nanosec);
+        let stamp_ns = nanos_of(stamp);
         let mut stamps = lock(&self.0);
         let interval = stamps.last_ns.replace(stamp_ns).map(|last_ns| stamp_ns - last_ns);
         match interval {
