@@ -251,7 +251,7 @@ impl Components {
             params: params.clone(),
             cameras: cameras.clone(),
             inbox: inbox.clone(),
-            active: Arc::default(),
+            active: Mutex::default(),
         });
         let state = NodeState::default();
         let retraining = Arc::new(Retraining::new(

@@ -36,7 +36,7 @@ pub(crate) struct Subscriptions {
     pub(crate) cameras: Vec<Arc<Camera>>,
     pub(crate) inbox: Arc<Inbox>,
     /// In the order of the cameras; empty unless the node is active.
-    pub(crate) active: Arc<Mutex<Vec<Subscription>>>,
+    pub(crate) active: Mutex<Vec<Subscription>>,
 }
 
 /// The subscription to one camera.
@@ -62,40 +62,40 @@ impl Subscriptions {
     ///
     /// # Errors
     /// A subscription or a thread could not be created.
-    pub(crate) async fn start(&self) -> Result<(), String> {
+    pub(crate) async fn start(self: &Arc<Self>) -> Result<(), String> {
+        let this = self.clone();
+        let subscribed = self.executor.run_on_node(move |node| this.subscribe(node)).await;
+        subscribed.unwrap_or_else(|| Err("the node is shutting down".to_owned()))
+    }
+
+    fn subscribe(&self, node: &mut Node) -> Result<(), String> {
         let requested = lock(&self.params).image_subscription();
-        let camera_thread = |(camera_index, camera): (usize, &Arc<Camera>)| CameraThread {
-            context: self.context.clone(),
-            camera: camera.clone(),
-            camera_index,
-            inbox: self.inbox.clone(),
-        };
-        let camera_threads: Vec<CameraThread> = self.cameras.iter().enumerate().map(camera_thread).collect();
-        let (threads, active) = (self.threads.clone(), self.active.clone());
-        let subscribe_all = move |node: &mut Node| -> Result<(), String> {
-            let mut subscriptions = Vec::new();
-            for camera_thread in camera_threads {
-                let subscribed = match requested.transport {
-                    ImageTransport::Raw => {
-                        Subscription::new::<ImageInPlace>(node, &requested, camera_thread, &threads)
-                    }
-                    ImageTransport::Compressed => {
-                        Subscription::new::<CompressedImage>(node, &requested, camera_thread, &threads)
-                    }
-                };
-                match subscribed {
-                    Ok(subscription) => subscriptions.push(subscription),
-                    Err(reason) => {
-                        subscriptions.iter().for_each(Subscription::stop);
-                        return Err(reason);
-                    }
+        let mut subscriptions = Vec::new();
+        for (camera_index, camera) in self.cameras.iter().enumerate() {
+            let camera_thread = CameraThread {
+                context: self.context.clone(),
+                camera: camera.clone(),
+                camera_index,
+                inbox: self.inbox.clone(),
+            };
+            let subscribed = match requested.transport {
+                ImageTransport::Raw => {
+                    Subscription::new::<ImageInPlace>(node, &requested, camera_thread, &self.threads)
+                }
+                ImageTransport::Compressed => {
+                    Subscription::new::<CompressedImage>(node, &requested, camera_thread, &self.threads)
+                }
+            };
+            match subscribed {
+                Ok(subscription) => subscriptions.push(subscription),
+                Err(reason) => {
+                    subscriptions.iter().for_each(Subscription::stop);
+                    return Err(reason);
                 }
             }
-            *lock(&active) = subscriptions;
-            Ok(())
-        };
-        let subscribed = self.executor.run_on_node(subscribe_all).await;
-        subscribed.unwrap_or_else(|| Err("the node is shutting down".to_owned()))
+        }
+        *lock(&self.active) = subscriptions;
+        Ok(())
     }
 
     /// Unsubscribes from the cameras, and ends their threads and captures.
@@ -112,28 +112,36 @@ impl Subscriptions {
     }
 
     /// Looks at the publishers on each camera's topic, and subscribes once more where another QoS fits them now.
-    pub(crate) async fn review(&self) -> Vec<Source> {
+    pub(crate) async fn review(self: &Arc<Self>) -> Vec<Source> {
+        let this = self.clone();
+        let sources = self.executor.run_on_node(move |node| this.fit_all(node)).await;
+        sources.unwrap_or_default()
+    }
+
+    fn fit_all(&self, node: &mut Node) -> Vec<Source> {
         let requested = lock(&self.params).image_subscription();
-        let (context, cameras, active) = (self.context.clone(), self.cameras.clone(), self.active.clone());
-        let review_all = move |node: &mut Node| {
-            let mut active = lock(&active);
-            let mut sources = Vec::new();
-            for (camera_index, camera) in cameras.iter().enumerate() {
-                let publishers = publishers(node, &camera.topic);
-                let qos = match active.get_mut(camera_index) {
-                    Some(subscription) => {
-                        subscription
-                            .fit(node, &requested, &publishers, &context, camera)
-                            .unwrap_or_else(|reason| context.error(&reason));
-                        subscription.qos
+        let mut active = lock(&self.active);
+        let mut sources = Vec::new();
+        for (camera_index, camera) in self.cameras.iter().enumerate() {
+            let publishers = publishers(node, &camera.topic);
+            let qos = match active.get_mut(camera_index) {
+                Some(subscription) => {
+                    let qos = requested.fitting(&publishers, subscription.qos);
+                    if qos != subscription.qos {
+                        // Also if it fails, so that it does not fail every second.
+                        subscription.qos = qos;
+                        match (subscription.subscribe)(node, requested.profile(qos)) {
+                            Ok(()) => self.context.info(&subscribed_again(camera, qos)),
+                            Err(error) => self.context.error(&cannot_subscribe(camera, &error)),
+                        }
                     }
-                    None => requested.fitting(&publishers, ImageQos::default()),
-                };
-                sources.push(Source { publishers, qos });
-            }
-            sources
-        };
-        self.executor.run_on_node(review_all).await.unwrap_or_default()
+                    qos
+                }
+                None => requested.fitting(&publishers, ImageQos::default()),
+            };
+            sources.push(Source { publishers, qos });
+        }
+        sources
     }
 }
 
@@ -172,30 +180,14 @@ impl Subscription {
     fn stop(&self) {
         self.stop.abort();
     }
+}
 
-    /// Subscribes once more if another QoS fits the publishers.
-    fn fit(
-        &mut self,
-        node: &mut Node,
-        requested: &ImageSubscription,
-        publishers: &[RemotePublisher],
-        context: &NodeContext,
-        camera: &Camera,
-    ) -> Result<(), String> {
-        let qos = requested.fitting(publishers, self.qos);
-        if qos == self.qos {
-            return Ok(());
-        }
-        // Also if it fails, so that it does not fail every second.
-        self.qos = qos;
-        (self.subscribe)(node, requested.profile(qos)).map_err(|error| cannot_subscribe(camera, &error))?;
-        let (reliability, durability) = qos.names();
-        context.info(&format!(
-            "subscribed to {} with reliability {reliability} and durability {durability}, because its publishers have changed",
-            camera.topic
-        ));
-        Ok(())
-    }
+fn subscribed_again(camera: &Camera, qos: ImageQos) -> String {
+    let (reliability, durability) = qos.names();
+    format!(
+        "subscribed to {} with reliability {reliability} and durability {durability}, because its publishers have changed",
+        camera.topic
+    )
 }
 
 fn cannot_subscribe(camera: &Camera, error: &r2r::Error) -> String {
@@ -220,6 +212,11 @@ impl<M: ImageMessage> NewestStream<M> {
             stamp: None,
         }
     }
+
+    fn with_stamp(&mut self, message: Option<M>) -> Option<M> {
+        self.stamp = message.as_ref().map(|message| message.stamp().clone());
+        message
+    }
 }
 
 impl<M: ImageMessage> Stream for NewestStream<M> {
@@ -243,12 +240,5 @@ impl<M: ImageMessage> Stream for NewestStream<M> {
         }
         let message = ready!(self.current.poll_next_unpin(context));
         Poll::Ready(self.with_stamp(message))
-    }
-}
-
-impl<M: ImageMessage> NewestStream<M> {
-    fn with_stamp(&mut self, message: Option<M>) -> Option<M> {
-        self.stamp = message.as_ref().map(|message| message.stamp().clone());
-        message
     }
 }
