@@ -18,6 +18,7 @@ use std::time::Duration;
 use serde::Serialize;
 use strum::IntoStaticStr;
 
+use crate::classifier::candidates::Runtime;
 use crate::classifier::{Classifier, ClassifierError};
 use crate::frame::{Frame, FrameError};
 use crate::hand::Hand;
@@ -167,6 +168,19 @@ impl Recognizer {
             LoadedMethod::Hand(hand) => hand.classifier.backend(),
             LoadedMethod::Landmarks(landmarks) => landmarks.backend(),
         }
+    }
+
+    /// Whether all networks run on the CPU, with ONNX Runtime's own provider.
+    fn is_on_cpu(&self) -> bool {
+        let of_hands = match &self.method {
+            LoadedMethod::Image(_) | LoadedMethod::Landmarks(_) => self.backend(),
+            LoadedMethod::Auto(auto) => auto.landmarks.backend(),
+            LoadedMethod::Hand(hand) => hand.tracker.backend(),
+        };
+        let cpu = format!("{}/", Runtime::OnnxCpu);
+        [self.backend(), of_hands]
+            .iter()
+            .all(|backend| backend.starts_with(&cpu))
     }
 
     /// What decides: not the requested method if the networks for hands could not be loaded.

@@ -3,7 +3,7 @@
 mod files;
 mod history;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -272,12 +272,13 @@ impl NodeDataset {
             return Ok(None);
         }
         let moved = edits::withdraw(&dataset, &frames)?;
-        let mut labels: Vec<&str> = addition
+        // Each of them once, in the order of the alphabet.
+        let labels: BTreeSet<&str> = addition
             .bursts()
             .iter()
             .map(|(label, _)| label.as_str())
             .collect();
-        labels.dedup();
+        let labels: Vec<&str> = labels.into_iter().collect();
         Ok(Some(format!(
             "{moved} frames of {} taken back; ~/redo_edit brings them back",
             labels.join(" and ")

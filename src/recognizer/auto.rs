@@ -13,7 +13,7 @@ pub(super) const FRAMES_PER_SEARCH: usize = 2;
 
 /// Both recognizers of a model, which have the same labels.
 pub(super) struct AutoRecognizer {
-    landmarks: LandmarkRecognizer,
+    pub(super) landmarks: LandmarkRecognizer,
     pub(super) image: ImageRecognizer,
     /// For the frames without a certain hand.
     image_results: Results,

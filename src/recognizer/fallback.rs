@@ -122,6 +122,17 @@ mod tests {
     }
 
     #[test]
+    fn only_onnx_runtimes_own_provider_for_the_cpu_needs_no_fallback() {
+        for (backend, is_on_cpu) in [
+            ("onnx/cpu/int8", true),
+            ("onnx/cuda/fp32", false),
+            ("onnx/OpenVINOExecutionProvider/fp32", false),
+        ] {
+            assert_eq!(recognizer(1, backend).is_on_cpu(), is_on_cpu, "{backend}");
+        }
+    }
+
+    #[test]
     fn without_a_fallback_or_if_it_fails_too_the_error_is_returned() {
         let frame = frame();
         let mut alone = recognizer(0, "onnx/cuda/fp32");

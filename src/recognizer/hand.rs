@@ -15,7 +15,7 @@ use crate::probability::softmax;
 
 /// A network for crops of hands with its buffers, which keep the size of the largest batch so far.
 pub(super) struct HandRecognizer {
-    tracker: HandTracker,
+    pub(super) tracker: HandTracker,
     pub(super) classifier: Box<dyn Classifier>,
     gestures: Vec<Gesture>,
     temperature: f32,

@@ -193,14 +193,14 @@ impl Model {
         }
     }
 
-    /// Makes the model continue on the CPU if a GPU fails, unless one is required.
+    /// Makes a model that runs on a GPU or a plugin continue on the CPU if that fails, unless a GPU is required.
     fn with_fallback(&self, loaded: LoadedModel, settings: &RecognizerSettings) -> LoadedModel {
+        if loaded.recognizer.is_on_cpu() || settings.network.require_gpu {
+            return loaded;
+        }
         let mut on_cpu = settings.clone();
         on_cpu.network.device = Device::Cpu;
         on_cpu.network.provider_library = None;
-        if on_cpu == *settings || settings.network.require_gpu {
-            return loaded;
-        }
         let model = self.clone();
         let load = move || Ok(model.load(&on_cpu)?.recognizer);
         LoadedModel {

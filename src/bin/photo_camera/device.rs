@@ -12,6 +12,7 @@ use linuxvideo::format::{FrameSizes, PixFormat, PixelFormat};
 use linuxvideo::stream::ReadStream;
 use linuxvideo::{BufType, CapabilityFlags, Device, Fract};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use thumb_gesture::node::ImageTransport;
 
 use error::DeviceError;
@@ -54,7 +55,8 @@ pub(crate) struct Stream(ReadStream);
 impl FrameSource for Stream {
     fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut waiting = [PollFd::new(&self.0, PollFlags::IN)];
-        if poll(&mut waiting, Some(&POLL_PERIOD))? == 0 {
+        // A signal that ends the program may arrive on this thread.
+        if retry_on_intr(|| poll(&mut waiting, Some(&POLL_PERIOD)))? == 0 {
             return Ok(None);
         }
         let frame = self.0.dequeue(|buffer| {

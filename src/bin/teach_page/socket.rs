@@ -182,14 +182,15 @@ impl Reader {
             Request::Renew(_) => Command::Renew,
             Request::Stop(_) => Command::Stop,
         };
-        let is_renewal = matches!(command, Command::Renew);
+        let about = match command {
+            Command::Start { .. } => "record",
+            Command::Stop => "stop",
+            Command::Renew => "renew",
+        };
         match self.commands.try_send(command) {
             // Another renewal waits already.
-            Err(_) if is_renewal => Ok(()),
-            Err(_) => Err(Refusal::new(
-                "record",
-                "too many messages; wait for their answers",
-            )),
+            Err(_) if about == "renew" => Ok(()),
+            Err(_) => Err(Refusal::new(about, "too many messages; wait for their answers")),
             Ok(()) => Ok(()),
         }
     }

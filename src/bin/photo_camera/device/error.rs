@@ -64,7 +64,7 @@ impl DeviceError {
                 others: devices(Path::new(DEVICES), path),
             },
             // It has no idea of Video4Linux.
-            Some(Errno::NOTTY | Errno::INVAL | Errno::ISDIR) => DeviceError::NoCamera {
+            Some(Errno::NOTTY | Errno::INVAL) => DeviceError::NoCamera {
                 path: path.to_owned(),
                 others: devices(Path::new(DEVICES), path),
             },

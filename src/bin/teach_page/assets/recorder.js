@@ -60,6 +60,7 @@ onMessage("record", (answer) => {
 });
 
 onRefusal("record", (text) => {
+  unanswered -= 1;
   stop();
   fail(last, text);
 });
