@@ -1,4 +1,4 @@
-"""Times preprocessing and the network, for every backend and precision and for Python, alternating: part of `make bench`."""
+"""Times preprocessing and the network, for every precision and for Python, alternating: part of `make bench`."""
 
 import json
 import statistics

@@ -10,9 +10,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "ros"))
 
-from harness import IN_NAMESPACE, REPOSITORY  # noqa: E402
+from harness import REPOSITORY  # noqa: E402
 from programs import show_progress  # noqa: E402
-from worlds import world_in  # noqa: E402
+from worlds import Received, world_in  # noqa: E402
 
 LOG = REPOSITORY / "build" / "image_loss.log"
 RELIABILITIES = ("best_effort", "reliable", "auto")
@@ -33,20 +33,10 @@ def share_received(environment: dict[str, str], reliability: str) -> float:
         world.env |= environment
         world.start_node(image_reliability=reliability)
         diagnostics = world.diagnostics()
-        options = ["--rate", str(RATE_HZ), "--size", "640x480", "--encoding", "rgb8"]
-        camera = world.start("photo_camera", *options, *IN_NAMESPACE)
-
-        def count() -> tuple[int, float]:
-            diagnostics.arrays.clear()
-            world.wait_for(diagnostics.status, "a report", camera)
-            stamp = diagnostics.arrays[-1].header.stamp
-            return diagnostics.count("frames received"), stamp.sec + stamp.nanosec * 1e-9
-
-        world.wait_for(lambda: count()[0] > 0, "the first frame", camera)
-        frames_before, begin = count()
-        world.spin_for(SECONDS)
-        frames_after, end = count()
-        return (frames_after - frames_before) / ((end - begin) * RATE_HZ)
+        camera = world.start_camera("--rate", str(RATE_HZ), "--encoding", "rgb8", size="640x480")
+        received = Received(world, diagnostics, camera)
+        world.wait_for(lambda: received.now()[0] > 0, "the first frame", camera)
+        return received.share(SECONDS, RATE_HZ)
 
 
 def measure() -> dict[str, dict[str, float]]:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "network"))
 
-from namespaces import PROFILE, Network, NetworkWorld, free_domain, missing  # noqa: E402
+from namespaces import PROFILE, NetworkWorld, missing, network_world  # noqa: E402
+from worlds import Received  # noqa: E402
 
-from harness import IN_NAMESPACE, Program  # noqa: E402
+from harness import Program  # noqa: E402
 
 RATE_HZ = 30
 SECONDS = 10.0
@@ -34,49 +35,38 @@ INTERRUPTIONS = [10.0, 30.0]
 
 
 @contextlib.contextmanager
-def world_in(profile: str) -> Iterator[NetworkWorld]:
+def quiet_world(profile: str) -> Iterator[NetworkWorld]:
     """Three machines, of which camera and node have this profile. What the programs print is dropped."""
     with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(io.StringIO()):
-        with Network() as network, free_domain() as domain, NetworkWorld(Path(directory), domain, network) as world:
-            world.env["FASTRTPS_DEFAULT_PROFILES_FILE"] = profile
+        with network_world(Path(directory), profile) as world:
             yield world
 
 
 def start_camera(world: NetworkWorld, transport: str) -> Program:
     """Starts the camera."""
-    options = ["--rate", str(RATE_HZ), "--size", "640x480", "--encoding", "rgb8"]
-    options += ["--compressed"] if transport == "compressed" else []
-    return world.start("photo_camera", *options, *IN_NAMESPACE)
+    options = ["--compressed"] if transport == "compressed" else []
+    return world.start_camera("--rate", str(RATE_HZ), "--encoding", "rgb8", *options, size="640x480")
 
 
 def share_received(profile: str, transport: str, reliability: str, conditions: dict[str, float]) -> float:
     """Share of the camera's frames that the node receives, between two reports on /diagnostics."""
-    with world_in(profile) as world:
+    with quiet_world(profile) as world:
         world.network.set("camera", delay=DELAY, **conditions)
         world.start_node(image_transport=transport, image_reliability=reliability)
         diagnostics = world.diagnostics()
         camera = start_camera(world, transport)
-
-        def count() -> tuple[int, float]:
-            diagnostics.arrays.clear()
-            world.wait_for(diagnostics.status, "a report", camera)
-            stamp = diagnostics.arrays[-1].header.stamp
-            return diagnostics.count("frames received"), stamp.sec + stamp.nanosec * 1e-9
-
+        received = Received(world, diagnostics, camera)
         deadline = time.monotonic() + NO_FRAME_SECONDS
-        while not count()[0]:
+        while not received.now()[0]:
             if time.monotonic() > deadline:
                 return 0.0
         world.spin_for(2.0)
-        frames_before, begin = count()
-        world.spin_for(SECONDS)
-        frames_after, end = count()
-        return (frames_after - frames_before) / ((end - begin) * RATE_HZ)
+        return received.share(SECONDS, RATE_HZ)
 
 
 def recovery(seconds: float) -> tuple[float, float]:
     """Seconds from the interruption of the camera's link to the stale gesture, and from its end to the next gesture."""
-    with world_in(str(PROFILE)) as world:
+    with quiet_world(str(PROFILE)) as world:
         world.start_node(image_transport="compressed")
         gestures = world.gestures()
         start_camera(world, "compressed")

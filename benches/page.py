@@ -6,19 +6,19 @@ picture before it publishes it. After that the age and the size of the pictures 
 encodes, and with JPEG as a camera sends it.
 """
 
-import os
 import statistics
 import sys
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 for tests in ["ros", "browser"]:
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / tests))
 
-from harness import IN_NAMESPACE, REPOSITORY, Program  # noqa: E402
+from harness import IN_NAMESPACE, PHOTOS, REPOSITORY, Diagnostics, Program, World  # noqa: E402
 from network import Network  # noqa: E402
 from node import cpu_seconds  # noqa: E402
 from programs import show_progress  # noqa: E402
@@ -30,7 +30,6 @@ RATE_HZ = 30
 VIEWERS = [0, 1, 5]
 SLOW_BITS_PER_SECOND = 5e6
 SLOW_SECONDS = 30.0
-PHOTOS = Path(os.environ.get("THUMB_GESTURE_PHOTOS", REPOSITORY.parent / "shared" / "photos"))
 
 
 class Watcher(threading.Thread):
@@ -59,47 +58,71 @@ def memory_mb(program: Program) -> dict[str, float]:
     return {name: int(value) / 1000 for name, value in values.items()}
 
 
+@dataclass
+class Robot:
+    """A node that classifies, and its page."""
+
+    node: Program
+    page: Program
+    port: int
+    diagnostics: Diagnostics
+
+
+def start_robot(world: World, *camera_options: str, **node_parameters: object) -> Robot:
+    """Starts a camera, a node and its page, and waits until they work."""
+    node = world.start_node(image_reliability="reliable", **node_parameters)
+    world.start_camera("--rate", str(RATE_HZ), *camera_options, size="640x480")
+    port = free_port()
+    page = world.start("teach_page", *IN_NAMESPACE, "-p", f"page_port:={port}")
+    diagnostics = world.diagnostics()
+    world.wait_for(lambda: diagnostics.count("frames classified") > 0, "classified frames", node)
+    world.wait_for(lambda: "The page is at" in page.output(), "the page", page)
+    return Robot(node, page, port, diagnostics)
+
+
+def age_percentiles(ages: list[float]) -> dict[str, float]:
+    """Of ages in seconds, in milliseconds."""
+    return {
+        "age_p50_ms": statistics.median(ages) * 1000,
+        "age_p95_ms": sorted(ages)[len(ages) * 95 // 100] * 1000,
+    }
+
+
 def measure(rounds: int = 5, seconds: float = 6.0) -> dict:
     """The figures by the number of viewers, medians over the rounds."""
     rows: dict[int, list[dict[str, float]]] = {count: [] for count in VIEWERS}
     LOG.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as directory, world_in(Path(directory), LOG) as world:
-        node = world.start_node(image_reliability="reliable")
-        world.start("photo_camera", "--rate", str(RATE_HZ), "--size", "640x480", *IN_NAMESPACE)
-        port = free_port()
-        page = world.start("teach_page", *IN_NAMESPACE, "-p", f"page_port:={port}")
-        diagnostics = world.diagnostics()
-        world.wait_for(lambda: diagnostics.count("frames classified") > 0, "classified frames", node)
-        world.wait_for(lambda: "The page is at" in page.output(), "the page", page)
+        robot = start_robot(world)
         world.spin_for(2.0)
-        idle = memory_mb(page)
+        idle = memory_mb(robot.page)
 
         def classified() -> int:
-            diagnostics.arrays.clear()
-            world.wait_for(diagnostics.status, "a report", node)
-            return diagnostics.count("frames classified")
+            robot.diagnostics.arrays.clear()
+            world.wait_for(robot.diagnostics.status, "a report", robot.node)
+            return robot.diagnostics.count("frames classified")
 
         for index in range(rounds):
             for count in VIEWERS:
                 show_progress(f"page: round {index + 1} of {rounds}, {count} viewers")
                 ages: list[float] = []
-                watchers = [Watcher(Site(port), ages) for _ in range(count)]
+                watchers = [Watcher(Site(robot.port), ages) for _ in range(count)]
                 for watcher in watchers:
                     watcher.start()
                 world.spin_for(1.5)
                 ages.clear()
                 frames, begin = classified(), time.monotonic()
-                before = [cpu_seconds(program.process.pid) for program in (node, page)]
+                programs = (robot.node, robot.page)
+                before = [cpu_seconds(program.process.pid) for program in programs]
                 world.spin_for(seconds)
                 frames, elapsed = classified() - frames, time.monotonic() - begin
                 node_secs, page_secs = (
-                    cpu_seconds(program.process.pid) - start for program, start in zip((node, page), before, strict=True)
+                    cpu_seconds(program.process.pid) - start for program, start in zip(programs, before, strict=True)
                 )
                 row = {"node_ms_per_frame": node_secs * 1000 / frames, "page_cpu": page_secs / elapsed}
                 if ages:
-                    received = sorted(ages)
-                    row["age_p50_ms"] = statistics.median(received) * 1000
-                    row["age_p95_ms"] = received[len(received) * 95 // 100] * 1000
+                    received = list(ages)
+                    row |= age_percentiles(received)
                     row["pictures_per_viewer"] = len(received) / elapsed / count
                 rows[count].append(row)
                 for watcher in watchers:
@@ -119,20 +142,14 @@ def measure_slow(transport: str) -> dict[str, float]:
     """The pictures of one viewer over a slow network."""
     show_progress(f"page: slow network, {transport} images")
     with tempfile.TemporaryDirectory() as directory, world_in(Path(directory), LOG) as world:
-        node = world.start_node(image_reliability="reliable", image_transport=transport)
         photos = ["--photos", str(PHOTOS)] if PHOTOS.is_dir() else []
-        options = ["--compressed"] if transport == "compressed" else []
-        world.start("photo_camera", *photos, *options, "--rate", str(RATE_HZ), "--size", "640x480", *IN_NAMESPACE)
-        port = free_port()
-        page = world.start("teach_page", *IN_NAMESPACE, "-p", f"page_port:={port}")
-        diagnostics = world.diagnostics()
-        world.wait_for(lambda: diagnostics.count("frames classified") > 0, "classified frames", node)
-        world.wait_for(lambda: "The page is at" in page.output(), "the page", page)
-        with Network(f"http://127.0.0.1:{port}/", SLOW_BITS_PER_SECOND) as network:
+        compressed = ["--compressed"] if transport == "compressed" else []
+        robot = start_robot(world, *photos, *compressed, image_transport=transport)
+        with Network(f"http://127.0.0.1:{robot.port}/", SLOW_BITS_PER_SECOND) as network:
             ages: list[float] = []
             watcher = Watcher(Site(urlsplit(network.address).port), ages)
             watcher.start()
-            world.wait_for(lambda: len(ages) > 10, "pictures", page)
+            world.wait_for(lambda: len(ages) > 10, "pictures", robot.page)
             ages.clear()
             watcher.bytes.clear()
             world.spin_for(SLOW_SECONDS)
@@ -141,9 +158,7 @@ def measure_slow(transport: str) -> dict[str, float]:
             watcher.join(5)
     show_progress("")
     third = len(received) // 3
-    return {
-        "age_p50_ms": statistics.median(received) * 1000,
-        "age_p95_ms": sorted(received)[len(received) * 95 // 100] * 1000,
+    return age_percentiles(received) | {
         "growth_ms": (statistics.median(received[-third:]) - statistics.median(received[:third])) * 1000,
         "pictures": len(received) / SLOW_SECONDS,
         "kilobytes": statistics.median(sizes) / 1000,

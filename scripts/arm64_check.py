@@ -12,15 +12,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+CARGO_HOME = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
+ENVIRONMENT = Path(os.environ.get("THUMB_GESTURE_ENVIRONMENT", REPOSITORY / ".environment")).resolve()
 TARGET = "aarch64-unknown-linux-gnu"
 # Without SVE, like the cores of a Jetson Orin. With the SVE that QEMU 7.2 emulates, libtorch's convolutions give other results, and the
 # training rejects its model.
@@ -53,21 +54,22 @@ def main() -> int:
     check = Arm64Check(arguments.directory.resolve())
     check.make_chroot(arguments.mirror)
     check.get_libraries()
-    with check.mounted():
-        check.build()
-        check.check_node()
-        check.compare(arguments.photos.resolve(), arguments.frames)
+    run("cargo", "fetch", "--locked", "--quiet", "--manifest-path", REPOSITORY / "Cargo.toml")
+    check.build()
+    check.check_node()
+    check.compare(arguments.photos.resolve(), arguments.frames)
     return 0
 
 
-def run(*command: object, **options: object) -> subprocess.CompletedProcess[str]:
+def run(*command: object, shown: str = "", **options: object) -> subprocess.CompletedProcess[str]:
     """Runs a command and shows its errors; ends this program if it fails."""
     start = time.monotonic()
     parts = [str(part) for part in command]
+    shown = shown or " ".join(parts)
     done = subprocess.run(parts, text=True, **options)
     if done.returncode != 0:
-        sys.exit(f"arm64-check: failed with status {done.returncode}: {' '.join(parts)}")
-    print(f"{time.monotonic() - start:6.0f} s  {' '.join(parts)[:120]}", flush=True)
+        sys.exit(f"arm64-check: failed with status {done.returncode}: {shown}")
+    print(f"{time.monotonic() - start:6.0f} s  {shown[:120]}", flush=True)
     return done
 
 
@@ -104,67 +106,52 @@ class Arm64Check:
         for name in ("libtorch", "onnxruntime"):
             requirements = REPOSITORY / f"requirements/{name}.txt"
             run(*pip, "--upgrade", "--target", self.wheels / name, "-r", requirements)
-        torch = self.wheels / "libtorch/torch"
         unfinished = self.chroot / "libtorch.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
-        (unfinished / "lib").mkdir(parents=True)
-        shutil.copytree(torch / "include", unfinished / "include")
-        names = ["libc10.so", "libtorch_cpu.so", "libgomp.so.1", "libarm_compute*.so", "libnvpl_*.so.0", "libgfortran.so.*"]
-        libraries = [library for name in names for library in (torch / "lib").glob(name)]
-        libraries += [*self.wheels.glob("libtorch/nvidia/**/libcudart.so.*"), *self.wheels.glob("libtorch/nvidia/**/libcupti.so.*")]
-        for library in libraries:
-            shutil.copy(library, unfinished / "lib")
-        (unfinished / "lib/libtorch.so").symlink_to("libtorch_cpu.so")
-        version = (self.wheels / "libtorch/torch/version.py").read_text()
-        (unfinished / "build-version").write_text(version.split("__version__ = '")[1].split("+")[0].split("'")[0] + "\n")
+        run("bash", "-c", '. "$0" && take_libtorch_cpu "$@"', REPOSITORY / "scripts/libtorch.sh", self.wheels / "libtorch", unfinished)
         (library,) = self.wheels.glob("onnxruntime/onnxruntime/capi/libonnxruntime.so.*")
         shutil.copy(library, self.chroot / "libonnxruntime.so")
         unfinished.rename(libtorch)
 
-    @contextmanager
-    def mounted(self) -> Iterator[None]:
-        """Shows the chroot the repository, the environment, and cargo's downloads at the paths that they have here."""
-        cargo = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
-        environment = Path(os.environ.get("THUMB_GESTURE_ENVIRONMENT", REPOSITORY / ".environment")).resolve()
-        run("cargo", "fetch", "--locked", "--quiet", "--manifest-path", REPOSITORY / "Cargo.toml")
-        mounts = [REPOSITORY, cargo, *([] if environment.is_relative_to(REPOSITORY) else [environment])]
-        for directory in mounts:
-            (self.chroot / directory.relative_to("/")).mkdir(parents=True, exist_ok=True)
-            run("mount", "--bind", directory, self.chroot / directory.relative_to("/"))
-        run("mount", "-t", "proc", "proc", self.chroot / "proc")
-        self.cargo_home = cargo
-        try:
-            yield
-        finally:
-            for directory in [Path("/proc"), *reversed(mounts)]:
-                subprocess.run(["umount", "--lazy", self.chroot / directory.relative_to("/")], check=False)
+    def inside(self, path: Path | str) -> Path:
+        """The path in the chroot of what has this absolute path there."""
+        return self.chroot / Path(path).relative_to("/")
 
     def run_inside(self, *command: object, stdout: int | None = None, **variables: object) -> subprocess.CompletedProcess[str]:
+        """Runs a command in the chroot, with the repository, the environment and cargo's downloads at the paths that they have here."""
+        mounts = [["mount", "-t", "proc", "proc", self.inside("/proc")]]
+        for directory in (REPOSITORY, CARGO_HOME, ENVIRONMENT):
+            self.inside(directory).mkdir(parents=True, exist_ok=True)
+            mounts.append(["mount", "--bind", directory, self.inside(directory)])
+        script = "\n".join(shlex.join(str(word) for word in mount) for mount in mounts)
+        script += f'\nexec chroot {shlex.quote(str(self.chroot))} "$@"'
+        # The mounts end with the command, however it ends: whoever deletes the chroot must not delete what is mounted there.
+        shell = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script, "sh"]
         environment = {"HOME": "/root", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"} | {name: str(value) for name, value in variables.items()}
-        return run("chroot", self.chroot, *command, env=environment, stdout=stdout)
+        shown = " ".join(str(word) for word in command)
+        return run(*shell, *command, shown=shown, env=environment, stdout=stdout)
 
     # What is checked
 
     def build(self) -> None:
         """Cross-builds the command line."""
-        options = ["--locked", "--offline", "--release", "--target", TARGET, "--no-default-features", "--features", "torch"]
-        self.cargo("build", *options, "--bin", "thumb_gesture")
+        self.cargo("build", "torch", "--bin", "thumb_gesture")
 
     def check_node(self) -> None:
         """Checks the node's code for arm64: r2r reads the headers of the ROS here, which are the same on both machines."""
-        options = ["--locked", "--offline", "--release", "--target", TARGET, "--no-default-features", "--features", "ros"]
         names = ("AMENT_PREFIX_PATH", "IDL_PACKAGE_FILTER", "LIBCLANG_PATH", "ROS_DISTRO")
         variables = {name: os.environ[name] for name in names if name in os.environ}
-        self.cargo("check", *options, "--bins", **variables)
+        self.cargo("check", "ros", "--bins", **variables)
 
-    def cargo(self, command: str, *options: str, **variables: str) -> None:
+    def cargo(self, command: str, feature: str, *options: str, **variables: str) -> None:
         cross = {
             "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER": "aarch64-linux-gnu-gcc",
             "CC_aarch64_unknown_linux_gnu": "aarch64-linux-gnu-gcc",
             "CXX_aarch64_unknown_linux_gnu": "aarch64-linux-gnu-g++",
             "AR_aarch64_unknown_linux_gnu": "aarch64-linux-gnu-ar",
         }
-        variables |= cross | {"CARGO_HOME": self.cargo_home, "CARGO_TARGET_DIR": "/target", "LIBTORCH": "/libtorch"}
+        variables |= cross | {"CARGO_HOME": CARGO_HOME, "CARGO_TARGET_DIR": "/target", "LIBTORCH": "/libtorch"}
+        options = ["--locked", "--offline", "--release", "--target", TARGET, "--no-default-features", "--features", feature, *options]
         self.run_inside("cargo", command, "--manifest-path", REPOSITORY / "Cargo.toml", *options, **variables)
 
     def compare(self, photos: Path, frames: int) -> None:
@@ -181,7 +168,8 @@ class Arm64Check:
         print(f"{len(images)} photos", flush=True)
 
         trained = self.thumb_gesture("train", "--dataset", work / "dataset", "--store", work / "store", "--json", *TRAINING)
-        print(f"arm64: {json.loads(trained)['model_id']}: {json.loads(trained)['accuracy']:.3f}", flush=True)
+        summary = json.loads(trained)
+        print(f"arm64: {summary['model_id']}: {summary['accuracy']:.3f}", flush=True)
         options = ["--json", "--recognizer", "image", "--device", "cpu", "--precision", "fp32", "--store"]
         inside = [json.loads(line) for line in self.thumb_gesture("predict", *options, work / "store", *(f"/{image}" for image in images)).splitlines()]
         here_command = ["thumb_gesture", "predict", *options, outside / "store", *(self.chroot / image for image in images)]

@@ -26,6 +26,8 @@ dry_run=no
 
 min_rustc=1.92 # required by ort
 
+. "$repository/scripts/libtorch.sh"
+
 fail() { # message, fix
     printf 'setup: %s\n' "$1" >&2
     if [[ $# -gt 1 ]]; then printf '       %s\n' "$2" >&2; fi
@@ -316,24 +318,13 @@ install_libtorch() {
     if [[ $gpu_kind == cuda13 ]]; then install_libtorch_cuda; else install_libtorch_cpu; fi
 }
 
-# Without CUDA and Python. torch-sys links libtorch_cuda if it exists, so it is left out, and libtorch.so, a stub that needs it,
-# is replaced by a link.
 install_libtorch_cpu() {
-    local directory libtorch
+    local directory
     directory=$(scratch_directory libtorch)
     pip_get install "${bars[@]}" --no-deps --only-binary :all: --target "$directory" -r "$requirements/libtorch.txt"
-    libtorch=$directory/libtorch
-    mkdir -p "$libtorch/lib"
-    mv "$directory/torch/include" "$libtorch/include"
-    mv "$directory"/torch/lib/{libc10.so,libtorch_cpu.so,libgomp.so.1} "$libtorch/lib/"
-    find "$directory/nvidia" \( -name 'libcudart.so.*' -o -name 'libcupti.so.*' \) -exec mv {} "$libtorch/lib/" \;
-    # libtorch needs these on arm64.
-    find "$directory/torch/lib" \( -name 'libarm_compute*.so' -o -name 'libnvpl_*.so.0' \) -exec mv {} "$libtorch/lib/" \;
-    ln -s libtorch_cpu.so "$libtorch/lib/libtorch.so"
-    # torch-sys compares this with the version that it supports.
-    sed -n "s/^__version__ = '\([0-9.]*\).*/\1/p" "$directory/torch/version.py" >"$libtorch/build-version"
+    take_libtorch_cpu "$directory" "$directory/libtorch"
     rm -rf "$environment/libtorch-cuda"
-    replace_directory "$libtorch" "$environment/libtorch"
+    replace_directory "$directory/libtorch" "$environment/libtorch"
     rm -rf "$directory"
 }
 

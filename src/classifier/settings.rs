@@ -1,4 +1,4 @@
-//! The settings of a classifier: runtime, device, precision.
+//! The settings of a classifier: device, precision, threads.
 
 use std::path::PathBuf;
 
@@ -57,7 +57,7 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// The best available runtime, all cores, batches of one frame.
+    /// The best available device and precision, all cores, batches of one frame.
     fn default() -> Settings {
         Settings {
             device: Device::Auto,

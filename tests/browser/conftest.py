@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "ros"))
-from harness import REPOSITORY, World, free_domain  # noqa: E402
+from harness import PHOTOS, World, free_domain  # noqa: E402
+from requirement import skip_or_fail  # noqa: E402
 
 from camera import FakeCamera, pictures_of_hands  # noqa: E402
 from site_under_test import Site  # noqa: E402
@@ -28,19 +29,11 @@ def chromium() -> str | None:
     return next((path for name in names if name and (path := shutil.which(name))), None)
 
 
-def skip_or_fail(reason: str) -> None:
-    """Skips the test, or fails if the requirement `browser` must be met; see tests/support/runner.rs."""
-    if "browser" in os.environ.get("THUMB_GESTURE_REQUIRE", "").split(","):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="session")
 def hands(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Pictures for each label: photos of real hands if there are any, otherwise drawn ones."""
-    photos = Path(os.environ.get("THUMB_GESTURE_PHOTOS", REPOSITORY.parent / "shared" / "photos"))
     with free_domain() as domain, World(tmp_path_factory.mktemp("hands"), domain) as world:
-        return pictures_of_hands(world, photos if photos.is_dir() else None)
+        return pictures_of_hands(world, PHOTOS if PHOTOS.is_dir() else None)
 
 
 @pytest.fixture(scope="session")
@@ -54,9 +47,9 @@ def playwright() -> Iterator[Any]:
     """The driver of the browser."""
     executable = chromium()
     if executable is None:
-        skip_or_fail("no Chromium; install it (apt-get install chromium) or set CHROME=/path/to/it")
+        skip_or_fail("browser", "no Chromium; install it (apt-get install chromium) or set CHROME=/path/to/it")
     if importlib.util.find_spec("playwright") is None:
-        skip_or_fail("Python's playwright is missing; run scripts/setup.sh --tests")
+        skip_or_fail("browser", "Python's playwright is missing; run scripts/setup.sh --tests")
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=15_000)

@@ -16,7 +16,7 @@ BUFFER = 1 << 14
 
 
 class Network:
-    """Forwards connections from a port of its own to a server, in total with so many bits per second in both directions."""
+    """Forwards connections from a port of its own to a server, each with so many bits per second, both directions together."""
 
     def __init__(self, address: str, bits_per_second: float = 0) -> None:
         parts = urlsplit(address)

@@ -52,7 +52,11 @@ class Site:
 
     def camera(self) -> Program:
         """The camera of the robot."""
-        return next(program for program in reversed(self.world.programs) if program.name == "photo_camera")
+        return self.last("photo_camera")
+
+    def last(self, name: str) -> Program:
+        """The last program of this name that was started."""
+        return next(program for program in reversed(self.world.programs) if program.name == name)
 
     def start_over(self) -> None:
         """Removes what an earlier test has recorded, and starts the camera again if it has ended that."""

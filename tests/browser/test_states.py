@@ -19,7 +19,7 @@ MANY = 1000
 
 def test_node_that_is_killed_is_missed_and_found_again(own_site: Site) -> None:
     visitor = own_site.see()
-    node = next(program for program in own_site.world.programs if program.name == "thumb_gesture_node")
+    node = own_site.last("thumb_gesture_node")
     node.process.send_signal(signal.SIGKILL)
     own_site.world.programs.remove(node)
     visitor.find(".banner").get_by_text("The gesture node is gone").wait_for()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "ros"))
-from harness import REPOSITORY, Program, World, free_domain  # noqa: E402, F401
+from harness import REPOSITORY, World, free_domain  # noqa: E402
 
 from relay import Conditions, in_namespace  # noqa: E402
 
@@ -101,10 +103,14 @@ class NetworkWorld(World):
         finally:
             self.place.__exit__(kind, error, trace)
 
-    def start(self, *command: str, **env: str) -> Program:
-        """Starts a program on its machine."""
-        machine = MACHINE_OF_PROGRAM.get(command[0], "listener")
-        log = self.directory / f"{len(self.programs)}_{command[0]}.log"
-        program = Program(log, self.env | env, self.network.command(machine, command))
-        self.programs.append(program)
-        return program
+    def placed(self, command: tuple[str, ...]) -> list[str]:
+        """The command that runs a program on its machine."""
+        return self.network.command(MACHINE_OF_PROGRAM.get(command[0], "listener"), command)
+
+
+@contextlib.contextmanager
+def network_world(directory: Path, profile: str = str(PROFILE)) -> Iterator[NetworkWorld]:
+    """The three machines, with a profile of Fast DDS; by default the package's for networks."""
+    with Network() as network, free_domain() as domain, NetworkWorld(directory, domain, network) as world:
+        world.env["FASTRTPS_DEFAULT_PROFILES_FILE"] = profile
+        yield world

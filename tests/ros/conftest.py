@@ -13,8 +13,9 @@ import pytest
 from numpy import ndarray
 from sensor_msgs.msg import Image
 
-from harness import BEST_EFFORT, CAMERA, FRAMES_PER_LABEL, LABELS, REPOSITORY, World, free_domain, truth_of
+from harness import BEST_EFFORT, CAMERA, FRAMES_PER_LABEL, LABELS, PHOTOS, World, free_domain, truth_of
 from images import pixels_of
+from requirement import skip_or_fail
 
 # Id of the model that add_model adds.
 OTHER = "alexnet-20200101T000000.000Z"
@@ -81,14 +82,10 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ndarray]:
 @pytest.fixture(scope="session")
 def photos() -> Path:
     """A directory of real photos; skips the test if there is none."""
-    directory = Path(os.environ.get("THUMB_GESTURE_PHOTOS", REPOSITORY.parent / "shared" / "photos"))
-    if not directory.is_dir():
-        reason = f"no photos in {directory}; set THUMB_GESTURE_PHOTOS to a directory with one subdirectory per label"
-        # See tests/support/runner.rs.
-        if "photos" in os.environ.get("THUMB_GESTURE_REQUIRE", "").split(","):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return directory
+    if not PHOTOS.is_dir():
+        reason = f"no photos in {PHOTOS}; set THUMB_GESTURE_PHOTOS to a directory with one subdirectory per label"
+        skip_or_fail("photos", reason)
+    return PHOTOS
 
 
 def copy_frames(trained: TrainedModel, dataset: Path, labels: list[str], count: int = 8) -> None:

@@ -46,6 +46,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 from ros_domain import free_domain  # noqa: E402, F401
 
+# Photos of hands, one directory per label; need not be there.
+PHOTOS = Path(os.environ.get("THUMB_GESTURE_PHOTOS", REPOSITORY.parent / "shared" / "photos"))
+
 NAMESPACE = "/jetbot"
 NODE = f"{NAMESPACE}/thumb_gesture"
 CAMERA = f"{NAMESPACE}/camera/image_raw"
@@ -170,9 +173,13 @@ class World:
     def start(self, *command: str, **env: str) -> Program:
         """Starts a program of the package."""
         log = self.directory / f"{len(self.programs)}_{Path(command[0]).name}.log"
-        program = Program(log, self.env | env, list(command))
+        program = Program(log, self.env | env, self.placed(command))
         self.programs.append(program)
         return program
+
+    def placed(self, command: tuple[str, ...]) -> list[str]:
+        """The command that runs a program where it belongs: on this machine."""
+        return list(command)
 
     def start_node(self, *ros_arguments: str, **parameters: object) -> Program:
         """Starts the node on this world's dataset and store, and waits for its services."""
