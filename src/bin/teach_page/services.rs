@@ -1,8 +1,8 @@
 //! Clients of the gesture node's services.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use futures::FutureExt;
@@ -16,6 +16,7 @@ use r2r::{Client, Node, QosProfile, WrappedServiceTypeSupport};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use thumb_gesture::sync::lock;
 
 use crate::error::HttpError;
 use crate::gesture_node::Presence;
@@ -32,6 +33,8 @@ pub(crate) struct ServiceClient<T: WrappedServiceTypeSupport> {
     name: String,
     timeout: Duration,
     presence: Arc<Presence>,
+    /// Since when the node has been there that this service was last found of.
+    found: Mutex<Option<Instant>>,
 }
 
 /// Where the services of a node are.
@@ -54,25 +57,34 @@ impl<T: WrappedServiceTypeSupport + 'static> ServiceClient<T> {
     /// The node is not there, or does not respond in time.
     pub(crate) async fn call(&self, request: &T::Request) -> Result<T::Response, HttpError> {
         let ServiceClient { name, timeout, .. } = self;
-        if !self.presence.is_present() {
+        let Some(since) = self.presence.since() else {
             let reason =
                 format!("the gesture node is not there, so that {name} cannot be called; check that it runs");
             return Err(HttpError(StatusCode::GATEWAY_TIMEOUT, reason));
-        }
-        let response = self.client.request(request);
-        let response = response.map_err(|error| {
-            HttpError(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                format!("cannot call {name}: {error}"),
-            )
-        })?;
-        match tokio::time::timeout(*timeout, response).await {
-            Ok(Ok(response)) => Ok(response),
-            _ => Err(HttpError(
+        };
+        match tokio::time::timeout(*timeout, self.request(request, since)).await {
+            Ok(response) => response.map_err(|error| {
+                HttpError(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    format!("cannot call {name}: {error}"),
+                )
+            }),
+            Err(_) => Err(HttpError(
                 StatusCode::GATEWAY_TIMEOUT,
                 format!("{name} has not responded within {timeout:?}; check that the gesture node runs"),
             )),
         }
+    }
+
+    /// Sends a request to the node that has been there since `since`.
+    ///
+    /// The messages of a node can arrive before its services are found, and DDS discards a request to a service that is not found yet.
+    async fn request(&self, request: &T::Request, since: Instant) -> r2r::Result<T::Response> {
+        if *lock(&self.found) != Some(since) {
+            Node::is_available(&self.client)?.await?;
+            *lock(&self.found) = Some(since);
+        }
+        self.client.request(request)?.await
     }
 }
 
@@ -98,6 +110,7 @@ impl Services<'_> {
             name,
             timeout,
             presence: self.presence.clone(),
+            found: Mutex::default(),
         })
     }
 }
