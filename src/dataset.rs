@@ -198,6 +198,16 @@ pub fn sweep(root: &Path) {
     }
 }
 
+/// The files and directories that [`sweep`] would remove.
+pub(crate) fn abandoned(root: &Path) -> Vec<PathBuf> {
+    let directories = [root.to_owned()]
+        .into_iter()
+        .chain(entries(root).unwrap_or_default());
+    directories
+        .flat_map(|directory| disk::abandoned(&directory, WRITING_PREFIX))
+        .collect()
+}
+
 /// Paths of the entries of a dataset that are neither hidden nor junk, sorted by name.
 fn entries(root: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     let path = root.to_owned();

@@ -14,7 +14,7 @@ use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
 pub(crate) use access::{create_directory_inside, create_file, create_private_directory, write_file};
-pub(crate) use draft::{DraftDirectory, WRITING_PREFIX, draft_file, lock_directory, sweep};
+pub(crate) use draft::{DraftDirectory, WRITING_PREFIX, abandoned, draft_file, lock_directory, sweep};
 
 /// Opens a regular file.
 ///

@@ -16,6 +16,7 @@
 
 pub mod bag;
 pub mod classifier;
+pub mod command_line;
 pub mod dataset;
 pub mod decision;
 pub mod disk;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::dataset::{Dataset, DatasetError, TRASH_DIRECTORY};
+use crate::dataset::{Dataset, DatasetError, SkippedFile, TRASH_DIRECTORY, abandoned};
+use crate::file_kind::FileKind;
 use crate::model_store::{MODELS_DIRECTORY, ModelStore};
 use crate::training::{CACHE_DIRECTORY, REPORT_PAGE};
 
@@ -73,7 +74,14 @@ impl Purge {
     /// The directory is not a dataset, most files in it are something else, or it cannot be read.
     pub fn add_dataset(&mut self, root: &Path) -> Result<(), PurgeError> {
         let dataset = Dataset::read(root)?;
-        let (frames, others) = (dataset.frame_count(), dataset.all_skipped().count());
+        let trash = root.join(TRASH_DIRECTORY);
+        let deleted = own_files(&trash)?;
+        // Such as the photos of a phone, which the dataset cannot decode.
+        let is_image = |skipped: &&SkippedFile| {
+            FileKind::of_file(Path::new(&skipped.file)).is_ok_and(FileKind::is_image)
+        };
+        let others = dataset.all_skipped().filter(|skipped| !is_image(skipped)).count();
+        let frames = dataset.frame_count() + deleted.len();
         if others > frames {
             let root = root.to_owned();
             return Err(PurgeError::NotADataset { root, frames, others });
@@ -92,11 +100,19 @@ impl Purge {
             self.add_part(format!("frames of {}", frames.label), &directory, inside);
             self.emptied.push(directory);
         }
-        let trash = root.join(TRASH_DIRECTORY);
-        let deleted = files_below(&trash)?;
-        for file in &deleted {
+        let mut interrupted = Vec::new();
+        for draft in abandoned(root) {
+            if draft.is_dir() {
+                interrupted.extend(files_below(&draft)?);
+                self.emptied.push(draft);
+            } else {
+                interrupted.push(draft);
+            }
+        }
+        for file in deleted.iter().chain(&interrupted) {
             kept.remove(file);
         }
+        self.add_part("left by interrupted commands".to_owned(), root, interrupted);
         self.add_part("trash".to_owned(), &trash, deleted);
         self.emptied.push(trash);
         self.kept.extend(kept);
@@ -109,10 +125,13 @@ impl Purge {
     /// The store cannot be read.
     pub fn add_store(&mut self, store: &ModelStore) -> Result<(), PurgeError> {
         let cache = store.root().join(CACHE_DIRECTORY);
-        self.add_part("features of frames".to_owned(), &cache, files_below(&cache)?);
+        if cache.is_symlink() {
+            self.kept.push(cache.clone());
+        }
+        self.add_part("features of frames".to_owned(), &cache, own_files(&cache)?);
         self.emptied.push(cache);
         let models = store.root().join(MODELS_DIRECTORY);
-        let mut reports = files_below(&models)?;
+        let mut reports = own_files(&models)?;
         reports.retain(|file| file.ends_with(REPORT_PAGE));
         self.add_part("reports with pictures".to_owned(), &models, reports);
         Ok(())
@@ -165,7 +184,15 @@ fn remove_empty(directory: &Path) {
     drop(fs::remove_dir(directory));
 }
 
-/// All files below a directory, which may be missing. Links are not followed.
+/// As [`files_below`]; none if the directory is a link, behind which are the files of something else.
+fn own_files(directory: &Path) -> Result<Vec<PathBuf>, PurgeError> {
+    if directory.is_symlink() {
+        return Ok(Vec::new());
+    }
+    files_below(directory)
+}
+
+/// All files below a directory, which may be missing. Links in it are not followed.
 fn files_below(directory: &Path) -> Result<Vec<PathBuf>, PurgeError> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -11,11 +11,15 @@ const MAX_NAME_CHARS: usize = 255;
 /// Maximum length of a message, in characters.
 const MAX_MESSAGE_CHARS: usize = 4096;
 
-/// Text on one line without control characters, which could move a terminal's cursor or change its title.
+/// Text on one line without characters that would change how it or the text around it is shown: control characters, which could move a
+/// terminal's cursor or change its title, line separators, and those that change the direction of writing.
 ///
 /// They become `\u001b` and the like, which JSON understands as well; tabs are kept.
 pub fn escape_controls(text: &str) -> Cow<'_, str> {
-    let is_escaped = |letter: char| letter.is_control() && letter != '\t';
+    let is_escaped = |letter: char| {
+        letter != '\t'
+            && (letter.is_control() || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+    };
     if !text.contains(is_escaped) {
         return Cow::Borrowed(text);
     }
@@ -30,15 +34,25 @@ pub fn escape_controls(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Each line of a text as [`escape_controls`] returns it.
+/// Each line of a text as [`escape_controls`] returns it. The text has line breaks of its own, and none from outside.
 pub fn escape_lines(text: &str) -> String {
     let lines: Vec<_> = text.split('\n').map(escape_controls).collect();
     lines.join("\n")
 }
 
-/// A message that may quote text from outside, for a log or a field of a ROS message: [`escape_lines`] of at most 4096 characters.
+/// A message that may quote text from outside, for a log or a field of a ROS message: [`escape_controls`] of at most 4096 characters.
+///
+/// It is one line: a line break can only come from outside, and what follows it would look like another message.
 pub fn message(text: &str) -> String {
-    cut(&escape_lines(text), MAX_MESSAGE_CHARS)
+    cut(&escape_controls(text), MAX_MESSAGE_CHARS)
+}
+
+/// Several messages, one on each line.
+#[cfg(feature = "ros")]
+pub(crate) fn messages(texts: impl IntoIterator<Item = impl ToString>) -> String {
+    let lines: Vec<String> = texts.into_iter().map(|text| text.to_string()).collect();
+    let lines: Vec<_> = lines.iter().map(|line| escape_controls(line)).collect();
+    cut(&lines.join("\n"), MAX_MESSAGE_CHARS)
 }
 
 /// The beginning of a text from outside, at most 120 characters, for a message that quotes it with `{:?}`.
@@ -87,11 +101,26 @@ mod tests {
     }
 
     #[test]
-    fn message_keeps_its_lines_and_is_limited() {
-        assert_eq!(message("a\0b\nc\u{1b}"), "a\\u0000b\nc\\u001b");
+    fn message_is_one_line_and_limited() {
+        assert_eq!(message("a\0b\nc\u{1b}"), "a\\u0000b\\u000ac\\u001b");
         let long = message(&"é\n".repeat(MAX_MESSAGE_CHARS));
         assert_eq!(long.chars().count(), MAX_MESSAGE_CHARS + 1);
         assert!(long.ends_with('…'));
+    }
+
+    #[test]
+    #[cfg(feature = "ros")]
+    fn messages_have_a_line_each() {
+        assert_eq!(messages(["a\nb", "c"]), "a\\u000ab\nc");
+    }
+
+    #[test]
+    fn text_that_changes_the_direction_of_writing_is_escaped() {
+        // Would be shown as photo.exe.png in some terminals.
+        assert_eq!(escape_controls("photo\u{202e}gnp.exe"), "photo\\u202egnp.exe");
+        assert_eq!(escape_controls("a\u{2028}b\u{2069}"), "a\\u2028b\\u2069");
+        // Emoji and scripts that join their letters need this one.
+        assert!(matches!(escape_controls("a\u{200d}b"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -80,6 +80,9 @@ fn frames_features_and_pictures_are_deleted_and_the_model_is_kept() {
     fs::create_dir(dataset.join("none/.ipynb_checkpoints")).expect("creates");
     fs::write(dataset.join("none/.ipynb_checkpoints/1.jpg"), "a copy").expect("writes");
     symlink(&elsewhere, dataset.join("none/linked")).expect("links");
+    let interrupted = dataset.join(".thumb_gesture-writing-x");
+    fs::create_dir(&interrupted).expect("creates");
+    fs::copy(&files_in(&dataset.join("none"))[0], interrupted.join("2.png")).expect("copies");
     symlink(elsewhere.join("family.png"), dataset.join("none/link.png")).expect("links");
 
     let told = robot.purge(&["--yes"]);
@@ -95,17 +98,18 @@ fn frames_features_and_pictures_are_deleted_and_the_model_is_kept() {
         })
         .collect();
     assert_eq!(
-        parts[..4],
+        parts[..5],
         [
             ("frames of none", 3),
             ("frames of thumbs_down", 3),
             ("frames of thumbs_up", 3),
+            ("left by interrupted commands", 1),
             ("trash", 1)
         ]
     );
-    assert!(!dataset.join(".trash").exists());
-    assert_eq!(parts[4].0, "features of frames");
-    assert_eq!(parts[5], ("reports with pictures", 1));
+    assert!(!dataset.join(".trash").exists() && !interrupted.exists());
+    assert_eq!(parts[5].0, "features of frames");
+    assert_eq!(parts[6], ("reports with pictures", 1));
     let kept = told["kept"].to_string();
     let others = [
         "linked/family.png",
@@ -187,4 +191,45 @@ fn new_store_is_accessible_to_its_owner_alone() {
             assert_eq!(mode(&file) & 0o077, 0, "{}", file.display());
         }
     }
+}
+
+#[test]
+fn trash_behind_a_link_is_kept_and_named() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (dataset, elsewhere) = (root.path().join("dataset"), root.path().join("elsewhere"));
+    support::draw_dataset(&dataset, 5, 1);
+    fs::create_dir(&elsewhere).expect("creates");
+    fs::copy(&files_in(&dataset.join("none"))[0], elsewhere.join("family.png")).expect("copies");
+    symlink(&elsewhere, dataset.join(".trash")).expect("links");
+    let told = purge_dataset(&dataset);
+    assert!(told["kept"].to_string().contains(".trash"), "{told}");
+    assert!(elsewhere.join("family.png").exists());
+}
+
+#[test]
+fn photos_that_cannot_be_decoded_do_not_prevent_the_deletion_of_the_others() {
+    let root = tempfile::tempdir().expect("a directory");
+    let dataset = root.path().join("dataset");
+    support::draw_dataset(&dataset, 5, 1);
+    for number in 0..9 {
+        let heic = [b"\0\0\0\x18ftypheic", [number; 12].as_slice()].concat();
+        fs::write(dataset.join(format!("none/{number}.heic")), heic).expect("writes");
+    }
+    let told = purge_dataset(&dataset);
+    assert_eq!(told["deleted"], true);
+    assert_eq!(told["kept"].as_array().expect("files").len(), 9);
+    // The trash alone is deleted as well.
+    let deleted = dataset.join(".trash/00000001/none");
+    fs::create_dir_all(&deleted).expect("creates");
+    fs::write(deleted.join("1.png"), "a photo").expect("writes");
+    assert_eq!(purge_dataset(&dataset)["parts"][0]["name"], "trash");
+}
+
+/// The result of `thumb_gesture purge --yes` for a dataset.
+fn purge_dataset(dataset: &Path) -> serde_json::Value {
+    let mut command = program();
+    command
+        .args(["purge", "--json", "--yes", "--dataset"])
+        .arg(dataset);
+    json(&command.output().expect("starts"))
 }

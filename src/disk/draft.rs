@@ -6,7 +6,7 @@
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -143,15 +143,7 @@ fn lock(file: &File, max_wait: Duration) -> io::Result<()> {
 /// Removes the files and directories whose names begin with `prefix` and that no process has locked. What cannot be removed is a warning,
 /// because it is in nobody's way; other processes may do the same at the same time.
 pub(crate) fn sweep(directory: &Path, prefix: &str) {
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        if !entry
-            .file_name()
-            .as_encoded_bytes()
-            .starts_with(prefix.as_bytes())
-        {
-            continue;
-        }
-        let path = entry.path();
+    for path in drafts(directory, prefix) {
         match remove_unlocked(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => tracing::warn!(
                 "cannot delete {}, which an interrupted command may have left: {error}",
@@ -162,29 +154,53 @@ pub(crate) fn sweep(directory: &Path, prefix: &str) {
     }
 }
 
+/// The files and directories that [`sweep`] would remove.
+pub(crate) fn abandoned(directory: &Path, prefix: &str) -> Vec<PathBuf> {
+    let mut paths = drafts(directory, prefix);
+    paths.retain(|path| matches!(lock_abandoned(path), Ok(Some(_))));
+    paths
+}
+
+fn drafts(directory: &Path, prefix: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let is_draft = |entry: &fs::DirEntry| {
+        entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(prefix.as_bytes())
+    };
+    entries.filter(is_draft).map(|entry| entry.path()).collect()
+}
+
 fn remove_unlocked(path: &Path) -> io::Result<()> {
+    match lock_abandoned(path)? {
+        Some(_lock) if path.is_dir() => fs::remove_dir_all(path),
+        Some(_lock) => fs::remove_file(path),
+        None => Ok(()),
+    }
+}
+
+/// Locks a file or directory that nobody writes; `None` if somebody does, or if it is something else.
+fn lock_abandoned(path: &Path) -> io::Result<Option<File>> {
     let kind = fs::symlink_metadata(path)?.file_type();
     if !kind.is_dir() && !kind.is_file() {
-        return Ok(());
+        return Ok(None);
     }
     // NFS locks a file only if it is open for writing.
     let file = match File::options().read(true).write(kind.is_file()).open(path) {
         // Another user writes it.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(None),
         opened => opened?,
     };
     match file.try_lock() {
-        Ok(()) if kind.is_dir() => fs::remove_dir_all(path),
-        Ok(()) => fs::remove_file(path),
-        Err(TryLockError::WouldBlock) => Ok(()),
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
 
     #[test]
@@ -200,6 +216,9 @@ mod tests {
         fs::create_dir_all(left[1].join("below")).expect("creates");
         fs::write(path("frame.jpg"), b"x").expect("writes");
 
+        let mut abandoned = abandoned(root.path(), WRITING_PREFIX);
+        abandoned.sort();
+        assert_eq!(abandoned, [left[1].clone(), left[0].clone()]);
         sweep(root.path(), WRITING_PREFIX);
         assert!(left.iter().all(|path| !path.exists()));
         assert!(file.path().exists() && directory.path().join("part").exists());

@@ -377,7 +377,7 @@ fn summary_of(dataset: &Dataset) -> DatasetSummary {
         labels: labels.clone().map(|frames| frames.label.to_string()).collect(),
         frames: labels.clone().map(|frames| count(frames.files.len())).collect(),
         skipped: labels.map(|frames| count(frames.skipped.len())).collect(),
-        message: text::message(&dataset.warnings().join("\n")),
+        message: text::messages(dataset.warnings()),
         ..DatasetSummary::default()
     }
 }

@@ -294,10 +294,9 @@ impl Models {
             active: active.as_ref() == Some(&manifest.id),
             ..model_info(manifest)
         };
-        let unreadable: Vec<String> = listing.unreadable.iter().map(ToString::to_string).collect();
         ListModels::Response {
             models: listing.models.iter().map(info).collect(),
-            message: text::message(&unreadable.join("\n")),
+            message: text::messages(&listing.unreadable),
         }
     }
 

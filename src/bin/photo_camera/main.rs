@@ -17,6 +17,7 @@ use clap::Parser;
 use futures::{Stream, StreamExt};
 use r2r::{Node, QosProfile};
 use thumb_gesture::bag::image::{COMPRESSED_IMAGE, IMAGE};
+use thumb_gesture::command_line::parse;
 use thumb_gesture::node::signals::Signals;
 use thumb_gesture::node::{
     ImageTopic, ImageTransport, ParameterOverrides, RosArguments, create_node, run_program, spin,
@@ -96,7 +97,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     run_program(|ros_arguments| {
-        let arguments = Arguments::parse_from(ros_arguments.plain());
+        let arguments: Arguments = parse(ros_arguments.plain());
         start(&arguments, ros_arguments)
     })
 }

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
+use thumb_gesture::command_line::parse;
 use thumb_gesture::node::signals::Signals;
 use thumb_gesture::node::{
     NodeContext, NodeExecutor, ParameterOverrides, RosArguments, create_node, run_program,
@@ -58,7 +59,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     run_program(|ros_arguments| {
-        let arguments = Arguments::parse_from(ros_arguments.plain());
+        let arguments: Arguments = parse(ros_arguments.plain());
         start(arguments, ros_arguments)
     })
 }

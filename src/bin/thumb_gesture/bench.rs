@@ -121,7 +121,7 @@ fn print_report(report: &Report) -> anyhow::Result<()> {
     }
     let line =
         |name: &str, ms: &Percentiles| format!("{name:>10}  {:8.3}  {:8.3}  {:8.3}", ms.p50, ms.p95, ms.p99);
-    output::print_line(&format!(
+    output::print_text(&format!(
         "{} on {}, {} threads, {} frames of 640x480 bgr8, batch size {}\n{:>10}  {:>8}  {:>8}  {:>8}\n{}\n{}\n{}",
         report.model_id,
         report.backend,

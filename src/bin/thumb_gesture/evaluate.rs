@@ -141,7 +141,7 @@ fn print_report(report: &Report) -> anyhow::Result<()> {
             output::percent(evaluation.familiar_accuracy)
         ),
     };
-    output::print_line(&format!(
+    output::print_text(&format!(
         "{} on {}\n{} of {} frames correct: {}\n{unfamiliar}{}",
         report.model_id,
         report.backend,

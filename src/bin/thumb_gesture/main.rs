@@ -23,6 +23,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use thumb_gesture::command_line::parse;
 
 #[cfg(not(feature = "torch"))]
 use train_program as train;
@@ -72,7 +73,8 @@ fn main() -> ExitCode {
         .without_time()
         .with_target(false)
         .init();
-    let result = match Arguments::parse().command {
+    let arguments: Arguments = parse(std::env::args_os());
+    let result = match arguments.command {
         Command::Train(arguments) => train::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(arguments),
         Command::Export(arguments) => export::run(arguments),

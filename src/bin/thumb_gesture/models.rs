@@ -11,6 +11,7 @@ use thumb_gesture::model_store::{Listing, Manifest, ModelStore};
 use thumb_gesture::preprocess::Preprocessing;
 use thumb_gesture::recognizer::model::{LoadedModel, Model};
 use thumb_gesture::recognizer::settings::Method;
+use thumb_gesture::text::escape_controls;
 use time::format_description::well_known::Rfc3339;
 
 use crate::names::names;
@@ -178,10 +179,10 @@ fn show(store: &ModelStore, id: Option<&str>, as_json: bool) -> anyhow::Result<(
     }
     let is_active = store.active_id()?.as_ref() == Some(&model.manifest.id);
     print_model(&model.manifest, is_active)?;
-    output::print_line(&format!(
+    output::print_text(&format!(
         "{}\nfiles intact, in {}",
         serde_json::to_string_pretty(&model.manifest)?,
-        model.directory.display()
+        escape_controls(&model.directory.display().to_string())
     ))
 }
 

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use thumb_gesture::dataset::Label;
 use thumb_gesture::metrics::ConfusionMatrix;
-use thumb_gesture::text::escape_lines;
+use thumb_gesture::text::{escape_controls, escape_lines};
 
 /// Prints a value as JSON on one line of standard output.
 pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
@@ -14,8 +14,15 @@ pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
 }
 
 /// Prints a line on standard output; returns an error if standard output is closed, where `println!` would panic.
+///
+/// It may quote text from outside: a line break in it is escaped as well.
 pub(crate) fn print_line(line: &str) -> anyhow::Result<()> {
-    Ok(writeln!(std::io::stdout(), "{}", escape_lines(line))?)
+    Ok(writeln!(std::io::stdout(), "{}", escape_controls(line))?)
+}
+
+/// Prints several lines as [`print_line`] does. Text from outside must have been escaped with [`escape_controls`].
+pub(crate) fn print_text(text: &str) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout(), "{}", escape_lines(text))?)
 }
 
 /// Whether the reader of standard output closed it, as `| head` does. That is not a failure of the command.
@@ -49,8 +56,10 @@ pub(crate) fn bar(title: &str, total: usize) -> ProgressBar {
 }
 
 /// Prints a line on standard error; the line is lost if standard error is closed, where `eprintln!` would panic.
+///
+/// It may quote text from outside: a line break in it is escaped as well.
 pub(crate) fn print_error_line(line: &str) {
-    writeln!(std::io::stderr(), "{}", escape_lines(line)).ok();
+    writeln!(std::io::stderr(), "{}", escape_controls(line)).ok();
 }
 
 /// Prints a warning on standard error.

@@ -9,7 +9,6 @@ use serde::Serialize;
 use thumb_gesture::dataset::{Label, list_images, summarize};
 use thumb_gesture::probability::argmax;
 use thumb_gesture::recognizer::{self, Basis, ClassifyFileError};
-use thumb_gesture::text::escape_controls;
 
 use crate::output;
 use crate::runtime::ModelOptions;
@@ -111,7 +110,7 @@ fn print_prediction(
     let unfamiliar = if prediction.unfamiliar { ", unfamiliar" } else { "" };
     output::print_line(&format!(
         "{}: {} ({}){unfamiliar}",
-        escape_controls(&prediction.file),
+        prediction.file,
         prediction.label,
         output::percent(Some(f64::from(prediction.confidence))),
     ))

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
-use thumb_gesture::dataset::sweep;
 use thumb_gesture::model_store::ModelStore;
 use thumb_gesture::purge::Purge;
 
@@ -57,12 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         purge.add_store(store)?;
     }
-    let errors = if arguments.yes {
-        arguments.dataset.iter().for_each(|dataset| sweep(dataset));
-        purge.delete()
-    } else {
-        Vec::new()
-    };
+    let errors = if arguments.yes { purge.delete() } else { Vec::new() };
     for error in &errors {
         output::print_error_line(&format!("cannot delete {error}"));
     }

@@ -11,6 +11,7 @@ use thumb_gesture::dataset::Dataset;
 use thumb_gesture::dataset::augment::Level;
 use thumb_gesture::model_store::ModelStore;
 use thumb_gesture::network::Architecture;
+use thumb_gesture::text::escape_controls;
 use thumb_gesture::training::strategy::{Optimizer, Schedule, Strategy};
 use thumb_gesture::training::{
     self, Overrides, Progress, Promotion, RecognizerAccuracy, Summary, TrainingOptions,
@@ -251,7 +252,7 @@ fn print_summary(summary: &Summary) -> anyhow::Result<()> {
             gate.reason, summary.model_id
         ),
     };
-    output::print_line(&format!(
+    output::print_text(&format!(
         "{} {state}\n{}: {}\n{} frames in {:.1} s, features of {} computed; {}\naccuracy in {scenes}, on {} held-out frames: {}{interval}{}\n\
          accuracy in a scene that it has not seen: {new_scene}\n{}\nnext: {}\nreport: {}",
         summary.model_id,
@@ -266,7 +267,7 @@ fn print_summary(summary: &Summary) -> anyhow::Result<()> {
         by_recognizer(summary),
         output::confusion_table(&summary.labels, &metrics.confusion),
         summary.advice,
-        summary.report.display(),
+        escape_controls(&summary.report.display().to_string()),
     ))
 }
 

@@ -75,12 +75,12 @@ async fn read_stderr(stderr: ChildStderr, context: NodeContext) -> String {
         let line = String::from_utf8_lossy(&line);
         if let Some(warning) = line.strip_prefix(WARNING_PREFIX) {
             context.warn(&format!("training: {warning}"));
-        } else if kept.len() < MAX_STDERR_LEN {
-            kept += &line;
-            kept.push('\n');
+        } else if kept.len() < MAX_STDERR_LEN && !line.trim().is_empty() {
+            let separator = if kept.is_empty() { "" } else { "; " };
+            kept += &format!("{separator}{}", line.trim());
         }
     }
-    kept.trim().to_owned()
+    kept
 }
 
 /// Why a process ended without a final report.

@@ -12,7 +12,6 @@ use thumb_gesture::bag::{Bag, DataLoss, ReasonCount, Topic, secs_between};
 use thumb_gesture::dataset::Label;
 use thumb_gesture::model_store::{ModelStore, StoreError};
 use thumb_gesture::recognizer::model::Model;
-use thumb_gesture::text::escape_controls;
 
 use super::{DecisionOptions, Outcome, TopicOptions, write_page};
 use crate::output;
@@ -194,7 +193,7 @@ fn print_report(report: &Report) -> anyhow::Result<()> {
     output::print_line(&format!(
         "{}, {}: {} and {} differ on {} of {} frames",
         report.bag.display(),
-        escape_controls(report.topic),
+        report.topic,
         report.models[0],
         report.models[1],
         report.differ,

@@ -17,7 +17,6 @@ use thumb_gesture::dataset::Label;
 use thumb_gesture::disk;
 use thumb_gesture::recognizer::Recognizer;
 use thumb_gesture::recognizer::model::Model;
-use thumb_gesture::text::escape_controls;
 
 use super::{BagOptions, DecisionOptions, Outcome, page_path, parse_rate, write_page};
 use crate::numbers::parse_share;
@@ -155,6 +154,7 @@ impl Evaluation<'_> {
             && agreement.accuracy.is_none_or(|accuracy| accuracy < min_accuracy)
         {
             outcome.report_failure(&shortfall(path, agreement, min_accuracy));
+            print_wrong_intervals(agreement);
         }
         if let Some(max_rate) = self.arguments.max_false_thumbs_per_minute {
             let problem = match &agreement.false_thumbs {
@@ -200,7 +200,7 @@ fn csv_header(labels: &[Label]) -> String {
     header
 }
 
-/// The error message for a bag below the minimum accuracy, with the intervals that have wrong frames.
+/// The error message for a bag below the minimum accuracy.
 fn shortfall(bag: &Path, agreement: &Agreement, min_accuracy: f64) -> String {
     if agreement.accuracy.is_none() {
         return format!(
@@ -208,24 +208,27 @@ fn shortfall(bag: &Path, agreement: &Agreement, min_accuracy: f64) -> String {
             bag.display()
         );
     }
-    let mut message = format!(
+    format!(
         "{}: {} of the frames are correct, below the minimum of {}",
         bag.display(),
         output::percent(agreement.accuracy),
         output::percent(Some(min_accuracy))
-    );
+    )
+}
+
+/// Prints the intervals that have wrong frames.
+fn print_wrong_intervals(agreement: &Agreement) {
     let has_errors = |interval: &&IntervalAgreement| interval.correct < interval.frames;
     for interval in agreement.intervals.iter().filter(has_errors) {
-        message += &format!(
-            "\n  {:.2} to {:.2} s, {}: {} of {} frames wrong",
+        output::print_error_line(&format!(
+            "  {:.2} to {:.2} s, {}: {} of {} frames wrong",
             interval.from,
             interval.to,
             interval.label,
             interval.frames - interval.correct,
             interval.frames
-        );
+        ));
     }
-    message
 }
 
 /// Appends one CSV row per frame.
@@ -265,7 +268,7 @@ fn print_report(report: &Report, frames_per_sec: f64) -> anyhow::Result<()> {
     output::print_line(&format!(
         "{}, {}: {} on {}, {} frames, {frames_per_sec:.0} per second",
         report.bag.display(),
-        escape_controls(&predictions.topic),
+        predictions.topic,
         report.model_id,
         report.backend,
         predictions.frames.len(),
