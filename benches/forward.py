@@ -17,7 +17,7 @@ PYTHON_TORCH = "Python torch, all of AlexNet"
 PYTHON_ONNX = "Python onnxruntime, the same file"
 
 
-def one_round(python: str, store: Path, frames: int, threads: int) -> dict[str, float]:
+def one_round(python: str, store: Path, view: Path, frames: int, threads: int) -> dict[str, float]:
     """The medians of all variants in milliseconds."""
     times = {}
     for name, options in VARIANTS.items():
@@ -26,21 +26,24 @@ def one_round(python: str, store: Path, frames: int, threads: int) -> dict[str, 
         report = json.loads(run("thumb_gesture", *command, *options))
         times[name] = report["forward_ms"]["p50"]
         times[OURS] = report["preprocess_ms"]["p50"]
+        report = json.loads(run("thumb_gesture", *command, *options, "--image", view))
+        times[f"{OURS}, JPEG"] = report["decode_ms"]["p50"] + report["preprocess_ms"]["p50"]
     times[PYTHON_TORCH] = json.loads(run(python, PEER, "torch", frames, threads))
     (file,) = store.glob("models/*/model.onnx")
     times[PYTHON_ONNX] = json.loads(run(python, PEER, "onnxruntime", frames, threads, file))
-    return times | json.loads(run(python, PEER, "preprocess", frames))
+    return times | json.loads(run(python, PEER, "preprocess", frames, view))
 
 
 def measure(python: str, rounds: int, frames: int, threads: list[int]) -> dict[str, dict[str, float]]:
     """The medians over the rounds, by number of threads."""
     results: dict[int, list[dict[str, float]]] = {number: [] for number in threads}
     with tempfile.TemporaryDirectory() as directory:
-        _, store = train_on_noise(python, Path(directory))
+        dataset, store = train_on_noise(python, Path(directory))
+        view = dataset.parent / "view.jpg"
         for number in range(1, rounds + 1):
             for threads_now, found in results.items():
                 show_progress(f"network with {threads_now} threads, round {number} of {rounds}")
-                found.append(one_round(python, store, frames, threads_now))
+                found.append(one_round(python, store, view, frames, threads_now))
         show_progress("")
     return {
         str(threads_now): {name: statistics.median(each[name] for each in found) for name in found[0]}
@@ -52,10 +55,11 @@ def report(results: dict[str, dict[str, float]]) -> str:
     """The figures as tables; `ratio` is relative to the first Python variant."""
     last = list(results)[-1]
     preprocessing = [OURS, "PIL and torchvision", "OpenCV and numpy"]
-    lines = [f"{'preprocessing 640x480 bgr8, median':<40}{'ms':>10}{'ratio':>10}"]
-    for name in preprocessing:
-        time = results[last][name]
-        lines.append(f"{name:<40}{time:>10.3f}{time / results[last][preprocessing[1]]:>10.2f}")
+    lines = [f"{'preprocessing 640x480, median':<40}{'ms':>10}{'ratio':>10}"]
+    for end in ["", ", JPEG"]:
+        for name in preprocessing:
+            time = results[last][name + end]
+            lines.append(f"{name + end:<40}{time:>10.3f}{time / results[last][preprocessing[1] + end]:>10.2f}")
     headers = "".join(f"{f'{threads} threads, ms':>16}{'ratio':>8}" for threads in results)
     lines += ["", f"{'network, median':<40}{headers}"]
     for name in [PYTHON_TORCH, PYTHON_ONNX, *VARIANTS]:

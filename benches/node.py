@@ -19,8 +19,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "ros"))
 
 from frame_age import capture_and_train, milliseconds  # noqa: E402
-from harness import IN_NAMESPACE, Program, World, nanoseconds_of  # noqa: E402
+from harness import BEST_EFFORT, CAMERA, IN_NAMESPACE, Program, World, nanoseconds_of  # noqa: E402
 from programs import show_progress  # noqa: E402
+from sensor_msgs.msg import Image  # noqa: E402
 from thumb_gesture.msg import ThumbGesture  # noqa: E402
 from worlds import world_in  # noqa: E402
 
@@ -35,7 +36,7 @@ EMPTY_NODE = Path(os.environ["CARGO_TARGET_DIR"], "release", "examples", "empty_
 def start(node_name: str, world: World, python: str, threads: int) -> Program:
     """Starts one of the nodes."""
     if node_name == OURS:
-        return world.start_node(recognizer="image", image_reliability="best_effort", threads=threads)
+        return world.launch_node(recognizer="image", image_reliability="best_effort", threads=threads)
     if node_name == EMPTY:
         return world.start(str(EMPTY_NODE), *IN_NAMESPACE)
     return start_peer(world, python, threads)
@@ -105,9 +106,24 @@ def watch(
     }
 
 
+def first_gesture_ms(node_name: str, world: World, python: str, threads: int, images: Sequence[str]) -> float:
+    """Time from the start of a node to its first gesture, while a camera runs."""
+    camera = world.start_camera("--rate", "30", *images, size="")
+    frames = world.listen(Image, CAMERA, BEST_EFFORT)
+    world.wait_for(lambda: frames, "frames", camera)
+    gestures = world.gestures()
+    start_time = time.monotonic()
+    node = start(node_name, world, python, threads)
+    world.wait_for(lambda: gestures, "a gesture", node, camera, timeout=60.0)
+    elapsed = time.monotonic() - start_time
+    camera.end()
+    return 1e3 * elapsed
+
+
 def measure(python: str, rounds: int, seconds: float, threads: int) -> dict:
     """The medians over the rounds, by rate and node."""
     found: dict[tuple[int, str], list[dict[str, float]]] = {}
+    starts: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as directory:
         with world_in(Path(directory), LOG) as world:
             world.start_node(image_reliability="reliable")
@@ -116,6 +132,11 @@ def measure(python: str, rounds: int, seconds: float, threads: int) -> dict:
             export = world.start("thumb_gesture", "bag", "export", str(bag), "--dataset", str(world.dataset))
             assert export.wait(60.0) == 0, export.output()
         for number in range(1, rounds + 1):
+            for node_name in (OURS, PYTHON, EMPTY):
+                show_progress(f"start of {node_name}, round {number} of {rounds}")
+                with world_in(Path(directory), LOG) as world:
+                    first_ms = first_gesture_ms(node_name, world, python, threads, ["--bag", str(bag)])
+                    starts.setdefault(node_name, []).append(first_ms)
             for rate_hz in RATES_HZ:
                 for node_name in (OURS, PYTHON, EMPTY):
                     show_progress(f"{node_name} at {rate_hz} Hz, round {number} of {rounds}")
@@ -128,6 +149,7 @@ def measure(python: str, rounds: int, seconds: float, threads: int) -> dict:
             node_name: {
                 key: statistics.median(each[key] for each in found[rate_hz, node_name]) for key in found[rate_hz, node_name][0]
             }
+            | {"first_gesture_ms": statistics.median(starts[node_name])}
             for node_name in (OURS, PYTHON, EMPTY)
         }
         for rate_hz in RATES_HZ
@@ -146,6 +168,9 @@ def report(rates: dict) -> str:
         overhead = nodes[OURS]["p50_ms"] - nodes[OURS]["network_ms"]
         ratio = overhead / nodes[EMPTY]["p50_ms"]
         lines.append(f"  without preprocessing and network {overhead:.2f} ms, {ratio:.2f} of the empty node")
+    first = {node_name: figures["first_gesture_ms"] for node_name, figures in nodes.items()}
+    ours, python = f"{first[OURS]:.0f} ms", f"{first[PYTHON]:.0f} ms"
+    lines.append(f"start to first gesture: {ours}, Python {python}, ratio {first[OURS] / first[PYTHON]:.3f}, empty node {first[EMPTY]:.0f} ms")
     return "\n".join(lines)
 
 

@@ -1,9 +1,10 @@
 """Inference in Python: preprocessing with PIL and torchvision, as in JetBot's notebooks, or with OpenCV and numpy; torch or ONNX Runtime.
 
-`dataset DIRECTORY` writes noise images of two labels, to train a model whose weights do not matter. `preprocess FRAMES`,
+`dataset DIRECTORY` writes noise images of two labels, to train a model whose weights do not matter, and `view.jpg` beside it. `preprocess FRAMES FILE`,
 `torch FRAMES THREADS` and `onnxruntime FRAMES THREADS FILE` print the median time per frame in milliseconds as JSON. Started by benches/run.py.
 """
 
+import io
 import json
 import statistics
 import sys
@@ -32,6 +33,13 @@ def write_dataset(directory: Path) -> None:
             Image.fromarray(noise(10 * index + number)).save(directory / label / f"{number}.png")
 
 
+def write_view(file: Path) -> None:
+    """A JPEG that takes as long to decode as a camera's: smooth, with some noise of a sensor."""
+    smooth = cv2.resize(noise(2)[:24, :32], (640, 480), interpolation=cv2.INTER_CUBIC).astype(numpy.float32)
+    sensor = numpy.random.default_rng(3).normal(0, 4, smooth.shape)
+    Image.fromarray(numpy.clip(smooth + sensor, 0, 255).astype(numpy.uint8)).save(file, quality=80)
+
+
 def median_ms(frames: int, work: Callable[[], object]) -> float:
     times = []
     for _ in range(frames + WARM_UP_FRAMES):
@@ -41,21 +49,28 @@ def median_ms(frames: int, work: Callable[[], object]) -> float:
     return statistics.median(times[WARM_UP_FRAMES:])
 
 
-def preprocess(frames: int) -> dict[str, float]:
+def preprocess(frames: int, file: str) -> dict[str, float]:
     bgr = noise(1)
+    jpeg = Path(file).read_bytes()
     steps = transforms.Compose(
         [transforms.Resize((224, 224)), transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
     )
     mean, std = (numpy.array(values, numpy.float32) for values in (MEAN, STD))
 
-    def with_opencv() -> numpy.ndarray:
+    def with_opencv(bgr: numpy.ndarray) -> numpy.ndarray:
         rgb = cv2.cvtColor(cv2.resize(bgr, (224, 224), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
         values = (rgb.astype(numpy.float32) / 255 - mean) / std
         return numpy.ascontiguousarray(values.transpose(2, 0, 1)[None])
 
     return {
         "PIL and torchvision": median_ms(frames, lambda: steps(Image.fromarray(bgr[:, :, ::-1])).unsqueeze(0)),
-        "OpenCV and numpy": median_ms(frames, with_opencv),
+        "OpenCV and numpy": median_ms(frames, lambda: with_opencv(bgr)),
+        "PIL and torchvision, JPEG": median_ms(
+            frames, lambda: steps(Image.open(io.BytesIO(jpeg)).convert("RGB")).unsqueeze(0)
+        ),
+        "OpenCV and numpy, JPEG": median_ms(
+            frames, lambda: with_opencv(cv2.imdecode(numpy.frombuffer(jpeg, numpy.uint8), cv2.IMREAD_COLOR))
+        ),
     }
 
 
@@ -81,8 +96,9 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["dataset", directory]:
             write_dataset(Path(directory))
-        case ["preprocess", frames]:
-            print(json.dumps(preprocess(int(frames))))
+            write_view(Path(directory).parent / "view.jpg")
+        case ["preprocess", frames, file]:
+            print(json.dumps(preprocess(int(frames), file)))
         case ["torch", frames, threads]:
             print(json.dumps(time_torch(int(frames), int(threads))))
         case ["onnxruntime", frames, threads, file]:

@@ -20,6 +20,7 @@ mod metadata;
 pub mod predictions;
 mod sink;
 mod sqlite;
+pub mod summary;
 pub mod timeline;
 pub mod write;
 mod zstd;

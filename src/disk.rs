@@ -3,9 +3,9 @@
 mod access;
 mod draft;
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -13,7 +13,8 @@ use tempfile::NamedTempFile;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
-pub(crate) use access::{create_directory_inside, create_file, create_private_directory, write_file};
+pub use access::create_private_directory;
+pub(crate) use access::{create_directory_inside, create_file, write_file};
 pub(crate) use draft::{DraftDirectory, WRITING_PREFIX, abandoned, draft_file, lock_directory, sweep};
 
 /// Opens a regular file.
@@ -42,7 +43,7 @@ pub(crate) fn open_file(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// As [`open_file`], or the file is longer than `max_bytes`.
-pub(crate) fn read_file(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+pub fn read_file(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let file = open_file(path)?;
     let length = file.metadata()?.len();
     if length > max_bytes {
@@ -111,6 +112,23 @@ pub fn write_output(path: &Path, content: &[u8]) -> io::Result<()> {
     }
     sweep(parent(path), WRITING_PREFIX);
     write_atomic(path, |writer| writer.write_all(content))
+}
+
+/// As [`write_output`], for what shows people: only the owner may read the file, unless it exists with other permissions.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_private_output(path: &Path, content: &[u8]) -> io::Result<()> {
+    let permissions = match fs::symlink_metadata(path) {
+        Ok(existing) if !existing.is_file() => return fs::write(path, content),
+        Ok(existing) => existing.permissions(),
+        Err(_) => Permissions::from_mode(0o600),
+    };
+    sweep(parent(path), WRITING_PREFIX);
+    let file = synced_draft(path, |writer| writer.write_all(content))?;
+    file.as_file().set_permissions(permissions)?;
+    file.persist(path)?;
+    Ok(())
 }
 
 /// The directory that a path is in, which is the current one if the path is only a name.

@@ -304,7 +304,7 @@ impl ModelStore {
         })
     }
 
-    fn model_directory(&self, id: &str) -> PathBuf {
+    pub(crate) fn model_directory(&self, id: &str) -> PathBuf {
         self.root.join(MODELS_DIRECTORY).join(id)
     }
 }

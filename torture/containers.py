@@ -10,6 +10,7 @@ from operations import (
     MODELS,
     TIMEOUT,
     Broken,
+    Lost,
     Operations,
     command,
     import_bag,
@@ -61,7 +62,7 @@ def trial(operations: Operations, choose: random.Random) -> None:
             kill(process)
     listing = json.loads(run(command("models", "--store", store, "--json", "list")).stdout)["models"]
     if len(listing) != MODELS + kinds.count(weights):
-        raise Broken(f"{kinds.count(weights)} models were added to {MODELS}, {len(listing)} are there")
+        raise Lost(f"{kinds.count(weights)} models were added to {MODELS}, {len(listing)} are there")
     for model in listing:
         run(command("models", "--store", store, "show", model["id"]))
     hidden = [path for path in tree(root) if is_hidden(path)]
@@ -70,4 +71,4 @@ def trial(operations: Operations, choose: random.Random) -> None:
     images = len(list((root / "new").rglob("*.*"))) if bag in kinds else 0
     expected = sum(1 for path in operations.after["bag import"] if path.startswith("new/thumbs_up/"))
     if images != (expected if bag in kinds else 0):
-        raise Broken(f"{images} frames were imported, not {expected}")
+        raise Lost(f"{images} frames were imported, not {expected}")

@@ -16,6 +16,8 @@ CORPUS = REPOSITORY / "fuzz" / "corpus"
 # An input that takes longer, and more memory, is a fault.
 MAX_SECONDS = 2
 MAX_MEGABYTES = 1000
+# Of all targets together, in a night.
+EXECUTIONS = 10**7
 # As cargo-fuzz sets them, without a sanitizer, which needs nightly Rust. Integer overflows are faults.
 FLAGS = [
     "-Cpasses=sancov-module",
@@ -45,7 +47,9 @@ def fuzz(programs: Path, directory: Path, budget: Budget, seed: int) -> list[Res
     """Fuzzes each target for the same time, beginning with its corpus. Inputs that fail are kept in `directory`."""
     targets = sorted(path.name for path in CORPUS.iterdir())
     seconds = max(1, round(budget.left() / len(targets)))
-    return [fuzz_target(programs / target, directory, seconds, seed) for target in targets]
+    results = [fuzz_target(programs / target, directory, seconds, seed) for target in targets]
+    executions = sum(result.trials for result in results)
+    return [*results, Result("fuzzing, all targets", executions, goal=EXECUTIONS)]
 
 
 def fuzz_target(program: Path, directory: Path, seconds: int, seed: int) -> Result:

@@ -12,7 +12,7 @@ from pathlib import Path
 from operations import REPORTED, Broken, Operation, Operations, command, kill, run, start
 from report import Budget, Result
 
-# What changes files. `open` is left out, because most calls only read: a file that was just created is seen at the next call.
+# What changes files. `open` is no part of them, because most calls only read: a file that was just created is seen at the next call.
 CHANGES = (
     "write,writev,pwrite64,pwritev,ftruncate,fallocate,copy_file_range,sendfile,fsync,fdatasync,flock,fchmod,fchmodat,chmod,"
     "mkdir,mkdirat,rmdir,unlink,unlinkat,rename,renameat,renameat2,link,linkat,symlink,symlinkat"
@@ -22,17 +22,23 @@ ALLOCATIONS = (
     "write,writev,pwrite64,pwritev,fallocate,copy_file_range,sendfile,fsync,mkdir,mkdirat,rename,renameat,renameat2,link,linkat"
 )
 
+OPENS = "open,openat,creat"
+
+# Enough kills at random times to believe in.
+KILLS = 1000
+
 # For each way to fail, the calls, and what happens at one of them; a disk that is full stays full.
 WAYS = {
     "kill": (CHANGES, "signal=SIGKILL:when={}"),
     "EIO": (CHANGES, "error=EIO:when={}"),
     "ENOSPC": (ALLOCATIONS, "error=ENOSPC:when={}+"),
+    "create": (OPENS, "error=ENOSPC:when={}"),
 }
 
 
 def kill_at_random(operations: Operations, budget: Budget, seed: int) -> Result:
     """Kills each operation in turn, at a random time."""
-    result, choose = Result("kills at random times"), random.Random(seed)
+    result, choose = Result("kills at random times", goal=KILLS), random.Random(seed)
     for number in budget.trials():
         operation = operations.all[number % len(operations.all)]
         root = operations.start()
@@ -53,6 +59,7 @@ def at_each_call(operations: Operations, seconds: float, seed: int) -> list[Resu
         "kill": Result("kills at system calls"),
         "EIO": Result("input/output errors at system calls"),
         "ENOSPC": Result("full disks from a system call on"),
+        "create": Result("files that cannot be created"),
     }
     reason = strace_problem()
     if reason:
@@ -62,8 +69,8 @@ def at_each_call(operations: Operations, seconds: float, seed: int) -> list[Resu
     points = [
         (operation, way, number)
         for operation in operations.all
-        for way, count in count_calls(operations, operation).items()
-        for number in range(1, count + 1)
+        for way, numbers in calls_of(operations, operation).items()
+        for number in numbers
     ]
     random.Random(seed).shuffle(points)
     # The time to count them is not part of the budget.
@@ -73,7 +80,8 @@ def at_each_call(operations: Operations, seconds: float, seed: int) -> list[Resu
             break
         fail_at(operations, operation, way, number, results[way])
     for way, result in results.items():
-        result.note = f"of {sum(1 for point in points if point[1] == way)} calls"
+        result.goal = sum(1 for point in points if point[1] == way)
+        result.note = f"of {result.goal} calls"
     return list(results.values())
 
 
@@ -88,16 +96,30 @@ def strace_problem() -> str:
     return ""
 
 
-def count_calls(operations: Operations, operation: Operation) -> dict[str, int]:
-    """For each way to fail, the largest number of calls of one thread: strace counts them per thread."""
+def calls_of(operations: Operations, operation: Operation) -> dict[str, list[int]]:
+    """For each way to fail, the numbers of the calls in a thread: strace counts them per thread."""
     root, log = operations.start(), operations.directory / "calls"
-    traced(operation, root, CHANGES, "-o", str(log))
-    calls = re.findall(r"^(\d+) +(\w+)\(", log.read_text(errors="replace"), re.MULTILINE)
+    traced(operation, root, f"{CHANGES},{OPENS}", "-o", str(log))
+    calls = re.findall(r"^(\d+) +(\w+)\((.*)", log.read_text(errors="replace"), re.MULTILINE)
 
-    def largest(names: str) -> int:
-        return max(Counter(thread for thread, name in calls if name in names.split(",")).values(), default=0)
+    def numbered(names: str) -> list[tuple[int, str]]:
+        counts: Counter[str] = Counter()
+        found = []
+        for thread, name, rest in calls:
+            if name in names.split(","):
+                counts[thread] += 1
+                found.append((counts[thread], rest))
+        return found
 
-    return {way: largest(names) for way, (names, _) in WAYS.items()}
+    def numbers(way: str, names: str) -> list[int]:
+        found = numbered(names)
+        if way != "create":
+            return sorted({number for number, _ in found})
+        # What is opened for reading, such as a library, is not to fail in another thread.
+        read = {number for number, rest in found if "O_CREAT" not in rest}
+        return sorted({number for number, _ in found} - read)
+
+    return {way: numbers(way, names) for way, (names, _) in WAYS.items()}
 
 
 def traced(operation: Operation, root: Path, calls: str, *options: str) -> subprocess.CompletedProcess[str]:

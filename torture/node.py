@@ -29,6 +29,8 @@ from report import Budget, Result
 from test_freshness import FROZEN, PERIOD, LiveCamera
 
 STALE_TIMEOUT = 0.4
+# Of each way.
+FREEZES = 100
 HOLD_TIME = 0.1
 # Of the processes and of this program, not of the node: two cores run all of them.
 DELAY = 0.5
@@ -94,7 +96,7 @@ def kill_while_it_captures(operations: Operations, budget: Budget, seed: int) ->
             evaluate = ["evaluate", "--store", str(root / "store"), "--dataset", str(root / "dataset"), "--recognizer", "image"]
             skipped = json.loads(run(command(*evaluate, "--json")).stdout)["warnings"]
             if skipped:
-                raise Broken(f"incomplete frames: {skipped}")
+                raise Lost(f"incomplete frames: {skipped}")
             operations.check_template()
         except (Broken, AssertionError) as broken:
             result.fault(f"trial {number} of seed {seed}", broken)
@@ -191,7 +193,7 @@ def requests_of(world: World, operations: Operations, choose: random.Random) -> 
 
 def freeze_cameras(operations: Operations, budget: Budget, seed: int) -> Result:
     """Freezes a camera in each way in turn: its gesture must become stale in time, every time."""
-    result, choose = Result("cameras that freeze"), random.Random(seed)
+    result, choose = Result("cameras that freeze", goal=FREEZES * len(FROZEN)), random.Random(seed)
     slowest = 0.0
     with world(operations.start()) as here:
         parameters = {"threshold": 0.0, "margin": 0.0, "hold_time": HOLD_TIME, "stale_timeout": STALE_TIMEOUT}

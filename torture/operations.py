@@ -37,6 +37,10 @@ class Broken(Exception):
     """A promise of the package that does not hold."""
 
 
+class Lost(Broken):
+    """What was written before, or was reported as written, is missing or damaged."""
+
+
 @dataclass(frozen=True)
 class Operation:
     """A command on the directory of a trial, and what it makes of it.
@@ -131,7 +135,7 @@ def check_models(root: Path) -> None:
         raise Broken(f"{sorted(names)} are in the store, {listing} is listed")
     active = json.loads((root / "store/active.json").read_text())
     if not {active["active"], active["previous"]} <= names | {None}:
-        raise Broken(f"{active} names a model that does not exist")
+        raise Lost(f"{active} names a model that does not exist")
     if not MODELS < len(names) <= MODELS + 2:
         raise Broken(f"{len(names)} models after one more was made, perhaps twice")
 
@@ -203,10 +207,10 @@ class Operations:
             if is_hidden(path) or content in (self.before.get(path), after.get(path)):
                 continue
             if operation.end is None or not path.startswith("store/"):
-                raise Broken(f"{path} is neither as before nor as after")
+                raise Lost(f"{path} is neither as before nor as after")
         for path, content in self.before.items():
             if path not in found and after.get(path) == content:
-                raise Broken(f"{path} is lost")
+                raise Lost(f"{path} is lost")
 
     def check_repeated(self, operation: Operation, root: Path) -> None:
         """The same command does what was left to do, and nothing is left over."""
@@ -226,4 +230,4 @@ class Operations:
     def check_template(self) -> None:
         """No operation has changed a file in place."""
         if versions(self.template) != self.versions:
-            raise Broken("a file that was linked from the trial was changed in place")
+            raise Lost("a file that was linked from the trial was changed in place")

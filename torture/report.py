@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from operations import Lost
+
 
 @dataclass
 class Result:
@@ -13,6 +15,10 @@ class Result:
 
     name: str
     trials: int = 0
+    # A part that was given enough time tries at least this.
+    goal: int = 0
+    # Trials in which something was lost.
+    lost: int = 0
     faults: list[str] = field(default_factory=list)
     note: str = ""
     skipped: str = ""
@@ -20,6 +26,7 @@ class Result:
     def fault(self, trial: str, what: object) -> None:
         """Counts and prints a fault at once: what is needed to repeat it."""
         self.faults.append(f"{trial}: {what}")
+        self.lost += isinstance(what, Lost)
         print(f"\nFAULT in {self.name}, {trial}: {what}", flush=True)
 
 
@@ -43,11 +50,11 @@ class Budget:
 
 def table(results: list[Result]) -> str:
     """All results, one per line."""
-    rows = [("", "trials", "faults", "")]
+    rows = [("", "trials", "faults", "lost", "")]
     for result in results:
-        counts = ("skipped", "") if result.skipped else (str(result.trials), str(len(result.faults)))
+        counts = ("skipped", "", "") if result.skipped else (str(result.trials), str(len(result.faults)), str(result.lost))
         rows.append((result.name, *counts, result.skipped or result.note))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join(
-        f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip() for row in rows
+        f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]:>{widths[3]}}  {row[4]}".rstrip() for row in rows
     )

@@ -32,6 +32,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same choices (default: %(default)s)")
     parser.add_argument("--only", choices=SHARES, action="append", help="run only this part; may be repeated")
     parser.add_argument("--skip", choices=SHARES, action="append", default=[], help="leave this part out; may be repeated")
+    parser.add_argument(
+        "--enough",
+        action="store_true",
+        help="fail unless enough was tried: 1000 kills, each system call, 100 freezes of a camera in each way, 10 million executions"
+        " of the fuzz targets; with --minutes 600",
+    )
     parser.add_argument("--artifacts", type=Path, default=Path("torture_artifacts"), help="directory for inputs that fail")
     arguments = parser.parse_args()
     parts = [part for part in arguments.only or SHARES if part not in arguments.skip]
@@ -63,6 +69,8 @@ def main() -> int:
     for result in results:
         if not (result.trials or result.skipped):
             result.fault("all", "nothing was tried in the given time")
+        if arguments.enough and result.trials < result.goal:
+            result.fault("all", f"{result.trials} trials, enough are {result.goal}")
     print(table(results))
     return int(any(result.faults for result in results))
 

@@ -1,6 +1,6 @@
 //! Compares the predictions for a bag with its expected labels.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::expected::{Expected, Interval};
 use super::false_thumbs::{ExpectedFrames, FalseThumbs, Recommendation};
@@ -10,7 +10,7 @@ use crate::decision::DecisionSettings;
 use crate::metrics::ConfusionMatrix;
 
 /// How the gestures of a bag's frames compare with the expected labels.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Agreement {
     /// The number of frames in the intervals.
     pub frames: usize,
@@ -33,7 +33,7 @@ pub struct Agreement {
 }
 
 /// How the gestures of an interval's frames compare with its label.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IntervalAgreement {
     /// The inclusive start, seconds from the first frame.
     pub from: f64,

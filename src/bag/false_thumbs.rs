@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::expected::Interval;
 use super::predictions::BagPredictions;
@@ -11,7 +11,7 @@ use crate::decision::DecisionSettings;
 use crate::false_thumbs::{is_thumb, max_expected, thresholds_from};
 
 /// The false thumbs of a bag, in its intervals with labels other than thumbs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FalseThumbs {
     /// The recorded time in these intervals, seconds; a gap counts as at most the stale timeout.
     pub seconds: f64,
@@ -28,7 +28,7 @@ pub struct FalseThumbs {
 }
 
 /// The threshold that prevents false thumbs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recommendation {
     /// Minimum probability of a gesture, 0 to 1.
     pub threshold: f32,
@@ -56,6 +56,35 @@ struct Shown {
 }
 
 impl FalseThumbs {
+    pub(super) fn new(seconds: f64, frames: usize, thumb_frames: usize, stable_thumbs: usize) -> FalseThumbs {
+        let per_minute = |events: f64| (seconds > 0.0).then(|| events * 60.0 / seconds);
+        FalseThumbs {
+            seconds,
+            frames,
+            thumb_frames,
+            stable_thumbs,
+            per_minute: per_minute(stable_thumbs as f64),
+            max_per_minute: per_minute(max_expected(stable_thumbs)),
+        }
+    }
+
+    /// Those of several bags; `None` without any.
+    pub(super) fn sum<'a>(all: impl IntoIterator<Item = &'a FalseThumbs>) -> Option<FalseThumbs> {
+        let sums = all.into_iter().map(|found| {
+            let FalseThumbs {
+                seconds,
+                frames,
+                thumb_frames,
+                stable_thumbs,
+                ..
+            } = *found;
+            (seconds, frames, thumb_frames, stable_thumbs)
+        });
+        let (seconds, frames, thumb_frames, stable_thumbs) =
+            sums.reduce(|a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2, a.3 + b.3))?;
+        Some(FalseThumbs::new(seconds, frames, thumb_frames, stable_thumbs))
+    }
+
     /// Whether there are more per minute, or any without recorded time.
     pub fn exceeds(&self, max_per_minute: f64) -> bool {
         let is_more = |per_minute: f64| per_minute > max_per_minute;
@@ -146,16 +175,12 @@ impl<'a> ExpectedFrames<'a> {
             is_stable: frame.stable,
         });
         let (thumb_frames, stable_thumbs) = self.count(shown);
-        let seconds = self.thumbless_secs();
-        let per_minute = |events: f64| (seconds > 0.0).then(|| events * 60.0 / seconds);
-        Some(FalseThumbs {
-            seconds,
+        Some(FalseThumbs::new(
+            self.thumbless_secs(),
             frames,
             thumb_frames,
             stable_thumbs,
-            per_minute: per_minute(stable_thumbs as f64),
-            max_per_minute: per_minute(max_expected(stable_thumbs)),
-        })
+        ))
     }
 
     /// The lowest threshold from which on no higher one has more than `max_per_minute` stable false thumbs; `None` if none is high enough.

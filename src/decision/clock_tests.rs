@@ -20,6 +20,7 @@ fn frame(index: usize) -> FrameInfo {
         stamp_ns: EPOCH + time_ns,
         arrival_ns: time_ns,
         steady_ns: time_ns,
+        waited_ns: 0,
         ros_now_ns: Some(EPOCH + time_ns),
         repeats_pixels: false,
         is_familiar: true,

@@ -10,6 +10,8 @@ pub struct FrameInfo {
     pub arrival_ns: i64,
     /// When the frame was received, on a clock that never stands still: the steady clock, in a bag the recorder's clock.
     pub steady_ns: i64,
+    /// Time since then until the decision, on the steady clock; 0 in a bag.
+    pub waited_ns: i64,
     /// ROS time of the decision; `None` if it is not known, as in a bag.
     pub ros_now_ns: Option<i64>,
     /// Whether the pixels are those of one of the last frames, as [`crate::frame::RecentFrames`] compares them.
@@ -25,6 +27,7 @@ impl FrameInfo {
             stamp_ns,
             arrival_ns: recorded_ns,
             steady_ns: recorded_ns,
+            waited_ns: 0,
             ros_now_ns: None,
             repeats_pixels,
             is_familiar: true,
@@ -58,6 +61,11 @@ impl FrameInfo {
     /// Seconds since an earlier frame was received, by the steady clock; negative if a recorder's clock was set back.
     pub(super) fn steady_secs(&self, earlier: &FrameInfo) -> f64 {
         secs_between(earlier.steady_ns, self.steady_ns)
+    }
+
+    /// Seconds from the arrival to the decision.
+    pub(super) fn waited_secs(&self) -> f64 {
+        secs_between(0, self.waited_ns)
     }
 
     /// Seconds from the stamp to the decision, negative for a stamp in the future; `None` without a stamp or ROS time.

@@ -16,6 +16,12 @@ pub enum StaleCause {
     /// The stamp has not changed.
     #[error("the stamp has not changed for {}; restart the driver, and check that it stamps each frame", secs(.0))]
     FrozenStamp(Duration),
+    /// The frame was classified long after it was received.
+    #[error(
+        "frames wait {} until they are classified; use fewer cameras, a lower rate or a faster runtime",
+        secs(.0)
+    )]
+    Waited(Duration),
     /// The stamp is behind ROS time.
     #[error(
         "the stamp is {} behind ROS time; for a bag, set use_sim_time: true and play it with --clock; for a camera, synchronize the clocks of both machines, for example with chrony, and check that the driver stamps with ROS time; if the network takes that long, raise stale_timeout",
@@ -49,8 +55,9 @@ impl Freshness {
             frame.repeats_pixels && settings.detect_frozen_camera
         });
         let age_secs = frame.age_secs().unwrap_or_default();
+        let waited_secs = frame.waited_secs();
         let limit = settings.stale_secs;
-        if [stamp_secs, pixel_secs, age_secs.abs()]
+        if [stamp_secs, pixel_secs, waited_secs, age_secs.abs()]
             .iter()
             .all(|secs| *secs <= limit)
         {
@@ -62,6 +69,8 @@ impl Freshness {
             StaleCause::FrozenPixels(duration(pixel_secs))
         } else if is_cause(stamp_secs) {
             StaleCause::FrozenStamp(duration(stamp_secs))
+        } else if is_cause(waited_secs) {
+            StaleCause::Waited(duration(waited_secs))
         } else if age_secs > 0.0 {
             StaleCause::Old(duration(age_secs))
         } else {

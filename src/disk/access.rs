@@ -15,7 +15,7 @@ pub(super) const PRIVATE: u32 = 0o700;
 ///
 /// # Errors
 /// The directory cannot be created.
-pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
+pub fn create_private_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(PRIVATE).create(path)
 }
 

@@ -29,6 +29,15 @@ impl ConfusionMatrix {
         self.0[truth][prediction] += 1;
     }
 
+    /// Adds the counts of a matrix of the same size.
+    pub(crate) fn add(&mut self, other: &ConfusionMatrix) {
+        for (row, others) in self.0.iter_mut().zip(&other.0) {
+            for (count, other) in row.iter_mut().zip(others) {
+                *count += other;
+            }
+        }
+    }
+
     /// Number of frames counted.
     pub fn frames(&self) -> usize {
         self.0.iter().flatten().sum()

@@ -1,6 +1,8 @@
 //! The manifest of a model, `manifest.json`.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "ros")]
+use std::path::Path;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -84,6 +86,16 @@ impl Manifest {
     /// Accuracy of trainings without some of the scenes, measured on these, 0 to 1; `None` if there are too few.
     pub fn new_scene_accuracy(&self) -> Option<f64> {
         Some(self.scenes?.new_scene?.accuracy)
+    }
+
+    /// Length of the model's files, without those that are missing, in bytes.
+    #[cfg(feature = "ros")]
+    pub(crate) fn bytes_in(&self, directory: &Path) -> u64 {
+        let metadata = self
+            .sha256
+            .keys()
+            .map(|name| std::fs::metadata(directory.join(name)));
+        metadata.flatten().map(|metadata| metadata.len()).sum()
     }
 }
 

@@ -292,7 +292,7 @@ impl Models {
         };
         let info = |manifest: &Manifest| ModelInfo {
             active: active.as_ref() == Some(&manifest.id),
-            ..model_info(manifest)
+            ..model_info(manifest, &self.store.model_directory(&manifest.id))
         };
         ListModels::Response {
             models: listing.models.iter().map(info).collect(),

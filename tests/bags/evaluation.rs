@@ -1,6 +1,7 @@
 //! `thumb_gesture bag evaluate`.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::OnceLock;
@@ -274,6 +275,77 @@ pub(crate) fn missing_bag_does_not_prevent_classifying_the_others() {
     let output = command.args(["--expect", &labels]).output().expect("starts");
     assert!(failure(&output).contains("nothing"));
     assert_eq!(fs::read_to_string(table).expect("exists").lines().count(), 49);
-    assert!(page.join("1_bag_0.mcap.html").exists() && page.join("3_bag_0.mcap.html").exists());
+    let first = page.join("1_bag_0.mcap.html");
+    assert!(first.exists() && page.join("3_bag_0.mcap.html").exists());
+    let mode = |path: &Path| fs::metadata(path).expect("exists").permissions().mode() & 0o777;
+    assert_eq!((mode(&page), mode(&first)), (0o700, 0o600), "they show people");
     assert!(usage_error(&evaluate(&["--threshold", "nan"])).contains("must be 0 to 1"));
+}
+
+pub(crate) fn parts_of_a_list_of_bags_add_up_to_the_whole() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    for (name, gestures) in [("a", 2), ("b", 3), ("c", 4)] {
+        write_mcap(Path::new(&path(&format!("{name}.mcap"))), &hands(gestures), &LIKE_ROSBAG2);
+        if name != "b" {
+            fs::write(path(&format!("{name}.mcap.labels.yaml")), EXPECTED).expect("writes");
+        }
+    }
+    fs::write(path("d.mcap"), "no bag").expect("writes");
+    let bags = ["a", "b", "c", "d"].map(|name| path(&format!("{name}.mcap")));
+    let evaluate = |more: &[&str]| {
+        let mut command = support::program();
+        command.args(["bag", "evaluate", "--expect-beside", "--store"]);
+        command.arg(trained().0.path().join("store")).args(more);
+        command.output().expect("starts")
+    };
+    let reversed: Vec<&str> = bags.iter().rev().map(String::as_str).collect();
+    let whole = path("whole.json");
+    let all = evaluate(&[&["--summary", whole.as_str()], &reversed[..]].concat());
+    assert!(failure(&all).contains("d.mcap"));
+    let summary: Value = serde_json::from_slice(&fs::read(&whole).expect("reads")).expect("JSON");
+    assert_eq!(summary["totals"]["bags"], 4);
+    assert_eq!(summary["totals"]["failed"], 1);
+    assert!(summary["bags"][1]["agreement"].is_null(), "nothing is expected of it");
+    let compared = summary["totals"]["compared"].as_u64().expect("a number");
+    assert_eq!(
+        compared,
+        summary["bags"][0]["agreement"]["frames"].as_u64().expect("a number")
+            + summary["bags"][2]["agreement"]["frames"].as_u64().expect("a number")
+    );
+
+    let parts = [1, 2, 3].map(|part| path(&format!("{part}.json")));
+    let in_order: Vec<&str> = bags.iter().map(String::as_str).collect();
+    for (index, part) in parts.iter().enumerate() {
+        let shard = format!("{}/3", index + 1);
+        evaluate(&[&["--summary", part, "--shard", &shard], &in_order[..]].concat());
+    }
+    let summary = |files: &[&str], more: &[&str]| {
+        let mut command = support::program();
+        command.args(["bag", "summary"]).args(files).args(more);
+        command.output().expect("starts")
+    };
+    let merged = path("merged.json");
+    let [first, second, third] = &parts;
+    let printed = summary(&[third, first, second], &["--output", &merged]);
+    assert!(printed.status.success(), "{printed:?}");
+    assert_eq!(fs::read(&merged).expect("reads"), fs::read(&whole).expect("reads"));
+    let text = String::from_utf8_lossy(&printed.stdout);
+    let worst = text.lines().skip_while(|line| !line.starts_with("worst of 3")).nth(1);
+    assert!(worst.is_some_and(|line| line.contains("d.mcap")), "{text}");
+
+    assert!(failure(&summary(&[third, first], &[])).contains("part 2/3 is missing"));
+    assert!(failure(&summary(&[&bags[0]], &[])).contains("not a summary"));
+    let same = summary(&[&merged], &["--baseline", &whole, "--max-drop", "0", "--json"]);
+    assert_eq!(json(&same)["regressions"], serde_json::json!([]));
+    // Since then, the last one has been damaged.
+    let baseline = fs::read_to_string(&whole).expect("reads");
+    let mut before: Value = serde_json::from_str(&baseline).expect("JSON");
+    before["bags"][3] = before["bags"][2].clone();
+    before["bags"][3]["bag"] = Value::from(bags[3].as_str());
+    fs::write(path("before.json"), before.to_string()).expect("writes");
+    let worse = summary(&[&merged], &["--baseline", &path("before.json"), "--max-drop", "0.1"]);
+    assert!(failure(&worse).contains("1 recordings is lower"), "{worse:?}");
+    let usage = evaluate(&["--shard", "4/3", &bags[0]]);
+    assert!(usage_error(&usage).contains("2/8"));
 }

@@ -74,5 +74,6 @@ support::runner::tests! {
     exported_dataset_is_evaluated_with_its_labels,
     compare_reports_the_frames_on_which_models_differ,
     missing_bag_does_not_prevent_classifying_the_others,
+    parts_of_a_list_of_bags_add_up_to_the_whole,
     walkthrough_in_docs_works needs Photos,
 }

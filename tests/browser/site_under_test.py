@@ -26,7 +26,7 @@ WATCHED_MS = 2_500
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
 SMALL_PHONE = PHONE | {"viewport": {"width": 320, "height": 568}}
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
-LARGE = {"viewport": {"width": 2560, "height": 1440}}
+LARGE = {"viewport": {"width": 3840, "height": 2160}}
 SCREENS = {"phone": PHONE, "desktop": DESKTOP}
 
 

@@ -14,7 +14,7 @@ from site_under_test import DESKTOP, LARGE, PHONE, SMALL_PHONE, Site, Visitor
 
 ASSETS = REPOSITORY / "src" / "bin" / "teach_page" / "assets"
 MAX_FIRST_LOAD = 100_000
-SIZES = {"320": SMALL_PHONE, "390": PHONE, "1280": DESKTOP, "2560": LARGE}
+SIZES = {"320": SMALL_PHONE, "390": PHONE, "1280": DESKTOP, "3840": LARGE}
 # Of axe: all rules of WCAG 2.2 at levels A and AA, and its best practices.
 AXE = "axe.run(document, {resultTypes: ['violations'], rules: {'target-size': {enabled: true}}})"
 

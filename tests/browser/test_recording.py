@@ -37,6 +37,15 @@ def test_a_tap_starts_and_the_next_tap_stops(site: Site) -> None:
     assert visitor.frames("none") >= 8
 
 
+def test_a_recording_ends_when_another_view_is_opened(site: Site) -> None:
+    recordings = site.world.listen(Recording, f"{NODE}/recording", TRANSIENT_LOCAL)
+    visitor = site.see(PHONE)
+    visitor.find('.hold[data-label="none"]').tap()
+    visitor.wait_for_frames("none", 5)
+    visitor.go_to("Models")
+    site.world.wait_for(lambda: recordings and not recordings[-1].active and recordings[-1].saved >= 5, "the end of the recording")
+
+
 def test_a_long_touch_opens_no_menu_and_does_not_scroll(site: Site) -> None:
     visitor = site.see(PHONE)
     visitor.page.evaluate("window.menus = []; addEventListener('contextmenu', (event) => menus.push(event.defaultPrevented))")

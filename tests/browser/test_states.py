@@ -47,6 +47,40 @@ def test_silent_and_frozen_cameras_cannot_be_overlooked(site: Site) -> None:
     assert frozen.end() == 0
 
 
+def test_frames_that_cannot_be_shown_are_named(own_site: Site) -> None:
+    visitor = own_site.see()
+    assert own_site.camera().end() == 0
+    visitor.page.reload()
+    publisher = own_site.world.camera_publisher(reliable=True)
+    depth = Image(width=4, height=2, step=8, encoding="16UC1", data=bytes(16))
+
+    def publish() -> None:
+        depth.header.stamp = own_site.world.peer.get_clock().now().to_msg()
+        publisher.publish(depth)
+
+    told = visitor.find(".banner").get_by_text("bad frames")
+    own_site.world.publish_until(told.count, "a banner with what the node says about its camera", publish, 0.06)
+    visitor.screenshot("frames-not-shown")
+
+
+def test_browser_that_keeps_nothing_shows_the_page(site: Site) -> None:
+    visitor = site.see()
+    visitor.context.add_init_script(
+        """for (const name of ["localStorage", "sessionStorage"]) {
+            Object.defineProperty(window, name, { get() { throw new DOMException("blocked", "SecurityError"); } });
+        }"""
+    )
+    visitor.page.reload()
+    visitor.find(".gesture").wait_for()
+    visitor.hold("none", 3)
+
+
+def test_page_is_not_translated_by_the_browser(site: Site) -> None:
+    visitor = site.see()
+    # A translation replaces texts, after which the page cannot change them any more.
+    assert visitor.page.evaluate("document.documentElement.translate") is False
+
+
 def test_server_that_ends_is_missed(own_site: Site) -> None:
     visitor = own_site.see()
     assert own_site.program.end() == 0

@@ -71,6 +71,7 @@ def test_visitor_teaches_three_gestures_with_the_own_camera(
     visitor.wait_for_frames(LABELS[-1], counts[-1])
     assert [visitor.frames(label) for label in LABELS] == counts
     visitor.find(".outcome").wait_for()
+    assert "Being loaded" not in visitor.find(".outcome").inner_text(), "nothing is loaded after a reload"
     visitor.wait_for_gesture(LABELS[0])
     assert model_in_use(visitor) == first, "after the reload"
     visitor.go_to("Teach")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,7 +106,14 @@ class Program:
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"{self.name} has not ended within {timeout} s") from None
+            raise AssertionError(f"{self.name} has not ended within {timeout} s\n{self.stacks()}") from None
+
+    def stacks(self) -> str:
+        """What the threads of the program do now, if gdb is installed."""
+        if not shutil.which("gdb"):
+            return "gdb would print the stacks of its threads"
+        command = ["gdb", "-batch", "-p", str(self.process.pid), "-ex", "thread apply all backtrace"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
 
     def kill(self) -> None:
         """Kills the program and its children."""
@@ -181,11 +189,15 @@ class World:
         """The command that runs a program where it belongs: on this machine."""
         return list(command)
 
-    def start_node(self, *ros_arguments: str, **parameters: object) -> Program:
-        """Starts the node on this world's dataset and store, and waits for its services."""
+    def launch_node(self, *ros_arguments: str, **parameters: object) -> Program:
+        """Starts the node on this world's dataset and store."""
         given = {"dataset": self.dataset, "store": self.store} | parameters
         options = [word for name, value in given.items() for word in ("-p", f"{name}:={value}")]
-        node = self.start("thumb_gesture_node", *IN_NAMESPACE, *ros_arguments, *options)
+        return self.start("thumb_gesture_node", *IN_NAMESPACE, *ros_arguments, *options)
+
+    def start_node(self, *ros_arguments: str, **parameters: object) -> Program:
+        """Starts the node, and waits for its services."""
+        node = self.launch_node(*ros_arguments, **parameters)
         for name in SERVICES:
             self.wait_for(self.client(name).service_is_ready, f"~/{name}", node)
         return node

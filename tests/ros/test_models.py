@@ -221,6 +221,7 @@ def test_list_names_models_that_cannot_be_read(trained_world: World, trained: Tr
     assert list(model.labels) == LABELS
     assert model.train_frames == FRAMES_PER_LABEL * len(LABELS)
     assert 0 < model.validation_frames < model.train_frames
+    assert 1e5 < model.bytes < 1e9
     assert model.strategy == "last_layer"
     low, high = model.accuracy_interval
     assert 0.0 <= low <= model.accuracy <= high <= 1.0

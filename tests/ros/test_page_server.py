@@ -348,9 +348,10 @@ class TestDataset:
         assert len({name.rsplit("_", 1)[0] for name in files_of(world)}) == 1, "one burst"
         assert len(files_of(world)) == answer["saved"]
         assert set(answer["frames"]) == files_of(world), "what an undo deletes"
-        stamp = viewer.picture["stamp"] if viewer.picture else time.time()
-        assert site.call("correct", label="fist", until=stamp - 100)["success"] is False
-        assert site.call("correct", label="fist", until=stamp - 0.5)["success"] is True
+        viewer.wait_for(lambda viewer: viewer.picture, "a picture")
+        sequence = viewer.picture["sequence"]
+        assert site.call("correct", label="fist", until=0)["success"] is False
+        assert site.call("correct", label="fist", until=sequence)["success"] is True
         assert site.call("correct", label="../x")["success"] is False
 
     def test_dataset_is_downloaded(self, world: World, trained_world: World) -> None:
@@ -421,7 +422,7 @@ class TestServices:
             assert compared["success"], compared["message"]
             assert compared["results"]["frames"] == 24 and compared["results"]["unseen_frames"] == 0
             assert [entry["model_id"] for entry in compared["results"]["models"]] == [trained.model_id, "builtin"]
-            assert compared["results"]["models"][0]["accuracy"] > 0.9
+            assert compared["results"]["models"][0]["accuracy"] > 0.8
             assert not site.call("compare_models", model_ids=[trained.model_id])["success"]
             started = site.call("retrain", epochs=3)
             assert started["success"], started["message"]

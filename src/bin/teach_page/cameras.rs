@@ -244,13 +244,22 @@ impl Cameras {
         with_news.min_by_key(|(name, _)| last(name))
     }
 
-    /// The pictures of two seconds, of one camera or, if the name is empty, of all: those before the stamp `until`, or the last ones.
-    pub(crate) fn recent(&self, name: &str, until: Option<f64>) -> Vec<(String, Arc<Picture>)> {
-        let is_of_gesture = |picture: &Picture| match until {
-            Some(until) => (0.0..=GESTURE.as_secs_f64()).contains(&(until - picture.stamp)),
-            None => picture.arrival.elapsed() <= GESTURE,
-        };
+    /// The pictures of two seconds, of one camera or, if the name is empty, of all: those until the picture with the sequence number
+    /// `until`, or the last ones. By their arrival, because cameras without a clock stamp all pictures with 0.
+    pub(crate) fn recent(&self, name: &str, until: Option<u64>) -> Vec<(String, Arc<Picture>)> {
         let cameras = lock(&self.cameras);
+        let all = cameras.values().flat_map(|camera| &camera.recent);
+        let end = match until {
+            Some(until) => all
+                .filter(|picture| picture.sequence <= until)
+                .map(|picture| picture.arrival)
+                .max(),
+            None => Some(Instant::now()),
+        };
+        let is_of_gesture = |picture: &Picture| {
+            end.and_then(|end| end.checked_duration_since(picture.arrival))
+                .is_some_and(|before| before <= GESTURE)
+        };
         let chosen = cameras
             .iter()
             .filter(|(known, _)| name.is_empty() || *known == name);

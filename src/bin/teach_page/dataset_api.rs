@@ -23,6 +23,7 @@ use crate::api::{query, read_body, read_json};
 use crate::error::HttpError;
 use crate::json;
 use crate::page::Page;
+use crate::picture;
 
 /// Maximum length of an image file, as `~/add_frame` has it.
 const MAX_FILE_BYTES: usize = 16 << 20;
@@ -71,8 +72,8 @@ struct Correction {
     label: String,
     #[serde(default)]
     camera: String,
-    /// Stamp of the picture that was shown when somebody saw that the gesture was wrong.
-    until: Option<f64>,
+    /// Sequence number of the picture that was shown when somebody saw that the gesture was wrong.
+    until: Option<u64>,
 }
 
 /// Answers `POST /api/correct`: adds the pictures of the last two seconds, or of those before a picture, to a label.
@@ -138,16 +139,28 @@ pub(crate) async fn image(
     if !response.success {
         return Err(HttpError(StatusCode::NOT_FOUND, response.message));
     }
-    let media_type = match response.format.as_str() {
+    let GetFrame::Response { format, image, .. } = response;
+    let (format, image) = match format.as_str() {
+        // Most browsers do not show it.
+        "tiff" => {
+            let jpeg = tokio::task::spawn_blocking(move || picture::jpeg_of_file(&image)).await;
+            let jpeg =
+                jpeg.map_err(|error| HttpError(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+            let jpeg =
+                jpeg.map_err(|error| HttpError(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
+            ("jpeg", jpeg)
+        }
+        format => (format, image),
+    };
+    let media_type = match format {
         "jpeg" => "image/jpeg",
         "png" => "image/png",
         "webp" => "image/webp",
         "gif" => "image/gif",
         "bmp" => "image/bmp",
-        "tiff" => "image/tiff",
         _ => "application/octet-stream",
     };
-    Ok(([(header::CONTENT_TYPE, media_type)], response.image).into_response())
+    Ok(([(header::CONTENT_TYPE, media_type)], image).into_response())
 }
 
 /// Answers `GET /api/dataset.zip`, while the frames are read.

@@ -14,33 +14,18 @@ use crate::services::{Bridge, LONG_TIMEOUT, ServiceClient, Services};
 /// only after 20 s.
 const PRESENCE_TIMEOUT: Duration = Duration::from_millis(2500);
 
-/// Whether the node is there, by its messages.
+/// When the last message of the node arrived.
 #[derive(Default)]
-pub(crate) struct Presence(Mutex<Option<Messages>>);
-
-/// Times at which the first and the last message arrived since the node was last absent.
-#[derive(Clone, Copy)]
-struct Messages {
-    first: Instant,
-    last: Instant,
-}
+pub(crate) struct Presence(Mutex<Option<Instant>>);
 
 impl Presence {
     pub(crate) fn is_present(&self) -> bool {
-        self.since().is_some()
-    }
-
-    /// Time since when the node is there; `None` if it is not.
-    pub(crate) fn since(&self) -> Option<Instant> {
-        let messages = (*lock(&self.0))?;
-        (messages.last.elapsed() < PRESENCE_TIMEOUT).then_some(messages.first)
+        lock(&self.0).is_some_and(|last| last.elapsed() < PRESENCE_TIMEOUT)
     }
 
     /// A message of the node has arrived.
     pub(crate) fn mark(&self) {
-        let last = Instant::now();
-        let first = self.since().unwrap_or(last);
-        *lock(&self.0) = Some(Messages { first, last });
+        *lock(&self.0) = Some(Instant::now());
     }
 }
 

@@ -173,6 +173,14 @@ impl Source {
     }
 }
 
+/// An image file as JPEG. Blocks on decoding.
+///
+/// # Errors
+/// The file holds no valid image.
+pub(crate) fn jpeg_of_file(file: &[u8]) -> Result<Vec<u8>, FrameError> {
+    encode(&Frame::from_compressed("", file)?.to_rgb_image(), FILE_QUALITY)
+}
+
 fn encode(image: &RgbImage, quality: u8) -> Result<Vec<u8>, FrameError> {
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, quality).encode_image(image)?;

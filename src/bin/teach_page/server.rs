@@ -51,27 +51,28 @@ impl Server {
 
     /// Prints the address of the page, with the token if it has one, which is printed nowhere else.
     pub(crate) fn announce(&self, page: &Page) {
-        let Ok(mut address) = self.listener.local_addr() else {
+        let Ok(bound) = self.listener.local_addr() else {
             return;
         };
-        if address.ip().is_unspecified() {
-            address.set_ip(tls::outward_address().unwrap_or(match address.ip() {
-                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-            }));
-        }
+        let addresses = reachable(bound, tls::addresses());
         let scheme = if self.certificate.is_some() {
             "https"
         } else {
             "http"
         };
-        let Some(token) = page.access.token() else {
-            println!("The page is at {scheme}://{address}/");
+        let query = page
+            .access
+            .token()
+            .map_or(String::new(), |token| format!("?token={token}"));
+        let urls: Vec<String> = addresses
+            .iter()
+            .map(|address| format!("{scheme}://{address}/{query}"))
+            .collect();
+        println!("The page is at {}", urls.join("\nor at "));
+        if query.is_empty() {
             return;
-        };
-        let url = format!("{scheme}://{address}/?token={token}");
-        println!("The page is at {url}");
-        if let Ok(code) = QrCode::new(&url) {
+        }
+        if let Some(Ok(code)) = urls.first().map(QrCode::new) {
             println!("{}", code.render::<Dense1x2>().build());
         }
         if self.certificate.is_none() {
@@ -112,6 +113,23 @@ impl Server {
     }
 }
 
+/// Where a server that listens on `bound` is reached.
+fn reachable(bound: SocketAddr, mut of_machine: Vec<IpAddr>) -> Vec<SocketAddr> {
+    let loopback = match bound.ip() {
+        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        _ => return vec![bound],
+    };
+    of_machine.retain(|address| bound.is_ipv6() || address.is_ipv4());
+    if of_machine.is_empty() {
+        of_machine.push(loopback);
+    }
+    of_machine
+        .into_iter()
+        .map(|address| SocketAddr::new(address, bound.port()))
+        .collect()
+}
+
 fn router(page: &Arc<Page>) -> Router {
     let not_found = || async { HttpError(StatusCode::NOT_FOUND, "there is no such page".to_owned()) };
     Router::new()
@@ -129,4 +147,32 @@ fn router(page: &Arc<Page>) -> Router {
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(page.clone(), access::check))
         .with_state(page.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn page_on_all_networks_is_reached_at_each_address() {
+        let bound = |text: &str| text.parse().expect("an address");
+        let machine: Vec<IpAddr> = vec![bound_ip("10.42.0.1"), bound_ip("2001:db8::1")];
+        let texts = |at: &str| -> Vec<String> {
+            reachable(bound(at), machine.clone())
+                .iter()
+                .map(ToString::to_string)
+                .collect()
+        };
+        assert_eq!(texts("0.0.0.0:8080"), ["10.42.0.1:8080"]);
+        assert_eq!(texts("[::]:8080"), ["10.42.0.1:8080", "[2001:db8::1]:8080"]);
+        assert_eq!(texts("192.168.1.7:80"), ["192.168.1.7:80"]);
+        assert_eq!(
+            reachable(bound("0.0.0.0:80"), Vec::new()),
+            [bound("127.0.0.1:80")]
+        );
+    }
+
+    fn bound_ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
 }

@@ -27,14 +27,17 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// The same for a service that waits for frames, decodes many of them, or loads models.
 pub(crate) const LONG_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// Time after a response for which the service is taken to be there. r2r needs up to 20 ms to find out, and a node takes longer to restart.
+const FOUND_FOR: Duration = Duration::from_millis(200);
+
 /// A client of one service.
 pub(crate) struct ServiceClient<T: WrappedServiceTypeSupport> {
     client: Client<T>,
     name: String,
     timeout: Duration,
     presence: Arc<Presence>,
-    /// Since when the node has been there that this service was last found of.
-    found: Mutex<Option<Instant>>,
+    /// When the service last responded.
+    responded: Mutex<Option<Instant>>,
 }
 
 /// Where the services of a node are.
@@ -57,12 +60,12 @@ impl<T: WrappedServiceTypeSupport + 'static> ServiceClient<T> {
     /// The node is not there, or does not respond in time.
     pub(crate) async fn call(&self, request: &T::Request) -> Result<T::Response, HttpError> {
         let ServiceClient { name, timeout, .. } = self;
-        let Some(since) = self.presence.since() else {
+        if !self.presence.is_present() {
             let reason =
                 format!("the gesture node is not there, so that {name} cannot be called; check that it runs");
             return Err(HttpError(StatusCode::GATEWAY_TIMEOUT, reason));
-        };
-        match tokio::time::timeout(*timeout, self.request(request, since)).await {
+        }
+        match tokio::time::timeout(*timeout, self.request(request)).await {
             Ok(response) => response.map_err(|error| {
                 HttpError(
                     StatusCode::INTERNAL_SERVER_ERROR,
@@ -76,15 +79,17 @@ impl<T: WrappedServiceTypeSupport + 'static> ServiceClient<T> {
         }
     }
 
-    /// Sends a request to the node that has been there since `since`.
+    /// Sends a request when the service is found, and waits for the response.
     ///
     /// The messages of a node can arrive before its services are found, and DDS discards a request to a service that is not found yet.
-    async fn request(&self, request: &T::Request, since: Instant) -> r2r::Result<T::Response> {
-        if *lock(&self.found) != Some(since) {
+    async fn request(&self, request: &T::Request) -> r2r::Result<T::Response> {
+        let is_there = lock(&self.responded).is_some_and(|last| last.elapsed() < FOUND_FOR);
+        if !is_there {
             Node::is_available(&self.client)?.await?;
-            *lock(&self.found) = Some(since);
         }
-        self.client.request(request)?.await
+        let response = self.client.request(request)?.await?;
+        *lock(&self.responded) = Some(Instant::now());
+        Ok(response)
     }
 }
 
@@ -110,7 +115,7 @@ impl Services<'_> {
             name,
             timeout,
             presence: self.presence.clone(),
-            found: Mutex::default(),
+            responded: Mutex::default(),
         })
     }
 }

@@ -317,6 +317,7 @@ impl Writer {
             if let Some(view) = newest.view().await {
                 picture = json!({
                     "camera": camera,
+                    "sequence": newest.sequence,
                     "stamp": newest.stamp,
                     "width": view.width,
                     "height": view.height,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, anyhow};
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair};
 use time::OffsetDateTime;
 
 /// Maximum time for which phones accept a certificate.
@@ -77,8 +77,9 @@ fn make() -> anyhow::Result<Certificate> {
         format!("{host}.local"),
         host,
     ];
-    names.extend(outward_address().map(|address| address.to_string()));
+    names.extend(addresses().iter().map(ToString::to_string));
     let mut params = CertificateParams::new(names)?;
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.not_before = OffsetDateTime::now_utc() - time::Duration::days(1);
     params.not_after = params.not_before + time::Duration::days(VALIDITY_DAYS);
     let key = KeyPair::generate()?;
@@ -97,8 +98,24 @@ fn directory() -> anyhow::Result<PathBuf> {
     Ok(ros_home.join("teach_page"))
 }
 
+/// The addresses under which other devices may reach this machine; the one in the network that leads outwards, if there is one, is the
+/// first. A robot that opens a network of its own has none that leads outwards.
+pub(crate) fn addresses() -> Vec<IpAddr> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let is_reachable = |address: &IpAddr| match address {
+        IpAddr::V4(address) => !address.is_loopback(),
+        // A link-local one needs the name of the visitor's interface.
+        IpAddr::V6(address) => !address.is_loopback() && !address.is_unicast_link_local(),
+    };
+    let mut addresses: Vec<IpAddr> = interfaces.iter().map(|interface| interface.ip()).collect();
+    addresses.retain(is_reachable);
+    let outward = outward_address();
+    addresses.sort_by_key(|address| (Some(*address) != outward, address.is_ipv6()));
+    addresses
+}
+
 /// The address of this machine in the network that leads outwards. No packet is sent.
-pub(crate) fn outward_address() -> Option<IpAddr> {
+fn outward_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     // An address for documentation, which the route is looked up for.
     socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;

@@ -5,6 +5,7 @@ mod evaluate;
 mod export;
 mod import;
 mod info;
+mod summary;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ enum Command {
     Compare(compare::Arguments),
     Import(import::Arguments),
     Export(export::Arguments),
+    Summary(summary::Arguments),
 }
 
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -47,6 +49,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
+        Command::Summary(arguments) => summary::run(&arguments),
     }
 }
 
@@ -126,7 +129,7 @@ fn page_path(html: &Path, bag: &Path, index: usize, bags: usize) -> anyhow::Resu
     if bags == 1 {
         return Ok(html.to_owned());
     }
-    std::fs::create_dir_all(html).with_context(|| html.display().to_string())?;
+    disk::create_private_directory(html).with_context(|| html.display().to_string())?;
     let name = bag
         .file_name()
         .map_or("bag".into(), |name| name.to_string_lossy());
@@ -141,7 +144,7 @@ fn write_page(
 ) -> anyhow::Result<()> {
     let mut page = Vec::new();
     timeline.write_html(info, agreement, &mut page)?;
-    disk::write_output(file, &page).with_context(|| file.display().to_string())
+    disk::write_private_output(file, &page).with_context(|| file.display().to_string())
 }
 
 /// Parses seconds, with the range of the node's parameters.
@@ -158,6 +161,11 @@ fn parse_stale_timeout(text: &str) -> Result<f64, String> {
     parse_in_range(text, 0.05, 60.0)
 }
 
+/// Bags with their indices.
+fn numbered(bags: &[PathBuf]) -> Vec<(usize, PathBuf)> {
+    bags.iter().cloned().enumerate().collect()
+}
+
 /// The errors and losses of all bags, for the exit status.
 #[derive(Default)]
 struct Outcome {
@@ -166,14 +174,14 @@ struct Outcome {
 }
 
 impl Outcome {
-    /// Processes each bag. An error is reported and does not prevent processing the next bag.
+    /// Processes each bag with its index. An error is reported and does not prevent processing the next bag.
     fn for_each_bag(
-        bags: &[PathBuf],
+        bags: &[(usize, PathBuf)],
         mut process: impl FnMut(usize, &Path, &mut Outcome) -> anyhow::Result<()>,
     ) -> ExitCode {
         let mut outcome = Outcome::default();
-        for (index, path) in bags.iter().enumerate() {
-            match process(index, path, &mut outcome) {
+        for (index, path) in bags {
+            match process(*index, path, &mut outcome) {
                 Ok(()) => {}
                 // Standard output was closed (`| head`), which is not a failure.
                 Err(error) if output::is_broken_pipe(&error) => {}

@@ -1,8 +1,10 @@
 //! `thumb_gesture bench`.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 use thumb_gesture::frame::Frame;
@@ -12,11 +14,14 @@ use thumb_gesture::recognizer::model::LoadedModel;
 use crate::output;
 use crate::runtime::ModelOptions;
 
-/// Measure the time to classify 640x480 bgr8 frames: preprocessing, and network with softmax.
+/// Measure the time to classify 640x480 bgr8 frames, or a compressed image: decoding, preprocessing, and network with softmax.
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     model: ModelOptions,
+    /// Decode and classify this image again and again, as a compressed topic delivers it, instead of raw noise
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
     /// Number of frames to measure
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     frames: u32,
@@ -38,9 +43,13 @@ struct Report {
     threads: usize,
     batch: usize,
     frames: usize,
+    /// What is classified, such as `640x480 bgr8`.
+    what: String,
+    /// `None` without a compressed image.
+    decode_ms: Option<Percentiles>,
     preprocess_ms: Percentiles,
     forward_ms: Percentiles,
-    /// Preprocessing and forward.
+    /// All of them.
     frame_ms: Percentiles,
 }
 
@@ -59,19 +68,31 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         reason,
         ..
     } = arguments.model.load_for_benchmark(&model, batch)?;
-    let frame = noise_frame()?;
+    let compressed = arguments.image.as_deref().map(Compressed::read).transpose()?;
+    let mut frame = compressed.as_ref().map_or_else(noise_frame, Compressed::decode)?;
 
-    let (mut preprocess_ms, mut forward_ms, mut frame_ms) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut decode_ms, mut preprocess_ms) = (Vec::new(), Vec::new());
+    let (mut forward_ms, mut frame_ms) = (Vec::new(), Vec::new());
     let batches = (arguments.frames as usize).div_ceil(batch);
     let frames = batches * batch;
     let ms_per_frame = |time: Duration| time.as_secs_f64() * 1e3 / batch as f64;
     let bar = output::bar("bench", frames);
     for _ in 0..batches {
+        let start = Instant::now();
+        if let Some(compressed) = &compressed {
+            for _ in 0..batch {
+                frame = compressed.decode()?;
+            }
+        }
+        let decode_time = start.elapsed();
+        decode_ms.push(ms_per_frame(decode_time));
         let predictions = recognizer.classify((0..batch).map(|camera| (Source::Stream(camera), &frame)))?;
         let preprocess_time: Duration = predictions.iter().map(|frame| frame.preprocess_time).sum();
         preprocess_ms.push(ms_per_frame(preprocess_time));
         forward_ms.push(ms_per_frame(predictions.inference_time));
-        frame_ms.push(ms_per_frame(preprocess_time + predictions.inference_time));
+        frame_ms.push(ms_per_frame(
+            decode_time + preprocess_time + predictions.inference_time,
+        ));
         bar.inc(batch as u64);
     }
     bar.finish_and_clear();
@@ -85,6 +106,11 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         threads: arguments.model.threads(),
         batch,
         frames,
+        what: match arguments.image {
+            Some(_) => format!("{}x{} compressed", frame.width(), frame.height()),
+            None => "640x480 bgr8".to_owned(),
+        },
+        decode_ms: arguments.image.is_some().then(|| percentiles(decode_ms)),
         preprocess_ms: percentiles(preprocess_ms),
         forward_ms: percentiles(forward_ms),
         frame_ms: percentiles(frame_ms),
@@ -95,6 +121,23 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         print_report(&report)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// An image file.
+struct Compressed<'a> {
+    path: &'a Path,
+    data: Vec<u8>,
+}
+
+impl Compressed<'_> {
+    fn read(path: &Path) -> anyhow::Result<Compressed<'_>> {
+        let data = std::fs::read(path).with_context(|| path.display().to_string())?;
+        Ok(Compressed { path, data })
+    }
+
+    fn decode(&self) -> anyhow::Result<Frame> {
+        Frame::from_compressed("", &self.data).with_context(|| self.path.display().to_string())
+    }
 }
 
 /// A frame of noise: uniform pixels could make a step of the computation faster than it is for a camera's frame.
@@ -121,12 +164,15 @@ fn print_report(report: &Report) -> anyhow::Result<()> {
     }
     let line =
         |name: &str, ms: &Percentiles| format!("{name:>10}  {:8.3}  {:8.3}  {:8.3}", ms.p50, ms.p95, ms.p99);
+    let decode = report.decode_ms.as_ref();
+    let decode = decode.map_or(String::new(), |decode| line("decode", decode) + "\n");
     output::print_text(&format!(
-        "{} on {}, {} threads, {} frames of 640x480 bgr8, batch size {}\n{:>10}  {:>8}  {:>8}  {:>8}\n{}\n{}\n{}",
+        "{} on {}, {} threads, {} frames of {}, batch size {}\n{:>10}  {:>8}  {:>8}  {:>8}\n{decode}{}\n{}\n{}",
         report.model_id,
         report.backend,
         report.threads,
         report.frames,
+        report.what,
         report.batch,
         "ms",
         "p50",

@@ -88,6 +88,16 @@ impl ModelOptions {
         explained(model, model.load(&settings))
     }
 
+    /// The options that change the predictions of a model, by name.
+    pub(crate) fn named_settings(&self) -> [(&'static str, String); 4] {
+        [
+            ("recognizer", self.recognizer.to_string()),
+            ("familiarity-threshold", self.familiarity_threshold.to_string()),
+            ("max-hands", self.runtime.max_hands.to_string()),
+            ("camera-roll", self.runtime.camera_roll.to_string()),
+        ]
+    }
+
     pub(crate) fn threads(&self) -> usize {
         self.settings().network.threads
     }

@@ -25,6 +25,7 @@ struct AnyFrame {
     stamp: Option<i64>,
     arrival_step: i64,
     age: i64,
+    waited: i64,
     has_ros_time: bool,
     repeats_pixels: bool,
     is_familiar: bool,
@@ -39,6 +40,7 @@ fn any_frame() -> impl Strategy<Value = AnyFrame> {
         1 => Just(Some(i64::from(i32::MAX) * SECOND + i64::from(u32::MAX))),
     ];
     let age = prop_oneof![60 => 0..=200 * MS, 1 => -2 * SECOND..=2 * SECOND, 1 => Just(HOUR)];
+    let waited = prop_oneof![60 => 0..=50 * MS, 1 => 0..=3 * SECOND];
     let up =
         prop_oneof![40 => Just(0.9_f32), 1 => 0.0..=1.0_f32, 1 => Just(f32::NAN), 1 => Just(f32::INFINITY)];
     let flags = (
@@ -46,13 +48,21 @@ fn any_frame() -> impl Strategy<Value = AnyFrame> {
         prop::bool::weighted(0.2),
         prop::bool::weighted(0.95),
     );
-    (any_step(), stamp, any_step(), age, flags, up).prop_map(
-        |(stamp_step, stamp, arrival_step, age, (has_ros_time, repeats_pixels, is_familiar), up)| AnyFrame {
+    (any_step(), stamp, any_step(), (age, waited), flags, up).prop_map(
+        |(
+            stamp_step,
+            stamp,
+            arrival_step,
+            (age, waited),
+            (has_ros_time, repeats_pixels, is_familiar),
+            up,
+        )| AnyFrame {
             stamp_step,
             stamp,
             // Half of the frames are in step with the arrivals.
             arrival_step: if age % 2 == 0 { stamp_step } else { arrival_step },
             age,
+            waited,
             has_ros_time,
             repeats_pixels,
             is_familiar,
@@ -74,6 +84,7 @@ fn run(any_frames: &[AnyFrame]) -> Vec<(FrameInfo, Decision)> {
             stamp_ns: any.stamp.unwrap_or(stamp_ns),
             arrival_ns,
             steady_ns,
+            waited_ns: any.waited,
             ros_now_ns: any.has_ros_time.then_some(stamp_ns + any.age),
             repeats_pixels: any.repeats_pixels,
             is_familiar: any.is_familiar,
@@ -83,12 +94,12 @@ fn run(any_frames: &[AnyFrame]) -> Vec<(FrameInfo, Decision)> {
     any_frames.iter().map(decide).collect()
 }
 
-/// Whether a frame is fresh by its own stamp.
-fn has_fresh_stamp(frame: &FrameInfo) -> bool {
+/// Whether a frame is fresh by its own stamp, and by the time that it has waited.
+fn is_fresh(frame: &FrameInfo) -> bool {
     let age = frame
         .ros_now_ns
         .map(|now_ns| now_ns.saturating_sub(frame.stamp_ns));
-    frame.stamp_ns == 0 || age.is_none_or(|age| age.abs() <= SECOND)
+    frame.waited_ns <= SECOND && (frame.stamp_ns == 0 || age.is_none_or(|age| age.abs() <= SECOND))
 }
 
 proptest! {
@@ -104,7 +115,7 @@ proptest! {
             let hold = (SETTINGS.hold_secs * 1e9) as i64;
             let is_same = |(frame, earlier): &&(FrameInfo, Decision)| {
                 let is_same = (earlier.label, earlier.unknown_reason) == (decision.label, None);
-                is_same && frame.is_familiar && has_fresh_stamp(frame)
+                is_same && frame.is_familiar && is_fresh(frame)
             };
             let held: Vec<&FrameInfo> =
                 run[..=index].iter().rev().take_while(is_same).map(|(frame, _)| frame).collect();
@@ -151,6 +162,7 @@ proptest! {
                 stamp_ns,
                 arrival_ns: now_ns,
                 steady_ns: now_ns,
+                waited_ns: 0,
                 ros_now_ns: Some(EPOCH + now_ns),
                 repeats_pixels: pixels_freeze,
                 is_familiar: true,

@@ -110,7 +110,7 @@ pub(super) fn summarize(observation: &Observation) -> (u8, String) {
     if let Some(overload) = &observation.overload
         && observation
             .stale
-            .is_none_or(|stale| matches!(stale.cause, StaleCause::Old(_)))
+            .is_none_or(|stale| matches!(stale.cause, StaleCause::Old(_) | StaleCause::Waited(_)))
     {
         return (WARN, overload.message(topic));
     }
@@ -330,7 +330,11 @@ mod tests {
             })
         };
         let second = Duration::from_secs(1);
-        for cause in [None, Some(StaleCause::Old(second))] {
+        for cause in [
+            None,
+            Some(StaleCause::Old(second)),
+            Some(StaleCause::Waited(second)),
+        ] {
             let (level, message) = summary_with(cause);
             assert_eq!(level, WARN);
             assert!(

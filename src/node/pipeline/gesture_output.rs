@@ -44,6 +44,8 @@ pub(crate) struct GestureOutput {
     gesture: ThumbGesture,
     /// The hands in the last frame, for the overlay.
     hands: Vec<Hand>,
+    /// When the frame of `gesture` was received.
+    received: Option<Instant>,
     /// When `gesture` was published; `None` before the first frame, and after a deactivation.
     published: Option<Instant>,
 }
@@ -66,6 +68,7 @@ impl GestureOutput {
             throttle: Throttle::default(),
             gesture: ThumbGesture::default(),
             hands: Vec::new(),
+            received: None,
             published: None,
         }
     }
@@ -116,6 +119,7 @@ impl GestureOutput {
         gesture.backend.clone_from(&model.backend);
         gesture.preprocess_time = duration_message(prediction.preprocess_time);
         gesture.inference_time = duration_message(prediction.inference_time);
+        self.received = Some(frame.arrival.steady);
         self.publish(ros_now);
         prediction.hands.clone_into(&mut self.hands);
         decision
@@ -129,6 +133,7 @@ impl GestureOutput {
             stamp_ns: nanos_of(&frame.header.stamp),
             arrival_ns: if self.use_sim_time { nanos(ros) } else { steady_ns },
             steady_ns,
+            waited_ns: nanos(steady.elapsed()),
             ros_now_ns: (!ros_now.is_zero()).then(|| nanos(ros_now)),
             repeats_pixels,
             is_familiar: true,
@@ -189,7 +194,10 @@ impl GestureOutput {
     }
 
     fn publish(&mut self, ros_now: Duration) {
-        let age = age_of(nanos_of(&self.gesture.header.stamp), ros_now);
+        let waited = self
+            .received
+            .map_or(Duration::ZERO, |received| received.elapsed());
+        let age = age_of(nanos_of(&self.gesture.header.stamp), ros_now, waited);
         self.gesture.age = duration_message(age);
         self.camera.counters.set_last_age(age);
         self.topics.gesture.publish(&self.gesture);
@@ -226,10 +234,11 @@ fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// The age of a frame. Zero without a stamp or a clock, and for a stamp in the future.
-fn age_of(stamp_ns: i64, ros_now: Duration) -> Duration {
+/// The age of a frame: the time since its stamp, or since it was received if it has no stamp or there is no clock. Zero for a stamp in the
+/// future.
+fn age_of(stamp_ns: i64, ros_now: Duration, waited: Duration) -> Duration {
     if stamp_ns == 0 || ros_now.is_zero() {
-        return Duration::ZERO;
+        return waited;
     }
     let age_ns = nanos(ros_now).saturating_sub(stamp_ns);
     Duration::from_nanos(u64::try_from(age_ns).unwrap_or(0))
@@ -240,13 +249,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn age_is_zero_without_a_stamp_or_a_clock_and_never_negative() {
-        let now = Duration::from_secs(12);
-        let age = |stamp_secs: i64, ros_now| age_of(stamp_secs * 1_000_000_000, ros_now);
+    fn age_is_since_the_arrival_without_a_stamp_or_a_clock_and_never_negative() {
+        let (now, waited) = (Duration::from_secs(12), Duration::from_millis(5));
+        let age = |stamp_secs: i64, ros_now| age_of(stamp_secs * 1_000_000_000, ros_now, waited);
         assert_eq!(age(10, now), Duration::from_secs(2));
         assert_eq!(age(20, now), Duration::ZERO);
-        assert_eq!(age(0, now), Duration::ZERO);
-        assert_eq!(age(10, Duration::ZERO), Duration::ZERO);
+        assert_eq!(age(0, now), waited);
+        assert_eq!(age(10, Duration::ZERO), waited);
         assert_eq!(age(-3, now), Duration::from_secs(15), "a stamp before the epoch");
     }
 }

@@ -1,5 +1,6 @@
 //! Conversions to and from the fields of messages.
 
+use std::path::Path;
 use std::time::Duration;
 
 use r2r::builtin_interfaces::msg::{Duration as DurationMessage, Time};
@@ -30,7 +31,7 @@ pub(crate) fn duration_message(duration: Duration) -> DurationMessage {
 /// Describes a stored model or the built-in recognizer; backend, message and whether it is active are left empty.
 pub(crate) fn info_of(model: &Model) -> ModelInfo {
     match model.stored() {
-        Some(stored) => model_info(&stored.manifest),
+        Some(stored) => model_info(&stored.manifest, &stored.directory),
         None => ModelInfo {
             model_id: model.id().to_owned(),
             network: "hand_landmark".to_owned(),
@@ -45,7 +46,7 @@ pub(crate) fn info_of(model: &Model) -> ModelInfo {
 }
 
 /// Describes a stored model; backend, message and whether it is active are left empty.
-pub(crate) fn model_info(manifest: &Manifest) -> ModelInfo {
+pub(crate) fn model_info(manifest: &Manifest, directory: &Path) -> ModelInfo {
     let frames = |count| u32::try_from(count).unwrap_or(u32::MAX);
     let metrics = manifest.metrics.as_ref();
     let interval = metrics.and_then(|metrics| metrics.interval);
@@ -65,6 +66,7 @@ pub(crate) fn model_info(manifest: &Manifest) -> ModelInfo {
         calibration_error: or_nan(metrics.and_then(|metrics| metrics.ece)),
         train_frames: frames(manifest.frames.train),
         validation_frames: frames(manifest.frames.validation),
+        bytes: manifest.bytes_in(directory),
         ..ModelInfo::default()
     }
 }

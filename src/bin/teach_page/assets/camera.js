@@ -2,6 +2,7 @@
 import { onMessage, onRefusal, send } from "./connection.js";
 import { sentence } from "./format.js";
 import { say } from "./messages.js";
+import { session } from "./storage.js";
 import * as store from "./store.js";
 
 // The node's networks see at most 224 pixels per side, and hands are found in 640.
@@ -47,7 +48,7 @@ export async function start(facing = "user", patienceMs = 0) {
   const actual = stream.getVideoTracks()[0].getSettings().facingMode;
   change({ state: "on", facing: actual ?? facing, canSwitch: devices.filter(({ kind }) => kind === "videoinput").length > 1 });
   take(patienceMs);
-  sessionStorage.setItem(IN_USE, store.get().ownCamera.facing);
+  session.set(IN_USE, store.get().ownCamera.facing);
 }
 
 function take(patienceMs) {
@@ -62,7 +63,7 @@ export function stop() {
   credit = false;
   patientUntil = 0;
   clearTimeout(retry);
-  sessionStorage.removeItem(IN_USE);
+  session.set(IN_USE, null);
   if (store.get().ownCamera.state !== "off") {
     send({ camera: false });
     change({ state: "off", problem: "" });
@@ -144,6 +145,6 @@ store.listen(({ connected, page }) => {
   wasConnected = connected;
   if (isLoaded || !page) return;
   isLoaded = true;
-  const facing = sessionStorage.getItem(IN_USE);
+  const facing = session.get(IN_USE);
   if (facing && page.browser_camera) start(facing, PATIENCE_MS);
 });

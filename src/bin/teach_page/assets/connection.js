@@ -25,7 +25,7 @@ const pictureListeners = new Set();
 const messageListeners = new Map(); // key of a message -> listener
 const refusalListeners = new Map(); // key of the request -> listener
 
-/** Calls the listener with {camera, stamp, width, height} and a Blob for each picture; the next one is asked for when it is done. */
+/** Calls the listener with {camera, sequence, stamp, width, height} and a Blob for each picture; the next one is asked for when it is done. */
 export function onPicture(listener) {
   pictureListeners.add(listener);
   return () => pictureListeners.delete(listener);
@@ -80,7 +80,7 @@ function lost(refusal = null) {
   const pauseMs = refusal ? RETRY_MS : RECONNECT_MS[Math.min(attempts, RECONNECT_MS.length - 1)];
   attempts += 1;
   // What the node does now is not known any more.
-  store.set({ connected: false, gestures: {}, recording: null, refusal: refusal?.text ?? "" });
+  store.set({ connected: false, gestures: {}, waitingSince: {}, recording: null, refusal: refusal?.text ?? "" });
   // The server closes the connection of a page that nobody looks at; it is opened again when somebody does.
   if (!document.hidden && !refusal?.isFinal) setTimeout(reconnect, pauseMs);
 }
@@ -138,16 +138,22 @@ function update({ picture, gestures, state }) {
   const now = performance.now() / 1000;
   const received = Object.entries(gestures ?? {}).map(([camera, gesture]) => [camera, { ...gesture, at: now - (gesture.received ?? 0) }]);
   store.set({ ...state, gestures: { ...store.get().gestures, ...Object.fromEntries(received) } });
+  store.set({ waitingSince: waitingSince(store.get(), now) });
   announced = picture;
   if (picture) return;
   isWaiting = false;
   next();
 }
 
+function waitingSince({ node, cameras, gestures, waitingSince: before }, now) {
+  const waiting = node?.lifecycle === "active" ? cameras.filter(({ name, silent }) => !silent && !gestures[name]) : [];
+  return Object.fromEntries(waiting.map(({ name }) => [name, before[name] ?? now]));
+}
+
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return clearTimeout(watchdog);
   // Those from before are old, which is no fault of the node.
-  store.set({ gestures: {} });
+  store.set({ gestures: {}, waitingSince: {} });
   if (!socket) return connect();
   // It may be dead since long ago, also while an answer is due.
   watch(socket);

@@ -6,7 +6,7 @@ import { allFrames } from "./frames.js";
 import { html } from "./html.js";
 import { Icon, iconOf } from "./icons.js";
 import { say } from "./messages.js";
-import { stampOf } from "./pictures.js";
+import { sequenceOf } from "./pictures.js";
 import * as store from "./store.js";
 
 /** Takes back the last change of the dataset, whoever made it. */
@@ -99,7 +99,7 @@ export async function correct() {
   const camera = store.shownCameras(store.get())[0];
   const wrong = store.get().gestures[camera]?.label;
   // The seconds before this press, not those before the answer.
-  const until = stampOf(camera);
+  const until = sequenceOf(camera);
   const choices = store.labelsOf(store.get()).map((label) => ({
     text: labelText(label),
     value: label,

@@ -20,6 +20,8 @@ export function milliseconds(seconds) {
   return seconds == null ? "–" : seconds < 10 ? `${Math.round(1000 * seconds)} ms` : duration(seconds);
 }
 
+export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+
 export const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
 
 const MOST_LISTED = 4;

@@ -2,6 +2,7 @@
 import { labelText, list } from "./format.js";
 import { html, useState } from "./html.js";
 import { ENOUGH_FRAMES, missingOf } from "./enough.js";
+import { local } from "./storage.js";
 import { TRAINING, useStore } from "./store.js";
 
 const DISMISSED = "guide-dismissed";
@@ -11,10 +12,10 @@ export function Guide({ labels, counts }) {
   const isTrained = useStore(({ training }) => [TRAINING.RUNNING, TRAINING.SUCCEEDED].includes(training?.state));
   const isRecording = useStore(({ recording }) => Boolean(recording?.active));
   const hasDataset = useStore(({ dataset }) => Boolean(dataset));
-  const [isDismissed, setIsDismissed] = useState(() => localStorage.getItem(DISMISSED) != null);
+  const [isDismissed, setIsDismissed] = useState(() => local.get(DISMISSED) != null);
   if (isTaught || isTrained || isDismissed || !hasDataset) return null;
   const dismiss = () => {
-    localStorage.setItem(DISMISSED, "yes");
+    local.set(DISMISSED, "yes");
     setIsDismissed(true);
   };
   const missing = missingOf(labels, counts);

@@ -1,11 +1,14 @@
 // What is wrong with the live picture, in words; the banner and the announcements of a screen reader show it.
+import { sentence } from "./format.js";
 
 // The server says how long ago each gesture arrived, and this page how long ago it said so.
 const OLD_AFTER = 2;
+// A node that has just started, or loads a model, needs some seconds for its first gesture.
+const MISSING_AFTER = 5;
 
 /** {title, text, isCalm} or null if all is well. `isCalm` is for what is no failure: there is just nothing yet. */
 export function problemOf(state, camera) {
-  const { connected, everConnected, refusal, node, cameras, model, page, gestures, ownCamera } = state;
+  const { connected, everConnected, refusal, node, cameras, model, page, gestures, waitingSince, ownCamera } = state;
   if (!connected) {
     if (refusal) return { title: "The robot refuses this page", text: refusal };
     if (!everConnected) return { title: "Connecting…", text: "The page is looking for the robot.", isCalm: true };
@@ -35,13 +38,18 @@ export function problemOf(state, camera) {
     return { title: "No gesture arrives", text: "The node has not answered for more than two seconds. The gesture cannot be trusted." };
   }
   if (model && !model.model_id) return { title: "Nothing is recognized yet", text: model.message || "There is no model. Record frames and train one." };
+  if (performance.now() / 1000 - (waitingSince[camera] ?? Infinity) > MISSING_AFTER) {
+    return { title: "No gesture arrives", text: warningOf(state) ?? "Frames arrive here, but no gesture of the node. Its topics may be remapped for one of the two programs only." };
+  }
   return null;
 }
 
-function staleText({ diagnostics }) {
+const staleText = (state) => `${warningOf(state) ?? "The camera has stopped, or repeats its last images."} The gesture cannot be trusted.`;
+
+/** What the node itself says is wrong. */
+function warningOf({ diagnostics }) {
   const told = diagnostics.find(({ level }) => level > 0)?.message;
-  const reason = told ? `${told}. ` : "The camera has stopped, or repeats its last images. ";
-  return `${reason}The gesture cannot be trusted.`;
+  return told && sentence(told);
 }
 
 const REASONS = {

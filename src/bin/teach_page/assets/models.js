@@ -2,7 +2,7 @@
 import { call, reportAddress, request } from "./api.js";
 import { Confusion } from "./confusion.js";
 import { confirm } from "./dialog.js";
-import { count, date, labelText, percent } from "./format.js";
+import { count, date, labelText, megabytes, percent } from "./format.js";
 import { html, useEffect, useState } from "./html.js";
 import { say } from "./messages.js";
 import { useStore } from "./store.js";
@@ -72,7 +72,7 @@ function Model({ model, isActive, isChosen, onChoose, onDelete }) {
   return html`<li class=${`model ${isActive ? "is-active" : ""}`} data-model=${id}>
     <div class="model-what">
       <strong>${date(model.created) || id}</strong>${isActive && html`<span class="badge">in use</span>`}
-      <p>${model.accuracy == null ? "Accuracy not measured" : `${percent(model.accuracy)} right${interval(model.accuracy_interval)}`} · ${count(model.train_frames, "frame")} · ${model.labels.map(labelText).join(", ")}</p>
+      <p>${model.accuracy == null ? "Accuracy not measured" : `${percent(model.accuracy)} right${interval(model.accuracy_interval)}`} · ${count(model.train_frames, "frame")}${model.bytes > 0 ? ` · ${megabytes(model.bytes)}` : ""} · ${model.labels.map(labelText).join(", ")}</p>
       <p class="muted small-print">${id}${isActive && model.backend ? ` · ${model.backend}` : ""}</p>
     </div>
     <div class="model-tools">

@@ -2,12 +2,12 @@
 const RATE_MS = 2000;
 
 const times = new Map(); // camera -> times of the last pictures
-const stamps = new Map(); // camera -> stamp of the picture on the screen
+const sequences = new Map(); // camera -> sequence number of the picture on the screen
 
-export function noteDrawn({ camera, stamp }) {
+export function noteDrawn({ camera, sequence }) {
   const now = performance.now();
   times.set(camera, [...(times.get(camera) ?? []).filter((time) => now - time < RATE_MS), now]);
-  stamps.set(camera, stamp);
+  sequences.set(camera, sequence);
 }
 
 /** Pictures per second on the screen. */
@@ -16,4 +16,4 @@ export function shownRate(camera) {
   return ((times.get(camera) ?? []).filter((time) => now - time < RATE_MS).length * 1000) / RATE_MS;
 }
 
-export const stampOf = (camera) => stamps.get(camera);
+export const sequenceOf = (camera) => sequences.get(camera);

@@ -82,6 +82,6 @@ store.listen(({ connected, recording, node, hold }) => {
   fail(hold.label, `the recording has ended: ${why}`);
 });
 
-// Whoever looks away does not hold a hand up any more.
-for (const type of ["blur", "pagehide"]) window.addEventListener(type, stop);
+// Whoever looks away, or at another view, does not hold a hand up any more.
+for (const type of ["blur", "hashchange", "pagehide"]) window.addEventListener(type, stop);
 document.addEventListener("visibilitychange", () => document.hidden && stop());

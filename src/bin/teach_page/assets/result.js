@@ -11,7 +11,8 @@ import { useStore } from "./store.js";
 const SHOWN_MISTAKES = 12;
 const LOADING_MS = 8000;
 
-export function Result({ training, labels, counts, history }) {
+/** `isNew`: the training has ended while this page was open. */
+export function Result({ training, isNew, labels, counts, history }) {
   const [results, setResults] = useState(null);
   const id = training.model_id;
   useEffect(() => {
@@ -21,7 +22,7 @@ export function Result({ training, labels, counts, history }) {
   }, [id]);
   const isActive = useStore(({ model }) => model?.model_id === id);
   // A promoted model is loaded and tried before it is in use.
-  const [isSettled, setIsSettled] = useState(!training.activated);
+  const [isSettled, setIsSettled] = useState(!training.activated || !isNew);
   useEffect(() => {
     const timer = setTimeout(() => setIsSettled(true), LOADING_MS);
     return () => clearTimeout(timer);

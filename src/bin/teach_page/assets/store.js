@@ -15,6 +15,7 @@ let state = {
   diagnostics: [],
   training_history: [],
   gestures: {},
+  waitingSince: {}, // camera that sends frames and has no gesture yet -> time, seconds
   // Of this page.
   view: "teach",
   camera: null, // the name of the camera that is shown, null for the first one, "*" for all

@@ -41,6 +41,8 @@ export function Training({ labels, counts }) {
   const history = useStore((state) => state.training_history);
   const problem = useStore((state) => state.trainingProblem);
   const section = useRef(null);
+  const sawItRun = useRef(false);
+  if (training?.state === TRAINING.RUNNING) sawItRun.current = true;
   const before = useRef(null);
   useEffect(() => {
     // What has just begun or ended is worth a look; what was there at the start of the page is not.
@@ -54,7 +56,7 @@ export function Training({ labels, counts }) {
     ${training?.state === TRAINING.RUNNING && html`<${Progress} training=${training} history=${history} />`}
     ${training?.state === TRAINING.FAILED && html`<div class="outcome is-bad"><h2>The training failed</h2><p>${training.message}</p></div>`}
     ${training?.state === TRAINING.CANCELLED && html`<div class="outcome"><h2>The training was cancelled</h2><p>${training.message}</p></div>`}
-    ${training?.state === TRAINING.SUCCEEDED && html`<${Result} key=${training.model_id} training=${training} labels=${labels} counts=${counts} history=${history} />`}
+    ${training?.state === TRAINING.SUCCEEDED && html`<${Result} key=${training.model_id} training=${training} isNew=${sawItRun.current} labels=${labels} counts=${counts} history=${history} />`}
   </section>`;
 }
 

@@ -1,24 +1,26 @@
 //! `thumb_gesture bag evaluate`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde::Serialize;
 use thumb_gesture::bag::agreement::{Agreement, IntervalAgreement};
 use thumb_gesture::bag::expected::Expected;
 use thumb_gesture::bag::predictions::{BagPredictions, classify_bag};
+use thumb_gesture::bag::summary::{BagSummary, Setup, Shard, Summary};
 use thumb_gesture::bag::timeline::{PageInfo, Timeline};
-use thumb_gesture::bag::{Bag, Topic};
+use thumb_gesture::bag::{Bag, DataLoss, ReasonCount, Topic};
 use thumb_gesture::dataset::Label;
 use thumb_gesture::disk;
 use thumb_gesture::recognizer::Recognizer;
 use thumb_gesture::recognizer::model::Model;
 
-use super::{BagOptions, DecisionOptions, Outcome, page_path, parse_rate, write_page};
+use super::{BagOptions, DecisionOptions, Outcome, numbered, page_path, parse_rate, summary, write_page};
 use crate::numbers::parse_share;
 use crate::output;
 use crate::runtime::ModelOptions;
@@ -29,7 +31,9 @@ use crate::runtime::ModelOptions;
 /// since the epoch, such as `- {from: 0.0, to: 2.5, label: thumbs_up}`, or a label such as none for the whole recording.
 /// Where another label than a thumb is expected, the stable thumbs per minute are reported, and a threshold that prevents them.
 /// With --min-accuracy and --max-false-thumbs-per-minute the exit status is 1 if one of them is not met, for regression tests.
+/// Many bags can be divided among machines with --shard; `bag summary` merges what they write with --summary.
 #[derive(Args)]
+#[command(group = ArgGroup::new("expected").args(["expect", "expect_beside"]))]
 pub(super) struct Arguments {
     #[command(flatten)]
     bag: BagOptions,
@@ -38,11 +42,20 @@ pub(super) struct Arguments {
     /// YAML file with the expected labels, or one label for all frames
     #[arg(long, value_name = "FILE|LABEL")]
     expect: Option<PathBuf>,
+    /// Compare each bag with BAG.labels.yaml beside it, as `bag export` writes it; a bag without that file is not compared
+    #[arg(long, conflicts_with = "expect")]
+    expect_beside: bool,
+    /// Evaluate only this part of the bags, such as 2/8: every eighth from the second on, in the order of their paths
+    #[arg(long, value_name = "PART/PARTS")]
+    shard: Option<Shard>,
+    /// Write what was found in each bag, without single frames, and the sums to this JSON file
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
     /// Fail below this share of correct frames, 0 to 1
-    #[arg(long, value_name = "SHARE", requires = "expect", value_parser = parse_share::<f64>)]
+    #[arg(long, value_name = "SHARE", requires = "expected", value_parser = parse_share::<f64>)]
     min_accuracy: Option<f64>,
     /// Fail above this number of stable thumbs per minute where another label is expected, 0 to 60
-    #[arg(long, value_name = "RATE", requires = "expect", value_parser = parse_rate)]
+    #[arg(long, value_name = "RATE", requires = "expected", value_parser = parse_rate)]
     max_false_thumbs_per_minute: Option<f64>,
     /// Write the prediction for each frame to this CSV file
     #[arg(long, value_name = "FILE")]
@@ -82,14 +95,69 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         expected,
         recognizer: arguments.model.load(&model)?.recognizer,
         csv: csv_header(labels),
+        bags: Vec::new(),
     };
-    let code = Outcome::for_each_bag(&arguments.bag.bags, |index, path, outcome| {
-        evaluation.evaluate(index, path, outcome)
+    let code = Outcome::for_each_bag(&arguments.selected(), |index, path, outcome| {
+        let evaluated = evaluation.evaluate(index, path, outcome);
+        if let Err(error) = &evaluated
+            && !output::is_broken_pipe(error)
+        {
+            let reason = output::error_chain(error);
+            evaluation
+                .bags
+                .push(BagSummary::failed(path.display().to_string(), reason));
+        }
+        evaluated
     });
     if let Some(file) = &arguments.csv {
         disk::write_output(file, evaluation.csv.as_bytes()).with_context(|| file.display().to_string())?;
     }
+    if let Some(file) = &arguments.summary {
+        let setup = Setup {
+            model_id: model.id().to_owned(),
+            backend: evaluation.recognizer.backend().to_owned(),
+            labels: labels.to_vec(),
+            settings: arguments.settings(),
+        };
+        summary::write(file, &Summary::new(setup, arguments.shard, evaluation.bags))?;
+    }
     Ok(code)
+}
+
+impl Arguments {
+    /// The bags to evaluate, with their indices among all.
+    fn selected(&self) -> Vec<(usize, PathBuf)> {
+        let mut bags = self.bag.bags.clone();
+        let Some(shard) = self.shard else {
+            return numbered(&bags);
+        };
+        // Shells sort the same names in different ways.
+        bags.sort();
+        bags.dedup();
+        let mut bags = numbered(&bags);
+        bags.retain(|(index, _)| shard.contains(*index));
+        bags
+    }
+
+    /// The options that change the gestures, by name.
+    fn settings(&self) -> BTreeMap<String, String> {
+        let settings = self.decision.settings();
+        let named = [
+            ("threshold", settings.threshold.to_string()),
+            ("margin", settings.margin.to_string()),
+            ("hysteresis", settings.hysteresis.to_string()),
+            ("smoothing", settings.smoothing_secs.to_string()),
+            ("hold-time", settings.hold_secs.to_string()),
+            ("stale-timeout", settings.stale_secs.to_string()),
+            ("detect-frozen-camera", settings.detect_frozen_camera.to_string()),
+            (
+                "max-false-thumbs-per-minute",
+                self.max_false_thumbs_per_minute.unwrap_or_default().to_string(),
+            ),
+        ];
+        let named = named.into_iter().chain(self.model.named_settings());
+        named.map(|(name, value)| (name.to_owned(), value)).collect()
+    }
 }
 
 /// What the bags of a run share.
@@ -100,6 +168,7 @@ struct Evaluation<'a> {
     recognizer: Recognizer,
     /// The text of the CSV file so far.
     csv: String,
+    bags: Vec<BagSummary>,
 }
 
 impl Evaluation<'_> {
@@ -110,7 +179,8 @@ impl Evaluation<'_> {
         let start = Instant::now();
         let (predictions, timeline) = self.classify(&bag, &topic)?;
         let frames_per_sec = predictions.frames.len() as f64 / start.elapsed().as_secs_f64();
-        let expected = self.expected.as_ref();
+        let beside = self.expected_beside(path)?;
+        let expected = beside.as_ref().or(self.expected.as_ref());
         let settings = arguments.decision.settings();
         let max_rate = arguments.max_false_thumbs_per_minute.unwrap_or_default();
         let agreement =
@@ -133,6 +203,15 @@ impl Evaluation<'_> {
             let page = page_path(html, path, index, arguments.bag.bags.len())?;
             write_page(&page, &timeline, info, agreement.as_ref())?;
         }
+        if arguments.summary.is_some() {
+            let reasons = ReasonCount::summary(&predictions.bad_reasons);
+            let losses = DataLoss::summaries(&predictions.losses)
+                .into_iter()
+                .chain(reasons);
+            let (bag, losses) = (path.display().to_string(), losses.collect());
+            self.bags
+                .push(BagSummary::new(bag, &predictions, agreement.clone(), losses));
+        }
         let report = Report {
             bag: path,
             model_id,
@@ -146,6 +225,18 @@ impl Evaluation<'_> {
         } else {
             print_report(&report, frames_per_sec)
         }
+    }
+
+    /// The labels of the file beside a bag, with --expect-beside.
+    fn expected_beside(&self, bag: &Path) -> anyhow::Result<Option<Expected>> {
+        // Removes a trailing slash.
+        let mut file = bag.components().collect::<PathBuf>().into_os_string();
+        file.push(".labels.yaml");
+        let file = PathBuf::from(file);
+        if !self.arguments.expect_beside || !file.exists() {
+            return Ok(None);
+        }
+        Ok(Some(Expected::read(&file, self.model.labels())?))
     }
 
     /// Reports what the options require and the bag does not meet.

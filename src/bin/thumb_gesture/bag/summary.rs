@@ -1,0 +1,156 @@
+//! `thumb_gesture bag summary`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde::Serialize;
+use thumb_gesture::bag::summary::{Regression, Summary};
+use thumb_gesture::dataset::Label;
+use thumb_gesture::disk;
+
+use crate::numbers::parse_share;
+use crate::output;
+
+/// Longest file that is read, bytes.
+const MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// Merge the summaries that `bag evaluate --summary` has written, and print the worst recordings first.
+///
+/// The parts of a list of bags, each evaluated with --shard, are merged to the summary of the whole list, bit for bit.
+/// A part that is missing is an error; one that is there twice, as a worker delivers that was taken for dead, is none.
+/// With --baseline the recordings that became worse come first, and --max-drop makes that an error, for regression tests.
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// Files of `bag evaluate --summary` or of this command
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Write the merged summary to this JSON file
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// An earlier summary, to compare with
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Fail if the accuracy of a recording is lower than in the baseline by more than this, 0 to 1
+    #[arg(long, value_name = "SHARE", requires = "baseline", value_parser = parse_share::<f64>)]
+    max_drop: Option<f64>,
+    /// Number of recordings that are printed
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    worst: usize,
+    /// Print the sums, and what became worse, as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    totals: &'a thumb_gesture::bag::summary::Totals,
+    regressions: &'a [Regression],
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let parts = arguments.files.iter().map(|file| read(file));
+    let parts: Vec<Summary> = parts.collect::<anyhow::Result<_>>()?;
+    let summary = Summary::merge(parts)?;
+    if let Some(file) = &arguments.output {
+        write(file, &summary)?;
+    }
+    let baseline = arguments.baseline.as_deref().map(read).transpose()?;
+    let regressions = baseline.map_or(Vec::new(), |before| summary.regressions(&before));
+    if arguments.json {
+        output::print_json(&Report {
+            totals: &summary.totals,
+            regressions: &regressions,
+        })?;
+    } else {
+        print_report(arguments, &summary, &regressions)?;
+    }
+    let max_drop = arguments.max_drop.unwrap_or(f64::INFINITY);
+    let too_much = |found: &&Regression| found.before - found.now > max_drop;
+    let failures = regressions.iter().filter(too_much).count();
+    if failures > 0 {
+        bail!(
+            "the accuracy of {failures} recordings is lower than in the baseline by more than {}",
+            output::percent(Some(max_drop))
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a summary for `bag summary`.
+pub(super) fn write(file: &Path, summary: &Summary) -> anyhow::Result<()> {
+    let mut json = serde_json::to_vec(summary)?;
+    json.push(b'\n');
+    disk::write_output(file, &json).with_context(|| file.display().to_string())
+}
+
+fn read(file: &Path) -> anyhow::Result<Summary> {
+    let what = || file.display().to_string();
+    let json = disk::read_file(file, MAX_FILE_BYTES).with_context(what)?;
+    let parsed =
+        serde_json::from_slice(&json).context("not a summary, which `bag evaluate --summary` writes");
+    parsed.with_context(what)
+}
+
+fn print_report(arguments: &Arguments, summary: &Summary, regressions: &[Regression]) -> anyhow::Result<()> {
+    let totals = &summary.totals;
+    output::print_line(&format!(
+        "{} recordings, {} frames: {} on {}",
+        totals.bags, totals.frames, summary.setup.model_id, summary.setup.backend
+    ))?;
+    if totals.failed + totals.damaged > 0 {
+        output::print_line(&format!(
+            "{} of them could not be evaluated, {} are damaged",
+            totals.failed, totals.damaged
+        ))?;
+    }
+    output::print_line(&format!(
+        "{} of {} frames correct: {}",
+        totals.correct,
+        totals.compared,
+        output::percent(totals.accuracy)
+    ))?;
+    if let Some(false_thumbs) = &totals.false_thumbs {
+        output::print_line(&false_thumbs.to_string())?;
+    }
+    let gestures: Vec<&str> = summary
+        .setup
+        .labels
+        .iter()
+        .map(Label::as_str)
+        .chain(["unknown"])
+        .collect();
+    for (label, row) in summary.setup.labels.iter().zip(totals.confusion.rows()) {
+        let counts = gestures
+            .iter()
+            .zip(row)
+            .map(|(gesture, count)| format!("{gesture} {count}"));
+        let counts: Vec<String> = counts.collect();
+        output::print_line(&format!("{label} classified as: {}", counts.join(", ")))?;
+    }
+    if arguments.baseline.is_some() {
+        output::print_line(&format!("{} recordings became worse", regressions.len()))?;
+        for Regression { bag, before, now } in regressions.iter().take(arguments.worst) {
+            let (before, now) = (output::percent(Some(*before)), output::percent(Some(*now)));
+            output::print_line(&format!("{now:>10}, before {before:>7}  {bag}"))?;
+        }
+    }
+    let worst = summary.worst();
+    output::print_line(&format!(
+        "worst of {} recordings with expected labels:",
+        worst.len()
+    ))?;
+    for (bag, accuracy) in worst.into_iter().take(arguments.worst) {
+        let error = bag
+            .error
+            .as_ref()
+            .map_or(String::new(), |error| format!(": {error}"));
+        output::print_line(&format!(
+            "{:>10}  {}{error}",
+            output::percent(Some(accuracy)),
+            bag.bag
+        ))?;
+    }
+    Ok(())
+}
