@@ -17,6 +17,7 @@ pub mod fingerprint;
 mod label;
 mod layout;
 mod listing;
+pub mod merge;
 pub mod sample;
 pub mod scenes;
 mod skipped_file;

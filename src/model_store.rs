@@ -9,6 +9,7 @@
 //! A model appears atomically: its directory is filled under a temporary name, then renamed. Its files never change afterwards.
 
 mod active;
+pub mod archive;
 mod deletion;
 mod error;
 pub mod manifest;
@@ -203,7 +204,18 @@ impl ModelStore {
             let sync = File::open(&path).and_then(|file| file.sync_all());
             sync.map_err(|cause| io_error(&path, cause))?;
         }
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
+        self.add(draft.directory, manifest, &lock)
+    }
+
+    /// Makes a model of a directory whose files are complete. The lock is that of the store.
+    fn add(
+        &self,
+        draft: DraftDirectory,
+        mut manifest: Manifest,
+        _lock: &File,
+    ) -> Result<StoredModel, StoreError> {
+        let directory = draft.path();
         let models = self.list()?.models;
         manifest.sequence = models
             .first()
@@ -212,7 +224,7 @@ impl ModelStore {
         write_json(&directory.join(MANIFEST_FILE), &manifest)?;
         sync_directory(directory)?;
         let target = self.model_directory(&manifest.id);
-        let publish = draft.directory.publish(&target);
+        let publish = draft.publish(&target);
         publish.map_err(|cause| io_error(&target, cause))?;
         sync_directory(&self.root.join(MODELS_DIRECTORY))?;
         Ok(StoredModel {
@@ -381,16 +393,7 @@ pub fn metadata(
 fn read_manifest(directory: &Path) -> Result<Manifest, StoreError> {
     let path = directory.join(MANIFEST_FILE);
     let bytes = disk::read_file(&path, MAX_JSON_BYTES).map_err(|cause| io_error(&path, cause))?;
-    let json_error = |cause| json_error(&path, &bytes, cause);
-    // The version first, since another format may have other fields.
-    let version: manifest::Version = serde_json::from_slice(&bytes).map_err(json_error)?;
-    if version.version != MANIFEST_VERSION {
-        return Err(StoreError::Version {
-            path,
-            found: version.version,
-        });
-    }
-    let manifest: Manifest = serde_json::from_slice(&bytes).map_err(json_error)?;
+    let manifest = parse_manifest(&path, &bytes)?;
     // The id and the name of the directory must be the same, since models are found by id.
     if directory.file_name() != Some(manifest.id.as_ref()) {
         return Err(StoreError::Renamed {
@@ -399,6 +402,19 @@ fn read_manifest(directory: &Path) -> Result<Manifest, StoreError> {
         });
     }
     Ok(manifest)
+}
+
+fn parse_manifest(path: &Path, bytes: &[u8]) -> Result<Manifest, StoreError> {
+    let json_error = |cause| json_error(path, bytes, cause);
+    // The version first, since another format may have other fields.
+    let version: manifest::Version = serde_json::from_slice(bytes).map_err(json_error)?;
+    if version.version != MANIFEST_VERSION {
+        return Err(StoreError::Version {
+            path: path.to_owned(),
+            found: version.version,
+        });
+    }
+    serde_json::from_slice(bytes).map_err(json_error)
 }
 
 /// # Errors

@@ -267,3 +267,58 @@ fn divided_dataset_is_rejected_with_the_directories_to_use() {
     let error = failure(&evaluate(root.path(), &store, &[]));
     assert!(error.contains(&format!("--dataset {path}")), "{error}");
 }
+
+#[test]
+fn datasets_of_several_robots_are_merged_with_their_bursts_and_only_once() {
+    let root = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| root.path().join(name);
+    let merge = |sources: &[&str]| {
+        let mut command = program();
+        command.args(["dataset", "merge", "--json"]).args(sources);
+        command.arg("--into").arg(path("all")).output().expect("starts")
+    };
+    // Both robots have recorded at the same time: the names of their frames are the same.
+    draw_dataset(&path("robot1/dataset"), 5, 2);
+    draw_dataset(&path("robot2/dataset"), 6, 2);
+    fs::rename(path("robot2/dataset/thumbs_up"), path("robot2/dataset/thumbs-up")).expect("renames");
+    let [first, second] =
+        ["robot1", "robot2"].map(|name| format!("{name}={}", path(name).join("dataset").display()));
+    let counts = |report: &Value| -> Vec<(u64, u64)> {
+        let sources = report.as_array().expect("a list").iter();
+        sources
+            .map(|source| {
+                ["copied", "present"]
+                    .map(|key| source[key].as_u64().expect("a number"))
+                    .into()
+            })
+            .collect()
+    };
+    assert_eq!(counts(&json(&merge(&[&first, &second]))), [(6, 0), (6, 0)]);
+    let frame = fs::read(path("robot2/dataset/thumbs-up/0001.png")).expect("reads");
+    let copied = path("all/thumbs_up/robot2/0001.png");
+    assert_eq!(fs::read(&copied).expect("under the spelling of the first"), frame);
+    let modified = |path: &Path| fs::metadata(path).expect("exists").modified().expect("a time");
+    assert_eq!(
+        modified(&copied),
+        modified(&path("robot2/dataset/thumbs-up/0001.png"))
+    );
+    assert_eq!(counts(&json(&merge(&[&first, &second]))), [(0, 6), (0, 6)]);
+    // A new frame, and the frames of another robot that were copied by hand.
+    fs::copy(&copied, path("robot1/dataset/none/0009.png")).expect("copies");
+    assert_eq!(counts(&json(&merge(&[&first]))), [(1, 6)]);
+    let third = format!("robot3={}", path("robot2/dataset").display());
+    assert_eq!(counts(&json(&merge(&[&third]))), [(0, 6)]);
+
+    let unnamed = [path("robot1/dataset"), path("robot2/dataset")].map(|path| path.display().to_string());
+    let error = failure(&merge(&[&unnamed[0], &unnamed[1]]));
+    assert!(error.contains("two datasets have the name dataset"), "{error}");
+    let inside = format!("x={}", path("all/none").display());
+    assert!(failure(&merge(&[&inside])).contains("inside it"));
+    assert!(failure(&merge(&[&format!("a/../b={}", unnamed[0])])).contains("No such file"));
+    draw_dataset(&path("changed"), 7, 1);
+    let changed = format!("robot2={}", path("changed").display());
+    assert!(
+        failure(&merge(&[&changed])).contains("robot2=DIR"),
+        "another frame of the same name"
+    );
+}

@@ -324,3 +324,113 @@ fn copy_directory(from: &Path, to: &Path) {
         }
     }
 }
+
+#[test]
+fn model_is_carried_to_another_store_in_one_file_and_only_once() {
+    let store = Store::new();
+    let file = |name: &str| store.root.path().join(name).display().to_string();
+    let [oldest, middle, _] = &store.ids;
+    fs::write(store.directory(middle).join("report.html"), "photos").expect("writes");
+    let exported = store.json(&["export", middle, "--output", &file("model.zip")]);
+    let sha256 = exported["sha256"].as_str().expect("a hash");
+    let other = store.root.path().join("other");
+    let import = |name: &str, more: &[&str]| models(&other, &[&["import", &file(name)], more].concat());
+
+    let wrong = "0".repeat(64);
+    assert!(failure(&import("model.zip", &["--sha256", &wrong])).contains("get the file again"));
+    let added = support::json(&import(
+        "model.zip",
+        &["--sha256", sha256, "--activate", "--json"],
+    ));
+    assert_eq!(
+        added,
+        json!({ "model_id": middle, "is_new": true, "active": true })
+    );
+    let again = support::json(&import("model.zip", &["--json"]));
+    assert_eq!(
+        again,
+        json!({ "model_id": middle, "is_new": false, "active": true })
+    );
+    let shown = support::json(&models(&other, &["show", "--json"]));
+    let original = store.json(&["show", middle]);
+    assert_eq!(
+        shown["sha256"], original["sha256"],
+        "all of its files are there, and intact"
+    );
+    assert!(
+        !other.join("models").join(middle).join("report.html").exists(),
+        "it shows people"
+    );
+
+    // The next one is newer in this store, whatever its time says; from here the archive is the same again.
+    store.json(&["export", oldest, "--output", &file("oldest.zip")]);
+    support::json(&import("oldest.zip", &["--json"]));
+    let list = support::json(&models(&other, &["list", "--json"]));
+    let ids: Vec<&str> = list["models"]
+        .as_array()
+        .expect("models")
+        .iter()
+        .filter_map(|model| model["id"].as_str())
+        .collect();
+    assert_eq!(ids, [oldest, middle]);
+    let back = support::json(&models(
+        &other,
+        &["export", middle, "--output", &file("back.zip"), "--json"],
+    ));
+    assert_eq!(back["sha256"], sha256);
+    assert_eq!(
+        fs::read(file("back.zip")).expect("reads"),
+        fs::read(file("model.zip")).expect("reads")
+    );
+}
+
+#[test]
+fn damaged_and_hostile_archives_are_refused_and_leave_nothing() {
+    let store = Store::new();
+    let file = |name: &str| store.root.path().join(name);
+    let newest = &store.ids[2];
+    store.json(&[
+        "export",
+        newest,
+        "--output",
+        &file("model.zip").display().to_string(),
+    ]);
+    let good = fs::read(file("model.zip")).expect("reads");
+    let other = store.root.path().join("other");
+    let import = |content: &[u8]| {
+        fs::write(file("bad.zip"), content).expect("writes");
+        failure(&models(
+            &other,
+            &["import", &file("bad.zip").display().to_string()],
+        ))
+    };
+    for content in [&good[..good.len() / 2], b"PK\x03\x04", b"", b"no archive"] {
+        assert!(import(content).contains("not a model"), "{}", content.len());
+    }
+    let mut changed = good.clone();
+    let at = good.len() / 2;
+    changed[at] ^= 1;
+    import(&changed);
+    let rename = |from: &str, to: &str| {
+        assert_eq!(from.len(), to.len());
+        let text = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect::<String>();
+        let renamed = text(&good).replace(from, to);
+        renamed.chars().map(|letter| letter as u8).collect::<Vec<u8>>()
+    };
+    import(&rename("weights.safetensors", "../eights.safetenso"));
+    import(&rename("\"version\": 2", "\"version\": 9"));
+    let up = format!("../../{}", &newest[6..]);
+    import(&rename(newest, &up));
+    let left: Vec<PathBuf> = support::files_in(&other.join("models"));
+    assert_eq!(left, Vec::<PathBuf>::new());
+    assert!(!store.root.path().join("eights.safetenso").exists());
+    // Another model with the same id.
+    fs::create_dir_all(other.join("models")).expect("creates");
+    copy_directory(&store.directory(newest), &other.join("models").join(newest));
+    let manifest = other.join("models").join(newest).join("manifest.json");
+    let text = fs::read_to_string(&manifest)
+        .expect("reads")
+        .replace("\"seed\": 3", "\"seed\": 4");
+    fs::write(&manifest, text).expect("writes");
+    assert!(import(&good).contains("another model"));
+}

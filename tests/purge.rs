@@ -82,7 +82,7 @@ fn frames_features_and_pictures_are_deleted_and_the_model_is_kept() {
     symlink(&elsewhere, dataset.join("none/linked")).expect("links");
     let interrupted = dataset.join(".thumb_gesture-writing-x");
     fs::create_dir(&interrupted).expect("creates");
-    fs::copy(&files_in(&dataset.join("none"))[0], interrupted.join("2.png")).expect("copies");
+    fs::copy(elsewhere.join("family.png"), interrupted.join("2.png")).expect("copies");
     symlink(elsewhere.join("family.png"), dataset.join("none/link.png")).expect("links");
 
     let told = robot.purge(&["--yes"]);

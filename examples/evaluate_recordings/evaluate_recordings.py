@@ -53,15 +53,16 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("summary.json"), help="where to write the summary (default: %(default)s)")
     parser.add_argument("--shards", type=int, help="number of shards (default: 4 for each CPU of the cluster, at most one for each bag)")
     parser.add_argument("--address", help="address of a Ray cluster (default: a new one on this machine, or RAY_ADDRESS)")
-    parser.add_argument("options", nargs="*", help="options of `thumb_gesture bag evaluate`, after --")
-    arguments = parser.parse_args()
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    arguments, passed_on = parser.parse_args(words[:end]), words[end + 1 :]
     bags = bags_in(arguments.recordings)
     if not bags:
         sys.exit(f"{arguments.recordings} has no bags")
     ray.init(address=arguments.address, log_to_driver=False)
     count = arguments.shards or max(1, min(len(bags), 4 * int(ray.cluster_resources()["CPU"])))
     store = ["--store", str(Path(arguments.store).absolute())] if arguments.store else []
-    options = [*REPRODUCIBLE, *store, *arguments.options]
+    options = [*REPRODUCIBLE, *store, *passed_on]
     running = {evaluate.remote(bags, f"{number}/{count}", options): number for number in range(1, count + 1)}
     with tempfile.TemporaryDirectory() as directory:
         while running:

@@ -286,7 +286,11 @@ pub(crate) fn parts_of_a_list_of_bags_add_up_to_the_whole() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = |name: &str| directory.path().join(name).display().to_string();
     for (name, gestures) in [("a", 2), ("b", 3), ("c", 4)] {
-        write_mcap(Path::new(&path(&format!("{name}.mcap"))), &hands(gestures), &LIKE_ROSBAG2);
+        write_mcap(
+            Path::new(&path(&format!("{name}.mcap"))),
+            &hands(gestures),
+            &LIKE_ROSBAG2,
+        );
         if name != "b" {
             fs::write(path(&format!("{name}.mcap.labels.yaml")), EXPECTED).expect("writes");
         }
@@ -306,12 +310,19 @@ pub(crate) fn parts_of_a_list_of_bags_add_up_to_the_whole() {
     let summary: Value = serde_json::from_slice(&fs::read(&whole).expect("reads")).expect("JSON");
     assert_eq!(summary["totals"]["bags"], 4);
     assert_eq!(summary["totals"]["failed"], 1);
-    assert!(summary["bags"][1]["agreement"].is_null(), "nothing is expected of it");
+    assert!(
+        summary["bags"][1]["agreement"].is_null(),
+        "nothing is expected of it"
+    );
     let compared = summary["totals"]["compared"].as_u64().expect("a number");
     assert_eq!(
         compared,
-        summary["bags"][0]["agreement"]["frames"].as_u64().expect("a number")
-            + summary["bags"][2]["agreement"]["frames"].as_u64().expect("a number")
+        summary["bags"][0]["agreement"]["frames"]
+            .as_u64()
+            .expect("a number")
+            + summary["bags"][2]["agreement"]["frames"]
+                .as_u64()
+                .expect("a number")
     );
 
     let parts = [1, 2, 3].map(|part| path(&format!("{part}.json")));
@@ -329,9 +340,15 @@ pub(crate) fn parts_of_a_list_of_bags_add_up_to_the_whole() {
     let [first, second, third] = &parts;
     let printed = summary(&[third, first, second], &["--output", &merged]);
     assert!(printed.status.success(), "{printed:?}");
-    assert_eq!(fs::read(&merged).expect("reads"), fs::read(&whole).expect("reads"));
+    assert_eq!(
+        fs::read(&merged).expect("reads"),
+        fs::read(&whole).expect("reads")
+    );
     let text = String::from_utf8_lossy(&printed.stdout);
-    let worst = text.lines().skip_while(|line| !line.starts_with("worst of 3")).nth(1);
+    let worst = text
+        .lines()
+        .skip_while(|line| !line.starts_with("worst of 3"))
+        .nth(1);
     assert!(worst.is_some_and(|line| line.contains("d.mcap")), "{text}");
 
     assert!(failure(&summary(&[third, first], &[])).contains("part 2/3 is missing"));
@@ -344,7 +361,10 @@ pub(crate) fn parts_of_a_list_of_bags_add_up_to_the_whole() {
     before["bags"][3] = before["bags"][2].clone();
     before["bags"][3]["bag"] = Value::from(bags[3].as_str());
     fs::write(path("before.json"), before.to_string()).expect("writes");
-    let worse = summary(&[&merged], &["--baseline", &path("before.json"), "--max-drop", "0.1"]);
+    let worse = summary(
+        &[&merged],
+        &["--baseline", &path("before.json"), "--max-drop", "0.1"],
+    );
     assert!(failure(&worse).contains("1 recordings is lower"), "{worse:?}");
     let usage = evaluate(&["--shard", "4/3", &bags[0]]);
     assert!(usage_error(&usage).contains("2/8"));

@@ -2,6 +2,7 @@
 
 mod bag;
 mod bench;
+mod dataset;
 mod evaluate;
 mod export;
 mod import_weights;
@@ -55,6 +56,7 @@ enum Command {
     Export(export::Arguments),
     Predict(predict::Arguments),
     Bag(bag::Arguments),
+    Dataset(dataset::Arguments),
     Models(models::Arguments),
     ImportWeights(import_weights::Arguments),
     Bench(bench::Arguments),
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
         Command::Export(arguments) => export::run(arguments),
         Command::Predict(arguments) => predict::run(arguments),
         Command::Bag(arguments) => bag::run(arguments),
+        Command::Dataset(arguments) => dataset::run(arguments),
         Command::Models(arguments) => models::run(arguments),
         Command::ImportWeights(arguments) => import_weights::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),

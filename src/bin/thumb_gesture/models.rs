@@ -1,12 +1,13 @@
 //! `thumb_gesture models`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use thumb_gesture::dataset::Label;
+use thumb_gesture::model_store::archive::Unpacked;
 use thumb_gesture::model_store::{Listing, Manifest, ModelStore};
 use thumb_gesture::preprocess::Preprocessing;
 use thumb_gesture::recognizer::model::{LoadedModel, Model};
@@ -18,7 +19,7 @@ use crate::names::names;
 use crate::output;
 use crate::runtime::RuntimeOptions;
 
-/// List, show, activate, prepare and delete the models of a store.
+/// List, show, activate, prepare, export, import and delete the models of a store.
 ///
 /// A running node is not affected; its service ~/activate_model activates a model there.
 #[derive(Args)]
@@ -66,6 +67,25 @@ enum Command {
         #[command(flatten)]
         runtime: RuntimeOptions,
     },
+    /// Write a model as one file, for another robot; without the report, which shows people
+    Export {
+        /// Id of the model [default: the active model]
+        id: Option<String>,
+        /// The file, which is replaced
+        #[arg(long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Add a model that `models export` has written; does nothing if the store has it
+    Import {
+        /// The file
+        file: PathBuf,
+        /// Fail unless the SHA-256 of the file is this one, which `models export` prints
+        #[arg(long, value_name = "HEX")]
+        sha256: Option<String>,
+        /// Make it the active model
+        #[arg(long)]
+        activate: bool,
+    },
     /// Delete old models; the active and the previously active model are kept
     Prune {
         /// Number of newest models to keep
@@ -90,6 +110,20 @@ struct Prepared<'a> {
 }
 
 #[derive(Serialize)]
+struct Exported<'a> {
+    model_id: &'a str,
+    file: &'a Path,
+    sha256: &'a str,
+}
+
+#[derive(Serialize)]
+struct Imported<'a> {
+    model_id: &'a str,
+    is_new: bool,
+    active: bool,
+}
+
+#[derive(Serialize)]
 struct Change {
     active: Option<String>,
     deleted: Vec<String>,
@@ -99,10 +133,17 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let root = arguments
         .store
         .context("--store DIR is missing; set it to the directory of the model store")?;
-    let store = ModelStore::open_existing(&root)?;
+    // A robot that gets its first model has no store yet.
+    let store = match arguments.command {
+        Some(Command::Import { .. }) => ModelStore::open(&root)?,
+        _ => ModelStore::open_existing(&root)?,
+    };
     let as_json = arguments.json;
     let command = arguments.command.unwrap_or(Command::List);
-    if !matches!(command, Command::List | Command::Show { .. }) {
+    if !matches!(
+        command,
+        Command::List | Command::Show { .. } | Command::Export { .. }
+    ) {
         store.sweep();
     }
     match command {
@@ -116,6 +157,12 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             store.activate(&store.model(&id)?)?;
             print_change(&store, Vec::new(), as_json)?;
         }
+        Command::Export { id, output } => export(&store, id.as_deref(), &output, as_json)?,
+        Command::Import {
+            file,
+            sha256,
+            activate,
+        } => import(&store, &file, sha256.as_deref(), activate, as_json)?,
         Command::Delete { ids } => {
             ids.iter().try_for_each(|id| store.delete(id))?;
             print_change(&store, ids, as_json)?;
@@ -184,6 +231,45 @@ fn show(store: &ModelStore, id: Option<&str>, as_json: bool) -> anyhow::Result<(
         serde_json::to_string_pretty(&model.manifest)?,
         escape_controls(&model.directory.display().to_string())
     ))
+}
+
+fn export(store: &ModelStore, id: Option<&str>, file: &Path, as_json: bool) -> anyhow::Result<()> {
+    let model = store.model_or_active(id)?;
+    let sha256 = store.pack(&model, file)?;
+    let model_id = &model.manifest.id;
+    if as_json {
+        return output::print_json(&Exported {
+            model_id,
+            file,
+            sha256: &sha256,
+        });
+    }
+    output::print_line(&format!("{model_id} is in {}, SHA-256 {sha256}", file.display()))
+}
+
+fn import(
+    store: &ModelStore,
+    file: &Path,
+    sha256: Option<&str>,
+    activate: bool,
+    as_json: bool,
+) -> anyhow::Result<()> {
+    let Unpacked { model, is_new } = store.unpack(file, sha256)?;
+    if activate {
+        store.activate(&model)?;
+    }
+    let model_id = &model.manifest.id;
+    let active = store.active_id()?.as_ref() == Some(model_id);
+    if as_json {
+        return output::print_json(&Imported {
+            model_id,
+            is_new,
+            active,
+        });
+    }
+    let what = if is_new { "was added" } else { "was there already" };
+    let state = if active { "is active" } else { "is not active" };
+    output::print_line(&format!("{model_id} {what}, and {state}"))
 }
 
 fn print_change(store: &ModelStore, deleted: Vec<String>, as_json: bool) -> anyhow::Result<()> {

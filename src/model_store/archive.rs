@@ -1,0 +1,232 @@
+//! A model as one file, to carry it to another robot: a zip archive of its manifest and the files that the manifest names.
+//!
+//! The same model gives the same archive, byte for byte, wherever it is stored: the SHA-256 of the file identifies it. The report, which
+//! shows people, stays behind.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use zip::read::{ArchiveOffset, Config};
+use zip::result::ZipError;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+use super::{
+    DRAFT_PREFIX, MANIFEST_FILE, MAX_JSON_BYTES, MODELS_DIRECTORY, Manifest, ModelStore, StoreError,
+    StoredModel, io_error, parse_manifest, sha256,
+};
+use crate::disk::{self, DraftDirectory};
+use crate::text::printable;
+
+/// What was done with an archive.
+#[derive(Debug)]
+pub struct Unpacked {
+    /// The model in the store.
+    pub model: StoredModel,
+    /// Whether it was not in the store before.
+    pub is_new: bool,
+}
+
+/// Why an archive could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file cannot be read or written.
+    #[error("{path}: {cause}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The error of the file system.
+        cause: io::Error,
+    },
+    /// The file is not the one that was meant.
+    #[error("{path} has the SHA-256 {found}, not {expected}; get the file again", path = path.display())]
+    Hash {
+        /// The archive.
+        path: PathBuf,
+        /// The hash that was given.
+        expected: String,
+        /// The hash of the file.
+        found: String,
+    },
+    /// The file is something else, or damaged.
+    #[error("{path} is not a model that `thumb_gesture models export` has written: {reason}", path = path.display())]
+    NotAModel {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The store has another model with the same id.
+    #[error("the store has another model {id}; rename neither: delete the one that is not wanted")]
+    Exists {
+        /// The id.
+        id: String,
+    },
+}
+
+impl ModelStore {
+    /// Writes a model to a file, which is replaced. Returns the SHA-256 of the file.
+    ///
+    /// # Errors
+    /// A file cannot be read or written.
+    pub fn pack(&self, model: &StoredModel, path: &Path) -> Result<String, ArchiveError> {
+        let failed = |cause| ArchiveError::Io {
+            path: path.to_owned(),
+            cause,
+        };
+        disk::write_atomic(path, |writer| {
+            let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+            let mut zip = ZipWriter::new_stream(writer);
+            // The place in the order of a store is the store's.
+            let manifest = Manifest {
+                sequence: 0,
+                ..model.manifest.clone()
+            };
+            zip.start_file(MANIFEST_FILE, options).map_err(io::Error::from)?;
+            zip.write_all(&serde_json::to_vec_pretty(&manifest)?)?;
+            for name in manifest.sha256.keys() {
+                zip.start_file(name.as_str(), options).map_err(io::Error::from)?;
+                io::copy(&mut disk::open_file(&model.path(name))?, &mut zip)?;
+            }
+            zip.finish().map_err(io::Error::from)?;
+            Ok(())
+        })
+        .map_err(failed)?;
+        sha256(path).map_err(failed)
+    }
+
+    /// Adds the model in a file, unless the store has it already. With `expected`, the SHA-256 of the file must be that.
+    ///
+    /// # Errors
+    /// The file cannot be read, is another one or no model, or the store has another model with the same id.
+    pub fn unpack(&self, path: &Path, expected: Option<&str>) -> Result<Unpacked, ArchiveError> {
+        let failed = |cause| ArchiveError::Io {
+            path: path.to_owned(),
+            cause,
+        };
+        let invalid = |reason: String| ArchiveError::NotAModel {
+            path: path.to_owned(),
+            reason,
+        };
+        if let Some(expected) = expected {
+            let found = sha256(path).map_err(failed)?;
+            if !found.eq_ignore_ascii_case(expected) {
+                let (path, expected) = (path.to_owned(), printable(expected));
+                return Err(ArchiveError::Hash {
+                    path,
+                    expected,
+                    found,
+                });
+            }
+        }
+        let file = disk::open_file(path).map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len();
+        let mut archive = Archive::open(file, length).map_err(|error| invalid(error.to_string()))?;
+        let manifest = archive.manifest(path).map_err(invalid)?;
+        if let Some(known) = self.known(&manifest)? {
+            return Ok(known);
+        }
+        let models = self.root.join(MODELS_DIRECTORY);
+        let draft =
+            DraftDirectory::create(&models, DRAFT_PREFIX).map_err(|cause| io_error(&models, cause))?;
+        for (name, expected) in &manifest.sha256 {
+            let target = draft.path().join(name);
+            archive.copy(name, &target).map_err(invalid)?;
+            let found = sha256(&target).map_err(|cause| io_error(&target, cause))?;
+            if found != *expected {
+                return Err(invalid(format!("{name} is damaged")));
+            }
+        }
+        let lock = self.lock()?;
+        // Another process may have been faster.
+        if let Some(known) = self.known(&manifest)? {
+            return Ok(known);
+        }
+        let model = self.add(draft, manifest, &lock)?;
+        Ok(Unpacked { model, is_new: true })
+    }
+
+    /// The model of this manifest, if the store has it.
+    fn known(&self, manifest: &Manifest) -> Result<Option<Unpacked>, ArchiveError> {
+        let model = match self.model(&manifest.id) {
+            Err(StoreError::NoSuchModel { .. }) => return Ok(None),
+            found => found?,
+        };
+        let is_same = *manifest
+            == Manifest {
+                sequence: manifest.sequence,
+                ..model.manifest.clone()
+            };
+        match is_same {
+            true => Ok(Some(Unpacked { model, is_new: false })),
+            false => Err(ArchiveError::Exists {
+                id: manifest.id.clone(),
+            }),
+        }
+    }
+}
+
+/// An archive that is read. Its entries are not compressed, so that they cannot be longer than the file.
+struct Archive<R: Read + Seek> {
+    zip: ZipArchive<R>,
+    bytes_left: u64,
+}
+
+impl Archive<BufReader<File>> {
+    fn open(file: File, length: u64) -> Result<Archive<BufReader<File>>, ZipError> {
+        let config = Config {
+            archive_offset: ArchiveOffset::Known(0),
+        };
+        Ok(Archive {
+            zip: ZipArchive::with_config(config, BufReader::new(file))?,
+            bytes_left: length,
+        })
+    }
+}
+
+impl<R: Read + Seek> Archive<R> {
+    fn manifest(&mut self, path: &Path) -> Result<Manifest, String> {
+        let mut bytes = Vec::new();
+        let entry = self.entry(MANIFEST_FILE)?;
+        entry
+            .take(MAX_JSON_BYTES)
+            .read_to_end(&mut bytes)
+            .map_err(|error| error.to_string())?;
+        let manifest =
+            parse_manifest(&path.join(MANIFEST_FILE), &bytes).map_err(|error| error.to_string())?;
+        let is_name = |name: &str| {
+            let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+            !name.is_empty() && name.len() <= 128 && name.chars().all(is_allowed) && !name.starts_with('.')
+        };
+        let mut names = manifest.sha256.keys();
+        if !is_name(&manifest.id) || !names.all(|name| is_name(name) && name != MANIFEST_FILE) {
+            return Err("its manifest has invalid names".to_owned());
+        }
+        Ok(manifest)
+    }
+
+    fn copy(&mut self, name: &str, target: &Path) -> Result<(), String> {
+        let mut entry = self.entry(name)?;
+        let mut file = disk::create_file(target).map_err(|error| error.to_string())?;
+        let copied = io::copy(&mut entry, &mut file).and_then(|_| file.sync_all());
+        copied.map_err(|error| format!("{name}: {error}"))
+    }
+
+    fn entry(&mut self, name: &str) -> Result<impl Read, String> {
+        let entry = self
+            .zip
+            .by_name(name)
+            .map_err(|error| format!("{name}: {error}"))?;
+        if entry.compression() != CompressionMethod::Stored {
+            return Err(format!("{name} is compressed"));
+        }
+        let length = entry.size();
+        let left = self.bytes_left.checked_sub(length);
+        self.bytes_left = left.ok_or_else(|| format!("{name} is longer than the file"))?;
+        Ok(entry)
+    }
+}
