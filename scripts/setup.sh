@@ -397,7 +397,7 @@ WRAPPER
 install_browser() { pip_get install "${bars[@]}" -r "$requirements/browser.txt"; }
 
 # In the same virtual environment, whose Python runs the tests.
-install_ray() { pip_get install "${bars[@]}" -r "$requirements/ray.txt"; }
+install_examples() { pip_get install "${bars[@]}" -r "$requirements/examples.txt"; }
 
 has_mediapipe_wheel() {
     [[ $(uname -m) == x86_64 ]] && "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && return
@@ -487,7 +487,7 @@ run_stages() {
         stage torchvision "Python's torch and torchvision, for tests and benchmarks (2 GB, minutes)" "$environment" "$python" \
             "$("$python" --version)" "$requirements/torchvision.txt"
         stage browser "driver of a browser and axe, for the tests of the page (55 MB)" "${venv_inputs[@]}" "$requirements/browser.txt"
-        stage ray "Ray, for the test of an example (80 MB)" "${venv_inputs[@]}" "$requirements/ray.txt"
+        stage examples "Ray and py_trees, for the tests of the examples (80 MB)" "${venv_inputs[@]}" "$requirements/examples.txt"
     fi
     if [[ $mediapipe == yes ]] && has_mediapipe_wheel; then
         stage mediapipe_python "MediaPipe in Python, for benchmarks (0.4 GB)" "$environment" "$python" "$("$python" --version)" \

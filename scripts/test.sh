@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/env.sh
 
-export THUMB_GESTURE_REQUIRE=torch,openvino,tensorrt,litert,${THUMB_GESTURE_REQUIRE:-}
+export THUMB_GESTURE_REQUIRE=torch,openvino,tensorrt,litert,examples,${THUMB_GESTURE_REQUIRE:-}
 
 run_tests() {
     cargo test --release --locked --no-fail-fast

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import signal
 import sys
@@ -15,12 +16,14 @@ from rcl_interfaces.srv import DescribeParameters, SetParameters
 from thumb_gesture.msg import ThumbGesture
 
 from harness import IN_NAMESPACE, NAMESPACE, NODE, REPOSITORY, Program, World
+from requirement import skip_or_fail
 
 PYTHON = [sys.executable, str(REPOSITORY / "examples" / "gesture_to_cmd_vel" / "gesture_to_cmd_vel.py")]
 try:
     CPP = [f"{get_package_prefix('gesture_to_cmd_vel_cpp')}/lib/gesture_to_cmd_vel_cpp/gesture_to_cmd_vel"]
 except PackageNotFoundError:
     CPP = []
+TREE = [sys.executable, str(REPOSITORY / "examples" / "behavior_tree" / "behavior_tree.py")]
 needs_cpp = pytest.mark.skipif(not CPP, reason="examples/gesture_to_cmd_vel_cpp is not built; it needs rclcpp")
 
 SPEED = 0.25
@@ -63,9 +66,17 @@ def example(request: pytest.FixtureRequest) -> list[str]:
     return {"python": PYTHON, "cpp": CPP}[request.param]
 
 
+@pytest.fixture(params=["python", pytest.param("cpp", marks=needs_cpp), "behavior tree"])
+def robot_program(request: pytest.FixtureRequest) -> list[str]:
+    """The command that starts something that drives by gestures."""
+    if request.param == "behavior tree" and not importlib.util.find_spec("py_trees"):
+        skip_or_fail("examples", "py_trees is not installed; scripts/setup.sh --tests installs it")
+    return {"python": PYTHON, "cpp": CPP, "behavior tree": TREE}[request.param]
+
+
 @pytest.mark.parametrize(("gesture", "speed"), [(UP, SPEED), (DOWN, -SPEED)], ids=["up", "down"])
-def test_stable_thumb_drives(world: World, example: list[str], gesture: ThumbGesture, speed: float) -> None:
-    robot = Robot(world, example)
+def test_stable_thumb_drives(world: World, robot_program: list[str], gesture: ThumbGesture, speed: float) -> None:
+    robot = Robot(world, robot_program)
     robot.wait_for_speed(0.0)
     robot.wait_for_speed(speed, gesture)
     assert {twist.linear.x for twist in robot.twists} == {0.0, speed}
@@ -84,32 +95,32 @@ def test_stable_thumb_drives(world: World, example: list[str], gesture: ThumbGes
     ],
     ids=["unstable", "none", "other", "unknown", "stale", "600 ms old", "an hour old"],
 )
-def test_other_gestures_stop(world: World, example: list[str], gesture: ThumbGesture) -> None:
-    robot = Robot(world, example)
+def test_other_gestures_stop(world: World, robot_program: list[str], gesture: ThumbGesture) -> None:
+    robot = Robot(world, robot_program)
     robot.wait_for_speed(SPEED, UP)
     robot.wait_for_speed(0.0, gesture, timeout=4.0)  # before the timeout of 5 s
 
 
-def test_missing_gestures_stop_after_the_timeout(world: World, example: list[str]) -> None:
-    robot = Robot(world, example, timeout=0.5)
+def test_missing_gestures_stop_after_the_timeout(world: World, robot_program: list[str]) -> None:
+    robot = Robot(world, robot_program, timeout=0.5)
     robot.wait_for_speed(SPEED, UP)
     robot.wait_for_speed(0.0, timeout=2.0)
 
 
-def test_hand_in_front_of_the_camera_drives(trained_world: World, example: list[str]) -> None:
+def test_hand_in_front_of_the_camera_drives(trained_world: World, robot_program: list[str]) -> None:
     trained_world.start_node(image_reliability="reliable")
     camera = trained_world.start_camera("--rate", "30", "--show", "odd:thumbs_up")
-    robot = Robot(trained_world, example)
+    robot = Robot(trained_world, robot_program)
     robot.wait_for_speed(SPEED)
     assert camera.end() == 0
     robot.wait_for_speed(0.0, timeout=4.0)  # because of the stale gesture, before the timeout of 5 s
 
 
-def test_frozen_camera_stops(trained_world: World, example: list[str]) -> None:
+def test_frozen_camera_stops(trained_world: World, robot_program: list[str]) -> None:
     """The image that makes the robot drive is repeated bit for bit, with new stamps."""
     trained_world.start_node(image_reliability="reliable", stale_timeout=3.0)
     # The robot drives only from hold_time to stale_timeout after the first frame.
-    robot = Robot(trained_world, example)
+    robot = Robot(trained_world, robot_program)
     camera = trained_world.start_camera("--rate", "30", "--show", "odd:thumbs_up", "--frozen")
     robot.wait_for_speed(SPEED)
     robot.wait_for_speed(0.0)
@@ -117,8 +128,8 @@ def test_frozen_camera_stops(trained_world: World, example: list[str]) -> None:
 
 
 @pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM])
-def test_last_velocity_is_zero(world: World, example: list[str], with_signal: signal.Signals) -> None:
-    robot = Robot(world, example)
+def test_last_velocity_is_zero(world: World, robot_program: list[str], with_signal: signal.Signals) -> None:
+    robot = Robot(world, robot_program)
     robot.wait_for_speed(SPEED, UP)
     assert robot.program.end(with_signal) == 0
     world.wait_for(lambda: robot.twists[-1] == twist_of(0.0), "velocity zero after the end")

@@ -35,7 +35,7 @@ def recordings(world: World, trained: TrainedModel) -> Path:
 
 def test_a_folder_is_evaluated_with_ray_although_a_worker_dies(world: World, trained: TrainedModel, recordings: Path) -> None:
     if not importlib.util.find_spec("ray"):
-        skip_or_fail("ray", "Ray is not installed; scripts/setup.sh --tests installs it")
+        skip_or_fail("examples", "Ray is not installed; scripts/setup.sh --tests installs it")
     whole, merged = world.directory / "whole.json", world.directory / "merged.json"
     bags = sorted(str(path) for path in recordings.glob("*/*") if path.is_dir()) + [str(recordings / "broken.mcap")]
     evaluate = ["thumb_gesture", "bag", "evaluate", "--expect-beside", "--summary", str(whole), "--store", str(trained.store)]
