@@ -16,7 +16,7 @@ def train_on_noise(python: str, directory: Path) -> tuple[Path, Path]:
     """Makes a dataset of noise, and a store with a model whose weights do not matter."""
     dataset, store = directory / "dataset", directory / "store"
     run(python, PEER, "dataset", dataset)
-    run("thumb_gesture", "train", "--json", "--epochs", 1, "--dataset", dataset, "--store", store)
+    run("thumb_gesture", "train", "--json", "--force", "--epochs", 1, "--dataset", dataset, "--store", store)
     return dataset, store
 
 

@@ -139,8 +139,12 @@ class Arm64Check:
 
     def check_node(self) -> None:
         """Checks the node's code for arm64: r2r reads the headers of the ROS here, which are the same on both machines."""
-        names = ("AMENT_PREFIX_PATH", "IDL_PACKAGE_FILTER", "LIBCLANG_PATH", "ROS_DISTRO")
+        names = ("AMENT_PREFIX_PATH", "IDL_PACKAGE_FILTER", "LD_LIBRARY_PATH", "LIBCLANG_PATH", "ROS_DISTRO")
         variables = {name: os.environ[name] for name in names if name in os.environ}
+        # The wheel with libclang has no headers of a compiler.
+        (compiler,) = self.chroot.glob("usr/lib/gcc-cross/aarch64-linux-gnu/*/include/stdbool.h")
+        headers = [compiler.parent.relative_to(self.chroot), "usr/aarch64-linux-gnu/include"]
+        variables["BINDGEN_EXTRA_CLANG_ARGS"] = " ".join(f"-I/{directory}" for directory in headers)
         self.cargo("check", "ros", "--bins", **variables)
 
     def cargo(self, command: str, feature: str, *options: str, **variables: str) -> None:
