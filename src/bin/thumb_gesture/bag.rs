@@ -16,8 +16,10 @@ use thumb_gesture::bag::agreement::Agreement;
 use thumb_gesture::bag::image::{COMPRESSED_IMAGE, IMAGE, image_topic};
 use thumb_gesture::bag::timeline::{PageInfo, Timeline};
 use thumb_gesture::bag::{Bag, DataLoss, ReasonCount, Topic};
+use thumb_gesture::dataset::Label;
 use thumb_gesture::decision::DecisionSettings;
 use thumb_gesture::disk;
+use thumb_gesture::metrics::ConfusionMatrix;
 
 use crate::numbers::{parse_in_range, parse_share};
 use crate::output;
@@ -159,6 +161,20 @@ fn parse_rate(text: &str) -> Result<f64, String> {
 
 fn parse_stale_timeout(text: &str) -> Result<f64, String> {
     parse_in_range(text, 0.05, 60.0)
+}
+
+/// Prints how the frames of each label were classified.
+fn print_confusion(labels: &[Label], confusion: &ConfusionMatrix) -> anyhow::Result<()> {
+    let gestures: Vec<&str> = labels.iter().map(Label::as_str).chain(["unknown"]).collect();
+    for (label, row) in labels.iter().zip(confusion.rows()) {
+        let counts = gestures
+            .iter()
+            .zip(row)
+            .map(|(gesture, count)| format!("{gesture} {count}"));
+        let counts: Vec<String> = counts.collect();
+        output::print_line(&format!("{label} classified as: {}", counts.join(", ")))?;
+    }
+    Ok(())
 }
 
 /// Bags with their indices.

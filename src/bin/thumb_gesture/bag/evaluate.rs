@@ -20,7 +20,10 @@ use thumb_gesture::disk;
 use thumb_gesture::recognizer::Recognizer;
 use thumb_gesture::recognizer::model::Model;
 
-use super::{BagOptions, DecisionOptions, Outcome, numbered, page_path, parse_rate, summary, write_page};
+use super::{
+    BagOptions, DecisionOptions, Outcome, numbered, page_path, parse_rate, print_confusion, summary,
+    write_page,
+};
 use crate::numbers::parse_share;
 use crate::output;
 use crate::runtime::ModelOptions;
@@ -415,14 +418,5 @@ fn print_agreement(agreement: &Agreement, labels: &[Label]) -> anyhow::Result<()
     for line in false_thumbs.chain(recommended) {
         output::print_line(&line)?;
     }
-    let gestures: Vec<&str> = labels.iter().map(Label::as_str).chain(["unknown"]).collect();
-    for (label, row) in labels.iter().zip(agreement.confusion.rows()) {
-        let counts: Vec<String> = gestures
-            .iter()
-            .zip(row)
-            .map(|(gesture, count)| format!("{gesture} {count}"))
-            .collect();
-        output::print_line(&format!("{label} classified as: {}", counts.join(", ")))?;
-    }
-    Ok(())
+    print_confusion(labels, &agreement.confusion)
 }

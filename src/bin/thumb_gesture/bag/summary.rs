@@ -7,9 +7,9 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 use thumb_gesture::bag::summary::{Regression, Summary};
-use thumb_gesture::dataset::Label;
 use thumb_gesture::disk;
 
+use super::print_confusion;
 use crate::numbers::parse_share;
 use crate::output;
 
@@ -114,21 +114,7 @@ fn print_report(arguments: &Arguments, summary: &Summary, regressions: &[Regress
     if let Some(false_thumbs) = &totals.false_thumbs {
         output::print_line(&false_thumbs.to_string())?;
     }
-    let gestures: Vec<&str> = summary
-        .setup
-        .labels
-        .iter()
-        .map(Label::as_str)
-        .chain(["unknown"])
-        .collect();
-    for (label, row) in summary.setup.labels.iter().zip(totals.confusion.rows()) {
-        let counts = gestures
-            .iter()
-            .zip(row)
-            .map(|(gesture, count)| format!("{gesture} {count}"));
-        let counts: Vec<String> = counts.collect();
-        output::print_line(&format!("{label} classified as: {}", counts.join(", ")))?;
-    }
+    print_confusion(&summary.setup.labels, &totals.confusion)?;
     if arguments.baseline.is_some() {
         output::print_line(&format!("{} recordings became worse", regressions.len()))?;
         for Regression { bag, before, now } in regressions.iter().take(arguments.worst) {
