@@ -33,6 +33,12 @@ directory=$(cd "$1" && pwd)
 
 sources=$directory/sources
 prefix=$directory/prefix
+# Everything in it is replaced.
+if [[ -n $(ls -A "$directory") ]] && ! grep -qs "^# Written by scripts/ros_tools.sh" "$directory/setup.sh"; then
+    echo "ros_tools: $directory is not empty; choose a new directory" >&2
+    exit 1
+fi
+echo "# Written by scripts/ros_tools.sh" >"$directory/setup.sh"
 rm -rf "$sources" "$prefix" "$directory"/{build,interfaces,log}
 install=(python3 -m pip --disable-pip-version-check install --quiet --quiet --no-deps --ignore-installed --prefix "$prefix")
 "${install[@]}" "${requirements[@]}"
@@ -55,7 +61,7 @@ echo composition_interfaces
     --build-base build --install-base interfaces --merge-install --cmake-args -DBUILD_TESTING=OFF)
 
 site=$(echo "$prefix"/lib/python*/site-packages)
-cat >"$directory/setup.sh" <<SETUP
+cat >>"$directory/setup.sh" <<SETUP
 export PYTHONPATH="$site\${PYTHONPATH:+:\$PYTHONPATH}"
 export AMENT_PREFIX_PATH="\${AMENT_PREFIX_PATH:+\$AMENT_PREFIX_PATH:}$prefix"
 export PATH="$prefix/bin:\$PATH"

@@ -1,8 +1,10 @@
 //! Parsing of command lines.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 
 use clap::Parser;
+use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, Error};
 
 use crate::text::escape_controls;
@@ -15,6 +17,14 @@ pub fn parse<T: Parser>(arguments: impl IntoIterator<Item = impl Into<OsString> 
     T::try_parse_from(arguments).unwrap_or_else(|error| with_escaped_values(error).exit())
 }
 
+/// The text as it is, or without its colors if an argument has brought characters that must be escaped.
+fn restyled(text: &StyledStr) -> StyledStr {
+    match escape_controls(&text.to_string()) {
+        Cow::Borrowed(_) => text.clone(),
+        Cow::Owned(escaped) => escaped.into(),
+    }
+}
+
 fn with_escaped_values(mut error: Error) -> Error {
     let escape = |text: &String| escape_controls(text).into_owned();
     let escaped: Vec<(ContextKind, ContextValue)> = error
@@ -24,6 +34,12 @@ fn with_escaped_values(mut error: Error) -> Error {
             ContextValue::Strings(texts) => {
                 Some((kind, ContextValue::Strings(texts.iter().map(escape).collect())))
             }
+            // Suggestions repeat the argument.
+            ContextValue::StyledStr(text) => Some((kind, ContextValue::StyledStr(restyled(text)))),
+            ContextValue::StyledStrs(texts) => Some((
+                kind,
+                ContextValue::StyledStrs(texts.iter().map(restyled).collect()),
+            )),
             _ => None,
         })
         .collect();
@@ -43,6 +59,8 @@ mod tests {
         count: Option<u32>,
         #[arg(long, value_parser = ["auto", "hand"])]
         recognizer: Option<String>,
+        #[arg(value_parser = clap::value_parser!(u32))]
+        numbers: Vec<u32>,
     }
 
     #[test]

@@ -193,20 +193,31 @@ impl DatasetReader {
 /// Removes the incomplete files that killed processes left in a dataset. What cannot be removed is a warning; a dataset that does not exist
 /// has none.
 pub fn sweep(root: &Path) {
-    disk::sweep(root, WRITING_PREFIX);
-    for directory in entries(root).unwrap_or_default() {
+    for directory in directories(root) {
         disk::sweep(&directory, WRITING_PREFIX);
     }
 }
 
 /// The files and directories that [`sweep`] would remove.
 pub(crate) fn abandoned(root: &Path) -> Vec<PathBuf> {
-    let directories = [root.to_owned()]
-        .into_iter()
-        .chain(entries(root).unwrap_or_default());
+    let directories = directories(root).into_iter();
     directories
         .flat_map(|directory| disk::abandoned(&directory, WRITING_PREFIX))
         .collect()
+}
+
+/// The directory of a dataset, those of its labels, and all below them that are not hidden. Links are not followed, except from the first.
+fn directories(root: &Path) -> Vec<PathBuf> {
+    let mut found = vec![root.to_owned()];
+    let mut next = 0;
+    while let Some(directory) = found.get(next) {
+        let below = listing::entries(directory).unwrap_or_default().into_iter();
+        let is_directory = |path: &PathBuf| path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
+        let below: Vec<PathBuf> = below.filter(is_directory).collect();
+        found.extend(below);
+        next += 1;
+    }
+    found
 }
 
 /// Paths of the entries of a dataset that are neither hidden nor junk, sorted by name.

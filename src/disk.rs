@@ -107,11 +107,24 @@ fn synced_draft(
 /// # Errors
 /// As [`write_atomic`].
 pub fn write_output(path: &Path, content: &[u8]) -> io::Result<()> {
+    write_output_with(path, |writer| writer.write_all(content))
+}
+
+/// As [`write_output`], with what `write` writes.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub(crate) fn write_output_with(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     if fs::symlink_metadata(path).is_ok_and(|existing| !existing.is_file()) {
-        return fs::write(path, content);
+        let mut file = BufWriter::new(File::create(path)?);
+        write(&mut file)?;
+        return file.flush();
     }
     sweep(parent(path), WRITING_PREFIX);
-    write_atomic(path, |writer| writer.write_all(content))
+    write_atomic(path, |writer| write(writer))
 }
 
 /// As [`write_output`], for what shows people: only the owner may read the file, unless it exists with other permissions.
@@ -125,8 +138,10 @@ pub fn write_private_output(path: &Path, content: &[u8]) -> io::Result<()> {
         Err(_) => Permissions::from_mode(0o600),
     };
     sweep(parent(path), WRITING_PREFIX);
-    let file = synced_draft(path, |writer| writer.write_all(content))?;
+    let mut file = draft_file(parent(path))?;
     file.as_file().set_permissions(permissions)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())
 }

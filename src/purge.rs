@@ -75,12 +75,15 @@ impl Purge {
     pub fn add_dataset(&mut self, root: &Path) -> Result<(), PurgeError> {
         let dataset = Dataset::read(root)?;
         let trash = root.join(TRASH_DIRECTORY);
-        let deleted = own_files(&trash)?;
-        // Such as the photos of a phone, which the dataset cannot decode.
+        // A desktop's trash has other names in it.
+        let is_own = is_own_trash(&trash);
+        let deleted = if is_own { own_files(&trash)? } else { Vec::new() };
+        // Such as the photos of a phone, which the dataset cannot decode; but not those that are in no label.
         let is_image = |skipped: &&SkippedFile| {
             FileKind::of_file(Path::new(&skipped.file)).is_ok_and(FileKind::is_image)
         };
-        let others = dataset.all_skipped().filter(|skipped| !is_image(skipped)).count();
+        let of_labels = dataset.labels.iter().flat_map(|frames| &frames.skipped);
+        let others = dataset.skipped.len() + of_labels.filter(|skipped| !is_image(skipped)).count();
         let frames = dataset.frame_count() + deleted.len();
         if others > frames {
             let root = root.to_owned();
@@ -114,7 +117,7 @@ impl Purge {
         }
         self.add_part("left by interrupted commands".to_owned(), root, interrupted);
         self.add_part("trash".to_owned(), &trash, deleted);
-        self.emptied.push(trash);
+        self.emptied.extend(is_own.then_some(trash));
         self.kept.extend(kept);
         Ok(())
     }
@@ -131,7 +134,7 @@ impl Purge {
         self.add_part("features of frames".to_owned(), &cache, own_files(&cache)?);
         self.emptied.push(cache);
         let models = store.root().join(MODELS_DIRECTORY);
-        let mut reports = own_files(&models)?;
+        let mut reports = files_below(&models)?;
         reports.retain(|file| file.ends_with(REPORT_PAGE));
         self.add_part("reports with pictures".to_owned(), &models, reports);
         Ok(())
@@ -182,6 +185,15 @@ fn remove_empty(directory: &Path) {
         }
     }
     drop(fs::remove_dir(directory));
+}
+
+/// Whether each entry of a trash is a numbered edit of a dataset.
+fn is_own_trash(trash: &Path) -> bool {
+    let entries = fs::read_dir(trash).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name()).all(|name| {
+        let name = name.as_encoded_bytes();
+        name.starts_with(b".") || name.iter().all(u8::is_ascii_digit)
+    })
 }
 
 /// As [`files_below`]; none if the directory is a link, behind which are the files of something else.

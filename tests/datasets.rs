@@ -315,6 +315,18 @@ fn datasets_of_several_robots_are_merged_with_their_bursts_and_only_once() {
     let inside = format!("x={}", path("all/none").display());
     assert!(failure(&merge(&[&inside])).contains("inside it"));
     assert!(failure(&merge(&[&format!("a/../b={}", unnamed[0])])).contains("No such file"));
+    for reserved in ["train", "thumbs-up"] {
+        let source = format!("{reserved}={}", unnamed[0]);
+        assert!(
+            failure(&merge(&[&source])).contains("needs another name"),
+            "{reserved}"
+        );
+    }
+    // What an interrupted merge has left is removed by the next one.
+    let left = path("all/none/robot1/.thumb_gesture-writing-x");
+    fs::write(&left, "a part of a photo").expect("writes");
+    json(&merge(&[&first]));
+    assert!(!left.exists());
     draw_dataset(&path("changed"), 7, 1);
     let changed = format!("robot2={}", path("changed").display());
     assert!(

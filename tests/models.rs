@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::OnceLock;
@@ -10,6 +11,8 @@ use std::sync::OnceLock;
 use serde_json::{Value, json};
 use support::{failure, models, program, usage_error};
 use thumb_gesture::model_store::{FAMILIARITY_FILE, ONNX_FILE, WEIGHTS_FILE};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
 
 /// A store with three models. The newest is active, the second newest was active before.
 struct Store {
@@ -384,6 +387,18 @@ fn model_is_carried_to_another_store_in_one_file_and_only_once() {
     );
 }
 
+/// A file as `models export` writes it.
+fn archive(manifest: &Value, entries: Vec<(&str, Vec<u8>)>) -> Vec<u8> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    let manifest = ("manifest.json", manifest.to_string().into_bytes());
+    for (name, content) in [manifest].into_iter().chain(entries) {
+        zip.start_file(name, options).expect("begins");
+        zip.write_all(&content).expect("writes");
+    }
+    zip.finish().expect("ends").into_inner()
+}
+
 #[test]
 fn damaged_and_hostile_archives_are_refused_and_leave_nothing() {
     let store = Store::new();
@@ -411,19 +426,48 @@ fn damaged_and_hostile_archives_are_refused_and_leave_nothing() {
     let at = good.len() / 2;
     changed[at] ^= 1;
     import(&changed);
-    let rename = |from: &str, to: &str| {
-        assert_eq!(from.len(), to.len());
-        let text = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect::<String>();
-        let renamed = text(&good).replace(from, to);
-        renamed.chars().map(|letter| letter as u8).collect::<Vec<u8>>()
+    // Whole archives, so that the check of the content is what refuses them.
+    let manifest = store.json(&["show", newest]);
+    let directory = store.directory(newest);
+    let file_of = |name: &str| fs::read(directory.join(name)).expect("reads");
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut manifest = manifest.clone();
+        change(&mut manifest);
+        let names: Vec<String> = manifest["sha256"]
+            .as_object()
+            .expect("hashes")
+            .keys()
+            .cloned()
+            .collect();
+        let entries = names.iter().map(|name| {
+            let original = Path::new(name).file_name().expect("a name").to_string_lossy();
+            (name.as_str(), file_of(&original))
+        });
+        archive(&manifest, entries.collect())
     };
-    import(&rename("weights.safetensors", "../eights.safetenso"));
-    import(&rename("\"version\": 2", "\"version\": 9"));
-    let up = format!("../../{}", &newest[6..]);
-    import(&rename(newest, &up));
+    let renamed = |manifest: &mut Value| {
+        let hashes = manifest["sha256"].as_object_mut().expect("hashes");
+        let hash = hashes[FAMILIARITY_FILE].clone();
+        hashes.insert(format!("../{FAMILIARITY_FILE}"), hash);
+    };
+    assert!(import(&with(&renamed)).contains("invalid names"));
+    assert!(import(&with(&|manifest| manifest["id"] = json!("../../alexnet-1"))).contains("invalid names"));
+    assert!(import(&with(&|manifest| manifest["version"] = json!(9))).contains("format version 9"));
+    let changed = |manifest: &mut Value| manifest["sha256"][WEIGHTS_FILE] = json!("0".repeat(64));
+    assert!(import(&with(&changed)).contains("weights.safetensors is damaged"));
+    let without_network = |manifest: &mut Value| {
+        drop(
+            manifest["sha256"]
+                .as_object_mut()
+                .expect("hashes")
+                .remove(ONNX_FILE),
+        )
+    };
+    assert!(import(&with(&without_network)).contains("it has no model.onnx"));
+    assert!(import(&archive(&manifest, Vec::new())).contains("file not found"));
     let left: Vec<PathBuf> = support::files_in(&other.join("models"));
     assert_eq!(left, Vec::<PathBuf>::new());
-    assert!(!store.root.path().join("eights.safetenso").exists());
+    assert!(!other.join(FAMILIARITY_FILE).exists());
     // Another model with the same id.
     fs::create_dir_all(other.join("models")).expect("creates");
     copy_directory(&store.directory(newest), &other.join("models").join(newest));

@@ -175,6 +175,14 @@ fn directory_that_is_no_dataset_is_refused() {
     assert!(message.contains("1 frames, but 2 other files"), "{message}");
     assert!(documents.join("image.png").exists());
     assert_eq!(files_in(&robot.path("dataset/none")).len(), 3);
+    // Photos that are in no label, beside a directory with fewer.
+    let photos = robot.path("photos");
+    fs::create_dir_all(photos.join("holiday")).expect("creates");
+    for name in ["1.png", "2.png", "holiday/3.png"] {
+        fs::copy(&files_in(&robot.path("dataset/none"))[0], photos.join(name)).expect("copies");
+    }
+    assert!(refused(&photos).contains("1 frames, but 2 other files"));
+    assert!(photos.join("holiday/3.png").exists());
 }
 
 #[test]

@@ -161,6 +161,7 @@ class Operations:
             options = ["--json", "--activate"] if number == MODELS - 1 else ["--json"]
             imported = json.loads(run(command(*import_weights(self.template, *options))).stdout)
             self.models.append(imported["model_id"])
+        run(command("models", "--store", store, "export", "--output", str(self.template / "model.zip")))
         self.before = tree(self.template)
         self.versions = versions(self.template)
         self.all = [
@@ -170,6 +171,9 @@ class Operations:
             Operation("models delete", lambda d: ["models", "--store", f"{d}/store", "delete", self.models[1]]),
             Operation("models prune", lambda d: ["models", "--store", f"{d}/store", "prune", "--keep", "1"]),
             Operation("export", lambda d: ["export", "--store", f"{d}/store", "--directory", f"{d}/exported"]),
+            Operation("models export", lambda d: ["models", "--store", f"{d}/store", "export", "--output", f"{d}/exported.zip"]),
+            Operation("models import", lambda d: ["models", "--store", f"{d}/new_store", "import", f"{d}/model.zip"]),
+            Operation("dataset merge", lambda d: ["dataset", "merge", f"robot={d}/dataset", "--into", f"{d}/merged"]),
             Operation("purge", lambda d: ["purge", "--dataset", f"{d}/dataset", "--store", f"{d}/store", "--yes"]),
             Operation("import-weights", lambda d: import_weights(d, "--activate"), check_models),
             Operation("train", self._train_arguments, check_models),

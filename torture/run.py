@@ -69,6 +69,8 @@ def main() -> int:
     for result in results:
         if not (result.trials or result.skipped):
             result.fault("all", "nothing was tried in the given time")
+        if arguments.enough and result.skipped:
+            result.fault("all", f"skipped: {result.skipped}")
         if arguments.enough and result.trials < result.goal:
             result.fault("all", f"{result.trials} trials, enough are {result.goal}")
     print(table(results))

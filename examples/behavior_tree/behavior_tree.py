@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """A behavior tree that acts on gestures, with py_trees: `pip install py_trees`.
 
-    {-} robot                      the first branch that does not fail
-        {?} forward                thumbs up is shown, then drive forward
-        {?} backward               thumbs down is shown, then drive backward
+    [o] robot                      a selector: the first branch that does not fail
+        [-] forward                a sequence: thumbs up is shown, then drive forward
+        [-] backward               a sequence: thumbs down is shown, then drive backward
         --> stop
 
 `GestureIsShown` is what a tree of your own needs. It succeeds only while a gesture can be trusted: it is stable, its frame is not older than
@@ -20,6 +20,7 @@ import py_trees
 import rclpy
 from geometry_msgs.msg import Twist
 from py_trees.common import Status
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -34,19 +35,27 @@ class Gestures(Node):
 
     def __init__(self) -> None:
         super().__init__("behavior_tree")
-        self.speed = self.declare_parameter("speed", 0.1)
-        self._timeout = self.declare_parameter("timeout", 0.5)
-        self._max_age = self.declare_parameter("max_age", 0.5)
+        self._declare("speed", 0.1, (0.0, 1.0), "speed in m/s")
+        self._declare("timeout", 0.5, (0.1, 5.0), "time without a gesture after which none is shown, in seconds")
+        self._declare("max_age", 0.5, (0.05, 5.0), "maximum age of the frame of a gesture, in seconds")
         self._last = ThumbGesture()
         self._received = float("-inf")
         self.create_subscription(ThumbGesture, "thumb_gesture", self._receive, 1)
 
+    def value(self, name: str) -> float:
+        """The value of a parameter, which may change."""
+        return self.get_parameter(name).value
+
+    def _declare(self, name: str, default: float, limits: tuple[float, float], description: str) -> None:
+        values = FloatingPointRange(from_value=limits[0], to_value=limits[1])
+        self.declare_parameter(name, default, ParameterDescriptor(description=description, floating_point_range=[values]))
+
     def is_shown(self, gesture: int) -> bool:
         """Whether a gesture is shown now, as far as can be known."""
         # On the steady clock: what is silent cannot say that it is stale.
-        is_silent = time.monotonic() - self._received > self._timeout.value
+        is_silent = time.monotonic() - self._received > self.value("timeout")
         age = self._last.age.sec + self._last.age.nanosec * 1e-9
-        return self._last.gesture == gesture and self._last.stable and age <= self._max_age.value and not is_silent
+        return self._last.gesture == gesture and self._last.stable and age <= self.value("max_age") and not is_silent
 
     def _receive(self, message: ThumbGesture) -> None:
         self._last = message
@@ -78,7 +87,7 @@ class Drive(py_trees.behaviour.Behaviour):
     def update(self) -> Status:
         """Publishes the velocity."""
         twist = Twist()
-        twist.linear.x = self._direction * self._gestures.speed.value
+        twist.linear.x = self._direction * self._gestures.value("speed")
         self._publisher.publish(twist)
         return Status.RUNNING
 

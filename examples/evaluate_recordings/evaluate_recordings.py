@@ -11,6 +11,7 @@ writes, bit for bit. On a cluster, RECORDINGS and DIR are paths that each machin
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,8 +19,8 @@ from pathlib import Path
 
 import ray
 
-# One thread for each shard, and fp32, whose results do not depend on the instructions of the CPU.
-REPRODUCIBLE = ["--threads", "1", "--precision", "fp32"]
+# Unless they are given: one thread for each shard, and fp32, which every CPU computes.
+DEFAULTS = {"--threads": "1", "--precision": "fp32"}
 # Attempts after that of a worker that died.
 RETRIES = 5
 
@@ -36,9 +37,10 @@ def bags_in(directory: Path) -> list[str]:
 def evaluate(bags: list[str], shard: str, options: list[str]) -> bytes:
     """The summary of a shard, as JSON."""
     with tempfile.TemporaryDirectory() as directory:
-        summary = Path(directory) / "summary.json"
-        command = ["thumb_gesture", "bag", "evaluate", "--expect-beside", "--shard", shard, "--summary", str(summary)]
-        done = subprocess.run([*command, *options, *bags], capture_output=True, text=True)
+        summary, paths = Path(directory) / "summary.json", Path(directory) / "bags.txt"
+        paths.write_text("\n".join(bags))
+        command = ["thumb_gesture", "bag", "evaluate", "--expect-beside", "--list", str(paths), "--shard", shard]
+        done = subprocess.run([*command, "--summary", str(summary), *options], capture_output=True, text=True)
         # A bag that cannot be evaluated is a row of the summary.
         if not summary.exists():
             raise RuntimeError(f"shard {shard}: {done.stderr.strip()}")
@@ -62,17 +64,27 @@ def main() -> int:
     ray.init(address=arguments.address, log_to_driver=False)
     count = arguments.shards or max(1, min(len(bags), 4 * int(ray.cluster_resources()["CPU"])))
     store = ["--store", str(Path(arguments.store).absolute())] if arguments.store else []
-    options = [*REPRODUCIBLE, *store, *passed_on]
+    defaults = [word for option, value in DEFAULTS.items() if option not in passed_on for word in (option, value)]
+    options = [*defaults, *store, *passed_on]
     running = {evaluate.remote(bags, f"{number}/{count}", options): number for number in range(1, count + 1)}
-    with tempfile.TemporaryDirectory() as directory:
-        while running:
-            (done,), _ = ray.wait(list(running))
-            number = running.pop(done)
-            (Path(directory) / f"{number}.json").write_bytes(ray.get(done))
+    # Kept if a shard fails, so that only that one has to be evaluated again.
+    directory = arguments.output.with_suffix(".parts")
+    directory.mkdir(parents=True, exist_ok=True)
+    parts = []
+    while running:
+        (done,), _ = ray.wait(list(running))
+        number = running.pop(done)
+        part = directory / f"{number}.json"
+        try:
+            part.write_bytes(ray.get(done))
+            parts.append(str(part))
             print(f"shard {number} of {count} is done, {len(running)} to go", file=sys.stderr, flush=True)
-        parts = sorted(str(part) for part in Path(directory).iterdir())
-        merge = ["thumb_gesture", "bag", "summary", "--output", str(arguments.output), *parts]
-        return subprocess.run(merge).returncode
+        except ray.exceptions.RayError as error:
+            print(f"shard {number} of {count} failed: {error}", file=sys.stderr, flush=True)
+    merged = subprocess.run(["thumb_gesture", "bag", "summary", "--output", str(arguments.output), *parts])
+    if merged.returncode == 0:
+        shutil.rmtree(directory)
+    return merged.returncode
 
 
 if __name__ == "__main__":

@@ -3,14 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use sha2::{Digest, Sha256};
 
 use super::agreement::Agreement;
 use super::false_thumbs::FalseThumbs;
 use super::predictions::BagPredictions;
 use crate::dataset::Label;
+use crate::disk::hex;
 use crate::metrics::ConfusionMatrix;
 
 /// Maximum number of parts.
@@ -23,6 +27,17 @@ pub struct Shard {
     /// 1 to `count`.
     number: usize,
     count: usize,
+}
+
+/// A part of a list of bags.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Part {
+    /// Which one.
+    shard: Shard,
+    /// The number of bags in the list.
+    bags: usize,
+    /// SHA-256 of their paths: all parts must be of the same list.
+    list: String,
 }
 
 /// What an evaluation had to be the same in to be merged with another.
@@ -88,7 +103,7 @@ pub struct Summary {
     /// What they have in common.
     pub setup: Setup,
     /// Which part of a list of bags this is; empty for all of it.
-    pub shards: Vec<Shard>,
+    pub parts: Vec<Part>,
     /// Each bag, sorted by its path.
     pub bags: Vec<BagSummary>,
     /// The sums.
@@ -131,8 +146,11 @@ pub enum MergeError {
     /// The parts are of lists that were divided differently.
     #[error("{0} and {1} are parts of different divisions; give all parts of one of them")]
     Divisions(Shard, Shard),
+    /// The parts are of different lists.
+    #[error("parts {first} and {other} are of different lists of bags, {first_bags} and {other_bags}; evaluate all parts with the same list", first = .0.shard, other = .1.shard, first_bags = .0.bags, other_bags = .1.bags)]
+    Lists(Part, Part),
     /// Some parts were not given.
-    #[error("{0} missing; evaluate them, for example because a worker has died")]
+    #[error("missing: part {0}; evaluate it, or give its file")]
     Missing(String),
 }
 
@@ -174,6 +192,22 @@ impl TryFrom<String> for Shard {
 
     fn try_from(text: String) -> Result<Shard, ShardError> {
         text.parse()
+    }
+}
+
+impl Part {
+    /// A part of the bags with these paths.
+    pub fn new(shard: Shard, bags: &[PathBuf]) -> Part {
+        let mut hasher = Sha256::new();
+        for bag in bags {
+            hasher.update(bag.as_os_str().as_encoded_bytes());
+            hasher.update([0]);
+        }
+        Part {
+            shard,
+            bags: bags.len(),
+            list: hex(&hasher.finalize()),
+        }
     }
 }
 
@@ -226,12 +260,12 @@ impl BagSummary {
 
 impl Summary {
     /// The summary of bags.
-    pub fn new(setup: Setup, shard: Option<Shard>, mut bags: Vec<BagSummary>) -> Summary {
+    pub fn new(setup: Setup, part: Option<Part>, mut bags: Vec<BagSummary>) -> Summary {
         bags.sort_by(|a, b| a.bag.cmp(&b.bag));
         Summary {
             totals: Totals::new(&bags, setup.labels.len()),
             setup,
-            shards: shard.into_iter().collect(),
+            parts: part.into_iter().collect(),
             bags,
         }
     }
@@ -243,16 +277,19 @@ impl Summary {
     pub fn merge(parts: impl IntoIterator<Item = Summary>) -> Result<Summary, MergeError> {
         let mut parts = parts.into_iter();
         let Summary {
-            setup, shards, bags, ..
+            setup,
+            parts: first,
+            bags,
+            ..
         } = parts.next().ok_or(MergeError::Nothing)?;
-        let mut shards: BTreeSet<Shard> = shards.into_iter().collect();
+        let mut known_parts: BTreeSet<Part> = first.into_iter().collect();
         let mut all: BTreeMap<String, BagSummary> =
             bags.into_iter().map(|bag| (bag.bag.clone(), bag)).collect();
         for part in parts {
             if let Some(difference) = setup.difference(&part.setup) {
                 return Err(MergeError::Setup(difference));
             }
-            shards.extend(part.shards);
+            known_parts.extend(part.parts);
             for bag in part.bags {
                 let known = all.entry(bag.bag.clone()).or_insert_with(|| bag.clone());
                 if *known != bag {
@@ -260,7 +297,7 @@ impl Summary {
                 }
             }
         }
-        check_complete(&shards)?;
+        check_complete(&known_parts)?;
         Ok(Summary::new(setup, None, all.into_values().collect()))
     }
 
@@ -270,6 +307,17 @@ impl Summary {
         let mut compared: Vec<(&BagSummary, f64)> = compared.collect();
         compared.sort_by(|(_, a), (_, b)| a.total_cmp(b));
         compared
+    }
+
+    fn compared(&self) -> impl Iterator<Item = &str> {
+        let compared = self.bags.iter().filter(|bag| bag.accuracy().is_some());
+        compared.map(|bag| bag.bag.as_str())
+    }
+
+    /// The bags that were compared with expected labels in an earlier summary, and are not any more.
+    pub fn no_longer_compared<'a>(&self, before: &'a Summary) -> Vec<&'a str> {
+        let now: BTreeSet<&str> = self.compared().collect();
+        before.compared().filter(|bag| !now.contains(bag)).collect()
     }
 
     /// The bags whose accuracy is lower than in an earlier summary, the one that has lost most first.
@@ -294,26 +342,27 @@ impl Summary {
 }
 
 /// # Errors
-/// A part is missing.
-fn check_complete(shards: &BTreeSet<Shard>) -> Result<(), MergeError> {
-    let Some(first) = shards.first() else {
+/// A part is missing, or of another list.
+fn check_complete(parts: &BTreeSet<Part>) -> Result<(), MergeError> {
+    let Some(first) = parts.first() else {
         return Ok(());
     };
-    if let Some(other) = shards.iter().find(|shard| shard.count != first.count) {
-        return Err(MergeError::Divisions(*first, *other));
+    let count = first.shard.count;
+    if let Some(other) = parts.iter().find(|part| part.shard.count != count) {
+        return Err(MergeError::Divisions(first.shard, other.shard));
     }
-    let all = (1..=first.count).map(|number| Shard {
-        number,
-        count: first.count,
-    });
-    let missing: Vec<String> = all
-        .filter(|shard| !shards.contains(shard))
-        .map(|shard| shard.to_string())
+    if let Some(other) = parts.iter().find(|part| part.list != first.list) {
+        return Err(MergeError::Lists(first.clone(), other.clone()));
+    }
+    let given: BTreeSet<usize> = parts.iter().map(|part| part.shard.number).collect();
+    let missing: Vec<String> = (1..=count)
+        .filter(|number| !given.contains(number))
+        .map(|number| Shard { number, count }.to_string())
         .collect();
-    match missing.as_slice() {
-        [] => Ok(()),
-        [one] => Err(MergeError::Missing(format!("part {one} is"))),
-        more => Err(MergeError::Missing(format!("parts {} are", more.join(", ")))),
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(MergeError::Missing(missing.join(", ")))
     }
 }
 
@@ -421,6 +470,10 @@ mod tests {
             .collect()
     }
 
+    fn list() -> Vec<PathBuf> {
+        bags().into_iter().map(|bag| bag.bag.into()).collect()
+    }
+
     fn parts(count: usize) -> Vec<Summary> {
         let part = |number: usize| {
             let shard = Shard { number, count };
@@ -428,7 +481,7 @@ mod tests {
             let own = bags
                 .filter(|(index, _)| shard.contains(*index))
                 .map(|(_, bag)| bag);
-            Summary::new(setup(), Some(shard), own.collect())
+            Summary::new(setup(), Some(Part::new(shard, &list())), own.collect())
         };
         (1..=count).map(part).collect()
     }
@@ -461,7 +514,14 @@ mod tests {
         let error = Summary::merge(some.clone()).expect_err("one is missing");
         assert_eq!(
             error.to_string(),
-            "part 3/4 is missing; evaluate them, for example because a worker has died"
+            "missing: part 3/4; evaluate it, or give its file"
+        );
+        let mut other = parts(4).swap_remove(2);
+        other.parts[0] = Part::new(shard("3/4"), &list()[1..]);
+        let error = Summary::merge(some.iter().cloned().chain([other])).expect_err("another list");
+        assert!(
+            error.to_string().contains("different lists of bags, 10 and 9"),
+            "{error}"
         );
         some.extend(parts(5));
         assert_eq!(

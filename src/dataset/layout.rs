@@ -9,7 +9,7 @@ use super::{DatasetError, SkippedFile};
 use crate::gesture::Gesture;
 
 /// Names of the parts of a divided dataset, as Keras, jetson-inference and Roboflow use them; the last one is best for an evaluation.
-const PARTS: [&str; 5] = ["train", "val", "valid", "validation", "test"];
+pub(super) const PARTS: [&str; 5] = ["train", "val", "valid", "validation", "test"];
 
 /// Checks that the directories in `root` are those of labels; `images` are the images that are directly in `root`.
 ///

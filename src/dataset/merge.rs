@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{Dataset, DatasetError, Label, existing_spelling};
+use super::layout::PARTS;
+use super::{Dataset, DatasetError, Label, existing_spelling, sweep};
 use crate::disk;
 use crate::frame;
+use crate::gesture::Gesture;
 
 /// A dataset whose frames are copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +44,10 @@ pub enum MergeError {
     /// A dataset cannot be read or written.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
-    /// The last directory of a source is no name.
-    #[error("{text:?} needs a name, which is 1 to 64 letters, digits, _ and -: write robot1={text}")]
+    /// The last directory of a source is no name, or means something else in a dataset.
+    #[error(
+        "{text:?} needs another name, of 1 to 64 letters, digits, _ and -, and neither that of a gesture nor of a part such as train: write robot1=DIR"
+    )]
     Name {
         /// The argument.
         text: String,
@@ -84,6 +88,10 @@ impl Source {
                 (last.and_then(|name| Label::new(name).ok()), root)
             }
         };
+        let is_usable = |name: &Label| {
+            !PARTS.contains(&name.as_str()) && Gesture::from_label(name.as_str()) == Gesture::Other
+        };
+        let name = name.filter(is_usable);
         let name = name.ok_or_else(|| MergeError::Name {
             text: text.to_owned(),
         })?;
@@ -104,6 +112,7 @@ pub fn merge(sources: &[Source], into: &Path, mut on_frame: impl FnMut()) -> Res
         return Err(MergeError::SameName(twice.name.to_string()));
     }
     disk::create_private_directory(into).map_err(io_error(into))?;
+    sweep(into);
     let target = fs::canonicalize(into).map_err(io_error(into))?;
     let mut merged = Vec::new();
     for source in sources {

@@ -7,14 +7,15 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
 use zip::read::{ArchiveOffset, Config};
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::{
-    DRAFT_PREFIX, MANIFEST_FILE, MAX_JSON_BYTES, MODELS_DIRECTORY, Manifest, ModelStore, StoreError,
-    StoredModel, io_error, parse_manifest, sha256,
+    DRAFT_PREFIX, MANIFEST_FILE, MAX_JSON_BYTES, MODELS_DIRECTORY, Manifest, ModelStore, ONNX_FILE,
+    StoreError, StoredModel, WEIGHTS_FILE, io_error, parse_manifest, sha256,
 };
 use crate::disk::{self, DraftDirectory};
 use crate::text::printable;
@@ -78,9 +79,13 @@ impl ModelStore {
             path: path.to_owned(),
             cause,
         };
-        disk::write_atomic(path, |writer| {
+        let mut sha256 = String::new();
+        disk::write_output_with(path, |writer| {
             let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-            let mut zip = ZipWriter::new_stream(writer);
+            let mut zip = ZipWriter::new_stream(Hashing {
+                inner: writer,
+                hasher: Sha256::new(),
+            });
             // The place in the order of a store is the store's.
             let manifest = Manifest {
                 sequence: 0,
@@ -92,11 +97,12 @@ impl ModelStore {
                 zip.start_file(name.as_str(), options).map_err(io::Error::from)?;
                 io::copy(&mut disk::open_file(&model.path(name))?, &mut zip)?;
             }
-            zip.finish().map_err(io::Error::from)?;
+            let written = zip.finish().map_err(io::Error::from)?.into_inner();
+            sha256 = disk::hex(&written.hasher.finalize());
             Ok(())
         })
         .map_err(failed)?;
-        sha256(path).map_err(failed)
+        Ok(sha256)
     }
 
     /// Adds the model in a file, unless the store has it already. With `expected`, the SHA-256 of the file must be that.
@@ -135,8 +141,10 @@ impl ModelStore {
             DraftDirectory::create(&models, DRAFT_PREFIX).map_err(|cause| io_error(&models, cause))?;
         for (name, expected) in &manifest.sha256 {
             let target = draft.path().join(name);
-            archive.copy(name, &target).map_err(invalid)?;
-            let found = sha256(&target).map_err(|cause| io_error(&target, cause))?;
+            let found = archive.copy(name, &target).map_err(|error| match error {
+                CopyError::Archive(reason) => invalid(reason),
+                CopyError::Target(cause) => io_error(&target, cause).into(),
+            })?;
             if found != *expected {
                 return Err(invalid(format!("{name} is damaged")));
             }
@@ -167,6 +175,32 @@ impl ModelStore {
                 id: manifest.id.clone(),
             }),
         }
+    }
+}
+
+/// Why an entry could not be copied.
+enum CopyError {
+    /// The archive cannot be read.
+    Archive(String),
+    /// The file cannot be written, for example because the disk is full.
+    Target(io::Error),
+}
+
+/// Hashes what is written.
+struct Hashing<W> {
+    inner: W,
+    hasher: Sha256,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }
 
@@ -203,17 +237,33 @@ impl<R: Read + Seek> Archive<R> {
             !name.is_empty() && name.len() <= 128 && name.chars().all(is_allowed) && !name.starts_with('.')
         };
         let mut names = manifest.sha256.keys();
+        if let Some(missing) = [ONNX_FILE, WEIGHTS_FILE]
+            .iter()
+            .find(|name| !manifest.sha256.contains_key(**name))
+        {
+            return Err(format!("it has no {missing}"));
+        }
         if !is_name(&manifest.id) || !names.all(|name| is_name(name) && name != MANIFEST_FILE) {
             return Err("its manifest has invalid names".to_owned());
         }
         Ok(manifest)
     }
 
-    fn copy(&mut self, name: &str, target: &Path) -> Result<(), String> {
-        let mut entry = self.entry(name)?;
-        let mut file = disk::create_file(target).map_err(|error| error.to_string())?;
-        let copied = io::copy(&mut entry, &mut file).and_then(|_| file.sync_all());
-        copied.map_err(|error| format!("{name}: {error}"))
+    /// Copies an entry to a file; returns its SHA-256.
+    fn copy(&mut self, name: &str, target: &Path) -> Result<String, CopyError> {
+        let mut entry = self.entry(name).map_err(CopyError::Archive)?;
+        let mut file = disk::create_file(target).map_err(CopyError::Target)?;
+        let mut hasher = Sha256::new();
+        let mut chunk = vec![0; 1 << 20];
+        loop {
+            let length = entry.read(&mut chunk);
+            let length = length.map_err(|error| CopyError::Archive(format!("{name}: {error}")))?;
+            if length == 0 {
+                return Ok(disk::hex(&hasher.finalize()));
+            }
+            hasher.update(&chunk[..length]);
+            file.write_all(&chunk[..length]).map_err(CopyError::Target)?;
+        }
     }
 
     fn entry(&mut self, name: &str) -> Result<impl Read, String> {

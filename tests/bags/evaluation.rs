@@ -297,13 +297,19 @@ pub(crate) fn parts_of_a_list_of_bags_add_up_to_the_whole() {
     }
     fs::write(path("d.mcap"), "no bag").expect("writes");
     let bags = ["a", "b", "c", "d"].map(|name| path(&format!("{name}.mcap")));
+    // As `recordings/*`, which includes the files with labels.
+    let files: Vec<String> = support::files_in(directory.path())
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    assert_eq!(files.len(), 6);
     let evaluate = |more: &[&str]| {
         let mut command = support::program();
         command.args(["bag", "evaluate", "--expect-beside", "--store"]);
         command.arg(trained().0.path().join("store")).args(more);
         command.output().expect("starts")
     };
-    let reversed: Vec<&str> = bags.iter().rev().map(String::as_str).collect();
+    let reversed: Vec<&str> = files.iter().rev().map(String::as_str).collect();
     let whole = path("whole.json");
     let all = evaluate(&[&["--summary", whole.as_str()], &reversed[..]].concat());
     assert!(failure(&all).contains("d.mcap"));
@@ -326,7 +332,9 @@ pub(crate) fn parts_of_a_list_of_bags_add_up_to_the_whole() {
     );
 
     let parts = [1, 2, 3].map(|part| path(&format!("{part}.json")));
-    let in_order: Vec<&str> = bags.iter().map(String::as_str).collect();
+    fs::write(path("list.txt"), format!("{}\n{}\n", bags[3], bags[1])).expect("writes");
+    let list = path("list.txt");
+    let in_order = ["--list", &list, &bags[0], &bags[2]];
     for (index, part) in parts.iter().enumerate() {
         let shard = format!("{}/3", index + 1);
         evaluate(&[&["--summary", part, "--shard", &shard], &in_order[..]].concat());
@@ -351,7 +359,7 @@ pub(crate) fn parts_of_a_list_of_bags_add_up_to_the_whole() {
         .nth(1);
     assert!(worst.is_some_and(|line| line.contains("d.mcap")), "{text}");
 
-    assert!(failure(&summary(&[third, first], &[])).contains("part 2/3 is missing"));
+    assert!(failure(&summary(&[third, first], &[])).contains("missing: part 2/3"));
     assert!(failure(&summary(&[&bags[0]], &[])).contains("not a summary"));
     let same = summary(&[&merged], &["--baseline", &whole, "--max-drop", "0", "--json"]);
     assert_eq!(json(&same)["regressions"], serde_json::json!([]));
@@ -365,7 +373,22 @@ pub(crate) fn parts_of_a_list_of_bags_add_up_to_the_whole() {
         &[&merged],
         &["--baseline", &path("before.json"), "--max-drop", "0.1"],
     );
-    assert!(failure(&worse).contains("1 recordings is lower"), "{worse:?}");
+    assert!(failure(&worse).contains("by more than 10.0 %: 1"), "{worse:?}");
+    // What is not compared any more is no success.
+    let one = path("one.json");
+    evaluate(&["--summary", &one, &bags[0]]);
+    let fewer = summary(&[&one], &["--baseline", &whole, "--max-drop", "1"]);
+    assert!(failure(&fewer).contains("other paths: 2"), "{fewer:?}");
+    let overwritten = summary(
+        &[&one],
+        &["--baseline", &whole, "--output", &whole, "--max-drop", "1"],
+    );
+    assert!(
+        failure(&overwritten).contains("other paths: 2"),
+        "the baseline is read first"
+    );
+    let not_compared = evaluate(&["--min-accuracy", "0.5", &bags[1]]);
+    assert!(failure(&not_compared).contains("no bag was compared"));
     let usage = evaluate(&["--shard", "4/3", &bags[0]]);
     assert!(usage_error(&usage).contains("2/8"));
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TrainedModel
-from harness import LABELS, REPOSITORY, World
+from harness import LABELS, REPOSITORY, Program, World
 from requirement import skip_or_fail
 
 EXAMPLE = REPOSITORY / "examples" / "evaluate_recordings" / "evaluate_recordings.py"
@@ -47,20 +48,31 @@ def test_a_folder_is_evaluated_with_ray_although_a_worker_dies(world: World, tra
 
     options = ["--store", str(trained.store), "--output", str(merged), "--shards", "6", "--", "--recognizer", "image"]
     ray = world.start("python3", str(EXAMPLE), str(recordings), *options, RAY_TMPDIR="/tmp", RAY_USAGE_STATS_ENABLED="0")
-    world.wait_for(workers, "a worker that evaluates", ray, timeout=60.0)
-    os.kill(workers()[0], signal.SIGKILL)
+    killed: list[int] = []
+
+    def is_killed() -> bool:
+        for worker in workers_of(ray):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+                killed.append(worker)
+                return True
+        return False
+
+    world.wait_for(is_killed, "a worker that evaluates", ray, timeout=60.0)
     assert ray.wait(120.0) == 0, ray.output()
+    assert ray.output().count(" of 6 is done") == 6, ray.output()
     assert merged.read_bytes() == whole.read_bytes()
 
 
-def workers() -> list[int]:
-    """Processes of Ray that evaluate a shard."""
-    found = []
-    for directory in Path("/proc").glob("[0-9]*"):
-        try:
-            title = (directory / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if title.startswith(b"ray::evaluate"):
-            found.append(int(directory.name))
-    return found
+def workers_of(program: Program) -> list[int]:
+    """Processes of Ray below a program that evaluate a shard."""
+    parents, titles = {}, {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parents[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+            titles[int(process.name)] = (process / "cmdline").read_bytes()
+
+    def is_below(pid: int) -> bool:
+        return pid == program.process.pid or (pid in parents and is_below(parents[pid]))
+
+    return [pid for pid, title in titles.items() if title.startswith(b"ray::evaluate") and is_below(pid)]

@@ -13,6 +13,8 @@ use time::OffsetDateTime;
 
 /// Maximum time for which phones accept a certificate.
 const VALIDITY_DAYS: i64 = 820;
+/// Maximum number of names and addresses in a certificate.
+const MAX_NAMES: usize = 100;
 const RENEWAL: Duration = Duration::from_secs(700 * 24 * 3600);
 
 /// A certificate and its key, in PEM.
@@ -40,22 +42,47 @@ pub(crate) fn read(certificate: &Path, key: &Path) -> anyhow::Result<Certificate
 pub(crate) fn self_signed() -> anyhow::Result<Certificate> {
     let directory = directory()?;
     let (certificate, key) = (directory.join("certificate.pem"), directory.join("key.pem"));
+    let names = names();
+    let names_file = directory.join("names.txt");
+    let known = fs::read_to_string(&names_file).unwrap_or_default();
+    // Addresses of IPv6 change each day, and a new certificate has to be trusted anew.
+    let has_all_names = names
+        .iter()
+        .all(|name| name.contains(':') || known.lines().any(|known| known == name));
     let modified = fs::metadata(&certificate).and_then(|metadata| metadata.modified());
     let is_valid = modified.is_ok_and(|time| {
         SystemTime::now()
             .duration_since(time)
             .is_ok_and(|age| age < RENEWAL)
     });
-    if is_valid && let Ok(kept) = read(&certificate, &key) {
+    if is_valid
+        && has_all_names
+        && let Ok(kept) = read(&certificate, &key)
+    {
         return Ok(kept);
     }
-    let made = make()?;
+    // With those of the networks that the machine was in before, so that it alternates between two without a new certificate.
+    let earlier = known
+        .lines()
+        .filter(|known| !names.iter().any(|name| name == known));
+    let all: Vec<String> = names
+        .iter()
+        .cloned()
+        .chain(earlier.map(str::to_owned))
+        .take(MAX_NAMES)
+        .collect();
+    let made = make(&all)?;
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(&directory)
         .with_context(|| directory.display().to_string())?;
-    for (path, content) in [(&key, &made.key), (&certificate, &made.certificate)] {
+    let names = all.join("\n").into_bytes();
+    for (path, content) in [
+        (&key, &made.key),
+        (&certificate, &made.certificate),
+        (&names_file, &names),
+    ] {
         // Removed first, so that the permissions are those of a new file.
         fs::remove_file(path).ok();
         fs::OpenOptions::new()
@@ -69,7 +96,8 @@ pub(crate) fn self_signed() -> anyhow::Result<Certificate> {
     Ok(made)
 }
 
-fn make() -> anyhow::Result<Certificate> {
+/// Under which a browser may reach this machine.
+fn names() -> Vec<String> {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let mut names = vec![
         "localhost".to_owned(),
@@ -78,6 +106,10 @@ fn make() -> anyhow::Result<Certificate> {
         host,
     ];
     names.extend(addresses().iter().map(ToString::to_string));
+    names
+}
+
+fn make(names: &[String]) -> anyhow::Result<Certificate> {
     let mut params = CertificateParams::new(names)?;
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.not_before = OffsetDateTime::now_utc() - time::Duration::days(1);

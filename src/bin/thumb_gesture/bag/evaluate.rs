@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -12,7 +13,7 @@ use serde::Serialize;
 use thumb_gesture::bag::agreement::{Agreement, IntervalAgreement};
 use thumb_gesture::bag::expected::Expected;
 use thumb_gesture::bag::predictions::{BagPredictions, classify_bag};
-use thumb_gesture::bag::summary::{BagSummary, Setup, Shard, Summary};
+use thumb_gesture::bag::summary::{BagSummary, Part, Setup, Shard, Summary};
 use thumb_gesture::bag::timeline::{PageInfo, Timeline};
 use thumb_gesture::bag::{Bag, DataLoss, ReasonCount, Topic};
 use thumb_gesture::dataset::Label;
@@ -21,12 +22,17 @@ use thumb_gesture::recognizer::Recognizer;
 use thumb_gesture::recognizer::model::Model;
 
 use super::{
-    BagOptions, DecisionOptions, Outcome, numbered, page_path, parse_rate, print_confusion, summary,
+    DecisionOptions, Outcome, TopicOptions, numbered, page_path, parse_rate, print_confusion, summary,
     write_page,
 };
 use crate::numbers::parse_share;
 use crate::output;
 use crate::runtime::ModelOptions;
+
+/// What follows the path of a bag in that of the file with its expected labels.
+const LABELS_SUFFIX: &str = ".labels.yaml";
+/// Longest list of bags, bytes.
+const MAX_LIST_BYTES: u64 = 64 << 20;
 
 /// Classify each frame of bags as the node would, and compare the gestures with expected labels.
 ///
@@ -38,8 +44,14 @@ use crate::runtime::ModelOptions;
 #[derive(Args)]
 #[command(group = ArgGroup::new("expected").args(["expect", "expect_beside"]))]
 pub(super) struct Arguments {
+    /// Bags, each a directory or a file
+    #[arg(value_name = "BAG", required_unless_present = "list")]
+    bags: Vec<PathBuf>,
+    /// Also the bags whose paths are in this file, one in each line, for more than fit on a command line
+    #[arg(long, value_name = "FILE")]
+    list: Option<PathBuf>,
     #[command(flatten)]
-    bag: BagOptions,
+    topic: TopicOptions,
     #[command(flatten)]
     model: ModelOptions,
     /// YAML file with the expected labels, or one label for all frames
@@ -92,6 +104,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let expected = expected
         .map(|expected| Expected::read(expected, labels))
         .transpose()?;
+    let all = arguments.all_bags()?;
     let mut evaluation = Evaluation {
         arguments,
         model: &model,
@@ -99,8 +112,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         recognizer: arguments.model.load(&model)?.recognizer,
         csv: csv_header(labels),
         bags: Vec::new(),
+        bag_count: all.len(),
+        compared: 0,
     };
-    let code = Outcome::for_each_bag(&arguments.selected(), |index, path, outcome| {
+    let mut code = Outcome::for_each_bag(&arguments.selected(&all), |index, path, outcome| {
         let evaluated = evaluation.evaluate(index, path, outcome);
         if let Err(error) = &evaluated
             && !output::is_broken_pipe(error)
@@ -112,6 +127,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         evaluated
     });
+    if arguments.min_accuracy.is_some() && evaluation.compared == 0 && arguments.shard.is_none() {
+        output::print_error_line("Error: --min-accuracy: no bag was compared with expected labels");
+        code = ExitCode::FAILURE;
+    }
     if let Some(file) = &arguments.csv {
         disk::write_output(file, evaluation.csv.as_bytes()).with_context(|| file.display().to_string())?;
     }
@@ -122,23 +141,41 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             labels: labels.to_vec(),
             settings: arguments.settings(),
         };
-        summary::write(file, &Summary::new(setup, arguments.shard, evaluation.bags))?;
+        let part = arguments.shard.map(|shard| Part::new(shard, &all));
+        summary::write(file, &Summary::new(setup, part, evaluation.bags))?;
     }
     Ok(code)
 }
 
 impl Arguments {
-    /// The bags to evaluate, with their indices among all.
-    fn selected(&self) -> Vec<(usize, PathBuf)> {
-        let mut bags = self.bag.bags.clone();
-        let Some(shard) = self.shard else {
-            return numbered(&bags);
+    /// All bags, of which --shard selects some. With --expect-beside, `recordings/*` may include the files with labels.
+    fn all_bags(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let mut bags = self.bags.clone();
+        if let Some(list) = &self.list {
+            let text = disk::read_file(list, MAX_LIST_BYTES).and_then(|bytes| {
+                String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+            });
+            let text = text.with_context(|| list.display().to_string())?;
+            bags.extend(text.lines().filter(|line| !line.is_empty()).map(PathBuf::from));
+        }
+        let is_labels = |path: &PathBuf| {
+            path.as_os_str()
+                .as_encoded_bytes()
+                .ends_with(LABELS_SUFFIX.as_bytes())
         };
-        // Shells sort the same names in different ways.
-        bags.sort();
-        bags.dedup();
-        let mut bags = numbered(&bags);
-        bags.retain(|(index, _)| shard.contains(*index));
+        bags.retain(|path| !(self.expect_beside && is_labels(path)));
+        if self.shard.is_some() {
+            // Shells sort the same names in different ways.
+            bags.sort();
+            bags.dedup();
+        }
+        Ok(bags)
+    }
+
+    /// The bags to evaluate, with their indices among all.
+    fn selected(&self, all: &[PathBuf]) -> Vec<(usize, PathBuf)> {
+        let mut bags = numbered(all);
+        bags.retain(|(index, _)| self.shard.is_none_or(|shard| shard.contains(*index)));
         bags
     }
 
@@ -172,13 +209,17 @@ struct Evaluation<'a> {
     /// The text of the CSV file so far.
     csv: String,
     bags: Vec<BagSummary>,
+    /// The number of bags, with those of other parts.
+    bag_count: usize,
+    /// The number of bags that were compared with expected labels.
+    compared: usize,
 }
 
 impl Evaluation<'_> {
     /// Classifies a bag, compares it with the expected labels, and writes the requested output.
     fn evaluate(&mut self, index: usize, path: &Path, outcome: &mut Outcome) -> anyhow::Result<()> {
         let (arguments, labels) = (self.arguments, self.model.labels());
-        let (bag, topic) = arguments.bag.topic.open(path)?;
+        let (bag, topic) = arguments.topic.open(path)?;
         let start = Instant::now();
         let (predictions, timeline) = self.classify(&bag, &topic)?;
         let frames_per_sec = predictions.frames.len() as f64 / start.elapsed().as_secs_f64();
@@ -189,6 +230,7 @@ impl Evaluation<'_> {
         let agreement =
             expected.map(|expected| Agreement::new(&predictions, expected, labels, &settings, max_rate));
         outcome.report_losses(&predictions.losses, &predictions.bad_reasons);
+        self.compared += usize::from(agreement.as_ref().is_some_and(|agreement| agreement.frames > 0));
         if let Some(agreement) = &agreement {
             self.check(path, agreement, outcome);
         }
@@ -203,7 +245,7 @@ impl Evaluation<'_> {
                 models: &[format!("{model_id} on {backend}")],
                 labels,
             };
-            let page = page_path(html, path, index, arguments.bag.bags.len())?;
+            let page = page_path(html, path, index, self.bag_count)?;
             write_page(&page, &timeline, info, agreement.as_ref())?;
         }
         if arguments.summary.is_some() {
@@ -234,9 +276,10 @@ impl Evaluation<'_> {
     fn expected_beside(&self, bag: &Path) -> anyhow::Result<Option<Expected>> {
         // Removes a trailing slash.
         let mut file = bag.components().collect::<PathBuf>().into_os_string();
-        file.push(".labels.yaml");
+        file.push(LABELS_SUFFIX);
         let file = PathBuf::from(file);
-        if !self.arguments.expect_beside || !file.exists() {
+        let exists = || file.try_exists().with_context(|| file.display().to_string());
+        if !self.arguments.expect_beside || !exists()? {
             return Ok(None);
         }
         Ok(Some(Expected::read(&file, self.model.labels())?))

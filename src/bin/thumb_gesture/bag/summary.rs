@@ -13,6 +13,8 @@ use super::print_confusion;
 use crate::numbers::parse_share;
 use crate::output;
 
+/// An accuracy of 46 of 50 is not above 45 of 50 by more than 0.02.
+const ROUNDING: f64 = 1e-9;
 /// Longest file that is read, bytes.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
@@ -20,7 +22,7 @@ const MAX_FILE_BYTES: u64 = 1 << 30;
 ///
 /// The parts of a list of bags, each evaluated with --shard, are merged to the summary of the whole list, bit for bit.
 /// A part that is missing is an error; one that is there twice, as a worker delivers that was taken for dead, is none.
-/// With --baseline the recordings that became worse come first, and --max-drop makes that an error, for regression tests.
+/// With --baseline the recordings that became worse come first; --max-drop makes that an error, and recordings of the baseline that are missing.
 #[derive(Args)]
 pub(super) struct Arguments {
     /// Files of `bag evaluate --summary` or of this command
@@ -47,32 +49,50 @@ pub(super) struct Arguments {
 struct Report<'a> {
     totals: &'a thumb_gesture::bag::summary::Totals,
     regressions: &'a [Regression],
+    /// Recordings of the baseline that were not compared now.
+    missing: &'a [&'a str],
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let parts = arguments.files.iter().map(|file| read(file));
     let parts: Vec<Summary> = parts.collect::<anyhow::Result<_>>()?;
     let summary = Summary::merge(parts)?;
+    // Before the output is written, which may be the same file.
+    let baseline = arguments.baseline.as_deref().map(read).transpose()?;
+    let baseline = baseline.map(|before| Summary::merge([before])).transpose()?;
     if let Some(file) = &arguments.output {
         write(file, &summary)?;
     }
-    let baseline = arguments.baseline.as_deref().map(read).transpose()?;
-    let regressions = baseline.map_or(Vec::new(), |before| summary.regressions(&before));
+    let regressions = baseline
+        .as_ref()
+        .map_or(Vec::new(), |before| summary.regressions(before));
+    let missing = baseline
+        .as_ref()
+        .map_or(Vec::new(), |before| summary.no_longer_compared(before));
     if arguments.json {
         output::print_json(&Report {
             totals: &summary.totals,
             regressions: &regressions,
+            missing: &missing,
         })?;
     } else {
-        print_report(arguments, &summary, &regressions)?;
+        print_report(arguments, &summary, &regressions, &missing)?;
     }
-    let max_drop = arguments.max_drop.unwrap_or(f64::INFINITY);
-    let too_much = |found: &&Regression| found.before - found.now > max_drop;
+    let Some(max_drop) = arguments.max_drop else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let too_much = |found: &&Regression| found.before - found.now > max_drop + ROUNDING;
     let failures = regressions.iter().filter(too_much).count();
     if failures > 0 {
         bail!(
-            "the accuracy of {failures} recordings is lower than in the baseline by more than {}",
+            "recordings whose accuracy is lower than in the baseline by more than {}: {failures}",
             output::percent(Some(max_drop))
+        );
+    }
+    if !missing.is_empty() {
+        bail!(
+            "recordings of the baseline that were not compared now, or have other paths: {}",
+            missing.len()
         );
     }
     Ok(ExitCode::SUCCESS)
@@ -93,7 +113,12 @@ fn read(file: &Path) -> anyhow::Result<Summary> {
     parsed.with_context(what)
 }
 
-fn print_report(arguments: &Arguments, summary: &Summary, regressions: &[Regression]) -> anyhow::Result<()> {
+fn print_report(
+    arguments: &Arguments,
+    summary: &Summary,
+    regressions: &[Regression],
+    missing: &[&str],
+) -> anyhow::Result<()> {
     let totals = &summary.totals;
     output::print_line(&format!(
         "{} recordings, {} frames: {} on {}",
@@ -121,6 +146,9 @@ fn print_report(arguments: &Arguments, summary: &Summary, regressions: &[Regress
             let (before, now) = (output::percent(Some(*before)), output::percent(Some(*now)));
             output::print_line(&format!("{now:>10}, before {before:>7}  {bag}"))?;
         }
+    }
+    for bag in missing.iter().take(arguments.worst) {
+        output::print_line(&format!("      not compared now  {bag}"))?;
     }
     let worst = summary.worst();
     output::print_line(&format!(
