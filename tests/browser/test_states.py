@@ -81,6 +81,16 @@ def test_page_is_not_translated_by_the_browser(site: Site) -> None:
     assert visitor.page.evaluate("document.documentElement.translate") is False
 
 
+def test_a_training_is_cancelled(site: Site) -> None:
+    visitor = site.see()
+    for label in ["thumbs_up", "none"]:
+        visitor.hold(label, 6)
+    visitor.button("Train").click()
+    visitor.button("Cancel training").click()
+    visitor.find(".training .outcome").get_by_text("The training was cancelled").wait_for()
+    visitor.button("Train").wait_for()
+
+
 def test_server_that_ends_is_missed(own_site: Site) -> None:
     visitor = own_site.see()
     assert own_site.program.end() == 0

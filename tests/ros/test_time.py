@@ -65,9 +65,9 @@ def age_of(gesture: ThumbGesture) -> float:
     return gesture.age.sec + gesture.age.nanosec * 1e-9
 
 
-def test_age_follows_clock_and_is_zero_before_its_first_message(trained_world: World) -> None:
+def test_age_follows_clock_and_is_that_of_the_reception_before_its_first_message(trained_world: World) -> None:
     replay = Replay(trained_world, stale_timeout=60.0)
-    assert age_of(replay.gesture_at(1000.0)) == 0.0, "at time zero, the frame is classified with age 0"
+    assert 0.0 < age_of(replay.gesture_at(1000.0)) < 1.0, "without a clock, the time since the frame was received"
 
     def age_after(stamp: float, now: float) -> float:
         replay.tick(now)
@@ -111,7 +111,7 @@ def test_missing_clock_is_a_warning_and_nothing_is_stable(trained_world: World) 
 def test_frame_without_stamp_is_classified(trained_world: World) -> None:
     replay = Replay(trained_world, hold_time=1.0)
     gesture = replay.gesture_at(0.0)
-    assert age_of(gesture) == 0.0
+    assert 0.0 < age_of(gesture) < 1.0, "the time since it was received"
     assert gesture.labels
 
 
