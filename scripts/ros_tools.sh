@@ -17,6 +17,7 @@ branch=jazzy
 declare -A packages=(
     [launch]="launch launch_xml launch_yaml"
     [launch_ros]="launch_ros ros2launch"
+    [rosidl_runtime_py]="."
     [ros2cli]="ros2cli ros2run ros2pkg ros2node ros2topic ros2service ros2param ros2interface ros2lifecycle"
 )
 # What they import besides each other and the wheels of ROS.
@@ -42,10 +43,10 @@ echo "# Written by scripts/ros_tools.sh" >"$directory/setup.sh"
 rm -rf "$sources" "$prefix" "$directory"/{build,interfaces,log}
 install=(python3 -m pip --disable-pip-version-check install --quiet --quiet --no-deps --ignore-installed --prefix "$prefix")
 "${install[@]}" "${requirements[@]}"
-for name in launch launch_ros ros2cli; do
+for name in launch launch_ros rosidl_runtime_py ros2cli; do
     git clone --quiet --depth 1 --branch "$branch" "$source/$name" "$sources/$name"
     for package in ${packages[$name]}; do
-        echo "$package"
+        echo "$name/$package"
         # Their setup.py is of an older style, of which setuptools warns at length.
         "${install[@]}" --no-build-isolation "$sources/$name/$package" 2>"$directory/warnings.txt" || {
             cat "$directory/warnings.txt" >&2

@@ -38,7 +38,7 @@ sys.exit(service.run())
 
 needs_launch = pytest.mark.skipif(
     importlib.util.find_spec("launch_ros") is None,
-    reason="launch_ros is not installed; ROS from apt has it, the wheels on PyPI do not",
+    reason="launch_ros is not installed; ROS from apt has it, the wheels on PyPI do not, scripts/ros_tools.sh assembles it",
 )
 
 
