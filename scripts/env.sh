@@ -58,6 +58,8 @@ _thumb_gesture_use_libraries() { # repository, environment, site-packages
     export LIBTORCH
     _thumb_gesture_prepend LD_LIBRARY_PATH "$LIBTORCH/lib"
     export ORT_DYLIB_PATH="$2/lib/libonnxruntime.so"
+    # ONNX Runtime would store events in ~/.cache and send them; the programs set this variable themselves.
+    export ORT_DISABLE_TELEMETRY=1
     # An installed program finds the installed weights; one in cargo's target directory needs this.
     export THUMB_GESTURE_PRETRAINED="${THUMB_GESTURE_PRETRAINED:-$2/weights}"
 }

@@ -14,6 +14,8 @@
 # lacks is installed. Safe to run again at any time: finished stages are skipped, interrupted downloads are resumed.
 # THUMB_GESTURE_ENVIRONMENT: the directory, default .environment. THUMB_GESTURE_PYTHON: the Python, default python3.
 set -euo pipefail
+# ONNX Runtime converts networks here.
+export ORT_DISABLE_TELEMETRY=1
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 environment=${THUMB_GESTURE_ENVIRONMENT:-$repository/.environment}

@@ -43,6 +43,7 @@ pub mod probability;
 pub mod purge;
 pub mod recognizer;
 pub mod sync;
+pub mod telemetry;
 pub mod text;
 mod thumbnail;
 pub mod training;

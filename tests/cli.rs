@@ -336,3 +336,26 @@ fn built_in_recognizer_that_cannot_be_used_is_named_in_the_error() {
     let error = failure(&thumb_gesture(["predict", "--recognizer", "image", "image.jpg"]));
     assert!(error.contains("set recognizer to auto"), "{error}");
 }
+
+#[test]
+fn no_telemetry_is_recorded() {
+    let home = tempfile::tempdir().expect("a directory");
+    let image = home.path().join("image.png");
+    image::RgbImage::new(64, 48).save(&image).expect("writes");
+    let mut command = program();
+    command.arg("predict").arg(&image).env("HOME", home.path());
+    for variable in ["ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"] {
+        command.env_remove(variable);
+    }
+    let output = command.output().expect("starts");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(
+        files_in(home.path()),
+        [image],
+        "ONNX Runtime records events below ~/.cache unless it is told not to"
+    );
+}

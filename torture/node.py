@@ -140,7 +140,7 @@ def call_from_all_sides(operations: Operations, budget: Budget, seed: int) -> Re
 
 
 # What may be in the directory of a trial.
-KNOWN = {"dataset", "store", "bag", "bag.labels.yaml", "3.pth", "1000.pth"}
+KNOWN = {"model.zip", "dataset", "store", "bag", "bag.labels.yaml", "3.pth", "1000.pth"}
 # Those that say where to write are left out, and the clock, which would stop the camera.
 PARAMETERS = [
     line.split(":")[0].strip()

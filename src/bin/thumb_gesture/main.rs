@@ -64,6 +64,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    thumb_gesture::telemetry::disable();
     let log_filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     tracing_subscriber::fmt()
