@@ -132,11 +132,15 @@ def fail_at(operations: Operations, operation: Operation, way: str, number: int,
     """Kills an operation at a call, or makes that call fail."""
     calls, event = WAYS[way]
     root, trial = operations.start(), f"{operation.name}, {way} at call {number}"
+    log = operations.directory / "injected"
     try:
-        done = traced(operation, root, calls, "-e", f"inject={calls}:{event.format(number)}", "-o", "/dev/null")
+        done = traced(operation, root, calls, "-e", f"inject={calls}:{event.format(number)}", "-o", str(log))
     except Broken as broken:
         result.trials += 1
         result.fault(trial, broken)
+        return
+    if way == "create" and not re.search(r"O_CREAT.*\(INJECTED\)", log.read_text(errors="replace")):
+        # The numbers differ from run to run, and another call failed, such as the opening of /dev/urandom.
         return
     if way != "kill" and (done.returncode not in REPORTED or "panicked" in done.stderr):
         result.fault(trial, f"ends with {done.returncode}: {done.stderr[-2000:]}")
