@@ -67,7 +67,7 @@ pub(crate) fn write_atomic(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
 ) -> io::Result<()> {
-    synced_draft(path, write)?.persist(path)?;
+    synced_draft(path, None, write)?.persist(path)?;
     Ok(())
 }
 
@@ -80,7 +80,7 @@ pub(crate) fn write_once(path: &Path, content: &[u8]) -> io::Result<bool> {
     if is_present() {
         return Ok(false);
     }
-    match synced_draft(path, |writer| writer.write_all(content))?.persist_noclobber(path) {
+    match synced_draft(path, None, |writer| writer.write_all(content))?.persist_noclobber(path) {
         Ok(_) => Ok(true),
         // Another process was faster.
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists && is_present() => Ok(false),
@@ -90,9 +90,13 @@ pub(crate) fn write_once(path: &Path, content: &[u8]) -> io::Result<bool> {
 
 fn synced_draft(
     path: &Path,
+    permissions: Option<Permissions>,
     write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
 ) -> io::Result<NamedTempFile> {
     let mut file = draft_file(parent(path))?;
+    if let Some(permissions) = permissions {
+        file.as_file().set_permissions(permissions)?;
+    }
     let mut writer = BufWriter::new(file.as_file_mut());
     write(&mut writer)?;
     writer.flush()?;
@@ -107,15 +111,26 @@ fn synced_draft(
 /// # Errors
 /// As [`write_atomic`].
 pub fn write_output(path: &Path, content: &[u8]) -> io::Result<()> {
-    write_output_with(path, |writer| writer.write_all(content))
+    write_output_with(path, None, |writer| writer.write_all(content))
 }
 
-/// As [`write_output`], with what `write` writes.
+/// As [`write_output`], for what shows people: only the owner may read the file, unless it exists with other permissions.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_private_output(path: &Path, content: &[u8]) -> io::Result<()> {
+    let permissions =
+        fs::symlink_metadata(path).map_or(Permissions::from_mode(0o600), |existing| existing.permissions());
+    write_output_with(path, Some(permissions), |writer| writer.write_all(content))
+}
+
+/// As [`write_output`], with what `write` writes, and with these permissions instead of those of the directory.
 ///
 /// # Errors
 /// As [`write_atomic`].
 pub(crate) fn write_output_with(
     path: &Path,
+    permissions: Option<Permissions>,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     if fs::symlink_metadata(path).is_ok_and(|existing| !existing.is_file()) {
@@ -124,25 +139,7 @@ pub(crate) fn write_output_with(
         return file.flush();
     }
     sweep(parent(path), WRITING_PREFIX);
-    write_atomic(path, |writer| write(writer))
-}
-
-/// As [`write_output`], for what shows people: only the owner may read the file, unless it exists with other permissions.
-///
-/// # Errors
-/// As [`write_atomic`].
-pub fn write_private_output(path: &Path, content: &[u8]) -> io::Result<()> {
-    let permissions = match fs::symlink_metadata(path) {
-        Ok(existing) if !existing.is_file() => return fs::write(path, content),
-        Ok(existing) => existing.permissions(),
-        Err(_) => Permissions::from_mode(0o600),
-    };
-    sweep(parent(path), WRITING_PREFIX);
-    let mut file = draft_file(parent(path))?;
-    file.as_file().set_permissions(permissions)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
+    synced_draft(path, permissions, |writer| write(writer))?.persist(path)?;
     Ok(())
 }
 

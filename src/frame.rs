@@ -257,7 +257,7 @@ impl Frame {
 ///
 /// # Errors
 /// It cannot be read, is no regular file, or is longer than 512 MiB.
-pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FrameError> {
+pub fn read_file(path: &Path) -> Result<Vec<u8>, FrameError> {
     Ok(crate::disk::read_file(path, limits::MAX_FILE_BYTES)?)
 }
 

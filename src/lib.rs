@@ -42,6 +42,7 @@ pub mod preprocess;
 pub mod probability;
 pub mod purge;
 pub mod recognizer;
+mod stored_zip;
 pub mod sync;
 pub mod telemetry;
 pub mod text;

@@ -148,6 +148,17 @@ impl Expected {
     }
 }
 
+/// What follows the path of a bag in that of the file with its expected labels.
+pub const LABELS_SUFFIX: &str = ".labels.yaml";
+
+/// The file with the expected labels of a bag, beside it.
+pub fn labels_beside(bag: &Path) -> PathBuf {
+    // Removes a trailing slash.
+    let mut file = bag.components().collect::<PathBuf>().into_os_string();
+    file.push(LABELS_SUFFIX);
+    file.into()
+}
+
 /// Reads a YAML file of intervals, which must be sorted by time and must not overlap.
 ///
 /// # Errors

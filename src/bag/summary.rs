@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-
 use sha2::{Digest, Sha256};
 
 use super::agreement::Agreement;
@@ -102,8 +101,8 @@ pub struct Totals {
 pub struct Summary {
     /// What they have in common.
     pub setup: Setup,
-    /// Which part of a list of bags this is; empty for all of it.
-    pub parts: Vec<Part>,
+    /// Which part of a list of bags this is; `None` for all of it.
+    pub part: Option<Part>,
     /// Each bag, sorted by its path.
     pub bags: Vec<BagSummary>,
     /// The sums.
@@ -249,6 +248,13 @@ impl BagSummary {
         }
     }
 
+    /// Whether frames of it were compared with expected labels.
+    pub fn is_compared(&self) -> bool {
+        self.agreement
+            .as_ref()
+            .is_some_and(|agreement| agreement.frames > 0)
+    }
+
     /// The accuracy; 0 if the bag could not be evaluated, `None` if nothing was expected of it.
     pub fn accuracy(&self) -> Option<f64> {
         match &self.agreement {
@@ -265,7 +271,7 @@ impl Summary {
         Summary {
             totals: Totals::new(&bags, setup.labels.len()),
             setup,
-            parts: part.into_iter().collect(),
+            part,
             bags,
         }
     }
@@ -278,7 +284,7 @@ impl Summary {
         let mut parts = parts.into_iter();
         let Summary {
             setup,
-            parts: first,
+            part: first,
             bags,
             ..
         } = parts.next().ok_or(MergeError::Nothing)?;
@@ -289,7 +295,7 @@ impl Summary {
             if let Some(difference) = setup.difference(&part.setup) {
                 return Err(MergeError::Setup(difference));
             }
-            known_parts.extend(part.parts);
+            known_parts.extend(part.part);
             for bag in part.bags {
                 let known = all.entry(bag.bag.clone()).or_insert_with(|| bag.clone());
                 if *known != bag {
@@ -517,7 +523,7 @@ mod tests {
             "missing: part 3/4; evaluate it, or give its file"
         );
         let mut other = parts(4).swap_remove(2);
-        other.parts[0] = Part::new(shard("3/4"), &list()[1..]);
+        other.part = Some(Part::new(shard("3/4"), &list()[1..]));
         let error = Summary::merge(some.iter().cloned().chain([other])).expect_err("another list");
         assert!(
             error.to_string().contains("different lists of bags, 10 and 9"),

@@ -19,6 +19,7 @@ Parameters, which are set with -p NAME:=VALUE or --params-file FILE after --ros-
 ";
 
 fn main() -> ExitCode {
+    thumb_gesture::telemetry::disable();
     run_program(|arguments| {
         Command::new(env!("CARGO_BIN_NAME"))
             .version(env!("CARGO_PKG_VERSION"))

@@ -3,7 +3,7 @@
 //! The frames of each source go into a directory of their own below each label: the bursts of two robots that recorded at the same time
 //! stay apart, because [`super::bursts`] groups the frames of each directory, and their names cannot collide.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -114,18 +114,27 @@ pub fn merge(sources: &[Source], into: &Path, mut on_frame: impl FnMut()) -> Res
     disk::create_private_directory(into).map_err(io_error(into))?;
     sweep(into);
     let target = fs::canonicalize(into).map_err(io_error(into))?;
+    let mut hashes = hashes(into)?;
     let mut merged = Vec::new();
     for source in sources {
         let real = fs::canonicalize(&source.root).map_err(io_error(&source.root))?;
         if real.starts_with(&target) || target.starts_with(&real) {
             return Err(MergeError::Same(source.root.clone()));
         }
-        merged.push(merge_one(source, into, &mut on_frame)?);
+        merged.push(merge_one(source, into, &mut hashes, &mut on_frame)?);
     }
     Ok(merged)
 }
 
-fn merge_one(source: &Source, into: &Path, on_frame: &mut impl FnMut()) -> Result<Merged, MergeError> {
+/// The hashes of the frames of each label.
+type Hashes = HashMap<Label, HashSet<[u8; 32]>>;
+
+fn merge_one(
+    source: &Source,
+    into: &Path,
+    hashes: &mut Hashes,
+    on_frame: &mut impl FnMut(),
+) -> Result<Merged, MergeError> {
     let dataset = Dataset::read(&source.root)?;
     let mut merged = Merged {
         name: source.name.to_string(),
@@ -140,10 +149,10 @@ fn merge_one(source: &Source, into: &Path, on_frame: &mut impl FnMut()) -> Resul
         // Under the spelling that the dataset has.
         let label = existing_spelling(into, &frames.label);
         let directory = into.join(label.as_str());
-        let mut present = contents(into, &label)?;
+        let present = hashes.entry(label).or_default();
         for file in &frames.files {
             on_frame();
-            let bytes = frame::read_file(file).map_err(|error| io_error(file)(io::Error::other(error)))?;
+            let bytes = read(file)?;
             if !present.insert(Sha256::digest(&bytes).into()) {
                 merged.present += 1;
                 continue;
@@ -157,18 +166,20 @@ fn merge_one(source: &Source, into: &Path, on_frame: &mut impl FnMut()) -> Resul
     Ok(merged)
 }
 
-/// The hashes of the frames of a label.
-fn contents(root: &Path, label: &Label) -> Result<HashSet<[u8; 32]>, MergeError> {
-    let dataset = Dataset::read(root)?;
-    let of_label = dataset.labels.iter().find(|frames| frames.label == *label);
-    let files = of_label.map_or(&[][..], |frames| &frames.files);
-    files
-        .iter()
-        .map(|file| {
-            let bytes = frame::read_file(file).map_err(|error| io_error(file)(io::Error::other(error)))?;
-            Ok(Sha256::digest(&bytes).into())
+fn hashes(root: &Path) -> Result<Hashes, MergeError> {
+    let hash = |file: &PathBuf| Ok(Sha256::digest(read(file)?).into());
+    let labels = Dataset::read(root)?.labels.into_iter();
+    labels
+        .map(|frames| {
+            let hashes = frames.files.iter().map(hash);
+            Ok((frames.label, hashes.collect::<Result<_, MergeError>>()?))
         })
         .collect()
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, MergeError> {
+    let bytes = frame::read_file(file).map_err(io::Error::other);
+    Ok(bytes.map_err(io_error(file))?)
 }
 
 /// Writes a frame with the time of its file, which is its capture time if its name has none.

@@ -3,21 +3,19 @@
 //! The same model gives the same archive, byte for byte, wherever it is stored: the SHA-256 of the file identifies it. The report, which
 //! shows people, stays behind.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
-use zip::read::{ArchiveOffset, Config};
-use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipArchive, ZipWriter};
+use zip::{CompressionMethod, ZipWriter};
 
 use super::{
     DRAFT_PREFIX, MANIFEST_FILE, MAX_JSON_BYTES, MODELS_DIRECTORY, Manifest, ModelStore, ONNX_FILE,
     StoreError, StoredModel, WEIGHTS_FILE, io_error, parse_manifest, sha256,
 };
 use crate::disk::{self, DraftDirectory};
+use crate::stored_zip::StoredZip;
 use crate::text::printable;
 
 /// What was done with an archive.
@@ -80,7 +78,7 @@ impl ModelStore {
             cause,
         };
         let mut sha256 = String::new();
-        disk::write_output_with(path, |writer| {
+        disk::write_output_with(path, None, |writer| {
             let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
             let mut zip = ZipWriter::new_stream(Hashing {
                 inner: writer,
@@ -97,8 +95,7 @@ impl ModelStore {
                 zip.start_file(name.as_str(), options).map_err(io::Error::from)?;
                 io::copy(&mut disk::open_file(&model.path(name))?, &mut zip)?;
             }
-            let written = zip.finish().map_err(io::Error::from)?.into_inner();
-            sha256 = disk::hex(&written.hasher.finalize());
+            sha256 = zip.finish().map_err(io::Error::from)?.into_inner().sha256();
             Ok(())
         })
         .map_err(failed)?;
@@ -131,8 +128,8 @@ impl ModelStore {
         }
         let file = disk::open_file(path).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
-        let mut archive = Archive::open(file, length).map_err(|error| invalid(error.to_string()))?;
-        let manifest = archive.manifest(path).map_err(invalid)?;
+        let mut archive = StoredZip::open(file, length).map_err(|error| invalid(error.to_string()))?;
+        let manifest = read_manifest(&mut archive, path).map_err(invalid)?;
         if let Some(known) = self.known(&manifest)? {
             return Ok(known);
         }
@@ -141,7 +138,7 @@ impl ModelStore {
             DraftDirectory::create(&models, DRAFT_PREFIX).map_err(|cause| io_error(&models, cause))?;
         for (name, expected) in &manifest.sha256 {
             let target = draft.path().join(name);
-            let found = archive.copy(name, &target).map_err(|error| match error {
+            let found = copy(&mut archive, name, &target).map_err(|error| match error {
                 CopyError::Archive(reason) => invalid(reason),
                 CopyError::Target(cause) => io_error(&target, cause).into(),
             })?;
@@ -192,6 +189,12 @@ struct Hashing<W> {
     hasher: Sha256,
 }
 
+impl<W> Hashing<W> {
+    fn sha256(self) -> String {
+        disk::hex(&self.hasher.finalize())
+    }
+}
+
 impl<W: Write> Write for Hashing<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(bytes)?;
@@ -204,79 +207,48 @@ impl<W: Write> Write for Hashing<W> {
     }
 }
 
-/// An archive that is read. Its entries are not compressed, so that they cannot be longer than the file.
-struct Archive<R: Read + Seek> {
-    zip: ZipArchive<R>,
-    bytes_left: u64,
+fn read_manifest(archive: &mut StoredZip, path: &Path) -> Result<Manifest, String> {
+    let mut bytes = Vec::new();
+    let entry = entry(archive, MANIFEST_FILE)?;
+    entry
+        .take(MAX_JSON_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
+    let manifest = parse_manifest(&path.join(MANIFEST_FILE), &bytes).map_err(|error| error.to_string())?;
+    let has = |name: &&str| manifest.sha256.contains_key(*name);
+    if let Some(missing) = [ONNX_FILE, WEIGHTS_FILE].iter().find(|name| !has(name)) {
+        return Err(format!("it has no {missing}"));
+    }
+    let is_name = |name: &str| {
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        !name.is_empty() && name.len() <= 128 && name.chars().all(is_allowed) && !name.starts_with('.')
+    };
+    let mut names = manifest.sha256.keys();
+    if !is_name(&manifest.id) || !names.all(|name| is_name(name) && name != MANIFEST_FILE) {
+        return Err("its manifest has invalid names".to_owned());
+    }
+    Ok(manifest)
 }
 
-impl Archive<BufReader<File>> {
-    fn open(file: File, length: u64) -> Result<Archive<BufReader<File>>, ZipError> {
-        let config = Config {
-            archive_offset: ArchiveOffset::Known(0),
-        };
-        Ok(Archive {
-            zip: ZipArchive::with_config(config, BufReader::new(file))?,
-            bytes_left: length,
-        })
+/// Copies an entry to a file; returns its SHA-256.
+fn copy(archive: &mut StoredZip, name: &str, target: &Path) -> Result<String, CopyError> {
+    let mut entry = entry(archive, name).map_err(CopyError::Archive)?;
+    let mut file = Hashing {
+        inner: disk::create_file(target).map_err(CopyError::Target)?,
+        hasher: Sha256::new(),
+    };
+    let mut chunk = vec![0; 1 << 20];
+    loop {
+        // Not `io::copy`, which does not say on which side an error was.
+        let length = entry.read(&mut chunk);
+        match length.map_err(|error| CopyError::Archive(format!("{name}: {error}")))? {
+            0 => return Ok(file.sha256()),
+            length => file.write_all(&chunk[..length]).map_err(CopyError::Target)?,
+        }
     }
 }
 
-impl<R: Read + Seek> Archive<R> {
-    fn manifest(&mut self, path: &Path) -> Result<Manifest, String> {
-        let mut bytes = Vec::new();
-        let entry = self.entry(MANIFEST_FILE)?;
-        entry
-            .take(MAX_JSON_BYTES)
-            .read_to_end(&mut bytes)
-            .map_err(|error| error.to_string())?;
-        let manifest =
-            parse_manifest(&path.join(MANIFEST_FILE), &bytes).map_err(|error| error.to_string())?;
-        let is_name = |name: &str| {
-            let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-            !name.is_empty() && name.len() <= 128 && name.chars().all(is_allowed) && !name.starts_with('.')
-        };
-        let mut names = manifest.sha256.keys();
-        if let Some(missing) = [ONNX_FILE, WEIGHTS_FILE]
-            .iter()
-            .find(|name| !manifest.sha256.contains_key(**name))
-        {
-            return Err(format!("it has no {missing}"));
-        }
-        if !is_name(&manifest.id) || !names.all(|name| is_name(name) && name != MANIFEST_FILE) {
-            return Err("its manifest has invalid names".to_owned());
-        }
-        Ok(manifest)
-    }
-
-    /// Copies an entry to a file; returns its SHA-256.
-    fn copy(&mut self, name: &str, target: &Path) -> Result<String, CopyError> {
-        let mut entry = self.entry(name).map_err(CopyError::Archive)?;
-        let mut file = disk::create_file(target).map_err(CopyError::Target)?;
-        let mut hasher = Sha256::new();
-        let mut chunk = vec![0; 1 << 20];
-        loop {
-            let length = entry.read(&mut chunk);
-            let length = length.map_err(|error| CopyError::Archive(format!("{name}: {error}")))?;
-            if length == 0 {
-                return Ok(disk::hex(&hasher.finalize()));
-            }
-            hasher.update(&chunk[..length]);
-            file.write_all(&chunk[..length]).map_err(CopyError::Target)?;
-        }
-    }
-
-    fn entry(&mut self, name: &str) -> Result<impl Read, String> {
-        let entry = self
-            .zip
-            .by_name(name)
-            .map_err(|error| format!("{name}: {error}"))?;
-        if entry.compression() != CompressionMethod::Stored {
-            return Err(format!("{name} is compressed"));
-        }
-        let length = entry.size();
-        let left = self.bytes_left.checked_sub(length);
-        self.bytes_left = left.ok_or_else(|| format!("{name} is longer than the file"))?;
-        Ok(entry)
-    }
+fn entry<'a>(archive: &'a mut StoredZip, name: &str) -> Result<impl Read + use<'a>, String> {
+    let (_, content) = archive.entry(name).map_err(|error| format!("{name}: {error}"))?;
+    Ok(content)
 }

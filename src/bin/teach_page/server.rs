@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn page_on_all_networks_is_reached_at_each_address() {
         let bound = |text: &str| text.parse().expect("an address");
-        let machine: Vec<IpAddr> = vec![bound_ip("10.42.0.1"), bound_ip("2001:db8::1")];
+        let machine: Vec<IpAddr> = vec![ip("10.42.0.1"), ip("2001:db8::1")];
         let texts = |at: &str| -> Vec<String> {
             reachable(bound(at), machine.clone())
                 .iter()
@@ -172,7 +172,7 @@ mod tests {
         );
     }
 
-    fn bound_ip(text: &str) -> IpAddr {
+    fn ip(text: &str) -> IpAddr {
         text.parse().expect("an address")
     }
 }

@@ -177,11 +177,6 @@ fn print_confusion(labels: &[Label], confusion: &ConfusionMatrix) -> anyhow::Res
     Ok(())
 }
 
-/// Bags with their indices.
-fn numbered(bags: &[PathBuf]) -> Vec<(usize, PathBuf)> {
-    bags.iter().cloned().enumerate().collect()
-}
-
 /// The errors and losses of all bags, for the exit status.
 #[derive(Default)]
 struct Outcome {
@@ -190,14 +185,14 @@ struct Outcome {
 }
 
 impl Outcome {
-    /// Processes each bag with its index. An error is reported and does not prevent processing the next bag.
+    /// Processes each bag. An error is reported and does not prevent processing the next bag.
     fn for_each_bag(
-        bags: &[(usize, PathBuf)],
+        bags: &[PathBuf],
         mut process: impl FnMut(usize, &Path, &mut Outcome) -> anyhow::Result<()>,
     ) -> ExitCode {
         let mut outcome = Outcome::default();
-        for (index, path) in bags {
-            match process(*index, path, &mut outcome) {
+        for (index, path) in bags.iter().enumerate() {
+            match process(index, path, &mut outcome) {
                 Ok(()) => {}
                 // Standard output was closed (`| head`), which is not a failure.
                 Err(error) if output::is_broken_pipe(&error) => {}
@@ -219,15 +214,15 @@ impl Outcome {
         output::print_error_line(&format!("Error: {reason}"));
     }
 
-    /// Reports what could not be read of a bag, and messages that are not valid images.
-    fn report_losses(&mut self, losses: &[DataLoss], bad_reasons: &[ReasonCount]) {
-        let warnings = DataLoss::summaries(losses)
-            .into_iter()
-            .chain(ReasonCount::summary(bad_reasons));
-        for warning in warnings {
+    /// Reports what could not be read of a bag, and messages that are not valid images; returns what it has reported.
+    fn report_losses(&mut self, losses: &[DataLoss], bad_reasons: &[ReasonCount]) -> Vec<String> {
+        let mut warnings = DataLoss::summaries(losses);
+        warnings.extend(ReasonCount::summary(bad_reasons));
+        for warning in &warnings {
             self.has_losses = true;
-            output::print_warning(&warning);
+            output::print_warning(warning);
         }
+        warnings
     }
 
     fn exit_code(&self) -> ExitCode {

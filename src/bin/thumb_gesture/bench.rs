@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
-use thumb_gesture::frame::Frame;
+use thumb_gesture::frame::{Frame, read_file};
 use thumb_gesture::recognizer::Source;
 use thumb_gesture::recognizer::model::LoadedModel;
 
@@ -131,7 +131,7 @@ struct Compressed<'a> {
 
 impl Compressed<'_> {
     fn read(path: &Path) -> anyhow::Result<Compressed<'_>> {
-        let data = std::fs::read(path).with_context(|| path.display().to_string())?;
+        let data = read_file(path).with_context(|| path.display().to_string())?;
         Ok(Compressed { path, data })
     }
 

@@ -19,7 +19,6 @@ pub struct StartError(String);
 /// Runs a program with the arguments of this process. Returns its exit status: 2 for invalid arguments after `--ros-args`, and 1 after a
 /// failure, whose error is printed in one line.
 pub fn run_program<E: Display>(run: impl FnOnce(&RosArguments) -> Result<(), E>) -> ExitCode {
-    crate::telemetry::disable();
     let print = |error: String| eprintln!("Error: {}", message(&error));
     let arguments = match RosArguments::from_env() {
         Ok(arguments) => arguments,

@@ -137,8 +137,9 @@ async function receive(data) {
 function update({ picture, gestures, state }) {
   const now = performance.now() / 1000;
   const received = Object.entries(gestures ?? {}).map(([camera, gesture]) => [camera, { ...gesture, at: now - (gesture.received ?? 0) }]);
-  store.set({ ...state, gestures: { ...store.get().gestures, ...Object.fromEntries(received) } });
-  store.set({ waitingSince: waitingSince(store.get(), now) });
+  const known = { ...store.get(), ...state };
+  known.gestures = { ...known.gestures, ...Object.fromEntries(received) };
+  store.set({ ...known, waitingSince: waitingSince(known, now) });
   announced = picture;
   if (picture) return;
   isWaiting = false;

@@ -11,26 +11,23 @@ use anyhow::Context;
 use clap::{ArgGroup, Args};
 use serde::Serialize;
 use thumb_gesture::bag::agreement::{Agreement, IntervalAgreement};
-use thumb_gesture::bag::expected::Expected;
+use thumb_gesture::bag::expected::{Expected, LABELS_SUFFIX, labels_beside};
 use thumb_gesture::bag::predictions::{BagPredictions, classify_bag};
 use thumb_gesture::bag::summary::{BagSummary, Part, Setup, Shard, Summary};
 use thumb_gesture::bag::timeline::{PageInfo, Timeline};
-use thumb_gesture::bag::{Bag, DataLoss, ReasonCount, Topic};
+use thumb_gesture::bag::{Bag, Topic};
 use thumb_gesture::dataset::Label;
 use thumb_gesture::disk;
 use thumb_gesture::recognizer::Recognizer;
 use thumb_gesture::recognizer::model::Model;
 
 use super::{
-    DecisionOptions, Outcome, TopicOptions, numbered, page_path, parse_rate, print_confusion, summary,
-    write_page,
+    DecisionOptions, Outcome, TopicOptions, page_path, parse_rate, print_confusion, summary, write_page,
 };
 use crate::numbers::parse_share;
 use crate::output;
 use crate::runtime::ModelOptions;
 
-/// What follows the path of a bag in that of the file with its expected labels.
-const LABELS_SUFFIX: &str = ".labels.yaml";
 /// Longest list of bags, bytes.
 const MAX_LIST_BYTES: u64 = 64 << 20;
 
@@ -113,10 +110,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         csv: csv_header(labels),
         bags: Vec::new(),
         bag_count: all.len(),
-        compared: 0,
     };
-    let mut code = Outcome::for_each_bag(&arguments.selected(&all), |index, path, outcome| {
-        let evaluated = evaluation.evaluate(index, path, outcome);
+    let (indices, bags): (Vec<usize>, Vec<PathBuf>) = arguments.selected(&all).unzip();
+    let mut code = Outcome::for_each_bag(&bags, |index, path, outcome| {
+        let evaluated = evaluation.evaluate(indices[index], path, outcome);
         if let Err(error) = &evaluated
             && !output::is_broken_pipe(error)
         {
@@ -127,7 +124,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         evaluated
     });
-    if arguments.min_accuracy.is_some() && evaluation.compared == 0 && arguments.shard.is_none() {
+    if arguments.min_accuracy.is_some()
+        && !evaluation.bags.iter().any(BagSummary::is_compared)
+        && arguments.shard.is_none()
+    {
         output::print_error_line("Error: --min-accuracy: no bag was compared with expected labels");
         code = ExitCode::FAILURE;
     }
@@ -173,10 +173,10 @@ impl Arguments {
     }
 
     /// The bags to evaluate, with their indices among all.
-    fn selected(&self, all: &[PathBuf]) -> Vec<(usize, PathBuf)> {
-        let mut bags = numbered(all);
-        bags.retain(|(index, _)| self.shard.is_none_or(|shard| shard.contains(*index)));
-        bags
+    fn selected(&self, all: &[PathBuf]) -> impl Iterator<Item = (usize, PathBuf)> {
+        let is_selected = |index: &usize| self.shard.is_none_or(|shard| shard.contains(*index));
+        let bags = all.iter().cloned().enumerate();
+        bags.filter(move |(index, _)| is_selected(index))
     }
 
     /// The options that change the gestures, by name.
@@ -211,8 +211,6 @@ struct Evaluation<'a> {
     bags: Vec<BagSummary>,
     /// The number of bags, with those of other parts.
     bag_count: usize,
-    /// The number of bags that were compared with expected labels.
-    compared: usize,
 }
 
 impl Evaluation<'_> {
@@ -229,8 +227,7 @@ impl Evaluation<'_> {
         let max_rate = arguments.max_false_thumbs_per_minute.unwrap_or_default();
         let agreement =
             expected.map(|expected| Agreement::new(&predictions, expected, labels, &settings, max_rate));
-        outcome.report_losses(&predictions.losses, &predictions.bad_reasons);
-        self.compared += usize::from(agreement.as_ref().is_some_and(|agreement| agreement.frames > 0));
+        let losses = outcome.report_losses(&predictions.losses, &predictions.bad_reasons);
         if let Some(agreement) = &agreement {
             self.check(path, agreement, outcome);
         }
@@ -248,15 +245,12 @@ impl Evaluation<'_> {
             let page = page_path(html, path, index, self.bag_count)?;
             write_page(&page, &timeline, info, agreement.as_ref())?;
         }
-        if arguments.summary.is_some() {
-            let reasons = ReasonCount::summary(&predictions.bad_reasons);
-            let losses = DataLoss::summaries(&predictions.losses)
-                .into_iter()
-                .chain(reasons);
-            let (bag, losses) = (path.display().to_string(), losses.collect());
-            self.bags
-                .push(BagSummary::new(bag, &predictions, agreement.clone(), losses));
-        }
+        self.bags.push(BagSummary::new(
+            path.display().to_string(),
+            &predictions,
+            agreement.clone(),
+            losses,
+        ));
         let report = Report {
             bag: path,
             model_id,
@@ -274,10 +268,7 @@ impl Evaluation<'_> {
 
     /// The labels of the file beside a bag, with --expect-beside.
     fn expected_beside(&self, bag: &Path) -> anyhow::Result<Option<Expected>> {
-        // Removes a trailing slash.
-        let mut file = bag.components().collect::<PathBuf>().into_os_string();
-        file.push(LABELS_SUFFIX);
-        let file = PathBuf::from(file);
+        let file = labels_beside(bag);
         let exists = || file.try_exists().with_context(|| file.display().to_string());
         if !self.arguments.expect_beside || !exists()? {
             return Ok(None);

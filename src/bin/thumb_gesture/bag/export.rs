@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use thumb_gesture::bag::expected::write_intervals;
+use thumb_gesture::bag::expected::{labels_beside, write_intervals};
 use thumb_gesture::bag::write::BagWriter;
 use thumb_gesture::dataset::{Dataset, Label, LabeledFrames, SkippedFile, summarize};
 use thumb_gesture::frame::Frame;
@@ -48,9 +48,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     // Removes a trailing slash.
     let output: PathBuf = arguments.output.components().collect();
-    let mut labels = output.clone().into_os_string();
-    labels.push(".labels.yaml");
-    let labels = PathBuf::from(labels);
+    let labels = labels_beside(&output);
     let written = write_bag(arguments, &output, &labels, &selected)?;
     output::print_line(&format!(
         "{}: {written} frames in {:.1} s on {}; expected labels: {}",

@@ -17,7 +17,7 @@ use thumb_gesture::gesture::Gesture;
 use thumb_gesture::recognizer::Recognizer;
 use thumb_gesture::recognizer::model::Model;
 
-use super::{BagOptions, Outcome, numbered};
+use super::{BagOptions, Outcome};
 use crate::output;
 use crate::runtime::ModelOptions;
 
@@ -129,10 +129,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         selection,
         finder: finder.transpose()?,
     };
-    Ok(Outcome::for_each_bag(
-        &numbered(&arguments.bag.bags),
-        |_, path, outcome| import.import(path, outcome),
-    ))
+    Ok(Outcome::for_each_bag(&arguments.bag.bags, |_, path, outcome| {
+        import.import(path, outcome)
+    }))
 }
 
 /// The intervals of a file, of which at least one must have the label, unless that is none.

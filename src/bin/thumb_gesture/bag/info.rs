@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use thumb_gesture::bag::{Bag, Contents};
 
-use super::{Outcome, numbered};
+use super::Outcome;
 use crate::output;
 
 /// Show the topics of bags with their types, encodings and message counts, the duration, and what cannot be read.
@@ -30,7 +30,7 @@ struct Report<'a> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    Outcome::for_each_bag(&numbered(&arguments.bags), |_, path, outcome| {
+    Outcome::for_each_bag(&arguments.bags, |_, path, outcome| {
         let bag = Bag::open(path)?;
         let contents = bag.contents()?;
         outcome.report_losses(&contents.losses, &[]);
