@@ -193,7 +193,7 @@ pub(crate) fn load_without_store<T>(
         ..settings.clone()
     };
     let mut candidates = candidates(&settings, None, is_available);
-    candidates.retain(|candidate| candidate.runtime != Runtime::OnnxTensorRt);
+    candidates.retain(|candidate| matches!(candidate.runtime, Runtime::OnnxCuda | Runtime::OnnxCpu));
     let (loaded, reason, _) = load_first_of(candidates, settings.require_gpu, |_| false, load)?;
     Ok((loaded, reason))
 }
@@ -242,6 +242,7 @@ fn load_first_of<T>(
 fn is_available(runtime: Runtime) -> bool {
     match runtime {
         Runtime::OnnxTensorRt | Runtime::OnnxCuda => onnx::has_provider(runtime),
+        Runtime::OnnxTensorRtRtx => onnx::tensorrt_rtx().exists(),
         Runtime::OnnxPlugin | Runtime::OnnxCpu => true,
     }
 }
@@ -260,6 +261,13 @@ fn load_candidate(
     let classifier = match candidate.runtime {
         Runtime::OnnxTensorRt => OnnxClassifier::load_tensorrt(model, network, candidate, settings),
         Runtime::OnnxPlugin => OnnxClassifier::load_plugin(&file, labels, candidate, settings),
+        Runtime::OnnxTensorRtRtx => {
+            let settings = Settings {
+                provider_library: Some(onnx::tensorrt_rtx()),
+                ..settings.clone()
+            };
+            OnnxClassifier::load_plugin(&file, labels, candidate, &settings)
+        }
         Runtime::OnnxCuda | Runtime::OnnxCpu => OnnxClassifier::load_on(&file, labels, candidate, settings),
     };
     Ok(Box::new(classifier?))

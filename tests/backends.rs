@@ -226,6 +226,40 @@ fn invalid_plugin_falls_back_with_a_reason() {
     }
 }
 
+fn installed_tensorrt_rtx_is_tried_unless_the_cpu_or_fp32_is_asked_for() {
+    let trained = trained();
+    let onnxruntime = std::env::var_os("ORT_DYLIB_PATH").expect("set by scripts/env.sh");
+    let installed = tempfile::tempdir().expect("creates a directory");
+    let library = installed.path().join("libonnxruntime.so");
+    std::os::unix::fs::symlink(onnxruntime, &library).expect("links");
+    let rtx = installed.path().join("tensorrt_rtx");
+    std::fs::create_dir(&rtx).expect("creates a directory");
+    let damaged = rtx.join("libonnxruntime_providers_nv_tensorrt_rtx.so");
+    std::fs::write(damaged, "not a library").expect("writes");
+    let reason = |options: &[&str]| {
+        let mut command = program();
+        command.env("ORT_DYLIB_PATH", &library);
+        command.args(["bench", "--json", "--store"]);
+        command.arg(trained.root.path().join("store")).args(options);
+        let report = json(&command.output().expect("starts"));
+        assert!(
+            report["backend"]
+                .as_str()
+                .is_some_and(|name| name.contains("/cpu/"))
+        );
+        report["reason"].as_str().expect("a text").to_owned()
+    };
+    let tried = reason(&[]);
+    assert!(
+        tried.starts_with("onnx/tensorrt_rtx: ") && tried.contains("it is a text file"),
+        "{tried}"
+    );
+    for options in [["--device", "cpu"], ["--precision", "fp32"]] {
+        let reason = reason(&options);
+        assert!(!reason.contains("tensorrt_rtx"), "{reason}");
+    }
+}
+
 fn batch_gives_the_same_logits_as_single_frames() {
     let trained = trained();
     for precision in [Precision::Fp32, Precision::Int8] {
@@ -282,6 +316,7 @@ support::runner::tests! {
     prepare_says_what_will_run_the_model_and_fails_if_a_gpu_is_required needs NoGpu,
     plugin_computes_the_same_probabilities needs OpenVino,
     invalid_plugin_falls_back_with_a_reason,
+    installed_tensorrt_rtx_is_tried_unless_the_cpu_or_fp32_is_asked_for needs NoGpu,
     batch_gives_the_same_logits_as_single_frames,
     missing_onnx_runtime_is_reported_with_the_required_version,
 }

@@ -12,6 +12,9 @@ pub enum Runtime {
     /// ONNX Runtime with its TensorRT execution provider.
     #[strum(to_string = "onnx/tensorrt")]
     OnnxTensorRt,
+    /// ONNX Runtime with the TensorRT for RTX that the set-up installs beside it.
+    #[strum(to_string = "onnx/tensorrt_rtx")]
+    OnnxTensorRtRtx,
     /// ONNX Runtime with its CUDA execution provider.
     #[strum(to_string = "onnx/cuda")]
     OnnxCuda,
@@ -46,11 +49,13 @@ pub(super) fn candidates(
     is_available: impl Fn(Runtime) -> bool,
 ) -> Vec<Candidate> {
     let is_gpu_requested = settings.device == Device::Cuda || settings.require_gpu;
-    let on_gpu = [Runtime::OnnxTensorRt, Runtime::OnnxCuda];
+    let on_gpu = [Runtime::OnnxTensorRt, Runtime::OnnxTensorRtRtx, Runtime::OnnxCuda];
     let on_gpu = on_gpu.into_iter().filter(|runtime| match settings.device {
         Device::Cpu => false,
         // TensorRT's fp32 is TF32.
-        _ if *runtime == Runtime::OnnxTensorRt && settings.precision == Precision::Fp32 => false,
+        _ if *runtime != Runtime::OnnxCuda && settings.precision == Precision::Fp32 => false,
+        // Most GPUs do not support it, so that its absence is nothing to report.
+        _ if *runtime == Runtime::OnnxTensorRtRtx => is_available(*runtime),
         Device::Auto | Device::Cuda => is_gpu_requested || is_available(*runtime),
     });
     let on_cpu = (!settings.require_gpu).then_some(Runtime::OnnxCpu);
@@ -78,10 +83,13 @@ pub(super) fn candidates(
 fn candidate(runtime: Runtime, requested: Precision, int8: Option<&Int8Agreement>) -> Candidate {
     let default = match runtime {
         Runtime::OnnxTensorRt => Precision::Fp16,
+        Runtime::OnnxTensorRtRtx => Precision::Tf32,
         Runtime::OnnxPlugin | Runtime::OnnxCuda | Runtime::OnnxCpu => Precision::Fp32,
     };
     let supported = match runtime {
         Runtime::OnnxTensorRt => [Precision::Tf32, Precision::Fp16].as_slice(),
+        // It computes a file in the precision of the file, in TF32 if that is fp32.
+        Runtime::OnnxTensorRtRtx => &[Precision::Tf32],
         Runtime::OnnxCuda => &[Precision::Fp32, Precision::Tf32],
         Runtime::OnnxPlugin | Runtime::OnnxCpu => &[Precision::Fp32, Precision::Int8],
     };
@@ -154,6 +162,7 @@ mod tests {
             backends(&settings, accepted, true),
             [
                 "onnx/tensorrt/fp16",
+                "onnx/tensorrt_rtx/tf32",
                 "onnx/cuda/fp32",
                 "onnx/cpu/int8",
                 "onnx/cpu/fp32"
@@ -195,7 +204,12 @@ mod tests {
         assert_eq!(backends(Precision::Fp32), ["onnx/cuda/fp32", "onnx/cpu/fp32"]);
         assert_eq!(
             backends(Precision::Tf32),
-            ["onnx/tensorrt/tf32", "onnx/cuda/tf32", "onnx/cpu/fp32"]
+            [
+                "onnx/tensorrt/tf32",
+                "onnx/tensorrt_rtx/tf32",
+                "onnx/cuda/tf32",
+                "onnx/cpu/fp32"
+            ]
         );
     }
 

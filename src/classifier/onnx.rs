@@ -11,8 +11,8 @@ use ort::session::Session;
 use ort::value::{Outlet, TensorRef};
 
 pub use self::network::OnnxNetwork;
-pub(super) use self::session::has_provider;
 use self::session::{Provider, library_path, session};
+pub(super) use self::session::{has_provider, tensorrt_rtx};
 
 use super::candidates::{Candidate, Runtime};
 use super::engines::Engine;

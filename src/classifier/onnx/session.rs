@@ -123,7 +123,7 @@ fn is_built_in(runtime: Runtime) -> Result<bool, ort::Error> {
     match runtime {
         Runtime::OnnxTensorRt => TensorRT::is_available(),
         Runtime::OnnxCuda => CUDA::is_available(),
-        Runtime::OnnxPlugin | Runtime::OnnxCpu => Ok(true),
+        Runtime::OnnxPlugin | Runtime::OnnxTensorRtRtx | Runtime::OnnxCpu => Ok(true),
     }
 }
 
@@ -193,6 +193,11 @@ pub(super) fn check_library(path: &Path) -> Result<(), String> {
             kind.mismatch("a shared library (ELF)", "pass the .so file")
         )),
     }
+}
+
+/// Where `scripts/setup.sh` installs TensorRT for RTX: beside ONNX Runtime's library.
+pub(in crate::classifier) fn tensorrt_rtx() -> PathBuf {
+    library_path().with_file_name("tensorrt_rtx/libonnxruntime_providers_nv_tensorrt_rtx.so")
 }
 
 /// `ORT_DYLIB_PATH`, or the default name, which the dynamic loader searches for.
