@@ -35,9 +35,9 @@ SLOW_SECONDS = 30.0
 class Watcher(threading.Thread):
     """A viewer that asks for pictures as fast as it gets them."""
 
-    def __init__(self, site: Site, ages: list[float]) -> None:
+    def __init__(self, site: Site, ages: list[float], cameras: list[str] | None = None) -> None:
         super().__init__(daemon=True)
-        self.viewer = Viewer(site)
+        self.viewer = Viewer(site, cameras)
         self.ages = ages
         self.bytes: list[int] = []
         self.is_ending = False

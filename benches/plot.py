@@ -17,7 +17,7 @@ def charts(results: dict) -> list[tuple[str, list[tuple[str, float]]]]:
     for key, title in [("p50_ms", "node, median latency, ms"), ("cpu_ms_a_frame", "node, CPU ms per frame")]:
         rows = [(f"{who}, {rate} Hz", figures[key]) for rate in ("15", "30") for who, figures in nodes.get(rate, {}).items()]
         found.append((title, rows))
-    rows = [(f"thumb_gesture, {number} camera(s)", figures["cpu_ms_a_frame"]) for number, figures in results.get("cameras", {}).items()]
+    rows = [(f"thumb_gesture, cameras: {name}", figures["cpu_ms_a_frame"]) for name, figures in results.get("cameras", {}).items()]
     found.append(("one node, several cameras at 30 Hz, CPU ms per frame", rows))
     if "training" in results:
         variants = results["training"]["thumb_gesture"].items()

@@ -7,6 +7,7 @@
 //! Threads: one spins r2r and owns the node, each camera has one that reads its topic, one owns the classifier, and one draws overlays.
 //! tokio's threads answer services. A training runs in a process of its own.
 
+mod cameras;
 mod capture;
 mod comparison;
 mod dataset;
@@ -35,6 +36,7 @@ use r2r::thumb_gesture::srv::{
 use r2r::{Node, QosProfile};
 use tokio::runtime::Runtime;
 
+use cameras::CameraSetup;
 use capture::recording::Recordings;
 use capture::{Capture, Source};
 use comparison::answer_compare;
@@ -44,9 +46,8 @@ use lifecycle::{Lifecycle, Transitions};
 use models::Models;
 use params::services::ParameterServer;
 use params::{DECLARATIONS, ParameterError, Params};
-use pipeline::camera::Camera;
+use pipeline::camera::Cameras;
 use pipeline::classifier_thread::ClassifierThread;
-use pipeline::gesture_output::{GestureOutput, GestureTopics};
 use pipeline::inbox::{Inbox, RunningModel};
 use pipeline::overlay_thread::create_overlay_thread;
 use pipeline::subscriptions::Subscriptions;
@@ -63,6 +64,7 @@ use threads::Threads;
 use crate::model_store::{ModelStore, StoreError};
 use crate::sync::lock;
 
+pub use cameras::CameraError;
 pub use ros::arguments::RosArguments;
 pub use ros::context::NodeContext;
 pub use ros::executor::{ExecutorHandle, NodeExecutor, spin};
@@ -92,6 +94,9 @@ pub enum NodeError {
     /// The value of a parameter is rejected.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
+    /// The cameras cannot be created.
+    #[error(transparent)]
+    Cameras(#[from] CameraError),
     /// The model store cannot be opened.
     #[error("parameter store: {0}")]
     Store(#[from] StoreError),
@@ -118,7 +123,7 @@ struct Components {
     threads: Threads,
     params: Arc<Mutex<Params>>,
     parameter_server: Arc<ParameterServer>,
-    cameras: Vec<Arc<Camera>>,
+    cameras: Arc<CameraSetup>,
     inbox: Arc<Inbox>,
     running_model: RunningModel,
     models: Arc<Models>,
@@ -171,7 +176,8 @@ impl RunningNode {
         let mut node = create_node(NODE_NAME)?;
         let (executor, executor_handle) = NodeExecutor::new();
         let components = Components::new(arguments, &mut node, executor_handle)?;
-        let pipeline_threads = components.start_pipeline(arguments, &mut node)?;
+        let pipeline_threads = components.start_pipeline()?;
+        components.cameras.create_first(&mut node)?;
         let lifecycle = components.create_lifecycle(&mut node)?;
         components.create_services(&mut node)?;
         components.start_diagnostics(&mut node)?;
@@ -232,8 +238,7 @@ impl Components {
             node.get_time_source().enable_sim_time(node)?;
         }
         let store = ModelStore::open(&initial.store)?;
-        let cameras = create_cameras(arguments, node, &initial)?;
-        let inbox = Arc::new(Inbox::new(cameras.len()));
+        let inbox = Arc::new(Inbox::new());
         let params = Arc::new(Mutex::new(initial));
         let parameter_server = Arc::new(ParameterServer::new(node, &context, params.clone())?);
         let models = Arc::new(Models::new(
@@ -244,9 +249,10 @@ impl Components {
             Arc::new(Topic::new(node, "~/model", transient_local())?),
         ));
         let threads = Threads::default();
+        let cameras = Arc::new(Cameras::default());
         let subscriptions = Arc::new(Subscriptions {
             context: context.clone(),
-            executor,
+            executor: executor.clone(),
             threads: threads.clone(),
             params: params.clone(),
             cameras: cameras.clone(),
@@ -254,6 +260,17 @@ impl Components {
             active: Mutex::default(),
         });
         let state = NodeState::default();
+        let cameras = Arc::new(CameraSetup {
+            arguments: arguments.clone(),
+            context: context.clone(),
+            executor,
+            cameras,
+            subscriptions: subscriptions.clone(),
+            inbox: inbox.clone(),
+            models: models.clone(),
+            state: state.clone(),
+            params: params.clone(),
+        });
         let retraining = Arc::new(Retraining::new(
             context.clone(),
             models.clone(),
@@ -277,37 +294,14 @@ impl Components {
     }
 
     /// Starts the classifier thread and the overlay thread.
-    fn start_pipeline(
-        &self,
-        arguments: &RosArguments,
-        node: &mut Node,
-    ) -> Result<[JoinHandle<()>; 2], NodeError> {
-        let mut outputs = Vec::new();
-        let use_sim_time = lock(&self.params).use_sim_time;
-        for camera in &self.cameras {
-            let gesture_qos = QosProfile::default().keep_last(10);
-            let base = camera.overlay_topic();
-            let overlay = ImageTopic::resolve(arguments, node, &base, ImageTransport::Compressed)?;
-            let overlay = Topic::new(node, &overlay.name, QosProfile::sensor_data())?;
-            let topics = GestureTopics {
-                gesture: Topic::new(node, &camera.gesture_topic(), gesture_qos)?,
-                overlay: Arc::new(overlay),
-            };
-            outputs.push(GestureOutput::new(
-                self.context.clone(),
-                camera.clone(),
-                topics,
-                use_sim_time,
-            ));
-        }
-        let (overlay, draw_overlays) = create_overlay_thread(outputs.len());
+    fn start_pipeline(&self) -> Result<[JoinHandle<()>; 2], NodeError> {
+        let (overlay, draw_overlays) = create_overlay_thread();
         let classifier = ClassifierThread::new(
             self.context.clone(),
             self.params.clone(),
             self.inbox.clone(),
             self.running_model.clone(),
             self.models.topic(),
-            outputs,
             overlay,
         );
         let (affinity, context) = (lock(&self.params).affinity.clone(), self.context.clone());
@@ -338,7 +332,7 @@ impl Components {
     /// Creates the services for parameters, capture, training and models.
     fn create_services(&self, node: &mut Node) -> r2r::Result<()> {
         let context = &self.context;
-        params::services::serve(node, context, &self.parameter_server, &self.models)?;
+        params::services::serve(node, context, &self.parameter_server, &self.cameras)?;
 
         let dataset = Arc::new(NodeDataset::new(
             context.clone(),
@@ -386,7 +380,7 @@ impl Components {
     fn create_capture(&self, node: &mut Node, dataset: &Arc<NodeDataset>) -> r2r::Result<()> {
         let source = Arc::new(Source {
             dataset: dataset.clone(),
-            cameras: self.cameras.clone(),
+            cameras: self.cameras.cameras.clone(),
             params: self.params.clone(),
             state: self.state.clone(),
             in_use: Arc::default(),
@@ -448,7 +442,6 @@ impl Components {
             subscriptions: self.subscriptions.clone(),
             state: self.state.clone(),
             node_name: node.fully_qualified_name()?.trim_start_matches('/').to_owned(),
-            cameras: self.cameras.clone(),
             model: self.running_model.clone(),
             retraining: self.retraining.clone(),
             params: self.params.clone(),
@@ -465,18 +458,4 @@ fn check_affinity(params: &Params) -> Result<(), NodeError> {
         Some(&cpu) => Err(NodeError::Affinity { cpu, allowed }),
         None => Ok(()),
     }
-}
-
-/// Creates the cameras that the parameter `cameras` names, or a single one without a name.
-fn create_cameras(arguments: &RosArguments, node: &Node, params: &Params) -> r2r::Result<Vec<Arc<Camera>>> {
-    let camera = |name: String| {
-        let base = Camera::image_topic(&name);
-        let topic = ImageTopic::resolve(arguments, node, &base, params.image_transport)?;
-        Ok(Arc::new(Camera::new(name, topic)))
-    };
-    let mut names = params.cameras.clone();
-    if names.is_empty() {
-        names.push(String::new());
-    }
-    names.into_iter().map(camera).collect()
 }

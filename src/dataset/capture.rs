@@ -16,8 +16,8 @@ const JPEG_QUALITY: u8 = 95;
 
 /// Writes the frames of one capture, which are often near-duplicates of each other.
 ///
-/// The files are named `<UTC time of the burst>_<number>.jpg`, or `…_<number>_<camera>.jpg` if the camera has a name: sorting them by name
-/// sorts them by time, and the name identifies the burst.
+/// The files are named `<UTC time of the burst>_<number>.jpg`, or `…_<number>_<camera>.jpg` if the camera has a name, with `-` for `/`:
+/// sorting them by name sorts them by time, and the name identifies the burst.
 pub(crate) struct Burst {
     /// That of the label, which the first frame creates.
     directory: PathBuf,
@@ -60,6 +60,7 @@ impl Burst {
     /// The name of the next file, if its frame is from this camera.
     pub(crate) fn file_name(&self, camera: &str) -> String {
         let separator = if camera.is_empty() { "" } else { "_" };
+        let camera = name_in_files(camera);
         format!("{}_{:04}{separator}{camera}.jpg", self.name, self.frames)
     }
 
@@ -74,6 +75,11 @@ impl Burst {
         self.frames += 1;
         Ok(saved)
     }
+}
+
+/// A camera's name in file names: `/robot1/camera` becomes `robot1-camera`.
+pub(crate) fn name_in_files(camera: &str) -> String {
+    camera.trim_start_matches('/').replace('/', "-")
 }
 
 fn write(directory: &Path, name: &str, frame: &Frame) -> io::Result<Saved> {

@@ -36,7 +36,6 @@ pub(crate) struct Diagnostics {
     pub(crate) state: NodeState,
     /// Full name without the leading slash, the first part of each status' name.
     pub(crate) node_name: String,
-    pub(crate) cameras: Vec<Arc<Camera>>,
     pub(crate) model: RunningModel,
     pub(crate) retraining: Arc<Retraining>,
     pub(crate) params: Arc<Mutex<Params>>,
@@ -62,16 +61,18 @@ impl Diagnostics {
     /// Publishes until the node ends.
     pub(crate) async fn run(self) {
         let mut ticks = tokio::time::interval(PERIOD);
-        let mut monitors: Vec<CameraMonitor> = self.cameras.iter().cloned().map(CameraMonitor::new).collect();
+        let mut monitors: Vec<CameraMonitor> = Vec::new();
         let mut previous = Instant::now();
         loop {
             ticks.tick().await;
             let sources = self.subscriptions.review().await;
             let now = Instant::now();
-            let statuses = monitors
-                .iter_mut()
-                .zip(&sources)
-                .map(|(monitor, source)| self.status(monitor, source, now - previous));
+            monitors = sources
+                .iter()
+                .map(|source| monitor_of(&mut monitors, &source.camera))
+                .collect();
+            let cameras = monitors.iter_mut().zip(&sources);
+            let statuses = cameras.map(|(monitor, source)| self.status(monitor, source, now - previous));
             let mut array = DiagnosticArray {
                 status: statuses.collect(),
                 ..DiagnosticArray::default()
@@ -195,6 +196,17 @@ impl Diagnostics {
             values: values.into_iter().map(value).collect(),
         }
     }
+}
+
+/// The monitor of a camera, taken from `monitors` if it has one already.
+fn monitor_of(monitors: &mut Vec<CameraMonitor>, camera: &Arc<Camera>) -> CameraMonitor {
+    let known = monitors
+        .iter()
+        .position(|monitor| Arc::ptr_eq(&monitor.camera, camera));
+    known.map_or_else(
+        || CameraMonitor::new(camera.clone()),
+        |place| monitors.swap_remove(place),
+    )
 }
 
 impl CameraMonitor {

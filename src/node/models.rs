@@ -12,7 +12,7 @@ use crate::classifier::EngineState;
 use crate::disk;
 use crate::model_store::{Manifest, ModelStore, StoreError};
 use crate::node::params::Params;
-use crate::node::params::services::{ApplyParams, Change, ParameterServer};
+use crate::node::params::services::{Change, ParameterServer};
 use crate::node::pipeline::inbox::{Inbox, LoadedModel};
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::messages::model_info;
@@ -190,6 +190,23 @@ impl Models {
     /// Prevents other changes of the model and the parameters. The value is whether the node is configured.
     fn lock_changes(&self) -> MutexGuard<'_, bool> {
         lock(&self.is_configured)
+    }
+
+    /// Validates a change of parameters, calls `prepare` with the parameters after it, loads the model that they require, and makes them the
+    /// current ones.
+    ///
+    /// # Errors
+    /// A value is rejected, `prepare` has failed, or the model is not available. No parameter has changed.
+    pub(crate) fn change_parameters(
+        &self,
+        change: Change,
+        prepare: impl FnOnce(&Params) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let is_configured = self.lock_changes();
+        let change = change.validate().map_err(|error| error.to_string())?;
+        prepare(change.params())?;
+        self.apply_parameters(*is_configured, change.params(), || change.commit())
+            .map_err(|error| error.to_string())
     }
 
     /// Calls `commit`, which stores changed parameters. If they require another model or another backend, it is first loaded and
@@ -456,13 +473,4 @@ fn is_optional(id: &str, params: &Params) -> bool {
 /// Why there is no model, not even the built-in recognizer.
 fn no_builtin(error: &ActivateError) -> String {
     format!("{NO_MODEL}; without one, thumbs are not recognized: {error}")
-}
-
-impl ApplyParams for Models {
-    fn apply(&self, change: Change) -> Result<(), String> {
-        let is_configured = self.lock_changes();
-        let change = change.validate().map_err(|error| error.to_string())?;
-        self.apply_parameters(*is_configured, change.params(), || change.commit())
-            .map_err(|error| error.to_string())
-    }
 }

@@ -7,5 +7,6 @@ mod validation;
 mod values;
 
 pub use declarations::DECLARATIONS;
+pub(crate) use validation::MAX_ENTRIES;
 pub use validation::{Declaration, DefaultValue, ParameterError};
 pub(crate) use values::Params;

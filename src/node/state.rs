@@ -84,6 +84,11 @@ impl NodeState {
         self.transition.clone().lock_owned().await
     }
 
+    /// As [`NodeState::lock_transitions`], but blocks. Must not be called in async code.
+    pub(crate) fn lock_transitions_blocking(&self) -> OwnedMutexGuard<()> {
+        self.transition.clone().blocking_lock_owned()
+    }
+
     /// As [`NodeState::lock_transitions`], but `None` during a transition.
     pub(crate) fn try_lock_transitions(&self) -> Option<OwnedMutexGuard<()>> {
         self.transition.clone().try_lock_owned().ok()

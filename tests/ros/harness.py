@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import rclpy
@@ -239,8 +239,8 @@ class World:
         return messages
 
     def gestures(self, camera: str = "") -> list[ThumbGesture]:
-        """Subscribes to the gestures of the only camera, or of one of several."""
-        return self.listen(ThumbGesture, f"{NAMESPACE}/{camera}/thumb_gesture" if camera else NODE)
+        """Subscribes to the gestures of the only camera, or of one of several, whose name may be absolute."""
+        return self.listen(ThumbGesture, str(PurePosixPath(NAMESPACE, camera, "thumb_gesture")))
 
     def trainings(self) -> list[TrainingStatus]:
         """Subscribes to ~/training; returns the list of statuses from now on."""

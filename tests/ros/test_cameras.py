@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import GetParameters, SetParameters, SetParametersAtomically
 from sensor_msgs.msg import CompressedImage
 
 from conftest import TrainedModel, copy
@@ -151,3 +156,124 @@ def test_slow_camera_is_not_starved_by_fast_ones_which_are_told_to_be_too_fast(t
     assert slow.level() == ord(DiagnosticStatus.OK)
     trained_world.wait_for(lambda: fast.level() == ord(DiagnosticStatus.WARN), "a warning of the overload")
     assert fast.status().message.startswith("overloaded: "), fast.status().message
+
+
+class TestCamerasThatComeAndGo:
+    """The parameter cameras, changed while the node runs."""
+
+    ROBOT = "/robot1/camera"
+
+    def set(self, world: World, *cameras: str) -> str:
+        """Sets the cameras; returns why not, or an empty string."""
+        result = world.call("set_parameters", SetParameters, parameters=[self.parameter(*cameras)]).results[0]
+        assert result.successful == (not result.reason)
+        return result.reason
+
+    def parameter(self, *cameras: str) -> Parameter:
+        # `ros2 param set` sends an empty list as one of booleans.
+        kind = ParameterType.PARAMETER_STRING_ARRAY if cameras else ParameterType.PARAMETER_BOOL_ARRAY
+        return Parameter(name="cameras", value=ParameterValue(type=kind, string_array_value=list(cameras)))
+
+    def cameras_of(self, world: World) -> list[str]:
+        return list(world.call("get_parameters", GetParameters, names=["cameras"]).values[0].string_array_value)
+
+    def start_robot(self, world: World, namespace: str = "/robot1", *options: str) -> None:
+        world.start("photo_camera", "--size", "160x120", *options, "--ros-args", "-r", f"__ns:={namespace}")
+
+    def test_camera_of_another_robot_joins_and_leaves_while_the_others_go_on(self, trained_world: World) -> None:
+        world = trained_world
+        world.start_node(cameras="[front]", margin=0.0, threshold=0.0)
+        world.start_camera("--show", "odd:thumbs_up", name="front")
+        self.start_robot(world, "/robot1", "--show", "odd:thumbs_down")
+        front, robot, status = world.gestures("front"), world.gestures(self.ROBOT), world.diagnostics(self.ROBOT)
+        world.wait_for(lambda: len(front) >= 5, "gestures of front")
+        assert not robot
+
+        assert not self.set(world, "front", self.ROBOT)
+        world.wait_for(lambda: len(robot) >= 5 and status.count("frames classified") > 0, "gestures and diagnostics of the robot's camera")
+        assert {truth_of(gesture) for gesture in robot} == {"thumbs_down"}
+        assert status.value("camera topic") == f"{self.ROBOT}/image_raw"
+        overlays = world.listen(CompressedImage, f"{NODE}{self.ROBOT}/overlay/compressed", BEST_EFFORT)
+        world.wait_for(lambda: overlays, "an overlay of the robot's camera")
+
+        answer = world.call("capture", label="wave", frames=3, camera=self.ROBOT)
+        assert answer.success, answer.message
+        assert all(file.stem.endswith("_robot1-camera") for file in Path(world.dataset, "wave").iterdir())
+
+        # A capture from a camera that leaves ends, and what it has saved is kept.
+        capture = world.send("capture", label="long", frames=1000, camera=self.ROBOT)
+        world.wait_for(lambda: Path(world.dataset, "long").exists(), "the first frame of a capture")
+        assert not self.set(world, "front")
+        world.wait_for(capture.done, "the end of the capture")
+        assert not capture.result().success
+        assert capture.result().saved == len(list(Path(world.dataset, "long").iterdir()))
+        world.wait_for(lambda: robot[-1].reason == "inactive", "a last gesture of the robot's camera")
+        world.wait_for(lambda: world.peer.count_publishers(f"{self.ROBOT}/thumb_gesture") == 0, "the end of its topic")
+        world.wait_for(lambda: status.arrays and status.status() is None, "diagnostics without it")
+
+        # Again, in place of the other one.
+        robot.clear()
+        assert not self.set(world, self.ROBOT)
+        world.wait_for(lambda: len(robot) >= 5, "gestures of the robot's camera again")
+        assert front[-1].reason == "inactive"
+        assert all(gesture.reason == "" for gesture in front[:-1]), "front was not disturbed"
+        stamps = [gesture.header.stamp.sec + gesture.header.stamp.nanosec / 1e9 for gesture in front[:-1]]
+        assert max(later - earlier for earlier, later in pairwise(stamps)) < 1.0
+
+    def test_cameras_of_an_inactive_node_are_subscribed_to_when_it_is_activated(self, trained_world: World) -> None:
+        world = trained_world
+        world.start_node()
+        self.start_robot(world)
+        robot = world.gestures(self.ROBOT)
+        for step in [Transition.TRANSITION_DEACTIVATE, None, Transition.TRANSITION_ACTIVATE]:
+            if step is None:
+                assert not self.set(world, self.ROBOT)
+                world.spin_for(0.5)
+                assert not robot
+            else:
+                assert world.call("change_state", ChangeState, transition=Transition(id=step)).success
+        world.wait_for(lambda: len(robot) >= 5, "gestures of the robot's camera")
+
+    def test_cameras_that_were_added_leave_if_another_parameter_is_rejected(self, two_cameras: World) -> None:
+        nowhere = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value="nowhere")
+        change = [self.parameter(*NAMES, self.ROBOT), Parameter(name="model", value=nowhere)]
+        result = two_cameras.call("set_parameters_atomically", SetParametersAtomically, parameters=change).result
+        assert not result.successful and "nowhere" in result.reason
+        assert self.cameras_of(two_cameras) == NAMES
+        two_cameras.wait_for(lambda: two_cameras.peer.count_publishers(f"{self.ROBOT}/thumb_gesture") == 0, "the end of its topic")
+
+    def test_empty_list_is_the_only_camera_of_a_node(self, trained_world: World) -> None:
+        trained_world.start_node(cameras="[front]")
+        assert not self.set(trained_world)
+        trained_world.start_camera()
+        gestures = trained_world.gestures()
+        trained_world.wait_for(lambda: len(gestures) >= 5, "gestures of the only camera")
+
+    def test_all_of_the_most_cameras_can_be_replaced_at_once(self, trained_world: World) -> None:
+        world = trained_world
+        world.start_node()
+        for robot in ["a", "b", "a"]:
+            assert not self.set(world, *[f"/{robot}/camera{number}" for number in range(16)])
+        self.start_robot(world, "/a")
+        assert not self.set(world, "/a/camera", *[f"/b/camera{number}" for number in range(15)])
+        gestures = world.gestures("/a/camera")
+        world.wait_for(lambda: len(gestures) >= 5, "gestures of the camera that exists")
+
+    @pytest.mark.parametrize(
+        ("cameras", "reason"),
+        [
+            (["front", f"{NAMESPACE}/front"], "are the same in the namespace of the node"),
+            (["/robot1/camera/image_raw"], "without /image_raw"),
+            (["robot1/camera", "/robot1/camera"], "different names"),
+            (["../x"], "different names"),
+            (["/"], "different names"),
+            (["front/"], "different names"),
+            (["a" * 65], "at most 64"),
+            ([f"camera{number}" for number in range(17)], "at most 16"),
+        ],
+    )
+    def test_invalid_names_are_rejected_and_nothing_changes(self, two_cameras: World, cameras: list[str], reason: str) -> None:
+        assert reason in self.set(two_cameras, *cameras)
+        assert self.cameras_of(two_cameras) == NAMES
+        gestures = two_cameras.gestures("front")
+        two_cameras.wait_for(lambda: gestures, "gestures go on")

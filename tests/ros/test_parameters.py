@@ -39,7 +39,8 @@ from images import raw
         ("dataset:=''", 'dataset is "", must be not empty'),
         ("cameras:=front", "cameras is of type string, must be of type string array"),
         ("cameras:=[front, front]", 'cameras is ["front", "front"], must be at most 16 different names'),
-        ("cameras:=[a/b]", 'cameras is ["a/b"], must be at most 16 different names'),
+        ("cameras:=[a/image_raw]", 'cameras is ["a/image_raw"], must be at most 16 different names'),
+        ("cameras:=[front, /jetbot/front]", "cameras has front and /jetbot/front, which are the same"),
         ("affinity:=[1000]", "affinity contains CPU 1000, but this process may run on ["),
     ],
 )
@@ -276,7 +277,7 @@ def test_descriptor_has_range_constraints_and_read_only(world: World) -> None:
 
 def are_start_parameters_read_only(world: World) -> bool:
     """Whether all parameters that take effect only at the start are read-only."""
-    names = ["dataset", "store", "cameras", "image_depth", "affinity", "autostart", "use_sim_time"]
+    names = ["dataset", "store", "image_depth", "affinity", "autostart", "use_sim_time"]
     found = world.call("describe_parameters", DescribeParameters, names=names).descriptors
     return all(descriptor.read_only for descriptor in found)
 

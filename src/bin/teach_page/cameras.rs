@@ -158,8 +158,7 @@ impl Cameras {
             }
             false => self.receive(runtime, &name, subscribe_to_images(node, &topic, profile)?),
         };
-        let separator = if name.is_empty() { "" } else { "/" };
-        let gestures = format!("{namespace}/{name}{separator}thumb_gesture");
+        let gestures = gesture_topic(namespace, &name);
         let gestures = node.subscribe::<ThumbGesture>(&gestures, QosProfile::default().keep_last(1))?;
         let gestures = self.receive_gestures(runtime, &name, gestures);
         if let Some(camera) = lock(&self.cameras).get_mut(&name) {
@@ -285,6 +284,15 @@ impl Cameras {
             }
         }
         Value::from(all)
+    }
+}
+
+/// The gesture topic of a camera, which is empty, relative or absolute, beside its images.
+fn gesture_topic(namespace: &str, camera: &str) -> String {
+    match camera {
+        "" => format!("{namespace}/thumb_gesture"),
+        absolute if absolute.starts_with('/') => format!("{absolute}/thumb_gesture"),
+        relative => format!("{namespace}/{relative}/thumb_gesture"),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::dataset::capture::Burst;
 use crate::dataset::{DatasetError, Label, LabelError};
 use crate::node::dataset::NodeDataset;
 use crate::node::params::Params;
-use crate::node::pipeline::camera::{Camera, CapturedFrame};
+use crate::node::pipeline::camera::{Camera, Cameras, CapturedFrame};
 use crate::node::state::{NodeState, State};
 use crate::sync::lock;
 use crate::text::shorten;
@@ -23,7 +23,7 @@ const QUEUE_LEN: usize = 8;
 /// Where the frames come from, and where they are saved.
 pub(crate) struct Source {
     pub(crate) dataset: Arc<NodeDataset>,
-    pub(crate) cameras: Vec<Arc<Camera>>,
+    pub(crate) cameras: Arc<Cameras>,
     pub(crate) params: Arc<Mutex<Params>>,
     /// Frames arrive in the active state only.
     pub(crate) state: NodeState,
@@ -143,13 +143,14 @@ impl Source {
 
     /// The camera with this name; all cameras if the name is empty.
     fn select_cameras(&self, name: &str) -> Result<Vec<Arc<Camera>>, CaptureError> {
+        let cameras = self.cameras.all();
         if name.is_empty() {
-            return Ok(self.cameras.clone());
+            return Ok(cameras);
         }
-        if let Some(camera) = self.cameras.iter().find(|camera| camera.name == name) {
+        if let Some(camera) = cameras.iter().find(|camera| camera.name == name) {
             return Ok(vec![camera.clone()]);
         }
-        let names: Vec<&str> = self.cameras.iter().map(|camera| camera.name.as_str()).collect();
+        let names: Vec<&str> = cameras.iter().map(|camera| camera.name.as_str()).collect();
         let known = match names.concat().as_str() {
             "" => "the parameter cameras is empty, so leave camera empty".to_owned(),
             _ => format!("known: {}", names.join(", ")),

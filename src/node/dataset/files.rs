@@ -8,7 +8,7 @@ use r2r::thumb_gesture::srv::{AddFrame, GetFrame};
 use time::OffsetDateTime;
 
 use super::NodeDataset;
-use crate::dataset::capture::Burst;
+use crate::dataset::capture::{Burst, name_in_files};
 use crate::dataset::{DatasetError, Label, LabelError};
 use crate::disk;
 use crate::file_kind::FileKind;
@@ -86,7 +86,7 @@ impl NodeDataset {
         let label = self.label(&request.label)?;
         for (name, value) in [
             ("burst", &request.burst),
-            ("camera", &request.camera),
+            ("camera", &name_in_files(&request.camera)),
             ("change", &request.change),
         ] {
             check_name(name, value)?;

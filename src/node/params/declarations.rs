@@ -10,7 +10,7 @@ use r2r::ParameterValue;
 use strum::VariantNames;
 
 use super::conversion::FromParameter;
-use super::validation::{Declaration, boolean, choice, double, integer, integers, names, text};
+use super::validation::{Declaration, boolean, cameras, choice, double, integer, integers, text};
 use crate::classifier::settings::{Device, Precision};
 use crate::network::Architecture;
 use crate::node::ros::log::LogLevel;
@@ -74,9 +74,9 @@ parameters! {
     /// The active and the previously active model are always kept.
     keep_models: usize = integer(10, 1.0..=1000.0).live(),
 
-    /// Names of several cameras, such as [front, rear]: the node subscribes to front/image_raw and publishes front/thumb_gesture.
+    /// Namespaces of several cameras, such as [front, /robot1/camera]: the node subscribes to front/image_raw and publishes front/thumb_gesture.
     /// Empty: a single camera, camera/image_raw, with gestures on thumb_gesture.
-    cameras: Vec<String> = names(),
+    cameras: Vec<String> = cameras().live(),
 
     /// Transport of the images: raw subscribes to image_raw, compressed to image_raw/compressed.
     image_transport: ImageTransport = choice("raw", ImageTransport::VARIANTS),

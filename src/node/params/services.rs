@@ -208,6 +208,11 @@ impl ParameterServer {
 }
 
 impl<'a> Change<'a> {
+    /// Whether the value of this parameter is set.
+    pub(crate) fn sets(&self, name: &str) -> bool {
+        self.new_values.iter().any(|(set, _)| *set == name)
+    }
+
     /// Validates the change against the current parameters.
     ///
     /// # Errors

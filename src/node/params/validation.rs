@@ -10,7 +10,9 @@ use r2r::ParameterValue;
 use crate::text::shorten;
 
 /// Maximum number of entries of a list.
-const MAX_ENTRIES: usize = 16;
+pub(crate) const MAX_ENTRIES: usize = 16;
+/// Maximum length of the name of a camera, which is a part of file names.
+const MAX_CAMERA_NAME: usize = 64;
 
 /// Type, default, constraint and description of a parameter.
 pub struct Declaration {
@@ -41,8 +43,8 @@ pub enum DefaultValue {
     Text(&'static str),
     /// Empty list of distinct integers.
     Integers,
-    /// Empty list of distinct names, each one valid as a part of a topic's name.
-    Names,
+    /// Empty list of distinct namespaces of cameras, relative to that of the node or absolute.
+    Cameras,
 }
 
 /// Why the value of a parameter is rejected.
@@ -141,14 +143,16 @@ impl Declaration {
             (DefaultValue::Double(_), ParameterValue::Integer(integer)) => {
                 Ok(ParameterValue::Double(*integer as f64))
             }
-            // An empty list in YAML has no type.
-            (DefaultValue::Integers | DefaultValue::Names, ParameterValue::NotSet) => Ok(self.default.into()),
+            // An empty list in YAML has no type; `ros2 param set` sends it as one of booleans.
+            (DefaultValue::Integers | DefaultValue::Cameras, value) if is_empty(value) => {
+                Ok(self.default.into())
+            }
             (DefaultValue::Bool(_), ParameterValue::Bool(_))
             | (DefaultValue::Integer(_), ParameterValue::Integer(_))
             | (DefaultValue::Double(_), ParameterValue::Double(_))
             | (DefaultValue::Text(_), ParameterValue::String(_))
             | (DefaultValue::Integers, ParameterValue::IntegerArray(_))
-            | (DefaultValue::Names, ParameterValue::StringArray(_)) => Ok(value.clone()),
+            | (DefaultValue::Cameras, ParameterValue::StringArray(_)) => Ok(value.clone()),
             _ => Err(ParameterError::Type {
                 name: self.name,
                 found: value.type_name(),
@@ -166,7 +170,9 @@ impl Declaration {
                     && numbers.iter().all(|number| range.contains(&(*number as f64)))
             }
             (ParameterValue::StringArray(names), _) => {
-                is_short_and_distinct(names) && names.iter().all(|name| is_ros_name(name))
+                // In file names, a relative name and an absolute one look the same.
+                let relative: Vec<&str> = names.iter().map(|name| name.trim_start_matches('/')).collect();
+                is_short_and_distinct(&relative) && names.iter().all(|name| is_camera(name))
             }
             (ParameterValue::String(text), _) if self.choices.is_empty() => {
                 !text.is_empty() || self.default == DefaultValue::Text("")
@@ -183,9 +189,9 @@ impl Declaration {
             (DefaultValue::Integers, Some(range)) => {
                 format!("at most {MAX_ENTRIES} different numbers, {}", span(range))
             }
-            (DefaultValue::Names, _) => {
+            (DefaultValue::Cameras, _) => {
                 format!(
-                    "at most {MAX_ENTRIES} different names of letters, digits and _, not beginning with a digit"
+                    "at most {MAX_ENTRIES} different names such as front or /robot1/camera, without /image_raw, of at most {MAX_CAMERA_NAME} letters, digits, _ and /, no part beginning with a digit"
                 )
             }
             (_, Some(range)) => span(range),
@@ -224,8 +230,8 @@ pub(super) const fn integers(range: RangeInclusive<f64>) -> Declaration {
     Declaration::new(DefaultValue::Integers).with_range(range)
 }
 
-pub(super) const fn names() -> Declaration {
-    Declaration::new(DefaultValue::Names)
+pub(super) const fn cameras() -> Declaration {
+    Declaration::new(DefaultValue::Cameras)
 }
 
 impl From<DefaultValue> for ParameterValue {
@@ -236,7 +242,7 @@ impl From<DefaultValue> for ParameterValue {
             DefaultValue::Double(value) => ParameterValue::Double(value),
             DefaultValue::Text(value) => ParameterValue::String(value.to_owned()),
             DefaultValue::Integers => ParameterValue::IntegerArray(Vec::new()),
-            DefaultValue::Names => ParameterValue::StringArray(Vec::new()),
+            DefaultValue::Cameras => ParameterValue::StringArray(Vec::new()),
         }
     }
 }
@@ -250,8 +256,20 @@ impl fmt::Display for DefaultValue {
             DefaultValue::Double(value) => write!(f, "{value:?}"),
             DefaultValue::Text("") => "''".fmt(f),
             DefaultValue::Text(value) => value.fmt(f),
-            DefaultValue::Integers | DefaultValue::Names => "[]".fmt(f),
+            DefaultValue::Integers | DefaultValue::Cameras => "[]".fmt(f),
         }
+    }
+}
+
+fn is_empty(value: &ParameterValue) -> bool {
+    match value {
+        ParameterValue::NotSet => true,
+        ParameterValue::BoolArray(values) => values.is_empty(),
+        ParameterValue::ByteArray(values) => values.is_empty(),
+        ParameterValue::IntegerArray(values) => values.is_empty(),
+        ParameterValue::DoubleArray(values) => values.is_empty(),
+        ParameterValue::StringArray(values) => values.is_empty(),
+        _ => false,
     }
 }
 
@@ -273,8 +291,11 @@ fn is_short_and_distinct<T: Eq + Hash>(entries: &[T]) -> bool {
     distinct.len() == entries.len() && entries.len() <= MAX_ENTRIES
 }
 
-/// `true` if the name is valid between two slashes of a topic's name.
-fn is_ros_name(name: &str) -> bool {
+/// Whether the name is that of a namespace, and not of the topic in it, with which it is easily confused.
+fn is_camera(name: &str) -> bool {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    name.chars().all(is_word) && name.starts_with(|first: char| !first.is_ascii_digit())
+    let is_part =
+        |part: &str| part.chars().all(is_word) && part.starts_with(|first: char| !first.is_ascii_digit());
+    let relative = name.strip_prefix('/').unwrap_or(name);
+    name.len() <= MAX_CAMERA_NAME && relative.split('/').all(is_part) && !relative.ends_with("image_raw")
 }

@@ -214,13 +214,13 @@ mod tests {
     }
 
     #[test]
-    fn cameras_are_distinct_parts_of_topic_names() {
+    fn cameras_are_distinct_namespaces() {
         let given = |names: &[&str]| {
             let names = names.iter().map(|&name| name.to_owned()).collect();
             at_start("cameras", ParameterValue::StringArray(names))
         };
-        let params = given(&["front", "_rear2"]).expect("good names");
-        assert_eq!(params.cameras, ["front", "_rear2"]);
+        let params = given(&["front", "/_robot2/camera"]).expect("good names");
+        assert_eq!(params.cameras, ["front", "/_robot2/camera"]);
         assert_eq!(params.recognizer_settings().network.batch, 2);
         let empty = at_start("cameras", ParameterValue::NotSet).expect("an empty list in YAML");
         assert_eq!(
@@ -229,7 +229,11 @@ mod tests {
         );
         for bad in [
             &["2nd"][..],
-            &["a/b"],
+            &["a//b"],
+            &["//a"],
+            &["a/2nd"],
+            &["/a", "a"],
+            &["a/image_raw"],
             &[""],
             &["front", "front"],
             &["a b"],

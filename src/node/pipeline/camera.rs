@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::decision::StaleCause;
 use crate::frame::Frame;
+use crate::node::params::MAX_ENTRIES;
 use crate::node::pipeline::stamp_gaps::StampGaps;
 use crate::node::ros::image_topic::ImageTopic;
 use crate::sync::lock;
@@ -28,8 +29,17 @@ pub(crate) struct Arrival {
     pub(crate) ros: Duration,
 }
 
+/// Indices of cameras are below this. All cameras can be replaced at once, the new ones before the old ones are removed.
+pub(crate) const MAX_CAMERAS: usize = 2 * MAX_ENTRIES;
+
+/// The cameras of the node, in the order of the parameter `cameras`.
+#[derive(Default)]
+pub(crate) struct Cameras(Mutex<Vec<Arc<Camera>>>);
+
 /// Names, counters and capture of one camera, shared by all parts of the node.
 pub(crate) struct Camera {
+    /// No other camera of the node has this index.
+    pub(crate) index: usize,
     /// As in the parameter `cameras`; empty for the only camera of a node without that parameter.
     pub(crate) name: String,
     /// The image topic's full name, after remapping.
@@ -88,10 +98,21 @@ struct CaptureChannel {
 /// A frame, and the index of its camera among the cameras of the capture.
 pub(crate) type CapturedFrame = (usize, Arc<CameraFrame>);
 
+impl Cameras {
+    pub(crate) fn all(&self) -> Vec<Arc<Camera>> {
+        lock(&self.0).clone()
+    }
+
+    pub(crate) fn set(&self, cameras: Vec<Arc<Camera>>) {
+        *lock(&self.0) = cameras;
+    }
+}
+
 impl Camera {
     /// A camera without frames yet.
-    pub(crate) fn new(name: String, topic: ImageTopic) -> Camera {
+    pub(crate) fn new(index: usize, name: String, topic: ImageTopic) -> Camera {
         Camera {
+            index,
             name,
             topic: topic.full_name,
             requested_topic: topic.name,
@@ -119,7 +140,7 @@ impl Camera {
     pub(crate) fn overlay_topic(&self) -> String {
         match self.name.as_str() {
             "" => "~/overlay".to_owned(),
-            name => format!("~/{name}/overlay"),
+            name => format!("~/{}/overlay", name.trim_start_matches('/')),
         }
     }
 }

@@ -37,8 +37,6 @@ pub(crate) trait ImageMessage: Sized + Send + 'static {
 pub(crate) struct CameraThread {
     pub(crate) context: NodeContext,
     pub(crate) camera: Arc<Camera>,
-    /// The camera's index in the inbox.
-    pub(crate) camera_index: usize,
     pub(crate) inbox: Arc<Inbox>,
 }
 
@@ -74,7 +72,7 @@ impl CameraThread {
 
     fn deliver(&self, frame: Arc<CameraFrame>) {
         self.camera.capture.send(&frame);
-        if self.inbox.put_frame(self.camera_index, frame).is_some() {
+        if self.inbox.put_frame(self.camera.index, frame).is_some() {
             self.camera.counters.not_classified.add_one();
         }
     }

@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use r2r::thumb_gesture::msg::ModelInfo;
+use tokio::sync::oneshot;
 
 use crate::decision::UnknownReason;
 use crate::node::params::Params;
-use crate::node::pipeline::gesture_output::GestureOutput;
+use crate::node::pipeline::camera::MAX_CAMERAS;
+use crate::node::pipeline::gesture_output::{GestureOutput, GestureTopics};
 use crate::node::pipeline::inbox::{Batch, Command, Inbox, LoadedModel, ModelInUse, RunningModel, Work};
 use crate::node::pipeline::overlay_thread::OverlaySender;
 use crate::node::pipeline::tolerance::{Explanation, Tolerance};
@@ -28,7 +30,7 @@ pub(crate) struct ClassifierThread {
     running: RunningModel,
     /// `~/model`.
     model_topic: Arc<Topic<ModelInfo>>,
-    /// One per camera.
+    /// One for each camera, in the order in which they were added.
     outputs: Vec<GestureOutput>,
     overlay: OverlaySender,
     model: Option<Box<LoadedModel>>,
@@ -44,7 +46,6 @@ impl ClassifierThread {
         inbox: Arc<Inbox>,
         running: RunningModel,
         model_topic: Arc<Topic<ModelInfo>>,
-        outputs: Vec<GestureOutput>,
         overlay: OverlaySender,
     ) -> ClassifierThread {
         ClassifierThread {
@@ -53,7 +54,7 @@ impl ClassifierThread {
             inbox,
             running,
             model_topic,
-            outputs,
+            outputs: Vec::new(),
             overlay,
             model: None,
             tolerance: Tolerance::default(),
@@ -63,7 +64,7 @@ impl ClassifierThread {
 
     /// Runs until [`Inbox::stop`].
     pub(crate) fn run(mut self) {
-        let mut batch = Batch::with_capacity(self.outputs.len());
+        let mut batch = Batch::with_capacity(MAX_CAMERAS);
         loop {
             let timeout = lock(&self.params).stale_timeout;
             let deadlines = self.outputs.iter().filter_map(|output| output.deadline(timeout));
@@ -85,6 +86,8 @@ impl ClassifierThread {
     fn execute(&mut self, command: Command) {
         let done = match command {
             Command::UseModel(model) => return self.use_model(model),
+            Command::AddCamera(output) => return self.outputs.push(*output),
+            Command::RemoveCamera(camera_index, done) => return self.remove_camera(camera_index, done),
             Command::Deactivate(done) => {
                 self.outputs.iter_mut().for_each(GestureOutput::publish_inactive);
                 done
@@ -98,6 +101,19 @@ impl ClassifierThread {
         };
         // The requester may have stopped waiting.
         done.send(()).ok();
+    }
+
+    fn remove_camera(&mut self, camera_index: usize, done: oneshot::Sender<GestureTopics>) {
+        let outputs = &mut self.outputs;
+        if let Some(place) = outputs
+            .iter()
+            .position(|output| output.camera().index == camera_index)
+        {
+            let mut output = outputs.remove(place);
+            output.publish_inactive();
+            // The requester may have stopped waiting.
+            done.send(output.into_topics()).ok();
+        }
     }
 
     fn use_model(&mut self, model: Box<LoadedModel>) {
@@ -162,7 +178,9 @@ impl ClassifierThread {
             Ok(predictions) => self.publish_gestures(&model.info, batch, &predictions),
             Err(error) => {
                 for (camera_index, _) in batch {
-                    let output = &mut self.outputs[*camera_index];
+                    let Some(output) = output_of(&mut self.outputs, *camera_index) else {
+                        continue;
+                    };
                     output.camera().counters.failed.add_one();
                     // Also while the next frame is waiting, which may fail as well.
                     if output.is_due(timeout) {
@@ -183,7 +201,9 @@ impl ClassifierThread {
         let settings = self.tolerance.settings();
         let mut has_non_finite = false;
         for ((camera_index, frame), prediction) in batch.iter().zip(predictions.iter()) {
-            let output = &mut self.outputs[*camera_index];
+            let Some(output) = output_of(&mut self.outputs, *camera_index) else {
+                continue;
+            };
             let decision = output.publish_gesture(frame, model, &prediction, &settings);
             match decision.unknown_reason {
                 Some(UnknownReason::NotFinite) => {
@@ -196,7 +216,9 @@ impl ClassifierThread {
         // Overlays come after all gestures, so as not to delay them.
         if lock(&self.params).overlay {
             for (camera_index, frame) in batch {
-                self.outputs[*camera_index].send_overlay(*camera_index, frame, &self.overlay);
+                if let Some(output) = output_of(&mut self.outputs, *camera_index) {
+                    output.send_overlay(frame, &self.overlay);
+                }
             }
         }
         if has_non_finite {
@@ -215,11 +237,17 @@ impl ClassifierThread {
     }
 
     fn publish_stale(&mut self, timeout: Duration) {
-        for (camera_index, output) in self.outputs.iter_mut().enumerate() {
+        for output in &mut self.outputs {
             // With a frame waiting, the classifier is late, not the camera.
-            if output.is_due(timeout) && !self.inbox.has_frame(camera_index) {
+            if output.is_due(timeout) && !self.inbox.has_frame(output.camera().index) {
                 output.publish_stale();
             }
         }
     }
+}
+
+fn output_of(outputs: &mut [GestureOutput], camera_index: usize) -> Option<&mut GestureOutput> {
+    outputs
+        .iter_mut()
+        .find(|output| output.camera().index == camera_index)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use r2r::Node;
 use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::thumb_gesture::msg::{ModelInfo, ThumbGesture};
 
@@ -24,6 +25,14 @@ pub(crate) struct GestureTopics {
     pub(crate) gesture: Topic<ThumbGesture>,
     /// `~/overlay/compressed`.
     pub(crate) overlay: Arc<Topic<CompressedImage>>,
+}
+
+impl GestureTopics {
+    /// Removes the publishers from the ROS graph.
+    pub(crate) fn close(&self, node: &mut Node) {
+        self.gesture.close(node);
+        self.overlay.close(node);
+    }
 }
 
 /// Publishes one camera's gestures.
@@ -75,6 +84,10 @@ impl GestureOutput {
 
     pub(super) fn camera(&self) -> &Camera {
         &self.camera
+    }
+
+    pub(crate) fn into_topics(self) -> GestureTopics {
+        self.topics
     }
 
     /// Discards the gesture of another model.
@@ -205,12 +218,7 @@ impl GestureOutput {
     }
 
     /// Sends the frame with its gesture and hands to the overlay thread, if the overlay has subscribers.
-    pub(super) fn send_overlay(
-        &self,
-        camera_index: usize,
-        frame: &Arc<CameraFrame>,
-        overlay: &OverlaySender,
-    ) {
+    pub(super) fn send_overlay(&self, frame: &Arc<CameraFrame>, overlay: &OverlaySender) {
         if self.topics.overlay.has_subscribers() {
             let job = OverlayJob {
                 frame: frame.clone(),
@@ -218,7 +226,7 @@ impl GestureOutput {
                 hands: self.hands.clone(),
                 topic: self.topics.overlay.clone(),
             };
-            overlay.send(camera_index, job);
+            overlay.send(self.camera.index, job);
         }
     }
 }

@@ -8,7 +8,8 @@ use r2r::thumb_gesture::msg::ModelInfo;
 use tokio::sync::oneshot;
 
 use crate::model_store::manifest::Thumbless;
-use crate::node::pipeline::camera::CameraFrame;
+use crate::node::pipeline::camera::{CameraFrame, MAX_CAMERAS};
+use crate::node::pipeline::gesture_output::{GestureOutput, GestureTopics};
 use crate::node::ros::messages::info_of;
 use crate::recognizer::Recognizer;
 use crate::recognizer::model::{self, Model};
@@ -46,7 +47,7 @@ pub(crate) struct Inbox {
 }
 
 struct Content {
-    /// The newest frame of each camera that was not taken yet.
+    /// The newest frame of each camera, by its index, that was not taken yet.
     frames: Vec<Option<Arc<CameraFrame>>>,
     commands: VecDeque<Command>,
     is_stopped: bool,
@@ -55,6 +56,10 @@ struct Content {
 /// A command that the classifier thread executes between two batches. The senders report that it is done.
 pub(super) enum Command {
     UseModel(Box<LoadedModel>),
+    /// Publish the gestures of a camera.
+    AddCamera(Box<GestureOutput>),
+    /// Publish a last gesture of the camera with this index, and return its topics.
+    RemoveCamera(usize, oneshot::Sender<GestureTopics>),
     /// Publish that the node is inactive. Waiting frames are discarded.
     Deactivate(oneshot::Sender<()>),
     /// Free the memory of the model.
@@ -113,10 +118,10 @@ fn in_use(reason: &str) -> String {
 }
 
 impl Inbox {
-    pub(crate) fn new(cameras: usize) -> Inbox {
+    pub(crate) fn new() -> Inbox {
         Inbox {
             content: Mutex::new(Content {
-                frames: vec![None; cameras],
+                frames: vec![None; MAX_CAMERAS],
                 commands: VecDeque::new(),
                 is_stopped: false,
             }),
@@ -138,6 +143,20 @@ impl Inbox {
     /// Uses this model from the next batch on.
     pub(crate) fn put_model(&self, model: LoadedModel) {
         self.send(Command::UseModel(Box::new(model)));
+    }
+
+    /// Publishes the gestures of a camera from now on.
+    pub(crate) fn add_camera(&self, output: GestureOutput) {
+        self.send(Command::AddCamera(Box::new(output)));
+    }
+
+    /// Discards the waiting frame of a camera, and returns its topics once a last gesture with the reason `inactive` was published. The
+    /// camera's subscription has ended before.
+    pub(crate) async fn remove_camera(&self, camera_index: usize) -> Option<GestureTopics> {
+        let (done, topics) = oneshot::channel();
+        self.send(Command::RemoveCamera(camera_index, done));
+        // An error means that the thread has stopped, which published `inactive` as well.
+        topics.await.ok()
     }
 
     /// Discards waiting frames, and returns once `inactive` was published for each camera.
@@ -187,8 +206,10 @@ impl Inbox {
                 return Work::Stop;
             }
             if let Some(command) = content.commands.pop_front() {
-                if matches!(command, Command::Deactivate(_)) {
-                    content.frames.fill(None);
+                match command {
+                    Command::Deactivate(_) => content.frames.fill(None),
+                    Command::RemoveCamera(camera_index, _) => content.frames[camera_index] = None,
+                    _ => {}
                 }
                 return Work::Command(command);
             }
@@ -242,7 +263,7 @@ mod tests {
 
     #[test]
     fn the_newest_frame_is_kept_and_older_ones_are_returned() {
-        let inbox = Inbox::new(1);
+        let inbox = Inbox::new();
         assert!(inbox.put_frame(0, frame(1)).is_none());
         for sec in [2, 3] {
             let dropped = inbox.put_frame(0, frame(sec)).expect("a frame is waiting");
@@ -254,7 +275,7 @@ mod tests {
     /// A fast camera does not hold back the frames of the others.
     #[test]
     fn a_batch_has_the_newest_frame_of_each_camera() {
-        let inbox = Inbox::new(3);
+        let inbox = Inbox::new();
         inbox.put_frame(2, frame(1));
         (10..20).for_each(|sec| drop(inbox.put_frame(0, frame(sec))));
         assert!(inbox.has_frame(0) && !inbox.has_frame(1));
@@ -266,7 +287,7 @@ mod tests {
 
     #[test]
     fn without_frames_the_wait_ends_at_the_deadline() {
-        let inbox = Inbox::new(1);
+        let inbox = Inbox::new();
         assert!(matches!(
             inbox.next(Some(Instant::now()), &mut Batch::new()),
             Work::Timeout
@@ -275,7 +296,7 @@ mod tests {
 
     #[test]
     fn stop_comes_before_waiting_frames() {
-        let inbox = Inbox::new(1);
+        let inbox = Inbox::new();
         inbox.put_frame(0, frame(1));
         inbox.stop();
         assert!(matches!(inbox.next(None, &mut Batch::new()), Work::Stop));

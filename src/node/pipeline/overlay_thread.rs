@@ -9,7 +9,7 @@ use r2r::thumb_gesture::msg::ThumbGesture;
 
 use crate::gesture::UNKNOWN;
 use crate::hand::Hand;
-use crate::node::pipeline::camera::CameraFrame;
+use crate::node::pipeline::camera::{CameraFrame, MAX_CAMERAS};
 use crate::node::ros::topic::Topic;
 use crate::overlay::{self, Caption};
 use crate::sync::lock;
@@ -30,7 +30,7 @@ struct Content {
 
 /// At most one value of each camera. The cameras take turns.
 struct Turns<T> {
-    /// One for each camera.
+    /// By the index of the camera.
     values: Vec<Option<T>>,
     /// The camera whose turn it is.
     next: usize,
@@ -44,8 +44,8 @@ pub(super) struct OverlayJob {
 }
 
 /// Creates the sender, and the function that the thread runs.
-pub(crate) fn create_overlay_thread(cameras: usize) -> (OverlaySender, impl FnOnce() + Send + 'static) {
-    let queue = Arc::new(Queue::new(cameras));
+pub(crate) fn create_overlay_thread() -> (OverlaySender, impl FnOnce() + Send + 'static) {
+    let queue = Arc::new(Queue::new());
     (OverlaySender(queue.clone()), move || run(&queue))
 }
 
@@ -65,10 +65,10 @@ impl Drop for OverlaySender {
 }
 
 impl Queue {
-    fn new(cameras: usize) -> Queue {
+    fn new() -> Queue {
         Queue {
             content: Mutex::new(Content {
-                jobs: Turns::new(cameras),
+                jobs: Turns::new(MAX_CAMERAS),
                 is_closed: false,
             }),
             changed: Condvar::new(),

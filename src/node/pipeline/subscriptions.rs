@@ -16,7 +16,7 @@ use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::{Node, QosProfile};
 
 use crate::node::params::Params;
-use crate::node::pipeline::camera::Camera;
+use crate::node::pipeline::camera::{Camera, Cameras};
 use crate::node::pipeline::camera_thread::{CameraThread, ImageMessage};
 use crate::node::pipeline::inbox::Inbox;
 use crate::node::ros::context::NodeContext;
@@ -33,14 +33,15 @@ pub(crate) struct Subscriptions {
     pub(crate) executor: ExecutorHandle,
     pub(crate) threads: Threads,
     pub(crate) params: Arc<Mutex<Params>>,
-    pub(crate) cameras: Vec<Arc<Camera>>,
+    pub(crate) cameras: Arc<Cameras>,
     pub(crate) inbox: Arc<Inbox>,
-    /// In the order of the cameras; empty unless the node is active.
-    pub(crate) active: Mutex<Vec<Subscription>>,
+    /// `None` unless the node is active.
+    pub(crate) active: Mutex<Option<Vec<Subscription>>>,
 }
 
 /// The subscription to one camera.
 pub(crate) struct Subscription {
+    camera: Arc<Camera>,
     qos: ImageQos,
     /// Subscribes once more with this QoS.
     subscribe: Box<Subscribe>,
@@ -53,6 +54,7 @@ type Subscribe = dyn Fn(&mut Node, QosProfile) -> r2r::Result<()> + Send;
 
 /// The publishers on a camera's topic, and the QoS of the subscription to it, which fits them.
 pub(crate) struct Source {
+    pub(crate) camera: Arc<Camera>,
     pub(crate) publishers: Vec<RemotePublisher>,
     pub(crate) qos: ImageQos,
 }
@@ -69,13 +71,29 @@ impl Subscriptions {
     }
 
     fn subscribe(&self, node: &mut Node) -> Result<(), String> {
+        let subscriptions = self.subscribe_to(node, &self.cameras.all())?;
+        *lock(&self.active) = Some(subscriptions);
+        Ok(())
+    }
+
+    /// Subscribes to further cameras if the node is active: to all of them, or to none on failure.
+    ///
+    /// # Errors
+    /// As [`Subscriptions::start`].
+    pub(crate) fn add(&self, node: &mut Node, cameras: &[Arc<Camera>]) -> Result<(), String> {
+        if let Some(active) = &mut *lock(&self.active) {
+            active.extend(self.subscribe_to(node, cameras)?);
+        }
+        Ok(())
+    }
+
+    fn subscribe_to(&self, node: &mut Node, cameras: &[Arc<Camera>]) -> Result<Vec<Subscription>, String> {
         let requested = lock(&self.params).image_subscription();
         let mut subscriptions = Vec::new();
-        for (camera_index, camera) in self.cameras.iter().enumerate() {
+        for camera in cameras {
             let camera_thread = CameraThread {
                 context: self.context.clone(),
                 camera: camera.clone(),
-                camera_index,
                 inbox: self.inbox.clone(),
             };
             let subscribed = match requested.transport {
@@ -94,21 +112,34 @@ impl Subscriptions {
                 }
             }
         }
-        *lock(&self.active) = subscriptions;
-        Ok(())
+        Ok(subscriptions)
     }
 
     /// Unsubscribes from the cameras, and ends their threads and captures.
     ///
     /// r2r removes a subscription from the ROS graph when the next message for it arrives.
     pub(crate) fn stop(&self) {
-        let subscriptions = std::mem::take(&mut *lock(&self.active));
-        subscriptions.iter().for_each(Subscription::stop);
-        for subscription in subscriptions {
-            // `Threads` has reported a panic.
-            subscription.thread.join().ok();
+        let subscriptions = lock(&self.active).take();
+        end(subscriptions.unwrap_or_default());
+        self.cameras
+            .all()
+            .iter()
+            .for_each(|camera| camera.capture.close());
+    }
+
+    /// As [`Subscriptions::stop`], for some of the cameras.
+    pub(crate) fn remove(&self, cameras: &[Arc<Camera>]) {
+        let is_removed = |subscription: &mut Subscription| {
+            cameras
+                .iter()
+                .any(|camera| Arc::ptr_eq(camera, &subscription.camera))
+        };
+        let mut removed = Vec::new();
+        if let Some(active) = &mut *lock(&self.active) {
+            removed.extend(active.extract_if(.., is_removed));
         }
-        self.cameras.iter().for_each(|camera| camera.capture.close());
+        end(removed);
+        cameras.iter().for_each(|camera| camera.capture.close());
     }
 
     /// Looks at the publishers on each camera's topic, and subscribes once more where another QoS fits them now.
@@ -122,24 +153,29 @@ impl Subscriptions {
         let requested = lock(&self.params).image_subscription();
         let mut active = lock(&self.active);
         let mut sources = Vec::new();
-        for (camera_index, camera) in self.cameras.iter().enumerate() {
+        for camera in self.cameras.all() {
             let publishers = publishers(node, &camera.topic);
-            let qos = match active.get_mut(camera_index) {
+            let mut subscriptions = active.iter_mut().flatten();
+            let qos = match subscriptions.find(|subscription| Arc::ptr_eq(&subscription.camera, &camera)) {
                 Some(subscription) => {
                     let qos = requested.fitting(&publishers, subscription.qos);
                     if qos != subscription.qos {
                         // Also if it fails, so that it does not fail every second.
                         subscription.qos = qos;
                         match (subscription.subscribe)(node, requested.profile(qos)) {
-                            Ok(()) => self.context.info(&subscribed_again(camera, qos)),
-                            Err(error) => self.context.error(&cannot_subscribe(camera, &error)),
+                            Ok(()) => self.context.info(&subscribed_again(&camera, qos)),
+                            Err(error) => self.context.error(&cannot_subscribe(&camera, &error)),
                         }
                     }
                     qos
                 }
                 None => requested.fitting(&publishers, ImageQos::default()),
             };
-            sources.push(Source { publishers, qos });
+            sources.push(Source {
+                camera,
+                publishers,
+                qos,
+            });
         }
         sources
     }
@@ -170,6 +206,7 @@ impl Subscription {
             })
             .map_err(|error| format!("cannot start a camera thread: {error}"))?;
         Ok(Subscription {
+            camera,
             qos,
             subscribe: Box::new(subscribe),
             stop,
@@ -179,6 +216,15 @@ impl Subscription {
 
     fn stop(&self) {
         self.stop.abort();
+    }
+}
+
+/// Ends subscriptions, and waits for the end of their threads.
+fn end(subscriptions: Vec<Subscription>) {
+    subscriptions.iter().for_each(Subscription::stop);
+    for subscription in subscriptions {
+        // `Threads` has reported a panic.
+        subscription.thread.join().ok();
     }
 }
 

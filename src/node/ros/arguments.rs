@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 
 use super::ffi::{KeyParameters, ParsedArguments};
 use super::log::without_messages_of_rcl;
@@ -87,13 +88,15 @@ pub enum ArgumentError {
 }
 
 /// The command line of this process.
+#[derive(Clone)]
 pub struct RosArguments {
-    all: ParsedArguments,
+    all: Arc<ParsedArguments>,
     plain: Vec<String>,
     sources: Vec<ParameterSource>,
 }
 
 /// An argument that gives parameters, in a file or directly.
+#[derive(Clone)]
 pub(super) struct ParameterSource {
     /// The argument, human-readable.
     pub(super) name: String,
@@ -136,7 +139,7 @@ impl RosArguments {
         let is_remap = |word: &str| parse_quietly(&[word]).is_ok_and(|parsed| parsed.unknown_count() == 0);
         Ok(RosArguments {
             // Last, because a parameter file may be a pipe, which can be read only once.
-            all: parse_quietly(&words).map_err(ArgumentError::Together)?,
+            all: Arc::new(parse_quietly(&words).map_err(ArgumentError::Together)?),
             // rcl accepts FROM:=TO also without a flag.
             plain: plain.into_iter().filter(|word| !is_remap(word)).collect(),
             sources,

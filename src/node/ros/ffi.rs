@@ -148,10 +148,16 @@ pub(super) fn reason_of(text: &str) -> String {
     reason.replace("error not set", "").trim().to_owned()
 }
 
-/// Arguments that rcl has parsed.
+/// Arguments that rcl has parsed. They never change.
 pub(super) struct ParsedArguments(rcl_arguments_t);
 
+// SAFETY: rcl allocates them without regard to threads, and only reads them until they are dropped.
+unsafe impl Send for ParsedArguments {}
+// SAFETY: as above.
+unsafe impl Sync for ParsedArguments {}
+
 /// The parameters that arguments give to the nodes that a key stands for, such as `/**`.
+#[derive(Clone)]
 pub(super) struct KeyParameters {
     pub(super) key: String,
     pub(super) parameters: Vec<(String, ParameterValue)>,

@@ -11,8 +11,8 @@ use crate::sync::lock;
 pub(crate) struct Topic<T: WrappedTypesupport> {
     logger: String,
     name: String,
-    // r2r's publisher is `Send`, but not `Sync`.
-    publisher: Mutex<Publisher<T>>,
+    /// `None` once it was closed. r2r's publisher is `Send`, but not `Sync`.
+    publisher: Mutex<Option<Publisher<T>>>,
 }
 
 impl<T: WrappedTypesupport + 'static> Topic<T> {
@@ -24,13 +24,21 @@ impl<T: WrappedTypesupport + 'static> Topic<T> {
         Ok(Topic {
             logger: node.logger().to_owned(),
             name: name.to_owned(),
-            publisher: Mutex::new(node.create_publisher(name, qos)?),
+            publisher: Mutex::new(Some(node.create_publisher(name, qos)?)),
         })
+    }
+
+    /// Removes the publisher from the ROS graph; messages that are published later are dropped.
+    pub(crate) fn close(&self, node: &mut r2r::Node) {
+        if let Some(publisher) = lock(&self.publisher).take() {
+            node.destroy_publisher(publisher);
+        }
     }
 
     /// Publishes the message, or logs why it cannot be published.
     pub(crate) fn publish(&self, message: &T) {
-        match lock(&self.publisher).publish(message) {
+        let publisher = lock(&self.publisher);
+        match publisher.as_ref().map_or(Ok(()), |open| open.publish(message)) {
             // The node was dropped, which ends the program.
             Ok(()) | Err(r2r::Error::RCL_RET_PUBLISHER_INVALID) => {}
             Err(error) => {
@@ -41,9 +49,10 @@ impl<T: WrappedTypesupport + 'static> Topic<T> {
     }
 
     pub(crate) fn has_subscribers(&self) -> bool {
-        lock(&self.publisher)
-            .get_inter_process_subscription_count()
-            .unwrap_or(0)
-            > 0
+        let publisher = lock(&self.publisher);
+        let count = publisher
+            .as_ref()
+            .map(|open| open.get_inter_process_subscription_count().unwrap_or(0));
+        count.is_some_and(|count| count > 0)
     }
 }
