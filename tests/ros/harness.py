@@ -17,6 +17,8 @@ from typing import Any
 import rclpy
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
@@ -242,6 +244,12 @@ class World:
         """Subscribes to the gestures of the only camera, or of one of several, whose name may be absolute."""
         return self.listen(ThumbGesture, str(PurePosixPath(NAMESPACE, camera, "thumb_gesture")))
 
+    def set_cameras(self, *cameras: str) -> str:
+        """Sets the parameter cameras; returns why not, or an empty string."""
+        result = self.call("set_parameters", SetParameters, parameters=[cameras_parameter(*cameras)]).results[0]
+        assert result.successful == (not result.reason)
+        return result.reason
+
     def trainings(self) -> list[TrainingStatus]:
         """Subscribes to ~/training; returns the list of statuses from now on."""
         statuses = self.listen(TrainingStatus, f"{NODE}/training", TRANSIENT_LOCAL)
@@ -372,6 +380,12 @@ class World:
 
         self.publish_until(has_gesture, f"a gesture for {describe(image)}", publish, 0.1)
         return found[0]
+
+
+def cameras_parameter(*cameras: str) -> Parameter:
+    """The parameter cameras as `ros2 param set` sends it: an empty list is one of booleans."""
+    kind = ParameterType.PARAMETER_STRING_ARRAY if cameras else ParameterType.PARAMETER_BOOL_ARRAY
+    return Parameter(name="cameras", value=ParameterValue(type=kind, string_array_value=list(cameras)))
 
 
 class Diagnostics:

@@ -11,11 +11,11 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import GetParameters, SetParameters, SetParametersAtomically
+from rcl_interfaces.srv import GetParameters, SetParametersAtomically
 from sensor_msgs.msg import CompressedImage
 
 from conftest import TrainedModel, copy
-from harness import BEST_EFFORT, IN_NAMESPACE, NAMESPACE, NODE, World, free_domain, key_of, truth_of
+from harness import BEST_EFFORT, IN_NAMESPACE, NAMESPACE, NODE, World, cameras_parameter, free_domain, key_of, truth_of
 
 NAMES = ["front", "rear"]
 DROPPED = "frames dropped before classification"
@@ -163,17 +163,6 @@ class TestCamerasThatComeAndGo:
 
     ROBOT = "/robot1/camera"
 
-    def set(self, world: World, *cameras: str) -> str:
-        """Sets the cameras; returns why not, or an empty string."""
-        result = world.call("set_parameters", SetParameters, parameters=[self.parameter(*cameras)]).results[0]
-        assert result.successful == (not result.reason)
-        return result.reason
-
-    def parameter(self, *cameras: str) -> Parameter:
-        # `ros2 param set` sends an empty list as one of booleans.
-        kind = ParameterType.PARAMETER_STRING_ARRAY if cameras else ParameterType.PARAMETER_BOOL_ARRAY
-        return Parameter(name="cameras", value=ParameterValue(type=kind, string_array_value=list(cameras)))
-
     def cameras_of(self, world: World) -> list[str]:
         return list(world.call("get_parameters", GetParameters, names=["cameras"]).values[0].string_array_value)
 
@@ -189,7 +178,7 @@ class TestCamerasThatComeAndGo:
         world.wait_for(lambda: len(front) >= 5, "gestures of front")
         assert not robot
 
-        assert not self.set(world, "front", self.ROBOT)
+        assert not world.set_cameras("front", self.ROBOT)
         world.wait_for(lambda: len(robot) >= 5 and status.count("frames classified") > 0, "gestures and diagnostics of the robot's camera")
         assert {truth_of(gesture) for gesture in robot} == {"thumbs_down"}
         assert status.value("camera topic") == f"{self.ROBOT}/image_raw"
@@ -203,7 +192,7 @@ class TestCamerasThatComeAndGo:
         # A capture from a camera that leaves ends, and what it has saved is kept.
         capture = world.send("capture", label="long", frames=1000, camera=self.ROBOT)
         world.wait_for(lambda: Path(world.dataset, "long").exists(), "the first frame of a capture")
-        assert not self.set(world, "front")
+        assert not world.set_cameras("front")
         world.wait_for(capture.done, "the end of the capture")
         assert not capture.result().success
         assert capture.result().saved == len(list(Path(world.dataset, "long").iterdir()))
@@ -213,7 +202,7 @@ class TestCamerasThatComeAndGo:
 
         # Again, in place of the other one.
         robot.clear()
-        assert not self.set(world, self.ROBOT)
+        assert not world.set_cameras(self.ROBOT)
         world.wait_for(lambda: len(robot) >= 5, "gestures of the robot's camera again")
         assert front[-1].reason == "inactive"
         assert all(gesture.reason == "" for gesture in front[:-1]), "front was not disturbed"
@@ -227,7 +216,7 @@ class TestCamerasThatComeAndGo:
         robot = world.gestures(self.ROBOT)
         for step in [Transition.TRANSITION_DEACTIVATE, None, Transition.TRANSITION_ACTIVATE]:
             if step is None:
-                assert not self.set(world, self.ROBOT)
+                assert not world.set_cameras(self.ROBOT)
                 world.spin_for(0.5)
                 assert not robot
             else:
@@ -236,7 +225,7 @@ class TestCamerasThatComeAndGo:
 
     def test_cameras_that_were_added_leave_if_another_parameter_is_rejected(self, two_cameras: World) -> None:
         nowhere = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value="nowhere")
-        change = [self.parameter(*NAMES, self.ROBOT), Parameter(name="model", value=nowhere)]
+        change = [cameras_parameter(*NAMES, self.ROBOT), Parameter(name="model", value=nowhere)]
         result = two_cameras.call("set_parameters_atomically", SetParametersAtomically, parameters=change).result
         assert not result.successful and "nowhere" in result.reason
         assert self.cameras_of(two_cameras) == NAMES
@@ -244,7 +233,7 @@ class TestCamerasThatComeAndGo:
 
     def test_empty_list_is_the_only_camera_of_a_node(self, trained_world: World) -> None:
         trained_world.start_node(cameras="[front]")
-        assert not self.set(trained_world)
+        assert not trained_world.set_cameras()
         trained_world.start_camera()
         gestures = trained_world.gestures()
         trained_world.wait_for(lambda: len(gestures) >= 5, "gestures of the only camera")
@@ -253,9 +242,9 @@ class TestCamerasThatComeAndGo:
         world = trained_world
         world.start_node()
         for robot in ["a", "b", "a"]:
-            assert not self.set(world, *[f"/{robot}/camera{number}" for number in range(16)])
+            assert not world.set_cameras(*[f"/{robot}/camera{number}" for number in range(16)])
         self.start_robot(world, "/a")
-        assert not self.set(world, "/a/camera", *[f"/b/camera{number}" for number in range(15)])
+        assert not world.set_cameras("/a/camera", *[f"/b/camera{number}" for number in range(15)])
         gestures = world.gestures("/a/camera")
         world.wait_for(lambda: len(gestures) >= 5, "gestures of the camera that exists")
 
@@ -273,7 +262,7 @@ class TestCamerasThatComeAndGo:
         ],
     )
     def test_invalid_names_are_rejected_and_nothing_changes(self, two_cameras: World, cameras: list[str], reason: str) -> None:
-        assert reason in self.set(two_cameras, *cameras)
+        assert reason in two_cameras.set_cameras(*cameras)
         assert self.cameras_of(two_cameras) == NAMES
         gestures = two_cameras.gestures("front")
         two_cameras.wait_for(lambda: gestures, "gestures go on")

@@ -172,6 +172,24 @@ class TestView:
                 viewer.update()
                 assert viewer.picture is None or viewer.picture["camera"] == "rear"
 
+    def test_camera_of_a_robot_that_joins_is_shown_and_taught(self, trained_world: World) -> None:
+        world = trained_world
+        world.start_node(image_reliability="reliable", cameras="[front]", recognizer="image")
+        robot = "/robot1/camera"
+        world.start("photo_camera", "--size", "320x240", "--show", "none", "--ros-args", "-r", "__ns:=/robot1")
+        site = start_page(world)[1]
+        with Viewer(site, [robot]) as viewer:
+            viewer.wait_for(lambda viewer: viewer.state.get("cameras"), "the first camera")
+            assert not world.set_cameras("front", robot)
+            image_of(viewer)
+            viewer.wait_for(lambda viewer: robot in viewer.gestures, "its gestures")
+            assert [camera["name"] for camera in viewer.state["cameras"]] == ["front", robot]
+            answer = site.call("correct", label="fist", camera=robot)
+            assert answer["success"], answer
+            assert all(file.stem.endswith("_robot1-camera") for file in Path(world.dataset, "fist").iterdir())
+            assert not world.set_cameras("front")
+            viewer.wait_for(lambda viewer: len(viewer.state["cameras"]) == 1, "that the camera is gone")
+
     def test_compressed_pictures_are_passed_on_as_they_are(self, world: World) -> None:
         world.start_node(image_reliability="reliable", recognizer="image", image_transport="compressed")
         images = world.listen(CompressedImage, f"{CAMERA}/compressed", BEST_EFFORT)
