@@ -50,6 +50,7 @@ use pipeline::gesture_output::{GestureOutput, GestureTopics};
 use pipeline::inbox::{Inbox, RunningModel};
 use pipeline::overlay_thread::create_overlay_thread;
 use pipeline::subscriptions::Subscriptions;
+use pipeline::vision_msgs::{ClassificationTopic, PipelineInfo};
 use retrain::Retraining;
 use ros::log::set_log_level;
 use ros::service::{answer, answer_from_disk, requests};
@@ -291,6 +292,7 @@ impl Components {
             let overlay = Topic::new(node, &overlay.name, QosProfile::sensor_data())?;
             let topics = GestureTopics {
                 gesture: Topic::new(node, &camera.gesture_topic(), gesture_qos)?,
+                classification: ClassificationTopic::new(node, &camera.classification_topic())?,
                 overlay: Arc::new(overlay),
             };
             outputs.push(GestureOutput::new(
@@ -307,6 +309,7 @@ impl Components {
             self.inbox.clone(),
             self.running_model.clone(),
             self.models.topic(),
+            PipelineInfo::new(arguments, node, self.context.clone())?,
             outputs,
             overlay,
         );

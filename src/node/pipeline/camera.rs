@@ -122,6 +122,13 @@ impl Camera {
             name => format!("~/{name}/overlay"),
         }
     }
+
+    pub(crate) fn classification_topic(&self) -> String {
+        match self.name.as_str() {
+            "" => "~/classification".to_owned(),
+            name => format!("~/{name}/classification"),
+        }
+    }
 }
 
 impl Counters {

@@ -12,6 +12,7 @@ use crate::node::pipeline::gesture_output::GestureOutput;
 use crate::node::pipeline::inbox::{Batch, Command, Inbox, LoadedModel, ModelInUse, RunningModel, Work};
 use crate::node::pipeline::overlay_thread::OverlaySender;
 use crate::node::pipeline::tolerance::{Explanation, Tolerance};
+use crate::node::pipeline::vision_msgs::PipelineInfo;
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::ffi::trim_heap;
 use crate::node::ros::topic::Topic;
@@ -28,6 +29,7 @@ pub(crate) struct ClassifierThread {
     running: RunningModel,
     /// `~/model`.
     model_topic: Arc<Topic<ModelInfo>>,
+    pipeline_info: PipelineInfo,
     /// One per camera.
     outputs: Vec<GestureOutput>,
     overlay: OverlaySender,
@@ -44,6 +46,7 @@ impl ClassifierThread {
         inbox: Arc<Inbox>,
         running: RunningModel,
         model_topic: Arc<Topic<ModelInfo>>,
+        pipeline_info: PipelineInfo,
         outputs: Vec<GestureOutput>,
         overlay: OverlaySender,
     ) -> ClassifierThread {
@@ -53,6 +56,7 @@ impl ClassifierThread {
             inbox,
             running,
             model_topic,
+            pipeline_info,
             outputs,
             overlay,
             model: None,
@@ -114,7 +118,7 @@ impl ClassifierThread {
         }
     }
 
-    /// Computes the threshold for a model; returns whether there is something new to say about it.
+    /// Computes the threshold for a model and tells the readers of `vision_msgs`; returns whether there is something new to say about it.
     fn update_threshold(&mut self, model: &LoadedModel) -> bool {
         let tolerance = Tolerance::new(
             &lock(&self.params),
@@ -126,6 +130,8 @@ impl ClassifierThread {
             backend: model.info.backend.clone(),
             threshold: tolerance.settings().threshold,
         });
+        self.pipeline_info
+            .publish(&model.info, tolerance.settings().threshold);
         let previous = std::mem::replace(&mut self.tolerance, tolerance);
         self.tolerance.explanation() != previous.explanation()
     }

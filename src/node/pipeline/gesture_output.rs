@@ -12,6 +12,7 @@ use crate::gesture::{Gesture, UNKNOWN};
 use crate::hand::Hand;
 use crate::node::pipeline::camera::{Arrival, Camera, CameraFrame};
 use crate::node::pipeline::overlay_thread::{OverlayJob, OverlaySender};
+use crate::node::pipeline::vision_msgs::ClassificationTopic;
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::messages::{duration_message, nanos_of};
 use crate::node::ros::topic::Topic;
@@ -22,6 +23,8 @@ use crate::recognizer::Prediction;
 pub(crate) struct GestureTopics {
     /// `thumb_gesture`.
     pub(crate) gesture: Topic<ThumbGesture>,
+    /// `~/classification`.
+    pub(crate) classification: ClassificationTopic,
     /// `~/overlay/compressed`.
     pub(crate) overlay: Arc<Topic<CompressedImage>>,
 }
@@ -201,6 +204,7 @@ impl GestureOutput {
         self.gesture.age = duration_message(age);
         self.camera.counters.set_last_age(age);
         self.topics.gesture.publish(&self.gesture);
+        self.topics.classification.publish(&self.gesture);
         self.published = Some(Instant::now());
     }
 
