@@ -51,6 +51,7 @@ use pipeline::classifier_thread::ClassifierThread;
 use pipeline::inbox::{Inbox, RunningModel};
 use pipeline::overlay_thread::create_overlay_thread;
 use pipeline::subscriptions::Subscriptions;
+use pipeline::vision_msgs::PipelineInfo;
 use retrain::Retraining;
 use ros::log::set_log_level;
 use ros::service::{answer, answer_from_disk, requests};
@@ -176,7 +177,8 @@ impl RunningNode {
         let mut node = create_node(NODE_NAME)?;
         let (executor, executor_handle) = NodeExecutor::new();
         let components = Components::new(arguments, &mut node, executor_handle)?;
-        let pipeline_threads = components.start_pipeline()?;
+        let pipeline_info = PipelineInfo::new(arguments, &mut node, components.context.clone())?;
+        let pipeline_threads = components.start_pipeline(pipeline_info)?;
         components.cameras.create_first(&mut node)?;
         let lifecycle = components.create_lifecycle(&mut node)?;
         components.create_services(&mut node)?;
@@ -294,7 +296,7 @@ impl Components {
     }
 
     /// Starts the classifier thread and the overlay thread.
-    fn start_pipeline(&self) -> Result<[JoinHandle<()>; 2], NodeError> {
+    fn start_pipeline(&self, pipeline_info: PipelineInfo) -> Result<[JoinHandle<()>; 2], NodeError> {
         let (overlay, draw_overlays) = create_overlay_thread();
         let classifier = ClassifierThread::new(
             self.context.clone(),
@@ -302,6 +304,7 @@ impl Components {
             self.inbox.clone(),
             self.running_model.clone(),
             self.models.topic(),
+            pipeline_info,
             overlay,
         );
         let (affinity, context) = (lock(&self.params).affinity.clone(), self.context.clone());

@@ -1,11 +1,13 @@
-//! Consistency of files: versions, docs/reference.md and SROS 2 policy, links in documents, package.xml and the imports of tests/ros.
+//! Consistency of files: versions, docs/reference.md, SROS 2 policy and Foxglove layout, links in documents, package.xml and the imports of
+//! tests/ros.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use roxmltree::{Document, Node};
+use serde_json::Value;
 
 /// The document with the tables of topics, services and parameters.
 const REFERENCE: &str = "docs/reference.md";
@@ -227,6 +229,127 @@ fn package_xml_declares_the_imports_of_the_ros_tests() {
             );
         }
     }
+}
+
+fn layout() -> Value {
+    serde_json::from_str(&read("config/foxglove_layout.json")).expect("the layout is JSON")
+}
+
+/// The panels of the layout, with the configuration of each.
+fn panels(layout: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    layout["configById"].as_object().expect("an object").iter()
+}
+
+/// The ids of the panels at the leaves of the layout's tree.
+fn leaves(tree: &Value) -> Vec<&str> {
+    match tree.as_str() {
+        Some(id) => vec![id],
+        None => ["first", "second"]
+            .iter()
+            .flat_map(|side| leaves(&tree[side]))
+            .collect(),
+    }
+}
+
+/// The topics and message paths that a panel shows.
+fn shown(config: &Value) -> Vec<&str> {
+    let single = ["path", "topicPath", "topicToRender"]
+        .iter()
+        .map(|key| &config[key]);
+    let image = std::iter::once(&config["imageMode"]["imageTopic"]);
+    let series = config["paths"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|path| &path["value"]);
+    single
+        .chain(image)
+        .chain(series)
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+/// The type of each topic that the node publishes, by its full name with the launch file's default namespace.
+fn published() -> BTreeMap<String, String> {
+    let reference = read(REFERENCE);
+    let rows = table(&reference, "| Topic | Type |");
+    let output = rows.iter().filter(|row| row[3].starts_with("out"));
+    let topics = output.map(|row| {
+        let name = names(row[0])[0];
+        let full_name = match name.strip_prefix("~/") {
+            Some(rest) => format!("/jetbot/thumb_gesture/{rest}"),
+            None if name.starts_with('/') => name.to_owned(),
+            None => format!("/jetbot/{name}"),
+        };
+        (full_name, names(row[1])[0].to_owned())
+    });
+    let of_every_node = ("/rosout".to_owned(), "rcl_interfaces/Log".to_owned());
+    topics.chain([of_every_node]).collect()
+}
+
+/// The lines of a message definition without comments, as pairs of words: a type and a name.
+fn definition(message: &str) -> Vec<(String, String)> {
+    let text = read(&format!("msg/{message}.msg"));
+    let lines = text
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default());
+    let words = lines.map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    words
+        .filter_map(|words| match words.as_slice() {
+            [kind, name, ..] => Some((kind.clone(), name.clone())),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn foxglove_layout_places_each_panel_once() {
+    let layout = layout();
+    let mut placed = leaves(&layout["layout"]);
+    placed.sort_unstable();
+    let configured: Vec<&str> = panels(&layout).map(|(id, _)| id.as_str()).collect();
+    assert_eq!(placed, configured);
+}
+
+#[test]
+fn foxglove_layout_shows_topics_and_fields_that_exist() {
+    let (layout, published) = (layout(), published());
+    for (id, config) in panels(&layout) {
+        let shown = shown(config);
+        assert!(!shown.is_empty(), "{id} shows nothing");
+        for path in shown {
+            let (topic, field) = path.split_once('.').unwrap_or((path, ""));
+            let kind = published.get(topic);
+            let kind = kind.unwrap_or_else(|| panic!("{id} shows {topic}, which the node does not publish"));
+            let (name, is_element) = match field.split_once('[') {
+                Some((name, _)) => (name, true),
+                None => (field, false),
+            };
+            if !name.is_empty() {
+                let fields = definition(kind);
+                let (kind_of_field, _) = fields
+                    .iter()
+                    .find(|(_, found)| found == name)
+                    .unwrap_or_else(|| panic!("{id} shows {path}, but {kind} has no such field"));
+                assert_eq!(kind_of_field.ends_with("[]"), is_element, "{id} shows {path}");
+            }
+        }
+    }
+}
+
+#[test]
+fn foxglove_layout_names_all_gestures() {
+    let layout = layout();
+    let rules = layout["configById"]["Indicator!gesture"]["rules"].as_array();
+    let name = |rule: &Value| {
+        let label = rule["label"].as_str().unwrap_or_default();
+        let value = rule["rawValue"].as_str().unwrap_or_default();
+        format!("{}={value}", label.to_uppercase().replace(' ', "_"))
+    };
+    let named: BTreeSet<String> = rules.into_iter().flatten().map(name).collect();
+    let lines = definition("ThumbGesture").into_iter();
+    let constants = lines.filter(|(_, name)| name.contains('='));
+    assert_eq!(named, constants.map(|(_, constant)| constant).collect());
 }
 
 /// The Markdown files of the repository, as relative paths.

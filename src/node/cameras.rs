@@ -11,6 +11,7 @@ use crate::node::pipeline::camera::{Camera, Cameras, MAX_CAMERAS};
 use crate::node::pipeline::gesture_output::{GestureOutput, GestureTopics};
 use crate::node::pipeline::inbox::Inbox;
 use crate::node::pipeline::subscriptions::Subscriptions;
+use crate::node::pipeline::vision_msgs::ClassificationTopic;
 use crate::node::ros::arguments::RosArguments;
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::executor::ExecutorHandle;
@@ -120,6 +121,7 @@ impl CameraSetup {
         let overlay = ImageTopic::resolve(&self.arguments, node, &base, ImageTransport::Compressed)?;
         let topics = GestureTopics {
             gesture: Topic::new(node, &camera.gesture_topic(), QosProfile::default().keep_last(10))?,
+            classification: ClassificationTopic::new(node, &camera.classification_topic())?,
             overlay: Arc::new(Topic::new(node, &overlay.name, QosProfile::sensor_data())?),
         };
         let output = GestureOutput::new(self.context.clone(), camera.clone(), topics, use_sim_time);

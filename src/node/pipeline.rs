@@ -1,8 +1,8 @@
 //! The path of a frame from the camera topic to the published gesture.
 //!
 //! A thread per camera ([`camera_thread`]) reads its [`subscriptions`], decodes messages and puts frames into the [`inbox`]. One thread ([`classifier_thread`])
-//! takes them in batches, classifies them, and publishes through each camera's [`gesture_output`], with the threshold of [`tolerance`]. A further thread
-//! ([`overlay_thread`]) draws overlays.
+//! takes them in batches, classifies them, and publishes through each camera's [`gesture_output`], with the threshold of [`tolerance`], and once more
+//! as messages of [`vision_msgs`]. A further thread ([`overlay_thread`]) draws overlays.
 
 pub(crate) mod camera;
 pub(crate) mod camera_thread;
@@ -13,3 +13,4 @@ pub(crate) mod overlay_thread;
 pub(crate) mod stamp_gaps;
 pub(crate) mod subscriptions;
 mod tolerance;
+pub(crate) mod vision_msgs;

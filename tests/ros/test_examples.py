@@ -90,10 +90,12 @@ def test_stable_thumb_drives(world: World, robot_program: list[str], gesture: Th
         ThumbGesture(gesture=ThumbGesture.OTHER, label="fist", stable=True),
         ThumbGesture(gesture=ThumbGesture.UNKNOWN, label="thumbs_up", reason="threshold", stable=True),
         ThumbGesture(gesture=ThumbGesture.UNKNOWN, label="thumbs_up", reason="stale"),
+        ThumbGesture(gesture=ThumbGesture.UNKNOWN, label="thumbs_up", reason="unfamiliar", confidence=1.0, stable=True),
+        ThumbGesture(gesture=ThumbGesture.UNKNOWN, label="thumbs_up", reason="inactive"),
         ThumbGesture(gesture=ThumbGesture.THUMBS_UP, stable=True, age=Duration(nanosec=600_000_000)),
         ThumbGesture(gesture=ThumbGesture.THUMBS_UP, stable=True, age=Duration(sec=3600)),
     ],
-    ids=["unstable", "none", "other", "unknown", "stale", "600 ms old", "an hour old"],
+    ids=["unstable", "none", "other", "unknown", "stale", "unfamiliar", "inactive", "600 ms old", "an hour old"],
 )
 def test_other_gestures_stop(world: World, robot_program: list[str], gesture: ThumbGesture) -> None:
     robot = Robot(world, robot_program)
@@ -125,6 +127,21 @@ def test_frozen_camera_stops(trained_world: World, robot_program: list[str]) -> 
     robot.wait_for_speed(SPEED)
     robot.wait_for_speed(0.0)
     assert camera.is_running()
+
+
+def test_unfamiliar_frames_stop(trained_world: World, robot_program: list[str]) -> None:
+    """The frames that make the robot drive become unfamiliar, because the model is asked to know them better."""
+    node = trained_world.start_node(image_reliability="reliable", recognizer="image", familiarity_threshold=0.0)
+    robot = Robot(trained_world, robot_program)
+    trained_world.start_camera("--rate", "30", "--show", "odd:thumbs_up")
+    robot.wait_for_speed(SPEED)
+    value = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=1.0)
+    answer = trained_world.call(
+        "set_parameters", SetParameters, parameters=[Parameter(name="familiarity_threshold", value=value)]
+    )
+    assert answer.results[0].successful, answer.results[0].reason
+    robot.wait_for_speed(0.0, timeout=4.0)  # before the timeout of 5 s
+    assert node.is_running()
 
 
 @pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM])

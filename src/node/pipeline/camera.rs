@@ -138,9 +138,17 @@ impl Camera {
 
     /// The base topic of the overlay.
     pub(crate) fn overlay_topic(&self) -> String {
-        match self.name.as_str() {
-            "" => "~/overlay".to_owned(),
-            name => format!("~/{}/overlay", name.trim_start_matches('/')),
+        self.topic_below_node("overlay")
+    }
+
+    pub(crate) fn classification_topic(&self) -> String {
+        self.topic_below_node("classification")
+    }
+
+    fn topic_below_node(&self, topic: &str) -> String {
+        match self.name.trim_start_matches('/') {
+            "" => format!("~/{topic}"),
+            name => format!("~/{name}/{topic}"),
         }
     }
 }

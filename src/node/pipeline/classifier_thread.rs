@@ -14,6 +14,7 @@ use crate::node::pipeline::gesture_output::{GestureOutput, GestureTopics};
 use crate::node::pipeline::inbox::{Batch, Command, Inbox, LoadedModel, ModelInUse, RunningModel, Work};
 use crate::node::pipeline::overlay_thread::OverlaySender;
 use crate::node::pipeline::tolerance::{Explanation, Tolerance};
+use crate::node::pipeline::vision_msgs::PipelineInfo;
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::ffi::trim_heap;
 use crate::node::ros::topic::Topic;
@@ -30,6 +31,7 @@ pub(crate) struct ClassifierThread {
     running: RunningModel,
     /// `~/model`.
     model_topic: Arc<Topic<ModelInfo>>,
+    pipeline_info: PipelineInfo,
     /// One for each camera, in the order in which they were added.
     outputs: Vec<GestureOutput>,
     overlay: OverlaySender,
@@ -46,6 +48,7 @@ impl ClassifierThread {
         inbox: Arc<Inbox>,
         running: RunningModel,
         model_topic: Arc<Topic<ModelInfo>>,
+        pipeline_info: PipelineInfo,
         overlay: OverlaySender,
     ) -> ClassifierThread {
         ClassifierThread {
@@ -54,6 +57,7 @@ impl ClassifierThread {
             inbox,
             running,
             model_topic,
+            pipeline_info,
             outputs: Vec::new(),
             overlay,
             model: None,
@@ -130,7 +134,7 @@ impl ClassifierThread {
         }
     }
 
-    /// Computes the threshold for a model; returns whether there is something new to say about it.
+    /// Computes the threshold for a model and tells the readers of `vision_msgs`; returns whether there is something new to say about it.
     fn update_threshold(&mut self, model: &LoadedModel) -> bool {
         let tolerance = Tolerance::new(
             &lock(&self.params),
@@ -142,6 +146,8 @@ impl ClassifierThread {
             backend: model.info.backend.clone(),
             threshold: tolerance.settings().threshold,
         });
+        self.pipeline_info
+            .publish(&model.info, tolerance.settings().threshold);
         let previous = std::mem::replace(&mut self.tolerance, tolerance);
         self.tolerance.explanation() != previous.explanation()
     }

@@ -13,6 +13,7 @@ use crate::gesture::{Gesture, UNKNOWN};
 use crate::hand::Hand;
 use crate::node::pipeline::camera::{Arrival, Camera, CameraFrame};
 use crate::node::pipeline::overlay_thread::{OverlayJob, OverlaySender};
+use crate::node::pipeline::vision_msgs::ClassificationTopic;
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::messages::{duration_message, nanos_of};
 use crate::node::ros::topic::Topic;
@@ -23,6 +24,8 @@ use crate::recognizer::Prediction;
 pub(crate) struct GestureTopics {
     /// `thumb_gesture`.
     pub(crate) gesture: Topic<ThumbGesture>,
+    /// `~/classification`.
+    pub(crate) classification: ClassificationTopic,
     /// `~/overlay/compressed`.
     pub(crate) overlay: Arc<Topic<CompressedImage>>,
 }
@@ -31,6 +34,7 @@ impl GestureTopics {
     /// Removes the publishers from the ROS graph.
     pub(crate) fn close(&self, node: &mut Node) {
         self.gesture.close(node);
+        self.classification.close(node);
         self.overlay.close(node);
     }
 }
@@ -214,6 +218,7 @@ impl GestureOutput {
         self.gesture.age = duration_message(age);
         self.camera.counters.set_last_age(age);
         self.topics.gesture.publish(&self.gesture);
+        self.topics.classification.publish(&self.gesture);
         self.published = Some(Instant::now());
     }
 

@@ -157,7 +157,7 @@ impl RosArguments {
     }
 
     /// Applies the remapping rules to an absolute topic name, for a node with this name and namespace; `None` if no rule matches.
-    pub(super) fn remap_topic(&self, topic: &str, node: &str, namespace: &str) -> Option<String> {
+    pub(crate) fn remap_topic(&self, topic: &str, node: &str, namespace: &str) -> Option<String> {
         self.all.remap_topic(topic, node, namespace)
     }
 }
