@@ -15,6 +15,7 @@ use crate::node::pipeline::inbox::RunningModel;
 use crate::node::pipeline::subscriptions::{Source, Subscriptions};
 use crate::node::retrain::Retraining;
 use crate::node::ros::context::NodeContext;
+use crate::node::ros::ffi::middleware;
 use crate::node::ros::qos::RemotePublisher;
 use crate::node::ros::topic::Topic;
 use crate::node::state::{NodeState, State};
@@ -131,6 +132,7 @@ impl Diagnostics {
                 .filter(|_| monitor.reports_with_loss >= MANY_REPORTS)
                 .map(|share| Loss {
                     share,
+                    is_fast_dds: middleware().starts_with("rmw_fastrtps"),
                     is_reliable: source.qos.is_reliable,
                     transport,
                 }),

@@ -43,6 +43,7 @@ from thumb_gesture.srv import (
     Retrain,
 )
 
+import zenoh_router
 from images import describe
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -93,6 +94,13 @@ class Program:
     def output(self) -> str:
         """The output so far, standard output and standard error."""
         return self.log.read_text(errors="replace")
+
+    def wait_for_output(self, text: str, timeout: float = TIMEOUT) -> None:
+        """Waits until the program has printed a text; fails after the timeout, or if it ends."""
+        deadline = time.monotonic() + timeout
+        while text not in self.output():
+            assert self.is_running() and time.monotonic() < deadline, f"{self.name} has not printed {text}:\n{self.output()}"
+            time.sleep(0.02)
 
     def is_running(self) -> bool:
         """Whether the program still runs."""
@@ -147,6 +155,8 @@ class World:
         # For rclpy in this process.
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = self.DISCOVERY_RANGE
         os.environ.setdefault("ROS_LOG_DIR", str(directory / "log"))
+        if zenoh_router.is_in_use():
+            self.start_routers()
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
         self.peer = rclpy.create_node("peer", context=self.context, namespace=NAMESPACE, enable_rosout=False)
@@ -180,10 +190,26 @@ class World:
         self.peer.destroy_node()
         self.context.try_shutdown()
 
+    def start_routers(self) -> None:
+        """Starts the router of Zenoh, to which all programs of this world connect, this process too."""
+        self.endpoint = zenoh_router.free_endpoint()
+        os.environ |= zenoh_router.configuration(connect=[self.endpoint])
+        self.env |= zenoh_router.configuration(connect=[self.endpoint])
+        self.router = self.start_router()
+
+    def start_router(self) -> Program:
+        """Starts the router, and waits until programs can connect to it."""
+        router = self.start(zenoh_router.program(), **zenoh_router.configuration(listen=[self.endpoint]))
+        router.wait_for_output(zenoh_router.READY)
+        return router
+
     def start(self, *command: str, **env: str) -> Program:
         """Starts a program of the package."""
-        log = self.directory / f"{len(self.programs)}_{Path(command[0]).name}.log"
-        program = Program(log, self.env | env, self.placed(command))
+        return self.start_placed(self.placed(command), Path(command[0]).name, env)
+
+    def start_placed(self, command: list[str], name: str, env: dict[str, str]) -> Program:
+        """Starts a command that runs a program of this name where it belongs."""
+        program = Program(self.directory / f"{len(self.programs)}_{name}.log", self.env | env, command)
         self.programs.append(program)
         return program
 

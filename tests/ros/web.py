@@ -186,6 +186,7 @@ class Viewer:
     """An open page: asks for updates and keeps the state."""
 
     def __init__(self, site: Site, cameras: list[str] | None = None, **headers: str) -> None:
+        self.site = site
         self.socket = site.open(**headers)
         self.cameras = [""] if cameras is None else cameras
         self.state: dict[str, Any] = {}

@@ -71,6 +71,7 @@ pub(super) struct Overload {
 pub(super) struct Loss {
     /// 0 to 1.
     pub(super) share: f64,
+    pub(super) is_fast_dds: bool,
     pub(super) is_reliable: bool,
     pub(super) transport: ImageTransport,
 }
@@ -179,11 +180,14 @@ impl Loss {
             ImageTransport::Raw => "image_transport: compressed, ",
             ImageTransport::Compressed => "",
         };
-        let remedy = match self.is_reliable {
-            true => format!(
+        let remedy = match (self.is_reliable, self.is_fast_dds) {
+            (true, _) => format!(
                 "over a network use {compressed}smaller images, a lower rate, or image_reliability: best_effort"
             ),
-            false => format!(
+            (false, false) => format!(
+                "let the camera publish with reliability reliable; over a network use {compressed}smaller images or a lower rate"
+            ),
+            (false, true) => format!(
                 "let the camera publish with reliability reliable, or set FASTRTPS_DEFAULT_PROFILES_FILE for the camera and this node to the package's config/fastdds.xml on one machine, and to config/fastdds_network.xml on two; over a network use {compressed}smaller images or a lower rate"
             ),
         };
@@ -353,6 +357,7 @@ mod tests {
             let (level, message) = summarize(&Observation {
                 loss: Some(Loss {
                     share: 0.68,
+                    is_fast_dds: true,
                     is_reliable,
                     transport,
                 }),

@@ -126,12 +126,13 @@ impl Values {
     }
 
     pub(crate) fn image_subscription(&self) -> ImageSubscription {
-        ImageSubscription {
+        let requested = ImageSubscription {
             transport: self.image_transport,
             reliability: self.image_reliability,
             durability: self.image_durability,
             depth: self.image_depth,
-        }
+        };
+        requested.for_middleware()
     }
 }
 

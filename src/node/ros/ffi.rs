@@ -1,5 +1,5 @@
-//! C functions that no crate wraps: image messages without a copy of their pixels, rcutils' log levels, rcl's arguments and errors, and
-//! glibc's `malloc_trim`. The only module with `unsafe`.
+//! C functions that no crate wraps: image messages without a copy of their pixels, the middleware's rules of QoS, rcutils' log levels,
+//! rcl's arguments and errors, and glibc's `malloc_trim`. The only module with `unsafe`.
 #![allow(unsafe_code, reason = "each call meets the requirements of its C header")]
 
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -17,7 +17,8 @@ use r2r_rcl::{
     rcl_logging_rosout_enabled, rcl_parse_arguments, rcl_ret_t, rcl_variant_t, rcl_yaml_node_struct_fini,
     rcutils_allocator_t, rcutils_get_default_allocator, rcutils_get_error_string,
     rcutils_logging_get_logger_level, rcutils_logging_logger_is_enabled_for,
-    rcutils_logging_set_logger_level, rcutils_reset_error,
+    rcutils_logging_set_logger_level, rcutils_reset_error, rmw_get_implementation_identifier,
+    rmw_qos_compatibility_type_t, rmw_qos_profile_check_compatible,
 };
 
 unsafe extern "C" {
@@ -97,6 +98,29 @@ impl<M: Deref<Target = NativeImage>> AsRef<[u8]> for Native<M> {
         // SAFETY: rosidl keeps `size` bytes there until the message is destroyed, and nothing writes to them.
         unsafe { std::slice::from_raw_parts(pixels.data, pixels.size) }
     }
+}
+
+/// Whether the middleware delivers the messages of such a publisher to such a subscription.
+pub(super) fn are_compatible(publisher: QosProfile, subscription: QosProfile) -> bool {
+    let mut compatibility = rmw_qos_compatibility_type_t::RMW_QOS_COMPATIBILITY_ERROR;
+    // SAFETY: `compatibility` is written to, and no reason is requested.
+    let status = unsafe {
+        rmw_qos_profile_check_compatible(
+            publisher.into(),
+            subscription.into(),
+            &raw mut compatibility,
+            std::ptr::null_mut(),
+            0,
+        )
+    };
+    status == RCL_RET_OK as rcl_ret_t
+        && compatibility != rmw_qos_compatibility_type_t::RMW_QOS_COMPATIBILITY_ERROR
+}
+
+/// Name of the middleware, such as `rmw_fastrtps_cpp`.
+pub(crate) fn middleware() -> String {
+    // SAFETY: it returns a C string that is never freed.
+    unsafe { text_of(rmw_get_implementation_identifier()) }.unwrap_or_default()
 }
 
 /// Returns freed memory to the operating system: glibc keeps much of it, in particular after large allocations.

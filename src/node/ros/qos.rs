@@ -1,10 +1,12 @@
-//! QoS of the node's topics, and detection of publishers that do not match: DDS does not connect them and reports no error.
+//! QoS of the node's topics, and detection of publishers that do not match: DDS does not connect them and reports no error. Zenoh connects
+//! all of the same type.
 
 use r2r::qos::{DurabilityPolicy, ReliabilityPolicy};
 use r2r::{Node, QosProfile};
 use strum::{Display, EnumString, VariantNames};
 
 use crate::frame::fix_of_video;
+use crate::node::ros::ffi;
 
 /// How images are published, as in `image_transport`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, VariantNames)]
@@ -95,7 +97,28 @@ pub(crate) fn publishers(node: &Node, topic: &str) -> Vec<RemotePublisher> {
     publisher.collect()
 }
 
+impl RemotePublisher {
+    fn profile(&self) -> QosProfile {
+        let qos = ImageQos {
+            is_reliable: self.is_reliable,
+            is_transient_local: self.is_transient_local,
+        };
+        qos.applied_to(QosProfile::default())
+    }
+}
+
 impl ImageQos {
+    fn applied_to(self, profile: QosProfile) -> QosProfile {
+        let profile = match self.is_reliable {
+            true => profile.reliable(),
+            false => profile.best_effort(),
+        };
+        match self.is_transient_local {
+            true => profile.transient_local(),
+            false => profile.volatile(),
+        }
+    }
+
     /// The values of the parameters.
     pub(crate) fn names(self) -> (Reliability, Durability) {
         let reliability = match self.is_reliable {
@@ -111,6 +134,36 @@ impl ImageQos {
 }
 
 impl ImageSubscription {
+    /// This subscription as the middleware needs it: `auto` is fixed where every subscription receives the messages of every publisher, so
+    /// that none is replaced. With Zenoh, the end of one during a message can block the node (ros2/rmw_zenoh issue 993).
+    pub(crate) fn for_middleware(self) -> ImageSubscription {
+        let (least, most) = (
+            ImageQos::default(),
+            ImageQos {
+                is_reliable: true,
+                is_transient_local: true,
+            },
+        );
+        match ffi::are_compatible(self.profile(least), self.profile(most)) {
+            true => self.without_auto(),
+            false => self,
+        }
+    }
+
+    fn without_auto(self) -> ImageSubscription {
+        ImageSubscription {
+            reliability: match self.reliability {
+                Reliability::Auto => Reliability::Reliable,
+                requested => requested,
+            },
+            durability: match self.durability {
+                Durability::Auto => Durability::Volatile,
+                requested => requested,
+            },
+            ..self
+        }
+    }
+
     /// The QoS that fits these publishers: with `auto` the best that all of them offer, and without a publisher the current one.
     pub(crate) fn fitting(&self, publishers: &[RemotePublisher], current: ImageQos) -> ImageQos {
         let message_type = self.transport.message_type();
@@ -138,15 +191,7 @@ impl ImageSubscription {
     }
 
     pub(crate) fn profile(&self, qos: ImageQos) -> QosProfile {
-        let profile = QosProfile::sensor_data().keep_last(self.depth);
-        let profile = match qos.is_reliable {
-            true => profile.reliable(),
-            false => profile.best_effort(),
-        };
-        match qos.is_transient_local {
-            true => profile.transient_local(),
-            false => profile.volatile(),
-        }
+        qos.applied_to(QosProfile::sensor_data().keep_last(self.depth))
     }
 
     /// Why no message of a publisher is received, and how to fix it; `None` if the publisher matches.
@@ -157,6 +202,14 @@ impl ImageSubscription {
             let found = &publisher.message_type;
             let fix = fix_of_video(found).unwrap_or("set image_transport, or remap the topic");
             return Some(format!("{node} publishes {found}, not {message_type}; {fix}"));
+        }
+        // With `auto` the QoS fits every publisher.
+        let requested = ImageQos {
+            is_reliable: self.reliability == Reliability::Reliable,
+            is_transient_local: self.durability == Durability::TransientLocal,
+        };
+        if ffi::are_compatible(publisher.profile(), self.profile(requested)) {
+            return None;
         }
         if self.reliability == Reliability::Reliable && !publisher.is_reliable {
             let (requested, offered) = (self.reliability, Reliability::BestEffort);
@@ -219,6 +272,24 @@ mod tests {
         };
         let video = DEFAULT.mismatch(&video).unwrap_or_default();
         assert!(video.contains("image_transport republish"), "{video}");
+    }
+
+    #[test]
+    fn auto_is_fixed_only_where_every_publisher_matches() {
+        let requested = ImageSubscription {
+            reliability: Reliability::Auto,
+            durability: Durability::Auto,
+            ..DEFAULT
+        };
+        let is_zenoh = ffi::middleware() == "rmw_zenoh_cpp";
+        let followed = requested.for_middleware().reliability == Reliability::Auto;
+        assert_eq!(followed, !is_zenoh, "{}", ffi::middleware());
+        let fixed = requested.without_auto();
+        assert_eq!(
+            (fixed.reliability, fixed.durability),
+            (Reliability::Reliable, Durability::Volatile)
+        );
+        assert_eq!(DEFAULT.without_auto().reliability, Reliability::BestEffort);
     }
 
     #[test]
