@@ -45,7 +45,7 @@ use models::Models;
 use params::services::ParameterServer;
 use params::{DECLARATIONS, ParameterError, Params};
 use pipeline::camera::Camera;
-use pipeline::classifier_thread::ClassifierThread;
+use pipeline::classifier_thread::{ClassifierThread, ModelTopics};
 use pipeline::gesture_output::{GestureOutput, GestureTopics};
 use pipeline::inbox::{Inbox, RunningModel};
 use pipeline::overlay_thread::create_overlay_thread;
@@ -303,13 +303,16 @@ impl Components {
             ));
         }
         let (overlay, draw_overlays) = create_overlay_thread(outputs.len());
+        let model_topics = ModelTopics {
+            model: self.models.topic(),
+            pipeline_info: PipelineInfo::new(arguments, node, self.context.clone())?,
+        };
         let classifier = ClassifierThread::new(
             self.context.clone(),
             self.params.clone(),
             self.inbox.clone(),
             self.running_model.clone(),
-            self.models.topic(),
-            PipelineInfo::new(arguments, node, self.context.clone())?,
+            model_topics,
             outputs,
             overlay,
         );

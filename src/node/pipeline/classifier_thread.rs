@@ -21,15 +21,21 @@ use crate::recognizer::{Predictions, Source};
 use crate::sync::lock;
 use crate::text;
 
+/// The topics that describe the model in use.
+pub(crate) struct ModelTopics {
+    /// `~/model`.
+    pub(crate) model: Arc<Topic<ModelInfo>>,
+    /// The same for readers of `vision_msgs`.
+    pub(crate) pipeline_info: PipelineInfo,
+}
+
 /// The model and the outputs that the thread owns, and what it shares.
 pub(crate) struct ClassifierThread {
     context: NodeContext,
     params: Arc<Mutex<Params>>,
     inbox: Arc<Inbox>,
     running: RunningModel,
-    /// `~/model`.
-    model_topic: Arc<Topic<ModelInfo>>,
-    pipeline_info: PipelineInfo,
+    model_topics: ModelTopics,
     /// One per camera.
     outputs: Vec<GestureOutput>,
     overlay: OverlaySender,
@@ -45,8 +51,7 @@ impl ClassifierThread {
         params: Arc<Mutex<Params>>,
         inbox: Arc<Inbox>,
         running: RunningModel,
-        model_topic: Arc<Topic<ModelInfo>>,
-        pipeline_info: PipelineInfo,
+        model_topics: ModelTopics,
         outputs: Vec<GestureOutput>,
         overlay: OverlaySender,
     ) -> ClassifierThread {
@@ -55,8 +60,7 @@ impl ClassifierThread {
             params,
             inbox,
             running,
-            model_topic,
-            pipeline_info,
+            model_topics,
             outputs,
             overlay,
             model: None,
@@ -130,7 +134,8 @@ impl ClassifierThread {
             backend: model.info.backend.clone(),
             threshold: tolerance.settings().threshold,
         });
-        self.pipeline_info
+        self.model_topics
+            .pipeline_info
             .publish(&model.info, tolerance.settings().threshold);
         let previous = std::mem::replace(&mut self.tolerance, tolerance);
         self.tolerance.explanation() != previous.explanation()
@@ -147,7 +152,7 @@ impl ClassifierThread {
             }
             info.message = text::message(&format!("{}; {text}", info.message));
         }
-        self.model_topic.publish(&info);
+        self.model_topics.model.publish(&info);
     }
 
     /// Classifies a batch and publishes its gestures; does nothing without a model.
