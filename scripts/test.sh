@@ -13,6 +13,7 @@ run_tests() {
     cargo test --release --locked --no-fail-fast
     python3 -m pytest -rs tests/ros
     python3 -m pytest -rs tests/network
+    python3 -m pytest -rs tests/zenoh
     python3 -m pytest -rs tests/browser
     python3 torture/run.py --minutes 3 --skip soak
 }
