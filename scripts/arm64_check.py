@@ -205,6 +205,8 @@ class Arm64Check:
         variables = {
             "LD_LIBRARY_PATH": "/libtorch/lib",
             "ORT_DYLIB_PATH": "/libonnxruntime.so",
+            # Otherwise a program whose libraries have started threads executes itself anew, without the emulator.
+            "ORT_DISABLE_TELEMETRY": "1",
             "THUMB_GESTURE_PRETRAINED": os.environ["THUMB_GESTURE_PRETRAINED"],
         }
         program = f"/target/{TARGET}/release/thumb_gesture"
