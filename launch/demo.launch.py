@@ -7,8 +7,9 @@ from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = "thumb_gesture"
-# Fast DDS loses most images over 0.5 MB without a profile. The user's own one takes precedence.
-PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
+# Fast DDS loses most images over 0.5 MB without a profile. The user's own one takes precedence. Version 2 (Jazzy) reads the first
+# variable, version 3 (Kilted) the second.
+PROFILES = ["FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -19,7 +20,7 @@ def generate_launch_description() -> LaunchDescription:
     default_profile = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "fastdds.xml"])
     return LaunchDescription(
         [
-            SetEnvironmentVariable(PROFILE, EnvironmentVariable(PROFILE, default_value=default_profile)),
+            *(SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=default_profile)) for name in PROFILES),
             DeclareLaunchArgument(
                 "photos",
                 default_value="",

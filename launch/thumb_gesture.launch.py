@@ -12,14 +12,15 @@ from launch_ros.parameter_descriptions import ParameterFile
 from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = "thumb_gesture"
-# Fast DDS loses most images over 0.5 MB without a profile. The user's own one takes precedence.
-PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
+# Fast DDS loses most images over 0.5 MB without a profile. The user's own one takes precedence. Version 2 (Jazzy) reads the first
+# variable, version 3 (Kilted) the second.
+PROFILES = ["FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"]
 
 
 def generate_launch_description() -> LaunchDescription:
     """Declares the arguments and starts the node."""
     default_profile = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "fastdds.xml"])
-    env = {PROFILE: EnvironmentVariable(PROFILE, default_value=default_profile)}
+    env = {name: EnvironmentVariable(name, default_value=default_profile) for name in PROFILES}
     return LaunchDescription(
         [
             DeclareLaunchArgument(

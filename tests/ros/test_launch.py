@@ -17,7 +17,7 @@ from geometry_msgs.msg import Twist
 from rcl_interfaces.srv import GetParameters
 from sensor_msgs.msg import CompressedImage, Image
 
-from harness import BEST_EFFORT, NAMESPACE, REPOSITORY, World
+from harness import BEST_EFFORT, NAMESPACE, PROFILE_VARIABLES, REPOSITORY, World
 from web import free_port
 
 DIRECTORY = REPOSITORY / "launch"
@@ -170,15 +170,15 @@ def test_example_starts_the_camera_driver_before_all_others() -> None:
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("own", [None, "/own/profile.xml", ""])
 def test_profile_of_fast_dds_is_set_unless_the_user_has_one(world: World, form: str, own: str | None) -> None:
-    name = "FASTRTPS_DEFAULT_PROFILES_FILE"
-    world.env.pop(name, None)
-    if own is not None:
-        world.env[name] = own
+    for name in PROFILE_VARIABLES:
+        world.env.pop(name, None)
+        if own is not None:
+            world.env[name] = own
     launch(world, installed(f"thumb_gesture.launch.{form}"), *directories(world))
     (node,) = world.programs[0].children()
     environment = Path(f"/proc/{node}/environ").read_text().split("\0")
     expected = Path(get_package_share_directory("thumb_gesture")) / "config" / "fastdds.xml"
-    assert f"{name}={expected if own is None else own}" in environment
+    assert {f"{name}={expected if own is None else own}" for name in PROFILE_VARIABLES} <= set(environment)
 
 
 def entities(form: str) -> list[dict[str, Any]]:
