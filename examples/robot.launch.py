@@ -3,6 +3,7 @@
 `ros2 launch thumb_gesture robot.launch.py`; `--show-args` lists the arguments, including those of the node.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -19,9 +20,9 @@ from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = "thumb_gesture"
-# Fast DDS loses most images over 0.5 MB without a profile. The user's own one takes precedence. Version 2 (Jazzy) reads the first
-# variable, version 3 (Kilted) the second.
-PROFILES = ["FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"]
+# Fast DDS loses most images over 0.5 MB without a profile. The user's own one takes precedence. Later versions have another variable.
+IS_JAZZY = os.environ.get("ROS_DISTRO", "jazzy") == "jazzy"
+PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE" if IS_JAZZY else "FASTDDS_DEFAULT_PROFILES_FILE"
 DRIVER = Path(__file__).parent / "gesture_to_cmd_vel" / "gesture_to_cmd_vel.py"
 
 
@@ -33,7 +34,7 @@ def generate_launch_description() -> LaunchDescription:
     default_profile = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "fastdds.xml"])
     return LaunchDescription(
         [
-            *(SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=default_profile)) for name in PROFILES),
+            SetEnvironmentVariable(PROFILE, EnvironmentVariable(PROFILE, default_value=default_profile)),
             # As in the launch file of the node, which is included after the first use.
             DeclareLaunchArgument(
                 "namespace", default_value="jetbot", description="Namespace of the node and of the camera."

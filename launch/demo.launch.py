@@ -1,5 +1,7 @@
 """Starts the node with a camera that shows hands or photos: `ros2 launch thumb_gesture demo.launch.py`."""
 
+import os
+
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
@@ -7,9 +9,9 @@ from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = "thumb_gesture"
-# Fast DDS loses most images over 0.5 MB without a profile. The user's own one takes precedence. Version 2 (Jazzy) reads the first
-# variable, version 3 (Kilted) the second.
-PROFILES = ["FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"]
+# Fast DDS loses most images over 0.5 MB without a profile. The user's own one takes precedence. Later versions have another variable.
+IS_JAZZY = os.environ.get("ROS_DISTRO", "jazzy") == "jazzy"
+PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE" if IS_JAZZY else "FASTDDS_DEFAULT_PROFILES_FILE"
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -20,7 +22,7 @@ def generate_launch_description() -> LaunchDescription:
     default_profile = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "fastdds.xml"])
     return LaunchDescription(
         [
-            *(SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=default_profile)) for name in PROFILES),
+            SetEnvironmentVariable(PROFILE, EnvironmentVariable(PROFILE, default_value=default_profile)),
             DeclareLaunchArgument(
                 "photos",
                 default_value="",

@@ -75,9 +75,13 @@ _thumb_gesture_use_package() { # repository, site-packages, suffix of the distri
     _thumb_gesture_prepend PYTHONPATH "$_thumb_gesture_directory/lib/$(basename "$(dirname "$2")")/site-packages"
     _thumb_gesture_prepend PATH "$_thumb_gesture_directory/lib/thumb_gesture"
     export CARGO_TARGET_DIR="$1/build$3/thumb_gesture/cargo"
-    # Larger shared memory, without which most best-effort images over 0.5 MB are lost. Fast DDS 2 (Jazzy) and 3 (Kilted) each read one.
-    export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$1/config/fastdds.xml}"
-    export FASTDDS_DEFAULT_PROFILES_FILE="${FASTDDS_DEFAULT_PROFILES_FILE:-$1/config/fastdds.xml}"
+    # Larger shared memory, without which most best-effort images over 0.5 MB are lost. Later versions have another
+    # variable; they warn of the first one, and report errors if both are set to different files.
+    if [ "${ROS_DISTRO:-jazzy}" = jazzy ]; then
+        export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$1/config/fastdds.xml}"
+    else
+        export FASTDDS_DEFAULT_PROFILES_FILE="${FASTDDS_DEFAULT_PROFILES_FILE:-$1/config/fastdds.xml}"
+    fi
     # Redundant with AMENT_PREFIX_PATH, and r2r is rebuilt whenever it differs.
     unset CMAKE_PREFIX_PATH
 }
