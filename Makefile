@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .SILENT:
-.PHONY: help setup build test torture lint demo teach bench network-bench tensorrt-check gpu-check arm64-check clean
+.PHONY: help setup build test test-kilted torture lint demo teach bench network-bench tensorrt-check gpu-check arm64-check clean
 
 help: ## List the targets
 	awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,13 @@ test: ## Run all tests (downloads another 1.8 GB, to compare with torchvision)
 	scripts/setup.sh --tests
 	scripts/build.sh
 	scripts/test.sh
+
+test-kilted: ## Build with ROS 2 Kilted into build-kilted/ and install-kilted/, and run the tests of the node
+	export THUMB_GESTURE_ROS=kilted
+	scripts/setup.sh --tests
+	scripts/build.sh
+	. scripts/env.sh
+	THUMB_GESTURE_REQUIRE=examples,$${THUMB_GESTURE_REQUIRE:-} python3 -m pytest -rs tests/ros
 
 torture: ## Attack the package with kills, full disks, service calls and fuzzed files; MINUTES=30, SEED=1
 	scripts/setup.sh --tests
@@ -72,4 +79,4 @@ arm64-check: build ## Build the command line for arm64 and run it under emulatio
 	python3 scripts/arm64_check.py --photos "$${PHOTOS:-../shared/photos}"
 
 clean: ## Remove build outputs, keep downloads
-	rm -rf build install log target
+	rm -rf build{,-kilted} install{,-kilted} log{,-kilted} target

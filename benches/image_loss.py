@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "ros"))
 
-from harness import REPOSITORY  # noqa: E402
+from harness import PROFILE_VARIABLE, REPOSITORY  # noqa: E402
 from programs import show_progress  # noqa: E402
 from worlds import Received, world_in  # noqa: E402
 
@@ -21,9 +21,9 @@ SECONDS = 15.0
 PROFILE = REPOSITORY / "config" / "fastdds.xml"
 # Environment variables of camera and node.
 ENVIRONMENTS = {
-    "Fast DDS as it comes": {"FASTRTPS_DEFAULT_PROFILES_FILE": ""},
-    "with config/fastdds.xml": {"FASTRTPS_DEFAULT_PROFILES_FILE": str(PROFILE)},
-    "UDP alone": {"FASTRTPS_DEFAULT_PROFILES_FILE": "", "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"},
+    "Fast DDS as it comes": {PROFILE_VARIABLE: ""},
+    "with config/fastdds.xml": {PROFILE_VARIABLE: str(PROFILE)},
+    "UDP alone": {PROFILE_VARIABLE: "", "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"},
 }
 
 

@@ -3,6 +3,7 @@
 `ros2 launch thumb_gesture robot.launch.py`; `--show-args` lists the arguments, including those of the node.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = "thumb_gesture"
-# Fast DDS loses most images over 0.5 MB without a profile. The user's own one takes precedence.
-PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
+# Fast DDS loses most images over 0.5 MB without a profile. The user's own one takes precedence. Later versions have another variable.
+IS_JAZZY = os.environ.get("ROS_DISTRO", "jazzy") == "jazzy"
+PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE" if IS_JAZZY else "FASTDDS_DEFAULT_PROFILES_FILE"
 DRIVER = Path(__file__).parent / "gesture_to_cmd_vel" / "gesture_to_cmd_vel.py"
 
 

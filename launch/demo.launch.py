@@ -1,5 +1,7 @@
 """Starts the node with a camera that shows hands or photos: `ros2 launch thumb_gesture demo.launch.py`."""
 
+import os
+
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
@@ -7,8 +9,9 @@ from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = "thumb_gesture"
-# Fast DDS loses most images over 0.5 MB without a profile. The user's own one takes precedence.
-PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
+# Fast DDS loses most images over 0.5 MB without a profile. The user's own one takes precedence. Later versions have another variable.
+IS_JAZZY = os.environ.get("ROS_DISTRO", "jazzy") == "jazzy"
+PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE" if IS_JAZZY else "FASTDDS_DEFAULT_PROFILES_FILE"
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -4,22 +4,22 @@
 """
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
+from launch.actions import DeclareLaunchArgument, SetLaunchConfiguration
 from launch.conditions import IfCondition
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import EnvironmentVariable, EqualsSubstitution, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile
 from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = "thumb_gesture"
-# Fast DDS loses most images over 0.5 MB without a profile. The user's own one takes precedence.
-PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 
 
 def generate_launch_description() -> LaunchDescription:
     """Declares the arguments and starts the node."""
     default_profile = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "fastdds.xml"])
-    env = {PROFILE: EnvironmentVariable(PROFILE, default_value=default_profile)}
+    profile_variable = LaunchConfiguration("profile_variable")
+    env = {profile_variable: EnvironmentVariable(profile_variable, default_value=default_profile)}
+    is_jazzy = EqualsSubstitution(EnvironmentVariable("ROS_DISTRO", default_value="jazzy"), "jazzy")
     return LaunchDescription(
         [
             DeclareLaunchArgument(
@@ -101,6 +101,11 @@ def generate_launch_description() -> LaunchDescription:
                 default_value="false",
                 description="true: let visitors of the page use the cameras of their devices, with image_transport:=compressed.",
                 choices=["true", "false"],
+            ),
+            # Fast DDS loses most images over 0.5 MB without a profile. The user's own one takes precedence.
+            SetLaunchConfiguration("profile_variable", "FASTDDS_DEFAULT_PROFILES_FILE"),
+            SetLaunchConfiguration(
+                "profile_variable", "FASTRTPS_DEFAULT_PROFILES_FILE", condition=IfCondition(is_jazzy)
             ),
             Node(
                 package=PACKAGE,

@@ -23,8 +23,9 @@ lock pip
 lock tools
 lock colcon -c tools.txt
 lock ros -c colcon.txt -c tools.txt
+lock ros_kilted -c colcon.txt -c tools.txt
 lock browser -c colcon.txt
-lock examples -c colcon.txt -c ros.txt
+lock examples -c colcon.txt -c ros.txt -c ros_kilted.txt
 # Installed with --no-deps: only the packages that the .in file lists.
 python=3.12 lock onnxruntime --no-deps
 python=3.12 lock onnxruntime_cuda13 --no-deps

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Assembles launch, launch_ros and ros2cli of ROS 2 Jazzy from their public sources, for the tests that need them: they are on no package
+# Assembles launch, launch_ros and ros2cli of ROS 2 from their public sources, for the tests that need them: they are on no package
 # registry, and a ROS from apt has them anyway.
 #
 #   scripts/ros_tools.sh DIRECTORY      # outside the repository, for example ~/ros_tools
@@ -12,7 +12,6 @@ set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source=${ROS_TOOLS_SOURCE:-https://github.com/ros2}
-branch=jazzy
 
 declare -A packages=(
     [launch]="launch launch_xml launch_yaml"
@@ -32,6 +31,8 @@ directory=$(cd "$1" && pwd)
 # shellcheck source=scripts/env.sh
 . "$repository/scripts/env.sh"
 
+# Of the environment: THUMB_GESTURE_ROS selects it.
+branch=$ROS_DISTRO
 sources=$directory/sources
 prefix=$directory/prefix
 # Everything in it is replaced.

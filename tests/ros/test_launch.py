@@ -17,7 +17,7 @@ from geometry_msgs.msg import Twist
 from rcl_interfaces.srv import GetParameters
 from sensor_msgs.msg import CompressedImage, Image
 
-from harness import BEST_EFFORT, NAMESPACE, REPOSITORY, World
+from harness import BEST_EFFORT, NAMESPACE, PROFILE_VARIABLE, REPOSITORY, World
 from web import free_port
 
 DIRECTORY = REPOSITORY / "launch"
@@ -170,15 +170,15 @@ def test_example_starts_the_camera_driver_before_all_others() -> None:
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("own", [None, "/own/profile.xml", ""])
 def test_profile_of_fast_dds_is_set_unless_the_user_has_one(world: World, form: str, own: str | None) -> None:
-    name = "FASTRTPS_DEFAULT_PROFILES_FILE"
-    world.env.pop(name, None)
+    world.env.pop(PROFILE_VARIABLE, None)
     if own is not None:
-        world.env[name] = own
+        world.env[PROFILE_VARIABLE] = own
     launch(world, installed(f"thumb_gesture.launch.{form}"), *directories(world))
     (node,) = world.programs[0].children()
     environment = Path(f"/proc/{node}/environ").read_text().split("\0")
     expected = Path(get_package_share_directory("thumb_gesture")) / "config" / "fastdds.xml"
-    assert f"{name}={expected if own is None else own}" in environment
+    profiles = [entry for entry in environment if "_DEFAULT_PROFILES_FILE=" in entry]
+    assert profiles == [f"{PROFILE_VARIABLE}={expected if own is None else own}"]
 
 
 def entities(form: str) -> list[dict[str, Any]]:
@@ -237,9 +237,14 @@ def entities_of_python(text: str) -> list[dict[str, Any]]:
             }
         }
 
+    def let(name: str, value: str, condition: str | None = None) -> dict[str, Any]:
+        fields = {"name": name, "value": value}
+        return {"let": fields | {"if": condition} if condition else fields}
+
     names: dict[str, Any] = {
         "DeclareLaunchArgument": argument,
         "EnvironmentVariable": lambda name, default_value: f"$(env {name} {default_value})",
+        "EqualsSubstitution": lambda left, right: f"$(equals {left} {right})",
         "IfCondition": str,
         "FindPackageShare": lambda package: f"$(find-pkg-share {package})",
         "LaunchConfiguration": lambda name: f"$(var {name})",
@@ -247,6 +252,7 @@ def entities_of_python(text: str) -> list[dict[str, Any]]:
         "Node": node,
         "ParameterFile": lambda file, **fields: {"from": file, **fields},
         "PathJoinSubstitution": "/".join,
+        "SetLaunchConfiguration": let,
     }
     module = ast.parse(text)
     module.body = [statement for statement in module.body if not isinstance(statement, ast.ImportFrom)]

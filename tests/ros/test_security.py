@@ -5,6 +5,8 @@ Skipped without `ros2 security` or without the security plugins of Fast DDS; its
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +18,8 @@ from conftest import TrainedModel
 from harness import IN_NAMESPACE, NODE, REPOSITORY, Program, World
 
 PEER = Path(__file__).parent / "security_peer.py"
+# The library of Fast DDS, version 2 (Jazzy) or 3 (Kilted).
+FAST_DDS = r"/lib(fastrtps|fastdds)\.so"
 # A name that is in Fast DDS with its security plugins only.
 PLUGIN = b"PKI-DH"
 # Discovery with certificates takes longer.
@@ -27,8 +31,9 @@ SECONDS_OF_A_STRANGER = 10
 def requires_security() -> None:
     """Skips the test if this ROS cannot secure the communication."""
     if not shutil.which("ros2") or subprocess.run(["ros2", "security", "--help"], capture_output=True).returncode != 0:
-        pytest.skip("there is no `ros2 security`; source a ROS 2 with ros-jazzy-sros2")
-    loaded = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "/libfastrtps.so" in line}
+        pytest.skip(f"there is no `ros2 security`; source a ROS 2 with ros-{os.environ['ROS_DISTRO']}-sros2")
+    mapped = Path("/proc/self/maps").read_text().splitlines()
+    loaded = {line.split()[-1] for line in mapped if re.search(FAST_DDS, line)}
     if not any(PLUGIN in Path(library).read_bytes() for library in loaded):
         pytest.skip(f"Fast DDS has no security plugins: {', '.join(loaded) or 'another middleware is in use'}")
 

@@ -1,4 +1,4 @@
-"""What scripts/setup.sh installs for GPUs, by what nvidia-smi says."""
+"""What scripts/setup.sh installs: for GPUs by what nvidia-smi says, and for which distribution of ROS 2."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-SETUP = Path(__file__).resolve().parents[2] / "scripts" / "setup.sh"
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+SETUP = SCRIPTS / "setup.sh"
 NAME = "NVIDIA GeForce RTX"
 
 
@@ -67,3 +68,30 @@ def test_options_of_setup_overrule_the_choice(tmp_path: Path) -> None:
     for number, (option, expected) in enumerate([("--no-gpu", "for the CPU"), ("--gpu", "CUDA 13")]):
         (directory := tmp_path / str(number)).mkdir()
         assert expected in choice(directory, f'echo "535.1, 8.6, {NAME}"', option)
+
+
+@pytest.mark.parametrize("command", [f"{SETUP} --dry-run", f". {SCRIPTS / 'env.sh'}"])
+def test_unknown_distribution_is_rejected_with_the_known_ones(tmp_path: Path, command: str) -> None:
+    environment = os.environ | {"THUMB_GESTURE_ROS": "humble", "THUMB_GESTURE_ENVIRONMENT": str(tmp_path)}
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment, timeout=60)
+    assert done.returncode != 0
+    assert "THUMB_GESTURE_ROS is humble, must be jazzy or kilted" in done.stderr
+
+
+def test_setup_does_not_replace_a_sourced_distribution_by_another(tmp_path: Path) -> None:
+    (tmp_path / "share" / "rcl" / "cmake").mkdir(parents=True)
+    sourced = {"ROS_DISTRO": "jazzy", "AMENT_PREFIX_PATH": str(tmp_path), "THUMB_GESTURE_ENVIRONMENT": str(tmp_path / "own")}
+    for selected, expected in (("jazzy", ""), ("kilted", f"THUMB_GESTURE_ROS is kilted, but ROS 2 jazzy in {tmp_path} is sourced")):
+        environment = os.environ | sourced | {"THUMB_GESTURE_ROS": selected}
+        done = subprocess.run([SETUP, "--dry-run"], capture_output=True, text=True, env=environment, timeout=60)
+        assert (done.returncode != 0) == bool(expected), done.stderr
+        assert expected in done.stderr
+
+
+def test_cargo_gets_the_name_of_a_distribution_that_r2r_knows(tmp_path: Path) -> None:
+    (cargo := tmp_path / "cargo").write_text('#!/bin/sh\necho "$ROS_DISTRO $# $2"\n')
+    cargo.chmod(0o755)
+    own = SCRIPTS / "kilted"
+    environment = os.environ | {"ROS_DISTRO": "kilted", "PATH": f"{own}:{tmp_path}:{own}:{os.environ['PATH']}"}
+    done = subprocess.run(["cargo", "test", "two words"], capture_output=True, text=True, env=environment, timeout=60)
+    assert done.stdout == "jazzy 2 two words\n", done.stderr

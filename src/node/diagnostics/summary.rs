@@ -188,7 +188,7 @@ impl Loss {
                 "let the camera publish with reliability reliable; over a network use {compressed}smaller images or a lower rate"
             ),
             (false, true) => format!(
-                "let the camera publish with reliability reliable, or set FASTRTPS_DEFAULT_PROFILES_FILE for the camera and this node to the package's config/fastdds.xml on one machine, and to config/fastdds_network.xml on two; over a network use {compressed}smaller images or a lower rate"
+                "let the camera publish with reliability reliable, or set FASTRTPS_DEFAULT_PROFILES_FILE (Kilted: FASTDDS_DEFAULT_PROFILES_FILE) for the camera and this node to the package's config/fastdds.xml on one machine, and to config/fastdds_network.xml on two; over a network use {compressed}smaller images or a lower rate"
             ),
         };
         format!(
