@@ -124,7 +124,7 @@ struct Components {
     threads: Threads,
     params: Arc<Mutex<Params>>,
     parameter_server: Arc<ParameterServer>,
-    cameras: Arc<CameraSetup>,
+    camera_setup: Arc<CameraSetup>,
     inbox: Arc<Inbox>,
     running_model: RunningModel,
     models: Arc<Models>,
@@ -179,7 +179,7 @@ impl RunningNode {
         let components = Components::new(arguments, &mut node, executor_handle)?;
         let pipeline_info = PipelineInfo::new(arguments, &mut node, components.context.clone())?;
         let pipeline_threads = components.start_pipeline(pipeline_info)?;
-        components.cameras.create_first(&mut node)?;
+        components.camera_setup.create_first(&mut node)?;
         let lifecycle = components.create_lifecycle(&mut node)?;
         components.create_services(&mut node)?;
         components.start_diagnostics(&mut node)?;
@@ -262,7 +262,7 @@ impl Components {
             active: Mutex::default(),
         });
         let state = NodeState::default();
-        let cameras = Arc::new(CameraSetup {
+        let camera_setup = Arc::new(CameraSetup {
             arguments: arguments.clone(),
             context: context.clone(),
             executor,
@@ -286,7 +286,7 @@ impl Components {
             threads,
             params,
             parameter_server,
-            cameras,
+            camera_setup,
             inbox,
             running_model: RunningModel::default(),
             models,
@@ -335,7 +335,7 @@ impl Components {
     /// Creates the services for parameters, capture, training and models.
     fn create_services(&self, node: &mut Node) -> r2r::Result<()> {
         let context = &self.context;
-        params::services::serve(node, context, &self.parameter_server, &self.cameras)?;
+        params::services::serve(node, context, &self.parameter_server, &self.camera_setup)?;
 
         let dataset = Arc::new(NodeDataset::new(
             context.clone(),
@@ -383,7 +383,7 @@ impl Components {
     fn create_capture(&self, node: &mut Node, dataset: &Arc<NodeDataset>) -> r2r::Result<()> {
         let source = Arc::new(Source {
             dataset: dataset.clone(),
-            cameras: self.cameras.cameras.clone(),
+            cameras: self.camera_setup.cameras.clone(),
             params: self.params.clone(),
             state: self.state.clone(),
             in_use: Arc::default(),
