@@ -36,7 +36,7 @@ pub(crate) struct Source {
 pub(super) enum CaptureError {
     #[error("the node is {0}, must be active; {advice}", advice = how_to_activate(*.0))]
     Inactive(State),
-    #[error("the node was deactivated during the capture")]
+    #[error("the node was deactivated, or the camera removed, during the capture")]
     Deactivated,
     #[error("another capture or recording is running; wait until it ends")]
     InUse,

@@ -65,9 +65,9 @@ function Head() {
 
 function CameraChoice() {
   const cameras = store.useStore((state) => state.cameras);
-  const chosen = store.useStore((state) => state.camera);
+  const shown = store.useStore((state) => (state.camera === "*" ? "*" : store.shownCameras(state)[0]));
   if (cameras.length < 2) return null;
-  return html`<select aria-label="Camera" value=${chosen ?? cameras[0].name} onChange=${({ target }) => store.set({ camera: target.value })}>
+  return html`<select aria-label="Camera" value=${shown} onChange=${({ target }) => store.set({ camera: target.value })}>
     ${cameras.map(({ name }) => html`<option value=${name}>${name}</option>`)}
     <option value="*">all cameras</option>
   </select>`;
