@@ -132,7 +132,7 @@ impl Diagnostics {
                 .filter(|_| monitor.reports_with_loss >= MANY_REPORTS)
                 .map(|share| Loss {
                     share,
-                    is_fast_dds: middleware().starts_with("rmw_fastrtps"),
+                    middleware: middleware(),
                     is_reliable: source.qos.is_reliable,
                     transport,
                 }),

@@ -11,12 +11,14 @@ from rclpy.duration import Duration
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 
+import zenoh_router
 from harness import BEST_EFFORT, CAMERA, NAMESPACE, World
 from images import raw
 
 RELIABLE = QoSProfile(depth=5)
 TRANSIENT_LOCAL = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 IMAGE = numpy.full((24, 32, 3), 128, numpy.uint8)
+needs_dds = pytest.mark.skipif(zenoh_router.is_in_use(), reason="with Zenoh every QoS matches; see tests/zenoh")
 
 
 @pytest.mark.parametrize("offered", [RELIABLE, BEST_EFFORT, TRANSIENT_LOCAL])
@@ -31,8 +33,12 @@ def test_default_qos_is_compatible_with_every_camera(trained_world: World, offer
 @pytest.mark.parametrize(
     ("parameters", "kind", "offered", "advice"),
     [
-        ({"image_reliability": "reliable"}, Image, BEST_EFFORT, "set image_reliability: best_effort"),
-        ({"image_durability": "transient_local"}, Image, RELIABLE, "set image_durability: volatile"),
+        pytest.param(
+            {"image_reliability": "reliable"}, Image, BEST_EFFORT, "set image_reliability: best_effort", marks=needs_dds
+        ),
+        pytest.param(
+            {"image_durability": "transient_local"}, Image, RELIABLE, "set image_durability: volatile", marks=needs_dds
+        ),
         ({}, CompressedImage, RELIABLE, "set image_transport, or remap"),
     ],
 )
@@ -55,6 +61,7 @@ def test_incompatible_camera_is_named_with_a_fix(
     assert node.output().count(f"incompatible publisher on {CAMERA}: {NAMESPACE}/peer") == 1, "logged once"
 
 
+@needs_dds
 def test_subscription_follows_the_qos_of_the_publishers(trained_world: World) -> None:
     world = trained_world
     node = world.start_node()
@@ -90,6 +97,7 @@ def test_subscription_follows_the_qos_of_the_publishers(trained_world: World) ->
     assert node.output().count(f"subscribed to {CAMERA} with") == 5, "only when the publishers have changed"
 
 
+@needs_dds
 def test_change_of_the_qos_loses_and_repeats_no_frame(trained_world: World) -> None:
     world = trained_world
     node = world.start_node()
@@ -119,7 +127,10 @@ def test_change_of_the_qos_loses_and_repeats_no_frame(trained_world: World) -> N
             other = None
 
 
-@pytest.mark.parametrize(("offered", "remedy"), [(BEST_EFFORT, "config/fastdds.xml"), (RELIABLE, "a lower rate")])
+@pytest.mark.parametrize(
+    ("offered", "remedy"),
+    [pytest.param(BEST_EFFORT, "config/fastdds.xml", marks=needs_dds), (RELIABLE, "a lower rate")],
+)
 def test_frames_that_are_lost_on_the_way_are_a_warning(world: World, offered: QoSProfile, remedy: str) -> None:
     # The frames are published more slowly than their stamps say.
     node = world.start_node(stale_timeout=60.0)
@@ -153,6 +164,7 @@ def test_frames_that_are_lost_on_the_way_are_a_warning(world: World, offered: Qo
     )
 
 
+@needs_dds
 def test_transient_local_camera_delivers_its_last_frame(trained_world: World) -> None:
     publisher = trained_world.peer.create_publisher(Image, CAMERA, TRANSIENT_LOCAL)
     image = raw(IMAGE, "rgb8", frame_id="published before")

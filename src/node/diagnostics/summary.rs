@@ -71,7 +71,8 @@ pub(super) struct Overload {
 pub(super) struct Loss {
     /// 0 to 1.
     pub(super) share: f64,
-    pub(super) is_fast_dds: bool,
+    /// As in `RMW_IMPLEMENTATION`.
+    pub(super) middleware: String,
     pub(super) is_reliable: bool,
     pub(super) transport: ImageTransport,
 }
@@ -180,16 +181,24 @@ impl Loss {
             ImageTransport::Raw => "image_transport: compressed, ",
             ImageTransport::Compressed => "",
         };
-        let remedy = match (self.is_reliable, self.is_fast_dds) {
-            (true, _) => format!(
+        let remedy = if self.middleware == "rmw_zenoh_cpp" {
+            format!(
+                "on one machine set ZENOH_CONFIG_OVERRIDE to transport/shared_memory/enabled=true for the camera and this node; over a network use {compressed}smaller images or a lower rate"
+            )
+        } else if self.is_reliable {
+            format!(
                 "over a network use {compressed}smaller images, a lower rate, or image_reliability: best_effort"
-            ),
-            (false, false) => format!(
-                "let the camera publish with reliability reliable; over a network use {compressed}smaller images or a lower rate"
-            ),
-            (false, true) => format!(
-                "let the camera publish with reliability reliable, or set FASTRTPS_DEFAULT_PROFILES_FILE (Kilted: FASTDDS_DEFAULT_PROFILES_FILE) for the camera and this node to the package's config/fastdds.xml on one machine, and to config/fastdds_network.xml on two; over a network use {compressed}smaller images or a lower rate"
-            ),
+            )
+        } else {
+            let profile = match self.middleware.starts_with("rmw_fastrtps") {
+                true => {
+                    ", or set FASTRTPS_DEFAULT_PROFILES_FILE (Kilted: FASTDDS_DEFAULT_PROFILES_FILE) for the camera and this node to the package's config/fastdds.xml on one machine, and to config/fastdds_network.xml on two"
+                }
+                false => "",
+            };
+            format!(
+                "let the camera publish with reliability reliable{profile}; over a network use {compressed}smaller images or a lower rate"
+            )
         };
         format!(
             "by their stamps, {:.0} % of the frames on {topic} do not arrive; {remedy}",
@@ -352,12 +361,12 @@ mod tests {
     }
 
     #[test]
-    fn lost_frames_are_a_warning_with_the_remedy_for_the_qos() {
-        let message_of = |is_reliable, transport| {
+    fn lost_frames_are_a_warning_with_the_remedy_for_middleware_and_qos() {
+        let message_of = |middleware: &str, is_reliable, transport| {
             let (level, message) = summarize(&Observation {
                 loss: Some(Loss {
                     share: 0.68,
-                    is_fast_dds: true,
+                    middleware: middleware.to_owned(),
                     is_reliable,
                     transport,
                 }),
@@ -370,17 +379,28 @@ mod tests {
             );
             message
         };
-        let best_effort = message_of(false, ImageTransport::Raw);
+        let fast_dds = "rmw_fastrtps_cpp";
+        let best_effort = message_of(fast_dds, false, ImageTransport::Raw);
         assert!(
             best_effort.contains("config/fastdds.xml") && best_effort.contains("reliability reliable"),
             "{best_effort}"
         );
-        let reliable = message_of(true, ImageTransport::Raw);
+        let other = message_of("rmw_cyclonedds_cpp", false, ImageTransport::Raw);
+        assert!(
+            !other.contains("FASTRTPS") && other.contains("reliability reliable"),
+            "{other}"
+        );
+        let reliable = message_of(fast_dds, true, ImageTransport::Raw);
         assert!(
             reliable.contains("image_transport: compressed") && !reliable.contains("reliability reliable"),
             "{reliable}"
         );
-        assert!(!message_of(true, ImageTransport::Compressed).contains("image_transport"));
+        let zenoh = message_of("rmw_zenoh_cpp", true, ImageTransport::Raw);
+        assert!(
+            zenoh.contains("shared_memory") && !zenoh.contains("image_reliability"),
+            "{zenoh}"
+        );
+        assert!(!message_of(fast_dds, true, ImageTransport::Compressed).contains("image_transport"));
     }
 
     #[test]
