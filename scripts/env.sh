@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # Source this in bash or zsh, from any directory: `. scripts/env.sh`. Adds the environment that scripts/setup.sh installed, and
-# the package once it is built, to the search paths. THUMB_GESTURE_ROS: the distribution, as for scripts/setup.sh. Sourcing it twice has no further effect. After it, `cargo build --release`
+# the package once it is built, to the search paths. Sourcing it twice has no further effect. After it, `cargo build --release`
 # has the same environment as `colcon build`, so that nothing is compiled twice.
+# THUMB_GESTURE_ENVIRONMENT and THUMB_GESTURE_ROS are those of scripts/setup.sh.
 # It runs in the user's shell: no `set`, no word splitting (zsh does none), and it leaves nothing behind except the variables.
 
 # Moves or adds a directory to the front of a path list.
@@ -64,8 +65,8 @@ _thumb_gesture_use_libraries() { # repository, environment, site-packages
     export THUMB_GESTURE_PRETRAINED="${THUMB_GESTURE_PRETRAINED:-$2/weights}"
 }
 
-# The package in build/ and install/, or build-kilted/ and install-kilted/, built or not. The staged interfaces come first, as in scripts/build_rust.sh.in: r2r is
-# rebuilt whenever AMENT_PREFIX_PATH differs.
+# The package in build/ and install/, or build-kilted/ and install-kilted/, built or not. The staged interfaces come first, as in
+# scripts/build_rust.sh.in: r2r is rebuilt whenever AMENT_PREFIX_PATH differs.
 _thumb_gesture_use_package() { # repository, site-packages, suffix of the distribution
     _thumb_gesture_directory=$1/install$3/thumb_gesture
     _thumb_gesture_prepend AMENT_PREFIX_PATH "$_thumb_gesture_directory"
@@ -75,8 +76,8 @@ _thumb_gesture_use_package() { # repository, site-packages, suffix of the distri
     _thumb_gesture_prepend PYTHONPATH "$_thumb_gesture_directory/lib/$(basename "$(dirname "$2")")/site-packages"
     _thumb_gesture_prepend PATH "$_thumb_gesture_directory/lib/thumb_gesture"
     export CARGO_TARGET_DIR="$1/build$3/thumb_gesture/cargo"
-    # Larger shared memory, without which most best-effort images over 0.5 MB are lost. Later versions have another
-    # variable; they warn of the first one, and report errors if both are set to different files.
+    # Larger shared memory, without which most best-effort images over 0.5 MB are lost. After Jazzy another variable
+    # is read; the old one causes a warning, and errors if both are set to different files.
     if [ "${ROS_DISTRO:-jazzy}" = jazzy ]; then
         export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$1/config/fastdds.xml}"
     else
