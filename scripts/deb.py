@@ -18,7 +18,8 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from email.utils import formatdate
+from datetime import datetime, timezone
+from email.utils import format_datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -55,7 +56,7 @@ Upstream-Name: thumb_gesture
 Source: {source}
 
 Files: *
-Copyright: the thumb_gesture authors
+Copyright: The thumb_gesture authors
 License: MIT
 Comment: The programs contain Rust crates, whose licenses are in rust_licenses.gz.
 
@@ -67,11 +68,7 @@ Comment: torchvision's weights, converted.
 Files: opt/ros/*/share/thumb_gesture/weights/hand/*
 Copyright: The MediaPipe Authors
 License: Apache-2.0
-Comment: MediaPipe's hand networks, converted. On Debian the license is in /usr/share/common-licenses/Apache-2.0.
-
-Files: opt/ros/*/lib/thumb_gesture/lib/libonnxruntime*
-Copyright: Microsoft Corporation
-License: MIT
+Comment: MediaPipe's hand networks, converted.
 
 Files: opt/ros/*/lib/thumb_gesture/lib/*
 Copyright: the PyTorch contributors
@@ -79,8 +76,33 @@ License: BSD-3-Clause
 Comment: libtorch of the PyTorch wheel. libgomp is of GCC, under GPL-3 with the GCC Runtime Library Exception; libcudart and libcupti, which
  libtorch needs even without a GPU, are NVIDIA's, under the CUDA Toolkit End User License Agreement.
 
+Files: opt/ros/*/lib/thumb_gesture/lib/libonnxruntime*
+Copyright: Microsoft Corporation
+License: MIT
+
 License: MIT
 {mit}
+
+License: BSD-3-Clause
+ Redistribution and use in source and binary forms, with or without modification, are permitted provided that the following conditions are met:
+ .
+ 1. Redistributions of source code must retain the above copyright notice, this list of conditions and the following disclaimer.
+ .
+ 2. Redistributions in binary form must reproduce the above copyright notice, this list of conditions and the following disclaimer in the
+ documentation and/or other materials provided with the distribution.
+ .
+ 3. Neither the name of the copyright holder nor the names of its contributors may be used to endorse or promote products derived from this
+ software without specific prior written permission.
+ .
+ THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED
+ TO, THE IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR
+ CONTRIBUTORS BE LIABLE FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT NOT LIMITED TO,
+ PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY THEORY OF
+ LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF THIS
+ SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+
+License: Apache-2.0
+ On Debian and Ubuntu the text is in /usr/share/common-licenses/Apache-2.0.
 """
 
 
@@ -211,10 +233,13 @@ class DebianPackage:
         shutil.rmtree(self.root, ignore_errors=True)
         run("cmake", "--install", build, env=environment | {"DESTDIR": str(self.root)}, stdout=subprocess.DEVNULL)
 
+    def files(self) -> list[Path]:
+        """All staged files, without links."""
+        return [file for file in sorted(self.root.rglob("*")) if file.is_file() and not file.is_symlink()]
+
     def elf_files(self) -> list[Path]:
         """The programs and libraries."""
-        files = (file for file in sorted(self.root.rglob("*")) if file.is_file() and not file.is_symlink())
-        return [file for file in files if file.open("rb").read(4) == b"\x7fELF"]
+        return [file for file in self.files() if file.open("rb").read(4) == b"\x7fELF"]
 
     def tidy_up(self) -> None:
         """Replaces what depends on this machine."""
@@ -239,7 +264,7 @@ class DebianPackage:
         changes = [
             f"{self.name} ({self.version}) {codename()}; urgency=medium",
             f"  * Version {self.package.version}; its changes are in CHANGELOG.md of the sources.",
-            f" -- {self.maintainer()}  {formatdate(self.date)}",
+            f" -- {self.maintainer()}  {format_datetime(datetime.fromtimestamp(self.date, timezone.utc))}",
         ]
         self.changelog = "\n\n".join(changes) + "\n"
         (self.documents / "changelog.Debian.gz").write_bytes(gzip.compress(self.changelog.encode(), mtime=0))
@@ -266,12 +291,11 @@ class DebianPackage:
             if foreign:
                 fail(f"{file.name} needs {foreign[0]}, which only this machine's Python wheels have", "build with a ROS 2 from apt")
         forbidden = [str(directory).encode() for directory in (*NAMES, Path.home()) if directory != Path("/")]
-        for file in sorted(self.root.rglob("*")):
-            if file.is_file() and not file.is_symlink():
-                content = file.read_bytes()
-                for path in forbidden:
-                    if path + b"/" in content:
-                        fail(f"{file.relative_to(self.root)} names {path.decode()}, a path of this machine", "report it as a bug")
+        for file in self.files():
+            content = file.read_bytes()
+            for path in forbidden:
+                if path + b"/" in content:
+                    fail(f"{file.relative_to(self.root)} names {path.decode()}, a path of this machine", "report it as a bug")
 
     def maintainer(self) -> str:
         """The first maintainer in package.xml."""
@@ -301,16 +325,16 @@ class DebianPackage:
             depends=", ".join(depends),
             recommends=", ".join(recommends),
             summary="ROS 2 node that recognizes thumbs up and thumbs down in camera images",
-            description=textwrap.fill(self.package.description, 78, initial_indent=" ", subsequent_indent=" "),
+            description=textwrap.fill(" ".join(self.package.description.split()), 78, initial_indent=" ", subsequent_indent=" "),
         )
         (work / "debian/control").write_text(control)
+        # With this directory, dpkg-shlibdeps finds the libraries beside the programs.
+        (self.root / "DEBIAN").mkdir()
         libraries = [f"-l{self.installed / directory}" for directory in ("lib", "lib/thumb_gesture/lib")]
         # Neither the packages of ROS nor wheels say which symbols their libraries have.
         command = ["dpkg-shlibdeps", "--ignore-missing-info", "--warnings=0", *libraries, "-Tdebian/substvars"]
         run(*command, *(f"-e{file}" for file in self.elf_files()), cwd=work, stderr=subprocess.DEVNULL)
-        (self.root / "DEBIAN").mkdir()
-        files = (file for file in sorted(self.root.rglob("*")) if file.is_file() and not file.is_symlink())
-        sums = [f"{hashlib.md5(file.read_bytes()).hexdigest()}  {file.relative_to(self.root)}\n" for file in files]
+        sums = [f"{hashlib.md5(file.read_bytes()).hexdigest()}  {file.relative_to(self.root)}\n" for file in self.files()]
         (self.root / "DEBIAN/md5sums").write_text("".join(sums))
         run("dpkg-gencontrol", f"-p{self.name}", f"-P{self.root}", "-Tdebian/substvars", cwd=work)
 
