@@ -28,6 +28,7 @@ from catkin_pkg.package import Package, parse_package
 REPOSITORY = Path(__file__).resolve().parents[1]
 ENVIRONMENT = Path(os.environ.get("THUMB_GESTURE_ENVIRONMENT", REPOSITORY / ".environment")).resolve()
 CARGO_HOME = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo")).resolve()
+DIRECTORY = REPOSITORY / "build/deb"
 # What stands for the directories of this machine in the programs.
 NAMES = {REPOSITORY: "thumb_gesture", ENVIRONMENT: "environment", CARGO_HOME: "cargo"}
 TOOLS = {"dpkg-deb": "dpkg", "dpkg-shlibdeps": "dpkg-dev", "dpkg-gencontrol": "dpkg-dev", "readelf": "binutils", "strip": "binutils"}
@@ -109,12 +110,11 @@ License: Apache-2.0
 def main() -> int:
     """Runs all steps; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--directory", type=Path, default=REPOSITORY / "build/deb", help="default: build/deb")
-    arguments = parser.parse_args()
+    parser.parse_args()
     check_machine()
     package = parse_package(str(REPOSITORY / "package.xml"))
     package.evaluate_conditions(os.environ)
-    print(DebianPackage(package, arguments.directory.resolve()).make())
+    print(DebianPackage(package, DIRECTORY).make())
     return 0
 
 
@@ -194,6 +194,8 @@ class DebianPackage:
         self.directory = directory
         self.root = directory / "root"
         self.installed = self.root / self.prefix.relative_to("/")
+        # libtorch and ONNX Runtime, as they were downloaded.
+        self.bundled = self.installed / "lib/thumb_gesture/lib"
         self.documents = self.root / "usr/share/doc" / self.name
 
     def make(self) -> Path:
@@ -213,8 +215,11 @@ class DebianPackage:
             "CFLAGS": flags,
             "CXXFLAGS": flags,
             "RUSTFLAGS": " ".join(f"--remap-path-prefix={entry}" for entry in maps),
-            "SOURCE_DATE_EPOCH": str(self.date),
+            # rosidl writes parts of the messages' descriptions in the order of Python's sets.
+            "PYTHONHASHSEED": "0",
         }
+        # Nothing that is compiled contains the time, and cargo would compile the C libraries anew for each commit.
+        environment.pop("SOURCE_DATE_EPOCH", None)
         # scripts/env.sh adds the package itself, which must not be found.
         own = [str(REPOSITORY / "build/thumb_gesture/interfaces"), str(REPOSITORY / "install/thumb_gesture")]
         prefixes = [prefix for prefix in os.environ["AMENT_PREFIX_PATH"].split(":") if prefix not in own]
@@ -243,11 +248,13 @@ class DebianPackage:
 
     def tidy_up(self) -> None:
         """Replaces what depends on this machine."""
-        # Of libtorch and ONNX Runtime nothing can be removed.
-        own = [file for file in self.elf_files() if file.parent != self.installed / "lib/thumb_gesture/lib"]
+        own = [file for file in self.elf_files() if file.parent != self.bundled]
         run("strip", "--strip-unneeded", "--remove-section=.comment", *own)
         # The prefixes that setup.sh sources before its own: as in the packages of ROS, the prefix itself.
         (self.installed / f"share/ament_index/resource_index/parent_prefix_path/{self.package.name}").write_text(str(self.prefix))
+        # setuptools' list of sources differs between a first build and the next.
+        for sources in self.installed.glob("lib/python3.*/site-packages/*.egg-info/SOURCES.txt"):
+            sources.unlink()
         # With hashes instead of times; if Python compiled the modules itself, as root, the files would stay when the package is removed.
         for cache in list(self.root.rglob("__pycache__")):
             shutil.rmtree(cache)
@@ -292,6 +299,9 @@ class DebianPackage:
                 fail(f"{file.name} needs {foreign[0]}, which only this machine's Python wheels have", "build with a ROS 2 from apt")
         forbidden = [str(directory).encode() for directory in (*NAMES, Path.home()) if directory != Path("/")]
         for file in self.files():
+            # They name paths of the machines of their own makers.
+            if file.parent == self.bundled:
+                continue
             content = file.read_bytes()
             for path in forbidden:
                 if path + b"/" in content:
@@ -330,7 +340,7 @@ class DebianPackage:
         (work / "debian/control").write_text(control)
         # With this directory, dpkg-shlibdeps finds the libraries beside the programs.
         (self.root / "DEBIAN").mkdir()
-        libraries = [f"-l{self.installed / directory}" for directory in ("lib", "lib/thumb_gesture/lib")]
+        libraries = [f"-l{directory}" for directory in (self.installed / "lib", self.bundled)]
         # Neither the packages of ROS nor wheels say which symbols their libraries have.
         command = ["dpkg-shlibdeps", "--ignore-missing-info", "--warnings=0", *libraries, "-Tdebian/substvars"]
         run(*command, *(f"-e{file}" for file in self.elf_files()), cwd=work, stderr=subprocess.DEVNULL)
