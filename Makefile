@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .SILENT:
-.PHONY: help setup build test test-kilted torture lint demo teach bench network-bench tensorrt-check gpu-check arm64-check clean
+.PHONY: help setup build test test-kilted torture lint demo teach bench network-bench tensorrt-check gpu-check arm64-check deb deb-check clean
 
 help: ## List the targets
 	awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,14 @@ gpu-check: ## Check training and inference on this machine's NVIDIA GPU; PHOTOS=
 arm64-check: build ## Build the command line for arm64 and run it under emulation; needs root, debootstrap, qemu-user-static, an hour
 	. scripts/env.sh
 	python3 scripts/arm64_check.py --photos "$${PHOTOS:-../shared/photos}"
+
+deb: setup ## Build a Debian package for this system in build/deb; a build of its own, minutes
+	. scripts/env.sh
+	python3 scripts/deb.py
+
+deb-check: deb ## Install the Debian package into an empty system and run it there; needs root and debootstrap, two minutes after the build
+	. scripts/env.sh
+	python3 -m pytest -rs tests/deb
 
 clean: ## Remove build outputs, keep downloads
 	rm -rf build{,-kilted} install{,-kilted} log{,-kilted} target
