@@ -14,10 +14,10 @@ from pathlib import Path
 from node import LOG, watch
 from page import RATE_HZ, Watcher
 from programs import show_progress, train_on_noise
-from web import Site, free_port
+from web import start_page
 from worlds import world_in
 
-from harness import IN_NAMESPACE, World
+from harness import World
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,7 @@ def viewer_of(world: World, cameras: list[str]) -> Iterator[None]:
     if not cameras:
         yield
         return
-    port = free_port()
-    page = world.start("teach_page", *IN_NAMESPACE, "-p", f"page_port:={port}")
-    world.wait_for(lambda: "The page is at" in page.output(), "the page", page)
-    watcher = Watcher(Site(port), [], cameras)
+    watcher = Watcher(start_page(world)[1], [], cameras)
     watcher.start()
     try:
         yield

@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 for tests in ["ros", "browser"]:
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / tests))
 
-from harness import IN_NAMESPACE, PHOTOS, REPOSITORY, Diagnostics, Program, World  # noqa: E402
+from harness import PHOTOS, REPOSITORY, Diagnostics, Program, World  # noqa: E402
 from network import Network  # noqa: E402
 from node import cpu_seconds  # noqa: E402
 from programs import show_progress  # noqa: E402
-from web import Site, Viewer, free_port  # noqa: E402
+from web import Site, Viewer, start_page  # noqa: E402
 from worlds import world_in  # noqa: E402
 
 LOG = REPOSITORY / "build" / "page.log"
@@ -64,7 +64,7 @@ class Robot:
 
     node: Program
     page: Program
-    port: int
+    site: Site
     diagnostics: Diagnostics
 
 
@@ -72,12 +72,10 @@ def start_robot(world: World, *camera_options: str, **node_parameters: object) -
     """Starts a camera, a node and its page, and waits until they work."""
     node = world.start_node(image_reliability="reliable", **node_parameters)
     world.start_camera("--rate", str(RATE_HZ), *camera_options, size="640x480")
-    port = free_port()
-    page = world.start("teach_page", *IN_NAMESPACE, "-p", f"page_port:={port}")
     diagnostics = world.diagnostics()
     world.wait_for(lambda: diagnostics.count("frames classified") > 0, "classified frames", node)
-    world.wait_for(lambda: "The page is at" in page.output(), "the page", page)
-    return Robot(node, page, port, diagnostics)
+    page, site = start_page(world)
+    return Robot(node, page, site, diagnostics)
 
 
 def age_percentiles(ages: list[float]) -> dict[str, float]:
@@ -106,7 +104,7 @@ def measure(rounds: int = 5, seconds: float = 6.0) -> dict:
             for count in VIEWERS:
                 show_progress(f"page: round {index + 1} of {rounds}, {count} viewers")
                 ages: list[float] = []
-                watchers = [Watcher(Site(robot.port), ages) for _ in range(count)]
+                watchers = [Watcher(robot.site, ages) for _ in range(count)]
                 for watcher in watchers:
                     watcher.start()
                 world.spin_for(1.5)
@@ -145,7 +143,7 @@ def measure_slow(transport: str) -> dict[str, float]:
         photos = ["--photos", str(PHOTOS)] if PHOTOS.is_dir() else []
         compressed = ["--compressed"] if transport == "compressed" else []
         robot = start_robot(world, *photos, *compressed, image_transport=transport)
-        with Network(f"http://127.0.0.1:{robot.port}/", SLOW_BITS_PER_SECOND) as network:
+        with Network(f"http://127.0.0.1:{robot.site.port}/", SLOW_BITS_PER_SECOND) as network:
             ages: list[float] = []
             watcher = Watcher(Site(urlsplit(network.address).port), ages)
             watcher.start()

@@ -66,11 +66,12 @@ use crate::model_store::{ModelStore, StoreError};
 use crate::sync::lock;
 
 pub use cameras::CameraError;
+pub use pipeline::camera::gesture_topic;
 pub use ros::arguments::RosArguments;
 pub use ros::context::NodeContext;
 pub use ros::executor::{ExecutorHandle, NodeExecutor, spin};
 pub use ros::ffi::{ImageInPlace, subscribe_to_images};
-pub use ros::image_topic::ImageTopic;
+pub use ros::image_topic::{ImageTopic, absolute_name};
 pub use ros::overrides::ParameterOverrides;
 pub use ros::qos::{ImageTransport, transient_local};
 pub use ros::start::{create_node, run_program};

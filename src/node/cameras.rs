@@ -7,7 +7,7 @@ use r2r::{Node, QosProfile};
 use crate::node::models::Models;
 use crate::node::params::Params;
 use crate::node::params::services::{ApplyParams, Change};
-use crate::node::pipeline::camera::{Camera, Cameras, MAX_CAMERAS};
+use crate::node::pipeline::camera::{Camera, Cameras, MAX_CAMERAS, gesture_topic};
 use crate::node::pipeline::gesture_output::{GestureOutput, GestureTopics};
 use crate::node::pipeline::inbox::Inbox;
 use crate::node::pipeline::subscriptions::Subscriptions;
@@ -15,7 +15,7 @@ use crate::node::pipeline::vision_msgs::ClassificationTopic;
 use crate::node::ros::arguments::RosArguments;
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::executor::ExecutorHandle;
-use crate::node::ros::image_topic::ImageTopic;
+use crate::node::ros::image_topic::{ImageTopic, absolute_name};
 use crate::node::ros::qos::ImageTransport;
 use crate::node::ros::topic::Topic;
 use crate::node::state::NodeState;
@@ -76,37 +76,32 @@ impl CameraSetup {
         check_distinct(node, wanted)?;
         let present = self.cameras.all();
         let mut free = (0..MAX_CAMERAS).filter(|index| present.iter().all(|camera| camera.index != *index));
-        let (mut cameras, mut outputs) = (Vec::new(), Vec::new());
-        for name in wanted {
+        let mut outputs = Vec::new();
+        let mut camera = |name: &String| {
             if let Some(camera) = present.iter().find(|camera| camera.name == *name) {
-                cameras.push(camera.clone());
-                continue;
+                return Ok(camera.clone());
             }
             let index = free.next().expect("there are indices for twice as many cameras");
-            let error = |error| CameraError::Ros {
+            let created = self.create(node, index, name);
+            let (camera, output) = created.map_err(|error| CameraError::Ros {
                 name: name.clone(),
                 error,
-            };
-            match self.create(node, index, name) {
-                Ok((camera, output)) => {
-                    cameras.push(camera);
-                    outputs.push(output);
-                }
-                Err(ros) => {
-                    close(node, outputs.into_iter().map(GestureOutput::into_topics));
-                    return Err(error(ros));
-                }
-            }
+            })?;
+            outputs.push(output);
+            Ok(camera)
+        };
+        let cameras: Result<Vec<Arc<Camera>>, CameraError> = wanted.iter().map(&mut camera).collect();
+        let subscribed = cameras.and_then(|cameras| {
+            let added = self.subscriptions.add(node, &without(&cameras, &present));
+            added.map(|()| cameras).map_err(CameraError::Subscription)
+        });
+        match subscribed {
+            Ok(_) => outputs
+                .into_iter()
+                .for_each(|output| self.inbox.add_camera(output)),
+            Err(_) => close(node, outputs.into_iter().map(GestureOutput::into_topics)),
         }
-        let added: Vec<Arc<Camera>> = without(&cameras, &present);
-        if let Err(reason) = self.subscriptions.add(node, &added) {
-            close(node, outputs.into_iter().map(GestureOutput::into_topics));
-            return Err(CameraError::Subscription(reason));
-        }
-        outputs
-            .into_iter()
-            .for_each(|output| self.inbox.add_camera(output));
-        Ok(cameras)
+        subscribed
     }
 
     /// Creates a camera and its publishers.
@@ -120,7 +115,7 @@ impl CameraSetup {
         let base = camera.overlay_topic();
         let overlay = ImageTopic::resolve(&self.arguments, node, &base, ImageTransport::Compressed)?;
         let topics = GestureTopics {
-            gesture: Topic::new(node, &camera.gesture_topic(), QosProfile::default().keep_last(10))?,
+            gesture: Topic::new(node, &gesture_topic(name), QosProfile::default().keep_last(10))?,
             classification: ClassificationTopic::new(node, &camera.classification_topic())?,
             overlay: Arc::new(Topic::new(node, &overlay.name, QosProfile::sensor_data())?),
         };
@@ -191,12 +186,9 @@ fn names(params: &Params) -> Vec<String> {
 /// A relative name and an absolute one stand for the same camera.
 fn check_distinct(node: &Node, names: &[String]) -> Result<(), CameraError> {
     let namespace = node.namespace().unwrap_or_default();
-    let full_name = |name: &String| match name.starts_with('/') {
-        true => name.clone(),
-        false => format!("{}/{name}", namespace.trim_end_matches('/')),
-    };
     for (place, name) in names.iter().enumerate() {
-        let is_same = |earlier: &&String| full_name(earlier) == full_name(name);
+        let is_same =
+            |earlier: &&String| absolute_name(&namespace, earlier) == absolute_name(&namespace, name);
         if let Some(earlier) = names[..place].iter().find(is_same) {
             return Err(CameraError::Same(earlier.clone(), name.clone()));
         }

@@ -23,7 +23,7 @@ from thumb_gesture.msg import Recording
 
 from conftest import TrainedModel
 from harness import BEST_EFFORT, CAMERA, IN_NAMESPACE, NAMESPACE, NODE, REPOSITORY, TRANSIENT_LOCAL, Program, World
-from web import BINARY, TEXT, Refused, Site, Viewer, free_port
+from web import BINARY, TEXT, Refused, Site, Viewer, free_port, start_page
 
 JPEG = b"\xff\xd8\xff"
 RENEWAL = 0.25
@@ -31,16 +31,6 @@ RENEWAL = 0.25
 LOST_AFTER = 1.0 + 0.5
 # After the last message of a killed node, plus the time of a busy machine.
 GONE_AFTER = 2.5 + 2.5
-
-
-def start_page(world: World, *, waits: bool = True, **parameters: Any) -> tuple[Program, Site]:
-    """Starts the page of the node of this world."""
-    given = {"page_port": free_port()} | parameters
-    options = [word for name, value in given.items() for word in ("-p", f"{name}:={value}")]
-    program = world.start("teach_page", *IN_NAMESPACE, *options)
-    if waits:
-        world.wait_for(lambda: "The page is at " in program.output(), "the address of the page", program)
-    return program, Site(given["page_port"])
 
 
 @pytest.fixture

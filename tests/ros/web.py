@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from harness import IN_NAMESPACE, Program, World
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as probe:
@@ -180,6 +183,16 @@ class WebSocket:
         except TimeoutError:
             return True
         return False
+
+
+def start_page(world: World, *, waits: bool = True, **parameters: Any) -> tuple[Program, Site]:
+    """Starts the page of the node of this world."""
+    given = {"page_port": free_port()} | parameters
+    options = [word for name, value in given.items() for word in ("-p", f"{name}:={value}")]
+    program = world.start("teach_page", *IN_NAMESPACE, *options)
+    if waits:
+        world.wait_for(lambda: "The page is at " in program.output(), "the address of the page", program)
+    return program, Site(given["page_port"])
 
 
 class Viewer:

@@ -10,10 +10,10 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 from thumb_gesture.msg import DatasetSummary, ModelInfo, ThumbGesture, TrainingStatus
 
-from harness import CAMERA, IN_NAMESPACE, NAMESPACE, NODE, TRANSIENT_LOCAL, Program, World
+from harness import CAMERA, NAMESPACE, NODE, TRANSIENT_LOCAL, Program, World
 from images import raw
 from robots import ROBOTS, RobotWorld
-from web import Site, Viewer, free_port
+from web import Viewer, start_page
 
 STATES = {"model": ModelInfo, "dataset": DatasetSummary, "training": TrainingStatus}
 IMAGE = numpy.full((24, 32, 3), 128, numpy.uint8)
@@ -105,9 +105,7 @@ def test_programs_end_in_time_without_a_router(world: World) -> None:
 
 def open_page(world: World) -> Viewer:
     """Starts the page, and opens it."""
-    site = Site(free_port())
-    world.start("teach_page", *IN_NAMESPACE, "-p", f"page_port:={site.port}").wait_for_output("The page is at ")
-    return Viewer(site)
+    return Viewer(start_page(world)[1])
 
 
 def expect_page(viewer: Viewer, timeout: float = 20.0) -> None:

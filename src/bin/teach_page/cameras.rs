@@ -9,7 +9,7 @@ use futures::{FutureExt, Stream, StreamExt};
 use r2r::thumb_gesture::msg::ThumbGesture;
 use r2r::{Node, QosProfile};
 use serde_json::{Map, Value, json};
-use thumb_gesture::node::subscribe_to_images;
+use thumb_gesture::node::{absolute_name, gesture_topic, subscribe_to_images};
 use thumb_gesture::sync::lock;
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinHandle};
@@ -158,7 +158,7 @@ impl Cameras {
             }
             false => self.receive(runtime, &name, subscribe_to_images(node, &topic, profile)?),
         };
-        let gestures = gesture_topic(namespace, &name);
+        let gestures = absolute_name(namespace, &gesture_topic(&name));
         let gestures = node.subscribe::<ThumbGesture>(&gestures, QosProfile::default().keep_last(1))?;
         let gestures = self.receive_gestures(runtime, &name, gestures);
         if let Some(camera) = lock(&self.cameras).get_mut(&name) {
@@ -284,15 +284,6 @@ impl Cameras {
             }
         }
         Value::from(all)
-    }
-}
-
-/// The gesture topic of a camera, which is empty, relative or absolute, beside its images.
-fn gesture_topic(namespace: &str, camera: &str) -> String {
-    match camera {
-        "" => format!("{namespace}/thumb_gesture"),
-        absolute if absolute.starts_with('/') => format!("{absolute}/thumb_gesture"),
-        relative => format!("{namespace}/{relative}/thumb_gesture"),
     }
 }
 

@@ -98,6 +98,14 @@ struct CaptureChannel {
 /// A frame, and the index of its camera among the cameras of the capture.
 pub(crate) type CapturedFrame = (usize, Arc<CameraFrame>);
 
+/// The gesture topic of a camera with this name, beside its images; relative to the namespace of the node unless the name is absolute.
+pub fn gesture_topic(camera: &str) -> String {
+    match camera {
+        "" => "thumb_gesture".to_owned(),
+        name => format!("{name}/thumb_gesture"),
+    }
+}
+
 impl Cameras {
     pub(crate) fn all(&self) -> Vec<Arc<Camera>> {
         lock(&self.0).clone()
@@ -127,13 +135,6 @@ impl Camera {
     pub(crate) fn image_topic(name: &str) -> String {
         let namespace = if name.is_empty() { "camera" } else { name };
         format!("{namespace}/image_raw")
-    }
-
-    pub(crate) fn gesture_topic(&self) -> String {
-        match self.name.as_str() {
-            "" => "thumb_gesture".to_owned(),
-            name => format!("{name}/thumb_gesture"),
-        }
     }
 
     /// The base topic of the overlay.

@@ -34,6 +34,14 @@ impl ImageTopic {
     }
 }
 
+/// The absolute form of a topic or camera name in a namespace.
+pub fn absolute_name(namespace: &str, name: &str) -> String {
+    match name.starts_with('/') {
+        true => name.to_owned(),
+        false => format!("{}/{name}", namespace.trim_end_matches('/')),
+    }
+}
+
 struct Resolver<'a> {
     arguments: &'a RosArguments,
     node: &'a str,
@@ -56,11 +64,9 @@ impl Resolver<'_> {
     }
 
     fn expand(&self, name: &str) -> String {
-        let namespace = self.namespace.trim_end_matches('/');
         match name.strip_prefix("~/") {
-            Some(rest) => format!("{namespace}/{}/{rest}", self.node),
-            None if name.starts_with('/') => name.to_owned(),
-            None => format!("{namespace}/{name}"),
+            Some(rest) => absolute_name(self.namespace, &format!("{}/{rest}", self.node)),
+            None => absolute_name(self.namespace, name),
         }
     }
 
