@@ -204,15 +204,31 @@ fn plugin_computes_the_same_probabilities() {
     );
 }
 
+/// ONNX Runtime's library without its second half, and without all but its headers: loading them would end the process with SIGBUS.
+fn cut_off_libraries(directory: &Path) -> (PathBuf, PathBuf) {
+    let whole = std::env::var_os("ORT_DYLIB_PATH").expect("set by scripts/env.sh");
+    let whole = std::fs::read(whole).expect("reads");
+    let write = |name: &str, length: usize| {
+        let path = directory.join(name);
+        std::fs::write(&path, &whole[..length]).expect("writes");
+        path
+    };
+    (write("half.so", whole.len() / 2), write("headers.so", 1000))
+}
+
 fn invalid_plugin_falls_back_with_a_reason() {
     let trained = trained();
     let text = trained.root.path().join("text.so");
     std::fs::write(&text, "not a library").expect("writes");
+    let directory = tempfile::tempdir().expect("creates a directory");
+    let (cut_off, short) = cut_off_libraries(directory.path());
     for (library, loader_error) in [
         (
             text.as_path(),
             "it is not a shared library (ELF): it is a text file",
         ),
+        (cut_off.as_path(), "it is cut off or damaged: "),
+        (short.as_path(), "it is cut off or damaged: "),
         (trained.root.path(), "it is a directory, not a file"),
         ("nowhere.so".as_ref(), "No such file"),
     ] {
@@ -295,6 +311,24 @@ fn batch_gives_the_same_logits_as_single_frames() {
     }
 }
 
+fn onnx_runtime_that_is_cut_off_is_reported() {
+    let trained = trained();
+    let directory = tempfile::tempdir().expect("creates a directory");
+    let (cut_off, short) = cut_off_libraries(directory.path());
+    for library in [cut_off, short] {
+        let mut command = program();
+        command.env("ORT_DYLIB_PATH", &library);
+        command
+            .args(["bench", "--store"])
+            .arg(trained.root.path().join("store"));
+        let refused = failure(&command.output().expect("starts"));
+        assert!(
+            refused.contains("it is cut off or damaged: ") && refused.contains("install it again"),
+            "{refused}"
+        );
+    }
+}
+
 fn missing_onnx_runtime_is_reported_with_the_required_version() {
     let trained = trained();
     let mut command = program();
@@ -318,5 +352,6 @@ support::runner::tests! {
     invalid_plugin_falls_back_with_a_reason,
     installed_tensorrt_rtx_is_tried_unless_the_cpu_or_fp32_is_asked_for needs NoGpu,
     batch_gives_the_same_logits_as_single_frames,
+    onnx_runtime_that_is_cut_off_is_reported,
     missing_onnx_runtime_is_reported_with_the_required_version,
 }

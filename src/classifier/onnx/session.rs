@@ -1,8 +1,11 @@
 //! Loads ONNX Runtime's library and creates its sessions.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use elf::ElfStream;
+use elf::endian::AnyEndian;
 use ort::device::Device;
 use ort::environment::Environment;
 use ort::ep::{CPU, CUDA, ExecutionProvider, ExecutionProviderDispatch, TensorRT};
@@ -45,6 +48,11 @@ pub(super) fn session(
     provider: Provider,
 ) -> Result<Session, ClassifierError> {
     let environment = environment()?;
+    match provider {
+        Provider::Cuda => check_providers(&["shared", "cuda"])?,
+        Provider::TensorRt { .. } => check_providers(&["shared", "cuda", "tensorrt"])?,
+        Provider::Cpu | Provider::Plugin(_) => {}
+    }
     let builder = Session::builder(environment)?;
     let options = || -> Result<_, ort::Error> {
         let mut builder = builder
@@ -111,7 +119,9 @@ fn has_tensorrt() -> bool {
             "libonnxruntime_providers_tensorrt.so",
         ];
         libraries.iter().all(|library| {
-            let loaded = ort::util::preload_dylib(library_path().with_file_name(library));
+            let path = library_path().with_file_name(library);
+            let loaded = check_library(&path)
+                .and_then(|()| ort::util::preload_dylib(&path).map_err(|error| error.to_string()));
             loaded
                 .inspect_err(|error| tracing::debug!("TensorRT cannot be used: {error}"))
                 .is_ok()
@@ -184,15 +194,48 @@ pub(super) fn environment() -> Result<&'static Environment, ClassifierError> {
 }
 
 /// # Errors
-/// What the file is if it is no library for this processor, which the dynamic loader may report as missing.
+/// What the file is if it is no library for this processor, which the dynamic loader may report as missing, or that it is not whole.
 pub(super) fn check_library(path: &Path) -> Result<(), String> {
     match FileKind::of_file(path).map_err(|error| error.to_string())? {
-        FileKind::Elf => Ok(()),
+        FileKind::Elf => check_whole(path),
         kind => Err(format!(
             "it {}",
             kind.mismatch("a shared library (ELF)", "pass the .so file")
         )),
     }
+}
+
+/// Loading a library that is cut off, for example by an interrupted copy, would end the process with SIGBUS.
+///
+/// # Errors
+/// The file is shorter than its headers say.
+fn check_whole(path: &Path) -> Result<(), String> {
+    let damaged = |cause: String| format!("it is cut off or damaged: {cause}; install it again");
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let length = file.metadata().map_err(|error| error.to_string())?.len();
+    let headers = ElfStream::<AnyEndian, _>::open_stream(file).map_err(|error| damaged(error.to_string()))?;
+    let segments = headers.segments().iter();
+    let end = segments
+        .map(|segment| segment.p_offset.saturating_add(segment.p_filesz))
+        .max();
+    match end {
+        Some(end) if end > length => Err(damaged(format!("{length} bytes instead of {end}"))),
+        _ => Ok(()),
+    }
+}
+
+/// Checks the libraries that ONNX Runtime itself loads for a provider, as far as they are beside its own.
+///
+/// # Errors
+/// One is not whole, or is no library.
+fn check_providers(names: &[&str]) -> Result<(), ClassifierError> {
+    let paths = names
+        .iter()
+        .map(|name| library_path().with_file_name(format!("libonnxruntime_providers_{name}.so")));
+    for path in paths.filter(|path| path.exists()) {
+        check_library(&path).map_err(|reason| ClassifierError::Plugin { path, reason })?;
+    }
+    Ok(())
 }
 
 /// Where `scripts/setup.sh` installs TensorRT for RTX: beside ONNX Runtime's library.
