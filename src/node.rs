@@ -57,7 +57,7 @@ use ros::log::set_log_level;
 use ros::service::{answer, answer_from_disk, requests};
 use ros::start::StartError;
 use ros::topic::Topic;
-use ros::tracing_layer;
+use ros::{tracing_layer, type_description};
 use signals::Signals;
 use state::NodeState;
 use threads::Threads;
@@ -333,10 +333,11 @@ impl Components {
         Ok(lifecycle)
     }
 
-    /// Creates the services for parameters, capture, training and models.
+    /// Creates the services for parameters, descriptions of types, capture, training and models.
     fn create_services(&self, node: &mut Node) -> r2r::Result<()> {
         let context = &self.context;
         params::services::serve(node, context, &self.parameter_server, &self.camera_setup)?;
+        type_description::serve(node, context)?;
 
         let dataset = Arc::new(NodeDataset::new(
             context.clone(),

@@ -13,7 +13,7 @@ use serde_json::Value;
 const REFERENCE: &str = "docs/reference.md";
 
 /// Topics and services that every managed node has, which the policy must list but docs/reference.md does not.
-const OF_EVERY_NODE: [(&str, &str); 15] = [
+const OF_EVERY_NODE: [(&str, &str); 16] = [
     ("subscribe", "/clock"),
     ("publish", "/parameter_events"),
     ("publish", "/rosout"),
@@ -26,6 +26,7 @@ const OF_EVERY_NODE: [(&str, &str); 15] = [
     ("reply", "~/describe_parameters"),
     ("reply", "~/get_parameter_types"),
     ("reply", "~/get_parameters"),
+    ("reply", "~/get_type_description"),
     ("reply", "~/list_parameters"),
     ("reply", "~/set_parameters"),
     ("reply", "~/set_parameters_atomically"),

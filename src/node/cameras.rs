@@ -111,7 +111,8 @@ impl CameraSetup {
             (params.image_transport, params.use_sim_time)
         };
         let topic = ImageTopic::resolve(&self.arguments, node, &Camera::image_topic(name), transport)?;
-        let camera = Arc::new(Camera::new(index, name.to_owned(), topic));
+        let gesture = ImageTopic::resolve(&self.arguments, node, &gesture_topic(name), ImageTransport::Raw)?;
+        let camera = Arc::new(Camera::new(index, name.to_owned(), topic, gesture.full_name));
         let base = camera.overlay_topic();
         let overlay = ImageTopic::resolve(&self.arguments, node, &base, ImageTransport::Compressed)?;
         let topics = GestureTopics {

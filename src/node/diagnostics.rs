@@ -16,7 +16,6 @@ use crate::node::pipeline::subscriptions::{Source, Subscriptions};
 use crate::node::retrain::Retraining;
 use crate::node::ros::context::NodeContext;
 use crate::node::ros::ffi::middleware;
-use crate::node::ros::qos::RemotePublisher;
 use crate::node::ros::topic::Topic;
 use crate::node::state::{NodeState, State};
 use crate::sync::lock;
@@ -84,15 +83,16 @@ impl Diagnostics {
         }
     }
 
-    /// The problems of the publishers on the camera's topic; logs new ones.
-    fn check_publishers(
-        &self,
-        monitor: &mut CameraMonitor,
-        publishers: &[RemotePublisher],
-    ) -> PublisherProblems {
+    /// The problems of the publishers on the camera's topics; logs new ones.
+    fn check_publishers(&self, monitor: &mut CameraMonitor, source: &Source) -> PublisherProblems {
         let subscription = lock(&self.params).image_subscription();
-        let topic = &monitor.camera.topic;
-        let (problems, warnings) = monitor.publishers.check(topic, &subscription, publishers);
+        let CameraMonitor {
+            camera, publishers, ..
+        } = monitor;
+        let (mut problems, mut warnings) = publishers.check(&camera.topic, &subscription, &source.publishers);
+        let several =
+            publishers.check_gestures(&camera.gesture_topic, &source.gesture_publishers, &mut warnings);
+        problems.several = problems.several.or(several);
         for warning in warnings {
             self.context.warn(&warning);
         }
@@ -105,7 +105,7 @@ impl Diagnostics {
     }
 
     fn status(&self, monitor: &mut CameraMonitor, source: &Source, elapsed: Duration) -> DiagnosticStatus {
-        let publisher_problems = self.check_publishers(monitor, &source.publishers);
+        let publisher_problems = self.check_publishers(monitor, source);
         let state = self.state.get();
         let transport = lock(&self.params).image_transport;
         let lost_share = monitor.camera.stamp_gaps.lost_share();

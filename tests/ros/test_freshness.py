@@ -201,6 +201,20 @@ def test_several_publishers_on_one_topic_are_named(trained_world: World) -> None
     trained_world.wait_for(lambda: diagnostics.level() == ord(DiagnosticStatus.OK), "diagnostics OK", node)
 
 
+def test_second_node_for_the_same_camera_is_named(trained_world: World) -> None:
+    node = trained_world.start_node()
+    diagnostics = trained_world.diagnostics()
+    camera = trained_world.start_camera()
+    trained_world.wait_for(lambda: diagnostics.level() == ord(DiagnosticStatus.OK), "diagnostics OK", node, camera)
+    second = trained_world.launch_node("-r", "__node:=second")
+    names = "/jetbot/second and /jetbot/thumb_gesture publish gestures for the same camera"
+    trained_world.wait_for(lambda: names in str(diagnostics.status()), "the warning", node, second)
+    assert diagnostics.level() == ord(DiagnosticStatus.WARN)
+    assert node.output().count(names) == 1, "logged once"
+    assert second.end() == 0
+    trained_world.wait_for(lambda: diagnostics.level() == ord(DiagnosticStatus.OK), "diagnostics OK", node)
+
+
 def test_repeated_photo_of_the_package_camera_is_live(trained_world: World) -> None:
     """Raw and compressed: a directory with one photo for each label."""
     gestures = start_classifier(trained_world, image_transport="compressed")

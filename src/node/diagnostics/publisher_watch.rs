@@ -1,4 +1,5 @@
-//! The publishers on a camera's topic: whether the subscription matches them, and whether there is more than one.
+//! The publishers on a camera's topics: whether the subscription matches those of its images, and whether several nodes publish its images
+//! or its gestures.
 
 use std::collections::HashSet;
 
@@ -13,12 +14,12 @@ const MIN_LOOKS_WITH_SAME_NAME: usize = 30;
 /// Part of the name of a node of which DDS does not know the name yet.
 const UNKNOWN_NODE: &str = "_NODE_NAME_UNKNOWN_";
 
-/// What is wrong with the publishers on a topic.
+/// What is wrong with the publishers on a camera's topics.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PublisherProblems {
-    /// Why the messages of a publisher are not received.
+    /// Why the images of a publisher are not received.
     pub(super) mismatch: Option<String>,
-    /// The names of several publishers whose messages are received, and how to fix it.
+    /// The names of several publishers on one topic, and how to fix it.
     pub(super) several: Option<String>,
 }
 
@@ -27,7 +28,16 @@ pub(super) struct PublisherProblems {
 pub(super) struct PublisherWatch {
     /// Publishers with an incompatible QoS or type that were already logged.
     incompatible: HashSet<RemotePublisher>,
-    /// The nodes of the matching publishers, sorted.
+    /// The nodes whose images are received.
+    images: NodeWatch,
+    /// The nodes that publish gestures, this one included.
+    gestures: NodeWatch,
+}
+
+/// The nodes that publish on a topic, at the last look.
+#[derive(Default)]
+struct NodeWatch {
+    /// Sorted.
     nodes: Vec<String>,
     /// Number of successive looks at which these nodes were seen.
     looks: usize,
@@ -36,7 +46,7 @@ pub(super) struct PublisherWatch {
 }
 
 impl PublisherWatch {
-    /// The current problems, and the log messages about new ones.
+    /// The current problems of a topic of images, and the log messages about new ones.
     pub(super) fn check(
         &mut self,
         topic: &str,
@@ -45,12 +55,10 @@ impl PublisherWatch {
     ) -> (PublisherProblems, Vec<String>) {
         self.incompatible
             .retain(|publisher| publishers.contains(publisher));
-        let (mut warnings, mut first_mismatch, mut nodes) = (Vec::new(), None, Vec::new());
+        let (mut warnings, mut first_mismatch, mut received) = (Vec::new(), None, Vec::new());
         for publisher in publishers {
             let Some(mismatch) = subscription.mismatch(publisher) else {
-                if !publisher.node.contains(UNKNOWN_NODE) {
-                    nodes.push(publisher.node.clone());
-                }
+                received.push(publisher);
                 continue;
             };
             if self.incompatible.insert(publisher.clone()) {
@@ -58,19 +66,37 @@ impl PublisherWatch {
             }
             first_mismatch = first_mismatch.or(Some(mismatch));
         }
-        let (several, is_new) = self.check_several(nodes);
-        if let Some(several) = several.as_ref().filter(|_| is_new) {
-            warnings.push(format!("several publishers on {topic}: {several}"));
-        }
+        let fix = "publish images that would mix; remap one of them to another topic, or stop it";
         let problems = PublisherProblems {
             mismatch: first_mismatch,
-            several,
+            several: self.images.several(topic, received, fix, &mut warnings),
         };
         (problems, warnings)
     }
 
-    /// The problem of several publishers, and whether it is new.
-    fn check_several(&mut self, mut nodes: Vec<String>) -> (Option<String>, bool) {
+    /// That several nodes publish gestures on one topic; also added to `warnings` if it is new.
+    pub(super) fn check_gestures(
+        &mut self,
+        topic: &str,
+        publishers: &[RemotePublisher],
+        warnings: &mut Vec<String>,
+    ) -> Option<String> {
+        let fix = "publish gestures for the same camera; stop one of them, or start it in another namespace";
+        self.gestures.several(topic, publishers, fix, warnings)
+    }
+}
+
+impl NodeWatch {
+    /// That several nodes publish on one topic; also added to `warnings` if it is new.
+    fn several<'a>(
+        &mut self,
+        topic: &str,
+        publishers: impl IntoIterator<Item = &'a RemotePublisher>,
+        fix: &str,
+        warnings: &mut Vec<String>,
+    ) -> Option<String> {
+        let nodes = publishers.into_iter().map(|publisher| publisher.node.clone());
+        let mut nodes: Vec<String> = nodes.filter(|node| !node.contains(UNKNOWN_NODE)).collect();
         nodes.sort();
         self.looks = if nodes == self.nodes { self.looks + 1 } else { 1 };
         self.nodes = nodes;
@@ -81,15 +107,17 @@ impl PublisherWatch {
             MIN_LOOKS
         };
         if self.nodes.len() < 2 || self.looks < min_looks {
-            return (None, false);
+            return None;
         }
         let several = format!(
-            "{} publish images that would mix; remap one of them to another topic, or stop it",
+            "several publishers on {topic}: {} {fix}",
             self.nodes.join(" and ")
         );
-        let is_new = self.logged_nodes != self.nodes;
-        self.logged_nodes.clone_from(&self.nodes);
-        (Some(several), is_new)
+        if self.logged_nodes != self.nodes {
+            warnings.push(several.clone());
+            self.logged_nodes.clone_from(&self.nodes);
+        }
+        Some(several)
     }
 }
 
@@ -146,6 +174,22 @@ mod tests {
         assert!((0..50).all(|_| !look(["/one", unknown])));
         assert!((0..25).all(|_| !look(["/one", "/one"])));
         assert!((0..10).any(|_| look(["/one", "/one"])), "really two");
+    }
+
+    #[test]
+    fn several_nodes_that_publish_gestures_are_named_and_logged_once() {
+        let mut watch = PublisherWatch::default();
+        let publishers = ["/b", "/a"].map(|node| publisher(node, "Gesture"));
+        let mut warnings = Vec::new();
+        let mut look = || watch.check_gestures("/gesture", &publishers, &mut warnings);
+        assert_eq!(look(), None, "may be a restart");
+        let several = look().expect("two looks");
+        assert!(
+            several.contains("on /gesture: /a and /b publish gestures"),
+            "{several}"
+        );
+        assert_eq!(look(), Some(several.clone()));
+        assert_eq!(warnings, [several]);
     }
 
     #[test]

@@ -124,7 +124,7 @@ pub(super) fn summarize(observation: &Observation) -> (u8, String) {
         return (WARN, format!("incompatible publisher on {topic}: {mismatch}"));
     }
     if let Some(several) = &observation.publishers.several {
-        return (WARN, format!("several publishers on {topic}: {several}"));
+        return (WARN, several.clone());
     }
     if current.received == 0 {
         return (WARN, format!("no frame received yet on {topic}"));

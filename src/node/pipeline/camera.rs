@@ -46,6 +46,8 @@ pub(crate) struct Camera {
     pub(crate) topic: String,
     /// The image topic's name for a subscription, to which rcl applies the remapping rules.
     pub(crate) requested_topic: String,
+    /// The gesture topic's full name, after remapping.
+    pub(crate) gesture_topic: String,
     pub(crate) counters: Counters,
     pub(crate) stamp_gaps: StampGaps,
     pub(crate) freshness: Freshness,
@@ -118,12 +120,13 @@ impl Cameras {
 
 impl Camera {
     /// A camera without frames yet.
-    pub(crate) fn new(index: usize, name: String, topic: ImageTopic) -> Camera {
+    pub(crate) fn new(index: usize, name: String, topic: ImageTopic, gesture_topic: String) -> Camera {
         Camera {
             index,
             name,
             topic: topic.full_name,
             requested_topic: topic.name,
+            gesture_topic,
             counters: Counters::default(),
             stamp_gaps: StampGaps::default(),
             freshness: Freshness::default(),

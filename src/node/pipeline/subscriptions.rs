@@ -52,10 +52,12 @@ pub(crate) struct Subscription {
 
 type Subscribe = dyn Fn(&mut Node, QosProfile) -> r2r::Result<()> + Send;
 
-/// The publishers on a camera's topic, and the QoS of the subscription to it, which fits them.
+/// The publishers on a camera's topics, and the QoS of the subscription to its images, which fits theirs.
 pub(crate) struct Source {
     pub(crate) camera: Arc<Camera>,
     pub(crate) publishers: Vec<RemotePublisher>,
+    /// Those of its gestures, the node's own among them.
+    pub(crate) gesture_publishers: Vec<RemotePublisher>,
     pub(crate) qos: ImageQos,
 }
 
@@ -142,7 +144,7 @@ impl Subscriptions {
         cameras.iter().for_each(|camera| camera.capture.close());
     }
 
-    /// Looks at the publishers on each camera's topic, and subscribes once more where another QoS fits them now.
+    /// Looks at the publishers on each camera's topics, and subscribes once more where another QoS fits them now.
     pub(crate) async fn review(self: &Arc<Self>) -> Vec<Source> {
         let this = self.clone();
         let sources = self.executor.run_on_node(move |node| this.fit_all(node)).await;
@@ -154,6 +156,7 @@ impl Subscriptions {
         let mut active = lock(&self.active);
         let mut sources = Vec::new();
         for camera in self.cameras.all() {
+            let gesture_publishers = publishers(node, &camera.gesture_topic);
             let publishers = publishers(node, &camera.topic);
             let mut subscriptions = active.iter_mut().flatten();
             let qos = match subscriptions.find(|subscription| Arc::ptr_eq(&subscription.camera, &camera)) {
@@ -174,6 +177,7 @@ impl Subscriptions {
             sources.push(Source {
                 camera,
                 publishers,
+                gesture_publishers,
                 qos,
             });
         }

@@ -1,5 +1,5 @@
-//! C functions that no crate wraps: image messages without a copy of their pixels, the middleware's rules of QoS, rcutils' log levels,
-//! rcl's arguments and errors, and glibc's `malloc_trim`. The only module with `unsafe`.
+//! C functions that no crate wraps: image messages without a copy of their pixels, the middleware's rules of QoS, definitions of interfaces,
+//! rcutils' log levels, rcl's arguments and errors, and glibc's `malloc_trim`. The only module with `unsafe`.
 #![allow(unsafe_code, reason = "each call meets the requirements of its C header")]
 
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -10,7 +10,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use r2r::sensor_msgs::msg::Image;
-use r2r::{Node, ParameterValue, QosProfile, WrappedTypesupport};
+use r2r::type_description_interfaces::msg::{TypeDescription, TypeSource};
+use r2r::{
+    Node, ParameterValue, QosProfile, WrappedNativeMsgUntyped, WrappedServiceTypeSupport, WrappedTypesupport,
+};
 use r2r_rcl::{
     RCL_RET_OK, rcl_arguments_fini, rcl_arguments_get_count_unparsed, rcl_arguments_get_count_unparsed_ros,
     rcl_arguments_get_param_overrides, rcl_arguments_t, rcl_get_zero_initialized_arguments,
@@ -18,7 +21,9 @@ use r2r_rcl::{
     rcutils_allocator_t, rcutils_get_default_allocator, rcutils_get_error_string,
     rcutils_logging_get_logger_level, rcutils_logging_logger_is_enabled_for,
     rcutils_logging_set_logger_level, rcutils_reset_error, rmw_get_implementation_identifier,
-    rmw_qos_compatibility_type_t, rmw_qos_profile_check_compatible,
+    rmw_qos_compatibility_type_t, rmw_qos_profile_check_compatible, rosidl_runtime_c__String,
+    rosidl_runtime_c__type_description__TypeDescription,
+    rosidl_runtime_c__type_description__TypeSource__Sequence, rosidl_type_hash_t,
 };
 
 unsafe extern "C" {
@@ -32,6 +37,11 @@ unsafe extern "C" {
         allocator: rcutils_allocator_t,
         output_name: *mut *mut c_char,
     ) -> rcl_ret_t;
+
+    // From rcl/type_description_conversions.h, the same.
+    fn rcl_convert_type_description_runtime_to_msg(
+        description: *const rosidl_runtime_c__type_description__TypeDescription,
+    ) -> *mut <TypeDescription as WrappedTypesupport>::CStruct;
 }
 
 #[cfg(target_env = "gnu")]
@@ -115,6 +125,68 @@ pub(super) fn are_compatible(publisher: QosProfile, subscription: QosProfile) ->
     };
     status == RCL_RET_OK as rcl_ret_t
         && compatibility != rmw_qos_compatibility_type_t::RMW_QOS_COMPATIBILITY_ERROR
+}
+
+/// A message or service, as rosidl has described it.
+pub(super) struct InterfaceDefinition {
+    /// `RIHS01_` and a SHA-256.
+    pub(super) hash: String,
+    pub(super) description: TypeDescription,
+    /// Its file, and those of the interfaces in it.
+    pub(super) sources: Vec<TypeSource>,
+}
+
+/// The definition of a message such as `sensor_msgs/msg/Image`; `None` if it is in no package that the program was built with.
+pub(super) fn message_definition(name: &str) -> Option<InterfaceDefinition> {
+    let support = WrappedNativeMsgUntyped::new_from(name).ok()?.ts;
+    // SAFETY: the functions of a type support only return pointers to constants of its library, which stays loaded.
+    unsafe {
+        definition_of(
+            support.get_type_hash_func?(support),
+            support.get_type_description_func?(support),
+            support.get_type_description_sources_func?(support),
+        )
+    }
+}
+
+/// The definition of a service.
+pub(super) fn service_definition<T: WrappedServiceTypeSupport>() -> Option<InterfaceDefinition> {
+    let support = T::get_ts();
+    // SAFETY: as above.
+    unsafe {
+        definition_of(
+            support.get_type_hash_func?(support),
+            support.get_type_description_func?(support),
+            support.get_type_description_sources_func?(support),
+        )
+    }
+}
+
+/// # Safety
+/// The pointers are null or valid.
+unsafe fn definition_of(
+    hash: *const rosidl_type_hash_t,
+    description: *const rosidl_runtime_c__type_description__TypeDescription,
+    sources: *const rosidl_runtime_c__type_description__TypeSource__Sequence,
+) -> Option<InterfaceDefinition> {
+    // SAFETY: the pointers are null or valid, and rcl returns a message, or null, which belongs to the caller.
+    unsafe {
+        let (hash, sources) = (hash.as_ref()?, sources.as_ref()?);
+        let digits = hash.value.iter().map(|byte| format!("{byte:02x}"));
+        let sources = array(sources.data, sources.size).iter().map(|source| TypeSource {
+            type_name: string_of(&source.type_name),
+            encoding: string_of(&source.encoding),
+            raw_file_contents: string_of(&source.raw_file_contents),
+        });
+        let native = rcl_convert_type_description_runtime_to_msg(description);
+        let description = TypeDescription::from_native(native.as_ref()?);
+        TypeDescription::destroy_msg(native);
+        Some(InterfaceDefinition {
+            hash: format!("RIHS{:02}_{}", hash.version, digits.collect::<String>()),
+            description,
+            sources: sources.collect(),
+        })
+    }
 }
 
 /// Name of the middleware, such as `rmw_fastrtps_cpp`.
@@ -290,6 +362,16 @@ impl Drop for ParsedArguments {
 unsafe fn text_of(text: *const c_char) -> Option<String> {
     // SAFETY: it is a C string.
     (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+}
+
+/// Copies a string of rosidl; in descriptions of types, its size includes the NUL at the end.
+///
+/// # Safety
+/// It is valid.
+unsafe fn string_of(text: &rosidl_runtime_c__String) -> String {
+    // SAFETY: its data is null or has this size.
+    let bytes = unsafe { array(text.data.cast::<u8>(), text.size) };
+    String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned()
 }
 
 /// A C array, which is empty if the pointer is null.

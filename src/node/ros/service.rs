@@ -6,6 +6,7 @@ use futures::{FutureExt, Stream, StreamExt};
 use r2r::{Node, QosProfile, ServiceRequest, WrappedServiceTypeSupport};
 
 use super::context::NodeContext;
+use super::interfaces::add_service;
 
 /// Creates a service and returns its requests.
 ///
@@ -15,6 +16,7 @@ pub(crate) fn requests<T: WrappedServiceTypeSupport + 'static>(
     node: &mut Node,
     name: &str,
 ) -> r2r::Result<impl Stream<Item = ServiceRequest<T>> + Unpin + use<T>> {
+    add_service::<T>();
     node.create_service::<T>(name, QosProfile::services_default())
 }
 
