@@ -74,12 +74,14 @@ Comment: MediaPipe's hand networks, converted.
 Files: opt/ros/*/lib/thumb_gesture/lib/*
 Copyright: the PyTorch contributors
 License: BSD-3-Clause
-Comment: libtorch of the PyTorch wheel. libgomp is of GCC, under GPL-3 with the GCC Runtime Library Exception; libcudart and libcupti, which
- libtorch needs even without a GPU, are NVIDIA's, under the CUDA Toolkit End User License Agreement.
+Comment: libtorch of the PyTorch wheel; the licenses of what it contains are in library_licenses.gz. libgomp is of GCC, under GPL-3 with the
+ GCC Runtime Library Exception; libcudart and libcupti, which libtorch needs even without a GPU, are NVIDIA's, under the CUDA Toolkit End User
+ License Agreement.
 
 Files: opt/ros/*/lib/thumb_gesture/lib/libonnxruntime*
 Copyright: Microsoft Corporation
 License: MIT
+Comment: The licenses of what it contains are in library_licenses.gz.
 
 License: MIT
 {mit}
@@ -267,14 +269,19 @@ class DebianPackage:
         mit = (REPOSITORY / "LICENSE").read_text().strip().splitlines()
         text = COPYRIGHT.format(source=self.package.urls[0].url, mit="\n".join(f" {line}" if line else " ." for line in mit))
         (self.documents / "copyright").write_text(text)
-        (self.documents / "rust_licenses.gz").write_bytes(gzip.compress(self.rust_licenses().encode(), mtime=0))
+        self.write_compressed("rust_licenses.gz", self.rust_licenses())
+        self.write_compressed("library_licenses.gz", self.library_licenses())
         changes = [
             f"{self.name} ({self.version}) {codename()}; urgency=medium",
             f"  * Version {self.package.version}; its changes are in CHANGELOG.md of the sources.",
             f" -- {self.maintainer()}  {format_datetime(datetime.fromtimestamp(self.date, timezone.utc))}",
         ]
         self.changelog = "\n\n".join(changes) + "\n"
-        (self.documents / "changelog.Debian.gz").write_bytes(gzip.compress(self.changelog.encode(), mtime=0))
+        self.write_compressed("changelog.Debian.gz", self.changelog)
+
+    def write_compressed(self, name: str, text: str) -> None:
+        """Writes a document, the same for the same text."""
+        (self.documents / name).write_bytes(gzip.compress(text.encode(), mtime=0))
 
     def rust_licenses(self) -> str:
         """The license of each crate in the programs, with its text."""
@@ -288,6 +295,17 @@ class DebianPackage:
             files = sorted(file for file in Path(crate["manifest_path"]).parent.iterdir() if LICENSE_FILE.match(file.name) and file.is_file())
             texts.append(f"==== {crate['name']} {crate['version']}: {crate['license']}\n")
             texts += [f"---- {file.name}\n{file.read_text(errors='replace')}\n" for file in files]
+        return "\n".join(texts)
+
+    def library_licenses(self) -> str:
+        """The texts that the wheels of libtorch and ONNX Runtime contain."""
+        texts = []
+        for library in ("libtorch", "lib"):
+            directory = ENVIRONMENT / library / "licenses"
+            files = sorted(file for file in directory.rglob("*") if file.is_file())
+            if not files:
+                fail(f"{directory} is missing or empty", "run scripts/setup.sh")
+            texts += [f"==== {file.relative_to(directory)}\n{file.read_text(errors='replace')}\n" for file in files]
         return "\n".join(texts)
 
     def check(self) -> None:

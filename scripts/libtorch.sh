@@ -11,6 +11,12 @@ take_libtorch_cpu() { # directory of the wheels, directory for libtorch
     # libtorch needs these on arm64.
     find "$1/torch/lib" \( -name 'libarm_compute*.so' -o -name 'libnvpl_*.so.0' \) -exec mv {} "$2/lib/" \;
     ln -s libtorch_cpu.so "$2/lib/libtorch.so"
+    # For packages of these libraries.
+    mkdir "$2/licenses"
+    local wheel
+    for wheel in "$1"/*.dist-info; do
+        if [[ -d $wheel/licenses ]]; then mv "$wheel/licenses" "$2/licenses/$(basename "$wheel" .dist-info)"; fi
+    done
     # torch-sys compares this with the version that it supports.
     sed -n "s/^__version__ = '\([0-9.]*\).*/\1/p" "$1/torch/version.py" >"$2/build-version"
 }

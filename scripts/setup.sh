@@ -292,6 +292,9 @@ install_onnxruntime() {
     mkdir -p "$directory/lib"
     mv "$directory"/onnxruntime/capi/libonnxruntime*.so* "$directory/lib/"
     ln -s "$(basename "$directory"/lib/libonnxruntime.so.*)" "$directory/lib/libonnxruntime.so"
+    # For packages of the library.
+    mkdir "$directory/lib/licenses"
+    mv "$directory"/onnxruntime/{LICENSE,ThirdPartyNotices.txt} "$directory/lib/licenses/"
     if [[ $gpu_kind == cuda12 ]]; then mv "$directory/nvidia" "$directory/lib/nvidia"; fi
     if [[ $has_rtx == yes ]]; then add_tensorrt_rtx "$directory"; fi
     link_cuda "$directory/lib"
@@ -476,7 +479,7 @@ run_stages() {
     # Read by choose_gpu: `make` runs this script without options.
     printf '%s\n' "$gpu" >"$environment/gpu"
     local onnxruntime_requirements=$requirements/onnxruntime.txt size="20 MB"
-    local -a onnxruntime_inputs=("$(declare -f get_onnxruntime add_tensorrt_rtx link_cuda)")
+    local -a onnxruntime_inputs=("$(declare -f install_onnxruntime get_onnxruntime add_tensorrt_rtx link_cuda)")
     case $gpu_kind in
     cuda13) if [[ $(uname -m) == x86_64 ]]; then onnxruntime_requirements=$requirements/onnxruntime_cuda13.txt size="260 MB"; fi ;;
     cuda12) onnxruntime_requirements=$requirements/onnxruntime_cuda12.txt size="1.4 GB, minutes" ;;
@@ -491,7 +494,7 @@ run_stages() {
             "$requirements/libtorch_cuda.txt" "$(declare -f install_libtorch_cuda)"
     else
         stage libtorch "libtorch for the CPU (540 MB)" cpu \
-            "$requirements/libtorch.txt" "$(declare -f install_libtorch_cpu)"
+            "$requirements/libtorch.txt" "$(declare -f install_libtorch_cpu take_libtorch_cpu)"
     fi
     # After libtorch, whose CUDA libraries it uses.
     stage onnxruntime "ONNX Runtime ($size)" "${onnxruntime_inputs[@]}"

@@ -6,6 +6,7 @@ node is tested outside of it, with the programs that were installed there and th
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import platform
@@ -142,6 +143,17 @@ def test_installed_files_are_those_of_the_package(system: System) -> None:
     assert system.run("dpkg", "--verify", NAME) == ""
     owners = system.run("find", f"/{PREFIX}", "-not", "-user", "root", "-or", "-perm", "/022", "-not", "-type", "l")
     assert owners == "", "writable by others than root"
+
+
+def test_licenses_of_bundled_libraries_are_installed(system: System) -> None:
+    documents = system.root / "usr/share/doc" / NAME
+    for name, license_texts in {
+        "library_licenses.gz": ["==== torch-", "From PyTorch:", "==== LICENSE\nMIT License\n\nCopyright (c) Microsoft", "ThirdPartyNotices.txt"],
+        "rust_licenses.gz": ["==== ort ", "==== tch "],
+    }.items():
+        text = gzip.decompress((documents / name).read_bytes()).decode()
+        for license_text in license_texts:
+            assert license_text in text, f"{name} lacks {license_text!r}"
 
 
 def test_command_line_runs_without_ros(system: System) -> None:
