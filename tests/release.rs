@@ -353,6 +353,22 @@ fn foxglove_layout_names_all_gestures() {
     assert_eq!(named, constants.map(|(_, constant)| constant).collect());
 }
 
+/// Tools such as Foxglove take constants for the names of the values of the field that follows them.
+#[test]
+fn constants_of_messages_stand_directly_above_their_field() {
+    let files = fs::read_dir(repository().join("msg")).expect("a directory");
+    for file in files {
+        let file = file.expect("an entry").path();
+        let message = file.file_stem().and_then(|stem| stem.to_str()).expect("a name");
+        for pair in definition(message).windows(2) {
+            let ((kind, name), (next_kind, _)) = (&pair[0], &pair[1]);
+            if name.contains('=') {
+                assert_eq!(kind, next_kind, "{message}: {name} is followed by another type");
+            }
+        }
+    }
+}
+
 /// The Markdown files of the repository, as relative paths.
 fn markdown_files() -> Vec<PathBuf> {
     let directories = ["", "docs", "docs/guides", "docs/concepts", "docker", "examples"];

@@ -115,10 +115,12 @@ impl CameraSetup {
         let camera = Arc::new(Camera::new(index, name.to_owned(), topic, gesture.full_name));
         let base = camera.overlay_topic();
         let overlay = ImageTopic::resolve(&self.arguments, node, &base, ImageTransport::Compressed)?;
+        // Reliable, so that tools receive it whatever they request.
+        let qos_of_overlay = QosProfile::default().keep_last(1);
         let topics = GestureTopics {
             gesture: Topic::new(node, &gesture_topic(name), QosProfile::default().keep_last(10))?,
             classification: ClassificationTopic::new(node, &camera.classification_topic())?,
-            overlay: Arc::new(Topic::new(node, &overlay.name, QosProfile::sensor_data())?),
+            overlay: Arc::new(Topic::new(node, &overlay.name, qos_of_overlay)?),
         };
         let output = GestureOutput::new(self.context.clone(), camera.clone(), topics, use_sim_time);
         Ok((camera, output))

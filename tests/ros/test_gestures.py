@@ -276,7 +276,7 @@ def test_unseen_drawn_hands_are_recognized(trained_world: World) -> None:
 
 
 def test_overlay_is_a_jpeg_with_the_header_of_the_frame(classifier: ClassifierNode, drawn: dict[str, numpy.ndarray]) -> None:
-    overlays = classifier.world.listen(CompressedImage, f"{NODE}/overlay/compressed", BEST_EFFORT)
+    overlays = classifier.world.listen(CompressedImage, f"{NODE}/overlay/compressed")
     seen: set[tuple[int, int, str]] = set()
 
     def has_overlay() -> bool:

@@ -68,6 +68,7 @@ impl Tolerance {
         let bound = format!("{:.1} false thumbs per minute", found.max_per_minute);
         let count = frames.frames;
         let reason = match found.needed_frames {
+            None if count == 0 => format!("at most {bound}, by hold_time alone"),
             None => format!("at most {bound} by {count} held-out frames without a thumb"),
             Some(_) if count == 0 => {
                 "the model has no held-out frames without a thumb, which max_false_thumbs_per_minute needs; capture frames of none and train"
@@ -185,9 +186,19 @@ mod tests {
         assert!(explanation.text.starts_with(expected), "{explanation:?}");
         assert!(!raised.is_for(&auto));
         let hand = ("recognizer", ParameterValue::String("hand".to_owned()));
-        let by_hand = Tolerance::new(&params(&[rate, hand]), Method::Hand, Some(&thumbless()));
-        let explanation = by_hand.explanation().expect("a rate is set");
-        assert!(explanation.text.contains("no held-out frames"), "{explanation:?}");
+        let hold_time = ("hold_time", ParameterValue::Double(60.0));
+        for (hold_time, expected) in [
+            (None, "no held-out frames"),
+            (Some(hold_time), "by hold_time alone"),
+        ] {
+            let by_hand: Vec<_> = [rate.clone(), hand.clone()]
+                .into_iter()
+                .chain(hold_time)
+                .collect();
+            let by_hand = Tolerance::new(&params(&by_hand), Method::Hand, Some(&thumbless()));
+            let explanation = by_hand.explanation().expect("a rate is set");
+            assert!(explanation.text.contains(expected), "{explanation:?}");
+        }
     }
 
     #[test]
