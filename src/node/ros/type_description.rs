@@ -26,12 +26,12 @@ fn describe(request: &GetTypeDescription::Request) -> Result<GetTypeDescription:
     let name = &request.type_name;
     let definition = interfaces::find(name).ok_or_else(|| {
         let name = text::message(name);
-        format!("this node does not use {name:?}; pass a name such as sensor_msgs/msg/Image or thumb_gesture/srv/Retrain")
+        format!("this node does not use \"{name}\"; pass a name such as sensor_msgs/msg/Image or thumb_gesture/srv/Retrain")
     })?;
     if request.type_hash != definition.hash {
         let (requested, hash) = (text::message(&request.type_hash), definition.hash);
         return Err(format!(
-            "this node uses another version of {name}: its hash is {hash}, not {requested:?}"
+            "this node uses another version of {name}: its hash is {hash}, not \"{requested}\""
         ));
     }
     Ok(GetTypeDescription::Response {
