@@ -14,7 +14,7 @@ setup: ## Install the build's dependencies into .environment (0.7 GB of download
 build: setup ## Build messages, node and command line with colcon into install/
 	scripts/build.sh
 
-test: ## Run all tests (downloads another 1.8 GB, to compare with torchvision)
+test: ## Run all tests (downloads another 2 GB, to compare with torchvision)
 	scripts/setup.sh --tests
 	scripts/build.sh
 	scripts/test.sh

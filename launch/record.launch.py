@@ -1,7 +1,7 @@
 """Records images and gestures into a bag: `ros2 launch thumb_gesture record.launch.py`; `--show-args` lists the arguments.
 
 Ctrl-C ends the recording. `thumb_gesture bag evaluate` evaluates a model on the bag; `ros2 bag play --clock --qos-profile-overrides-path`
-with `config/replay_qos.yaml` plays it to a node.
+with `config/replay_qos.yaml` and `--topics` with that of the camera plays it to a node.
 """
 
 from datetime import datetime

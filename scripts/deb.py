@@ -174,13 +174,18 @@ def debian_name(package: str) -> str:
     return f"ros-{os.environ['ROS_DISTRO']}-{package.replace('_', '-')}"
 
 
+def sourced_package(name: str) -> Path | None:
+    """The package.xml of a package in the sourced ROS 2."""
+    files = (Path(prefix) / "share" / name / "package.xml" for prefix in os.environ["AMENT_PREFIX_PATH"].split(":"))
+    return next((file for file in files if file.exists()), None)
+
+
 def ros_is_from_apt() -> bool:
     """Whether Debian packages can depend on the sourced ROS 2."""
-    for prefix in os.environ["AMENT_PREFIX_PATH"].split(":"):
-        file = Path(prefix) / "share/rcl/package.xml"
-        if file.exists():
-            return subprocess.run(["dpkg-query", "--search", file], capture_output=True).returncode == 0
-    fail("AMENT_PREFIX_PATH has no rcl", "source a ROS 2")
+    file = sourced_package("rcl")
+    if file is None:
+        fail("AMENT_PREFIX_PATH has no rcl", "source a ROS 2")
+    return subprocess.run(["dpkg-query", "--search", file], capture_output=True).returncode == 0
 
 
 class DebianPackage:
@@ -337,8 +342,11 @@ class DebianPackage:
         (work / "debian").mkdir(parents=True)
         (work / "debian/changelog").write_text(self.changelog)
         # Each dependency of package.xml is a package of ROS.
-        needed = sorted({depend.name for depend in self.package.exec_depends if depend.evaluated_condition})
-        ros = [debian_name(name) for name in needed]
+        needed = {depend.name for depend in self.package.exec_depends if depend.evaluated_condition}
+        # Optional, but linked if it is there.
+        if sourced_package("vision_msgs"):
+            needed.add("vision_msgs")
+        ros = [debian_name(name) for name in sorted(needed)]
         (python,) = self.installed.glob("lib/python3.*")
         minor = int(python.name.partition(".")[2])
         # The Python messages are only found by this Python.

@@ -66,7 +66,6 @@ use crate::model_store::{ModelStore, StoreError};
 use crate::sync::lock;
 
 pub use cameras::CameraError;
-pub use pipeline::camera::gesture_topic;
 pub use ros::arguments::RosArguments;
 pub use ros::context::NodeContext;
 pub use ros::executor::{ExecutorHandle, NodeExecutor, spin};

@@ -353,6 +353,16 @@ fn foxglove_layout_names_all_gestures() {
     assert_eq!(named, constants.map(|(_, constant)| constant).collect());
 }
 
+#[test]
+fn network_profiles_of_both_versions_of_fast_dds_are_the_same() {
+    let profiles = |name: &str| {
+        let text = read(&format!("config/{name}"));
+        text.split_once("-->").expect("a comment").1.to_owned()
+    };
+    let renamed = profiles("fastdds_network.xml").replace("heartbeatPeriod", "heartbeat_period");
+    assert_eq!(profiles("fastdds3_network.xml"), renamed);
+}
+
 /// Tools such as Foxglove take constants for the names of the values of the field that follows them.
 #[test]
 fn constants_of_messages_stand_directly_above_their_field() {

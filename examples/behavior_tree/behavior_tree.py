@@ -25,6 +25,7 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.signals import SignalHandlerOptions
+from rclpy.time import Time
 from thumb_gesture.msg import ThumbGesture
 
 RATE_HZ = 10.0
@@ -40,6 +41,8 @@ class Gestures(Node):
         self._declare("max_age", 0.5, (0.05, 5.0), "maximum age of the frame of a gesture, in seconds")
         self._last = ThumbGesture()
         self._received = float("-inf")
+        # Of the frame, when the message was received, in seconds.
+        self._age = float("inf")
         self.create_subscription(ThumbGesture, "thumb_gesture", self._receive, 1)
 
     def value(self, name: str) -> float:
@@ -54,12 +57,17 @@ class Gestures(Node):
         """Whether a gesture is shown now, as far as can be known."""
         # On the steady clock: what is silent cannot say that it is stale.
         is_silent = time.monotonic() - self._received > self.value("timeout")
-        age = self._last.age.sec + self._last.age.nanosec * 1e-9
-        return self._last.gesture == gesture and self._last.stable and age <= self.value("max_age") and not is_silent
+        is_old = self._age > self.value("max_age")
+        return self._last.gesture == gesture and self._last.stable and not is_old and not is_silent
 
     def _receive(self, message: ThumbGesture) -> None:
         self._last = message
         self._received = time.monotonic()
+        self._age = message.age.sec + message.age.nanosec * 1e-9
+        stamp = Time.from_msg(message.header.stamp)
+        if stamp.nanoseconds > 0:
+            # A recorded message that is played again has a low age and an old stamp.
+            self._age = max(self._age, (self.get_clock().now() - stamp).nanoseconds * 1e-9)
 
 
 class GestureIsShown(py_trees.behaviour.Behaviour):

@@ -20,6 +20,7 @@ from rclpy.duration import Duration
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.time import Time
 from thumb_gesture.msg import ThumbGesture
 
 RATE_HZ = 10.0
@@ -53,11 +54,18 @@ class GestureToCmdVel(Node):
         )
 
     def _receive(self, message: ThumbGesture) -> None:
-        age = message.age.sec + message.age.nanosec * 1e-9
-        is_valid = message.stable and age <= self.get_parameter("max_age").value
+        is_valid = message.stable and self._age_of(message) <= self.get_parameter("max_age").value
         self._direction = DIRECTION.get(message.gesture, 0.0) if is_valid else 0.0
         # Without a further message, the robot stops: what is silent cannot say that it is stale.
         self._valid_until = time.monotonic() + self.get_parameter("timeout").value
+
+    def _age_of(self, message: ThumbGesture) -> float:
+        """Age of the frame in seconds: at least what the node says, and by its stamp, since a recorded message may be played again."""
+        age = message.age.sec + message.age.nanosec * 1e-9
+        stamp = Time.from_msg(message.header.stamp)
+        if stamp.nanoseconds == 0:
+            return age
+        return max(age, (self.get_clock().now() - stamp).nanoseconds * 1e-9)
 
     def _publish(self) -> None:
         twist = Twist()

@@ -3,6 +3,7 @@
 // Publishes cmd_vel continuously, with velocity 0 unless a stable gesture of a frame not older than `max_age` was received within the
 // last `timeout`. The robot therefore stops without camera, model, node or network.
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <csignal>
@@ -79,8 +80,7 @@ private:
 
   void receive(const ThumbGesture & message)
   {
-    const double age = message.age.sec + message.age.nanosec * 1e-9;
-    const bool is_valid = message.stable && age <= get_parameter("max_age").as_double();
+    const bool is_valid = message.stable && age_of(message) <= get_parameter("max_age").as_double();
     direction_ = 0.0;
     if (is_valid && message.gesture == ThumbGesture::THUMBS_UP) {
       direction_ = 1.0;
@@ -90,6 +90,14 @@ private:
     // Without a further message, the robot stops: what is silent cannot say that it is stale.
     const std::chrono::duration<double> timeout(get_parameter("timeout").as_double());
     valid_until_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(timeout);
+  }
+
+  // Age of the frame in seconds: at least what the node says, and by its stamp, since a recorded message may be played again.
+  double age_of(const ThumbGesture & message) const
+  {
+    const double age = message.age.sec + message.age.nanosec * 1e-9;
+    const rclcpp::Time stamp(message.header.stamp);
+    return stamp.nanoseconds() == 0 ? age : std::max(age, (now() - stamp).seconds());
   }
 
   void publish()

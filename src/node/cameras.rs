@@ -115,7 +115,7 @@ impl CameraSetup {
         let camera = Arc::new(Camera::new(index, name.to_owned(), topic, gesture.full_name));
         let base = camera.overlay_topic();
         let overlay = ImageTopic::resolve(&self.arguments, node, &base, ImageTransport::Compressed)?;
-        // Reliable, so that tools receive it whatever they request.
+        // Reliable, so that tools receive it whatever reliability they request.
         let qos_of_overlay = QosProfile::default().keep_last(1);
         let topics = GestureTopics {
             gesture: Topic::new(node, &gesture_topic(name), QosProfile::default().keep_last(10))?,

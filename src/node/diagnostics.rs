@@ -20,7 +20,7 @@ use crate::node::ros::topic::Topic;
 use crate::node::state::{NodeState, State};
 use crate::sync::lock;
 use crate::text;
-use publisher_watch::{PublisherProblems, PublisherWatch};
+use publisher_watch::{PublisherProblems, PublisherWatch, TopicPublishers};
 use summary::{Counts, Loss, Observation, Overload, summarize};
 
 const PERIOD: Duration = Duration::from_secs(1);
@@ -89,10 +89,15 @@ impl Diagnostics {
         let CameraMonitor {
             camera, publishers, ..
         } = monitor;
-        let (mut problems, mut warnings) = publishers.check(&camera.topic, &subscription, &source.publishers);
-        let several =
-            publishers.check_gestures(&camera.gesture_topic, &source.gesture_publishers, &mut warnings);
-        problems.several = problems.several.or(several);
+        let images = TopicPublishers {
+            topic: &camera.topic,
+            publishers: &source.publishers,
+        };
+        let gestures = TopicPublishers {
+            topic: &camera.gesture_topic,
+            publishers: &source.gesture_publishers,
+        };
+        let (problems, warnings) = publishers.check(&subscription, images, gestures);
         for warning in warnings {
             self.context.warn(&warning);
         }
@@ -147,6 +152,7 @@ impl Diagnostics {
         let values = [
             ("state", state.to_string()),
             ("camera topic", camera.topic.clone()),
+            ("gesture topic", camera.gesture_topic.clone()),
             ("publishers on it", source.publishers.len().to_string()),
             ("transport", transport.to_string()),
             ("reliability", reliability.to_string()),

@@ -9,10 +9,11 @@ import sys
 
 import pytest
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
-from builtin_interfaces.msg import Duration
+from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import Twist
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, SetParameters
+from std_msgs.msg import Header
 from thumb_gesture.msg import ThumbGesture
 
 from harness import IN_NAMESPACE, NAMESPACE, NODE, REPOSITORY, Program, World
@@ -94,8 +95,9 @@ def test_stable_thumb_drives(world: World, robot_program: list[str], gesture: Th
         ThumbGesture(gesture=ThumbGesture.UNKNOWN, label="thumbs_up", reason="inactive"),
         ThumbGesture(gesture=ThumbGesture.THUMBS_UP, stable=True, age=Duration(nanosec=600_000_000)),
         ThumbGesture(gesture=ThumbGesture.THUMBS_UP, stable=True, age=Duration(sec=3600)),
+        ThumbGesture(gesture=ThumbGesture.THUMBS_UP, stable=True, header=Header(stamp=Time(sec=1_700_000_000))),
     ],
-    ids=["unstable", "none", "other", "unknown", "stale", "unfamiliar", "inactive", "600 ms old", "an hour old"],
+    ids=["unstable", "none", "other", "unknown", "stale", "unfamiliar", "inactive", "600 ms old", "an hour old", "recorded"],
 )
 def test_other_gestures_stop(world: World, robot_program: list[str], gesture: ThumbGesture) -> None:
     robot = Robot(world, robot_program)

@@ -207,7 +207,7 @@ def test_second_node_for_the_same_camera_is_named(trained_world: World) -> None:
     camera = trained_world.start_camera()
     trained_world.wait_for(lambda: diagnostics.level() == ord(DiagnosticStatus.OK), "diagnostics OK", node, camera)
     second = trained_world.launch_node("-r", "__node:=second")
-    names = "/jetbot/second and /jetbot/thumb_gesture publish gestures for the same camera"
+    names = "/jetbot/second and /jetbot/thumb_gesture offer gestures of the same camera"
     trained_world.wait_for(lambda: names in str(diagnostics.status()), "the warning", node, second)
     assert diagnostics.level() == ord(DiagnosticStatus.WARN)
     assert node.output().count(names) == 1, "logged once"

@@ -12,7 +12,7 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 
 import zenoh_router
-from harness import BEST_EFFORT, CAMERA, NAMESPACE, World
+from harness import BEST_EFFORT, CAMERA, IS_JAZZY, NAMESPACE, PROFILE_VARIABLE, REPOSITORY, World
 from images import raw
 
 RELIABLE = QoSProfile(depth=5)
@@ -28,6 +28,16 @@ def test_default_qos_is_compatible_with_every_camera(trained_world: World, offer
     publisher = trained_world.peer.create_publisher(Image, CAMERA, offered)
     trained_world.wait_for(lambda: publisher.get_subscription_count() > 0, "the node subscribes")
     trained_world.gesture_of(publisher, raw(IMAGE, "rgb8"), gestures)
+
+
+@needs_dds
+@pytest.mark.parametrize("profile", ["fastdds.xml", "fastdds_network.xml" if IS_JAZZY else "fastdds3_network.xml"])
+def test_profiles_are_understood_by_the_middleware(world: World, profile: str) -> None:
+    world.env[PROFILE_VARIABLE] = str(REPOSITORY / "config" / profile)
+    camera = world.start_camera()
+    frames = world.listen(Image, CAMERA)
+    world.wait_for(lambda: frames, "a frame", camera)
+    assert "XMLPARSER" not in camera.output()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ use futures::{FutureExt, Stream, StreamExt};
 use r2r::thumb_gesture::msg::ThumbGesture;
 use r2r::{Node, QosProfile};
 use serde_json::{Map, Value, json};
-use thumb_gesture::node::{absolute_name, gesture_topic, subscribe_to_images};
+use thumb_gesture::node::subscribe_to_images;
 use thumb_gesture::sync::lock;
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinHandle};
@@ -48,8 +48,7 @@ pub(crate) struct Cameras {
 
 #[derive(Default)]
 struct Camera {
-    topic: String,
-    qos: ImageQos,
+    source: CameraSource,
     /// When a viewer wanted a picture last.
     wanted: Option<Instant>,
     subscription: Option<Subscription>,
@@ -60,8 +59,7 @@ struct Camera {
 
 /// Ends the subscriptions when it is dropped.
 struct Subscription {
-    topic: String,
-    qos: ImageQos,
+    source: CameraSource,
     tasks: [AbortHandle; 2],
 }
 
@@ -71,11 +69,15 @@ impl Drop for Subscription {
     }
 }
 
-/// A camera of the node, and how its images are subscribed to.
+/// A camera of the node, and how it is subscribed to.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct CameraSource {
     pub(crate) name: String,
+    /// Full name of the topic of its images.
     pub(crate) topic: String,
     pub(crate) qos: ImageQos,
+    /// The same for its gestures.
+    pub(crate) gesture_topic: String,
 }
 
 impl Cameras {
@@ -94,9 +96,8 @@ impl Cameras {
         cameras.retain(|name, _| sources.iter().any(|source| source.name == *name));
         for source in sources {
             let camera = cameras.entry(source.name.clone()).or_default();
-            if camera.topic != source.topic || camera.qos != source.qos {
-                camera.topic.clone_from(&source.topic);
-                camera.qos = source.qos;
+            if camera.source != *source {
+                camera.source = source.clone();
                 self.wanted.notify_one();
             }
         }
@@ -118,21 +119,16 @@ impl Cameras {
     /// Ends the subscriptions that nobody wants any more, or whose topic is another one now, and returns what should be subscribed to.
     pub(crate) fn review(&self, has_viewers: bool) -> Vec<CameraSource> {
         let mut wanted = Vec::new();
-        for (name, camera) in &mut *lock(&self.cameras) {
+        for camera in lock(&self.cameras).values_mut() {
             let is_wanted = has_viewers && camera.wanted.is_some_and(|last| last.elapsed() < INTEREST);
             if !is_wanted {
                 camera.forget();
                 continue;
             }
-            let is_as_wanted =
-                |current: &Subscription| current.topic == camera.topic && current.qos == camera.qos;
+            let is_as_wanted = |current: &Subscription| current.source == camera.source;
             if !camera.subscription.as_ref().is_some_and(is_as_wanted) {
                 camera.forget();
-                wanted.push(CameraSource {
-                    name: name.clone(),
-                    topic: camera.topic.clone(),
-                    qos: camera.qos,
-                });
+                wanted.push(camera.source.clone());
             }
         }
         wanted
@@ -146,25 +142,23 @@ impl Cameras {
         self: &Arc<Cameras>,
         node: &mut Node,
         source: CameraSource,
-        namespace: &str,
         runtime: &tokio::runtime::Handle,
     ) -> r2r::Result<()> {
-        let CameraSource { name, topic, qos } = source;
-        let profile = qos.profile();
-        let pictures = match qos.is_compressed {
+        let CameraSource { name, topic, .. } = &source;
+        let profile = source.qos.profile();
+        let pictures = match source.qos.is_compressed {
             true => {
-                let images = node.subscribe::<r2r::sensor_msgs::msg::CompressedImage>(&topic, profile)?;
-                self.receive(runtime, &name, images)
+                let images = node.subscribe::<r2r::sensor_msgs::msg::CompressedImage>(topic, profile)?;
+                self.receive(runtime, name, images)
             }
-            false => self.receive(runtime, &name, subscribe_to_images(node, &topic, profile)?),
+            false => self.receive(runtime, name, subscribe_to_images(node, topic, profile)?),
         };
-        let gestures = absolute_name(namespace, &gesture_topic(&name));
-        let gestures = node.subscribe::<ThumbGesture>(&gestures, QosProfile::default().keep_last(1))?;
-        let gestures = self.receive_gestures(runtime, &name, gestures);
-        if let Some(camera) = lock(&self.cameras).get_mut(&name) {
+        let qos = QosProfile::default().keep_last(1);
+        let gestures = node.subscribe::<ThumbGesture>(&source.gesture_topic, qos)?;
+        let gestures = self.receive_gestures(runtime, name, gestures);
+        if let Some(camera) = lock(&self.cameras).get_mut(name) {
             camera.subscription = Some(Subscription {
-                topic,
-                qos,
+                source: source.clone(),
                 tasks: [pictures, gestures].map(|task| task.abort_handle()),
             });
         }
@@ -290,8 +284,7 @@ impl Cameras {
 impl Camera {
     fn forget(&mut self) {
         *self = Camera {
-            topic: std::mem::take(&mut self.topic),
-            qos: self.qos,
+            source: std::mem::take(&mut self.source),
             wanted: self.wanted,
             ..Camera::default()
         };

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use r2r::Node;
 use r2r::rcl_interfaces::srv::{DescribeParameters, GetParameters, SetParameters};
 use r2r::thumb_gesture::srv::{AddFrame, GetFrame, GetReport, ListFrames, Record};
+use thumb_gesture::node::absolute_name;
 use thumb_gesture::sync::lock;
 
 use crate::services::{Bridge, LONG_TIMEOUT, ServiceClient, Services};
@@ -36,8 +37,6 @@ const PARAMETERS_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct GestureNode {
     /// Full name.
     pub(crate) name: String,
-    /// Namespace without a slash at its end.
-    pub(crate) namespace: String,
     pub(crate) presence: Arc<Presence>,
     pub(crate) services: Bridge,
     pub(crate) record: ServiceClient<Record::Service>,
@@ -56,10 +55,7 @@ impl GestureNode {
     /// # Errors
     /// rcl reported an error.
     pub(crate) fn new(node: &mut Node, name: &str) -> r2r::Result<GestureNode> {
-        let name = match name.starts_with('/') {
-            true => name.to_owned(),
-            false => format!("{}/{name}", node.namespace()?.trim_end_matches('/')),
-        };
+        let name = absolute_name(&node.namespace()?, name);
         let presence = Arc::new(Presence::default());
         let mut services = Services {
             node,
@@ -69,9 +65,6 @@ impl GestureNode {
         let list_frames = services.client_within("list_frames", LONG_TIMEOUT)?;
         let list_frames = Arc::new(list_frames);
         Ok(GestureNode {
-            namespace: name
-                .rsplit_once('/')
-                .map_or(String::new(), |(namespace, _)| namespace.to_owned()),
             services: Bridge::new(&mut services, list_frames.clone())?,
             record: services.client("record")?,
             list_frames,

@@ -147,9 +147,8 @@ impl Page {
     async fn review_cameras(&self) {
         let has_viewers = self.viewers.load(Ordering::Relaxed) > 0;
         for wanted in self.cameras.review(has_viewers) {
-            let (cameras, namespace) = (self.cameras.clone(), self.gesture_node.namespace.clone());
-            let runtime = tokio::runtime::Handle::current();
-            let subscribe = move |node: &mut Node| cameras.subscribe(node, wanted, &namespace, &runtime);
+            let (cameras, runtime) = (self.cameras.clone(), tokio::runtime::Handle::current());
+            let subscribe = move |node: &mut Node| cameras.subscribe(node, wanted, &runtime);
             if let Some(Err(error)) = self.executor.run_on_node(subscribe).await {
                 self.context
                     .warn(&format!("cannot subscribe to a camera: {error}"));

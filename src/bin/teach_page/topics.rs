@@ -125,6 +125,7 @@ fn take_diagnostics(page: &Page, array: &DiagnosticArray) {
             is_reliable: value_of(status, "reliability") == "reliable",
             is_transient_local: value_of(status, "durability") == "transient_local",
         },
+        gesture_topic: value_of(status, "gesture topic").to_owned(),
     };
     page.cameras
         .set_sources(&statuses.iter().map(source).collect::<Vec<_>>());

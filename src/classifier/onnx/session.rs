@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use elf::ElfStream;
+use elf::abi::PT_LOAD;
 use elf::endian::AnyEndian;
 use ort::device::Device;
 use ort::environment::Environment;
@@ -120,7 +121,7 @@ fn has_tensorrt() -> bool {
         ];
         libraries.iter().all(|library| {
             let path = library_path().with_file_name(library);
-            let loaded = check_library(&path)
+            let loaded = check_if_present(&path)
                 .and_then(|()| ort::util::preload_dylib(&path).map_err(|error| error.to_string()));
             loaded
                 .inspect_err(|error| tracing::debug!("TensorRT cannot be used: {error}"))
@@ -180,10 +181,7 @@ pub(super) fn environment() -> Result<&'static Environment, ClassifierError> {
         path: path.display().to_string(),
         reason,
     };
-    // A name without a directory is searched for by the dynamic loader.
-    if path.exists() {
-        check_library(&path).map_err(library_error)?;
-    }
+    check_if_present(&path).map_err(library_error)?;
     let builder = ort::init_from(&path).map_err(|error| library_error(error.to_string()))?;
     let environment = builder
         .with_name(env!("CARGO_PKG_NAME"))
@@ -214,8 +212,11 @@ fn check_whole(path: &Path) -> Result<(), String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let length = file.metadata().map_err(|error| error.to_string())?.len();
     let headers = ElfStream::<AnyEndian, _>::open_stream(file).map_err(|error| damaged(error.to_string()))?;
-    let segments = headers.segments().iter();
-    let end = segments
+    let loaded = headers
+        .segments()
+        .iter()
+        .filter(|segment| segment.p_type == PT_LOAD);
+    let end = loaded
         .map(|segment| segment.p_offset.saturating_add(segment.p_filesz))
         .max();
     match end {
@@ -232,10 +233,18 @@ fn check_providers(names: &[&str]) -> Result<(), ClassifierError> {
     let paths = names
         .iter()
         .map(|name| library_path().with_file_name(format!("libonnxruntime_providers_{name}.so")));
-    for path in paths.filter(|path| path.exists()) {
-        check_library(&path).map_err(|reason| ClassifierError::Plugin { path, reason })?;
+    for path in paths {
+        check_if_present(&path).map_err(|reason| ClassifierError::Plugin { path, reason })?;
     }
     Ok(())
+}
+
+/// As [`check_library`], except that the dynamic loader searches for a name without a directory.
+fn check_if_present(path: &Path) -> Result<(), String> {
+    match path.exists() {
+        true => check_library(path),
+        false => Ok(()),
+    }
 }
 
 /// Where `scripts/setup.sh` installs TensorRT for RTX: beside ONNX Runtime's library.

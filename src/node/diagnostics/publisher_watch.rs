@@ -19,8 +19,17 @@ const UNKNOWN_NODE: &str = "_NODE_NAME_UNKNOWN_";
 pub(super) struct PublisherProblems {
     /// Why the images of a publisher are not received.
     pub(super) mismatch: Option<String>,
-    /// The names of several publishers on one topic, and how to fix it.
+    /// That several nodes publish images on one topic, and how to fix it.
     pub(super) several: Option<String>,
+    /// The same for gestures.
+    pub(super) several_gestures: Option<String>,
+}
+
+/// The publishers that were discovered on a topic.
+#[derive(Clone, Copy)]
+pub(super) struct TopicPublishers<'a> {
+    pub(super) topic: &'a str,
+    pub(super) publishers: &'a [RemotePublisher],
 }
 
 /// The publishers at the last look.
@@ -46,13 +55,14 @@ struct NodeWatch {
 }
 
 impl PublisherWatch {
-    /// The current problems of a topic of images, and the log messages about new ones.
+    /// The current problems, and the log messages about new ones.
     pub(super) fn check(
         &mut self,
-        topic: &str,
         subscription: &ImageSubscription,
-        publishers: &[RemotePublisher],
+        images: TopicPublishers,
+        gestures: TopicPublishers,
     ) -> (PublisherProblems, Vec<String>) {
+        let TopicPublishers { topic, publishers } = images;
         self.incompatible
             .retain(|publisher| publishers.contains(publisher));
         let (mut warnings, mut first_mismatch, mut received) = (Vec::new(), None, Vec::new());
@@ -66,33 +76,29 @@ impl PublisherWatch {
             }
             first_mismatch = first_mismatch.or(Some(mismatch));
         }
-        let fix = "publish images that would mix; remap one of them to another topic, or stop it";
+        let of_images = "publish images that would mix; remap one of them to another topic, or stop it";
+        let of_gestures = "offer gestures of the same camera; stop one of them, start it in another namespace, or play a bag without its gestures (--topics)";
         let problems = PublisherProblems {
             mismatch: first_mismatch,
-            several: self.images.several(topic, received, fix, &mut warnings),
+            several: self.images.several(topic, received, of_images, &mut warnings),
+            several_gestures: self.gestures.several(
+                gestures.topic,
+                gestures.publishers,
+                of_gestures,
+                &mut warnings,
+            ),
         };
         (problems, warnings)
-    }
-
-    /// That several nodes publish gestures on one topic; also added to `warnings` if it is new.
-    pub(super) fn check_gestures(
-        &mut self,
-        topic: &str,
-        publishers: &[RemotePublisher],
-        warnings: &mut Vec<String>,
-    ) -> Option<String> {
-        let fix = "publish gestures for the same camera; stop one of them, or start it in another namespace";
-        self.gestures.several(topic, publishers, fix, warnings)
     }
 }
 
 impl NodeWatch {
-    /// That several nodes publish on one topic; also added to `warnings` if it is new.
+    /// That several nodes publish on one topic, and `what`; also added to `warnings` if it is new.
     fn several<'a>(
         &mut self,
         topic: &str,
         publishers: impl IntoIterator<Item = &'a RemotePublisher>,
-        fix: &str,
+        what: &str,
         warnings: &mut Vec<String>,
     ) -> Option<String> {
         let nodes = publishers.into_iter().map(|publisher| publisher.node.clone());
@@ -110,7 +116,7 @@ impl NodeWatch {
             return None;
         }
         let several = format!(
-            "several publishers on {topic}: {} {fix}",
+            "several publishers on {topic}: {} {what}",
             self.nodes.join(" and ")
         );
         if self.logged_nodes != self.nodes {
@@ -133,6 +139,26 @@ mod tests {
         depth: 1,
     };
 
+    const NO_IMAGES: TopicPublishers = TopicPublishers {
+        topic: "/image",
+        publishers: &[],
+    };
+
+    fn check_images(
+        watch: &mut PublisherWatch,
+        publishers: &[RemotePublisher],
+    ) -> (PublisherProblems, Vec<String>) {
+        let images = TopicPublishers {
+            publishers,
+            ..NO_IMAGES
+        };
+        let gestures = TopicPublishers {
+            topic: "/gesture",
+            publishers: &[],
+        };
+        watch.check(&SUBSCRIPTION, images, gestures)
+    }
+
     fn publisher(node: &str, message_type: &str) -> RemotePublisher {
         RemotePublisher {
             node: node.to_owned(),
@@ -147,7 +173,7 @@ mod tests {
         let mut watch = PublisherWatch::default();
         let mut look = |nodes: &[&str]| {
             let publishers: Vec<_> = nodes.iter().map(|node| publisher(node, "Image")).collect();
-            let (problems, warnings) = watch.check("/image", &SUBSCRIPTION, &publishers);
+            let (problems, warnings) = check_images(&mut watch, &publishers);
             (problems.several.unwrap_or_default(), warnings.len())
         };
         assert_eq!(look(&["/one"]), (String::new(), 0));
@@ -164,11 +190,7 @@ mod tests {
         let mut watch = PublisherWatch::default();
         let mut look = |nodes: [&str; 2]| {
             let publishers = nodes.map(|node| publisher(node, "Image"));
-            watch
-                .check("/image", &SUBSCRIPTION, &publishers)
-                .0
-                .several
-                .is_some()
+            check_images(&mut watch, &publishers).0.several.is_some()
         };
         let unknown = "_NODE_NAMESPACE_UNKNOWN_/_NODE_NAME_UNKNOWN_";
         assert!((0..50).all(|_| !look(["/one", unknown])));
@@ -180,30 +202,36 @@ mod tests {
     fn several_nodes_that_publish_gestures_are_named_and_logged_once() {
         let mut watch = PublisherWatch::default();
         let publishers = ["/b", "/a"].map(|node| publisher(node, "Gesture"));
-        let mut warnings = Vec::new();
-        let mut look = || watch.check_gestures("/gesture", &publishers, &mut warnings);
-        assert_eq!(look(), None, "may be a restart");
-        let several = look().expect("two looks");
+        let mut look = || {
+            let gestures = TopicPublishers {
+                topic: "/gesture",
+                publishers: &publishers,
+            };
+            let (problems, warnings) = watch.check(&SUBSCRIPTION, NO_IMAGES, gestures);
+            (problems.several_gestures.unwrap_or_default(), warnings.len())
+        };
+        assert_eq!(look(), (String::new(), 0), "may be a restart");
+        let (several, warnings) = look();
         assert!(
-            several.contains("on /gesture: /a and /b publish gestures"),
+            several.contains("on /gesture: /a and /b offer gestures"),
             "{several}"
         );
-        assert_eq!(look(), Some(several.clone()));
-        assert_eq!(warnings, [several]);
+        assert_eq!(warnings, 1);
+        assert_eq!(look(), (several, 0), "logged already");
     }
 
     #[test]
     fn incompatible_publisher_is_not_one_of_several() {
         let mut watch = PublisherWatch::default();
         let publishers = [publisher("/one", "Image"), publisher("/two", "CompressedImage")];
-        let (problems, warnings) = watch.check("/image", &SUBSCRIPTION, &publishers);
+        let (problems, warnings) = check_images(&mut watch, &publishers);
         assert!(
             problems
                 .mismatch
                 .is_some_and(|mismatch| mismatch.contains("/two"))
         );
         assert_eq!(warnings.len(), 1);
-        let (problems, warnings) = watch.check("/image", &SUBSCRIPTION, &publishers);
+        let (problems, warnings) = check_images(&mut watch, &publishers);
         assert_eq!((problems.several, warnings.len()), (None, 0));
     }
 }

@@ -147,6 +147,9 @@ pub(super) fn summarize(observation: &Observation) -> (u8, String) {
     if let Some(loss) = &observation.loss {
         return (WARN, loss.message(topic));
     }
+    if let Some(several) = &observation.publishers.several_gestures {
+        return (WARN, several.clone());
+    }
     if current.bad > previous.bad {
         return (WARN, "the camera publishes bad frames; see the log".to_owned());
     }
@@ -192,7 +195,7 @@ impl Loss {
         } else {
             let profile = match self.middleware.starts_with("rmw_fastrtps") {
                 true => {
-                    ", or set FASTRTPS_DEFAULT_PROFILES_FILE (Kilted: FASTDDS_DEFAULT_PROFILES_FILE) for the camera and this node to the package's config/fastdds.xml on one machine, and to config/fastdds_network.xml on two"
+                    ", or set FASTRTPS_DEFAULT_PROFILES_FILE (Kilted: FASTDDS_DEFAULT_PROFILES_FILE) for the camera and this node to the package's config/fastdds.xml on one machine, and to config/fastdds_network.xml (Kilted: fastdds3_network.xml) on two"
                 }
                 false => "",
             };
@@ -239,6 +242,7 @@ mod tests {
         publishers: PublisherProblems {
             mismatch: None,
             several: None,
+            several_gestures: None,
         },
         overload: None,
         loss: None,
@@ -279,6 +283,7 @@ mod tests {
             publishers: PublisherProblems {
                 mismatch: Some("the camera publishes with reliability best_effort".to_owned()),
                 several: None,
+                several_gestures: None,
             },
             ..HEALTHY
         });

@@ -101,7 +101,7 @@ struct CaptureChannel {
 pub(crate) type CapturedFrame = (usize, Arc<CameraFrame>);
 
 /// The gesture topic of a camera with this name, beside its images; relative to the namespace of the node unless the name is absolute.
-pub fn gesture_topic(camera: &str) -> String {
+pub(crate) fn gesture_topic(camera: &str) -> String {
     match camera {
         "" => "thumb_gesture".to_owned(),
         name => format!("{name}/thumb_gesture"),
