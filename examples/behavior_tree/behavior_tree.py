@@ -25,7 +25,6 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.signals import SignalHandlerOptions
-from rclpy.time import Time
 from thumb_gesture.msg import ThumbGesture
 
 RATE_HZ = 10.0
@@ -64,10 +63,10 @@ class Gestures(Node):
         self._last = message
         self._received = time.monotonic()
         self._age = message.age.sec + message.age.nanosec * 1e-9
-        stamp = Time.from_msg(message.header.stamp)
-        if stamp.nanoseconds > 0:
+        stamp = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
+        if stamp:
             # A recorded message that is played again has a low age and an old stamp.
-            self._age = max(self._age, (self.get_clock().now() - stamp).nanoseconds * 1e-9)
+            self._age = max(self._age, self.get_clock().now().nanoseconds * 1e-9 - stamp)
 
 
 class GestureIsShown(py_trees.behaviour.Behaviour):

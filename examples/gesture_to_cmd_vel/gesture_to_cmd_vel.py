@@ -20,7 +20,6 @@ from rclpy.duration import Duration
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
-from rclpy.time import Time
 from thumb_gesture.msg import ThumbGesture
 
 RATE_HZ = 10.0
@@ -62,10 +61,8 @@ class GestureToCmdVel(Node):
     def _age_of(self, message: ThumbGesture) -> float:
         """Age of the frame in seconds: at least what the node says, and by its stamp, since a recorded message may be played again."""
         age = message.age.sec + message.age.nanosec * 1e-9
-        stamp = Time.from_msg(message.header.stamp)
-        if stamp.nanoseconds == 0:
-            return age
-        return max(age, (self.get_clock().now() - stamp).nanoseconds * 1e-9)
+        stamp = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
+        return max(age, self.get_clock().now().nanoseconds * 1e-9 - stamp) if stamp else age
 
     def _publish(self) -> None:
         twist = Twist()

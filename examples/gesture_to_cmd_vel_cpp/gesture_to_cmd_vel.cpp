@@ -96,8 +96,8 @@ private:
   double age_of(const ThumbGesture & message) const
   {
     const double age = message.age.sec + message.age.nanosec * 1e-9;
-    const rclcpp::Time stamp(message.header.stamp);
-    return stamp.nanoseconds() == 0 ? age : std::max(age, (now() - stamp).seconds());
+    const double stamp = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9;
+    return stamp == 0.0 ? age : std::max(age, now().seconds() - stamp);
   }
 
   void publish()

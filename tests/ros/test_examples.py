@@ -96,8 +96,9 @@ def test_stable_thumb_drives(world: World, robot_program: list[str], gesture: Th
         ThumbGesture(gesture=ThumbGesture.THUMBS_UP, stable=True, age=Duration(nanosec=600_000_000)),
         ThumbGesture(gesture=ThumbGesture.THUMBS_UP, stable=True, age=Duration(sec=3600)),
         ThumbGesture(gesture=ThumbGesture.THUMBS_UP, stable=True, header=Header(stamp=Time(sec=1_700_000_000))),
+        ThumbGesture(gesture=ThumbGesture.THUMBS_UP, stable=True, header=Header(stamp=Time(sec=-1))),
     ],
-    ids=["unstable", "none", "other", "unknown", "stale", "unfamiliar", "inactive", "600 ms old", "an hour old", "recorded"],
+    ids=["unstable", "none", "other", "unknown", "stale", "unfamiliar", "inactive", "600 ms old", "an hour old", "recorded", "before 1970"],
 )
 def test_other_gestures_stop(world: World, robot_program: list[str], gesture: ThumbGesture) -> None:
     robot = Robot(world, robot_program)

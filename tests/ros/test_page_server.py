@@ -102,6 +102,12 @@ class TestView:
             assert gesture["label"] == "thumbs_up"
             assert 0 <= gesture["received"] < 1 and 0 <= gesture["age"] < 1
 
+    def test_gestures_are_found_where_the_node_publishes_them(self, world: World, trained_world: World) -> None:
+        world.start_node("-r", "thumb_gesture:=/seen/gestures", image_reliability="reliable")
+        world.start_camera("--rate", "30", "--show", "thumbs_up")
+        with Viewer(start_page(world)[1]) as viewer:
+            viewer.wait_for(lambda viewer: viewer.gestures.get("", {}).get("label") == "thumbs_up", "a gesture")
+
     def test_one_request_has_one_answer(self, viewer: Viewer) -> None:
         viewer.update()
         assert viewer.socket.is_silent(1.0), "no picture without a request"
