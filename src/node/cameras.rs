@@ -118,7 +118,7 @@ impl CameraSetup {
         // Reliable, so that tools receive it whatever reliability they request.
         let qos_of_overlay = QosProfile::default().keep_last(1);
         let topics = GestureTopics {
-            gesture: Topic::new(node, &gesture_topic(name), QosProfile::default().keep_last(10))?,
+            gesture: Topic::new(node, &gesture.name, QosProfile::default().keep_last(10))?,
             classification: ClassificationTopic::new(node, &camera.classification_topic())?,
             overlay: Arc::new(Topic::new(node, &overlay.name, qos_of_overlay)?),
         };

@@ -115,12 +115,8 @@ fn has_tensorrt() -> bool {
     static LOADED: OnceLock<bool> = OnceLock::new();
     *LOADED.get_or_init(|| {
         // The first one has what the second one needs. ONNX Runtime looks for both in this directory.
-        let libraries = [
-            "libonnxruntime_providers_shared.so",
-            "libonnxruntime_providers_tensorrt.so",
-        ];
-        libraries.iter().all(|library| {
-            let path = library_path().with_file_name(library);
+        ["shared", "tensorrt"].iter().all(|name| {
+            let path = provider_library(name);
             let loaded = check_if_present(&path)
                 .and_then(|()| ort::util::preload_dylib(&path).map_err(|error| error.to_string()));
             loaded
@@ -225,15 +221,18 @@ fn check_whole(path: &Path) -> Result<(), String> {
     }
 }
 
+/// A library that ONNX Runtime itself loads for its providers, from the directory of its own.
+fn provider_library(name: &str) -> PathBuf {
+    library_path().with_file_name(format!("libonnxruntime_providers_{name}.so"))
+}
+
 /// Checks the libraries that ONNX Runtime itself loads for a provider, as far as they are beside its own.
 ///
 /// # Errors
 /// One is not whole, or is no library.
 fn check_providers(names: &[&str]) -> Result<(), ClassifierError> {
-    let paths = names
-        .iter()
-        .map(|name| library_path().with_file_name(format!("libonnxruntime_providers_{name}.so")));
-    for path in paths {
+    for name in names {
+        let path = provider_library(name);
         check_if_present(&path).map_err(|reason| ClassifierError::Plugin { path, reason })?;
     }
     Ok(())
